@@ -64,9 +64,11 @@ export function Beside({ me, children }: { me: Me; children: ComponentChildren }
   const isForEvent = ({ right }: Page) => right === null || may(right, me, event ?? undefined);
   const listed = PAGES.filter((page) => page.isListed && (isEventPage(page) ? isForEvent(page) : isFor(page)));
   const eventPages = event ? listed.filter(isEventPage) : [];
-  const addressOf = (page: Page) => (event ? page.path.replace(":eventId", event.id) : page.path);
+  const inEvent = (address: string) => (event ? address.replace(":eventId", event.id) : address);
+  const addressOf = (page: Page) => inEvent(page.path);
   const overviewClass = path === `/manage/events/${eventId}` ? " side-of-overview" : "";
-  const current = nearest(path, listed.map(addressOf));
+  const under = PAGES.find((page) => addressOf(page) === path)?.under;
+  const current = nearest(under ? inEvent(under) : path, listed.map(addressOf));
   return (
     <div class="beside">
       <div class="side">

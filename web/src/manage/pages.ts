@@ -16,6 +16,8 @@ export interface Page {
   right: Right | null;
   /** Whether the page is in the navigation. */
   isListed: boolean;
+  /** The address of the listed page to which a page belongs that is not listed, if its own address does not begin with it. */
+  under?: string;
   load: () => Promise<ComponentType>;
 }
 
@@ -137,6 +139,7 @@ const ALL_PAGES: (Page | false)[] = [
     name: "bankTransfers",
     right: "refundOrders",
     isListed: false,
+    under: "/manage/events/:eventId/orders",
     load: async () => (await import("./orders/bank-transfers")).BankTransfers,
   },
   ADDONS.reports && {

@@ -7,7 +7,7 @@ import { Failure } from "../../parts/failure";
 import { Form } from "../../parts/form";
 import { useAction } from "../../parts/hooks";
 import { useTexts } from "../../texts";
-import { toCents } from "../amounts";
+import { digitsOf, toCents } from "../amounts";
 import { manager } from "../api";
 import { Confirmed } from "../parts/confirmed";
 import { readLines } from "../parts/csv-file";
@@ -124,7 +124,9 @@ export function BankTransfers() {
 
 /** A row as the API takes it. An amount that cannot be read becomes NaN, which the API refuses. Banks write negative amounts as -5, −5, 5- or (5). */
 function toRow(reference: string, amount: string, date: string, currency: string): Row {
-  const cents = toCents(amount.replace(/[^\d.,]|[.,](?=\d{3}(?!\d))/g, ""), currency) ?? Number.NaN;
+  // In currencies with three decimals, such as KWD, the last sign is always the decimal sign.
+  const separators = digitsOf(currency) === 3 ? /[^\d.,]|[.,](?=.*[.,])/g : /[^\d.,]|[.,](?=\d{3}(?!\d))/g;
+  const cents = toCents(amount.replace(separators, ""), currency) ?? Number.NaN;
   return { reference: reference.slice(0, 500), amount_cents: /[-−(]/.test(amount) ? -cents : cents, date: date.trim().replace(/^(\d\d?)[./](\d\d?)[./](\d{4})$/, (_, day, month, year) => `${year}-${month.padStart(2, "0")}-${day.padStart(2, "0")}`) };
 }
 
