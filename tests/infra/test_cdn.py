@@ -105,6 +105,7 @@ def test_public_documents_are_cached_and_nothing_else_is():
         "/v1/events/{event_id}/tickets/packages",
         "/v1/events/{event_id}/tiers",
         "/v1/events/{event_id}/availability",
+        "/v1/events/{event_id}/ballot",
         "/v1/events/{event_id}/seller",
         "/v1/events/{event_id}/stock-ledger",
         "/v1/events/{event_id}/waiting-room/entries",
