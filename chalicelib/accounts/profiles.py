@@ -26,6 +26,8 @@ _VERIFIED_FIELDS = ("name", "company", "website", "bank_account")
 
 SHOP = "shop"  # owns the legal texts of the shop itself
 MAX_LEGAL_TEXTS = 30  # of an owner, in all languages together
+_KEPT_KINDS = ("terms", "refunds")  # what buyers were promised stays; other texts are deleted with their owner
+MAX_FORMER_TEXTS = 30  # of an owner and other kinds: earlier ones are deleted
 
 State = Literal["verified", "unverified"]
 LegalKind = Literal["imprint", "terms", "privacy", "refunds", "accessibility"]
@@ -166,9 +168,16 @@ def list_promoters(state: State, limit: int, after: str | None) -> list[Promoter
     return [_promoter(row) for row in PromoterRow.state_index.query(state, beyond, limit=limit)]
 
 
-def delete_promoter_item(promoter_id: str) -> dynamo.TransactItem:
-    """Return a transaction item that deletes a promoter's profile. It does nothing if there is no profile."""
-    return dynamo.delete(PromoterRow(promoter_id))
+def delete_promoter_items(promoter_id: str) -> list[dynamo.TransactItem]:
+    """Return transaction items that delete a promoter's profile and legal texts, but not the terms and refund policies.
+
+    They do nothing if there is no profile, and are refused if the texts change meanwhile.
+    """
+    row = LegalTextsRow.find(_shown_key(promoter_id))
+    is_unchanged = LegalTextsRow.id.does_not_exist() if row is None else LegalTextsRow.version == int(row.version)
+    texts = [entry.id for entry in row.shown if entry.kind not in _KEPT_KINDS] + (row.former or []) if row is not None else []
+    items = [dynamo.delete(PromoterRow(promoter_id)), dynamo.delete(LegalTextsRow(_shown_key(promoter_id)), is_unchanged)]
+    return [*items, *map(_delete_text_item, texts)]
 
 
 def list_legal_texts(owner_id: str) -> list[LegalTextEntry]:
@@ -178,19 +187,19 @@ def list_legal_texts(owner_id: str) -> list[LegalTextEntry]:
 
 
 def find_legal_text(text_id: str) -> LegalText | None:
-    """Return a legal text, even if its owner no longer shows it. Returns None if there never was such a text."""
+    """Return a legal text, even if its owner no longer shows it. Returns None if there is none."""
     row = LegalTextRow.find(_text_key(text_id), consistent_read=False)
     return None if row is None else row.text
 
 
 def replace_legal_text(owner_id: str, kind: LegalKind, language: str, new: LegalText | None, actor: str, now: int) -> list[LegalTextEntry]:
-    """Show another text of this kind in this language, or none. Returns the owner's texts. Earlier texts are kept.
+    """Show another text of this kind in this language, or none. Returns the owner's texts.
 
     Raises TooManyLegalTexts and LegalTextsChanging.
     """
     for _ in range(MAX_ATTEMPTS):
         row = LegalTextsRow.find(_shown_key(owner_id))
-        before, version = (row.shown, int(row.version)) if row is not None else ([], 0)
+        before, former, version = (row.shown, row.former or [], int(row.version)) if row is not None else ([], [], 0)
         after = [entry for entry in before if (entry.kind, entry.language) != (kind, language)]
         if new is not None:
             after = sorted([*after, LegalTextEntry(new.id, kind, language, new.url)], key=_place)
@@ -198,11 +207,16 @@ def replace_legal_text(owner_id: str, kind: LegalKind, language: str, new: Legal
             return before
         if len(after) > MAX_LEGAL_TEXTS:
             raise TooManyLegalTexts()
-        shown = LegalTextsRow(_shown_key(owner_id), shown=after, version=version + 1)
+        former = [text_id for text_id in former if new is None or text_id != new.id]
+        former += [entry.id for entry in before if entry not in after and entry.kind not in _KEPT_KINDS]
+        shown = LegalTextsRow(_shown_key(owner_id), shown=after, former=former[-MAX_FORMER_TEXTS:], version=version + 1)
         is_unchanged = LegalTextsRow.id.does_not_exist() if row is None else LegalTextsRow.version == version
         change = {"kind": kind, "language": language, "text_id": new.id if new is not None else None}
         items = [dynamo.put(shown, is_unchanged), audit.entry_item(f"promoter#{owner_id}", "legal_text.replaced", actor, now, change)]
-        if new is not None and find_legal_text(new.id) is None:
+        items += map(_delete_text_item, former[:-MAX_FORMER_TEXTS])
+        if owner_id != SHOP:
+            items.append(dynamo.check(PromoterRow(owner_id), PromoterRow.id.exists()))
+        if new is not None and (new.kind not in _KEPT_KINDS or find_legal_text(new.id) is None):
             items.append(dynamo.put(LegalTextRow(_text_key(new.id), text=replace(new, created_at=now))))
         try:
             dynamo.transact(items)
@@ -294,7 +308,7 @@ class PromoterRow(dynamo.Table):
     """A promoter, with the fields of `Promoter`; `name` is stored as `shown_name`, because `Table` has a method `name`."""
 
     feature = "promoters"
-    contents = "The profiles of promoters, and the legal texts of promoters and of the shop, which stay, because orders name them."
+    contents = "The profiles of promoters, and legal texts. Terms and refund policies stay, because buyers have accepted them."
     personal_data = dynamo.PersonalData("names and addresses", export="yes", erasure="deleted")
 
     id = UnicodeAttribute(hash_key=True)
@@ -321,16 +335,21 @@ class LegalTextsRow(dynamo.Table):
 
     id = UnicodeAttribute(hash_key=True)
     shown = JsonAttribute(list[LegalTextEntry])
+    former = JsonAttribute(list[str], null=True)  # the last texts that were replaced, without the kinds that stay
     version = NumberAttribute()
 
 
 class LegalTextRow(dynamo.Table):
-    """A text that never changes. It stays when its owner no longer shows it, because orders name the terms that buyers accepted."""
+    """A text that never changes. Terms and refund policies stay even if their owner is erased, because buyers have accepted them."""
 
     feature = PromoterRow.feature
 
     id = UnicodeAttribute(hash_key=True)
     text = JsonAttribute(LegalText)
+
+
+def _delete_text_item(text_id: str) -> dynamo.TransactItem:
+    return dynamo.delete(LegalTextRow(_text_key(text_id)))
 
 
 def _place(entry: LegalTextEntry) -> tuple[str, bool, str]:

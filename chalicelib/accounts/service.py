@@ -368,7 +368,7 @@ def create_account(account: Account, password: str) -> None:
 
 
 def delete_account(account: Account, now: int) -> None:
-    """Delete an account and its promoter profile, with an audit entry. Does nothing if the account does not exist.
+    """Delete an account, its promoter profile and legal texts, with an audit entry. Does nothing if the account does not exist.
 
     Raises AccountChanging.
     """
@@ -377,7 +377,7 @@ def delete_account(account: Account, now: int) -> None:
         if found is None:
             return
         entry = audit.entry_item(f"account#{account.user_id}", "account.erased", account.user_id, now, {})
-        others = [profiles.delete_promoter_item(account.user_id), login_attempts.reset_item(found.email), entry]
+        others = [*profiles.delete_promoter_items(account.user_id), login_attempts.reset_item(found.email), entry]
         try:
             dynamo.transact([*store.delete_items(found), *others])
             return

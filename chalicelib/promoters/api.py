@@ -208,12 +208,12 @@ def list_legal_texts(_: RequestContext, promoter_id: str) -> Reply[LegalTextsVie
 
 
 @route(bp, "GET", "/legal-texts/{text_id}", access="public")
-def show_legal_text(_: RequestContext, text_id: str) -> Reply[LegalTextView]:
+def show_legal_text(request: RequestContext, text_id: str) -> Reply[LegalTextView]:
     """Show a legal text.
 
-    A text never changes, and stays when its owner shows another one, because orders name the terms that their buyers accepted.
+    A text never changes, and stays when its owner shows another one, because buyers have accepted it.
     """
-    return Reply(legal_text_view(service.get_legal_text(text_id)))
+    return Reply(legal_text_view(service.get_legal_text(request.identity, text_id)))
 
 
 @route(

@@ -117,10 +117,10 @@ def list_legal_texts(owner_id: str) -> list[LegalTextEntry]:
     return profiles.list_legal_texts(owner_id)
 
 
-def get_legal_text(text_id: str) -> LegalText:
-    """Return a legal text, even if its owner no longer shows it. Raises NotFound."""
+def get_legal_text(identity: Identity | None, text_id: str) -> LegalText:
+    """Return a legal text, even if its owner no longer shows it. Raises NotFound. Only admins see the texts of a locked promoter."""
     text = profiles.find_legal_text(text_id)
-    if text is None:
+    if text is None or (text.owner_id in catalog.snapshot().stopped_promoters and not may_act_for(identity, text.owner_id)):
         raise NotFound("There is no legal text with this id.", text_id=text_id)
     return text
 

@@ -44,7 +44,7 @@ TABLES: dict[str, dict[str, str]] = {
         "memberships": "BatchGetItem DeleteItem GetItem PutItem Query",
         "memberships/index/by_email": "Query",
         "payment-transactions": "PutItem Query",
-        "promoters": "BatchGetItem DeleteItem GetItem PutItem",
+        "promoters": "BatchGetItem ConditionCheckItem DeleteItem GetItem PutItem",
         "promoters/index/by_state": "Query",
         "promotions": "DeleteItem GetItem PutItem Query UpdateItem",
         "purchases": "BatchGetItem GetItem PutItem UpdateItem",

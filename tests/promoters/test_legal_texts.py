@@ -5,6 +5,7 @@ import pytest
 from chalicelib.accounts import profiles
 from chalicelib.audit import service as audit
 from tests import builders, invariants
+from tests.accounts.conftest import PASSWORD, log_in, register
 from tests.simulation.interference import interfere_before
 
 TERMS = "1. Tickets\n\nEach ticket admits one person."
@@ -17,6 +18,15 @@ def publish(api, owner="pat", kind="terms", language="en", caller=None, **body):
 
 def shown(api, owner="pat") -> list[dict]:
     return api.get(f"/promoters/{owner}/legal-texts").json["legal_texts"]
+
+
+def sign_up_promoter(api, email="pat@home.test") -> tuple[str, str]:
+    """Register a promoter whom an admin verifies. Returns the id and an access token."""
+    register(api, email, role="promoter")
+    login = log_in(api, email).json
+    promoter_id = login["user"]["id"]
+    assert api.put(f"/promoters/{promoter_id}", json={"name": "Pat", "verified": True}, token=builders.admin_token()).status == 200
+    return promoter_id, login["access_token"]
 
 
 @pytest.fixture
@@ -144,6 +154,64 @@ def test_the_terms_of_a_checkout_can_be_replaced_but_not_made_up(api, time, prom
     assert changed.status == 200
     assert builders.confirm(api, "ada", changed.json["id"]).status == 201
     assert api.get(f"/orders/{changed.json['id']}", user="ada").json["order"]["accepted_terms"] == terms["id"]
+
+
+def test_only_what_buyers_were_promised_outlives_the_account_of_a_promoter(api, time):
+    promoter_id, token = sign_up_promoter(api)
+    ids = {}
+    for kind in ("imprint", "terms", "imprint", "refunds", "privacy"):
+        texts = publish(api, owner=promoter_id, kind=kind, text=f"{kind} {len(ids)}").json["legal_texts"]
+        ids |= {each["id"]: each["kind"] for each in texts}
+    assert len(ids) == 5, "with the imprint that was replaced"
+    assert all(api.get(f"/legal-texts/{text_id}").status == 200 for text_id in ids)
+    assert api.delete("/auth/me", json={"password": PASSWORD}, token=token).status == 200
+    left = {kind for text_id, kind in ids.items() if api.get(f"/legal-texts/{text_id}").status == 200}
+    assert left == {"terms", "refunds"}
+    assert publish(api, owner=promoter_id, kind="imprint").status == 404, "also for admins, because there is no promoter"
+    assert profiles.list_legal_texts(promoter_id) == []
+
+
+@pytest.mark.parametrize("has_texts", [False, True])
+@pytest.mark.parametrize("erasure_begins", [False, True])
+def test_no_text_that_is_published_during_an_erasure_stays(api, time, has_texts, erasure_begins):
+    number, happened = 0, [0]
+    while happened:
+        number += 1
+        promoter_id, token = sign_up_promoter(api, f"pat{number}@home.test")
+        if has_texts:
+            publish(api, owner=promoter_id, kind="privacy")
+        ids: list[str] = []
+
+        def publish_imprint(owner=promoter_id, ids=ids) -> None:
+            ids.extend(each["id"] for each in publish(api, owner=owner, kind="imprint").json.get("legal_texts", ()))
+
+        def erase(token=token) -> None:
+            assert api.delete("/auth/me", json={"password": PASSWORD}, token=token).status == 200
+
+        first, second = (erase, publish_imprint) if erasure_begins else (publish_imprint, erase)
+        with interfere_before(number, second) as happened:
+            first()
+        if not happened:
+            second()
+        assert [api.get(f"/legal-texts/{text_id}").status for text_id in ids] == [404] * len(ids), number
+        assert profiles.list_legal_texts(promoter_id) == []
+    assert number > 3
+
+
+def test_the_last_texts_that_were_replaced_stay(api, time, promoter):
+    ids = [publish(api, kind="imprint", text=f"Imprint {number}").json["legal_texts"][0]["id"] for number in range(33)]
+    assert [api.get(f"/legal-texts/{text_id}").status for text_id in ids[:3]] == [404, 404, 200]
+    assert publish(api, kind="imprint", text="Imprint 0").json["legal_texts"][0]["id"] == ids[0]
+    assert [api.get(f"/legal-texts/{text_id}").status for text_id in ids[:4]] == [200, 404, 404, 200]
+
+
+def test_only_admins_see_the_texts_of_a_locked_promoter(api, time):
+    promoter_id, _ = sign_up_promoter(api)
+    [terms] = publish(api, owner=promoter_id).json["legal_texts"]
+    path = f"/legal-texts/{terms['id']}"
+    for locked, seen in ((True, 404), (False, 200)):
+        assert api.patch(f"/admin/users/{promoter_id}", json={"locked": locked}, token=builders.admin_token()).status == 200
+        assert (api.get(path).status, api.get(path, token=builders.admin_token()).status) == (seen, 200)
 
 
 def test_texts_cannot_take_the_place_of_a_profile(api, time, promoter):
