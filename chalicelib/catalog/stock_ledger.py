@@ -10,7 +10,7 @@ docs/decisions/0194-stock-ledger.md.
 """
 
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Literal, cast
@@ -441,7 +441,8 @@ def record_figures(now: int) -> int:
         return 0
     oldest = now - MAX_MEASURED_SECONDS - GIVE_UP_SECONDS
     events = [event for event in snapshots.snapshot().events.values() if event.has_waiting_room and event.status != "draft"]
-    opened = [event for event in events if event.on_sale_at is not None and oldest < event.on_sale_at <= now]
+    opened = deque(event for event in events if event.on_sale_at is not None and oldest < event.on_sale_at <= now)
+    opened.rotate(now // MINUTE)  # so that an event whose figures fail does not keep others from having theirs
     with deadline.within(SECONDS_TO_MEASURE):
         return sum(_record_figures(event, now) for event in opened if _next_looks_at.entries.get(event.id, 0) <= now)
 

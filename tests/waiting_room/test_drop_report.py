@@ -11,8 +11,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from moto.cloudwatch import models as moto_cloudwatch
 
+from chalicelib.catalog import sale_rules, stock_ledger
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog import stock_ledger
+from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, memory, sdk_calls, settings
 from chalicelib.waiting_room import admission_plan, verify
 from chalicelib.waiting_room.admission_plan import Segment
@@ -462,6 +463,25 @@ def test_figures_of_the_stage_are_added_once_after_a_drop(api, time, measure, re
     assert (code, made["unknown"], made["changes_after_opening"]) == (0, [], []), faults
     assert (made["figures"]["requests"], made["figures"]["errors"], made["figures"]["limits"]) == (4, 1, list(verify.FIGURES_LIMITS))
     invariants.check(time.now)
+
+
+@ON_AWS
+@pytest.mark.not_on_moto
+def test_a_drop_whose_figures_fail_does_not_keep_another_from_having_them(api, time, measure, monkeypatch):
+    drops = [_drop_with_traffic(api, time, measure)[0] for _ in range(2)]
+    read = sale_rules.read_line
+
+    def fail(event, now):
+        if event.id == failing:
+            raise dynamo.StoreUnavailable("broken")
+        return read(event, now)
+
+    failing = min(drops)
+    monkeypatch.setattr(sale_rules, "read_line", fail)
+    for seconds in (30, 60, 14 * 60, 60):
+        time.advance(seconds)
+        builders.run_sweep()
+    assert [len(_figures(api, event_id)) for event_id in sorted(drops)] == [0, 1]
 
 
 @ON_AWS

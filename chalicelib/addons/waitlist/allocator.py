@@ -304,9 +304,9 @@ class _Pass:
         tiers = self.current.visible_tiers(self.event)
         is_waiting = any(current_tier_status(self.current, tier, self.now) == "coming-soon" for tier in tiers)
         if not (self.is_stopped or self.busy or is_waiting or self.event.is_paused):
-            self._tell_losers()
+            self._tell_losers(draw)
 
-    def _tell_losers(self) -> None:
+    def _tell_losers(self, draw: RoomState) -> None:
         """Tell everybody who took part in the draw and waits for an offer. The next run continues after the last page that was told."""
         told_to = self.line.told_to
         if told_to == "" or not addons.is_on("messages"):
@@ -322,7 +322,7 @@ class _Pass:
                     if told_to is not None:
                         store.save_told(self.event.id, told_to)
                     return
-                if entry.id not in self.gone and entry.draw_number is not None:
+                if entry.id not in self.gone and _drawn_position(entry, draw) is not None:
                     outbox.queue_notification(
                         outbox.new_notification(
                             "ballot_lost",

@@ -346,6 +346,16 @@ def test_an_opening_that_is_postponed_after_the_draw_offers_and_tells_nothing_be
     invariants.check(time.now)
 
 
+def test_people_who_registered_before_the_room_was_cleared_are_not_told_that_they_lost(api, time):
+    event_id, _ = create_ballot(api, time, capacity=1)
+    register(api, event_id, "ada", "bob")
+    assert api.delete(f"/events/{event_id}/waiting-room/clear", token=builders.admin_token()).status == 200
+    register(api, event_id, "eve", "eli")
+    [_, loser] = draw(api, time, "eve", "eli")
+    assert [each.user_id for each in list_event_notifications(event_id, 50, None)[0] if each.kind == "ballot_lost"] == [loser]
+    invariants.check(time.now)
+
+
 def test_a_paused_event_offers_nothing_and_tells_nobody(api, time):
     event_id, _ = create_ballot(api, time)
     register(api, event_id, *USERS)
