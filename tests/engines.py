@@ -1,5 +1,6 @@
 """The store engines under the tests (moto and the local store), empty tables on them, and buckets in a folder."""
 
+import base64
 import copy
 import itertools
 import pickle
@@ -141,11 +142,23 @@ def _respond_from_moto(operation: str, request: bytes) -> tuple[int, bytes] | No
     handler: Any = DynamoHandler()
     handler.region, handler.current_account = settings.current().region, DEFAULT_ACCOUNT_ID
     handler.body = msgspec.json.decode(request)
+    if b'"B"' in request:
+        _decode_binaries(handler.body)
     try:
         result = getattr(handler, camelcase_to_underscores(operation))().result
     except JsonRESTError as error:
         return error.code, error.description.encode()
     return 200, msgspec.json.encode({name: value for name, value in result.items() if value is not None})
+
+
+def _decode_binaries(value: Any) -> None:
+    """Replace the Base64 texts of binary attributes with their bytes, as moto does when it reads a request."""
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, member in members:
+        if key == "B" and isinstance(member, str):
+            value[key] = base64.b64decode(member)
+        else:
+            _decode_binaries(member)
 
 
 @contextmanager
