@@ -93,6 +93,7 @@ def visit_all(api: Client) -> None:
     tour.connect_account()
     tour.manage_webhooks()
     tour.manage_promo_codes(event_id)
+    tour.order_by_transfer()
     tour.manage_versions()
     tour.browse(event_id)
     order_id = tour.buy(event_id, tier_id)
@@ -194,7 +195,8 @@ class _Tour(TourClient):
 
     def manage_people(self, event_id: str) -> None:
         promoter = f"/promoters/{self.name}"
-        self.put(promoter, {"name": self.name, "verified": True}, token=self.admin)
+        account = {"holder": self.name, "iban": "PT50000201231234567890154"}
+        self.put(promoter, {"name": self.name, "verified": True, "bank_account": account}, token=self.admin)
         self.put(f"{promoter}/default-taxes", {"default_taxes": [{"country": "ES", "tax": {"percent": "21"}}]}, token=self.admin)
         [text] = self.put(f"{promoter}/legal-texts/terms/en", {"text": "One ticket, one person."}, token=self.admin).json["legal_texts"]
         for path in ("/promoters", promoter, f"{promoter}/events", f"{promoter}/legal-texts", f"/legal-texts/{text['id']}"):
@@ -594,9 +596,24 @@ class _Tour(TourClient):
         tills = self.get(f"/events/{event_id}/box-office-closing", token=self.admin).json
         counted = {"date": tills["date"], "currency": tills["tills"][0]["currency"], "counted_cents": 0}
         self.post(f"/events/{event_id}/box-office-closing", counted, token=self.admin)
-        rows = [{"reference": "A transfer for another event", "amount_cents": 5000, "date": tills["date"]}]
-        self.post(f"/events/{event_id}/bank-transfers", {"rows": rows}, token=self.admin)
-        self.get(f"/events/{event_id}/bank-transfers", token=self.admin)
+
+    def order_by_transfer(self) -> None:
+        """Order a ticket that is paid by bank transfer, record a transfer for another event, and cancel the order."""
+        fields = {"name": f"Companies of {self.name}", "venue": "Hall", "starts_at": clock.iso(self.starts_at), "status": "on_sale"}
+        event_id = self.post("/admin/events", fields | {"waiting_room": {"enabled": False}}, token=self.admin).json["id"]
+        self.patch(f"/events/{event_id}", {"promoter_id": self.name}, token=self.admin)
+        tier = {"name": "Floor", "price_cents": 5000, "capacity": 2, "holdbacks": [{"id": "firms", "reason": "other", "quantity": 1}]}
+        tier_id = self.post(f"/events/{event_id}/tiers", tier, token=self.admin).json["id"]
+        code = {"code": "FIRMS", "opens_package_ids": [tier_id], "holdback_id": "firms", "bank_transfer_days": 7}
+        self.post(f"/admin/events/{event_id}/promo-codes", code, token=self.admin)
+        company, wanted = f"company-{self.name}", {"tier_id": tier_id, "quantity": 1, "promo_code": "FIRMS"}
+        order_id = self.post(f"/events/{event_id}/reservations", wanted, user=company).json["id"]
+        self.post("/checkout/sessions", {"reservation_id": order_id, "provider": "bank_transfer"}, user=company, key="transfer")
+        transfers = f"/events/{event_id}/bank-transfers"
+        rows = [{"reference": "A transfer for another event", "amount_cents": 5000, "date": clock.iso(clock.now())[:10]}]
+        self.post(transfers, {"rows": rows}, token=self.admin)
+        self.get(transfers, token=self.admin)
+        self.post(f"{transfers}/{order_id}/cancel", token=self.admin)
 
     def show_reports(self, event_id: str) -> None:
         for path in (

@@ -168,12 +168,13 @@ def list_promoters(state: State, limit: int, after: str | None) -> list[Promoter
     return [_promoter(row) for row in PromoterRow.state_index.query(state, beyond, limit=limit)]
 
 
-def delete_promoter_items(promoter_id: str) -> list[dynamo.TransactItem]:
+def delete_promoter_items(promoter_id: str, *, may_have_texts: bool) -> list[dynamo.TransactItem]:
     """Return transaction items that delete a promoter's profile and legal texts, but not the terms and refund policies.
 
-    They do nothing if there is no profile, and are refused if the texts change meanwhile.
+    They do nothing if there is no profile, and are refused if the texts change meanwhile. Without `may_have_texts`, nothing is read, and
+    the items are refused if there are texts.
     """
-    row = LegalTextsRow.find(_shown_key(promoter_id))
+    row = LegalTextsRow.find(_shown_key(promoter_id)) if may_have_texts else None
     is_unchanged = LegalTextsRow.id.does_not_exist() if row is None else LegalTextsRow.version == int(row.version)
     texts = [entry.id for entry in row.shown if entry.kind not in _KEPT_KINDS] + (row.former or []) if row is not None else []
     items = [dynamo.delete(PromoterRow(promoter_id)), dynamo.delete(LegalTextsRow(_shown_key(promoter_id)), is_unchanged)]

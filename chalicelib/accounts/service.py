@@ -373,15 +373,17 @@ def delete_account(account: Account, now: int) -> None:
     Raises AccountChanging.
     """
     found: Account | None = account
-    for _ in range(MAX_ATTEMPTS):
+    for attempt in range(MAX_ATTEMPTS):
         if found is None:
             return
         entry = audit.entry_item(f"account#{account.user_id}", "account.erased", account.user_id, now, {})
-        others = [*profiles.delete_promoter_items(account.user_id), login_attempts.reset_item(found.email), entry]
+        # Hardly anybody has legal texts, so they are read only if the transaction was refused.
+        of_promoter = profiles.delete_promoter_items(account.user_id, may_have_texts=attempt > 0)
+        others = [*of_promoter, login_attempts.reset_item(found.email), entry]
         try:
             dynamo.transact([*store.delete_items(found), *others])
             return
-        except dynamo.TransactionCanceled:  # the account has been deleted, or its address has changed
+        except dynamo.TransactionCanceled:  # the account has been deleted, its address has changed, or there are legal texts
             found = store.find_account(account.user_id)
     raise AccountChanging()
 
