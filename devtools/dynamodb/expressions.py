@@ -182,11 +182,19 @@ class _Compiler:
             (path,) = nodes
             if any(str(part).startswith("#") for part in path):
                 return lambda item, values: value_at(item, _bound(path, values))
-            return lambda item, _: value_at(item, path)
+            name, *inner = path
+            return (lambda item, _: value_at(item, path)) if inner else lambda item, _: item.get(name)
         apply, operands = self._checked(kind, nodes).apply, [self.compile(operand) for operand in nodes]
-        if len(operands) == 2:  # as most operators have
+        if len(operands) == 2:
             first, second = operands
+            if kind == "and":  # without the second operand if the first one decides
+                return lambda item, values: first(item, values) and second(item, values)
+            if kind == "or":
+                return lambda item, values: first(item, values) or second(item, values)
             return lambda item, values: apply(first(item, values), second(item, values))
+        if len(operands) == 1:
+            (only,) = operands
+            return lambda item, values: apply(only(item, values))
         return lambda item, values: apply(*[operand(item, values) for operand in operands])
 
     def _checked(self, kind: str, nodes: list[Node]) -> Operator:

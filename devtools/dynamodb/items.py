@@ -140,7 +140,8 @@ def _write(kind: str, allowed_returns: tuple[str, ...], engine: Any, request: Re
             paths = [path for path, _ in write.update.actions] if write.update is not None else []
             attributes = project(attributes, [path for path in paths if value_at(attributes, path) is not None])
         response |= {"Attributes": attributes} if attributes else {}
-    response |= Capacity(request).write(table, old, new).report(is_list=False)
+    if "ReturnConsumedCapacity" in request:
+        response |= Capacity(request).write(table, old, new).report(is_list=False)
     if request.get("ReturnItemCollectionMetrics") == "SIZE" and any(index.is_local for index in table.indexes.values()):
         name = table.key_names[0]
         key = {name: (request.get("Item") or request["Key"])[name]}
@@ -186,10 +187,11 @@ def _check_distinct(accesses: "list[Write] | list[Read]", problem: str) -> None:
 
 
 class Read(msgspec.Struct):
-    """A prepared read of an item. `paths` are the parts that it returns, None for the whole item."""
+    """A prepared read of the item with the key `wanted`. `paths` are the parts that it returns, None for the whole item."""
 
     table: Table
     key: Key
+    wanted: Item
     request: Request
     paths: list[Path] | None
 
@@ -198,16 +200,16 @@ class Read(msgspec.Struct):
         return item if self.paths is None else project(item, self.paths)
 
 
-def _prepared_read(engine: Any, request: Request) -> Read:
-    """Return the read of a request after checking the request. Raises ApiError."""
+def _prepared_reads(engine: Any, request: Request, keys: list[Item]) -> list[Read]:
+    """Return the reads of these keys of the request's table after checking the request. Raises ApiError."""
     translate_older_parameters(request)
     (paths,), _ = compile_expressions(request, "ProjectionExpression")
     table = engine.table(request["TableName"])
-    return Read(table, _key(table, request), request, paths)
+    return [Read(table, _key(table, {"Key": key}), key, request, paths) for key in keys]
 
 
 def get_item(engine: Any, request: Request) -> Response:
-    read = _prepared_read(engine, request)
+    (read,) = _prepared_reads(engine, request, [request["Key"]])
     encoded = engine.read(read.table, read.key)
     response: Response = {"Item": read.returned(encoded)} if encoded is not None else {}
     if "ReturnConsumedCapacity" in request:
@@ -218,8 +220,9 @@ def get_item(engine: Any, request: Request) -> Response:
 def batch_get_item(engine: Any, request: Request) -> Response:
     """Read keys one by one. Keys beyond 16 MB come back as unprocessed."""
     tables = request["RequestItems"]
-    gets = [{**wanted, "TableName": name, "Key": key} for name, wanted in tables.items() for key in wanted["Keys"]]
-    reads = [_prepared_read(engine, get) for get in gets]
+    reads: list[Read] = []
+    for name, wanted in tables.items():
+        reads += _prepared_reads(engine, {**wanted, "TableName": name}, wanted["Keys"])
     _check_distinct(reads, "Provided list of item keys contains duplicates")
     refuse_if(len(reads) > _MAX_READS, "Too many items requested for the BatchGetItem call")
     responses: dict[str, list[Item]] = {name: [] for name in tables}
@@ -229,7 +232,7 @@ def batch_get_item(engine: Any, request: Request) -> Response:
         name, encoded = read.request["TableName"], engine.read(read.table, read.key)
         size = _size(encoded)
         if total + size > _MAX_BATCH_BYTES:
-            unprocessed.setdefault(name, {**tables[name], "Keys": []})["Keys"].append(read.request["Key"])
+            unprocessed.setdefault(name, {**tables[name], "Keys": []})["Keys"].append(read.wanted)
             continue
         total += size
         capacity.read(read.table, size, read.request)
@@ -318,7 +321,8 @@ def _canceled(reasons: list[dict[str, Any]]) -> ApiError:
 
 
 def transact_get_items(engine: Any, request: Request) -> Response:
-    reads = [_prepared_read(engine, action["Get"]) for action in request["TransactItems"]]
+    gets = [action["Get"] for action in request["TransactItems"]]
+    reads = [read for get in gets for read in _prepared_reads(engine, get, [get["Key"]])]
     _check_distinct(reads, _SEVERAL)
     with engine.lock:
         conflicts = [engine.has_conflicts and read.key in read.table.pending for read in reads]
