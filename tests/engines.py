@@ -17,9 +17,7 @@ from unittest.mock import patch
 import msgspec
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
-from moto.core import responses as moto_responses
 from moto.core.exceptions import JsonRESTError
-from moto.core.serialize import BaseJSONSerializer
 from moto.core.utils import camelcase_to_underscores
 from moto.dynamodb import models as moto_models
 from moto.dynamodb.comparisons import ConditionExpressionParser
@@ -35,7 +33,7 @@ from bootstrap import aws_stage
 from chalicelib.addons.images import store as image_store
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, memory, parallel, settings
-from devtools.dynamodb.engine import Engine, Record, answered, attached
+from devtools.dynamodb.engine import Engine, Record, answered, attached, is_about_items
 from devtools.dynamodb.journal import open_journal
 from devtools.s3.folder_buckets import FolderBuckets
 from devtools.s3.transport import in_process_buckets
@@ -43,9 +41,6 @@ from infra import tables
 from infra.local.environment import UNREACHABLE_ENDPOINT
 
 _TEMPLATE = "template"  # the stage whose tables are copied for each test
-
-_ITEM_OPERATIONS = {"BatchGetItem", "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "TransactGetItems"}
-_ITEM_OPERATIONS |= {"TransactWriteItems", "UpdateItem"}
 
 _stages = itertools.count(1)
 _engines: list[Engine] = []  # the last one answers
@@ -55,8 +50,7 @@ _folders: list[Path] = []  # the last one has the buckets
 def speed_up_moto() -> None:
     """Leave out work of moto that has no effect here and took a fifth of the time of tests on moto.
 
-    Moto lists the methods of a class for each call, and looks for each member of an attribute value that is already in its JSON form. A
-    transaction copies its table for each of its items, with all items and all records of the stream, to restore it when it fails. The
+    A transaction copies its table for each of its items, with all items and all records of the stream, to restore it when it fails. The
     ten checks of an update expression ask for the kind of each of its nodes again. Each call parses its expressions again.
     """
     parse, split = UpdateExpressionParser.make, ConditionExpressionParser._lex_condition_expression
@@ -71,16 +65,6 @@ def speed_up_moto() -> None:
     validators.deepcopy = copy_expression  # type: ignore[attr-defined]
     parts = cache(lambda text: tuple(split(ConditionExpressionParser(text, None, None))))
     ConditionExpressionParser._lex_condition_expression = lambda parser: deque(parts(parser.condition_expression))  # type: ignore[method-assign]
-    moto_responses.method_names_from_class = cache(moto_responses.method_names_from_class)
-    serialize = BaseJSONSerializer._serialize_type_structure
-
-    def serialize_unless_done(self: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:
-        if shape.name == "AttributeValue" and type(value) is dict and not ("L" in value or "M" in value or "B" in value or "BS" in value):
-            serialized[key] = value
-        else:
-            serialize(self, serialized, value, shape, key)
-
-    BaseJSONSerializer._serialize_type_structure = serialize_unless_done  # type: ignore[method-assign]
     write, copies, changing = DynamoDBBackend.transact_write_items, dict[str, Table](), set[tuple[str, str]]()
 
     def copy_what_changes(value: Any) -> Any:
@@ -137,7 +121,7 @@ def moto() -> Iterator[None]:
 
 def _respond_from_moto(operation: str, request: bytes) -> tuple[int, bytes] | None:
     """Call an operation of moto on items. To sign, send and read the request took a third of the time of tests on moto."""
-    if operation not in _ITEM_OPERATIONS:
+    if not is_about_items(operation):
         return None
     handler: Any = DynamoHandler()
     handler.region, handler.current_account = settings.current().region, DEFAULT_ACCOUNT_ID

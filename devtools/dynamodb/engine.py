@@ -409,10 +409,13 @@ def _response(url: str, status: int, body: bytes, model: Any) -> tuple[AWSRespon
     return response, {**_parsed(status, headers, body, model), "ResponseMetadata": metadata}
 
 
+def is_about_items(operation: str) -> bool:
+    return operation.endswith(("Item", "Items")) or operation in ("Query", "Scan")
+
+
 def _parsed(status: int, headers: dict[str, str], body: bytes, model: Any) -> dict[str, Any]:
     """Return a response as botocore does, which returns the JSON of items without binaries as it is, because it has no times."""
-    has_only_items = model.name.endswith(("Item", "Items")) or model.name in ("Query", "Scan")
-    if status == 200 and has_only_items and b'"B"' not in body and b'"BS"' not in body:
+    if status == 200 and is_about_items(model.name) and b'"B"' not in body and b'"BS"' not in body:
         return _decode(body)
     raw = {"status_code": status, "headers": headers, "body": body}
     parsed: dict[str, Any] = _parser.parse(raw, model.output_shape)
