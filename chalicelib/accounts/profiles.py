@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict, replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
 from chalicelib.accounts.model import Account, BankAccount, Company, PostalAddress, TaxId
@@ -27,7 +28,7 @@ _VERIFIED_FIELDS = ("name", "company", "website", "bank_account")
 SHOP = "shop"  # owns the legal texts of the shop itself
 MAX_LEGAL_TEXTS = 30  # of an owner, in all languages together
 _KEPT_KINDS = ("terms", "refunds")  # what buyers were promised stays; other texts are deleted with their owner
-MAX_FORMER_TEXTS = 30  # of an owner and other kinds: earlier ones are deleted
+MAX_FORMER_TEXTS = 30  # of the other kinds that an owner has replaced; older ones are deleted
 
 State = Literal["verified", "unverified"]
 LegalKind = Literal["imprint", "terms", "privacy", "refunds", "accessibility"]
@@ -175,9 +176,8 @@ def delete_promoter_items(promoter_id: str, *, may_have_texts: bool) -> list[dyn
     the items are refused if there are texts.
     """
     row = LegalTextsRow.find(_shown_key(promoter_id)) if may_have_texts else None
-    is_unchanged = LegalTextsRow.id.does_not_exist() if row is None else LegalTextsRow.version == int(row.version)
     texts = [entry.id for entry in row.shown if entry.kind not in _KEPT_KINDS] + (row.former or []) if row is not None else []
-    items = [dynamo.delete(PromoterRow(promoter_id)), dynamo.delete(LegalTextsRow(_shown_key(promoter_id)), is_unchanged)]
+    items = [dynamo.delete(PromoterRow(promoter_id)), dynamo.delete(LegalTextsRow(_shown_key(promoter_id)), _is_unchanged(row))]
     return [*items, *map(_delete_text_item, texts)]
 
 
@@ -188,7 +188,7 @@ def list_legal_texts(owner_id: str) -> list[LegalTextEntry]:
 
 
 def find_legal_text(text_id: str) -> LegalText | None:
-    """Return a legal text, even if its owner no longer shows it. Returns None if there is none."""
+    """Return a legal text, even if its owner no longer shows it. Returns None if it does not exist."""
     row = LegalTextRow.find(_text_key(text_id), consistent_read=False)
     return None if row is None else row.text
 
@@ -211,9 +211,8 @@ def replace_legal_text(owner_id: str, kind: LegalKind, language: str, new: Legal
         former = [text_id for text_id in former if new is None or text_id != new.id]
         former += [entry.id for entry in before if entry not in after and entry.kind not in _KEPT_KINDS]
         shown = LegalTextsRow(_shown_key(owner_id), shown=after, former=former[-MAX_FORMER_TEXTS:], version=version + 1)
-        is_unchanged = LegalTextsRow.id.does_not_exist() if row is None else LegalTextsRow.version == version
         change = {"kind": kind, "language": language, "text_id": new.id if new is not None else None}
-        items = [dynamo.put(shown, is_unchanged), audit.entry_item(f"promoter#{owner_id}", "legal_text.replaced", actor, now, change)]
+        items = [dynamo.put(shown, _is_unchanged(row)), audit.entry_item(f"promoter#{owner_id}", "legal_text.replaced", actor, now, change)]
         items += map(_delete_text_item, former[:-MAX_FORMER_TEXTS])
         if owner_id != SHOP:
             items.append(dynamo.check(PromoterRow(owner_id), PromoterRow.id.exists()))
@@ -347,6 +346,11 @@ class LegalTextRow(dynamo.Table):
 
     id = UnicodeAttribute(hash_key=True)
     text = JsonAttribute(LegalText)
+
+
+def _is_unchanged(row: LegalTextsRow | None) -> Condition:
+    """Return the condition that what an owner shows is still what was read."""
+    return LegalTextsRow.id.does_not_exist() if row is None else LegalTextsRow.version == int(row.version)
 
 
 def _delete_text_item(text_id: str) -> dynamo.TransactItem:

@@ -155,7 +155,7 @@ def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_V
 
 def _check_room(before: Event, after: Event) -> None:
     """Raise InvalidInput if a published event would get a waiting room for which the shop lacks something, which drafts may lack."""
-    if after.status == "draft" or (after.waiting_room, after.has_waiting_room) == (before.waiting_room, before.has_waiting_room):
+    if after.status == "draft":
         return
     known = event_states.list_room_problems(before)
     for problem in event_states.list_room_problems(after):

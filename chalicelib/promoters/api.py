@@ -211,7 +211,8 @@ def list_legal_texts(_: RequestContext, promoter_id: str) -> Reply[LegalTextsVie
 def show_legal_text(request: RequestContext, text_id: str) -> Reply[LegalTextView]:
     """Show a legal text.
 
-    A text never changes, and stays when its owner shows another one, because buyers have accepted it.
+    A text never changes. Terms and refund policies stay when their owner shows others, because buyers have accepted them. Of the other
+    kinds, the last 30 texts that were replaced stay.
     """
     return Reply(legal_text_view(service.get_legal_text(request.identity, text_id)))
 

@@ -504,6 +504,11 @@ class Purchase(Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def is_by_transfer(self) -> bool:
+        """Whether it is, or was to be, paid by bank transfer to the promoter's account."""
+        return self.payment is not None and self.payment.bank_account is not None
+
+    @property
     def transferred_cents(self) -> int:
         """The money that has arrived by bank transfer in minor units, including what is to be paid back or was."""
         arrived = {transfer.id: transfer.amount_cents for transfer in (self.payment.transfers if self.payment is not None else [])}

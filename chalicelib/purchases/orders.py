@@ -109,11 +109,11 @@ def cancel_transfer(event_id: str, order_id: str, by: str, now: int) -> Purchase
     An order that has ended is returned unchanged. Raises OrderNotFound and OrderAlreadyPaid.
     """
     purchase = queries.load(order_id)
-    if purchase is None or purchase.event_id != event_id or purchase.payment is None or purchase.payment.bank_account is None:
+    if purchase is None or purchase.event_id != event_id or not purchase.is_by_transfer:
         raise OrderNotFound()
     if purchase.state == "refunded":
         return purchase
-    details = {"received_cents": purchase.payment.transferred_cents}
+    details = {"received_cents": purchase.transferred_cents}
     entry = audit.entry_item(f"order#{purchase.id}", "bank_transfer.cancelled", by, now, details, event_id=event_id)
     try:
         return reservations.release_purchase(purchase, now, [entry])

@@ -363,8 +363,7 @@ def _page_order(ticket_id: str) -> tuple[int, int]:
 
 
 def _is_shown_as_order(purchase: Purchase) -> bool:
-    is_by_transfer = purchase.payment is not None and purchase.payment.bank_account is not None
-    return purchase.was_order or (purchase.checkout_at is not None and (purchase.state != "refunded" or is_by_transfer))
+    return purchase.was_order or (purchase.checkout_at is not None and (purchase.state != "refunded" or purchase.is_by_transfer))
 
 
 def load_tickets(purchase: Purchase) -> list[Ticket]:

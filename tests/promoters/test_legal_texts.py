@@ -5,7 +5,8 @@ import pytest
 from chalicelib.accounts import profiles
 from chalicelib.audit import service as audit
 from tests import builders, invariants
-from tests.accounts.conftest import PASSWORD, log_in, register
+from tests.accounts.conftest import PASSWORD
+from tests.promoters.test_suspension import sign_up_promoter
 from tests.simulation.interference import interfere_before
 
 TERMS = "1. Tickets\n\nEach ticket admits one person."
@@ -20,18 +21,13 @@ def shown(api, owner="pat") -> list[dict]:
     return api.get(f"/promoters/{owner}/legal-texts").json["legal_texts"]
 
 
-def sign_up_promoter(api, email="pat@home.test") -> tuple[str, str]:
-    """Register a promoter whom an admin verifies. Returns the id and an access token."""
-    register(api, email, role="promoter")
-    login = log_in(api, email).json
-    promoter_id = login["user"]["id"]
+def verify(api, promoter_id: str) -> None:
     assert api.put(f"/promoters/{promoter_id}", json={"name": "Pat", "verified": True}, token=builders.admin_token()).status == 200
-    return promoter_id, login["access_token"]
 
 
 @pytest.fixture
 def promoter(api, time) -> str:
-    assert api.put("/promoters/pat", json={"name": "Pat", "verified": True}, token=builders.admin_token()).status == 200
+    verify(api, "pat")
     return "pat"
 
 
@@ -157,14 +153,15 @@ def test_the_terms_of_a_checkout_can_be_replaced_but_not_made_up(api, time, prom
 
 
 def test_only_what_buyers_were_promised_outlives_the_account_of_a_promoter(api, time):
-    promoter_id, token = sign_up_promoter(api)
+    promoter_id, by = sign_up_promoter(api)
+    verify(api, promoter_id)
     ids = {}
     for kind in ("imprint", "terms", "imprint", "refunds", "privacy"):
         texts = publish(api, owner=promoter_id, kind=kind, text=f"{kind} {len(ids)}").json["legal_texts"]
         ids |= {each["id"]: each["kind"] for each in texts}
     assert len(ids) == 5, "with the imprint that was replaced"
     assert all(api.get(f"/legal-texts/{text_id}").status == 200 for text_id in ids)
-    assert api.delete("/auth/me", json={"password": PASSWORD}, token=token).status == 200
+    assert api.delete("/auth/me", json={"password": PASSWORD}, **by).status == 200
     left = {kind for text_id, kind in ids.items() if api.get(f"/legal-texts/{text_id}").status == 200}
     assert left == {"terms", "refunds"}
     assert publish(api, owner=promoter_id, kind="imprint").status == 404, "also for admins, because there is no promoter"
@@ -177,7 +174,8 @@ def test_no_text_that_is_published_during_an_erasure_stays(api, time, has_texts,
     number, happened = 0, [0]
     while happened:
         number += 1
-        promoter_id, token = sign_up_promoter(api, f"pat{number}@home.test")
+        promoter_id, by = sign_up_promoter(api, f"pat{number}@home.test")
+        verify(api, promoter_id)
         if has_texts:
             publish(api, owner=promoter_id, kind="privacy")
         ids: list[str] = []
@@ -185,8 +183,8 @@ def test_no_text_that_is_published_during_an_erasure_stays(api, time, has_texts,
         def publish_imprint(owner=promoter_id, ids=ids) -> None:
             ids.extend(each["id"] for each in publish(api, owner=owner, kind="imprint").json.get("legal_texts", ()))
 
-        def erase(token=token) -> None:
-            assert api.delete("/auth/me", json={"password": PASSWORD}, token=token).status == 200
+        def erase(by=by) -> None:
+            assert api.delete("/auth/me", json={"password": PASSWORD}, **by).status == 200
 
         first, second = (erase, publish_imprint) if erasure_begins else (publish_imprint, erase)
         with interfere_before(number, second) as happened:
@@ -207,6 +205,7 @@ def test_the_last_texts_that_were_replaced_stay(api, time, promoter):
 
 def test_only_admins_see_the_texts_of_a_locked_promoter(api, time):
     promoter_id, _ = sign_up_promoter(api)
+    verify(api, promoter_id)
     [terms] = publish(api, owner=promoter_id).json["legal_texts"]
     path = f"/legal-texts/{terms['id']}"
     for locked, seen in ((True, 404), (False, 200)):

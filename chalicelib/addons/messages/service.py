@@ -188,7 +188,7 @@ def _offer_notifications(change: WaitlistOffered) -> Iterator[Notification]:
 def _transfer_requests(change: CheckoutOpened) -> Iterator[Notification]:
     """Tell a buyer who pays by bank transfer how to do so, and again two days before the tickets are released."""
     purchase, now = change.purchase, clock.now()
-    if purchase.payment is None or purchase.payment.bank_account is None:
+    if not purchase.is_by_transfer:
         return
     for number, due_at in enumerate((now, purchase.expires_at - TRANSFER_SECONDS), start=1):
         if number == 1 or due_at >= now + MIN_REMINDED_SECONDS:
@@ -208,7 +208,7 @@ def _transfer_requests(change: CheckoutOpened) -> Iterator[Notification]:
 def _ended_transfer(change: ReservationExpired | ReservationCancelled) -> Iterator[Notification]:
     """Tell a buyer who was to pay by bank transfer that the tickets are released, so that they do not transfer the money any more."""
     purchase = change.purchase
-    if purchase.payment is not None and purchase.payment.bank_account is not None:
+    if purchase.is_by_transfer:
         yield outbox.new_notification(
             "transfer_ended",
             purchase.id,

@@ -117,8 +117,8 @@ def announcement_items(before: Announcement | None, after: Announcement) -> list
     items = [dynamo.put(row, _ABSENT if before is None else AnnouncementRow.content == before)]
     if before is None or before.due_at != after.due_at:
         items.append(dynamo.put(RoomRow(_ANNOUNCING, _due_key(after), content=after.event_id)))
-    if before is not None and before.due_at != after.due_at:
-        items.append(dynamo.delete(EventNoticeRow(_ANNOUNCING, _due_key(before))))
+        if before is not None:
+            items.append(dynamo.delete(EventNoticeRow(_ANNOUNCING, _due_key(before))))
     return items
 
 
