@@ -175,7 +175,7 @@ def take_bounds(events: int = EVENTS, seconds: int = SECONDS) -> Iterator[Bound]
 
         print("| what | trips | read units | write units | virtual | CPU | busiest key, units/s |")
         print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-        after_upgrade, _ = measure("start from the entries", snapshots.snapshot, snapshots.invalidate)
+        after_upgrade, upgrade_cpu = measure("start from the entries", snapshots.snapshot, snapshots.invalidate)
         measure("write a snapshot", lambda: store.write_snapshot(snapshots.load_current()), edit)
         measure("start from the snapshot", snapshots.snapshot, snapshots.invalidate)
         for _ in range(100):
@@ -186,7 +186,8 @@ def take_bounds(events: int = EVENTS, seconds: int = SECONDS) -> Iterator[Bound]
         measure("edit", edit)
         catalog = f"a catalog of {events:,} events"
         yield Bound(f"{catalog}: trips of a start, even the first after an upgrade", max(start, after_upgrade), "s", 1)
-        yield Bound(f"{catalog}: processor time of a start", cpu, "ms", 300)
+        yield Bound(f"{catalog}: processor time of the first start after an upgrade", upgrade_cpu, "ms", 300)
+        yield Bound(f"{catalog}: processor time of a start from the snapshot", cpu, "ms", 300)
         yield Bound(f"{catalog}: largest reply of GET /events", largest_list(api), "bytes", 1_000_000)
         with sequential_calls():
             few, _ = run_fleet(event_ids, INSTANCES, seconds)

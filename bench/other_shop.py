@@ -37,26 +37,26 @@ DELAY_SECONDS, PAGES = 20, 1
 STRANGERS = 1  # a second, who try everything
 SHOP = "https://tickets.example/harbor/"
 LINE = "https://shop.example/events/harbor/line"
-EXAMPLE = Path(__file__).parent.parent / "docs" / "examples" / "waiting-room" / "waiting_room_pass.py"
+EXAMPLE = Path(__file__).parent.parent / "docs" / "examples" / "waiting-room" / "waiting_room_pass_wsgi.py"
 
 
 class Shop:
     """A shop behind the gate. It notes when each pass may be used, and each request that belongs to nobody whose turn it is."""
 
-    def __init__(self, gate: Any) -> None:
+    def __init__(self) -> None:
         self.turns: dict[str, tuple[int, int]] = {}  # by pass: the first and the last second
         self.visitors: dict[str, int] = {}  # by pass: the second of the first request
         self.requests, self.intruders = 0, 0
-        self._gated: Callable[..., list[bytes]] = gate.wsgi(self._serve)
+        self.gate: Callable[..., list[bytes]]  # of which the shop is the application
 
     def get(self, query: str, cookie: str, address: str) -> tuple[str, str] | None:
         """Send a request to the gate. Returns the redirect's location and cookie, or None if the shop has answered."""
         environ = {"PATH_INFO": "/harbor/", "QUERY_STRING": query, "HTTP_COOKIE": cookie, "REMOTE_ADDR": address}
         headers: dict[str, str] = {}
-        body = self._gated(environ, lambda _, found: headers.update(found))
+        body = self.gate(environ, lambda _, found: headers.update(found))
         return None if list(body) == [b"tickets"] else (headers["location"], headers.get("set-cookie", "").split(";")[0])
 
-    def _serve(self, environ: dict[str, str], start_response: Any) -> list[bytes]:
+    def serve(self, environ: dict[str, str], start_response: Any) -> list[bytes]:
         now = clock.now()
         kept = SimpleCookie(environ["HTTP_COOKIE"]).get("fairgate_pass")
         first, last = self.turns.get(kept.value, (0, 0)) if kept else (0, 0)
@@ -73,9 +73,10 @@ def let_in(api: Client, event_id: str, people: int) -> tuple[Shop, Counter[str],
     rng, replies = random.Random(7), Counter[str]()
     room, verifier = store.find_room(event_id), _verifier(api, event_id)
     assert room is not None
-    gate = runpy.run_path(str(EXAMPLE))["Gate"]("https://shop.example/api/v1", LINE, path="/harbor/", **verifier)
+    shop, passes, entered = Shop(), list[str](), list[float]()
+    gate = runpy.run_path(str(EXAMPLE))["Gate"](shop.serve, "https://shop.example/api/v1", LINE, path="/harbor/", **verifier)
+    shop.gate = gate
     keys = api.get("/.well-known/jwks.json").json
-    shop, passes, entered = Shop(gate), list[str](), list[float]()
     with (
         mock.patch.object(gate.keys, "fetch_data", return_value=keys),
         mock.patch.object(jwt.api_jwt, "datetime", _Clock),

@@ -273,6 +273,8 @@ class _Tour(TourClient):
         tier = f"/tiers/{tier_id}"
         self.put(event, fields, **promoter)
         self.patch(event, {"description": "A night of music."}, **promoter)
+        weekly = {"rule": "FREQ=WEEKLY;COUNT=2", "starts_at": fields["starts_at"]}
+        self.post(f"/admin{event}/dates", weekly, **promoter)
         self.manage_image(event, **promoter)
         self.put(tier, tier_fields, **promoter)
         self.patch(tier, {"price_cents": 4000}, **promoter)
@@ -581,6 +583,21 @@ class _Tour(TourClient):
         later = clock.now() + 60
         with clock.override(lambda: float(later)):
             self.post(f"/waitlist/{first}/notify", token=self.admin)
+
+        self.register_with_card()
+
+    def register_with_card(self) -> None:
+        """Register for a ballot, and save a card for it."""
+        user, opens_at = f"ballot-{self.name}", clock.iso(clock.now() + 86_400)
+        event: dict[str, Any] = {"name": f"Drawn for {self.name}", "venue": "Hall", "starts_at": clock.iso(self.starts_at)}
+        event |= {"status": "scheduled", "on_sale_at": opens_at, "waiting_room": {"ballot": True, "ballot_cards": "optional"}}
+        event_id = str(self.post("/admin/events", event, token=self.admin).json["id"])
+        self.post("/admin/tiers", {"event_id": event_id, "name": "Floor", "price_cents": 5000, "capacity": 1}, token=self.admin)
+        for person in (f"first-{user}", user):  # the first one also creates the room and the line
+            token = self.post(f"/events/{event_id}/waiting-room/join", {}, user=person).json["token"]
+            entry_id = self.post("/waitlist", {"event_id": event_id, "token": token}, user=person).json["id"]
+        limit = self.get(f"/waitlist/{entry_id}/card", user=user).json["max_cents"]
+        self.post(f"/waitlist/{entry_id}/card", {"card": "card-1", "max_cents": limit}, user=user)
 
     def sell_at_counter(self, event_id: str) -> None:
         """Sell tickets of a new ticket type at the box office, refund an order, sell from a quota, and close the day."""

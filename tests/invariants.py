@@ -48,6 +48,7 @@ def check(now: int, *, recovered: bool = False) -> None:
         *(violation for shard in shards for violation in invariants.check_shard(shard)),
         *(violation for records in _gather(purchases_by_id, tickets, cases, buyers) for violation in invariants.check_purchase(records)),
         *_check_stocks(shards, current, purchases_by_id, orders, now if recovered else None),
+        *invariants.check_dates(current, current.events, stocks_of(shards)),
         *_check_holdbacks(shards, current, now if recovered else None),
         *_check_stock_ledgers(shards, current),
         *_check_tills(current, orders),

@@ -9,6 +9,7 @@ import msgspec
 from app import app
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.settings import DEPRECATED, Settings
+from chalicelib.waiting_room import verify
 from tests.repository import CODE, PAGES, ROOT, name_of
 
 CLAIMS = ROOT / "docs" / "claims.md"
@@ -78,6 +79,20 @@ def _unknown_commands(page: Path) -> list[str]:
 
 def test_commands_in_the_text_exist():
     assert on_all_pages(_unknown_commands) == {}
+
+
+def _unknown_options(page: Path) -> list[str]:
+    """Return the options of verify.pyz in the commands of a page that the program does not have."""
+    commands = re.findall(r"^    python verify\.pyz (.*(?:(?<=\\)\n.*)*)", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    known = {option for action in verify._parser()._actions for option in action.option_strings}
+    return sorted({option for command in commands for option in re.findall(r"--[a-z]+", command)} - known)
+
+
+def test_options_of_the_verifier_exist():
+    assert on_all_pages(_unknown_options) == {}
+    page = (ROOT / "docs" / "waiting-room.md").read_text(encoding="utf-8")
+    [command] = re.findall(r"^    python verify\.pyz https(.*(?:(?<=\\)\n.*)*)", page, flags=re.MULTILINE)
+    assert re.findall(r"--[a-z]+", command) == ["--commitment", "--root", "--round", "--entries"]  # all that the exit code 0 needs
 
 
 def _unknown_routes(page: Path) -> list[str]:

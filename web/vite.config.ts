@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { defineConfig, minifySync, type Plugin } from "vite";
+import { build, defineConfig, minifySync, type Plugin } from "vite";
 
 // Code shared by the entries goes into one file: small files compress badly, and all files of an entry count for its budget. Each language is a separate file.
 // So are the verdict about a draw and the note about the seller, which several pages share and no page needs at once.
@@ -48,10 +48,23 @@ const EARLY: Plugin = {
   },
 };
 
-// Every file that changes is in assets/ with a hash in its name. Nothing is inlined, because the content security policy allows no data: scripts.
+// The widget for other websites: one script with a fixed name, which is no module, because modules of other origins need CORS.
+const WIDGET: Plugin = {
+  name: "widget",
+  async generateBundle() {
+    const entry = new URL("src/widget.ts", import.meta.url).pathname;
+    const lib = { entry, formats: ["iife" as const], name: "fairgate", fileName: () => "widget.js" };
+    const built = await build({ configFile: false, publicDir: false, logLevel: "warn", build: { target: "es2022", write: false, lib } });
+    const [result] = [built].flat();
+    if (!("output" in result!)) throw new Error("The widget was not built.");
+    this.emitFile({ type: "asset", fileName: "widget.js", source: result.output[0].code });
+  },
+};
+
+// Every file that changes is in assets/ with a hash in its name, but for the widget. Nothing is inlined, because the content security policy allows no data: scripts.
 // The manifest lists the scripts of each entry, for the budgets in infra/web.py.
 export default defineConfig({
-  plugins: [FRAME, EARLY],
+  plugins: [FRAME, EARLY, WIDGET],
   define: Object.fromEntries(ADDONS.map((name) => [`ADDONS.${name}`, String(enabled.includes(name))])),
   build: {
     target: "es2022",

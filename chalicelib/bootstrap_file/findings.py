@@ -112,6 +112,10 @@ _SENTENCES = {
     "tier_of_api": "a ticket type with this id was created through the API; use another id",
     "code_of_api": "a promo code with this name was created through the API; use another name, or delete that code",
     "limit_too_late": "it is too late for an overall capacity, because tickets may be on sale without one; limit the ticket types instead",
+    "above_date_capacity": (
+        "its date {date_id} has a capacity of {capacity}, but its ticket types can sell {tickets} tickets for it, including types that are "
+        "no longer in the file; keep those in the file with a smaller max_quantity, or raise the capacity of the date"
+    ),
     "stock_missing": "its stock {stock_id} is missing from the store, so the number sold is unknown; restore the table inventory",
     "sold_before": "cannot start with sold_count {sold}, because the capacity of its event only counts tickets sold here; set it to 0",
     "moves_with_sales": "cannot move from event {event_id} (sold {sold}, on hold {held}); add a new ticket type to the other event",

@@ -274,7 +274,18 @@ class _PlanBuilder:
                     "-", "tier", tier.id, f"is no longer in the file: it closes{self._in_use(tier)}", stock=stock, reduces=True
                 )
         closed = [self._with_changes(tier, replace(tier, status="closed", removed=True)) for tier in removed]
+        self._check_date_capacities([*tiers, *closed])
         return [*tiers, *closed]
+
+    def _check_date_capacities(self, tiers: Sequence[Tier]) -> None:
+        """Refuse tickets that exceed the capacity of a date. Tiers that are no longer in the file count too: their tickets stay valid."""
+        for event_id in self.valid.document.events:
+            event = self.events[event_id]
+            for date in event.dates:
+                limits = [tier.stock_limit for tier in tiers if tier.event_id == event_id and tier.is_valid_on(date.id)]
+                tickets = min(event.pool_limit, sum(limits))
+                if date.capacity is not None and tickets > date.capacity:
+                    self._add_refusal("above_date_capacity", "event", event_id, date_id=date.id, capacity=date.capacity, tickets=tickets)
 
     def _with_changes(self, old: Tier | None, tier: Tier) -> Tier:
         """Return a tier with the changes that the page of its event lists."""

@@ -21,11 +21,20 @@ from chalicelib.bootstrap_file.document import BootstrapDocument, EventEntry, Ti
 from chalicelib.bootstrap_file.findings import DocumentFault, DocumentWarning, InvalidDocument, member_path, quoted
 from chalicelib.catalog.custom_options import CustomOption, check_option
 from chalicelib.catalog.fields import file_values
-from chalicelib.catalog.forms import check_holdbacks, check_included_fee, check_place, check_returns, check_tax
+from chalicelib.catalog.forms import (
+    check_date_capacity,
+    check_date_ids,
+    check_dates,
+    check_holdbacks,
+    check_included_fee,
+    check_place,
+    check_returns,
+    check_tax,
+)
 from chalicelib.catalog.model import DisplayState, Event, Holdback, Tier, TierStatus
 from chalicelib.foundation import allowed_values, memory, settings
 from chalicelib.foundation.errors import InvalidInput
-from chalicelib.inventory.model import MAX_HOLDS, default_shard_count
+from chalicelib.inventory.model import MAX_HOLDS, UNLIMITED, default_shard_count
 from chalicelib.promotions.model import normalize
 
 # The unchecked JSON tree of a document, from one file or several merged files.
@@ -225,7 +234,7 @@ def _event(entry: EventEntry, valid: ValidDocument) -> Event:
         metadata=metadata,
         managed_by="bootstrap",
         **file_values(Event, entry),
-    )
+    ).with_times_of_dates()
 
 
 def _tier(entry: TicketEntry, valid: ValidDocument) -> Tier:
@@ -275,6 +284,7 @@ def consistency_faults(events: Events, tickets: Tickets, tree: dict[str, Any]) -
     return [
         *(fault for key, event in events.items() for fault in _event_faults(key, event)),
         *(fault for key, event in events.items() for fault in _capacity_below_sold(key, event, tickets)),
+        *(fault for key, event in events.items() for fault in _date_capacity_faults(key, event, tickets)),
         *(fault for key, event in events.items() for fault in _promo_code_faults(key, event, tickets)),
         *(fault for key, ticket in tickets.items() for fault in _ticket_faults(key, ticket, events, event_ids)),
         *_repeated_price_ids(tickets),
@@ -353,6 +363,7 @@ def _event_faults(key: str, event: EventEntry) -> Iterator[DocumentFault]:
     values = file_values(Event, event)
     yield from _rule_faults(path, partial(check_returns, values["returns"], values["transfers"]))
     yield from _rule_faults(path, partial(check_place, values["country"], values["region"]))
+    yield from _rule_faults(path, partial(check_dates, values["dates"]))
 
 
 def _capacity_below_sold(key: str, event: EventEntry, tickets: Tickets) -> Iterator[DocumentFault]:
@@ -363,6 +374,18 @@ def _capacity_below_sold(key: str, event: EventEntry, tickets: Tickets) -> Itera
         total = sold + held_back
         message = f"{event.capacity} is below the sold_count of its ticket types{also}, {total} in total; raise it, or lower a sold_count"
         yield DocumentFault(f"{member_path('$.events', key)}.capacity", message)
+
+
+def _date_capacity_faults(key: str, event: EventEntry, tickets: Tickets) -> Iterator[DocumentFault]:
+    limits = [
+        (file_values(Tier, ticket)["date_ids"], ticket_capacity(ticket, event) or UNLIMITED)
+        for ticket in tickets.values()
+        if ticket.event_id == key
+    ]
+    for number, date in enumerate(file_values(Event, event)["dates"]):
+        valid = [limit for date_ids, limit in limits if not date_ids or date.id in date_ids]
+        check = partial(check_date_capacity, date, valid, event.capacity or UNLIMITED, f"$.dates[{number}].capacity")
+        yield from _rule_faults(member_path("$.events", key), check)
 
 
 def _promo_code_faults(key: str, event: EventEntry, tickets: Tickets) -> Iterator[DocumentFault]:
@@ -401,6 +424,8 @@ def _ticket_faults(key: str, ticket: TicketEntry, events: Events, event_ids: set
     if values["tax"] != "none":
         yield from _rule_faults(path, partial(check_tax, values["tax"]))
     yield from _rule_faults(path, partial(check_included_fee, values["included_fee"], ticket.price_cents))
+    if ticket.event_id in events:
+        yield from _rule_faults(path, partial(check_date_ids, values["date_ids"], file_values(Event, events[ticket.event_id])["dates"]))
     window = ticket.availability
     if window is None:
         return

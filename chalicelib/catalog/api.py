@@ -22,8 +22,8 @@ from chalicelib.catalog import (
 from chalicelib.catalog.capacities import NO_STOCK_LEFT, CapacityNeedsDraft, CapacityTooSmall, HoldbackInUse, HoldbacksTooLarge
 from chalicelib.catalog.event_management import EventNotDraft
 from chalicelib.catalog.event_states import AlreadyCancelled, EventHasSales, EventIncomplete
-from chalicelib.catalog.forms import EventChanges, EventFields, NewEvent, NewTier, StateChange, TierChanges, TierFields
-from chalicelib.catalog.model import EventStatus
+from chalicelib.catalog.forms import DateRule, EventChanges, EventFields, NewEvent, NewTier, StateChange, TierChanges, TierFields
+from chalicelib.catalog.model import MAX_DATES, EventStatus
 from chalicelib.catalog.permissions import EventLimitReached, EventQuotaReached, PromoterUnverified
 from chalicelib.catalog.response_cache import MAX_LISTED, TicketTypesQuery
 from chalicelib.catalog.revisions import CHANGE_ERRORS, CatalogChanging, expected_version, versioned_reply
@@ -91,7 +91,7 @@ class CatalogListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
 
 class PageQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A page: its path in the shop, `/` or `/events/<id>`, or `/preview` for a page without content.
+    """The path of a page or a feed in the shop, such as `/` or `/events/<id>`. The page at `/preview` has no content.
 
     Without a language, Accept-Language decides.
     """
@@ -188,6 +188,24 @@ def replace_event(request: RequestContext, event_id: str, body: EventFields) -> 
 def change_event(request: RequestContext, event_id: str, body: EventChanges) -> Reply[AdminEventWithTiersView]:
     """Change some fields of an event."""
     return _update_event(request, event_id, body)
+
+
+@route(
+    bp,
+    "POST",
+    "/admin/events/{event_id}/dates",
+    access="manager",
+    headers=(IF_MATCH,),
+    errors=(*EVENT_ERRORS, TooManyTiers, TooManyTickets),
+)
+@limited_for_caller(CATALOG)
+def add_event_dates(request: RequestContext, event_id: str, body: DateRule) -> Reply[AdminEventWithTiersView]:
+    """Add dates that repeat by a rule to an event, on request with ticket types. Dates that the event has already are left out."""
+    actor = permissions.require_actor(request.require_user(), event_id)
+    tiers = [] if body.tiers_of is None else tier_management.tiers_of_date(event_id, body.tiers_of)
+    limit_writes(request, CATALOG, MAX_DATES * sum(tier.shards for tier in tiers))
+    event_management.add_dates(event_id, body, tiers, actor, request.now, expected_version(request, body))
+    return versioned_reply(admin_queries.changed_event_view(event_id, request.now))
 
 
 @route(bp, "DELETE", "/events/{event_id}", access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, EventHasSales, EventNotDraft))
@@ -455,12 +473,20 @@ PAGE_CACHING = "public, max-age=0, s-maxage=20, stale-while-revalidate=60, stale
 MISSING_PAGE_CACHING = "public, max-age=0, s-maxage=5"
 
 
+class CalendarQuery(Struct, forbid_unknown_fields=True, frozen=True):
+    """`tiers` are the ids of ticket types, with commas between them; the file then has only the dates for which their tickets are valid."""
+
+    tiers: Annotated[str, Meta(max_length=2000)] | None = None
+
+
 @route(
     bp, "GET", "/events/{event_id}/calendar.ics", access="public", headers=(ACCEPT_LANGUAGE,), media_types=(sharing.CALENDAR_MEDIA_TYPE,)
 )
-def show_calendar_file(request: RequestContext, event_id: str) -> Reply[str]:
+def show_calendar_file(request: RequestContext, event_id: str, query: CalendarQuery) -> Reply[str]:
     """Return an event as a calendar file, with the opening of its sale and an alarm if the opening is still ahead."""
     catalog, event = service.get_visible_event(event_id)
+    if query.tiers is not None:
+        event = catalog.narrow(event, query.tiers.split(","))
     url = settings.current().page_url(f"events/{event_id}")
     host = urlsplit(url).hostname or "fairgate"
     text = sharing.render_calendar(event, url, host, catalog.revision, request.language, request.now)
@@ -486,9 +512,16 @@ def show_preview_page(request: RequestContext, event_id: str) -> Reply[str]:
     access="public",
     statuses=(200, 404),
     headers=(ACCEPT_LANGUAGE,),
-    media_types=(pages.MEDIA_TYPE,),
+    media_types=(pages.MEDIA_TYPE, *(feed.media_type for feed in sharing.FEEDS.values())),
 )
 def show_page(request: RequestContext, query: PageQuery) -> Reply[str]:
-    """Return the shop's start page or the page of an event as HTML, for the CDN. If the event does not exist, the page says so."""
-    text, status = pages.render_page(query.path, query.language or request.language, request.now)
+    """Return the shop's start page or the page of an event as HTML, or a feed of events, for the CDN.
+
+    If the event does not exist, the page says so.
+    """
+    language = query.language or request.language
+    if query.path in sharing.FEEDS:
+        headers = {"Content-Type": f"{sharing.FEEDS[query.path].media_type}; charset=utf-8", "Vary": "Accept-Language"}
+        return Reply(pages.render_feed(query.path, language, request.now), headers=headers | CACHING)
+    text, status = pages.render_page(query.path, language, request.now)
     return Reply(text, status, pages.HEADERS | {"Cache-Control": PAGE_CACHING if status == 200 else MISSING_PAGE_CACHING})

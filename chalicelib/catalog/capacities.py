@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from chalicelib.catalog import snapshots
 from chalicelib.catalog.event_states import EventHasSales
-from chalicelib.catalog.model import Catalog, Event, ReleaseTo, Tier
+from chalicelib.catalog.forms import check_date_capacity
+from chalicelib.catalog.model import Catalog, Event, EventDate, ReleaseTo, Tier
 from chalicelib.catalog.revisions import CatalogChanging
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import addons
@@ -273,6 +274,25 @@ def prepare_release(tier: Tier, to: ReleaseTo) -> None:
     catalog = snapshots.load_current()
     for prepare in addons.hooks("prepare_release"):
         prepare(catalog, catalog.events[tier.event_id], tier, to)
+
+
+def check_date_capacities(event: Event, tiers: Iterable[Tier], path: str | None = None, dates: Sequence[EventDate] = ()) -> None:
+    """Raise InvalidInput if an event with these tiers, which are all that are not deleted, could sell too many tickets for a date.
+
+    The error names `path`, or else the date's place in `dates`. A stock that is larger than the catalog says counts with its own size,
+    because its tickets can be sold until a smaller capacity takes effect. Reads the stocks only if a date has a capacity.
+    """
+    limited = [date for date in event.dates if date.capacity is not None]
+    concerned = [tier for tier in tiers if any(tier.is_valid_on(date.id) for date in limited)]
+    if not concerned:
+        return
+    counts = {tier.stock_id: tier.shards for tier in concerned} | ({event.pool_id: event.pool_shards} if event.pool_id is not None else {})
+    sizes = {stock_id: stock.capacity for stock_id, stock in read_stock(counts).items()}
+    limits = {tier.id: max(tier.stock_limit, sizes.get(tier.stock_id, 0) + tier.stock_limit - tier.stock_capacity) for tier in concerned}
+    event_limit = max(event.pool_limit, sizes.get(event.pool_id or "", 0))
+    for date in limited:
+        valid = [limits[tier.id] for tier in concerned if tier.is_valid_on(date.id)]
+        check_date_capacity(date, valid, event_limit, path or f"$.dates[{[other.id for other in dates].index(date.id)}].capacity")
 
 
 def complete_pool(event_id: str) -> None:

@@ -1,13 +1,13 @@
 """Create, change and delete events through the API. State changes, such as publication, are in `event_states`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
-from chalicelib.catalog import capacities, event_states, forms, permissions, sale_rules, search, store
-from chalicelib.catalog.forms import EventChanges, EventFields
+from chalicelib.catalog import capacities, event_states, forms, permissions, sale_rules, search, snapshots, store, tier_management
+from chalicelib.catalog.forms import DateRule, EventChanges, EventFields
 from chalicelib.catalog.model import Catalog, Event, EventStatus, Tier
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, change_event, commit, get_changeable_event
 from chalicelib.catalog.tier_management import settle_stock
@@ -44,6 +44,7 @@ def create_event(
     """
     values = fields.values()
     forms.image_after(None, values)
+    forms.check_dates(values["dates"])
     promoter_id = values.pop("promoter_id", promoter_id)
     new = Event(
         id=event_id,
@@ -54,7 +55,7 @@ def create_event(
         created_at=now,
         updated_at=now,
         **values,
-    )
+    ).with_times_of_dates()
     forms.check_event(new)
 
     def build(catalog: Catalog) -> CatalogChange[Event]:
@@ -84,6 +85,7 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
     errors of `expected.check`.
     """
     values = changes.values()
+    forms.check_dates(values.get("dates", []))
     known: list[Shard] | None = None
 
     def build(catalog: Catalog) -> CatalogChange[Event]:
@@ -91,6 +93,11 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
         before = get_changeable_event(catalog, event_id)
         expected.check(before)
         after = replace(before, **values, **forms.image_after(before, values))
+        if after.dates and "dates" not in values and (after.starts_at, after.ends_at) != (before.starts_at, before.ends_at):
+            message = "The times of this event follow from its dates. Change `dates` instead."
+            raise InvalidInput(message, path="$.starts_at", rule="follows_from_dates")
+        after = replace(after, date=_date(after.starts_at)).with_times_of_dates()
+        _check_removed_dates(catalog, before, after)
         if after.announced != before.announced and "change_note" not in values:
             after = replace(after, change_note=None)  # it was about an earlier change
         if before.status == "draft" and after.name != before.name:  # the URLs of a published event never change
@@ -106,7 +113,10 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
             after, known = capacities.with_changed_pool(catalog, before, after)
         elif after.capacity is not None and before.pool_id is None:
             after, shards = capacities.add_pool(catalog, after)
-        after = sale_rules.with_event_changes(before, replace(after, date=_date(after.starts_at)), now)
+        if "dates" in values or "capacity" in values:
+            tiers = [tier for tier in catalog.event_tiers(event_id) if not tier.removed]
+            capacities.check_date_capacities(after, tiers, None if "dates" in values else "$.capacity", values.get("dates", ()))
+        after = sale_rules.with_event_changes(before, after, now)
         change = change_event(before, after, "event.changed", actor, now)
         return replace(change, items=[*change.items, *shards])
 
@@ -123,6 +133,20 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
             settle_stock(event_id, None, actor, now)
             raise capacities.pool_refusal(catalog, event, error) from None
     return event
+
+
+def add_dates(event_id: str, rule: DateRule, tiers: Sequence[Tier], actor: str, now: int, expected: Expected = ANY_VERSION) -> None:
+    """Add the dates of a rule to an event, each with copies of these tiers. A repeated call adds what is missing.
+
+    Raises the errors of `update_event` and `create_tier`. If the event changes at the same moment, raises VersionConflict.
+    """
+    catalog = snapshots.load_current()
+    before = get_changeable_event(catalog, event_id)
+    expected.check(before)
+    dates, repeated = forms.expand_rule(rule, before.dates, before.timezone)
+    tier_management.check_copies(catalog, before, tiers, repeated)
+    update_event(event_id, EventChanges(dates=dates), actor, now, Expected(before.version))
+    tier_management.copy_tiers(tiers, repeated, actor, now)
 
 
 def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Event:
@@ -161,6 +185,25 @@ def _check_room(before: Event, after: Event) -> None:
     for problem in event_states.list_room_problems(after):
         if problem not in known:
             raise InvalidInput(problem["message"], path=problem["path"])
+
+
+def _check_removed_dates(catalog: Catalog, before: Event, after: Event) -> None:
+    """Raise InvalidInput for a removed date that is cancelled, or that a tier names, or for which somebody has tickets for all dates.
+
+    Also raise InvalidInput if only cancelled dates are left.
+    """
+    kept = {date.id for date in after.dates}
+    removed = [date.id for date in before.dates if date.id not in kept]
+    if not before.cancelled_date_ids.isdisjoint(removed) or (after.dates and kept <= before.cancelled_date_ids):
+        message = "Cancelled dates stay, and an event keeps a date that takes place. To cancel all dates, cancel the event."
+        raise InvalidInput(message, path="$.dates", rule="date_cancelled")
+    tiers = [tier for tier in catalog.event_tiers(before.id) if not tier.removed] if removed else []
+    for tier in tiers:
+        named = next((date_id for date_id in removed if date_id in tier.date_ids), None)
+        if named is not None or (not tier.date_ids and tier_management.has_sales(tier)):
+            cause = f"the date `{named}`" if named is not None else "all dates, and some are sold or reserved"
+            message = f"Tickets of the type {tier.name} are valid for {cause}. Keep the date, or change the ticket type first."
+            raise InvalidInput(message, path="$.dates", rule="date_in_use", tier_id=tier.id)
 
 
 def _without_texts(tier: Tier) -> Tier:

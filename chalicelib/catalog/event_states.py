@@ -12,7 +12,17 @@ from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import sale_rules, snapshots, store
-from chalicelib.catalog.model import Catalog, Event, EventStatus, PaymentAccountState, PromoterAccount, PromoterStop, PromoterTaxes, Tier
+from chalicelib.catalog.model import (
+    CancelledDate,
+    Catalog,
+    Event,
+    EventStatus,
+    PaymentAccountState,
+    PromoterAccount,
+    PromoterStop,
+    PromoterTaxes,
+    Tier,
+)
 from chalicelib.catalog.revisions import (
     ANY_VERSION,
     CatalogChange,
@@ -113,16 +123,27 @@ def unpublish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERS
     return state
 
 
-def cancel(event_id: str, actor: str, now: int, items: Sequence[dynamo.TransactItem] = (), *, reason: str | None = None) -> Event:
-    """Cancel an event and close its stock permanently. A repeated call completes a cancellation that a crash interrupted.
+def cancel(
+    event_id: str,
+    actor: str,
+    now: int,
+    items: Callable[[Event], Sequence[dynamo.TransactItem]] = lambda _: (),
+    *,
+    reason: str | None = None,
+    date_id: str | None = None,
+) -> Event:
+    """Cancel an event and close its stock permanently, or cancel one of its dates. With its last date, the event is cancelled.
 
-    Buyers see the `reason`; a repeated call with another reason replaces it. `items` are written in the transaction that cancels the event;
-    `purchases` uses them to start the refunds. An event of the bootstrap file must already be cancelled in the file. Raises NotFound and
-    ManagedByBootstrap.
+    Buyers see the `reason`; a repeated call with another reason replaces it, and completes a cancellation that a crash interrupted. `items`
+    of the cancelled event are written in the transaction that cancels it or its date; `purchases` uses them to start the refunds. The stock
+    of a date stays open, because the sale rules refuse its ticket types. An event of the bootstrap file must already be cancelled in the
+    file. Raises NotFound and ManagedByBootstrap.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Event]:
         known = catalog.find_event(event_id)
+        if known is not None and date_id is not None:
+            return _build_cancelled_date(catalog, known, date_id, reason, actor, now, items)
         if known is not None and known.status == "cancelled":
             if reason is None or reason == known.cancellation_reason:
                 return CatalogChange(known, [])
@@ -131,9 +152,36 @@ def cancel(event_id: str, actor: str, now: int, items: Sequence[dynamo.TransactI
         before = get_changeable_event(catalog, event_id)
         after = replace(before, status="cancelled", cancellation_reason=reason)
         change = change_event(before, after, "event.cancelled", actor, now)
-        return replace(change, items=[*change.items, *items])
+        return replace(change, items=[*change.items, *items(after)])
 
     return _commit_and_follow(event_id, build, is_urgent=True).event
+
+
+def _build_cancelled_date(
+    catalog: Catalog,
+    known: Event,
+    date_id: str,
+    reason: str | None,
+    actor: str,
+    now: int,
+    items: Callable[[Event], Sequence[dynamo.TransactItem]],
+) -> CatalogChange[Event]:
+    if all(date.id != date_id for date in known.dates):
+        raise NotFound("The event has no date with this id.", event_id=known.id, date_id=date_id)
+    cancelled = next((each for each in known.cancelled_dates if each.id == date_id), None)
+    if cancelled is not None and reason in (None, cancelled.reason):
+        return CatalogChange(known, [])
+    if cancelled is None and known.status == "cancelled":
+        return CatalogChange(known, [])
+    before = get_changeable_event(catalog, known.id)
+    others = [each for each in before.cancelled_dates if each.id != date_id]
+    after = replace(before, cancelled_dates=[*others, CancelledDate(date_id, reason)])
+    if cancelled is not None:
+        return change_event(before, after, "event.changed", actor, now)
+    is_last = {date.id for date in after.dates} <= after.cancelled_date_ids
+    after = replace(after, status="cancelled", cancellation_reason=reason) if is_last else after.with_times_of_dates()
+    change = change_event(before, after, "event.cancelled" if is_last else "event.date_cancelled", actor, now)
+    return replace(change, items=[*change.items, *items(after)])
 
 
 def set_paused(event_id: str, paused: bool, actor: str, now: int, follow: Callable[[Catalog], object] = lambda _: None) -> Event:
@@ -331,12 +379,6 @@ def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, st
     elif event.pool_id is None and any(shard.is_pooled for shard in _read_tier_shards(tiers)):
         message = "Setting the capacity was interrupted. Set it again, and then to null if the event should have none."
         problems.append({"path": "$.capacity", "message": message})
-    if event.has_waiting_room and event.needs_address:
-        from chalicelib.notifications import providers  # few requests publish events
-
-        if providers.find_provider() is None:
-            message = "Buyers verify their addresses by email, but this shop sends no emails. Set up a mail provider, or let everybody in."
-            problems.append({"path": "$.waiting_room.entry", "message": message})
     problems += list_room_problems(event)
     if any(tier.price_cents for tier in tiers) and sale_rules.lacks_account(catalog, event):
         problems.append({"path": "$.promoter_id", "message": sale_rules.ACCOUNT_NEEDED})
@@ -346,9 +388,20 @@ def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, st
 def list_room_problems(event: Event) -> list[dict[str, str]]:
     """List what the shop lacks for the waiting room of an event, in the form of `list_problems`."""
     problems = []
+    if event.has_waiting_room and event.needs_address:
+        from chalicelib.notifications import providers  # few requests publish events
+
+        if providers.find_provider() is None:
+            message = "Buyers verify their addresses by email, but this shop sends no emails. Set up a mail provider, or let everybody in."
+            problems.append({"path": "$.waiting_room.entry", "message": message})
     if event.has_waiting_room and event.entry_rule == "payment_card" and not _can_check_cards():
         message = "Buyers save a card on the shop's own page, but no payment provider of this shop offers that. Choose another rule."
         problems.append({"path": "$.waiting_room.entry", "message": message})
+    if event.ballot_cards != "none" and not _can_check_cards():
+        message = (
+            "People save a card on the shop's own page, but no payment provider of this shop offers that. Choose a ballot without cards."
+        )
+        problems.append({"path": "$.waiting_room.ballot_cards", "message": message})
     if event.has_ballot and not addons.is_on("waitlist"):
         message = "This shop has no waitlist, which offers the tickets of a ballot. Choose a sale without a ballot."
         problems.append({"path": "$.waiting_room.ballot", "message": message})

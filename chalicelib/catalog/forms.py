@@ -1,7 +1,9 @@
 """Request bodies that create and change events and tiers, and the conversion of these bodies to values of the model."""
 
-from collections.abc import Sequence
-from datetime import datetime
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -9,17 +11,30 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from chalicelib.catalog.fields import COUNTRIES, Capacity, Line, Name, Text, extended, form_fields
-from chalicelib.catalog.model import Event, Holdback, ReturnPolicy, Tier, TransferPolicy, WaitingRoomConfig, WaitlistConfig
+from chalicelib.catalog.model import (
+    MAX_DATES,
+    Event,
+    EventDate,
+    Holdback,
+    ReturnPolicy,
+    Tier,
+    TransferPolicy,
+    WaitingRoomConfig,
+    WaitlistConfig,
+)
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id
 from chalicelib.foundation.money import Cents, Currency, DefaultTax, IncludedFee, Tax
+from chalicelib.inventory.model import finite
 
 MAX_METADATA_BYTES = 8 * 1024
 # JSON that is nested almost too deeply for Python can be read here, but not where more functions are running or more JSON surrounds it.
 # Every instance reads every event, so one such event would make all of them fail.
 MAX_METADATA_DEPTH = 20
 MAX_HOLD_SECONDS = 3600
+MAX_RULE_DAYS = 3 * 366
+_RULE_PARTS = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "BYDAY", "BYMONTHDAY", "BYMONTH", "BYSETPOS", "WKST"}
 
 ImageUrl = Annotated[
     str,
@@ -79,12 +94,14 @@ class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Fields of an event. Omitted fields stay unchanged.
 
     `capacity` limits all tiers together; with null, only the capacities of the tiers apply. Only a draft can get its first capacity.
+    `starts_at` and `ends_at` of an event with `dates` follow from them.
     """
 
     name: Name | UnsetType = UNSET
     venue: Line | UnsetType = UNSET
     starts_at: Moment | UnsetType | None = UNSET
     ends_at: Moment | UnsetType | None = UNSET
+    dates: Annotated[list[EventDate], Meta(max_length=MAX_DATES)] | UnsetType = UNSET
     on_sale_at: Moment | UnsetType | None = UNSET
     image_url: ImageUrl | UnsetType | None = UNSET
     purchase_limit: PurchaseLimit | UnsetType | None = UNSET
@@ -106,6 +123,21 @@ class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if "timezone" in values:
             check_timezone(values["timezone"])
         return values
+
+
+class DateRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """Dates that repeat: an RFC 5545 rule, such as `FREQ=WEEKLY;BYDAY=FR,SA;COUNT=10`, and the first date.
+
+    The rule needs a COUNT or an UNTIL, repeats daily or less often, and covers at most three years. The dates have the same time of day in
+    the event's time zone, also when the clocks change, and each lasts for `duration_minutes`. With `tiers_of`, the id of a date, each also
+    gets copies of the tiers that are only for that date.
+    """
+
+    rule: Annotated[str, Meta(max_length=200, examples=["FREQ=WEEKLY;BYDAY=FR,SA;COUNT=10"])]
+    starts_at: Moment
+    duration_minutes: Annotated[int, Meta(ge=1, le=14 * 1440)] | None = None
+    tiers_of: str | None = None
+    version: Version | UnsetType = UNSET
 
 
 class StateChange(Struct, frozen=True, forbid_unknown_fields=True):
@@ -186,6 +218,77 @@ class NewTier(Struct, frozen=True, forbid_unknown_fields=True):
         return TierFields(**values, currency=self.currency or UNSET, position=self.display_order)
 
 
+def expand_rule(wanted: DateRule, known: Sequence[EventDate], timezone: str) -> tuple[list[EventDate], list[EventDate]]:
+    """Return the known dates with the dates of a rule that start at other times than these, and the dates of the rule. Raises InvalidInput.
+
+    The frequency, the end and the number of dates are bounded before the rule is expanded.
+    """
+    from dateutil import rrule, tz  # type: ignore[import-untyped]  # comes with botocore
+
+    first = clock.local(epoch_seconds("starts_at", wanted.starts_at) or 0, timezone)
+    zone, start = first.tzinfo, first.replace(tzinfo=None)
+    parts = _rule_parts(wanted.rule)
+    try:
+        until = start + timedelta(days=MAX_RULE_DAYS)
+        if "UNTIL" in parts:
+            until = min(until, _rule_end(parts["UNTIL"], zone))
+        count = int(parts.get("COUNT", MAX_DATES + 1))
+        text = ";".join(f"{name}={value}" for name, value in parts.items() if name not in ("COUNT", "UNTIL"))
+        # If no other day matches, dateutil searches up to the year 9999, which takes seconds. The calendar repeats every 400 years, so the
+        # rule is expanded in the last of these periods.
+        shift = timedelta(days=146_097 * ((9999 - until.year) // 400))
+        moments = islice(rrule.rrulestr(text, dtstart=start + shift).replace(until=until + shift), min(count, MAX_DATES + 1))
+        starts = [int(tz.resolve_imaginary((moment - shift).replace(tzinfo=zone)).timestamp()) for moment in moments]
+    except (ValueError, OverflowError, KeyError, IndexError, TypeError) as error:
+        raise _bad_rule(f"The rule cannot be read: {error}.") from None
+    if not starts:
+        raise _bad_rule("The rule has no date within three years.")
+    known_starts, ids = {date.start for date in known}, {date.id for date in known}
+    dates = list(known)
+    for at in starts:
+        if at in known_starts:
+            continue
+        local = clock.local(at, timezone)
+        date_id = next(name for name in (f"{local:%Y-%m-%d}", f"{local:%Y-%m-%d-%H%M}", f"{local:%Y-%m-%d}-{at}") if name not in ids)
+        ids.add(date_id)
+        ends_at = None if wanted.duration_minutes is None else datetime.fromtimestamp(at + 60 * wanted.duration_minutes, UTC)
+        dates.append(EventDate(date_id, datetime.fromtimestamp(at, UTC), ends_at))
+    if len(dates) > MAX_DATES:
+        raise _bad_rule(f"An event has at most {MAX_DATES} dates. Use a smaller COUNT or an earlier UNTIL.")
+    return dates, [date for date in dates if date.start in starts]
+
+
+def _rule_end(text: str, zone: tzinfo | None) -> datetime:
+    """Return the last moment of a rule in the event's time zone, from a day, a local time, or a time in UTC. Raises ValueError."""
+    if len(text) == 8:
+        return datetime.strptime(text, "%Y%m%d") + timedelta(days=1, seconds=-1)
+    end = datetime.strptime(text.rstrip("Z"), "%Y%m%dT%H%M%S")
+    return end.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None) if text.endswith("Z") else end
+
+
+def _rule_parts(text: str) -> dict[str, str]:
+    """Return the parts of a rule by name. Raises InvalidInput for a rule without an end, or one that repeats more often than daily."""
+    found = [pair.partition("=") for pair in text.removeprefix("RRULE:").split(";")]
+    parts = {name: value for name, _, value in found}
+    if (
+        len(parts) < len(found)
+        or not parts.keys() <= _RULE_PARTS
+        or not all(re.fullmatch(r"[A-Z0-9,+-]{1,100}", part[2]) for part in found)
+    ):
+        raise _bad_rule(f"A rule has these parts, each once: {', '.join(sorted(_RULE_PARTS))}.")
+    if parts.get("FREQ") not in ("DAILY", "WEEKLY", "MONTHLY", "YEARLY"):
+        raise _bad_rule("FREQ is DAILY, WEEKLY, MONTHLY or YEARLY.")
+    if not all(re.fullmatch(r"[1-9][0-9]{0,2}", parts[name]) for name in ("COUNT", "INTERVAL") if name in parts):
+        raise _bad_rule("COUNT and INTERVAL are numbers from 1 to 999.")
+    if ("COUNT" in parts) == ("UNTIL" in parts):
+        raise _bad_rule("A rule needs either a COUNT or an UNTIL.")
+    return parts
+
+
+def _bad_rule(message: str) -> InvalidInput:
+    return InvalidInput(message, path="$.rule", rule="invalid_rule")
+
+
 def check_event(event: Event) -> None:
     """Raise InvalidInput if the times of an event are out of order. Times that a draft lacks are not checked."""
     if event.starts_at and event.on_sale_at is not None and event.on_sale_at >= event.starts_at:
@@ -196,12 +299,49 @@ def check_event(event: Event) -> None:
         raise InvalidInput("The event must end after it starts. Choose a later `ends_at`.", path="$.ends_at", rule="ends_before_start")
     check_returns(event.returns, event.transfers)
     check_place(event.country, event.region)
-    if event.refundable_until is not None and event.refundable_until > event.starts_at:
+    if event.refundable_until is not None and event.refundable_until > max(event.starts):
         raise InvalidInput(
             "Returns must end before the event starts. Choose an earlier `refundable_until`.",
             path="$.refundable_until",
             rule="refundable_after_start",
         )
+
+
+def check_dates(dates: Sequence[EventDate]) -> None:
+    """Raise InvalidInput if two dates of an event have the same id, or if a time is out of range or a date ends before it starts."""
+    seen = set()
+    for number, date in enumerate(dates):
+        path = f"dates[{number}]"
+        if date.id in seen:
+            raise InvalidInput("Each date needs an id of its own.", path=f"$.{path}.id", rule="date_repeated")
+        seen.add(date.id)
+        starts_at, ends_at = epoch_seconds(f"{path}.starts_at", date.starts_at), epoch_seconds(f"{path}.ends_at", date.ends_at)
+        if starts_at is not None and ends_at is not None and ends_at <= starts_at:
+            message = "A date must end after it starts. Choose a later `ends_at`."
+            raise InvalidInput(message, path=f"$.{path}.ends_at", rule="ends_before_start")
+
+
+def check_date_ids(date_ids: Sequence[str], dates: Sequence[EventDate]) -> None:
+    """Raise InvalidInput if a tier names a date that its event does not have."""
+    known = {date.id for date in dates}
+    for number, date_id in enumerate(date_ids):
+        if date_id not in known:
+            message = f"The event has no date `{date_id}`. Use the id of one of its dates."
+            raise InvalidInput(message, path=f"$.date_ids[{number}]", rule="unknown_date")
+
+
+def check_date_capacity(date: EventDate, tier_limits: Iterable[int], event_limit: int, path: str) -> None:
+    """Raise InvalidInput for `path` if the tickets that are valid on a date could exceed its capacity.
+
+    `tier_limits` are the most tickets that each tier with tickets for the date can sell, and `event_limit` is the most that all tiers can.
+    """
+    tickets = min(event_limit, sum(tier_limits))
+    if date.capacity is None or tickets <= date.capacity:
+        return
+    known = finite(tickets)
+    number = f"up to {tickets} tickets" if known is not None else "any number of tickets"
+    message = f"Ticket types sell {number} for the date `{date.id}`, which has a capacity of {date.capacity}. Lower their capacities first."
+    raise InvalidInput(message, path=path, rule="above_date_capacity", date_id=date.id, capacity=date.capacity, tickets=known)
 
 
 def check_returns(returns: ReturnPolicy | None, transfers: TransferPolicy) -> None:

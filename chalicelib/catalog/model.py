@@ -12,6 +12,7 @@ The catalog is the content of the bootstrap files plus the events and tiers crea
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
@@ -26,6 +27,9 @@ from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
 
 EntryRule = Literal["open", "verified_address", "account", "access_code", "payment_card"]
 ADDRESS_RULES: tuple[EntryRule, ...] = ("verified_address", "account")  # which give one place to each address
+
+
+BallotCards = Literal["none", "optional", "required"]
 
 
 class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -47,7 +51,8 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     other turns. With `groups`, up to six people whose addresses are verified may share one place.
 
     With `ballot`, the draw at the opening decides who may buy: nobody is let in, and the waitlist offers the tickets in the drawn order to
-    people who registered their wishes before the draw. A ballot always has a waitlist, and no groups.
+    people who registered their wishes before the draw. A ballot always has a waitlist, and no groups. With `ballot_cards`, people can, or
+    have to, save a card when they register. It is charged only if they are offered tickets.
     """
 
     enabled: bool = True
@@ -63,6 +68,7 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     longer_pass_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
     groups: bool = False  # only with `verified_address` and `account`
     ballot: bool = False  # not with `shop_url`
+    ballot_cards: BallotCards = "none"
 
 
 class WaitlistConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -154,6 +160,48 @@ class HoldbackRelease(Struct, frozen=True, omit_defaults=True):
     issued: int = 0
 
 
+MAX_DATES = 60  # of an event
+
+
+class EventDate(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A date of an event that takes place several times, such as a concert of a tour, in the bootstrap file and the API.
+
+    Without `ends_at`, the doors close as they do for an event without an end. Without a `venue`, the date takes place at the event's.
+    `capacity` is the most tickets that may be valid on the date; null: only the tiers and the event limit their number.
+    """
+
+    id: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}\Z",
+            examples=["friday"],
+            description="1 to 32 letters, digits and . _ -, starting with a letter or digit; unique in its event.",
+        ),
+    ]
+    starts_at: Annotated[datetime, Meta(tz=True, description="ISO 8601 with an offset or Z.")]
+    ends_at: Annotated[datetime, Meta(tz=True, description="ISO 8601 with an offset or Z.")] | None = None
+    name: Label | None = None
+    venue: Label | None = None
+    capacity: Capacity | None = None
+
+    @property
+    def start(self) -> int:
+        """The start in epoch seconds."""
+        return clock.epoch_seconds(self.starts_at)
+
+    @property
+    def end(self) -> int | None:
+        """The last second, in epoch seconds."""
+        return None if self.ends_at is None else clock.epoch_seconds(self.ends_at)
+
+
+class CancelledDate(Struct, frozen=True, omit_defaults=True):
+    """A date of an event that was cancelled for good. Buyers read the `reason`."""
+
+    id: str
+    reason: str | None = None
+
+
 MAX_PUBLIC_CHANGES = 30  # of an event or tier; the oldest are dropped, because every instance keeps all of them in its memory
 PublicValue = bool | int | None
 
@@ -179,9 +227,10 @@ ManagedBy = Literal["bootstrap", "api"]
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An event. Times are epoch seconds, and `ends_at` is the last second; `date` and `end_date` are text, as in the bootstrap file.
 
-    `starts_at` is 0 while a draft has no start. `version` counts the changes made through the API. `capacity` limits all tiers together;
-    null means that only the tiers limit the sale. An event that has ever had a capacity has a pool: the stock `pool_id` with `pool_shards`
-    shards. Every ticket of the event is also taken from the pool.
+    `starts_at` is 0 while a draft has no start. The times of an event with `dates` follow from them (`with_times_of_dates`).
+    `version` counts the changes made through the API. `capacity` limits all tiers together; null means that only the tiers limit the sale.
+    An event that has ever had a capacity has a pool: the stock `pool_id` with `pool_shards` shards. Every ticket of the event is also taken
+    from the pool.
     """
 
     id: str
@@ -218,7 +267,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Field(
             "managers",
             "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds`, `grace_seconds`, `follow_stock`, `randomness`, `entry`, `shop_url`, "
-            "`pass_algorithm`, `longer_pass_seconds`, `groups` and `ballot`; null: the settings of the stage, and `open`.",
+            "`pass_algorithm`, `longer_pass_seconds`, `groups`, `ballot` and `ballot_cards`; null: the settings of the stage, and `open`.",
         ),
     ] = None
     waitlist: Annotated[
@@ -268,6 +317,15 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         ),
     ] = None
     allows_reentry: Annotated[bool, Field("public", "The door may scan people out, and their tickets let them in again.")] = False
+    dates: Annotated[
+        list[EventDate],
+        Field(
+            "public",
+            "The dates of an event that takes place several times: each entry with `id` and `starts_at`, and optionally `ends_at`, `name`, "
+            "`venue` and `capacity`. The event then starts with the first and ends with the last of them.",
+            Annotated[list[EventDate], Meta(max_length=MAX_DATES)],
+        ),
+    ] = []
     publishes_report: Annotated[bool, Field("public", "Once the sale has opened, the page of the draw shows the report of the sale.")] = (
         False
     )
@@ -279,6 +337,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     updated_at: int = 0
     deleted_at: int | None = None  # only drafts can be deleted
     cancellation_reason: str | None = None  # for buyers
+    cancelled_dates: list[CancelledDate] = []  # if all dates are cancelled, so is the event
     withdrawn_opening: int | None = None  # the last public opening of an event that became a draft again
     public_changes: list[PublicChange] = []  # since the publication, oldest first
     paused: bool = False  # stored apart from the event, so that an apply does not change it
@@ -295,6 +354,56 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether nobody can reserve for now: a manager has paused the sale, or the event's promoter is locked or cannot be paid."""
         return self.paused or self.suspended or self.payments_off
 
+    @property
+    def cancelled_date_ids(self) -> set[str]:
+        return {cancelled.id for cancelled in self.cancelled_dates}
+
+    @property
+    def open_dates(self) -> list[EventDate]:
+        """The dates that take place, or all dates if all of them are cancelled."""
+        cancelled = self.cancelled_date_ids
+        return [date for date in self.dates if date.id not in cancelled] or self.dates
+
+    def with_times_of_dates(self) -> "Event":
+        """Return the event with the start of its first date that takes place, and the end of the last one.
+
+        Returns an event without dates unchanged.
+        """
+        if not self.dates:
+            return self
+        dates = self.open_dates
+        starts_at, last = min(date.start for date in dates), max(date.end or date.start for date in dates)
+        ends_at = last if last > starts_at else None
+        period = {"date": clock.iso(starts_at), "end_date": None if ends_at is None else clock.iso(ends_at)}
+        return replace(
+            self, starts_at=starts_at, ends_at=ends_at, dates=sorted(self.dates, key=lambda date: (date.start, date.id)), **period
+        )
+
+    def for_tiers(self, tiers: "Iterable[Tier | None]") -> "Event":
+        """Return the event as tickets of these tiers are valid for it: with only their dates, and the times and the place of these.
+
+        None, a tier that the catalog has lost, counts as valid for all dates. Without tiers, all dates stay. If a new bootstrap file has
+        left out all dates of the tiers, the returned event has no dates, and no door admits their tickets.
+        """
+        if not self.dates:
+            return self
+        known = list(tiers)
+        if not known or not all(tier is not None and tier.date_ids for tier in known):
+            return self
+        named = {date_id for tier in known if tier is not None for date_id in tier.date_ids}
+        return self.on_dates([date for date in self.dates if date.id in named])
+
+    def on_dates(self, dates: "Sequence[EventDate]") -> "Event":
+        """Return the event with only these of its dates, and the times of these. For a single date, return its place too.
+
+        If all of these dates are cancelled, the returned event is.
+        """
+        changes: dict[str, Any] = {"venue": dates[0].venue, "address": "", "city": None} if len(dates) == 1 and dates[0].venue else {}
+        reasons = {cancelled.id: cancelled.reason for cancelled in self.cancelled_dates}
+        if self.status != "cancelled" and dates and all(date.id in reasons for date in dates):
+            changes |= {"status": "cancelled", "cancellation_reason": reasons[dates[0].id]}
+        return replace(self, dates=list(dates), **changes).with_times_of_dates()
+
     def limit(self, default: int) -> int:
         """Return the number of tickets that one user may buy. Returns `default` if the event has no limit of its own."""
         return self.purchase_limit or default
@@ -309,14 +418,24 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.starts_at if self.ends_at is None else self.ends_at
 
     @property
+    def starts(self) -> list[int]:
+        """The starts of the event's dates in epoch seconds, or of the event without dates."""
+        return [date.start for date in self.dates] or [self.starts_at]
+
+    @property
     def place(self) -> str:
         """The venue, address and city on one line."""
         return ", ".join(part for part in (self.venue, self.address, self.city) if part)
 
     @property
-    def announced(self) -> tuple[str, str, int, str]:
-        """The details that ticket holders are told about when they change: the name, the place, the start and the time zone."""
-        return self.name, self.place, self.starts_at, self.timezone
+    def announced(self) -> tuple[str, str, int, str, str]:
+        """The details that ticket holders are told about when they change: name, place, start, time zone, and each date with its venue.
+
+        A cancelled date has the start 0.
+        """
+        cancelled = self.cancelled_date_ids
+        dates = " ".join(f"{date.id}={0 if date.id in cancelled else date.start}@{quote(date.venue or '')}" for date in self.dates)
+        return self.name, self.place, self.starts_at, self.timezone, dates
 
     @property
     def has_waiting_room(self) -> bool:
@@ -347,6 +466,11 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def has_ballot(self) -> bool:
         """Whether the waitlist offers the tickets in the order of the waiting room's draw, and nobody else can buy them."""
         return self.has_waiting_room and self.waiting_room is not None and self.waiting_room.ballot and self.shop_url is None
+
+    @property
+    def ballot_cards(self) -> BallotCards:
+        """Whether people can, or have to, save a card when they register for the event's ballot."""
+        return self.waiting_room.ballot_cards if self.has_ballot and self.waiting_room is not None else "none"
 
     @property
     def has_waitlist(self) -> bool:
@@ -398,6 +522,14 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     per_user_limit: int | None = None
     max_per_transaction: int | None = None
     admits: Annotated[int, Field("public", "How many people one ticket admits.", Annotated[int, Meta(ge=1, le=100)])] = 1
+    date_ids: Annotated[
+        list[str],
+        Field(
+            "public",
+            "The ids of the event's dates on each of which a ticket admits once; empty: all of its dates.",
+            Annotated[list[str], Meta(max_length=MAX_DATES)],
+        ),
+    ] = []
     seating: Annotated[
         Seating | None,
         Field(
@@ -455,6 +587,10 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = 1
     created_at: int = 0
     updated_at: int = 0
+
+    def is_valid_on(self, date_id: str) -> bool:
+        """Return whether the tickets are valid on a date of the event."""
+        return not self.date_ids or date_id in self.date_ids
 
     @property
     def active_holdbacks(self) -> list[Holdback]:
@@ -742,6 +878,19 @@ class Catalog(Struct, frozen=True, eq=False):
         event = self.events.get(event_id)
         return None if event is None or event.deleted_at is not None else event
 
+    def event_for(self, event_id: str, tier_ids: Iterable[str]) -> Event | None:
+        """Return an event as tickets of these tiers are valid for it (`Event.for_tiers`). Returns None for an unknown event."""
+        event = self.events.get(event_id)
+        return None if event is None else self.narrow(event, tier_ids)
+
+    def narrow(self, event: Event, tier_ids: Iterable[str]) -> Event:
+        """Return an event, which may be newer than this catalog, as tickets of these tiers are valid for it (`Event.for_tiers`)."""
+        return event.for_tiers(map(self.tiers.get, tier_ids))
+
+    def is_cancelled(self, event: Event, tier_ids: Iterable[str]) -> bool:
+        """Return whether the event, or each date for which tickets of one of these tiers are valid, is cancelled."""
+        return event.status == "cancelled" or any(self.narrow(event, [tier_id]).status == "cancelled" for tier_id in tier_ids)
+
     def event_tiers(self, event_id: str) -> tuple[Tier, ...]:
         """Return all tiers of an event, cheapest first, including tiers that buyers do not see."""
         return self.tiers_by_event.get(event_id, ())
@@ -804,9 +953,10 @@ class Catalog(Struct, frozen=True, eq=False):
             return stock
         return replace(stock, available=min(stock.available, stocks.get(event.pool_id, NO_STOCK).available))
 
-    def event_stock(self, event: Event, stocks: Mapping[str, Stock]) -> Stock:
-        """Return the total stock of an event's tiers. The event's pool limits the capacity and the available tickets."""
-        total = Stock.total_of(stocks[tier.stock_id] for tier in self.event_tiers(event.id) if tier.stock_id in stocks)
+    def event_stock(self, event: Event, stocks: Mapping[str, Stock], tiers: Iterable[Tier] | None = None) -> Stock:
+        """Return the total stock of an event's tiers, or of these. The event's pool limits the capacity and the available tickets."""
+        counted = self.event_tiers(event.id) if tiers is None else tiers
+        total = Stock.total_of(stocks[tier.stock_id] for tier in counted if tier.stock_id in stocks)
         if event.pool_id is None:
             return total
         pool = stocks.get(event.pool_id, NO_STOCK)

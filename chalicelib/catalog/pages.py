@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import msgspec
 from msgspec import Struct
 
-from chalicelib.catalog import response_cache, service
+from chalicelib.catalog import response_cache, service, sharing
 from chalicelib.catalog.images import ImageView
-from chalicelib.catalog.model import Event
-from chalicelib.catalog.views import EventView, EventWithTiersView, shortened
+from chalicelib.catalog.model import Event, TierStatus
+from chalicelib.catalog.sharing import FEEDS, Feed, SharedEvent
+from chalicelib.catalog.views import EventView, EventWithTiersView, TierView, shortened
 from chalicelib.edge.error_replies import CONTENT_POLICY
 from chalicelib.edge.languages import DATE_WORDS, Language
 from chalicelib.edge.operation import resolve_id
@@ -99,6 +101,7 @@ def render_start(shell: Shell, language: Language, now: int) -> str:
     )
     url = settings.current().page_url("")
     head = _share_tags(t["store.title"], t["store.lead"], url, settings.current().page_url(DEFAULT_PICTURE[1:]))
+    head += f'\n<link rel="alternate" type="application/rss+xml" title="{t["store.title"]}" href="/events/feed.rss">'
     return _document(shell, language, "/", t["store.title"], head, content, reply.text)
 
 
@@ -112,10 +115,12 @@ def render_event(shell: Shell, event_id: str, path: str, language: Language, now
     when = _period(event.starts_at, event.ends_at, event.timezone, language, now)
     facts = f"{when} · {event.place}"
     description = shortened(f"{facts}. {' '.join(event.description.split())}".strip(" ."), MAX_DESCRIPTION)
-    head = _share_tags(event.name, description, url, _share_picture(event))
+    picture = _share_picture(event)
+    data = msgspec.json.encode(_event_data(event, view, url, picture)).decode().replace("<", "\\u003c")
+    head = f'{_share_tags(event.name, description, url, picture)}\n<script type="application/ld+json">{data}</script>'
     content = (
         f'<article class="page event"><div class="event-art">{_picture(view.image, "(min-width: 56rem) 50vw, 100vw", first=True)}</div>'
-        f'<div class="event-text">{_facts(event, view, when, t, language)}</div>{_buy_bar(view, t, language)}'
+        f'<div class="event-text">{_facts(event, view, when, t, language, now)}</div>{_buy_bar(view, t, language)}'
         f'<div class="event-buy" id="tickets" tabindex="-1">{_sale(event, view, t, language, now)}'
         f"{_tickets(view, t, language)}</div></article>"
     )
@@ -130,6 +135,26 @@ def render_missing(shell: Shell, path: str, language: Language) -> str:
         f'<a class="button" href="/">{t["allEvents"]}</a></div>'
     )
     return _document(shell, language, path, t["event.notFound"], '<meta name="robots" content="noindex">', content, "null")
+
+
+def render_feed(path: str, language: Language, now: int) -> str:
+    """Return the feed at a path of FEEDS. It has a thousand events at most, as the start page."""
+    feed, catalog, home = FEEDS[path], service.snapshot(), settings.current().page_url("")
+    views = memory.decoder(list[EventView]).decode(response_cache.events_reply(now).text)
+    events = sorted((catalog.events[view.id] for view in views if view.id in catalog.events), key=lambda event: event.starts_at)
+    shared = [
+        SharedEvent(
+            # A calendar repeats the description for each date, and a reply of Lambda has at most 6 MB.
+            msgspec.structs.replace(event, description=shortened(event.description, MAX_DESCRIPTION)),
+            f"{home}events/{event.id}",
+            _share_picture(event),
+            f"{_period(event.starts_at, event.ends_at, event.timezone, language, now)} · {event.place}",
+        )
+        for event in events
+        if feed.is_of_all or (event.status != "cancelled" and (event.ends_at or event.starts_at) >= now)
+    ]
+    title = _texts(language)["store.title"]
+    return feed.render(Feed(title, home, urlsplit(home).hostname or "fairgate", shared, catalog.revision, now))
 
 
 def render_page(path: str, language: Language, now: int) -> tuple[str, int]:
@@ -200,6 +225,69 @@ def _share_picture(event: Event) -> str:
     if event.image is None and picture.startswith(("https://", "http://")):
         return picture
     return settings.current().page_url((picture if event.image is not None else DEFAULT_PICTURE).removeprefix("/"))
+
+
+# Search engines.
+
+MAX_OFFERS = 20  # of one event; more would only make the page longer
+_AVAILABILITY: dict[TierStatus, str] = {"available": "InStock", "coming-soon": "PreOrder"}  # others: SoldOut
+
+
+def _event_data(event: Event, view: EventWithTiersView, url: str, picture: str) -> dict[str, Any]:
+    """Return what search engines show about an event (https://schema.org/Event).
+
+    It has the fields that https://developers.google.com/search/docs/appearance/structured-data/event names, apart from performers.
+    """
+    moved = next((change for change in reversed(event.public_changes) if change.field == "starts_at" and change.before), None)
+    status = "EventCancelled" if event.status == "cancelled" else "EventRescheduled" if moved else "EventScheduled"
+    data = {
+        "@context": "https://schema.org",
+        **_occurrence_data(event, event.name),
+        "description": event.description,
+        "url": url,
+        "image": [picture],
+        "previousStartDate": _local_time(event, moved.before) if moved and isinstance(moved.before, int) else None,
+        "eventStatus": f"https://schema.org/{status}",
+        "eventAttendanceMode": "https://schema.org/OfflineEventAttendanceMode",
+        "subEvent": [_occurrence_data(event.on_dates([date]), date.name or event.name) for date in event.dates],
+        "offers": [] if event.status == "cancelled" else [_offer(event, tier, url) for tier in view.tiers[:MAX_OFFERS]],
+    }
+    return {name: value for name, value in data.items() if value}
+
+
+def _occurrence_data(event: Event, name: str) -> dict[str, Any]:
+    """Return the time and place of an event or of one of its dates."""
+    address = {
+        "streetAddress": event.address,
+        "addressLocality": event.city,
+        "addressRegion": event.region,
+        "addressCountry": event.country,
+    }
+    known = {name: text for name, text in address.items() if text}
+    location = {"@type": "Place", "name": event.venue, "address": {"@type": "PostalAddress", **known} if known else event.venue}
+    times = {"startDate": _local_time(event, event.starts_at), "endDate": _local_time(event, event.ends_at)}
+    status = {"eventStatus": "https://schema.org/EventCancelled"} if event.status == "cancelled" else {}
+    return {"@type": "Event", "name": name, **{field: time for field, time in times.items() if time}, "location": location, **status}
+
+
+def _offer(event: Event, tier: TierView, url: str) -> dict[str, Any]:
+    begins = tier.sale_starts_at or event.on_sale_at
+    offer = {
+        "@type": "Offer",
+        "name": tier.name,
+        "url": url,
+        "price": money.amount_text(tier.price_cents, tier.currency),
+        "priceCurrency": tier.currency,
+        "availability": f"https://schema.org/{_AVAILABILITY.get(tier.status, 'SoldOut')}",
+        "validFrom": begins,
+    }
+    return {name: value for name, value in offer.items() if value}
+
+
+def _local_time(event: Event, epoch_seconds: int | None) -> str | None:
+    """Return a time with the offset of the event's time zone, or only the date for an event without a time of day."""
+    local = None if epoch_seconds is None else clock.local(epoch_seconds, event.timezone)
+    return None if local is None else local.date().isoformat() if sharing.fills_days(event) else local.isoformat()
 
 
 # The start page.
@@ -279,26 +367,40 @@ def _picture(image: ImageView | None, sizes: str, *, first: bool = False) -> str
 # An event's page.
 
 
-def _facts(event: Event, view: EventWithTiersView, when: str, t: Texts, language: Language) -> str:
+def _facts(event: Event, view: EventWithTiersView, when: str, t: Texts, language: Language, now: int) -> str:
     chip = f'<span class="chip">{escape(event.category)}</span>' if event.category else ""
     place = ", ".join(part for part in (event.address, event.city) if part and part not in event.venue)
     calendar = f'<a class="button button-quiet" href="/api/v1/events/{event.id}/calendar.ics" download>{t["event.calendar"]}</a>'
     query = urlencode({"api": "1", "query": f"{event.venue}, {place}" if place else event.venue})
     where = f'<a href="https://www.google.com/maps/search/?{escape(query)}" rel="noreferrer">{t["event.map"]}</a>' if event.venue else ""
     doors = ""
-    if event.doors_minutes is not None:
+    if event.doors_minutes is not None and len(event.dates) < 2:
         opens = clock.local(event.starts_at - 60 * event.doors_minutes, event.timezone)
         doors = f"<span>{t['event.doors'].format(_time(opens, language))}</span>"
     time = f'<p class="event-when"><time datetime="{view.starts_at}">{when}</time>{doors}</p>' if event.starts_at else ""
     changes = f"<summary>{t['event.changes'].format(len(view.changes))}</summary>" if view.changes else ""
     return (
-        f"<p>{_status(view, t)} {chip}</p><h1>{escape(event.name)}</h1>{time}"
+        f"<p>{_status(view, t)} {chip}</p><h1>{escape(event.name)}</h1>{time}{_dates(event, t, language, now)}"
         f'<p class="event-where">{escape(event.venue)}{_element("span", "small", escape(place))}</p>'
         f'<p class="plain-text event-description">{_linked(event.description)}</p>'
         f'<p class="row">{calendar if view.status != "cancelled" else ""}{where}'
         f'<button type="button" class="button button-quiet" disabled>{t["share"]}</button><span class="small"></span></p>'
         f"{_element('details', 'public-changes', changes)}"
     )
+
+
+def _dates(event: Event, t: Texts, language: Language, now: int) -> str:
+    """Return the list of an event's dates, or an empty string if it takes place once."""
+    rows = []
+    for date in event.dates if len(event.dates) > 1 else ():
+        when = _period(date.start, date.end, event.timezone, language, now, short=True)
+        names = "".join(f" · {escape(part)}" for part in (date.name, date.venue) if part)
+        for cancelled in event.cancelled_dates:
+            if cancelled.id == date.id:
+                reason = f" · {escape(cancelled.reason)}" if cancelled.reason else ""
+                when, names = f"<s>{when}</s>", f"{names} · {t['event.dateCancelled']}{reason}"
+        rows.append(f'<li><time datetime="{clock.iso(date.start)}">{when}</time>{names}</li>')
+    return _element("ul", "small event-dates", "".join(rows))
 
 
 def _linked(text: str) -> str:

@@ -1,6 +1,7 @@
 """Decide what a caller may do at one event. `edge.operation` has already checked whether the caller may use the route."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import ClassVar
 
 import msgspec
@@ -184,7 +185,14 @@ def _get_event(event_id: str) -> Event:
     return event
 
 
-def find_event(event_id: str) -> Event | None:
-    """Return the event, even if it is newer than this instance's snapshot. Returns None if there is no such event."""
-    event = find_snapshot(lambda catalog: catalog.find_event(event_id) is not None).find_event(event_id)
-    return event if event is None or event.status != "draft" else snapshot_with_drafts().find_event(event_id)
+def find_event(event_id: str, tier_ids: Iterable[str] = ()) -> Event | None:
+    """Return the event, even if it is newer than this instance's snapshot. Returns None if there is no such event.
+
+    With `tier_ids`, the event has only the dates for which tickets of these tiers are valid (`Event.for_tiers`).
+    """
+    catalog = find_snapshot(lambda catalog: catalog.find_event(event_id) is not None)
+    event = catalog.find_event(event_id)
+    if event is not None and event.status == "draft":
+        catalog = snapshot_with_drafts()
+        event = catalog.find_event(event_id)
+    return None if event is None else catalog.narrow(event, tier_ids)

@@ -45,6 +45,9 @@ class TierNotOnSale(ApiError):
     default_message: ClassVar[str] = "This ticket is not on sale at the moment. Choose a different ticket."
 
 
+DATE_CANCELLED = "The date for which this ticket is valid was cancelled. Choose a ticket for a different date."
+
+
 class RoundPublic(ApiError):
     """The sale cannot be postponed, because the random number of its draw is public."""
 
@@ -73,6 +76,9 @@ def current_tier_status(catalog: Catalog, tier: Tier, now: int, stock: Stock | N
     if tier.sale_starts_at is not None and now < tier.sale_starts_at:
         return "coming-soon"
     if tier.sale_ends_at is not None and now > tier.sale_ends_at:
+        return "closed"
+    event = catalog.event_for(tier.event_id, [tier.id])
+    if event is not None and event.dates and (event.status == "cancelled" or now > event.last_sale_at):
         return "closed"
     if stock is not None and stock.available <= 0:
         return "sold-out"
@@ -141,6 +147,8 @@ def sale_refusal(catalog: Catalog, event: Event, tier: Tier, now: int, allow_tes
     if phase != "open" and not (is_presale and phase == "scheduled"):
         on_sale_at = None if event.on_sale_at is None else clock.iso(event.on_sale_at)
         return EventNotOnSale(phase, on_sale_at)
+    if event.for_tiers([tier]).status == "cancelled":
+        return TierNotOnSale(DATE_CANCELLED, tier_id=tier.id, reason="cancelled", sale_starts_at=None)
     status = "closed" if tier.removed else current_tier_status(catalog, tier, now)
     if status == "test" and not allow_test:
         status = "closed"
@@ -362,6 +370,7 @@ def _first_stricter_event_field(before: Event, after: Event) -> str | None:
         # Without a waiting room, or after turns of a second, the freeze would end.
         "waiting_room": after.has_waiting_room != before.has_waiting_room
         or after.has_ballot != before.has_ballot
+        or (after.ballot_cards == "required" and before.ballot_cards != "required")
         or pass_seconds(after) < pass_seconds(before)
         or longer_pass_seconds(after) < longer_pass_seconds(before)
         or (before.allows_groups and not after.allows_groups and after.entry_rule == before.entry_rule)
@@ -544,6 +553,7 @@ def _event_terms(event: Event) -> dict[str, PublicValue]:
         "purchase_limit": event.limit(settings.current().event_purchase_limit),
         "has_waiting_room": event.has_waiting_room,
         "has_ballot": event.has_ballot,
+        "needs_ballot_card": event.ballot_cards == "required",
         "needs_address": event.needs_address,
         "needs_account": event.entry_rule == "account",
         "needs_access_code": event.entry_rule == "access_code",

@@ -177,8 +177,7 @@ def _filter(query: EventQuery) -> Callable[[Event], bool]:
         return (
             (category is None or _comparable(event.category or "") == category)
             and (city is None or _comparable(event.city or "") == city)
-            and (since is None or event.starts_at >= since)
-            and (until is None or event.starts_at <= until)
+            and any((since is None or start >= since) and (until is None or start <= until) for start in event.starts)
         )
 
     return accepts

@@ -1,9 +1,13 @@
-"""Share an event: calendar files, and its name, time and place in emails."""
+"""Share events with other programs: calendar files, feeds, a sitemap, and values for emails."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from html import escape
 from typing import Any
+
+import msgspec
+from msgspec import Struct
 
 from chalicelib.catalog.model import Event
 from chalicelib.edge.languages import Language
@@ -19,36 +23,46 @@ _OPENING: dict[Language, str] = {"en": "Tickets on sale: {name}", "es": "Empieza
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ESCAPES = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n"})
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\ufffe\uffff]")  # also what XML does not allow
 
 
 def render_calendar(event: Event, url: str, host: str, revision: int, language: Language, now: int) -> str:
-    """Return the calendar file of a public event, and of the opening of its sale if the sale has not opened yet.
+    """Return the calendar file of a public event, with each of its dates, and of the opening of its sale if it has not opened yet.
 
     `host` makes the UIDs globally unique; `revision` shows which of two files is newer.
     """
-    place = event.place
+    return _calendar([*_entries(event, url, host, revision, now), *_opening(event, url, host, revision, language, now)])
+
+
+def _calendar(entries: Iterable[str]) -> str:
+    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Fairgate//Tickets//EN", "METHOD:PUBLISH", *entries, "END:VCALENDAR"]
+    return "".join(f"{piece}\r\n" for line in lines for piece in _folded(line))
+
+
+def _entries(event: Event, url: str, host: str, revision: int, now: int) -> Iterator[str]:
+    """Yield the lines of each date of an event."""
+    for single in [event.on_dates([one]) for one in event.dates] or [event]:
+        yield from _occurrence(single, url, host, revision, now)
+
+
+def _occurrence(event: Event, url: str, host: str, revision: int, now: int) -> Iterator[str]:
+    """Yield the lines of an event that has no dates, or only one."""
+    date = event.dates[0] if event.dates else None
+    name = event.name if date is None or date.name is None else f"{event.name}: {date.name}"
     description = f"{event.description}\n\n{url}".strip()
-    lines = [
-        "BEGIN:VCALENDAR",
-        "VERSION:2.0",
-        "PRODID:-//Fairgate//Tickets//EN",
-        "METHOD:PUBLISH",
+    yield from (
         "BEGIN:VEVENT",
-        f"UID:{_text(event.id)}@{host}",
+        f"UID:{_text(event.id if date is None else f'{event.id}.{date.id}')}@{host}",
         f"DTSTAMP:{_moment(now)}",
         f"SEQUENCE:{revision}",
         *_period(event),
-        f"SUMMARY:{_text(event.name)}",
-        f"LOCATION:{_text(place)}",
+        f"SUMMARY:{_text(name)}",
+        f"LOCATION:{_text(event.place)}",
         f"DESCRIPTION:{_text(description)}",
         f"URL:{url}",
         f"STATUS:{'CANCELLED' if event.status == 'cancelled' else 'CONFIRMED'}",
         "END:VEVENT",
-        *_opening(event, url, host, revision, language, now),
-        "END:VCALENDAR",
-    ]
-    return "".join(f"{piece}\r\n" for line in lines for piece in _folded(line))
+    )
 
 
 def _opening(event: Event, url: str, host: str, revision: int, language: Language, now: int) -> Iterator[str]:
@@ -79,7 +93,7 @@ def _period(event: Event) -> Iterator[str]:
 
     An event without a time of day fills whole days. In iCalendar, such an event ends on the day after its last day.
     """
-    if event.managed_by == "bootstrap" and _DAY.fullmatch(event.date):
+    if fills_days(event):
         last = date.fromisoformat((event.end_date or event.date)[:10])
         yield f"DTSTART;VALUE=DATE:{event.date.replace('-', '')}"
         yield f"DTEND;VALUE=DATE:{last + timedelta(days=1):%Y%m%d}"
@@ -87,6 +101,11 @@ def _period(event: Event) -> Iterator[str]:
     yield f"DTSTART:{_moment(event.starts_at)}"
     if event.ends_at is not None:
         yield f"DTEND:{_moment(event.ends_at)}"
+
+
+def fills_days(event: Event) -> bool:
+    """Whether the event has no time of day."""
+    return event.managed_by == "bootstrap" and _DAY.fullmatch(event.date) is not None
 
 
 def _moment(epoch_seconds: int) -> str:
@@ -109,11 +128,99 @@ def _folded(line: str) -> Iterator[str]:
     yield piece
 
 
+# Feeds of the coming events, and the sitemap of all events: addresses in the shop, which the CDN keeps like the pages of events.
+
+
+class SharedEvent(Struct, frozen=True):
+    """An event in a feed: its address and picture in the shop, and its time and place in the reader's language."""
+
+    event: Event
+    url: str
+    picture: str
+    when_and_where: str
+
+
+class Feed(Struct, frozen=True):
+    """The events of a shop, in the order of their starts. `home` is the address of the shop, with a slash at its end."""
+
+    title: str
+    home: str
+    host: str
+    events: Sequence[SharedEvent]
+    revision: int
+    now: int
+
+
+class FeedFormat(Struct, frozen=True):
+    media_type: str
+    render: Callable[[Feed], str]
+    is_of_all: bool = False  # with past and cancelled events
+
+
+def _render_sitemap(feed: Feed) -> str:
+    """Return a sitemap (https://www.sitemaps.org/protocol.html)."""
+    entries = (
+        f"<url><loc>{_xml(shared.url)}</loc>"
+        + (f"<lastmod>{clock.iso(shared.event.updated_at)}</lastmod>" if shared.event.updated_at else "")
+        + "</url>"
+        for shared in feed.events
+    )
+    return f'{_XML}<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{"".join(entries)}</urlset>\n'
+
+
+def _render_rss(feed: Feed) -> str:
+    """Return an RSS feed (https://www.rssboard.org/rss-specification)."""
+    items = (
+        f"<item><title>{_xml(shared.event.name)}</title><link>{_xml(shared.url)}</link>"
+        f'<guid isPermaLink="true">{_xml(shared.url)}</guid><description>{_xml(_summary(shared))}</description></item>'
+        for shared in feed.events
+    )
+    own = f'<atom:link href="{_xml(feed.home)}events/feed.rss" rel="self" type="application/rss+xml"/>'
+    channel = f"<title>{_xml(feed.title)}</title><link>{_xml(feed.home)}</link><description>{_xml(feed.title)}</description>{own}"
+    return f'{_XML}<rss version="2.0" xmlns:atom="http://www.w3.org/2005/Atom"><channel>{channel}{"".join(items)}</channel></rss>\n'
+
+
+def _render_json_feed(feed: Feed) -> str:
+    """Return a JSON feed (https://www.jsonfeed.org/version/1.1/)."""
+    items = [
+        {"id": shared.url, "url": shared.url, "title": shared.event.name, "content_text": _summary(shared), "image": shared.picture}
+        for shared in feed.events
+    ]
+    urls = {"home_page_url": feed.home, "feed_url": f"{feed.home}events/feed.json"}
+    return msgspec.json.encode({"version": "https://jsonfeed.org/version/1.1", "title": feed.title, **urls, "items": items}).decode()
+
+
+def _render_calendars(feed: Feed) -> str:
+    return _calendar(line for shared in feed.events for line in _entries(shared.event, shared.url, feed.host, feed.revision, feed.now))
+
+
+_XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
+FEEDS = {
+    "/events/sitemap.xml": FeedFormat("application/xml", _render_sitemap, is_of_all=True),
+    "/events/feed.rss": FeedFormat("application/rss+xml", _render_rss),
+    "/events/feed.json": FeedFormat("application/feed+json", _render_json_feed),
+    "/events/feed.ics": FeedFormat(CALENDAR_MEDIA_TYPE, _render_calendars),
+}
+
+
+def _summary(shared: SharedEvent) -> str:
+    return f"{shared.when_and_where}\n\n{shared.event.description}".strip()
+
+
+def _xml(text: str) -> str:
+    return escape(_CONTROL.sub("", text))
+
+
 # Emails.
 
 
 def mail_values(event: Event) -> dict[str, Any]:
-    """Return the name, place, start and opening of the doors of an event for the templates of emails, in the event's time zone."""
+    """Return the name, place, start and opening of the doors of an event for the templates of emails, in the event's time zone.
+
+    `dates` has the starts of an event with several dates.
+    """
     starts = clock.local(event.starts_at, event.timezone) if event.starts_at else None
-    doors = None if starts is None or event.doors_minutes is None else starts - timedelta(minutes=event.doors_minutes)
-    return {"name": event.name, "place": event.place, "starts": starts, "doors": doors}
+    is_single = len(event.dates) < 2
+    doors = starts - timedelta(minutes=event.doors_minutes) if starts and is_single and event.doors_minutes is not None else None
+    dates = [] if is_single else [clock.local(date.start, event.timezone) for date in event.open_dates]
+    return {"name": event.name, "place": event.place, "starts": starts, "doors": doors, "dates": dates}

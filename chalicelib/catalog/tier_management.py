@@ -1,7 +1,7 @@
 """Create, copy, change, reorder and delete tiers through the API, with their stock and custom options."""
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import count
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain, count
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -13,7 +13,7 @@ from chalicelib.catalog import capacities, forms, publications, sale_rules, snap
 from chalicelib.catalog.capacities import CatalogStock, HoldbackInUse
 from chalicelib.catalog.custom_options import MAX_OPTIONS, CustomOption, check_option
 from chalicelib.catalog.forms import TierChanges, TierFields
-from chalicelib.catalog.model import Catalog, Event, Holdback, ReleaseTo, Tier, in_display_order
+from chalicelib.catalog.model import Catalog, Event, EventDate, Holdback, ReleaseTo, Tier, in_display_order
 from chalicelib.catalog.permissions import deleted_drafts, find_event, strict_count
 from chalicelib.catalog.revisions import (
     ANY_VERSION,
@@ -105,16 +105,53 @@ def create_tier(tier_id: str, event_id: str, fields: TierFields, actor: str, now
 def duplicate_tier(tier_id: str, source_id: str, actor: str, now: int) -> Tier:
     """Create a closed copy of a tier in the same event, with its own name and stock, at the end of the list.
 
-    The copy has no image, because the files belong to the original, and no price at the payment provider. If `tier_id` exists, return that
-    tier unchanged. Raises the errors of `create_tier`.
+    Raises the errors of `create_tier`. If `tier_id` exists, return that tier unchanged.
     """
     source = get_changeable_tier(snapshots.load_current(), source_id)
+    return _create_copy(source, replace(source, id=tier_id, status="closed"), actor, now)
+
+
+def tiers_of_date(event_id: str, date_id: str) -> list[Tier]:
+    """Return the tiers that are only for this date. Raises InvalidInput if no tier is."""
+    tiers = [tier for tier in snapshots.load_current().event_tiers(event_id) if not tier.removed and tier.date_ids == [date_id]]
+    if not tiers:
+        raise InvalidInput("No ticket type is only for this date.", path="$.tiers_of", rule="without_tiers")
+    return tiers
+
+
+def check_copies(catalog: Catalog, event: Event, tiers: Sequence[Tier], dates: Sequence[EventDate]) -> None:
+    """Raise TooManyTiers if an event may not have all the copies that `copy_tiers` creates."""
+    more = sum(copied.id not in catalog.tiers for _, copied in _copies(tiers, dates))
+    if more:
+        _check_tier_count(catalog, event, more)
+
+
+def copy_tiers(tiers: Sequence[Tier], dates: Sequence[EventDate], actor: str, now: int) -> None:
+    """Copy tiers that are for one date to these dates of their event, with the date in the name. A repeated call creates what is missing.
+
+    Raises the errors of `create_tier`.
+    """
+    for tier, copied in _copies(tiers, dates):
+        _create_copy(tier, copied, actor, now)
+
+
+def _copies(tiers: Sequence[Tier], dates: Sequence[EventDate]) -> Iterator[tuple[Tier, Tier]]:
+    for date in dates:
+        for tier in tiers:
+            if tier.date_ids != [date.id]:
+                name = f"{tier.name[: MAX_NAME_LENGTH - len(date.id) - 2].rstrip()}, {date.id}"
+                yield tier, replace(tier, id=f"{tier.id}.{date.id}", name=name, date_ids=[date.id])
+
+
+def _create_copy(source: Tier, copied: Tier, actor: str, now: int) -> Tier:
+    """Create a copy of a tier with its own stock, at the end of the list, and with another name if a tier of the event has this name.
+
+    The copy has no image, because the files belong to the original, and no price at the payment provider.
+    """
     new = replace(
-        source,
-        id=tier_id,
-        stock_id=tier_id,
+        copied,
+        stock_id=copied.id,
         shards=_default_shards(source.capacity, find_event(source.event_id)),
-        status="closed",
         holdbacks=source.active_holdbacks,
         releases=[],
         issuing=[],
@@ -131,7 +168,7 @@ def duplicate_tier(tier_id: str, source_id: str, actor: str, now: int) -> Tier:
 
     def complete(catalog: Catalog, tier: Tier) -> Tier:
         others = _others(catalog, tier)
-        return replace(tier, name=_copy_name(source.name, others), display_order=next_position(others))
+        return replace(tier, name=_copy_name(tier.name, others), display_order=next_position(others))
 
     return _create_tier(new, complete, actor, now)
 
@@ -167,6 +204,7 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
             shrunk = before
             shards = capacities.shrink_stocks(catalog, before, after)
             released_to = capacities.released_to(before, after)
+        _check_date_capacities(catalog, before, after)
         after = sale_rules.with_tier_changes(catalog, before, after, now)
         change = change_tier(before, after, "tier.changed", actor, now)
         return replace(change, items=[*change.items, *items])
@@ -326,6 +364,7 @@ def _commit_tier(
         _check_frozen(catalog, None, tier, now)
         _check_tier_count(catalog, event)
         _check_ticket_count(catalog, tier)
+        _check_date_capacities(catalog, None, tier)
         tier = sale_rules.with_tier_changes(catalog, None, tier, now)
         details = {"name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
         entry = audit.entry_item(f"tier#{tier.id}", "tier.created", actor, now, details, event_id=event.id)
@@ -344,17 +383,17 @@ def _commit_tier(
             capacities.complete_pool(new.event_id)
 
 
-def _check_tier_count(catalog: Catalog, event: Event) -> None:
-    """Raise TooManyTiers if an event may not have one more tier."""
+def _check_tier_count(catalog: Catalog, event: Event, more: int = 1) -> None:
+    """Raise TooManyTiers if an event may not have this many more tiers."""
     listed, limit = len(catalog.listed_tiers(event.id)), min(settings.current().unverified_tiers, MAX_TIERS)
     owner, max_drafts = event.promoter_id, settings.current().unverified_drafts
     is_crowded = owner is not None and deleted_drafts(catalog, owner) >= max_drafts
-    if not is_crowded and strict_count(listed, len(catalog.event_tiers(event.id))) < limit:
+    if not is_crowded and strict_count(listed, len(catalog.event_tiers(event.id))) + more <= limit:
         return
     if event.promoter_id is not None and not profiles.is_verified(event.promoter_id):
         message = "The shop accepts no more ticket types now. Ask the shop to verify you." if is_crowded else None
         raise TooManyTiers(message, event_id=event.id, limit=limit)
-    if listed >= MAX_TIERS:
+    if listed + more > MAX_TIERS:
         raise TooManyTiers(event_id=event.id, limit=MAX_TIERS)
 
 
@@ -373,6 +412,15 @@ def _check_ticket_count(catalog: Catalog, after: Tier) -> None:
         limit = MAX_EVENT_TICKETS
     if limit < MAX_EVENT_TICKETS or kept > limit:
         raise TooManyTickets(event_id=after.event_id, limit=limit, path="$.capacity")
+
+
+def _check_date_capacities(catalog: Catalog, before: Tier | None, after: Tier) -> None:
+    """Raise InvalidInput if a new tier, or a tier with more tickets or more dates, would exceed the capacity of a date."""
+    event = catalog.events[after.event_id]
+    is_larger = before is None or before.stock_limit < after.stock_limit
+    if is_larger or (before is not None and _loses_date(event, after, before)):
+        path = "$.capacity" if is_larger else "$.date_ids"
+        capacities.check_date_capacities(event, [*_others(catalog, after), after], path)
 
 
 def _check_frozen(catalog: Catalog, before: Tier | None, after: Tier, now: int) -> None:
@@ -442,6 +490,7 @@ def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:
     """Raise InvalidInput or TierNameTaken for a tier that conflicts with other tiers of its event. `currency` is the requested currency."""
     forms.check_tier(tier)
     event = catalog.events[tier.event_id]
+    forms.check_date_ids(tier.date_ids, event.dates)
     if tier.held_back and tier.capacity is None and event.capacity is None:
         message = "Neither this ticket type nor its event has a limit to hold tickets back from. Set a capacity first."
         raise InvalidInput(message, path="$.holdbacks", rule="no_limit")
@@ -453,9 +502,28 @@ def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:
     if any(_comparable_name(other.name) == _comparable_name(tier.name) for other in others):
         raise TierNameTaken(name=tier.name)
     before = catalog.tiers.get(tier.id)
+    if before is not None and _loses_date(event, before, tier) and has_sales(before):
+        message = "Tickets of this type have been sold or reserved, so they stay valid for their dates. You can add dates."
+        raise InvalidInput(message, path="$.date_ids", rule="date_in_use", tier_id=tier.id)
+    was_cancelled = before is not None and event.status != "cancelled" and event.for_tiers([before]).status == "cancelled"
+    if before is not None and was_cancelled and before.date_ids != tier.date_ids:
+        message = "All dates of this ticket type are cancelled and its tickets are refunded. Make a new ticket type for other dates."
+        raise InvalidInput(message, path="$.date_ids", rule="date_cancelled", tier_id=tier.id)
     costs_money_now = tier.price_cents > 0 and (before is None or before.price_cents == 0)
     if costs_money_now and event.status != "draft" and sale_rules.lacks_account(catalog, event):
         raise InvalidInput(sale_rules.ACCOUNT_NEEDED, path="$.price_cents", rule="account_needed")
+
+
+def has_sales(tier: Tier) -> bool:
+    """Return whether tickets of a tier are sold or held. Reads its shards."""
+    shards = {tier.stock_id: tier.shards, **tier.holdback_shard_counts}
+    return any(stock.sold or stock.held for stock in read_stock(shards).values())
+
+
+def _loses_date(event: Event, before: Tier, after: Tier) -> bool:
+    """Return whether tickets of a tier would no longer be valid for one of the event's dates."""
+    valid, still_valid = (set(tier.date_ids) or {date.id for date in event.dates} for tier in (before, after))
+    return not valid <= still_valid
 
 
 def _others(catalog: Catalog, tier: Tier) -> list[Tier]:
@@ -464,9 +532,9 @@ def _others(catalog: Catalog, tier: Tier) -> list[Tier]:
 
 
 def _copy_name(name: str, others: list[Tier]) -> str:
-    """Return a name for a copy that no other tier of the event has."""
+    """Return the name, or if another tier of the event has it, a name for a copy that none has."""
     taken = {_comparable_name(other.name) for other in others}
-    endings = (" (copy)" if number == 1 else f" (copy {number})" for number in count(1))
+    endings = chain(("", " (copy)"), (f" (copy {number})" for number in count(2)))
     names = (f"{name[: MAX_NAME_LENGTH - len(ending)].rstrip()}{ending}" for ending in endings)
     return next(copy for copy in names if _comparable_name(copy) not in taken)
 

@@ -10,6 +10,8 @@ from chalicelib.catalog.custom_options import CustomOption, in_option_order
 from chalicelib.catalog.fields import extended, optional_fields, view_fields, view_values
 from chalicelib.catalog.images import ImageView, image_view
 from chalicelib.catalog.model import (
+    BallotCards,
+    CancelledDate,
     Catalog,
     Event,
     ManagedBy,
@@ -21,7 +23,14 @@ from chalicelib.catalog.model import (
     Tier,
     TierStatus,
 )
-from chalicelib.catalog.sale_rules import cheapest_tier, current_tier_status, effective_tax, public_event_status, sale_refusal
+from chalicelib.catalog.sale_rules import (
+    DATE_CANCELLED,
+    cheapest_tier,
+    current_tier_status,
+    effective_tax,
+    public_event_status,
+    sale_refusal,
+)
 from chalicelib.foundation import addons, clock, settings
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.money import Tax
@@ -42,6 +51,7 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
     are null. `included_fee_cents` is the fee that this price includes; nothing is added to a price. While the sale is `paused`, nobody can
     reserve tickets, whatever the `status`. If `has_waiting_room` is true, buyers may join the line at any time,
     and the line starts to move at `on_sale_at`. If `has_ballot` is true, the draw at `on_sale_at` decides instead who is offered tickets.
+    `ballot_cards` says whether people can, or have to, save a card when they register.
     With a `shop_url`, people buy there when their turn has come. An uploaded `image` has several sizes; its `image_url` is an address in
     the shop.
     """
@@ -65,10 +75,12 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
     currency: str | None
     has_waiting_room: bool
     has_ballot: bool
+    ballot_cards: BallotCards
     shop_url: str | None
     has_waitlist: bool
     promoter_id: str | None
     cancellation_reason: str | None
+    cancelled_dates: list[CancelledDate]
 
 
 class EventView(EventFieldsView, frozen=True, kw_only=True):
@@ -304,11 +316,19 @@ class AvailabilityLine(Struct, frozen=True, kw_only=True):
     resale: list[ResaleOfferView]
 
 
+class DateAvailability(Struct, frozen=True, kw_only=True):
+    """The tickets for a date that has a capacity: `available` tickets of the tiers that are valid on the date, passes included."""
+
+    date_id: str
+    capacity: int
+    available: int
+
+
 class AvailabilityView(Struct, frozen=True, kw_only=True):
     """The tickets of each tier of an event, as they were at `last_updated`.
 
-    `capacity` and `available` are totals over all tiers of the event, including hidden ones. Null means no limit. While the sale is
-    `paused`, nobody can reserve tickets.
+    `capacity` and `available` are totals over all tiers of the event, including hidden ones. Null means no limit. `dates` has the dates
+    with a capacity, and does not count hidden tiers. While the sale is `paused`, nobody can reserve tickets.
     """
 
     event_id: str
@@ -317,6 +337,7 @@ class AvailabilityView(Struct, frozen=True, kw_only=True):
     capacity: int | None
     available: int | None
     availability: list[AvailabilityLine]
+    dates: list[DateAvailability]
     last_updated: Timestamp
 
 
@@ -385,10 +406,12 @@ def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> Even
         currency=cheapest.currency if cheapest else None,
         has_waiting_room=event.has_waiting_room,
         has_ballot=event.has_ballot,
+        ballot_cards=event.ballot_cards,
         shop_url=event.shop_url,
         has_waitlist=event.has_waitlist and addons.is_on("waitlist"),
         promoter_id=event.promoter_id,
         cancellation_reason=event.cancellation_reason,
+        cancelled_dates=event.cancelled_dates,
         **view_values(event, "public"),
     )
 
@@ -510,6 +533,15 @@ def availability_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) 
             )
             for tier, stock in lines
         ],
+        dates=[
+            DateAvailability(
+                date_id=date.id,
+                capacity=date.capacity,
+                available=min(total.available, sum(stock.available for tier, stock in lines if tier.is_valid_on(date.id))),
+            )
+            for date in event.dates
+            if date.capacity is not None
+        ],
         last_updated=clock.iso(now),
     )
 
@@ -546,7 +578,7 @@ def ticket_type_view(
         event_status=event_status,
         available_quantity=finite(stock.available),
         is_available=for_sale and stock.available > 0,
-        message=catalog.states[status].message,
+        message=DATE_CANCELLED if event.for_tiers([tier]).status == "cancelled" else catalog.states[status].message,
         created_at=_time(catalog, tier.created_at),
         updated_at=_time(catalog, tier.updated_at),
     )

@@ -107,8 +107,9 @@ def purchase_changes(before: Purchase | None, after: Purchase | None, at: int) -
 def _state_changes(before: Purchase | None, after: Purchase, at: int) -> Iterator[PurchaseChange]:
     if before is None:
         yield ReservationMade(at=at, purchase=after)
-        if after.waitlist_entry_id is not None:
-            yield WaitlistOffered(at=at, purchase=after)
+    is_offer = after.waitlist_entry_id is not None and after.state in ACTIVE_STATES and not after.is_erased
+    if is_offer and not after.is_being_charged and (before is None or before.is_being_charged):
+        yield WaitlistOffered(at=at, purchase=after)
     if after.checkout_at is not None and (before is None or before.checkout_at is None):
         yield CheckoutOpened(at=at, purchase=after)
     if after.was_order and (before is None or not before.was_order):

@@ -19,6 +19,7 @@ from chalicelib.edge import cursors
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.tickets.model import Ticket, VoidReason, seat_id
+from chalicelib.tickets.service import all_door_times
 from chalicelib.tickets.store import change_position, query_changed_tickets
 
 # A change carries the time at which its request began to write. The change may become readable later: the request may take its whole
@@ -29,10 +30,25 @@ OVERLAP_SECONDS = 60
 _CursorKey = tuple[Annotated[int, Meta(ge=0, le=99_999_999_999)], Annotated[str, Meta(min_length=1)]]
 
 
+class ManifestDateView(Struct, frozen=True, kw_only=True):
+    """A date of the event, the times at which its doors open and close, and the tiers whose tickets are valid for it.
+
+    If `cancelled` is true, nobody is admitted on this date.
+    """
+
+    id: str
+    name: str | None
+    starts_at: Timestamp
+    doors_open_at: Timestamp
+    doors_close_at: Timestamp
+    tier_ids: list[str]
+    cancelled: bool
+
+
 class ManifestEventView(Struct, frozen=True, kw_only=True):
     """The event and the times at which its doors open and close. If `cancelled` is true, nobody is admitted.
 
-    If `allows_reentry` is true, the door may scan people out.
+    If `allows_reentry` is true, the door may scan people out. An event with `dates` opens its doors for each of them.
     """
 
     id: str
@@ -43,6 +59,7 @@ class ManifestEventView(Struct, frozen=True, kw_only=True):
     doors_close_at: Timestamp
     cancelled: bool
     allows_reentry: bool
+    dates: list[ManifestDateView]
 
 
 class ManifestGuestView(Struct, frozen=True, kw_only=True):
@@ -57,12 +74,16 @@ class ManifestGuestView(Struct, frozen=True, kw_only=True):
 
 
 class ManifestCheckInView(Struct, frozen=True):
-    """A check-in: `count` people came in; a negative `count` is an exit. `seat` is set if the guest of that seat came in."""
+    """A check-in: `count` people came in on a `date` of the event; a negative `count` is an exit.
+
+    `seat` is set if the guest of that seat came in.
+    """
 
     at: Timestamp
     count: int
     gate: str | None
     seat: int | None
+    date: str | None
 
 
 class ManifestTicketView(TicketAtDoorView, frozen=True, kw_only=True):
@@ -110,14 +131,15 @@ def read_manifest(event: Event, since: int | None, limit: int, cursor: str | Non
         found, last = query_changed_tickets(event.id, position, len(fitting))
         views = [_ticket_view(ticket, snapshot) for ticket in found]
     return ManifestView(
-        event=_event_view(event),
+        event=_event_view(event, snapshot),
         tickets=views,
         as_of=clock.iso(as_of),
         next_cursor=cursors.encode_key((as_of, last)) if last else None,
     )
 
 
-def _event_view(event: Event) -> ManifestEventView:
+def _event_view(event: Event, snapshot: Catalog) -> ManifestEventView:
+    names, tiers = {date.id: date.name for date in event.dates}, snapshot.event_tiers(event.id)
     opens_at, closes_at = door_times(event)
     return ManifestEventView(
         id=event.id,
@@ -128,15 +150,31 @@ def _event_view(event: Event) -> ManifestEventView:
         doors_close_at=clock.iso(closes_at),
         cancelled=event.status == "cancelled",
         allows_reentry=event.allows_reentry,
+        dates=[
+            ManifestDateView(
+                id=times.date,
+                name=names[times.date],
+                starts_at=clock.iso(times.starts_at),
+                doors_open_at=clock.iso(times.opens_at),
+                doors_close_at=clock.iso(times.closes_at),
+                tier_ids=[tier.id for tier in tiers if tier.is_valid_on(times.date)],
+                cancelled=times.date in event.cancelled_date_ids,
+            )
+            for times in all_door_times(event)
+            if times.date is not None
+        ],
     )
 
 
 def _ticket_view(ticket: Ticket, snapshot: Catalog) -> ManifestTicketView:
     return ManifestTicketView(
-        **asdict(ticket_at_door_view(ticket, snapshot)),
+        **asdict(ticket_at_door_view(ticket, ticket.last_date, snapshot)),
         code_sha256=_digest(ticket.code),
         void_reason=ticket.void_reason,
-        checkins=[ManifestCheckInView(clock.iso(checkin.at), checkin.count, checkin.gate, checkin.seat) for checkin in ticket.checkins],
+        checkins=[
+            ManifestCheckInView(clock.iso(checkin.at), checkin.count, checkin.gate, checkin.seat, checkin.date)
+            for checkin in ticket.checkins
+        ],
         guests=[
             ManifestGuestView(
                 id=seat_id(ticket.id, guest.seat),
@@ -144,7 +182,7 @@ def _ticket_view(ticket: Ticket, snapshot: Catalog) -> ManifestTicketView:
                 number=ticket.seat_number(guest.seat),
                 code_sha256=_digest(guest.code),
                 name=guest.name,
-                admitted=ticket.inside_count(guest.seat) > 0,
+                admitted=ticket.on(ticket.last_date).inside_count(guest.seat) > 0,
             )
             for guest in ticket.guests
         ],

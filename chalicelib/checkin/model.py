@@ -85,19 +85,20 @@ class TicketRefunded(ApiError):
 
 
 class AlreadyAdmitted(ApiError):
-    """Everyone on the ticket, or the guest of `seat`, is already inside. `ticket` is the current ticket."""
+    """Everyone on the ticket, or the guest of `seat`, came in on this date. `ticket` is the current ticket, with all its dates."""
 
     code: ClassVar[str] = "already_admitted"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "Everyone on this ticket is already in."
 
-    def __init__(self, ticket: Ticket, seat: int | None = None) -> None:
+    def __init__(self, ticket: Ticket, seat: int | None = None, date: str | None = None) -> None:
         self.ticket, self.seat = ticket, seat
-        present = ticket.present
+        today = ticket.on(date)
+        present = today.present
         first = next((checkin for checkin in present if seat is not None and checkin.seat == seat), present[0])
         gate = f" at gate {first.gate}" if first.gate else ""
         message = f"This ticket was used at {clock.iso(first.at)}{gate}."
-        super().__init__(message, ticket_id=ticket.id, admits=ticket.admits, admitted=ticket.admitted, first=checkin_details(first))
+        super().__init__(message, ticket_id=ticket.id, admits=ticket.admits, admitted=today.admitted, first=checkin_details(first))
 
 
 class TooManyPeople(ApiError):
@@ -107,12 +108,13 @@ class TooManyPeople(ApiError):
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "This ticket does not admit that many people."
 
-    def __init__(self, ticket: Ticket, count: int, remaining: int, seat: int | None) -> None:
+    def __init__(self, ticket: Ticket, count: int, remaining: int, seat: int | None, date: str | None = None) -> None:
         self.ticket, self.seat = ticket, seat
-        message = f"This ticket admits {ticket.admits} people, and {ticket.admitted} are already in. Admit at most {remaining}."
+        admitted = ticket.on(date).admitted
+        message = f"This ticket admits {ticket.admits} people, and {admitted} are already in. Admit at most {remaining}."
         if seat is not None:
             message = "This is the code of one guest. It admits one person."
-        super().__init__(message, ticket_id=ticket.id, admits=ticket.admits, admitted=ticket.admitted, remaining=remaining, requested=count)
+        super().__init__(message, ticket_id=ticket.id, admits=ticket.admits, admitted=admitted, remaining=remaining, requested=count)
 
 
 class NotCheckedIn(ApiError):

@@ -33,7 +33,7 @@ from chalicelib.checkin.model import (
 )
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Identity
-from chalicelib.foundation import clock, log, settings
+from chalicelib.foundation import clock, log
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.log import logger
 from chalicelib.tickets import service as tickets
@@ -159,7 +159,7 @@ def without_old_exits(ticket: Ticket) -> list[CheckIn]:
     kept: list[CheckIn] = []
     for checkin in ticket.checkins[:-KEPT_CHECKINS]:
         left = kept[-1] if kept else checkin
-        is_return = left.count < 0 and (left.seat, left.count) == (checkin.seat, -checkin.count)
+        is_return = left.count < 0 and (left.seat, left.date, left.count) == (checkin.seat, checkin.date, -checkin.count)
         if is_return and checkin.id not in arrived and checkin.override_reason is None:
             kept.pop()
         else:
@@ -168,11 +168,9 @@ def without_old_exits(ticket: Ticket) -> list[CheckIn]:
 
 
 def door_times(event: Event) -> tuple[int, int]:
-    """Return the first and the last second in which the doors of an event are open, in epoch seconds."""
-    chosen = settings.current()
-    closes_at = event.ends_at if event.ends_at is not None else event.starts_at + chosen.doors_close_seconds
-    early_seconds = 60 * event.doors_minutes if event.doors_minutes is not None else chosen.doors_open_seconds
-    return event.starts_at - early_seconds, closes_at
+    """Return the first and the last second in which the doors of an event are open on any of its dates, in epoch seconds."""
+    dates = tickets.all_door_times(event)
+    return min(times.opens_at for times in dates), max(times.closes_at for times in dates)
 
 
 def _sync_scan(user: Identity, scan: Scan, now: int) -> SyncedScan:
@@ -253,18 +251,19 @@ def _entry(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> Chec
         raise TicketRefunded(ticket_id=ticket.id) if ticket.void_reason == "refunded" else TicketVoid(ticket_id=ticket.id)
     if ticket.state == "frozen":
         raise TicketFrozen(ticket_id=ticket.id)
-    event = permissions.find_event(ticket.event_id)  # also finds an event that is newer than this instance's snapshot
-    if event is not None:
-        _require_open_doors(event, scan.at, may_be_early=scan.override_reason is not None)
-    count = _admitted_count(ticket, seat, scan)
-    return CheckIn(scan.id, scan.at, count, user.user_id, scan.gate, scan.device, seat, scan.override_reason)
+    date = _require_open_doors(ticket, scan.at, may_be_early=scan.override_reason is not None)
+    count = _admitted_count(ticket, seat, date, scan)
+    return CheckIn(scan.id, scan.at, count, user.user_id, scan.gate, scan.device, seat, scan.override_reason, date)
 
 
 def _exit(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> CheckIn:
     """Return the exit that a scan records. The ticket's state and the time do not matter, because people who are inside may leave.
 
-    A guest who came in with the ticket's code goes out with that code or with the guest's own. Raises ReentryNotAllowed and NotCheckedIn.
+    A guest who came in with the ticket's code goes out with that code or with the guest's own. The exit belongs to the date of the last
+    check-in. Raises ReentryNotAllowed and NotCheckedIn.
     """
+    date = ticket.last_date
+    ticket = ticket.on(date)
     event = permissions.find_event(ticket.event_id)
     if event is None or not event.allows_reentry:
         raise ReentryNotAllowed(event_id=ticket.event_id)
@@ -278,7 +277,7 @@ def _exit(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> Check
         subject = "Only 1 person with this code is" if inside == 1 else f"Only {inside} people with this code are"
         people = f"{subject} inside." if inside else "Nobody with this ticket is inside."
         raise NotCheckedIn(f"{people} Nobody was scanned out.", ticket_id=ticket.id, admitted=ticket.admitted)
-    return CheckIn(scan.id, scan.at, -count, user.user_id, scan.gate, scan.device, seat)
+    return CheckIn(scan.id, scan.at, -count, user.user_id, scan.gate, scan.device, seat, date=date)
 
 
 def _with_undone(ticket: Ticket, scan_id: str) -> Ticket:
@@ -286,27 +285,38 @@ def _with_undone(ticket: Ticket, scan_id: str) -> Ticket:
 
 
 def _require_undoable(ticket: Ticket, after: Ticket, undone: CheckIn) -> None:
-    """Raise the refusal if the other scans of the ticket would make no sense without the undone scan."""
+    """Raise the refusal if the other scans of the ticket on this date would make no sense without the undone scan."""
+    today, after = ticket.on(undone.date), after.on(undone.date)
     if undone.direction == "out":
-        inside = accumulate(checkin.count for checkin in ticket.checkins)
-        scans = zip(ticket.checkins, inside, strict=True)
+        inside = accumulate(checkin.count for checkin in today.checkins)
+        scans = zip(today.checkins, inside, strict=True)
         extra = sum(checkin.count for checkin, people in scans if checkin.override_reason and people > ticket.admits)
         if after.admitted > ticket.admits + extra or (undone.seat is not None and after.inside_count(undone.seat) > 1):
-            raise AlreadyAdmitted(ticket, undone.seat)
+            raise AlreadyAdmitted(ticket, undone.seat, undone.date)
     elif any(inside < 0 for inside in accumulate(checkin.count for checkin in after.checkins if checkin.seat == undone.seat)):
         raise NotCheckedIn("These people have gone out since this check-in. Undo their exit first.", ticket_id=ticket.id)
 
 
-def _require_open_doors(event: Event, at: int, *, may_be_early: bool) -> None:
-    opens_at, closes_at = door_times(event)
+def _require_open_doors(ticket: Ticket, at: int, *, may_be_early: bool) -> str | None:
+    """Return the date of a scan, which is None for an event without dates. Raises the refusal if nobody may come in at this time."""
+    event = permissions.find_event(ticket.event_id)  # also finds an event that is newer than this instance's snapshot
+    valid = permissions.find_event(ticket.event_id, [ticket.tier_id])
+    if event is None or valid is None:
+        return None
+    if event.dates and not valid.dates:
+        raise EventCancelled("The date of this ticket does not take place.", event_id=event.id)
+    times = tickets.door_times_at(event, valid, at)
+    if times.date in event.cancelled_date_ids:
+        raise EventCancelled("This date of the event was cancelled.", event_id=event.id, date=times.date)
     if event.status == "cancelled":
         raise EventCancelled(event_id=event.id)
-    if at > closes_at:
-        raise EventOver(event_id=event.id, ended_at=clock.iso(closes_at))
-    if at < opens_at and not may_be_early:
-        is_today = _local_date(event, at) == _local_date(event, event.starts_at)
+    if at > times.closes_at:
+        raise EventOver(event_id=event.id, ended_at=clock.iso(times.closes_at))
+    if at < times.opens_at and not may_be_early:
+        is_today = _local_date(event, at) == _local_date(event, times.starts_at)
         error = DoorsNotOpen if is_today else WrongDay
-        raise error(event_id=event.id, starts_at=clock.iso(event.starts_at), doors_open_at=clock.iso(opens_at))
+        raise error(event_id=event.id, starts_at=clock.iso(times.starts_at), doors_open_at=clock.iso(times.opens_at))
+    return times.date
 
 
 def _local_date(event: Event, at: int) -> date:
@@ -314,21 +324,22 @@ def _local_date(event: Event, at: int) -> date:
     return clock.local(at, event.timezone).date()
 
 
-def _admitted_count(ticket: Ticket, seat: int | None, scan: Scan) -> int:
-    """Return the number of people that a scan admits: at most one for a guest's code, or else at most as many as the ticket still admits.
+def _admitted_count(ticket: Ticket, seat: int | None, date: str | None, scan: Scan) -> int:
+    """Return how many people a scan admits on a date: at most one for a guest's code, or else at most as many as the ticket still admits.
 
     If staff override the refusal of a used ticket, the scan admits one person. Raises AlreadyAdmitted and TooManyPeople.
     """
-    remaining = ticket.admits - ticket.admitted
+    today = ticket.on(date)
+    remaining = ticket.admits - today.admitted
     if seat is not None:
-        remaining = min(remaining, 0 if ticket.inside_count(seat) else 1)
+        remaining = min(remaining, 0 if today.inside_count(seat) else 1)
     if remaining <= 0 and scan.override_reason is not None:
         return 1
     if remaining <= 0:
-        raise AlreadyAdmitted(ticket, seat)
+        raise AlreadyAdmitted(ticket, seat, date)
     count = remaining if scan.count == "all" else scan.count
     if count > remaining:
-        raise TooManyPeople(ticket, count, remaining, seat)
+        raise TooManyPeople(ticket, count, remaining, seat, date)
     return count
 
 

@@ -14,7 +14,7 @@ class CheckInView(Struct, frozen=True):
     """A check-in: `count` people came in. `seat` is set if the guest of that seat came in. `by` is the user who admitted them.
 
     The `direction` of an exit is `out`. Its `count` is negative, so that the counts add up to the number of people
-    inside. `override_reason` says why that user let somebody in despite a refusal.
+    inside. `override_reason` says why that user let somebody in despite a refusal. `date` is the id of the event's date.
     """
 
     id: str
@@ -26,6 +26,7 @@ class CheckInView(Struct, frozen=True):
     seat: int | None
     override_reason: str | None
     direction: Direction
+    date: str | None
 
 
 class DoorGuestView(Struct, frozen=True):
@@ -41,7 +42,10 @@ class DoorGuestView(Struct, frozen=True):
 
 
 class TicketAtDoorView(Struct, frozen=True, kw_only=True):
-    """The fields of a ticket in replies to scans and on devices. `tier_name` is null if the catalog no longer has the tier."""
+    """The fields of a ticket in replies to scans and on devices. `tier_name` is null if the catalog no longer has the tier.
+
+    `admitted` counts the people who are inside on the date of the scan, or else of the last check-in.
+    """
 
     id: str
     number: str | None
@@ -100,11 +104,11 @@ class SyncView(Struct, frozen=True):
 
 def checkin_view(checkin: CheckIn) -> CheckInView:
     at = clock.iso(checkin.at)
-    who = (checkin.by, checkin.seat, checkin.override_reason, checkin.direction)
+    who = (checkin.by, checkin.seat, checkin.override_reason, checkin.direction, checkin.date)
     return CheckInView(checkin.id, at, checkin.count, checkin.gate, checkin.device, *who)
 
 
-def ticket_at_door_view(ticket: Ticket, catalog: Catalog) -> TicketAtDoorView:
+def ticket_at_door_view(ticket: Ticket, date: str | None, catalog: Catalog) -> TicketAtDoorView:
     tier = catalog.tiers.get(ticket.tier_id)
     return TicketAtDoorView(
         id=ticket.id,
@@ -114,20 +118,21 @@ def ticket_at_door_view(ticket: Ticket, catalog: Catalog) -> TicketAtDoorView:
         tier_name=tier.name if tier else None,
         attendee_name=ticket.attendee.name if ticket.attendee else None,
         admits=ticket.admits,
-        admitted=ticket.admitted,
+        admitted=ticket.on(date).admitted,
     )
 
 
-def door_ticket_view(ticket: Ticket, catalog: Catalog) -> DoorTicketView:
-    event = catalog.events.get(ticket.event_id)
+def door_ticket_view(ticket: Ticket, date: str | None, catalog: Catalog) -> DoorTicketView:
+    """Return a ticket with the people who are inside on a date of the event."""
+    event, today = catalog.events.get(ticket.event_id), ticket.on(date)
     return DoorTicketView(
-        **asdict(ticket_at_door_view(ticket, catalog)),
+        **asdict(ticket_at_door_view(ticket, date, catalog)),
         order_id=ticket.purchase_id,
         event_id=ticket.event_id,
         event_name=event.name if event else None,
-        remaining=max(0, ticket.admits - ticket.admitted),
+        remaining=max(0, ticket.admits - today.admitted),
         guests=[
-            DoorGuestView(guest.seat, ticket.seat_number(guest.seat), guest.name, ticket.inside_count(guest.seat) > 0)
+            DoorGuestView(guest.seat, ticket.seat_number(guest.seat), guest.name, today.inside_count(guest.seat) > 0)
             for guest in ticket.guests
         ],
         checkins=[checkin_view(checkin) for checkin in ticket.checkins],
@@ -136,7 +141,8 @@ def door_ticket_view(ticket: Ticket, catalog: Catalog) -> DoorTicketView:
 
 
 def reply_view(result: CheckInResult, catalog: Catalog, message: str) -> CheckInReplyView:
-    return CheckInReplyView(door_ticket_view(result.ticket, catalog), checkin_view(result.checkin), result.repeated, message)
+    ticket = door_ticket_view(result.ticket, result.checkin.date, catalog)
+    return CheckInReplyView(ticket, checkin_view(result.checkin), result.repeated, message)
 
 
 def sync_view(scans: list[SyncedScan], catalog: Catalog) -> SyncView:
@@ -149,7 +155,7 @@ def sync_view(scans: list[SyncedScan], catalog: Catalog) -> SyncView:
                 outcome=synced.outcome,
                 error=synced.refusal.code if synced.refusal else None,
                 message=synced.refusal.message if synced.refusal else None,
-                ticket=door_ticket_view(synced.ticket, catalog) if synced.ticket else None,
+                ticket=door_ticket_view(synced.ticket, synced.ticket.last_date, catalog) if synced.ticket else None,
             )
             for synced in scans
         ],

@@ -189,6 +189,7 @@ RECIPIENT, SHORT_MAIL = RateLimit("recipient"), RateLimit("short_mail")
 PROMOTER_MAIL, UNVERIFIED_MAIL = RateLimit("promoter_mail"), RateLimit("unverified_mail")
 # Counted by `require_effect` for each event, and for the whole stage.
 ANNOUNCEMENT, ALL_ANNOUNCEMENTS = RateLimit("announcement"), RateLimit("all_announcements")
+LEGAL_TEXT = RateLimit("legal_text")  # counted in the same way for each owner
 PROMO_CODE = RateLimit("promo_code")  # counted by address only: anonymous callers may check a code
 INVALID_CODE = RateLimit("invalid_code")  # counted by event, see `count_guess`
 APPEAL = RateLimit("appeal")  # counted by event in the same way

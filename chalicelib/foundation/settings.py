@@ -195,6 +195,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 90
     beacon_mirrors: Annotated[
         str,
+        Meta(min_length=1, title="one address or more, comma separated"),
         _says(
             "Mirrors of the public beacon drand, comma separated, for draws that follow from a key and the beacon. Each attempt to get a "
             "round asks one of them."
@@ -464,6 +465,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Rate,
         _says("How often a user may create, change, test or replay webhooks, or replace their secrets."),
     ] = "300/3600"
+    limit_legal_text: Annotated[
+        Rate, _says("How many legal texts a promoter, or the shop, may publish. Replaced terms and refund policies are stored for good.")
+    ] = "100/86400"
     address_factor: Annotated[
         int, Meta(ge=1, le=10_000), _says("Rate limit of a source address, as a multiple of the limit of a user.")
     ] = 10

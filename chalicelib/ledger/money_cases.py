@@ -1,5 +1,7 @@
 """Open money cases: unfinished refunds, undecided disputes, and findings that only a person can resolve.
 
+Charges of saved cards, and saved cards that have to be deleted, are also cases, but no list for people has them.
+
 If a change leads to a case, one transaction writes both, so a crash never loses the case. The sweep processes refunds when they are due;
 `GET /admin/reconciliation` lists every open case.
 """
@@ -16,14 +18,18 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import clock
 
-CaseKind = Literal["refund", "dispute", "finding"]
+CaseKind = Literal["refund", "dispute", "finding", "charge", "card"]
+UNLISTED: tuple[CaseKind, ...] = ("charge", "card")  # only the sweep needs them
 
 
 class Case(Struct, frozen=True):
     """An unfinished refund, an undecided dispute, or a finding, which is a difference that only a person can resolve.
 
-    Times are epoch seconds. `since` is when the case was opened. `next_at` is when the sweep next processes the case; it is null if only
-    a person or the bank can resolve the case.
+    A `charge` is a purchase whose saved card is to be charged. A `card` is a saved card that the provider has to delete at `next_at`; its
+    `purchase_id` is the id of its owner.
+
+    Times are epoch seconds. `since` is when the case was opened. `next_at` is when the sweep next processes the case; it is null if only a
+    person or the bank can resolve the case.
     """
 
     purchase_id: str
@@ -48,6 +54,11 @@ def open_case_item(
 ) -> dynamo.TransactItem:
     """Transaction item that opens a case, or updates the case if it is already open."""
     return dynamo.put(_row(Case(purchase_id, kind, case_id, since, next_at, details)))
+
+
+def close_case(case: Case) -> None:
+    """Close a case, unless its `next_at` has changed since the case was read."""
+    dynamo.delete_if(CaseRow(case.purchase_id, _key(case.kind, case.id)), CaseRow.next_at == case.next_at)
 
 
 def close_case_item(purchase_id: str, kind: CaseKind, case_id: str) -> dynamo.TransactItem:
@@ -108,17 +119,17 @@ def find_manual_case(purchase_id: str, case_id: str) -> Case | None:
 
 def list_purchase_cases(purchase_id: str) -> list[Case]:
     """Return the open cases of a purchase, with a strongly consistent query."""
-    return list(map(_case, CaseRow.query(purchase_id)))
+    return [case for case in map(_case, CaseRow.query(purchase_id)) if case.kind not in UNLISTED]
 
 
 def list_open_cases() -> list[Case]:
-    """Return all open cases, oldest first, with a strongly consistent read of the whole table. Requests must not call it."""
-    cases = map(_case, CaseRow.scan())
+    """Return all listed cases, oldest first, with a strongly consistent read of the whole table. Requests must not call it."""
+    cases = (case for case in map(_case, CaseRow.scan()) if case.kind not in UNLISTED)
     return sorted(cases, key=lambda case: (case.since, case.purchase_id, case.kind, case.id))
 
 
 # The table `cases` has one item per open case; closing a case deletes its item. The index `due` has only cases with a `next_at`, sorted by
-# that time, so a run of the sweep reads no other cases. The index `open` has the keys of all cases by age, for lists of any length.
+# that time, so a run of the sweep reads no other cases. The index `open` has the keys of listed cases by age, for lists of any length.
 
 _LISTED = "open"
 
@@ -145,7 +156,7 @@ class CaseRow(dynamo.Table):
     """One open case. `case_key` is `<kind>#<id>`.
 
     `due_kind` is the kind of a case with a `next_at`; cases without a `next_at` have no `due_kind`, so the index `due` leaves them out.
-    `listed_as` is the same in all rows, and `position` sorts the rows: `<since>#<purchase id>#<case_key>`.
+    `listed_as` is the same in all rows of listed cases, and `position` sorts the rows: `<since>#<purchase id>#<case_key>`.
     """
 
     feature = "cases"
@@ -158,8 +169,8 @@ class CaseRow(dynamo.Table):
     next_at = NumberAttribute(null=True)
     due_kind = UnicodeAttribute(null=True)
     details = JsonAttribute(dict[str, Any])
-    listed_as = UnicodeAttribute()
-    position = UnicodeAttribute()
+    listed_as = UnicodeAttribute(null=True)
+    position = UnicodeAttribute(null=True)
     due_index = DueIndex()
     open_index = OpenIndex()
 
@@ -171,7 +182,8 @@ def _key(kind: CaseKind, case_id: str) -> str:
 def _row(case: Case) -> CaseRow:
     key, due_kind = _key(case.kind, case.id), case.kind if case.next_at is not None else None
     row = CaseRow(case.purchase_id, key, since=case.since, next_at=case.next_at, due_kind=due_kind, details=case.details)
-    row.listed_as, row.position = _LISTED, f"{case.since:011}#{case.purchase_id}#{key}"
+    if case.kind not in UNLISTED:
+        row.listed_as, row.position = _LISTED, f"{case.since:011}#{case.purchase_id}#{key}"
     return row
 
 

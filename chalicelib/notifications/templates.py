@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "templates"
 Form = Literal["text", "html"]
+MAX_SHOWN_DATES = 10  # of an event
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f\x85\u2028\u2029]+")
 _GAP = re.compile(r"\n{3,}")
@@ -78,9 +79,17 @@ def _render_blocks(form: Form, kind: str, language: Language, values: Mapping[st
         "language": language,
         "moment_text": partial(moment_text, language=language),
         "time_text": partial(time_text, language=language),
+        "when": partial(_when, language=language),
     }
     context = template.new_context({**_macros(words), **_macros(parts), **shared, **values})
     return ["".join(template.blocks[name](context)) for name in names]
+
+
+def _when(event: Mapping[str, Any], language: Language) -> str:
+    """Return the start of an event (`catalog.sharing.mail_values`), or the first of its dates. Returns "" without a start."""
+    starts = event["dates"] or ([event["starts"]] if event["starts"] else [])
+    shown = "; ".join(moment_text(start, language) for start in starts[:MAX_SHOWN_DATES])
+    return shown if len(starts) <= MAX_SHOWN_DATES else f"{shown}; …"
 
 
 def _mark_escaped(text: str, form: Form) -> str:

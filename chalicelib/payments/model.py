@@ -1,8 +1,8 @@
 """The payment stored in a purchase, the provider's view of payments, refunds, disputes, payouts and events, and payment errors."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from chalicelib.accounts.model import BankAccount
 from chalicelib.foundation.errors import ApiError, InvalidInput
@@ -40,6 +40,23 @@ class BankTransfer(Struct, frozen=True):
     amount_cents: int
 
 
+class SavedCard(Struct, frozen=True, omit_defaults=True):
+    """A card that a person lets the shop charge later, once, up to `max_cents` in `currency`, as accepted at `accepted_at` (epoch seconds).
+
+    `provider` keeps the card at its `account`, as the `method_id` of a customer who exists only for this card. Without a `method_id`, no
+    bank has confirmed the card yet. `is_refused` means that the card could not be charged.
+    """
+
+    provider: ProviderName
+    account: str | None
+    max_cents: int
+    currency: str
+    accepted_at: int
+    customer_id: str | None = None
+    method_id: str | None = None
+    is_refused: bool = False
+
+
 class Payment(Struct, frozen=True, omit_defaults=True):
     """The payment of a purchase, stored inside the purchase.
 
@@ -51,6 +68,8 @@ class Payment(Struct, frozen=True, omit_defaults=True):
 
     A payment by bank transfer goes to the promoter's `bank_account`, as it was when the checkout was opened. `transfers` are the transfers
     that have arrived before the purchase was paid or ended. The first one has the id of the payment.
+
+    `customer_id` is the customer whose saved card the shop charges. If that fails, the buyer can pay in any other way.
     """
 
     provider: ProviderName
@@ -66,6 +85,7 @@ class Payment(Struct, frozen=True, omit_defaults=True):
     seller_id: str | None = None
     bank_account: BankAccount | None = None
     transfers: list[BankTransfer] = []
+    customer_id: str | None = None
 
     @property
     def transferred_cents(self) -> int:
@@ -97,7 +117,7 @@ class ProviderDescription(Struct, frozen=True, kw_only=True):
     `signature_parameter` of the address that we gave the provider. `event_types` are the types of events that the provider must be told to
     send to the webhook; a provider that learns the address with each payment needs none. Without `own_page`, buyers always pay on the
     provider's hosted page. With `has_accounts`, promoters can connect accounts of their own. With `checks_cards`, our own page can have a
-    card confirmed without a charge.
+    card confirmed without a charge, and can save it to charge it later.
     """
 
     name: ExternalProviderName
@@ -338,7 +358,7 @@ class CardCheck(Struct, frozen=True, kw_only=True):
 
     `requires_action` means that the bank asks the card's owner on the page, which needs the `client_secret` for that. `owner` is the name
     for which the check was made; null if we did not make it. A card that `is_wallet`, such as Apple Pay, has another number than the card
-    that the bank issued, and so another fingerprint.
+    that the bank issued, and so another fingerprint. A confirmed card that was saved for `customer_id` has a `method_id`.
     """
 
     id: str
@@ -347,6 +367,26 @@ class CardCheck(Struct, frozen=True, kw_only=True):
     fingerprint: str | None = None
     is_wallet: bool = False
     client_secret: str | None = None
+    customer_id: str | None = None
+    method_id: str | None = None
+
+
+ProviderId = Annotated[
+    str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,255}\Z", examples=["pm_1Nv0FGQ9RKHgCVdK"], description="Letters, digits, _ and -.")
+]
+
+
+class CardRefused(ApiError):
+    """The shop cannot use this card: it is in a wallet (`reason`: `wallet`), or no bank has confirmed it for the caller (`declined`).
+
+    Nobody learns why a bank declines a card, because strangers try out stolen cards.
+    """
+
+    code: ClassVar[str] = "card_refused"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = (
+        "The bank has not confirmed this card, and has charged nothing. Check the card, or use another one, but not one in a wallet."
+    )
 
 
 class AccountLink(Struct, frozen=True):

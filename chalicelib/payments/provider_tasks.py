@@ -1,6 +1,7 @@
 """Concurrent calls to the external provider about many payments, within its rate limit and the job's deadline.
 
-The worker threads only call the provider. The caller's thread handles the answers, so a job needs no thread safety of its own.
+The worker threads only call the provider; charges also save the payment's id. The caller's thread handles the answers, so a job needs no
+thread safety of its own.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -6,7 +6,7 @@ that allow simulated payments, and `imported` for orders from another system. Th
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 from msgspec.structs import replace
 
@@ -43,6 +43,7 @@ from chalicelib.payments.providers.protocol import EXTERNAL, AccountProvider, Ca
 
 T = TypeVar("T")
 SIMULATED_DECLINE = "declined"  # the simulated card that its bank declines
+SIMULATED_LATE_DECLINE = "declined-later"  # its bank confirms this card, and declines it when it is charged without the buyer
 
 
 def new_payment(
@@ -71,7 +72,7 @@ def new_payment(
         raise ProviderNotOffered(
             f"Payments with `{requested}` are not available here. Leave out `provider` to use the default one.", path="$.provider"
         )
-    provider = requested or _default_provider()
+    provider = requested or _default_provider(account)
     if not _is_offered(provider):
         raise PaymentsUnavailable()
     payment = Payment(provider, "open", amount_cents, currency)
@@ -231,21 +232,45 @@ def card_checker() -> ProviderName:
     return name
 
 
-def check_card(card: str, owner: str, account: str | None) -> CardCheck:
+def check_card(card: str, owner: str, account: str | None, customer_id: str | None = None) -> CardCheck:
     """Let the bank of a card confirm it, without a charge, on the account that takes the event's payments.
 
-    Each text is a simulated card. Raises PaymentsUnavailable, AccountUnreachable and ProviderUnavailable.
+    With a `customer_id`, the card is saved for `charge_card`. Each text is a simulated card. Raises PaymentsUnavailable,
+    AccountUnreachable and ProviderUnavailable.
     """
     name = card_checker()
     if not is_external(name):
-        return CardCheck(id=card, status="declined" if card == SIMULATED_DECLINE else "confirmed", owner=owner, fingerprint=card)
-    return cast(CardChecker, external_provider(name)).check_card(card, owner, account)
+        status: Literal["declined", "confirmed"] = "declined" if card == SIMULATED_DECLINE else "confirmed"
+        return CardCheck(id=card, status=status, owner=owner, fingerprint=card, customer_id=customer_id, method_id=card)
+    return cast(CardChecker, external_provider(name)).check_card(card, owner, account, customer_id)
 
 
 def find_card_check(check_id: str, account: str | None) -> CardCheck | None:
     """Return a check in its current state. Returns None if the provider has no such check. Raises what `check_card` raises."""
     name = card_checker()
     return cast(CardChecker, external_provider(name)).find_card_check(check_id, account) if is_external(name) else None
+
+
+def create_customer(provider: ProviderName, owner: str, account: str | None) -> str:
+    """Create a customer at the provider for one saved card. A repeated call within a day returns the same customer's id.
+
+    Raises AccountUnreachable and ProviderUnavailable.
+    """
+    return cast(CardChecker, external_provider(provider)).create_customer(owner, account) if is_external(provider) else owner
+
+
+def delete_customer(provider: str, customer_id: str, account: str | None) -> None:
+    """Delete a customer with the saved card. Does nothing if the customer does not exist. Raises ProviderUnavailable."""
+    if is_external(provider):
+        cast(CardChecker, external_provider(provider)).delete_customer(customer_id, account)
+
+
+def charge_card(payment: Payment, method_id: str) -> ProviderPayment:
+    """Pay an open payment at an external provider with a saved card of its customer. A repeated call charges nothing more.
+
+    Returns the payment in its current state. Raises AccountUnreachable and ProviderUnavailable.
+    """
+    return cast(CardChecker, external_provider(payment.provider)).charge_card(payment, method_id)
 
 
 event_states.set_card_checker(find_card_checker)
@@ -364,11 +389,15 @@ def create_refund(
         return ProviderRefund.refused(name, refund_id, attempt, payment_intent_id, amount_cents, account, "account_refused")
 
 
-def _default_provider() -> ProviderName:
+def _default_provider(account: str | None) -> ProviderName:
+    """Return the provider of the settings, or the one at which promoters have accounts if it cannot pay to this `account`."""
     setting = settings.current().payment_provider
-    if setting != "auto":
-        return setting
-    return next((name for name, provider in EXTERNAL.items() if provider.is_offered()), "simulated")
+    offered: Iterator[ProviderName] = (name for name, provider in EXTERNAL.items() if provider.is_offered())
+    name: ProviderName = setting if setting != "auto" else next(offered, "simulated")
+    if account is None or not is_external(name) or external_provider(name).DESCRIPTION.has_accounts:
+        return name
+    with_accounts = account_provider()
+    return with_accounts.DESCRIPTION.name if with_accounts is not None else name
 
 
 def _is_offered(name: ProviderName) -> bool:

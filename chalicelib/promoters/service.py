@@ -21,7 +21,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge.auth import EventRole, Forbidden, Identity
 from chalicelib.edge.languages import Language
-from chalicelib.edge.rate_limits import may_notify
+from chalicelib.edge.rate_limits import LEGAL_TEXT, may_notify, require_effect
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation import addons, parallel, settings
 from chalicelib.foundation.errors import ApiError, NotFound
@@ -131,7 +131,7 @@ def replace_legal_text(
     """Show another legal text of this kind in this language, or none.
 
     A promoter needs to be verified, so that strangers cannot publish texts on the shop's pages. Raises Forbidden, NotFound,
-    TooManyLegalTexts and LegalTextsChanging.
+    TooManyLegalTexts, LegalTextsChanging and RateLimited.
     """
     if owner_id == SHOP:
         if "admin" not in identity.roles:
@@ -140,6 +140,8 @@ def replace_legal_text(
         require_own(identity, owner_id, "You can only change your own legal texts.")
         if get_promoter(identity, owner_id).state != "verified":
             raise TextsNeedVerification()
+    if new is not None:
+        require_effect(LEGAL_TEXT, owner_id, now)
     return profiles.replace_legal_text(owner_id, kind, language, new, identity.user_id, now)
 
 
@@ -234,7 +236,11 @@ def is_manager(event: Event, account: Account) -> bool:
 def invitation_values(event: Event) -> dict[str, Any]:
     """Return the values of an event for an email that invites a stranger. The texts of an unverified promoter are left out."""
     values = sharing.mail_values(event)
-    return values if is_known(event, find_verified_promoter(event)) else {**values, "name": "", "place": "", "starts": None, "doors": None}
+    return (
+        values
+        if is_known(event, find_verified_promoter(event))
+        else {**values, "name": "", "place": "", "starts": None, "doors": None, "dates": []}
+    )
 
 
 def find_seller(event: Event | None) -> Seller:

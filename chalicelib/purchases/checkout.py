@@ -20,8 +20,20 @@ from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest
 from chalicelib.inventory.model import Hold, NotEnoughTickets, SalePaused, TooManyHolds
+from chalicelib.ledger import money_cases
+from chalicelib.ledger.money_cases import Case
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import Payment, PaymentMetadata, PaymentNotCompleted, SimulatedOutcome
+from chalicelib.payments.model import (
+    Payment,
+    PaymentMetadata,
+    PaymentNotCompleted,
+    PaymentsUnavailable,
+    PriceMismatch,
+    ProviderUnavailable,
+    SavedCard,
+    SimulatedOutcome,
+)
+from chalicelib.payments.provider_tasks import RETRY_SECONDS, Failure, ProviderTask
 from chalicelib.promotions import management
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions.management import Validation
@@ -130,6 +142,9 @@ def _replay(purchase: Purchase, request: CheckoutRequest) -> CheckoutResult | No
 
 def _open(purchase: Purchase, request: CheckoutRequest) -> CheckoutResult:
     _require_active(purchase, request.now)
+    if purchase.is_being_charged:
+        message = "We are charging the card that you saved. You get your tickets in a few minutes, or an email if your bank declines."
+        raise PaymentNotCompleted(message, payment_status="processing")
     if purchase.state == "held":
         return _open_payment(_start(purchase, request), request.now, is_new=True)
     if request.replace or _is_replaced(purchase):
@@ -139,7 +154,7 @@ def _open(purchase: Purchase, request: CheckoutRequest) -> CheckoutResult:
 
 def _start_recent(purchase: Purchase, request: CheckoutRequest) -> Purchase | None:
     """Run `_start` on this instance's copy of the purchase. If that fails, returns None, and the caller must read the purchase first."""
-    if purchase.state != "held" or not purchase.is_active(request.now):
+    if purchase.state != "held" or purchase.is_being_charged or not purchase.is_active(request.now):
         return None
     with suppress(store.Conflict, ApiError):
         return _start(purchase, request)
@@ -217,6 +232,7 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
     payment = replace(
         checkout_page.choose_page(priced, payment, options),
         number=earlier.number + 1 if earlier is not None else 1,
+        customer_id=purchase.saved_card.customer_id if purchase.is_being_charged and purchase.saved_card is not None else None,
         seller_id=event.promoter_id if event is not None else None,
     )
     expires_at = purchase.expires_at + (settings.current().checkout_seconds if earlier is None else 0)
@@ -283,18 +299,19 @@ def _bank_account(purchase: Purchase) -> BankAccount | None:
 def _transfer_deadline(purchase: Purchase, now: int) -> int:
     """Return until when the tickets wait for a bank transfer: for the days of the code, but not after the end of the sale."""
     assert purchase.bank_transfer_days is not None  # the code allows a transfer
-    event = catalog.snapshot().events[purchase.event_id]
+    event = purchase.event_in(catalog.snapshot())
+    assert event is not None  # `_bank_account` has found it
     return max(purchase.expires_at, min(now + purchase.bank_transfer_days * 86_400, event.last_sale_at))
 
 
 def _check_event(purchase: Purchase) -> None:
-    """Raise EventNotOnSale if the event is cancelled, or SalePaused if its promoter is locked or cannot be paid.
+    """Raise EventNotOnSale if the event or the date of a ticket is cancelled, or SalePaused if its promoter is locked or cannot be paid.
 
     A pause by a manager keeps reservations.
     """
     current = catalog.snapshot()
     event = current.events.get(purchase.event_id)
-    if event is not None and event.status == "cancelled":
+    if event is not None and current.is_cancelled(event, [line.tier_id for line in purchase.lines]):
         raise EventNotOnSale("cancelled", None)
     if event is not None and event.suspended:
         raise SalePaused()
@@ -415,6 +432,96 @@ def _require_active(purchase: Purchase, now: int) -> Purchase:
 def _log_decline(purchase: Purchase) -> None:
     log.count("payments_failed")
     logger.info("payment.declined", purchase_id=purchase.id, event_id=purchase.event_id)
+
+
+# Saved cards: the sweep charges an offer to the card that its person saved, and leaves it to the person if that fails.
+
+
+def charge_task(case: Case, purchase: Purchase | None, now: int) -> ProviderTask:
+    """Return the task that charges the saved card of a purchase, and closes its case. Each step is safe to repeat after a crash.
+
+    Unlike other tasks, its `ask` also writes to the store, because the payment's id must be saved before the card is charged.
+    """
+
+    def ask() -> Purchase:
+        if purchase is None:
+            raise LookupError(f"the purchase {case.purchase_id} of a saved card cannot be read")
+        return store.retry_on_conflict(purchase, lambda current: charge_saved_card(current, now))
+
+    def finish(after: Purchase) -> None:
+        if after.state == "held" and after.is_being_charged and after.is_active(now):
+            postpone("error")  # the promoter cannot be paid for now, or the sweep is about to end the offer of a cancelled event
+        else:
+            money_cases.close_case(case)
+
+    def postpone(failure: Failure) -> None:
+        money_cases.postpone_case(case, now + RETRY_SECONDS[failure])
+
+    return ProviderTask(f"charge {case.purchase_id}", ask, finish, postpone)
+
+
+def charge_saved_card(purchase: Purchase, now: int) -> Purchase:
+    """Pay an offer with its saved card, in the steps of any checkout. If that is not possible, the buyer may pay in any other way.
+
+    The payment's id is saved before the card is charged, and a payment takes money only once, so no repeated call charges the card twice.
+    Returns the purchase, unchanged if there is nothing to charge any more. Raises Conflict, AccountRefused and ProviderUnavailable.
+    """
+    card = purchase.saved_card
+    if card is None or card.method_id is None or not purchase.is_being_charged or not purchase.is_active(now):
+        return purchase
+    try:
+        if purchase.state == "held":
+            purchase = _start_charge(purchase, card, now)
+        assert purchase.payment is not None  # set together with the state
+        if not payments.is_external(purchase.payment.provider):
+            simulate: SimulatedOutcome = "decline" if card.method_id == payments.SIMULATED_LATE_DECLINE else "success"
+            return _resolve(purchase, purchase.payment, simulate if purchase.payment.amount_cents else None, now).purchase
+        purchase = _open_payment(purchase, now, is_new=False).purchase
+        assert purchase.payment is not None
+        charged = payments.charge_card(purchase.payment, card.method_id)
+    except ProviderUnavailable:
+        raise
+    except (EventNotOnSale, SalePaused):
+        return purchase  # the buyer could not pay either
+    except ApiError as refusal:
+        return _leave_to_buyer(purchase, refusal.code, now)
+    if charged.is_paid:
+        return settlement.settle_payment(purchase, charged, now).purchase
+    if charged.is_closed or charged.status == "processing":
+        return purchase  # cancelled in the meantime, or the bank's answer follows as a webhook
+    return _leave_to_buyer(purchase, charged.decline_code or charged.status, now)
+
+
+def _start_charge(purchase: Purchase, card: SavedCard, now: int) -> Purchase:
+    """Move the purchase from `held` to `paying`, with a payment by its saved card. Raises what `_start` raises.
+
+    Also raises PaymentsUnavailable if the event's payments go to another account by now, and PriceMismatch above the accepted amount.
+    """
+    if _account(purchase) != card.account:
+        raise PaymentsUnavailable()
+    if purchase.currency != card.currency or purchase.total_cents > card.max_cents:
+        raise PriceMismatch()
+    options = CheckoutOptions(provider=card.provider, page="own", language=purchase.language)
+    return _start(
+        purchase, CheckoutRequest(user_id=purchase.user_id, purchase_id=purchase.id, options=options, key=KeyUse("", ""), now=now)
+    )
+
+
+def _leave_to_buyer(purchase: Purchase, reason: str, now: int) -> Purchase:
+    """Record that the saved card could not be charged. From now on, the buyer has as much time as the offer gave. Raises Conflict."""
+    assert purchase.saved_card is not None
+    event = purchase.event_in(catalog.snapshot())
+    until = now + purchase.expires_at - purchase.created_at
+    expires_at = max(purchase.expires_at, until if event is None else min(until, event.last_sale_at))
+    payment = purchase.payment
+    if payment is not None and payment.provider_id is None:
+        payment = replace(payment, customer_id=None)  # the provider may have refused this customer
+    card = replace(purchase.saved_card, is_refused=True)
+    left = store.save(purchase, replace(purchase, saved_card=card, payment=payment, expires_at=expires_at))
+    holds.extend_holds(left, expires_at)
+    log.count("saved_cards_refused")
+    logger.info("payment.saved_card_refused", purchase_id=purchase.id, event_id=purchase.event_id, reason=reason)
+    return left
 
 
 # The promo code of a purchase: check that the purchase may use the code, apply its discount, and hold one use in the code's stock.

@@ -223,7 +223,7 @@ def issue_complimentary(
     A row is issued once. A row that does not fit into the rest of the holdback is left out; later rows with fewer tickets may still fit.
     Emails to the recipients are in `language`. Raises ComplimentaryClosed, NotFound and HoldbackReleased.
     """
-    _require_issuable(event, now)
+    _require_issuable(event.for_tiers([tier]), now)
     tier = holdbacks.open_stock(tier.id, holdback_id, actor, now)
     stock_id = tier.holdback_stock_id(holdback_id)
     stock, ids = DirectSale(stock_id, 1), {row.id: _derived_id(f"complimentary\n{stock_id}\n{row.id}") for row in rows}
@@ -387,7 +387,8 @@ def sell_at_counter(event: Event, tier: Tier, sale: CounterSale, language: Langu
     if sale.quota_id is None or sale.holdback_id not in tier.issuing:
         tier = _open_box_office(event, tier, sale.holdback_id, sale.payment.seller, now)
     else:
-        _require_open(event, sale.sold_at)  # a sale of a quota may be delivered after the end of the event or the release of the holdback
+        # A sale of a quota may be delivered after the end of the event or the release of the holdback.
+        _require_open(event.for_tiers([tier]), sale.sold_at)
     order = _counter_order(event, tier, sale, order_id, language, now)
     facts = {"tier_id": tier.id, "tickets": sale.quantity, "amount_cents": order.total_cents, "method": sale.payment.method}
     entry = audit.entry_item(f"order#{order.id}", "box_office.sold", sale.payment.seller, now, facts, event_id=event.id)
@@ -416,7 +417,7 @@ def _open_box_office(event: Event, tier: Tier, holdback_id: str, actor: str, now
 
     The holdback may be released after this check: then its stock, which shrinks in the same transaction, has no tickets left.
     """
-    _require_open(event, now)
+    _require_open(event.for_tiers([tier]), now)
     _require_box_office(tier, holdback_id)
     if holdback_id in tier.issuing and any(holdback.id == holdback_id for holdback in tier.active_holdbacks):
         return tier

@@ -82,11 +82,13 @@ def _save_dispute(
             lost = _tickets_to_void(purchase, dispute)
             dispute = replace(dispute, voided=sorted([*dispute.voided, *lost]))
             after = replace(purchase, state=refunds.state_after_return(purchase, lost))
-            items += [*_void_items(purchase, lost), *_finding_items(purchase, dispute, now)]
+            items += _void_items(purchase, lost)
             items += _thaw_items(purchase, dispute, [ticket for ticket in owned if ticket.number not in dispute.voided])
     if status == "won" and dispute.voided:
         items.append(_won_on_appeal_item(purchase, dispute, now))
     others = [other for other in purchase.disputes if other.id != dispute.id]
+    if status == "lost":
+        items += _finding_items(purchase, dispute, others, now)
     return store.save(purchase, replace(after, disputes=[*others, dispute]), items)
 
 
@@ -131,16 +133,25 @@ def _void_items(purchase: Purchase, numbers: Sequence[int]) -> list[dynamo.Trans
     return [*seats, *tickets.void_items((ticket_id(purchase.id, number) for number in numbers), "disputed")]
 
 
-def _finding_items(purchase: Purchase, dispute: Dispute, now: int) -> list[dynamo.TransactItem]:
-    """Return the transaction item that opens a case, if the voided tickets cost more than the bank took.
+def _finding_items(purchase: Purchase, dispute: Dispute, others: Sequence[Dispute], now: int) -> list[dynamo.TransactItem]:
+    """Return the transaction item that opens a case, if the refunds and lost disputes of a payment take more, or less, than they should.
 
-    Only whole tickets become void, so a person must decide who gets the difference.
+    More: the bank took money that was refunded too. Less: only whole tickets become void, and they cost more than the bank took, so a
+    person must decide who gets the difference.
     """
+    lost = [each for each in (*others, dispute) if each.status == "lost" and each.payment_intent_id == dispute.payment_intent_id]
+    refunded_cents = purchase.refunded_total(dispute.payment_intent_id, include_due=True)
+    is_price = purchase.was_order and purchase.is_own_payment(dispute.payment_intent_id)  # other payments are refunded in full
+    twice_cents = sum(each.amount_cents for each in lost) + refunded_cents - (purchase.total_cents if is_price else refunded_cents)
     kept_cents = sum(purchase.ticket_price(number) for number in dispute.voided) - dispute.amount_cents
-    if kept_cents <= 0:
+    if refunded_cents > 0 and twice_cents > 0:
+        kind, amount = "paid_back_twice", {"amount_cents": twice_cents}
+    elif kept_cents > 0:
+        kind, amount = "kept_of_dispute", {"kept_cents": kept_cents}
+    else:
         return []
-    details = {"event_id": purchase.event_id, "dispute": dispute.id, "kept_cents": kept_cents, "currency": dispute.currency}
-    return [money_cases.open_case_item(purchase.id, "finding", f"kept_of_dispute-{dispute.id}", now, details)]
+    details = {"event_id": purchase.event_id, "dispute": dispute.id, "currency": dispute.currency, **amount}
+    return [money_cases.open_case_item(purchase.id, "finding", f"{kind}-{dispute.id}", now, details)]
 
 
 def _won_on_appeal_item(purchase: Purchase, dispute: Dispute, now: int) -> dynamo.TransactItem:

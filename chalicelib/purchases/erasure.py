@@ -96,8 +96,9 @@ def _erase_purchase(purchase: Purchase) -> None:
 
 
 def _erased(purchase: Purchase) -> Purchase:
-    """Return the purchase as erased, without the managers' answers to the buyer's requests to return tickets."""
-    return replace(purchase, is_erased=True, return_requests=[replace(request, answer=None) for request in purchase.return_requests])
+    """Return the purchase as erased, without its saved card and the managers' answers to the buyer's requests to return tickets."""
+    requests = [replace(request, answer=None) for request in purchase.return_requests]
+    return replace(purchase, is_erased=True, return_requests=requests, saved_card=None)
 
 
 def _erase_owner(ticket: Ticket) -> None:

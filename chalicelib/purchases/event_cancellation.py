@@ -1,6 +1,8 @@
-"""Cancellation of an event: its sale stops at once, then the sweep ends its reservations and requests a refund for each order, in batches.
+"""Cancellation of an event or of one of its dates.
 
-The refunds become due, and the sweep makes them at the provider as fast as the provider's rate allows (`refunds_at_provider.DueRefunds`).
+The sale stops at once, then the sweep ends reservations and requests a refund for each order, in batches.
+
+The refunds become due, and the sweep makes them at the provider as fast as the provider's rate allows (`refunds_at_provider.DueCases`).
 
 A pass visits all purchases of the event that have ledger entries, in order of their ids. If tickets were still on hold when the pass began,
 some of them may have been paid for since, so another pass follows: after a minute at first, and after an hour while a bank takes days to
@@ -8,11 +10,14 @@ decide. The stock is closed, so once nothing is on hold there can be no new orde
 provider still does not know a checkout's payment after a day, the checkout ends and becomes an open case, so that the cancellation can
 finish. Free orders have no ledger entries and keep their tickets, but no door accepts these tickets. Complimentary orders have no ledger
 entries either. A pass finds them last, among the event's tickets, so that their tickets become void and their owners get an email.
+
+If one date is cancelled, this concerns the tickets of the tiers that are valid only for cancelled dates. Their stock is not closed, but
+after HEARD_SECONDS no instance sells from it. An order keeps its other tickets.
 """
 
 import random
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Literal
 
@@ -21,7 +26,7 @@ from msgspec.structs import replace
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event
+from chalicelib.catalog.model import Catalog, Event
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, parallel
 from chalicelib.foundation.log import logger
@@ -37,13 +42,13 @@ from chalicelib.purchases.model import ACTIVE_STATES, DIRECT_ID_PREFIX, EVENT_CA
 from chalicelib.purchases.refunds import refund_all_tickets
 from chalicelib.tickets import service as tickets
 
-# Table `event-cancellations`: one item for each cancelled event, with the progress of its refunds.
+# Table `event-cancellations`: one item for each cancelled event or date, with the progress of its refunds.
 
 _ACTIVE, _FINISHED = "active", "finished"
 
 
 class Cancellation(Struct, frozen=True, kw_only=True):
-    """A cancelled event. Times are epoch seconds.
+    """A cancelled event, or a cancelled date of an event. Times are epoch seconds.
 
     `position` is the last ticket or purchase that the current pass has processed; it is null at the start of a pass. `began_without_holds`
     means that nothing was on hold when the pass began, so the pass visits every order that there will ever be. `next_pass_at` is when the
@@ -52,6 +57,7 @@ class Cancellation(Struct, frozen=True, kw_only=True):
     """
 
     event_id: str
+    date_id: str | None = None
     by: str
     at: int
     position: str | None = None
@@ -63,12 +69,35 @@ class Cancellation(Struct, frozen=True, kw_only=True):
     next_pass_at: int = 0
     finished_at: int | None = None
 
+    @property
+    def key(self) -> str:
+        return _key(self.event_id, self.date_id)
+
+    @property
+    def refund_id(self) -> str:
+        """The id of the refund of each order: always the same, so that an order is refunded only once, however often it is visited."""
+        return REFUND_ID if self.date_id is None else f"date-{self.date_id}-cancelled"
+
+    def applies_to(self, event: Event) -> bool:
+        """Return whether the event or the date is still cancelled in the catalog."""
+        return event.status == "cancelled" or self.date_id in event.cancelled_date_ids
+
+    def tier_ids(self, catalog: Catalog) -> set[str] | None:
+        """Return the ids of the tiers whose tickets are refunded, or None for all tiers of the event."""
+        if self.date_id is None:
+            return None
+        event = catalog.events[self.event_id]
+        return {tier.id for tier in catalog.event_tiers(event.id) if event.for_tiers([tier]).status == "cancelled"}
+
 
 class CancellationRow(dynamo.Table):
-    """`progress` is `active` until all orders are refunded, then `finished`, so that one query finds the active cancellations."""
+    """`progress` is `active` until all orders are refunded, then `finished`, so that one query finds the active cancellations.
+
+    `event_id` is the id of the event, or of the event and the date with a # between them.
+    """
 
     feature = "event-cancellations"
-    contents = "Cancelled events, and how many of their orders are refunded."
+    contents = "Cancelled events and dates, and how many of their orders are refunded."
     personal_data = dynamo.PersonalData("ids of orders and users", export="no", erasure="stays, with the user id")
 
     progress = UnicodeAttribute(hash_key=True)
@@ -95,9 +124,10 @@ def begin_cancellation(cancellation: Cancellation) -> None:
     dynamo.put_if(_row(_ACTIVE, cancellation), CancellationRow.event_id.does_not_exist())
 
 
-def find_cancellation(event_id: str) -> Cancellation | None:
-    """Load the cancellation of an event, finished or not, with strongly consistent reads. Returns None if there is no cancellation."""
-    row = CancellationRow.find(_ACTIVE, event_id) or CancellationRow.find(_FINISHED, event_id)
+def find_cancellation(event_id: str, date_id: str | None = None) -> Cancellation | None:
+    """Load the cancellation of an event or a date, finished or not, with strongly consistent reads. Returns None without one."""
+    key = _key(event_id, date_id)
+    row = CancellationRow.find(_ACTIVE, key) or CancellationRow.find(_FINISHED, key)
     return _cancellation(row) if row is not None else None
 
 
@@ -113,13 +143,17 @@ def save_cancellation(cancellation: Cancellation) -> None:
 
 def finish_cancellation(cancellation: Cancellation) -> None:
     """Move a cancellation to the finished cancellations."""
-    dynamo.transact([dynamo.delete(CancellationRow(_ACTIVE, cancellation.event_id)), dynamo.put(_row(_FINISHED, cancellation))])
+    dynamo.transact([dynamo.delete(CancellationRow(_ACTIVE, cancellation.key)), dynamo.put(_row(_FINISHED, cancellation))])
+
+
+def _key(event_id: str, date_id: str | None) -> str:
+    return event_id if date_id is None else f"{event_id}#{date_id}"
 
 
 def _row(progress: str, cancellation: Cancellation) -> CancellationRow:
     return CancellationRow(
         progress,
-        cancellation.event_id,
+        cancellation.key,
         by=cancellation.by,
         at=cancellation.at,
         position=cancellation.position,
@@ -134,8 +168,10 @@ def _row(progress: str, cancellation: Cancellation) -> CancellationRow:
 
 
 def _cancellation(row: CancellationRow) -> Cancellation:
+    event_id, _, date_id = row.event_id.partition("#")
     return Cancellation(
-        event_id=row.event_id,
+        event_id=event_id,
+        date_id=date_id or None,
         by=row.by,
         at=int(row.at),
         position=row.position,
@@ -162,7 +198,7 @@ FIRST_ID, LAST_ID = "0", "z" * 26
 # reads it as one.
 _TICKETS = "zz."
 
-REFUND_ID = "event-cancelled"  # the same for every order, so that an order is refunded only once, however often it is visited
+REFUND_ID = "event-cancelled"
 
 
 class OrdersFailed(Exception):
@@ -172,14 +208,19 @@ class OrdersFailed(Exception):
 _Outcome = Literal["refunded", "was_refunded", "disputed", "other", "failed"]
 
 
-def cancel_event(event_id: str, actor: str, now: int, reason: str | None = None) -> Cancellation:
-    """Cancel an event permanently and begin its refunds. A repeated call returns the progress of the refunds.
+def cancel_event(event_id: str, actor: str, now: int, reason: str | None = None, date_id: str | None = None) -> Cancellation:
+    """Cancel an event or one of its dates permanently and begin the refunds. A repeated call returns the progress of the refunds.
 
-    Buyers read the `reason`. Raises NotFound, and ManagedByBootstrap for an event from the bootstrap file that is not cancelled there.
+    With its last date, the event is cancelled. Buyers read the `reason`. Raises NotFound, and ManagedByBootstrap for an event from the
+    bootstrap file that is not cancelled there.
     """
-    new = Cancellation(event_id=event_id, by=actor, at=now)
-    event = catalog.cancel(event_id, actor, now, [begin_cancellation_item(new)], reason=reason)
-    existing = find_cancellation(event_id)
+
+    def build(event: Event) -> Cancellation:
+        return Cancellation(event_id=event_id, date_id=None if event.status == "cancelled" else date_id, by=actor, at=now)
+
+    event = catalog.cancel(event_id, actor, now, lambda event: [begin_cancellation_item(build(event))], reason=reason, date_id=date_id)
+    new = build(event)
+    existing = find_cancellation(event_id, new.date_id)
     if existing is None or _may_have_been_reinstated(event, existing):  # the bootstrap file cancelled the event
         begin_cancellation(new)
         return new
@@ -217,20 +258,22 @@ def process_cancellations(now: int) -> int | None:
 
 def _steps(cancellation: Cancellation, now: int) -> Iterator[int]:
     """Continue one cancellation: with each step, process a batch of orders and save the progress. Yields how many orders got a refund."""
-    event = catalog.load_current().find_event(cancellation.event_id)
-    if event is None or event.status != "cancelled":
+    current = catalog.load_current()
+    event = current.find_event(cancellation.event_id)
+    if event is None or not cancellation.applies_to(event):
         logger.warning("event_cancellation.not_cancelled", event_id=cancellation.event_id)
         # The bootstrap file has put the event on sale again. If it cancels the event again, a new pass must visit all orders.
-        save_cancellation(Cancellation(event_id=cancellation.event_id, by=cancellation.by, at=now))
+        save_cancellation(Cancellation(event_id=cancellation.event_id, date_id=cancellation.date_id, by=cancellation.by, at=now))
         return
+    tier_ids = cancellation.tier_ids(current)
     if cancellation.position is None:
         if now < cancellation.next_pass_at:
             return
-        cancellation = _begin_pass(event, cancellation, now)
+        cancellation = _begin_pass(event, tier_ids, cancellation, now)
     begin = cancellation.position or FIRST_ID
     ids = _purchase_ids(event.id, begin)
     while batch := list(islice(ids, BATCH)):
-        results = _refund_batch(cancellation, batch, now)
+        results = _refund_batch(cancellation, tier_ids, batch, now)
         results_before_failure = results[: results.index("failed")] if "failed" in results else results
         if results_before_failure:
             orders = cancellation.orders + results_before_failure.count("refunded") + results_before_failure.count("was_refunded")
@@ -241,7 +284,7 @@ def _steps(cancellation: Cancellation, now: int) -> Iterator[int]:
             raise OrdersFailed(event.id)
         yield results.count("refunded")
     for batch, position in _complimentary_batches(event.id, begin):
-        if "failed" in _refund_batch(cancellation, batch, now):
+        if "failed" in _refund_batch(cancellation, tier_ids, batch, now):
             raise OrdersFailed(event.id)
         cancellation = replace(cancellation, position=position)
         save_cancellation(cancellation)
@@ -249,13 +292,19 @@ def _steps(cancellation: Cancellation, now: int) -> Iterator[int]:
     _end_pass(cancellation, now)
 
 
-def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellation:
-    """End the event's reservations while there is time, and note whether any tickets were on hold.
+def _begin_pass(event: Event, tier_ids: Collection[str] | None, cancellation: Cancellation, now: int) -> Cancellation:
+    """End the reservations for these tiers, or all of the event, while there is time, and note whether any tickets were on hold.
 
     Some reservations may not end now, for example because their payment is in progress.
     """
     current = catalog.load_current()
-    by_stock = read_shards_by_stock(current.all_shard_counts([event.id]))
+    counts = current.all_shard_counts([event.id])
+    if tier_ids is not None:
+        tiers = [tier for tier in current.event_tiers(event.id) if tier.id in tier_ids]
+        own = {stock.stock_id for tier in tiers for stock in (tier, *tier.resale_tiers)}
+        own |= {stock_id for tier in tiers for stock_id in tier.holdback_shard_counts}
+        counts = {stock_id: count for stock_id, count in counts.items() if stock_id in own}
+    by_stock = read_shards_by_stock(counts)
     shards = [shard for stock_shards in by_stock.values() for shard in stock_shards]
     # The quotas of the box office belong to no purchase, and it sells nothing more.
     holders = {hold_id.partition(".")[0] for shard in shards for hold_id in shard.holds if not hold_id.endswith(QUOTA_SUFFIX)}
@@ -264,9 +313,9 @@ def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellat
     with deadline.within(deadline.remaining() / 2):  # the rest is for the refunds
         ended = _end_reservations(active, now)
         unknown = _end_unknown_payments(active, now)
-    # The stock of an event in the bootstrap file stays open, and complimentary tickets are issued from closed stocks. But after
-    # HEARD_SECONDS no instance sells or issues any.
-    is_closed = not any(shard.is_open for shard in shards) and not current.holdback_shard_counts([event.id])
+    # The stock of a date or of an event in the bootstrap file stays open, and complimentary tickets are issued from closed stocks. But
+    # after HEARD_SECONDS no instance sells or issues any.
+    is_closed = tier_ids is None and not any(shard.is_open for shard in shards) and not current.holdback_shard_counts([event.id])
     is_stopped = is_closed or now - cancellation.at >= HEARD_SECONDS
     is_quiet = is_stopped and not holders
     reservations, unknown_payments = cancellation.reservations + ended, cancellation.unknown_payments + unknown
@@ -369,17 +418,21 @@ def _complimentary_batches(event_id: str, after: str) -> Iterator[tuple[list[str
         yield sorted(ids), position
 
 
-def _refund_batch(cancellation: Cancellation, ids: Sequence[str], now: int) -> list[_Outcome]:
+def _refund_batch(cancellation: Cancellation, tier_ids: Collection[str] | None, ids: Sequence[str], now: int) -> list[_Outcome]:
     """Request a refund for each order among these purchases. The sweep creates the refunds at the provider.
 
     A purchase that this version cannot decode gets a finding, so that it delays no other refund.
     """
     found, unreadable = purchases.load_readable(ids)
     outcomes: dict[str, _Outcome] = {}
+
+    def refund(purchase: Purchase) -> _Outcome:
+        return _try_refund(cancellation, tier_ids, purchase, now)
+
     for purchase_id in unreadable:
-        money_cases.open_finding(purchase_id, REFUND_ID, now, {"event_id": cancellation.event_id, "reason": EVENT_CANCELLED})
+        money_cases.open_finding(purchase_id, cancellation.refund_id, now, {"event_id": cancellation.event_id, "reason": EVENT_CANCELLED})
     for group in _without_common_shards([purchase for purchase in found.values() if purchase is not None]):
-        for purchase, outcome in zip(group, parallel.call_each(lambda order: _try_refund(cancellation, order, now), group), strict=True):
+        for purchase, outcome in zip(group, parallel.call_each(refund, group), strict=True):
             outcomes[purchase.id] = outcome
     return [outcomes.get(purchase_id, "other") for purchase_id in ids]
 
@@ -399,35 +452,35 @@ def _without_common_shards(found: Iterable[Purchase]) -> list[list[Purchase]]:
     return [purchases_of_group for purchases_of_group, _ in groups]
 
 
-def _try_refund(cancellation: Cancellation, purchase: Purchase, now: int) -> _Outcome:
+def _try_refund(cancellation: Cancellation, tier_ids: Collection[str] | None, purchase: Purchase, now: int) -> _Outcome:
     try:
-        return _refund(cancellation, purchase, now)
+        return _refund(cancellation, tier_ids, purchase, now)
     except Exception as error:
         if isinstance(error, dynamo.STORE_ERRORS) and not dynamo.is_refused(error):
             logger.exception("event_cancellation.order_failed", purchase_id=purchase.id)
             return "failed"
         # Any other error would come again. It must not delay the other orders, so a person has to look at this order.
         logger.exception("event_cancellation.order_left", purchase_id=purchase.id)
-        _open_finding(purchase, now)
+        _open_finding(purchase, now, cancellation.refund_id)
         return "other"
 
 
-def _refund(cancellation: Cancellation, purchase: Purchase, now: int) -> _Outcome:
+def _refund(cancellation: Cancellation, tier_ids: Collection[str] | None, purchase: Purchase, now: int) -> _Outcome:
     if purchase.id.startswith(DIRECT_ID_PREFIX) and not purchase.is_complimentary:
         return "other"  # imported or sold at the box office: whoever has the money pays it back
-    if not purchase.is_order:
-        was_refunded = any(refund.id.startswith(REFUND_ID) for refund in purchase.refunds)
+    if not purchase.kept_tickets_of(tier_ids):
+        was_refunded = any(refund.id.startswith(cancellation.refund_id) for refund in purchase.refunds)
         return "was_refunded" if was_refunded and not purchase.is_complimentary else "other"
     try:
-        refund_all_tickets(purchase, EVENT_CANCELLED, REFUND_ID, cancellation.by, now, by_sweep=True)
+        refund_all_tickets(purchase, EVENT_CANCELLED, cancellation.refund_id, cancellation.by, now, by_sweep=True, tier_ids=tier_ids)
     except NotRefundable:  # another request has just refunded the order
         return "other"
     except OrderDisputed:
-        _open_finding(purchase, now)
+        _open_finding(purchase, now, cancellation.refund_id)
         return "disputed"
     return "other" if purchase.is_complimentary else "refunded"
 
 
-def _open_finding(purchase: Purchase, now: int, finding_id: str = REFUND_ID, **details: str) -> None:
+def _open_finding(purchase: Purchase, now: int, finding_id: str, **details: str) -> None:
     amount = {"amount_cents": purchase.total_cents, "currency": purchase.currency}
     money_cases.open_finding(purchase.id, finding_id, now, {"event_id": purchase.event_id, "reason": EVENT_CANCELLED, **amount, **details})

@@ -1,7 +1,7 @@
 """A purchase, from the hold to the order and its refunds. Its `state` decides what its holds, tickets and payment mean."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated, Literal, Self, TypeVar
 
 from msgspec import Meta, Struct
@@ -10,13 +10,13 @@ from msgspec.structs import replace
 from chalicelib.accounts.model import Company, Email, PostalAddress, TaxId
 from chalicelib.catalog.custom_options import AnswerValue, OptionType
 from chalicelib.catalog.fields import Label
-from chalicelib.catalog.model import Event, ReturnPolicy, Tier, TransferPolicy
+from chalicelib.catalog.model import Catalog, Event, ReturnPolicy, Tier, TransferPolicy
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import money
 from chalicelib.foundation.ids import KeyUse
 from chalicelib.foundation.money import Country, IncludedFee, Tax, TaxShare
 from chalicelib.inventory.model import Hold
-from chalicelib.payments.model import FIRST_PROVIDER, DisputeStatus, Payment, ProviderName
+from chalicelib.payments.model import FIRST_PROVIDER, DisputeStatus, Payment, ProviderName, SavedCard
 from chalicelib.tickets.model import Attendee
 from chalicelib.waiting_room.entries import EntryProof
 
@@ -215,6 +215,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     lines, and `promo_holds`, which hold one use of the code. Once the purchase is paid, that use is never returned. If the buyer could
     reserve only with an access code, the reservation sets these fields and `needs_code`, and the checkout keeps them. `holdback_id` is the
     holdback of each tier from whose stock the access code sells. With `bank_transfer_days`, the code lets the buyer pay by bank transfer.
+    If a person has saved a card, the shop first tries to charge it for an offer (`checkout.charge_saved_card`).
     """
 
     id: str
@@ -251,6 +252,11 @@ class Purchase(Struct, frozen=True, kw_only=True):
     transfers: TransferPolicy | None = None  # null: the event allowed transfers when the buyer reserved
     return_requests: list[ReturnRequest] = []
     accepted_terms: str | None = None  # the id of the seller's terms that the buyer accepted at the checkout
+    saved_card: SavedCard | None = None
+
+    def event_in(self, catalog: Catalog) -> Event | None:
+        """Return the event with only the dates for which the tickets are valid. Returns None if the catalog has lost the event."""
+        return catalog.event_for(self.event_id, [line.tier_id for line in self.lines])
 
     def with_terms(self, event: Event) -> "Purchase":
         """Return the purchase with the event's present rules for returns and transfers, which later changes do not affect."""
@@ -290,6 +296,11 @@ class Purchase(Struct, frozen=True, kw_only=True):
     def is_active(self, now: int) -> bool:
         """Whether the purchase still holds its tickets: it has neither ended nor expired."""
         return self.state in ACTIVE_STATES and self.expires_at > now
+
+    @property
+    def is_being_charged(self) -> bool:
+        """Whether the purchase waits for the charge of its saved card."""
+        return self.state in ACTIVE_STATES and self.saved_card is not None and not self.saved_card.is_refused
 
     @property
     def is_order(self) -> bool:
@@ -341,6 +352,11 @@ class Purchase(Struct, frozen=True, kw_only=True):
     def kept_tickets(self) -> list[int]:
         """The numbers of the tickets that the buyer has paid for and keeps."""
         return [number for number in range(1, self.quantity + 1) if number not in self.returned_tickets] if self.is_order else []
+
+    def kept_tickets_of(self, tier_ids: Collection[str] | None) -> list[int]:
+        """Return the kept tickets of these tiers, or of all tiers."""
+        kept = self.kept_tickets
+        return kept if tier_ids is None else [number for number in kept if self.ticket_line(number).tier_id in tier_ids]
 
     def return_status(self, request: ReturnRequest) -> ReturnStatus:
         """Return the status of one of the purchase's requests to return tickets."""

@@ -765,12 +765,15 @@ def _transferred_view(order: Purchase) -> TransferredOrderView:
 
 
 class CancellationView(Struct, frozen=True, kw_only=True):
-    """The progress of a cancelled event's refunds. Disputed orders wait for the buyer's bank and are listed as open cases.
+    """The progress of the refunds of a cancelled event, or of the cancelled date `date_id`, which is null for a whole event.
+
+    Disputed orders wait for the buyer's bank and are listed as open cases.
 
     `unknown_payments` are checkouts whose payment the provider does not know. They are open cases too, because nothing could be refunded.
     """
 
     event_id: str
+    date_id: str | None
     status: Literal["refunding", "finished"]
     ended_reservations: int
     refunded_orders: int
@@ -781,9 +784,14 @@ class CancellationView(Struct, frozen=True, kw_only=True):
 
 
 class CancellationBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """The reason for cancelling an event, in plain text. Buyers read it in their email, with their order and on the event's page."""
+    """The reason for cancelling an event, in plain text. Buyers read it in their email, with their order and on the event's page.
+
+    With a `date_id`, only this date of the event is cancelled, and tickets that are valid only for cancelled dates are refunded. With the
+    last date, the event is cancelled.
+    """
 
     reason: Reason | None = None
+    date_id: str | None = None
 
 
 _NO_REASON = CancellationBody()
@@ -798,15 +806,16 @@ _NO_REASON = CancellationBody()
 )
 @limited_for_caller(CATALOG)  # a pause, which stops the sale at once, has no limit
 def cancel_event(request: RequestContext, event_id: str, body: CancellationBody = _NO_REASON) -> Reply[CancellationView]:
-    """Cancel an event for good. Its orders are refunded within minutes; repeat the request to see the progress."""
+    """Cancel an event, or one of its dates, for good. Orders are refunded within minutes; repeat the request to see the progress."""
     caller = request.require_user()
     if permissions.require_manager(caller, event_id).status == "draft":
         permissions.require_publisher(caller, event_id)  # everybody sees a cancelled event, even if it was never published
-    cancellation = event_cancellation.cancel_event(event_id, caller.user_id, request.now, body.reason)
+    cancellation = event_cancellation.cancel_event(event_id, caller.user_id, request.now, body.reason, body.date_id)
     forget_room(event_id)
     return Reply(
         CancellationView(
             event_id=event_id,
+            date_id=cancellation.date_id,
             status="refunding" if cancellation.finished_at is None else "finished",
             ended_reservations=cancellation.reservations,
             refunded_orders=cancellation.orders,

@@ -24,6 +24,7 @@ from chalicelib.payments import service as payments
 from chalicelib.payments.model import (
     BankTransfer,
     PaymentNotCompleted,
+    ProviderDescription,
     ProviderDispute,
     ProviderEvent,
     ProviderName,
@@ -275,9 +276,12 @@ class SignatureRefused(ApiError):
     default_message: ClassVar[str] = "The signature is older than five minutes or was not made with the webhook's signing secret."
 
     @classmethod
-    def for_provider(cls, provider: ProviderName) -> Self:
-        """Return the refusal with the name of the setting to check."""
-        return cls(f"{cls.default_message} Check {settings.PREFIX}{provider.upper()}_WEBHOOK_SECRETS.")
+    def for_provider(cls, provider: ProviderDescription) -> Self:
+        """Return the refusal for a webhook of this provider, with the name of the setting to check."""
+        problem = cls.default_message
+        if provider.signature_parameter is not None:
+            problem = f"The parameter `{provider.signature_parameter}` of the address is missing or wrong, or the body names no payment."
+        return cls(f"{problem} Check {settings.PREFIX}{provider.name.upper()}_WEBHOOK_SECRETS.")
 
 
 def handle_webhook(provider: ProviderName, body: bytes, signature: str, now: int) -> str:
@@ -285,11 +289,12 @@ def handle_webhook(provider: ProviderName, body: bytes, signature: str, now: int
 
     Raises SignatureRefused. After any other exception, the provider sends the event again, so no event is lost.
     """
-    event = payments.external_provider(provider).verify_event(body, signature, now)
+    external = payments.external_provider(provider)
+    event = external.verify_event(body, signature, now)
     if event is None:
         log.count("webhooks_refused")
         logger.warning("webhook.refused")
-        raise SignatureRefused.for_provider(provider)
+        raise SignatureRefused.for_provider(external.DESCRIPTION)
     return process_event(event, now).result
 
 
@@ -329,7 +334,8 @@ def _is_foreign(event: ProviderEvent) -> bool:
 def _apply(event: ProviderEvent, now: int) -> EventResult:
     match event.subject:
         case "refund":
-            return apply_refund(payments.external_provider(event.provider).fetch_refund(event.object_id, event.account), now)
+            refund = payments.external_provider(event.provider).find_refund(event.object_id, event.account)
+            return apply_refund(refund, now) if refund is not None else EventResult("not_ours")
         case "dispute":
             return apply_dispute(payments.external_provider(event.provider).fetch_dispute(event.object_id, event.account), now)
         case "payment_changes":
@@ -465,16 +471,7 @@ def _apply_transfer(
     entry = audit.entry_item(f"order#{purchase.id}", "bank_transfer.recorded", by, now, details, event_id=purchase.event_id)
     if refund is None:
         return "recorded", store.retry_on_conflict(purchase, lambda current: settlement.record_transfer(current, transfer, entry, now))
-    paid_back = ProviderRefund(
-        provider=refund.provider,
-        id=transfer.id,
-        status="succeeded",
-        amount_cents=refund.amount_cents,
-        currency=refund.currency,
-        payment_intent_id=refund.payment_intent_id,
-        refund_id=refund.id,
-        attempt=refund.attempt,
-    )
+    paid_back = refunds_at_provider.refund_report(refund, transfer.id, "succeeded")
     after = refunds_at_provider.record_status(purchase, refund.id, paid_back, now, [entry])
     if after.knows_transfer(transfer.id):
         return "recorded", after

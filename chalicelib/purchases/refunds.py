@@ -4,7 +4,7 @@ This module also returns tickets for their buyers while the event takes tickets 
 refunding all of them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -46,8 +46,8 @@ MAX_RETURN_ITEMS = dynamo.MAX_TRANSACT_ITEMS - 8  # tickets and seats; the rest 
 class RefundRequest(Struct, frozen=True, kw_only=True):
     """A request for a refund.
 
-    `tickets` are ticket ids; null means all remaining tickets. `fee_cents` is the fee for each ticket; null means the fee in the settings.
-    With `returns`, the fee is the fee of this policy.
+    `tickets` are ticket ids; null means all remaining tickets, or with `tier_ids`, those of these tiers. `fee_cents` is the fee for each
+    ticket; null means the fee in the settings. With `returns`, the fee is the fee of this policy.
     With `unused_by`, the refund requires that all its tickets are still valid, unused and owned by this user.
     `by_sweep` leaves the call to the provider to the sweep. `method` is how the box office pays back an order that it sold; null means the
     way in which the order was paid.
@@ -55,6 +55,7 @@ class RefundRequest(Struct, frozen=True, kw_only=True):
 
     reason: str
     tickets: Sequence[str] | None = None
+    tier_ids: Collection[str] | None = None
     fee_cents: int | None = None
     returns: ReturnPolicy | None = None
     return_seats: bool = True
@@ -76,17 +77,26 @@ def request_refund(purchase: Purchase, request: RefundRequest, refund_id: str, b
     return store.retry_on_conflict(purchase, lambda current: _request(current, request, refund_id, by, now))
 
 
-def refund_all_tickets(purchase: Purchase, reason: str, refund_id: str, by: str, now: int, *, by_sweep: bool = False) -> list[Refund]:
-    """Take back all remaining tickets of an order, without a fee. Returns the refunds.
+def refund_all_tickets(
+    purchase: Purchase,
+    reason: str,
+    refund_id: str,
+    by: str,
+    now: int,
+    *,
+    by_sweep: bool = False,
+    tier_ids: Collection[str] | None = None,
+) -> list[Refund]:
+    """Take back all remaining tickets of an order, or with `tier_ids` those of these tiers, without a fee. Returns the refunds.
 
     `by_sweep` leaves the calls to the provider to the sweep. If there are too many tickets for one transaction, they are split into two
     refunds, with `-1` and `-2` appended to `refund_id`. Raises OrderNotFound, NotRefundable and OrderDisputed.
     """
-    request = RefundRequest(reason=reason, fee_cents=0, by_sweep=by_sweep)
+    request = RefundRequest(reason=reason, fee_cents=0, by_sweep=by_sweep, tier_ids=tier_ids)
     try:
         return [request_refund(purchase, request, refund_id, by, now)[1]]
     except RefundInvalid:
-        ids = [ticket_id(purchase.id, number) for number in purchase.kept_tickets]
+        ids = [ticket_id(purchase.id, number) for number in purchase.kept_tickets_of(tier_ids)]
         half, refunds = len(ids) // 2, []
         for part, part_ids in enumerate((ids[:half], ids[half:]), start=1):
             purchase, refund = request_refund(purchase, replace(request, tickets=part_ids), f"{refund_id}-{part}", by, now)
@@ -103,6 +113,8 @@ def plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: 
     if purchase.is_disputed:
         raise OrderDisputed()
     refund = _plan_refund(purchase, request, refund_id, by, now)
+    if not refund.tickets:  # another request has just taken them back
+        raise NotRefundable(state=purchase.state)
     if len(refund.tickets) + len(purchase.holds_of_tickets(refund.tickets)) > MAX_RETURN_ITEMS:
         raise RefundInvalid(
             "One refund cannot have this many tickets. Send two requests, each with half of the ticket ids in `tickets`.",
@@ -227,7 +239,7 @@ def _return_rest(purchase: Purchase, refund_id: str, now: int) -> Purchase:
 
 
 def _plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> Refund:
-    numbers = _ticket_numbers(purchase, request.tickets)
+    numbers = purchase.kept_tickets_of(request.tier_ids) if request.tickets is None else _ticket_numbers(purchase, request.tickets)
     fees = sum(_fee(purchase.ticket_price(number), request) for number in numbers)
     payment = purchase.payment
     assert payment is not None  # an order was paid
@@ -253,9 +265,7 @@ def _plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by:
     )
 
 
-def _ticket_numbers(purchase: Purchase, ids: Sequence[str] | None) -> list[int]:
-    if ids is None:
-        return purchase.kept_tickets
+def _ticket_numbers(purchase: Purchase, ids: Sequence[str]) -> list[int]:
     numbers = {ticket_id(purchase.id, number): number for number in range(1, purchase.quantity + 1)}
     for position, requested_id in enumerate(ids):
         path = f"$.tickets[{position}]"
@@ -618,10 +628,10 @@ def _return_terms(purchase: Purchase, now: int) -> _Terms | None:
 
     Only the counter takes back tickets of the box office, because nobody else has their money.
     """
-    event = catalog.snapshot().events.get(purchase.event_id)
+    event = purchase.event_in(catalog.snapshot())
     if event is None or event.status == "cancelled" or purchase.box_office is not None:
         return None
-    changed = _Terms(event.refundable_until, "event_changed") if event.refundable_until is not None else None
+    changed = _Terms(min(event.refundable_until, event.starts_at), "event_changed") if event.refundable_until is not None else None
     returns = purchase.returns
     is_agreed = returns is not None and returns.policy == "refund"
     agreed = _Terms(returns.deadline(event.starts_at), REQUESTED_BY_CUSTOMER, returns) if returns is not None and is_agreed else None

@@ -4,8 +4,9 @@ A request creates its refund at once. The sweep creates the refunds that are sti
 to repeat.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -13,7 +14,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 from chalicelib.foundation.log import logger
 from chalicelib.ledger import money_cases
-from chalicelib.ledger.money_cases import Case
+from chalicelib.ledger.money_cases import Case, CaseKind
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderRefund, ProviderUnavailable
 from chalicelib.payments.provider_tasks import RETRY_SECONDS, Failure, ProviderTask
@@ -26,6 +27,7 @@ REFUND_RETRY_SECONDS = {2: 3600, 3: 86_400}  # before the second and the third a
 PENDING_CHECK_SECONDS = 6 * 3600
 SAFE_REPEAT_SECONDS = 23 * 3600  # repeated calls within this time create no second refund: providers keep idempotency keys for a day
 _LEFT_TO_SWEEP: tuple[type[Exception], ...] = (*dynamo.STORE_ERRORS, store.PurchaseInconsistent)
+UNKNOWN = "unknown_refund"  # why a refund failed that its provider does not know
 LATE_SECONDS = 3600  # a refund that has been due for this long makes the sweep count as unfinished
 
 
@@ -82,8 +84,33 @@ def ask_provider(purchase: Purchase, refund: Refund, *, check_existing: bool) ->
     With `check_existing`, the provider is first asked whether an earlier call created the refund.
     """
     if refund.status == "pending" and refund.provider_id is not None:
-        return payments.external_provider(refund.provider).fetch_refund(refund.provider_id, purchase.account)
+        found = payments.external_provider(refund.provider).find_refund(refund.provider_id, purchase.account)
+        # The provider may not know the refund because the shop's key was replaced.
+        return found or refund_report(refund, refund.provider_id, "failed", account=purchase.account, failure=UNKNOWN)
     return _ask_to_create(purchase, refund, check_existing=check_existing)
+
+
+def refund_report(
+    refund: Refund,
+    provider_id: str | None,
+    status: Literal["succeeded", "failed"],
+    *,
+    account: str | None = None,
+    failure: str | None = None,
+) -> ProviderRefund:
+    """Return what has become of a refund, in the form of a provider's answer, for refunds about which no provider answers."""
+    return ProviderRefund(
+        provider=refund.provider,
+        id=provider_id,
+        status=status,
+        amount_cents=refund.amount_cents,
+        currency=refund.currency,
+        payment_intent_id=refund.payment_intent_id,
+        refund_id=refund.id,
+        attempt=refund.attempt,
+        failure=failure,
+        account=account,
+    )
 
 
 def _ask_to_create(purchase: Purchase, refund: Refund, *, check_existing: bool) -> ProviderRefund:
@@ -131,7 +158,8 @@ def _next_refund(purchase: Purchase, refund: Refund, provider_refund: ProviderRe
             return refund  # refused only because another caller created the refund first
         case ("due" | "pending" | "succeeded", "failed"):
             assert transitions.action_for(purchase.state, "refund_failed") == "retry"
-            if refund.is_external or refund.attempt >= MAX_REFUND_ATTEMPTS:
+            # The money of a refund that the provider does not know may have arrived, so a person decides whether to try again.
+            if refund.is_external or refund.attempt >= MAX_REFUND_ATTEMPTS or provider_refund.failure == UNKNOWN:
                 return replace(refund_with_id, status="failed", failure=provider_refund.failure)
             return replace(refund_with_id, status="due", attempt=refund.attempt + 1, failure=provider_refund.failure)
     return refund
@@ -161,49 +189,51 @@ def _case_item(purchase: Purchase, refund: Refund, next_at: int | None) -> dynam
     return money_cases.open_case_item(purchase.id, "refund", refund.id, refund.at, details, next_at)
 
 
-# Refunds for the sweep: due refunds, and pending refunds that have not been checked for hours.
+# Cases for the sweep: due refunds, pending refunds that have not been checked for hours, and other cases of purchases.
 
-PAGE_SIZE = 100  # refunds whose purchases are read in one round trip
+PAGE_SIZE = 100  # cases whose purchases are read in one round trip
 MAX_PER_SWEEP = 5_000
 
 
-class DueRefunds:
-    """The refunds that are due at `now`, earliest due time first. Pages are read while the tasks of earlier pages run.
+class DueCases:
+    """The cases of a `kind` that are due at `now`, earliest due time first. Pages are read while the tasks of earlier pages run.
 
-    `begun_count` is the number of tasks begun. `has_more` means that the run ended before it reached all due refunds. `is_late` means that
-    the first refund had been due for at least LATE_SECONDS. `has_failed` means that the store failed before all refunds were read.
+    `task` makes the task of a case, given the case, its purchase, if there is a readable one, and the time. `begun_count` is the number of
+    tasks begun. `has_more` means that the run ended before it reached all due cases. `is_late` means that the first case had been due for
+    at least LATE_SECONDS. `has_failed` means that the store failed before all cases were read.
     """
 
-    def __init__(self, now: int) -> None:
-        self._now = now
+    def __init__(self, kind: CaseKind, task: Callable[[Case, Purchase | None, int], ProviderTask], now: int) -> None:
+        self._kind, self._task, self._now = kind, task, now
         self.begun_count, self.has_more, self.is_late, self.has_failed = 0, True, False, False
 
     def tasks(self) -> Iterator[ProviderTask]:
-        """Yield a task for each refund: create or fetch the refund, and record its status. A refund whose task fails is due again later."""
+        """Yield a task for each case. A case whose task fails is due again later."""
         for page in self._pages():
             self.is_late = self.is_late or (page[0][0].next_at or self._now) <= self._now - LATE_SECONDS
             for case, purchase in page:
                 self.begun_count += 1
-                yield _task(case, purchase, self._now)
+                yield self._task(case, purchase, self._now)
         self.has_more = self.has_failed or self.begun_count == MAX_PER_SWEEP
 
     def _pages(self) -> Iterator[list[tuple[Case, Purchase | None]]]:
-        cases = money_cases.list_due("refund", self._now, MAX_PER_SWEEP)
+        cases = money_cases.list_due(self._kind, self._now, MAX_PER_SWEEP)
         try:
             while page := list(islice(cases, PAGE_SIZE)):
                 purchases, _ = store.load_readable({case.purchase_id for case in page})  # the tasks of unreadable purchases are postponed
                 yield [(case, purchases.get(case.purchase_id)) for case in page]
         except dynamo.STORE_ERRORS:  # the running tasks must still be finished
-            logger.exception("refunds.not_read")
+            logger.exception("cases.not_read", kind=self._kind)
             self.has_failed = True
 
 
-def _task(case: Case, purchase: Purchase | None, now: int) -> ProviderTask:
+def refund_task(case: Case, purchase: Purchase | None, now: int) -> ProviderTask:
     refund = purchase.find_refund(case.id) if purchase is not None else None
     # A refund that was left to the sweep needs one call instead of two: no call has failed yet, and if a run was killed during the call,
     # the idempotency key is still valid.
     is_first_attempt = case.next_at == case.since and now - case.since < SAFE_REPEAT_SECONDS
 
+    # Create or fetch the refund, then record its status.
     def ask() -> ProviderRefund:
         if purchase is None or refund is None:
             raise LookupError(f"the purchase {case.purchase_id} has no refund {case.id}")

@@ -154,7 +154,7 @@ def _select(issued: Sequence[Ticket], wanted: Sequence[str] | None) -> list[Tick
 
 def _deadline(purchase: Purchase) -> int | None:
     """Return the last second in which tickets of an order may be offered. Returns None if they may not be offered at all."""
-    event = catalog.snapshot().events.get(purchase.event_id)
+    event = purchase.event_in(catalog.snapshot())
     if event is None or purchase.returns is None or purchase.returns.policy != "resale" or event.status in ("cancelled", "past"):
         return None
     return purchase.returns.deadline(event.starts_at)
@@ -315,13 +315,13 @@ def close_listings(shards: Iterable[Shard], events: Mapping[str, Event], now: in
 
 
 def _close_listings(stock_id: str, event: Event, now: int) -> int:
-    is_over = event_phase(event, now) in ("closed", "cancelled")
+    current, is_closed = catalog.snapshot(), event_phase(event, now) == "closed"
     closed, position = 0, None
     while deadline.remaining() >= SECONDS_FOR_PAGE:
         page, position = list_for_resale(stock_id, position, SWEPT_PAGE)
         for ticket in page:
-            is_sellable = ticket.is_for_resale and _is_as_sold(ticket, catalog.snapshot().tiers.get(ticket.tier_id))
-            if is_over or not is_sellable:
+            is_sellable = ticket.is_for_resale and _is_as_sold(ticket, current.tiers.get(ticket.tier_id))
+            if is_closed or not is_sellable or current.is_cancelled(event, [ticket.tier_id]):
                 closed += _unlist(stock_id, ticket)
         if position is None:
             break

@@ -160,14 +160,16 @@ def _paid_payment(purchase: Purchase, provider_payment: ProviderPayment) -> Paym
 def _reissue_or_refund(purchase: Purchase, provider_payment: ProviderPayment, now: int, by_buyer: bool, items: Items) -> SettlementResult:
     """Settle a payment for a purchase that has ended: hold its tickets and promo code use again, or refund the payment.
 
-    The payment is refunded if the event has ended, was cancelled or is no longer in the catalog; if the tickets or the promo code use
-    cannot be held; or if the buyer now has another active purchase, has reached the purchase limit or the promo code's limit, or has bought
-    another order with the same pass.
+    The payment is refunded if the event has ended or is no longer in the catalog; if it or the date of a ticket was cancelled; if the
+    tickets or the promo code use cannot be held; or if the buyer now has another active purchase, has reached the purchase limit or the
+    promo code's limit, or has bought another order with the same pass.
     """
     log.count("late_payments")
     payment = _paid_payment(purchase, provider_payment)
-    event = catalog.snapshot().events.get(purchase.event_id)
-    if event is None or event_phase(event, now) in ("closed", "cancelled"):
+    current = catalog.snapshot()
+    event = purchase.event_in(current)
+    is_cancelled = event is not None and current.is_cancelled(event, [line.tier_id for line in purchase.lines])
+    if event is None or is_cancelled or event_phase(event, now) == "closed":
         return _refund_payment(purchase, provider_payment, "payment_succeeded", now, items)
     limit = event.limit(settings.current().event_purchase_limit)
     try:

@@ -26,7 +26,7 @@ from chalicelib.foundation.ids import KeyUse
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.inventory.model import Hold
-from chalicelib.payments.model import Payment
+from chalicelib.payments.model import Payment, SavedCard
 from chalicelib.purchases.model import (
     ACTIVE_STATES,
     ANY_USES,
@@ -89,6 +89,7 @@ class PurchaseRow(dynamo.Table):
     transfers = UnicodeAttribute(null=True)
     return_requests = JsonAttribute(list[ReturnRequest], null=True)
     accepted_terms = UnicodeAttribute(null=True)
+    saved_card = JsonAttribute(SavedCard, null=True)
     ttl = NumberAttribute(null=True)
 
 
@@ -590,6 +591,7 @@ def _new_row(purchase: Purchase) -> PurchaseRow:
         box_office=purchase.box_office,
         returns=purchase.returns,
         transfers=purchase.transfers,
+        saved_card=purchase.saved_card,
         ttl=_ttl(purchase),
     )
 

@@ -1,14 +1,15 @@
 """The sweep, which runs every minute and finishes what requests left behind.
 
 A run corrects shards that a pause or resume did not reach, recovers expired holds, adds totals to the stock ledgers, requests the refunds
-of cancelled events, releases holdbacks, makes due refunds (`refunds_at_provider.DueRefunds`), deletes what unfinished publications and
-deletions left, and reports tiers with few tickets. A run ends before the next run begins, and its work is saved. Postponed work comes last
-in the next run, so nobody waits behind a payment that never completes. Checkouts whose payment must be cancelled at the provider are
-processed in the order in which they expired, across all events.
+of cancelled events, releases holdbacks, makes due refunds and charges (`refunds_at_provider.DueCases`), deletes saved cards that nobody
+needs and what unfinished publications and deletions left, and reports tiers with few tickets. A run ends before the next run begins, and
+its work is saved. Postponed work comes last in the next run, so nobody waits behind a payment that never completes. Checkouts whose payment
+must be cancelled at the provider are processed in the order in which they expired, across all events.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -26,9 +27,9 @@ from chalicelib.inventory.model import Hold, Shard, shard_ids, stocks_of
 from chalicelib.inventory.store import mark_pooled, read_shards, scan_slice
 from chalicelib.payments import provider_tasks
 from chalicelib.payments.provider_tasks import alternate
-from chalicelib.purchases import event_cancellation, hold_recovery, resale, sweep_store
+from chalicelib.purchases import checkout, event_cancellation, hold_recovery, offers, resale, sweep_store
 from chalicelib.purchases.hold_recovery import LapsedCheckout, RecoveryReport
-from chalicelib.purchases.refunds_at_provider import DueRefunds
+from chalicelib.purchases.refunds_at_provider import DueCases, refund_task
 from chalicelib.purchases.sweep_store import KEPT_SECONDS, MINUTE, Mark, SweepState
 
 MAX_SECONDS = 50  # less than the time between two runs
@@ -64,15 +65,20 @@ def _run(now: int) -> dict[str, Any]:
         cancelled = _unless_store_fails("sweep.cancellations_not_processed", lambda: event_cancellation.process_cancellations(now))
     with deadline.within(SECONDS_FOR_RELEASES):
         released = _unless_store_fails("sweep.holdbacks_not_released", lambda: holdbacks.release_due(now))
-    refunds = DueRefunds(now)
-    result = provider_tasks.run_each(alternate(refunds.tasks(), hold_recovery.expiry_tasks(stock.lapsed, now, report)))
+    refunds, charges = DueCases("refund", refund_task, now), DueCases("charge", checkout.charge_task, now)
+    removals = DueCases("card", offers.removal_task, now)
+    expiries = hold_recovery.expiry_tasks(stock.lapsed, now, report)
+    # Nobody waits for the deletion of a card, so it comes last.
+    result = provider_tasks.run_each(chain(alternate(refunds.tasks(), expiries, charges.tasks()), removals.tasks()))
     deleted = _unless_store_fails("sweep.leftovers_not_deleted", lambda: catalog.delete_leftovers(stock.slice, now))
     snapshots = _unless_store_fails("sweep.snapshot_not_written", catalog.write_if_due)
     # If this fails, the run is finished all the same, because figures can wait.
     figures = _unless_store_fails("sweep.figures_not_recorded", lambda: catalog.record_figures(now))
     has_failed_step = stock.corrected is None or cancelled is None or deleted is None or released is None
     # Thousands of refunds of a cancelled event may take many runs. They delay nothing else, so a run is unfinished only if they are late.
-    has_work_left = result.gave_up or report.remaining > 0 or refunds.has_failed or (refunds.has_more and refunds.is_late)
+    has_work_left = (
+        result.gave_up or report.remaining > 0 or refunds.has_failed or charges.has_failed or (refunds.has_more and refunds.is_late)
+    )
     is_finished = not has_failed_step and not has_work_left and stock.events_left == 0
     _count_run(is_finished, stock.active_holds, stock.catalog.version)
     return {
@@ -89,6 +95,8 @@ def _run(now: int) -> dict[str, Any]:
         "catalog_snapshots": snapshots,
         "figures_recorded": figures,
         "refunds_due": refunds.begun_count,
+        "charges_due": charges.begun_count,
+        "cards_to_delete": removals.begun_count,
         "has_more_refunds": refunds.has_more,
         "gave_up": result.gave_up,
         "finished": is_finished,

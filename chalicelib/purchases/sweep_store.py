@@ -25,6 +25,7 @@ SECONDS_TO_WRITE = 10
 LOW_TIERS_PER_ITEM = 2000  # of 100 characters at most; the ids of all low tiers of a large shop would not fit into one item
 SETTLED_SECONDS = 600  # the first marks may be missing, because the previous version ran beside this version
 KEPT_SECONDS = 3 * 86_400  # then DynamoDB deletes the marks of a minute
+MAX_MINUTES_BY_KEY = 60  # after a longer pause, reading the whole table takes fewer calls, and as many after a week as after an hour
 
 Mark = tuple[int, str]  # a minute, counted from the epoch, and the id of an event that is due in it
 
@@ -112,10 +113,13 @@ def mark_due(event_ids: Iterable[str], minute: int) -> None:
 
 def load_due(after: Mark, last: int) -> list[Mark]:
     """Return the marks that follow `after`, up to the minute `last`, in order. The reads are strongly consistent."""
-    minutes = {_minute_id(minute, lane): minute for minute in range(after[0], last + 1) for lane in range(LANES)}
-    rows = SweepRow.find_all(minutes)
-    marks = ((minutes[row.id], event_id) for row in rows for event_id in row.event_ids or ())
-    return sorted(mark for mark in marks if mark > after)
+    minutes = range(after[0], last + 1)
+    if len(minutes) > MAX_MINUTES_BY_KEY:
+        rows = [row for row in SweepRow.scan() if row.event_ids is not None]
+    else:
+        rows = SweepRow.find_all(_minute_id(minute, lane) for minute in minutes for lane in range(LANES))
+    marks = ((int(row.id.partition("#")[0]), event_id) for row in rows for event_id in row.event_ids or ())
+    return sorted(mark for mark in marks if mark > after and mark[0] <= last)
 
 
 def load_changed(since: int, now: int) -> set[str] | None:

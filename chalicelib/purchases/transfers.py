@@ -166,7 +166,7 @@ def _require_transferable(ticket: Ticket, now: int) -> None:
         raise TicketUsed()
     if ticket.listed_at is not None:
         raise TransferClosed("This ticket is for resale. Withdraw it first, then you can give it away.", reason="listed")
-    event = catalog.snapshot().events.get(ticket.event_id)
+    event = tickets.event_of(ticket, catalog.snapshot())
     if not tickets.allows_transfers(ticket, event):
         raise TransferClosed("Tickets for this event cannot be transferred.", reason="excluded")
     if event is not None and (event.status == "cancelled" or now > event.last_sale_at + settings.current().doors_close_seconds):

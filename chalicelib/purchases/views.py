@@ -7,7 +7,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict, replace
 
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event, ReturnPolicy, TransferPolicy, timezone_of
+from chalicelib.catalog.model import ReturnPolicy, TransferPolicy, timezone_of
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.money import Tax, TaxShare
@@ -213,7 +213,7 @@ class OrderView(Struct, frozen=True, kw_only=True):
 class FullOrderView(OrderView, frozen=True, kw_only=True):
     """An order with the details that the buyer sent at the checkout. `answers` are the answers to the options of its packages.
 
-    The event's fields come from the current catalog. They are null if the catalog no longer has the event.
+    The event's fields come from the current catalog, for the dates of the tickets. They are null if the catalog no longer has the event.
 
     `promoter_id` is null if the shop itself sells the tickets.
 
@@ -536,7 +536,7 @@ def refund_view(refund: Refund, purchase: Purchase) -> RefundView:
 
 def full_order_view(purchase: Purchase, details: CheckoutDetails) -> FullOrderView:
     """Return the view of an order with its checkout details and its event's current fields."""
-    event: Event | None = catalog.snapshot().events.get(purchase.event_id)
+    event = purchase.event_in(catalog.snapshot())
     first = purchase.lines[0]
     return FullOrderView(
         **asdict(order_view(purchase)),

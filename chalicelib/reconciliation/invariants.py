@@ -72,7 +72,12 @@ def check_order(order: Purchase, tickets: Sequence[Ticket]) -> Iterator[str]:
 
 
 def check_ticket(ticket: Ticket) -> Iterator[str]:
-    """Check that a ticket admitted too many people only by overrides, and that each of its seats has at most one guest."""
+    """Check that a ticket admitted too many people on a date only by overrides, and that each of its seats has at most one guest."""
+    dates = {checkin.date for checkin in ticket.checkins}
+    if len(dates) > 1:
+        for date in dates:
+            yield from check_ticket(ticket.on(date))
+        return
     overridden = sum(checkin.count for checkin in ticket.checkins if checkin.override_reason)
     scanned_seats = {checkin.seat for checkin in ticket.checkins}
     counts = [[checkin.count for checkin in ticket.checkins if checkin.seat == seat] for seat in scanned_seats]
@@ -211,6 +216,17 @@ def check_holdbacks(current: Catalog, event_ids: Iterable[str], stocks: Mapping[
         for stock_id, capacity in allowed.items():
             if stock_id in stocks and stocks[stock_id].capacity > capacity:
                 yield f"{stock_id}: has {stocks[stock_id].capacity} tickets, and may have only {capacity} because of holdbacks"
+
+
+def check_dates(current: Catalog, event_ids: Iterable[str], stocks: Mapping[str, Stock]) -> Iterator[str]:
+    """Check that no date of these events has more sold and held tickets than its capacity. Stocks that are not given are skipped."""
+    for event in (current.events[event_id] for event_id in event_ids if event_id in current.events):
+        for date in event.dates:
+            tiers = [tier for tier in current.event_tiers(event.id) if tier.is_valid_on(date.id)]
+            stock_ids = [stock_id for tier in tiers for stock_id in (tier.stock_id, *tier.holdback_shard_counts)]
+            taken = sum(stocks[stock_id].sold + stocks[stock_id].held for stock_id in stock_ids if stock_id in stocks)
+            if date.capacity is not None and taken > date.capacity:
+                yield f"{event.id}: {taken} tickets are sold or held for the date {date.id}, which has a capacity of {date.capacity}"
 
 
 def sold_tickets(purchase: Purchase) -> list[int]:

@@ -239,8 +239,9 @@ class _Run:
             return
         unconverted, stocks = _unconverted(shards), stocks_of(shards)
         # Tickets are held back or released while this runs, so only what contradicts the catalog before and after the read counts.
-        held_back, also_later = (
-            list(invariants.check_holdbacks(current, [count.event_id], stocks)) for current in (before, catalog.load_current())
+        limits, also_later = (
+            [*invariants.check_holdbacks(current, [count.event_id], stocks), *invariants.check_dates(current, [count.event_id], stocks)]
+            for current in (before, catalog.load_current())
         )
         differences = [
             f"{stock_id}: {sold[stock_id]} tickets, and {stock.sold} sold, {unconverted[stock_id]} paid and still on hold"
@@ -248,7 +249,7 @@ class _Run:
             if sold[stock_id] > stock.sold + unconverted[stock_id]
         ]
         differences += self._compare_resale(count, stocks, unconverted)
-        self._update("event", count.event_id, [*differences, *(held_back if also_later else [])])
+        self._update("event", count.event_id, [*differences, *(limits if also_later else [])])
 
     def _compare_resale(self, count: EventCount, stocks: Mapping[str, Stock], unconverted: Counter[str]) -> list[str]:
         """Compare the tickets for resale at each price with their stock, which has them and those that were resold.

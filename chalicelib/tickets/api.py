@@ -88,7 +88,7 @@ def list_ticket_seats(request: RequestContext, ticket_id: str) -> Reply[TicketSe
     user_id = request.require_user().user_id
     found = seats.list_ticket_seats(user_id, ticket_id)
     ticket = found[0].ticket
-    event = catalog.snapshot().events.get(ticket.event_id)
+    event = service.event_of(ticket, catalog.snapshot())
     until = clock.iso(seats.guests_until(event)) if event else None
     options = guest_options(ticket.tier_id)
     return Reply(TicketSeatsView(seats=[views.seat_view(seat, user_id) for seat in found], options=options, guests_until=until))

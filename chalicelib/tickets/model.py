@@ -3,7 +3,7 @@
 import re
 import secrets
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
 
@@ -67,7 +67,7 @@ class CheckIn(Struct, frozen=True, array_like=True):
     """`count` people came in with a ticket at `at` (epoch seconds), admitted by the user `by`. A repeated scan has the same `id`.
 
     A negative `count` is an exit: that many people went out, and may come back. `seat` is set if a guest came in with the guest's own
-    code. `override_reason` is set if staff let somebody in against a refusal.
+    code. `override_reason` is set if staff let somebody in against a refusal. `date` is the id of the event's date for which they came.
     """
 
     id: str
@@ -78,6 +78,7 @@ class CheckIn(Struct, frozen=True, array_like=True):
     device: str | None = None
     seat: int | None = None
     override_reason: str | None = None
+    date: str | None = None  # null: the event had no dates
 
     @property
     def direction(self) -> Direction:
@@ -115,7 +116,9 @@ class Serial(Struct, frozen=True, array_like=True):
 
 
 class Ticket(Struct, frozen=True, kw_only=True):
-    """A ticket lets `admits` people in once. `price_cents` is the price that was paid; `created_at` is in epoch seconds.
+    """A ticket lets `admits` people in once, on each of its dates. `price_cents` is the price that was paid.
+
+    `created_at` is in epoch seconds.
 
     `checkins` are the valid check-ins and exits, oldest first; `duplicates` are offline scans that let people in although nobody was left
     to admit. `undone` are the ids of the last scans that were undone. `transfer` is the latest offer to give the ticket away, whatever its
@@ -154,22 +157,32 @@ class Ticket(Struct, frozen=True, kw_only=True):
         """Whether the ticket is offered for resale, and can still be sold."""
         return self.listed_at is not None and self.state == "valid" and not self.checkins
 
+    def on(self, date: str | None) -> "Ticket":
+        """Return the ticket with only its check-ins on a date of the event; None for those before the event had dates."""
+        return replace(self, checkins=[checkin for checkin in self.checkins if checkin.date == date])
+
+    @property
+    def last_date(self) -> str | None:
+        """The date of the last check-in, or None without one."""
+        return self.checkins[-1].date if self.checkins else None
+
     @property
     def admitted(self) -> int:
-        """The number of people who are inside with the ticket."""
+        """The number of people who are inside with the ticket, added up over its dates."""
         return sum(checkin.count for checkin in self.checkins)
 
     @property
     def present(self) -> list[CheckIn]:
-        """The check-ins of the people who are inside, oldest first. An exit cancels the latest check-in with the same `seat`."""
-        gone: Counter[int | None] = Counter()
+        """The check-ins of the people who are inside, oldest first. An exit cancels the latest one with the same `seat` and date."""
+        gone: Counter[tuple[str | None, int | None]] = Counter()
         found = []
         for checkin in reversed(self.checkins):
+            key = checkin.date, checkin.seat
             if checkin.direction == "out":
-                gone[checkin.seat] -= checkin.count
+                gone[key] -= checkin.count
                 continue
-            left = min(gone[checkin.seat], checkin.count)
-            gone[checkin.seat] -= left
+            left = min(gone[key], checkin.count)
+            gone[key] -= left
             if left < checkin.count:
                 found.append(replace(checkin, count=checkin.count - left) if left else checkin)
         return found[::-1]
@@ -180,12 +193,13 @@ class Ticket(Struct, frozen=True, kw_only=True):
 
         A check-in counts as a return unless more people than ever before are then inside with the same code. A person who comes back with
         a different code looks like a new person. Therefore, the number of arrivals is limited to the number of people whom the ticket
-        admits, or the highest number inside at once if that is higher.
+        admits, or the highest number inside at once if that is higher. Each date counts on its own.
         """
-        inside: Counter[int | None] = Counter()
-        arrived: Counter[int | None] = Counter()
+        inside_by_date: dict[str | None, Counter[int | None]] = defaultdict(Counter)
+        arrived_by_date: dict[str | None, Counter[int | None]] = defaultdict(Counter)
         found = []
         for checkin in self.checkins:
+            inside, arrived = inside_by_date[checkin.date], arrived_by_date[checkin.date]
             inside[checkin.seat] += checkin.count
             most = max(self.admits, inside.total()) - arrived.total()
             count = min(inside[checkin.seat] - arrived[checkin.seat], most)

@@ -288,7 +288,7 @@ def _audit_item(seat: Seat, action: str, actor: str, now: int) -> dynamo.Transac
 
 
 def _event(seat: Seat) -> Event | None:
-    return catalog.snapshot().events.get(seat.ticket.event_id)
+    return service.event_of(seat.ticket, catalog.snapshot())
 
 
 def _ttl(seat: Seat, now: int) -> int:

@@ -1,13 +1,15 @@
 """Issue, read, freeze and void tickets. A purchase gets its tickets exactly once, however often its confirmation is repeated."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event, TransferPolicy
+from chalicelib.catalog.model import Catalog, Event, TransferPolicy
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, settings
@@ -129,14 +131,76 @@ def allows_transfers(ticket: Ticket, event: Event | None) -> bool:
     return ticket.transfers is None or event is None or event.transfers == "free"
 
 
+def event_of(ticket: Ticket, snapshot: Catalog) -> Event | None:
+    """Return the event of a ticket, with only the dates for which the ticket is valid. Returns None if the catalog has lost the event."""
+    return snapshot.event_for(ticket.event_id, [ticket.tier_id])
+
+
 def attendee_until(event: Event) -> int:
     """Return when the names on the event's tickets become final, in epoch seconds."""
     return event.starts_at - settings.current().attendee_lock_seconds
 
 
+class DoorTimes(Struct, frozen=True):
+    """The times of an event, or of one of its dates (`date` is the id). The doors are open from `opens_at` through `closes_at`."""
+
+    date: str | None
+    starts_at: int
+    opens_at: int
+    closes_at: int
+
+
+def all_door_times(event: Event) -> list[DoorTimes]:
+    """Return the times of each date of an event, or of an event without dates, in epoch seconds.
+
+    The doors of a date without an end close at the latest when those of the next date at the same place open, or when that date starts if
+    they open too early. Without `doors_minutes`, they open at the earliest halfway from the start before, but at least an hour early.
+    """
+    close_seconds = settings.current().doors_close_seconds
+    if not event.dates:
+        closes_at = event.starts_at + close_seconds if event.ends_at is None else event.ends_at
+        return [DoorTimes(None, event.starts_at, _opens_at(event, event.starts_at, None), closes_at)]
+    starts_by_place: dict[str, list[int]] = defaultdict(list)
+    for date in event.dates:
+        starts_by_place[date.venue or event.venue].append(date.start)
+    found = []
+    for date in event.dates:
+        starts, start = starts_by_place[date.venue or event.venue], date.start
+        earlier, later = (max((at for at in starts if at < start), default=None), min((at for at in starts if at > start), default=None))
+        closes_at = start + close_seconds if date.end is None else date.end
+        if date.end is None and later is not None:
+            next_opens_at = _opens_at(event, later, start)
+            closes_at = min(closes_at, next_opens_at - 1 if next_opens_at > start else later)
+        found.append(DoorTimes(date.id, start, _opens_at(event, start, earlier), closes_at))
+    return found
+
+
+def _opens_at(event: Event, start: int, earlier: int | None) -> int:
+    """Return when the doors open for a start. `earlier` is the start before it at the same place."""
+    if event.doors_minutes is not None:
+        return start - 60 * event.doors_minutes
+    opens_at = start - settings.current().doors_open_seconds
+    return opens_at if earlier is None else max(opens_at, min((earlier + start) // 2, start - 3600))
+
+
+def door_times_at(event: Event, valid: Event, at: int) -> DoorTimes:
+    """Return the times of the date to which a scan at `at` (epoch seconds) belongs, among the dates of `valid`: the event of the ticket.
+
+    That is the date whose doors opened last and are still open, or else the next date, or else the last one. Among dates whose doors are
+    open, a cancelled date comes last.
+    """
+    valid_ids = {date.id for date in valid.dates}
+    dates = [times for times in all_door_times(event) if times.date is None or times.date in valid_ids]
+    is_open = [times for times in dates if times.opens_at <= at <= times.closes_at]
+    if is_open:
+        return max(is_open, key=lambda times: (times.date not in event.cancelled_date_ids, times.starts_at, times.date))
+    coming = [times for times in dates if times.opens_at > at]
+    return min(coming or dates, key=lambda times: (times.starts_at if coming else -times.closes_at, times.date))
+
+
 def change_attendee(ticket: Ticket, attendee: Attendee | None, now: int) -> Ticket:
     """Change the attendee of a ticket. The last change wins. Raises AttendeeLocked, TicketVoid, HolderErased and TicketNotFound."""
-    event = catalog.snapshot().events.get(ticket.event_id)
+    event = event_of(ticket, catalog.snapshot())
     if event is not None and now >= attendee_until(event):
         raise AttendeeLocked(starts_at=clock.iso(event.starts_at))
     _require_nameable(ticket)

@@ -46,7 +46,7 @@ class CheckInsAttribute(JsonAttribute[list[CheckIn]]):
     """Check-ins without empty last fields, because conditions compare the check-ins with what earlier versions stored."""
 
     def to_json(self, value: list[CheckIn]) -> list[tuple[Any, ...]]:
-        lengths = (None if checkin.override_reason else -1 if checkin.seat else -2 for checkin in value)
+        lengths = (None if checkin.date else -1 if checkin.override_reason else -2 if checkin.seat else -3 for checkin in value)
         return [astuple(checkin)[:length] for checkin, length in zip(value, lengths, strict=True)]
 
 

@@ -4,7 +4,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict, replace
 
 from chalicelib.catalog.custom_options import AnswerValue, CustomOption
-from chalicelib.catalog.model import Catalog
+from chalicelib.catalog.model import CancelledDate, Catalog, EventDate
 from chalicelib.catalog.views import iso_or_none
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
@@ -15,7 +15,10 @@ BASE_PATH = "/api/v1"  # of all routes, on AWS and locally
 
 
 class TicketEvent(Struct, frozen=True, kw_only=True):
-    """The event of a ticket, from the current catalog. All fields except `id` are null if the catalog no longer has the event."""
+    """The event of a ticket, from the current catalog. All fields except `id` are null if the catalog no longer has the event.
+
+    `dates` are the dates for which the ticket is valid; `starts_at`, `ends_at` and `venue` follow from them.
+    """
 
     id: str
     name: str | None
@@ -27,6 +30,8 @@ class TicketEvent(Struct, frozen=True, kw_only=True):
     timezone: str | None
     cancelled: bool | None
     allows_reentry: bool | None
+    dates: list[EventDate] | None
+    cancelled_dates: list[CancelledDate] | None
 
 
 class TicketTier(Struct, frozen=True, kw_only=True):
@@ -39,6 +44,8 @@ class TicketTier(Struct, frozen=True, kw_only=True):
 
 class VisibleTicketView(Struct, frozen=True, kw_only=True):
     """A ticket, the number of people it admits, and how many of them are inside. Only the owner gets `code`, `qr_sig` and `qr_url`.
+
+    A ticket for several dates counts the people who are inside on the current date, or else on the next one.
 
     `attendee` can be changed before `attendee_until`, which is null if the catalog no longer has the event. `transfer_expires_at` is set
     while the owner offers the ticket to somebody else. `used` is true once somebody has come in, even if nobody is inside now; a used
@@ -92,7 +99,7 @@ class TicketListView(Struct, frozen=True, kw_only=True):
 
 def ticket_event(ticket: Ticket, catalog: Catalog) -> TicketEvent:
     """Return the event of a ticket. All fields except `id` are null if the catalog no longer has the event."""
-    event = catalog.events.get(ticket.event_id)
+    event = service.event_of(ticket, catalog)
     return TicketEvent(
         id=ticket.event_id,
         name=event.name if event else None,
@@ -104,12 +111,15 @@ def ticket_event(ticket: Ticket, catalog: Catalog) -> TicketEvent:
         timezone=event.timezone if event else None,
         cancelled=event.status == "cancelled" if event else None,
         allows_reentry=event.allows_reentry if event else None,
+        dates=event.dates if event else None,
+        cancelled_dates=event.cancelled_dates if event else None,
     )
 
 
 def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
     """Return the ticket as buyers see it. Names are null if the catalog no longer has the event or tier."""
-    event, tier = catalog.events.get(ticket.event_id), catalog.tiers.get(ticket.tier_id)
+    event, tier = service.event_of(ticket, catalog), catalog.tiers.get(ticket.tier_id)
+    today = ticket if event is None or not event.dates else ticket.on(service.door_times_at(catalog.events[event.id], event, now).date)
     offer = ticket.transfer if ticket.transfer is not None and ticket.transfer.is_open(now) else None
     return TicketView(
         id=ticket.id,
@@ -126,7 +136,7 @@ def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
         attendee=ticket.attendee,
         attendee_until=clock.iso(service.attendee_until(event)) if event else None,
         admits=ticket.admits,
-        admitted=ticket.admitted,
+        admitted=today.admitted,
         used=bool(ticket.checkins),
         currency=ticket.currency,
         transfer_expires_at=clock.iso(offer.expires_at) if offer else None,

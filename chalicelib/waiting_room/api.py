@@ -18,7 +18,7 @@ from chalicelib.edge.proof_of_work import WORK_ERRORS
 from chalicelib.edge.rate_limits import CARD_CHECK, ENTRY_CODE, JOIN, RateLimited, limited, limited_by_address, require_effect
 from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.foundation.errors import InvalidInput
-from chalicelib.payments.model import PROVIDER_ERRORS, PaymentsUnavailable
+from chalicelib.payments.model import PROVIDER_ERRORS, CardRefused, PaymentsUnavailable, ProviderId
 from chalicelib.waiting_room import appeals, room_cache, service, tokens
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.appeals import MAX_TEXT
@@ -29,7 +29,6 @@ from chalicelib.waiting_room.model import (
     AppealExists,
     AppealStatus,
     CardNotNeeded,
-    CardRefused,
     CodeExpired,
     CodeInvalid,
     CodeNotNeeded,
@@ -121,11 +120,6 @@ class CodeBody(Struct, forbid_unknown_fields=True):
 
     email: Email
     code: Annotated[str, Meta(pattern=r"\A[0-9]{6}\Z", examples=["271828"], description="Six digits.")]
-
-
-ProviderId = Annotated[
-    str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,255}\Z", examples=["pm_1Nv0FGQ9RKHgCVdK"], description="Letters, digits, _ and -.")
-]
 
 
 class CardBody(Struct, forbid_unknown_fields=True):

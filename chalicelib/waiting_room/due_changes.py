@@ -34,8 +34,8 @@ CLOCK_SECONDS = 10  # by which the clocks of two instances may differ
 BEACON_SECONDS = 1.5
 BEACON_LEASE_SECONDS = 4
 BEACON_DELAY_SECONDS = 1  # after which mirrors usually have a round
-MAX_TIERS_SHOWN = 20  # in the public state, which every waiting browser fetches every few seconds
 _MAX_ATTEMPTS = 5
+_FOR_SALE = ("available", "test", "coming-soon")
 
 
 def next_due_change(revision: int, event: Event, room: Room | None, last_position: int, now: int) -> Callable[[], Room | None] | None:
@@ -329,13 +329,12 @@ def why_joining_stopped(event: Event, now: int) -> tuple[str | None, int | None]
 
 
 def tickets_left(event: Event, now: int) -> dict[str, TicketsLeft] | None:
-    """Return the tickets of the event's visible tiers. Returns None unless the sale is open and the event has few tiers."""
-    snapshot = catalog.snapshot()
-    tiers = snapshot.visible_tiers(event)
-    if sale_rules.event_phase(event, now) != "open" or len(tiers) > MAX_TIERS_SHOWN:
+    """Return the tickets of the event's visible tiers, or None unless the sale is open."""
+    if sale_rules.event_phase(event, now) != "open":
         return None
+    snapshot = catalog.snapshot()
     stocks = cached_stock([snapshot.stock_group(event.id)], now)
-    left = [(tier.id, snapshot.tier_stock(tier, stocks)) for tier in tiers]
+    left = [(tier.id, snapshot.tier_stock(tier, stocks)) for tier in snapshot.visible_tiers(event)]
     return {
         tier_id: TicketsLeft(available=finite(stock.available), taken=stock.sold + stock.held - stock.for_waitlist)
         for tier_id, stock in left
@@ -343,9 +342,13 @@ def tickets_left(event: Event, now: int) -> dict[str, TicketsLeft] | None:
 
 
 def _event_stock(event: Event, now: int) -> Stock:
-    """Return the stock of the event's tickets, including tickets for resale, at most a few seconds old."""
+    """Return the stock of the event's tickets that are or will be for sale, including tickets for resale, at most a few seconds old.
+
+    Tickets of closed tiers, and of dates that were cancelled or have passed, would otherwise keep people in line for nothing.
+    """
     snapshot = catalog.snapshot()
     stocks = cached_stock([snapshot.stock_group(event.id)], now)
-    stock = snapshot.event_stock(event, stocks)
-    resale_tiers = [resale for tier in snapshot.event_tiers(event.id) for resale in tier.resale_tiers if resale.stock_id in stocks]
+    tiers = [tier for tier in snapshot.event_tiers(event.id) if sale_rules.current_tier_status(snapshot, tier, now) in _FOR_SALE]
+    stock = snapshot.event_stock(event, stocks, tiers)
+    resale_tiers = [resale for tier in tiers for resale in tier.resale_tiers if resale.stock_id in stocks]
     return Stock.total_of([stock, *(stocks[resale.stock_id] for resale in resale_tiers)]) if resale_tiers else stock

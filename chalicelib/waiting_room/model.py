@@ -72,9 +72,8 @@ class RoomState(Struct, frozen=True, kw_only=True):
     valid for `pass_seconds`, or `longer_pass_seconds` for users who asked for a longer turn. Both end with the grace period of
     `grace_seconds` for users who missed their turn. `may_return` is the number
     of tickets on hold if no other tickets are left; otherwise it is null. `beacon` is missing if the order follows from the key alone.
-    `tickets` has the figures of each visible tier while the sale is open, unless the event has too many tiers for a document that everybody
-    fetches. `entry` is the rule for who gets a place; it is missing if the rule is `open`. Until `groups_until`, users can form, join and
-    leave groups; it is missing if the room has no groups.
+    `tickets` has the figures of each visible tier while the sale is open. `entry` is the rule for who gets a place; it is missing if the
+    rule is `open`. Until `groups_until`, users can form, join and leave groups; it is missing if the room has no groups.
     """
 
     event_id: str
@@ -295,20 +294,6 @@ class CardNotNeeded(CodeNotNeeded):
 
     code: ClassVar[str] = "card_not_needed"
     default_message: ClassVar[str] = "This waiting room does not ask for a payment card. Join it directly."
-
-
-class CardRefused(ApiError):
-    """This card gives no place, because it is in a wallet (`reason`: `wallet`) or because no bank has confirmed it for you (`declined`).
-
-    Nobody learns why a bank declines a card, because strangers try out stolen cards.
-    """
-
-    code: ClassVar[str] = "card_refused"
-    status: ClassVar[int] = 403
-
-    default_message: ClassVar[str] = (
-        "The bank has not confirmed this card, and has charged nothing. Check the card, or use another one, but not one in a wallet."
-    )
 
 
 class PlaceInUse(ApiError):

@@ -25,7 +25,7 @@ from chalicelib.inventory.model import SalePaused
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.service import MailDraft
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import CardCheck
+from chalicelib.payments.model import CardCheck, CardRefused
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions.model import PromoCode, PromoCodeInvalid
 from chalicelib.waiting_room import admission_plan, appeals, draw, due_changes, entries, entry_list, room_cache, store, tokens, views
@@ -38,7 +38,6 @@ from chalicelib.waiting_room.model import (
     MAX_MEMBERS,
     Arrival,
     CardNotNeeded,
-    CardRefused,
     CodeExpired,
     CodeInvalid,
     CodeNotNeeded,

@@ -43,6 +43,7 @@ import msgspec
 from botocore import xform_name
 from botocore.awsrequest import AWSResponse
 from botocore.parsers import create_parser
+from botocore.validate import ParamValidationDecorator
 
 from devtools.dynamodb import items, queries, streams, tables
 from devtools.dynamodb.items import TOKEN_SECONDS, Outcome, Token
@@ -378,7 +379,7 @@ def answered(responder: Callable[[str, bytes], tuple[int, bytes] | None], *clien
 @contextmanager
 def _answered(responder: Callable[[str, bytes], tuple[int, bytes] | None], client: Any) -> Iterator[None]:
     """Respond to the calls of one client, which uses one endpoint: its resolver of endpoints takes 100 microseconds per request."""
-    parts = client._user_agent_creator, client._ruleset_resolver
+    parts = client._user_agent_creator, client._ruleset_resolver, client._serializer
     if parts[0] is _USER_AGENT:
         raise ValueError("the client is already attached to an engine: detach it first")
 
@@ -388,12 +389,25 @@ def _answered(responder: Callable[[str, bytes], tuple[int, bytes] | None], clien
 
     event = f"before-call.{client.meta.service_model.service_id.hyphenize()}"
     client.meta.events.register_last(event, answer)
-    client._user_agent_creator, client._ruleset_resolver = _USER_AGENT, None
+    client._user_agent_creator, client._ruleset_resolver, client._serializer = _USER_AGENT, None, _Serializer(parts[2])
     try:
         yield
     finally:
-        client._user_agent_creator, client._ruleset_resolver = parts
+        client._user_agent_creator, client._ruleset_resolver, client._serializer = parts
         client.meta.events.unregister(event, answer)
+
+
+class _Serializer:
+    """Serializes requests about items as they are, because they have no times. botocore's serializer copies each value of a request."""
+
+    def __init__(self, botocores: Any) -> None:
+        self._botocores = botocores
+
+    def serialize_to_request(self, parameters: dict[str, Any], model: Any) -> dict[str, Any]:
+        if not is_about_items(model.name) or isinstance(self._botocores, ParamValidationDecorator):
+            request: dict[str, Any] = self._botocores.serialize_to_request(parameters, model)
+            return request
+        return {**self._botocores.serialize_to_request({}, model), "body": _encode(parameters)}
 
 
 def _response(url: str, status: int, body: bytes, model: Any) -> tuple[AWSResponse, dict[str, Any]]:

@@ -78,8 +78,9 @@ class Write(msgspec.Struct):
         try:
             return apply_update(update, base, self.values)
         except ApiError as error:
-            is_older = error is WRONG_TYPE and "AttributeUpdates" in self.request
-            raise (invalid("Type mismatch for attribute to update") if is_older else error) from None
+            shared = error.with_traceback(None)  # which would keep the frames of all writes that have raised it
+            is_older = shared is WRONG_TYPE and "AttributeUpdates" in self.request
+            raise invalid("Type mismatch for attribute to update" if is_older else shared.message) from None
 
 
 def _prepared(engine: Any, kind: str, request: Request) -> Write:

@@ -66,6 +66,7 @@ OBJECT_NAMES = {
     "event": "event",
     "checkout.session": "checkout.session",
     "payment_method": "PaymentMethod",
+    "customer": "customer",
     "balance_transaction": "balance transaction",
     "payout": "payout",
     "price": "price",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from devtools.stripe import account_state
 from devtools.stripe.account_state import AccountState
 from devtools.stripe.balance import create_balance_transaction
+from devtools.stripe.rendering import list_page
 from devtools.stripe.wire_format import StripeApiError, StripeObject, invalid_request, updated_metadata
 
 APPLICATION = "ca_fairgate_local_fake"
@@ -142,7 +143,7 @@ def take_fee(state: AccountState, charge: StripeObject) -> None:
             "livemode": False,
             "originating_transaction": None,
             "refunded": False,
-            "refunds": {"object": "list", "data": [], "has_more": False, "url": f"/v1/application_fees/{fee_id}/refunds"},
+            "refunds": list_page([], f"/v1/application_fees/{fee_id}/refunds", {}),
         }
         account_state.emit_event(state, "application_fee.created", state.put("application_fee", fee))
     charge.update(application=APPLICATION, application_fee=fee_id)
@@ -189,7 +190,8 @@ def _refund_fee(state: AccountState, fee: StripeObject, amount: int, metadata: S
         "fee": fee["id"],
         "metadata": metadata,
     }
-    fee["refunds"]["data"].insert(0, refund)
+    fee.setdefault("_all_refunds", list(fee["refunds"]["data"])).insert(0, refund)
+    fee["refunds"] = list_page(fee["_all_refunds"], fee["refunds"]["url"], {})  # the newest 10
     fee["amount_refunded"] += amount
     fee["refunded"] = fee["amount_refunded"] == fee["amount"]
     account_state.emit_event(state, "application_fee.refunded", state.put("application_fee", fee))

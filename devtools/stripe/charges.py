@@ -112,7 +112,7 @@ def _card_details(method: StripeObject, amount: int, card: payment_methods.Card,
 
 def _new_charge(state: AccountState, intent: StripeObject, method: StripeObject) -> StripeObject:
     empty = (
-        "application application_fee balance_transaction customer failure_balance_transaction failure_code "
+        "application application_fee balance_transaction failure_balance_transaction failure_code "
         "failure_message on_behalf_of outcome receipt_number review shipping source source_transfer transfer_data"
     )
     charge_id = state.new_id("ch_3" if method["type"] == "card" else "py_3")
@@ -129,6 +129,7 @@ def _new_charge(state: AccountState, intent: StripeObject, method: StripeObject)
         "calculated_statement_descriptor": "FAIRGATE",
         "captured": False,
         "created": state.now(),
+        "customer": intent["customer"],
         "disputed": False,
         "fraud_details": {},
         "livemode": False,

@@ -1,6 +1,6 @@
 """Payment Intents: creation, update, cancellation, and payment: confirmation, authentication, and the outcome of the charge."""
 
-from devtools.stripe import account_state, accounts, charges, disputes, payment_methods
+from devtools.stripe import account_state, accounts, charges, customers, disputes, payment_methods
 from devtools.stripe.account_state import AccountState, schedule_outcome
 from devtools.stripe.prices import check_amount
 from devtools.stripe.wire_format import (
@@ -21,10 +21,12 @@ def create(state: AccountState, params: StripeObject) -> StripeObject:
     currency = check_amount(params["amount"], params["currency"])
     accounts.check_charges_enabled(state)
     accounts.check_fee(state, params.get("application_fee_amount"), params["amount"])
+    if "customer" in params:
+        state.get("customer", params["customer"], param="customer", status=400)
     method_id = payment_methods.resolve_payment_method(state, params)
     intent_id = state.new_id("pi_3")
     empty = (
-        "application canceled_at cancellation_reason customer customer_account last_payment_error latest_charge "
+        "application canceled_at cancellation_reason customer_account last_payment_error latest_charge "
         "next_action on_behalf_of payment_method_configuration_details processing review setup_future_usage shipping source transfer_data"
     )
     descriptors = ("statement_descriptor", "statement_descriptor_suffix")
@@ -45,6 +47,7 @@ def create(state: AccountState, params: StripeObject) -> StripeObject:
         "confirmation_method": "automatic",
         "created": state.now(),
         "currency": currency,
+        "customer": params.get("customer"),
         "excluded_payment_method_types": None,
         "livemode": False,
         "metadata": updated_metadata({}, params.get("metadata", {})),
@@ -136,12 +139,15 @@ def confirm(state: AccountState, intent: StripeObject, params: StripeObject, *, 
     if method["type"] not in intent["payment_method_types"]:
         message = f"The PaymentMethod provided ({method['type']}) is not allowed for this PaymentIntent."
         raise invalid_request(message, code="payment_intent_incompatible_payment_method", param="payment_method", payment_intent=intent)
+    if intent["customer"] is not None:
+        state.get("customer", intent["customer"], param="customer", status=400)
+    customers.check_use(method, intent["customer"])
     intent.update(payment_method=method_id, next_action=None, last_payment_error=None)
     if method["type"] == "us_bank_account":
         return _debit(state, intent, method)
     card = payment_methods.card_by_number(method["_number"])
     assert card is not None
-    if card.requires_authentication:
+    if card.requires_authentication and not (card.authenticates_once and params.get("off_session") and method.get("_is_set_up")):
         return _request_authentication(state, intent, method, params, origin)
     return _charge(state, intent, method, authenticated=False)
 

@@ -17,6 +17,8 @@ class Card:
     """`error_code` and `decline_code` are those of a failed charge; they are "" when the charge succeeds.
 
     `requires_authentication`: 3D Secure comes before the charge. `dispute_reason`: a dispute with this reason follows the charge.
+    `authenticates_once`: no 3D Secure any more once the card has been set up for off-session payments. `is_declined_off_session`: the card
+    can be set up, but every charge of it fails.
     `refunds`: whether refunds succeed at once, are pending and then succeed, or succeed and then fail.
     """
 
@@ -24,6 +26,8 @@ class Card:
     error_code: str = ""
     decline_code: str = ""
     requires_authentication: bool = False
+    authenticates_once: bool = False
+    is_declined_off_session: bool = False
     dispute_reason: str = ""
     refunds: RefundOutcome = "succeeds"
     brand: str = "visa"
@@ -43,6 +47,7 @@ CARDS: dict[str, Card] = {
     "pm_card_visa_debit": Card("4000056655665556"),
     "pm_card_mastercard": Card("5555555555554444", brand="mastercard"),
     "pm_card_amex": Card("378282246310005", brand="amex"),
+    "pm_card_chargeCustomerFail": Card("4000000000000341", _DECLINED, "generic_decline", is_declined_off_session=True),
     "pm_card_visa_chargeDeclined": Card("4000000000000002", _DECLINED, "generic_decline"),
     "pm_card_visa_chargeDeclinedInsufficientFunds": Card("4000000000009995", _DECLINED, "insufficient_funds"),
     "pm_card_visa_chargeDeclinedLostCard": Card("4000000000009987", _DECLINED, "lost_card"),
@@ -52,7 +57,7 @@ CARDS: dict[str, Card] = {
     "pm_card_chargeDeclinedExpiredCard": Card("4000000000000069", "expired_card", "expired_card"),
     "pm_card_chargeDeclinedIncorrectCvc": Card("4000000000000127", "incorrect_cvc", "incorrect_cvc"),
     "pm_card_chargeDeclinedProcessingError": Card("4000000000000119", "processing_error", "processing_error"),
-    "pm_card_authenticationRequiredOnSetup": Card("4000002500003155", requires_authentication=True),
+    "pm_card_authenticationRequiredOnSetup": Card("4000002500003155", requires_authentication=True, authenticates_once=True),
     "pm_card_authenticationRequired": Card("4000002760003184", requires_authentication=True),
     "pm_card_threeDSecure2Required": Card("4000000000003220", requires_authentication=True),
     "pm_card_authenticationRequiredChargeDeclinedInsufficientFunds": Card(

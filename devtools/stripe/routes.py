@@ -13,6 +13,7 @@ from devtools.stripe import (
     accounts,
     balance,
     checkout_sessions,
+    customers,
     disputes,
     payment_intents,
     payment_methods,
@@ -82,6 +83,7 @@ INTENT_CREATE: Parameters = {
     "capture_method": choice("automatic", "automatic_async"),
     "confirm": boolean(),
     "confirmation_method": choice("automatic"),
+    "customer": text(),
     "description": text(1000),
     "error_on_requires_action": boolean(),
     "metadata": metadata(),
@@ -115,9 +117,17 @@ INTENT_CONFIRM: Parameters = {
     **_payment_method,
     **_expand,
 }
+CUSTOMER_CREATE: Parameters = {
+    "description": text(350, may_be_empty=True),
+    "email": text(512, r"[^@\s]+@[^@\s]+"),
+    "metadata": metadata(),
+    "name": text(256),
+    **_expand,
+}
 SETUP_CREATE: Parameters = {
     "allowed_payment_method_types": _payment_method_types,
     "confirm": boolean(),
+    "customer": text(),
     "description": text(1000),
     "metadata": metadata(),
     "payment_method": text(),
@@ -308,8 +318,8 @@ def _line_items(state: AccountState, call: ApiCall) -> StripeObject:
 
 
 def _fee_refunds(state: AccountState, call: ApiCall) -> StripeObject:
-    refunds = state.get("application_fee", call.object_id)["refunds"]
-    return list_page(refunds["data"], refunds["url"], call.params)
+    fee = state.get("application_fee", call.object_id)
+    return list_page(fee.get("_all_refunds", fee["refunds"]["data"]), fee["refunds"]["url"], call.params)
 
 
 def _create_payment_method(state: AccountState, call: ApiCall) -> StripeObject:
@@ -340,6 +350,9 @@ ROUTES = (
     ),
     Route("POST", "/v1/payment_methods", _PAYMENT_METHOD, _create_payment_method, {**_PAYMENT_METHOD, "key": BROWSER["key"]}),
     Route("GET", "/v1/payment_methods/:id", RETRIEVE, _retrieve("payment_method")),
+    Route("POST", "/v1/customers", CUSTOMER_CREATE, lambda state, call: customers.create(state, call.params)),
+    Route("GET", "/v1/customers/:id", RETRIEVE, _retrieve("customer")),
+    Route("DELETE", "/v1/customers/:id", {}, lambda state, call: customers.delete(state, state.get("customer", call.object_id))),
     Route("POST", _SETUPS, SETUP_CREATE, lambda state, call: setup_intents.create(state, call.params, call.origin)),
     Route("GET", f"{_SETUPS}/:id", RETRIEVE, _retrieve("setup_intent", "intent")),
     Route("POST", _SESSIONS, SESSION_CREATE, lambda state, call: checkout_sessions.create(state, call.params, call.origin)),

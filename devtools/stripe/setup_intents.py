@@ -1,6 +1,6 @@
 """Setup Intents: a bank confirms a card without a charge. Browsers cannot confirm one here, but its owner can authenticate the card."""
 
-from devtools.stripe import account_state, payment_methods
+from devtools.stripe import account_state, customers, payment_methods
 from devtools.stripe.account_state import AccountState
 from devtools.stripe.wire_format import StripeApiError, StripeObject, card_error, invalid_request, public_copy, updated_metadata
 
@@ -11,9 +11,11 @@ _AUTHENTICATION_FAILURE = (
 
 def create(state: AccountState, params: StripeObject, origin: str) -> StripeObject:
     """Create an intent, and confirm its payment method if the parameters say so. Raises StripeApiError 402 for a declined card."""
+    if "customer" in params:
+        state.get("customer", params["customer"], param="customer", status=400)
     method_id, intent_id = payment_methods.resolve_payment_method(state, params), state.new_id("seti_1")
     empty = (
-        "application attach_to_self automatic_payment_methods cancellation_reason customer customer_account excluded_payment_method_types "
+        "application attach_to_self automatic_payment_methods cancellation_reason customer_account excluded_payment_method_types "
         "flow_directions last_setup_error latest_attempt managed_payments mandate next_action on_behalf_of "
         "payment_method_configuration_details single_use_mandate"
     )
@@ -24,6 +26,7 @@ def create(state: AccountState, params: StripeObject, origin: str) -> StripeObje
         "allowed_payment_method_types": params.get("allowed_payment_method_types"),
         "client_secret": f"{intent_id}_{state.new_id('secret')}",
         "created": state.now(),
+        "customer": params.get("customer"),
         "description": params.get("description"),
         "livemode": False,
         "metadata": updated_metadata({}, params.get("metadata", {})),
@@ -45,6 +48,7 @@ def create(state: AccountState, params: StripeObject, origin: str) -> StripeObje
     if method["type"] not in intent["payment_method_types"] or method["type"] != "card":
         message = f"The PaymentMethod provided ({method['type']}) is not allowed for this SetupIntent."
         raise invalid_request(message, param="payment_method", setup_intent=intent)
+    customers.check_use(method, intent["customer"])
     card = payment_methods.card_by_number(method["_number"])
     assert card is not None
     if card.requires_authentication:
@@ -74,7 +78,9 @@ def _finish(state: AccountState, intent: StripeObject) -> StripeObject:
     method = state.get("payment_method", intent["payment_method"])
     card = payment_methods.card_by_number(method["_number"])
     assert card is not None
-    if not card.error_code:
+    if not card.error_code or card.is_declined_off_session:
+        method.update(customer=intent["customer"], _is_set_up=intent["usage"] == "off_session")
+        state.put("payment_method", method)
         intent.update(status="succeeded", next_action=None)
         account_state.emit_event(state, "setup_intent.succeeded", state.put("setup_intent", intent))
         return intent

@@ -84,6 +84,7 @@ TABLES: dict[str, dict[str, str]] = {
         "accounts/index/by_lane": "Query",
         "audit": "PutItem",
         "buyers": "BatchGetItem GetItem Query UpdateItem",
+        "cases": "PutItem",
         "catalog": "BatchGetItem DeleteItem GetItem Query UpdateItem",
         "checkout-details": "GetItem",
         "email-notifications": "PutItem",
@@ -107,6 +108,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "offer_tickets": {
         "buyers": "BatchGetItem UpdateItem",
+        "cases": "PutItem",
         "catalog": "BatchGetItem GetItem Query",
         "email-notifications": "PutItem",
         "inventory": "BatchGetItem UpdateItem",
@@ -144,7 +146,7 @@ TABLES: dict[str, dict[str, str]] = {
         "provider-events": "BatchGetItem GetItem PutItem",
         "purchases": "BatchGetItem GetItem Scan UpdateItem",
         "reconciliation": "GetItem PutItem",
-        "sweep": "BatchGetItem GetItem",
+        "sweep": "BatchGetItem GetItem Scan",
         "tickets": "BatchGetItem PutItem UpdateItem",
         "tickets/index/event": "Query",
     },
@@ -169,7 +171,7 @@ TABLES: dict[str, dict[str, str]] = {
         "tickets/index/event": "Query",
         "waiting-room": "BatchGetItem GetItem PutItem UpdateItem",
         "waiting-room/index/entry": "Query",
-        "waitlist": "BatchGetItem",
+        "waitlist": "BatchGetItem Query",
     },
     "retry_webhooks": {
         "audit": "PutItem",
@@ -202,7 +204,7 @@ TABLES: dict[str, dict[str, str]] = {
         "promotions": "GetItem",
         "purchases": "BatchGetItem GetItem PutItem UpdateItem",
         "stock-ledger": "PutItem Query",
-        "sweep": "BatchGetItem GetItem PutItem UpdateItem",
+        "sweep": "BatchGetItem GetItem PutItem Scan UpdateItem",
         "tickets": "BatchGetItem PutItem UpdateItem",
         "tickets/index/event": "Query",
         "waiting-room": "BatchGetItem GetItem",
@@ -230,6 +232,7 @@ TABLES: dict[str, dict[str, str]] = {
 ONLY_FOR: dict[str, dict[str, set[str]]] = {
     "follow_changes": {
         "accounts/index/by_lane": {"messages"},
+        "cases": {"waitlist"},
         "checkout-details": {"documents"},
         "email-notifications": {"messages"},
         "memberships": {"messages"},

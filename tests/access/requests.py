@@ -91,6 +91,7 @@ def _of_catalog(event: str, new_event: dict[str, str]) -> dict[str, Any]:
         "POST /admin/events": {**new_event, "on_sale_at": clock.iso(clock.now())},
         "POST /admin/events/{event_id}/announcements/preview": ANNOUNCEMENT,
         "PUT /admin/events/{event_id}/announcements/{announcement_id}": ANNOUNCEMENT,
+        "POST /admin/events/{event_id}/dates": {"rule": "FREQ=DAILY;COUNT=2", "starts_at": new_event["starts_at"]},
         "POST /admin/events/{event_id}/promo-codes": {"code": "SPRING", "discount_type": "percentage", "discount_value": 10},
         "POST /admin/events/{event_id}/promo-codes/batch": {"count": 1, "discount_value": 10},
         "PATCH /admin/events/{event_id}/promo-codes/{code_id}": {"is_active": False},
@@ -148,6 +149,7 @@ def _of_sales(event: str, tier: str, ids: Mapping[str, str]) -> dict[str, Any]:
         "PUT /seats/{seat_id}/guest": {"name": "Bob"},
         "PATCH /tickets/{ticket_id}": {"attendee": {"name": "Ada"}},
         "POST /transfers/preview": {"token": ids["token"]},
+        "POST /waitlist/{entry_id}/card": {"card": "card-1", "max_cents": 5000},
         "POST /waitlist": {"event_id": event, "quantity": 1, "tier_ids": ["fest-late"]},
     }
 

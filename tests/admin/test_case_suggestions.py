@@ -20,6 +20,7 @@ KINDS = [
     "not_dealt_with",
     "kept_of_dispute",
     "won_on_appeal",
+    "paid_back_twice",
     "records_differ",
 ]
 

@@ -29,6 +29,7 @@ ONE_MORE = {
     "POST /auth/email",
     "POST /auth/email/verify",
     "POST /events/{event_id}/members",
+    "PUT /promoters/{promoter_id}/legal-texts/{kind}/{language}",  # two limits
     "POST /lost-tickets/return",
     "POST /lost-tickets/withdraw-return",
     "POST /lost-tickets/resale",

@@ -45,6 +45,29 @@ def test_tickets_sold_elsewhere_count(api, run, write, limited):
     assert builders.reserve(api, "ada", "fest", "fest-pass", 3).status == 409
 
 
+def test_the_types_of_a_date_cannot_exceed_its_capacity(run, write, tree):
+    date = {"id": "first", "starts_at": "2026-09-01T18:00:00Z", "capacity": 12}
+    tree["events"]["fest"]["dates"] = [date]
+    tree["ticket_types"]["fest-day"] = ticket("fest-day", max_quantity=3, date_ids=["first"])
+    refused = run("apply", write(tree))
+    assert "$.events.fest.dates[0].capacity: Ticket types sell up to 13 tickets for the date `first`" in refused.err
+    tree["ticket_types"]["fest-day"]["max_quantity"] = 2
+    assert run("apply", write(tree)).code == 0
+    invariants.check(catalog.load_current().head.applied_at)
+
+
+def test_a_type_that_left_the_file_counts_for_its_dates(run, write, tree):
+    tree["events"]["fest"]["dates"] = [{"id": "first", "starts_at": "2026-09-01T18:00:00Z", "capacity": 12}]
+    tree["ticket_types"]["fest-day"] = ticket("fest-day", max_quantity=2)
+    run("apply", write(tree))
+    day = tree["ticket_types"].pop("fest-day")
+    assert run("apply", write(tree)).code == 0
+    tree["ticket_types"]["fest-pass"]["max_quantity"] = 11
+    assert "its date first has a capacity of 12, but its ticket types can sell 13 tickets" in run("apply", write(tree)).err
+    tree["ticket_types"]["fest-day"] = day | {"max_quantity": 1}
+    assert run("apply", write(tree)).code == 0
+
+
 def test_the_capacity_changes_and_never_falls_below_what_is_sold_and_held(api, time, run, write, limited):
     run("apply", write(limited))
     builders.buy(api, "ada", "fest", "fest-pass", 4)

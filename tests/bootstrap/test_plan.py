@@ -200,6 +200,27 @@ def test_a_plan_shows_changes_of_settings_with_several_parts(api, run, write, tr
     assert api.get("/events/fest").json["returns"] == event["returns"]
 
 
+def test_a_file_sets_who_gets_a_place(api, time, run, write, tree):
+    opens = clock.iso(time.now + 5 * DAY)
+    tree["events"]["fest"] |= {"on_sale_at": opens, "waiting_room": {"entry": "account"}}
+    assert run("apply", write(tree)).code == 0
+    refused = api.post("/events/fest/waiting-room/join", user="guest")
+    assert (refused.status, refused.json["error"], refused.json["reason"]) == (403, "entry_refused", "account_required")
+    tree["events"]["fest"]["waiting_room"] = {"entry": "open"}
+    assert 'waiting_room {"entry": "account"} -> {}' in run("plan", write(tree)).out
+    assert run("apply", write(tree)).code == 0
+    assert api.post("/events/fest/waiting-room/join", user="guest").status == 200
+
+
+def test_a_plan_names_a_rule_that_does_not_exist(api, run, write, tree):
+    tree["events"]["fest"]["waiting_room"] = {"entry": "everybody"}
+    for command in ("plan", "apply"):
+        refused = run(command, write(tree))
+        assert refused.code == 1
+        assert "events.fest.waiting_room.entry" in refused.out + refused.err
+    assert api.get("/events/fest").status == 404
+
+
 def test_a_plan_names_the_field_and_apply_writes_nothing_unless_it_defers(api, time, run, write, tree, opening):
     tree["ticket_types"]["fest-pass"] |= {"price_cents": 6000, "description": "Now with a poster"}
     tree["ticket_types"]["dear"] = ticket("dear", price_cents=9000, availability={})
@@ -262,7 +283,12 @@ def test_stricter_fields_of_a_tier_are_deferred(run, write, tree, opening, field
 
 @pytest.mark.parametrize(
     ("field", "values"),
-    [("status", {"status": "test"}), ("purchase_limit", {"purchase_limit": 1}), ("waiting_room", {"waiting_room": {"enabled": False}})],
+    [
+        ("status", {"status": "test"}),
+        ("purchase_limit", {"purchase_limit": 1}),
+        ("waiting_room", {"waiting_room": {"enabled": False}}),
+        ("waiting_room", {"waiting_room": {"entry": "account"}}),
+    ],
 )
 def test_stricter_fields_of_an_event_are_deferred(run, write, tree, opening, field, values):
     tree["events"]["fest"] |= values

@@ -1,6 +1,8 @@
 """Apply and rollback, as readers and buyers see them: what changes, what stays, what is audited."""
 
 import json
+from datetime import datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,8 +12,10 @@ from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
 from chalicelib.inventory.capacity import resize_stock
 from chalicelib.inventory.store import scan_shards
+from chalicelib.tickets import service as tickets
 from tests import builders
 from tests.bootstrap.conftest import EXAMPLE, event, hold, sell, stock_of, ticket
+from tests.checkin.test_web_admission import Device
 from tests.simulation import faults
 
 pytestmark = pytest.mark.usefixtures("time")
@@ -235,3 +239,20 @@ def test_a_large_document_is_stored_in_parts(store, run, write, tree):
     assert len(served.tiers) == 201
     assert served.tiers["t9"].description == tree["ticket_types"]["t9"]["description"]
     assert json.loads(run("export").out) == tree
+
+
+def test_a_ticket_for_a_date_that_left_the_file_is_not_valid_for_the_others(api, run, write, tree, time):
+    dates = [{"id": name, "starts_at": f"2026-09-0{day}T20:00:00Z"} for day, name in enumerate(("first", "second"), 1)]
+    tree["events"]["fest"]["dates"] = dates
+    tree["ticket_types"] = {f"fest-{each['id']}": ticket(f"fest-{each['id']}", date_ids=[each["id"]]) for each in dates}
+    run("apply", write(tree))
+    order = builders.buy(api, "ada", "fest", "fest-first", 1).json["order"]
+    code = tickets.get_ticket(f"{order['id']}-1").code
+    tree["events"]["fest"]["dates"] = dates[1:]
+    del tree["ticket_types"]["fest-first"]
+    assert run("apply", write(tree)).code == 0
+    time.set(clock.epoch_seconds(datetime.fromisoformat(dates[1]["starts_at"])))
+    gate = {"token": builders.staff_token("fest")}
+    device = Device(SimpleNamespace(api=api, time=time, event_id="fest", token=gate["token"]))
+    refused = api.post("/checkin", json={"code": code}, **gate)
+    assert (refused.status, refused.json["error"], device.decide(code)["code"]) == (409, "event_cancelled", "event_cancelled")

@@ -10,7 +10,7 @@ SECONDS_TO_OPENING = 600
 class Drop:
     """A drop of a manager's with 400 tickets: it lets in `wave_size` people every ten seconds."""
 
-    def __init__(self, manager: Manager, wave_size: int = 4) -> None:
+    def __init__(self, manager: Manager, wave_size: int = 4, *, ballot: bool = False) -> None:
         self.api, self.time = manager.api, manager.time
         event = {
             "name": "Nova Lights: Afterglow Tour",
@@ -18,7 +18,7 @@ class Drop:
             "timezone": "America/Denver",
             "starts_at": clock.iso(self.time.now + 60 * 86_400),
             "on_sale_at": clock.iso(self.time.now + SECONDS_TO_OPENING),
-            "waiting_room": {"enabled": True, "wave_size": wave_size, "wave_seconds": 10, "pass_seconds": 300},
+            "waiting_room": {"enabled": True, "wave_size": wave_size, "wave_seconds": 10, "pass_seconds": 300, "ballot": ballot},
         }
         self.event_id = self._create(manager, "/events", event)
         tier = {

@@ -1,9 +1,10 @@
 """Accounts in a real browser: guests, registering, signing in and out, sessions that end, two tabs, orders and receipts."""
 
 import re
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, Route, expect
 
 from chalicelib.accounts.sessions import GRACE_SECONDS, REFRESH_SECONDS
 from chalicelib.edge.auth import ACCESS_SECONDS
@@ -241,6 +242,30 @@ def test_two_tabs_refresh_one_after_the_other_and_both_stay_signed_in(ada, time)
     for tab in (ada, other):
         expect(tab.heading("My details")).to_be_visible()
     assert other.problems == []
+
+
+def test_requests_whose_token_was_refused_are_all_sent_again(ada, time, event_id):
+    """Two are refused before the first of them has a new token."""
+    ada.page.goto("/sign-in")
+    sign_in(ada)
+    expect(ada.heading("My details")).to_be_visible()
+    ada.follow("Fairgate")
+    expect(ada.page.get_by_role("link", name="Night of the Proms")).to_be_visible()
+    time.advance(ACCESS_SECONDS)
+    refreshes: list[Route] = []
+    ada.page.route("**/auth/refresh", lambda route: refreshes.append(route))
+    with ada.page.expect_response(is_refused("/auth/me")), ada.page.expect_response(is_refused("/waitlist")):
+        ada.follow("Account")
+    expect(ada.page.get_by_label("First name")).to_have_count(0)
+    for route in refreshes:
+        route.continue_()
+    expect(ada.page.get_by_label("First name")).to_have_value("Ada")
+    ada.see("This device")
+    ada.problems.clear()  # the two refusals
+
+
+def is_refused(path: str) -> Callable[[Response], bool]:
+    return lambda response: response.status == 401 and response.url.endswith(path)
 
 
 def test_signing_out_reaches_all_tabs(ada):

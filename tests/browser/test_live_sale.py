@@ -35,6 +35,18 @@ def figure(manager, name):
     return card.locator(".figure-value")
 
 
+def test_a_ballot_has_a_draw_and_no_turns(manager):
+    drop = Drop(manager, ballot=True)
+    drop.join(3)
+    manager.time.advance(2)
+    manager.open(f"/events/{drop.event_id}/live")
+    expect(figure(manager, "In the draw")).to_have_text("3")
+    for text in ("In line", "Let in", "People per wave"):
+        expect(manager.page.get_by_text(text, exact=True)).to_have_count(0)
+    manager.press("Pause the sale")
+    expect(manager.page.get_by_role("dialog")).to_contain_text("People who have an offer can still pay.")
+
+
 def test_a_drop_is_watched_paused_and_resumed_while_buyers_buy(manager):
     drop = Drop(manager)
     drop.join(20)

@@ -468,6 +468,7 @@ def test_the_draw_is_computed_again_in_the_browser_and_shown_step_by_step(new_bu
     buyer.see("The draw has not taken place yet")
     buyer.page.get_by_text("How the draw works, and how to check it").click()
     buyer.see("We seal a key before anyone joins")
+    buyer.see("That nobody here looked at the key.")  # which the check does not prove, if the key alone decides
     buyer.page.get_by_text("Technical details").click()
     buyer.see("When the sale opens, the key appears here")
     _pass(buyer, time, OPENS_AFTER + 1)
@@ -511,6 +512,7 @@ def test_the_list_of_numbers_is_checked_before_the_key_is_known(new_buyer, api, 
     buyer.page.get_by_text("Technical details").click()
     buyer.see("When the draw has closed, the fingerprint of the list of numbers appears here.")
     buyer.see("That everyone on the list is a real person.")
+    buyer.see("We could have put invented people on it before that.")
     _pass(buyer, time, 151)
     buyer.see("Your number is on the list. Your browser has checked the proof.")
     buyer.see("When the sale opens, the key appears here")
@@ -525,6 +527,12 @@ def test_the_list_of_numbers_is_checked_before_the_key_is_known(new_buyer, api, 
     with buyer.page.expect_request("**/reservations") as reserving:
         buyer.choose("Floor", 1)
     assert len(reserving.value.post_data_json["entry_proof"]["path"]) >= 4  # the bits of 16 pages
+    visitor = new_buyer()
+    visitor.page.goto(f"/events/{listed_drop_id}/draw")
+    visitor.see("The whole list is right. (The program below checks all of it")
+    command = visitor.page.get_by_text("python verify.pyz")
+    expect(command).to_contain_text("--entries http")
+    expect(command).not_to_contain_text("--root")  # this browser has not seen the list before the key
 
 
 def test_a_number_that_is_missing_on_the_list_is_announced(new_buyer, time, listed_drop_id):
@@ -554,7 +562,7 @@ def test_an_instance_that_has_not_seen_the_list_is_asked_again(new_buyer, time, 
 
 
 def _create_drop_with_beacon(manager: Manager, opens_at: int) -> str:
-    """Create and publish an event by the pages. Its waiting room lets ten people in at once."""
+    """Create and publish an event by the pages, which choose the beacon by default. Its waiting room lets ten people in at once."""
     manager.sign_up()
     manager.follow("New event")
     manager.fill("Name", "The Drop")
@@ -564,8 +572,10 @@ def _create_drop_with_beacon(manager: Manager, opens_at: int) -> str:
         manager.fill(label, datetime.fromtimestamp(at, ZoneInfo("America/Denver")).strftime("%Y-%m-%dT%H:%M"))
     manager.page.get_by_text("Limits, waiting room and returns").click()
     manager.fill("People per wave (optional)", "10")
-    manager.page.get_by_label("Who gets a place in line").select_option("Everybody, one place for each browser or account")
-    manager.page.get_by_label("What decides the order").select_option("The shop's key and a public random number")
+    rule = manager.page.get_by_label("Who gets a place in line")
+    expect(rule).to_have_value("verified_address")
+    rule.select_option("Everybody, one place for each browser or account")
+    expect(manager.page.get_by_label("What decides the order")).to_have_value("key_and_beacon")
     manager.press("Create draft")
     manager.see_heading("Nothing to sell yet")
     manager.follow("Add ticket type")
@@ -595,6 +605,8 @@ def test_a_draw_with_the_public_random_number_waits_for_it_and_is_checked_by_buy
         buyer.see("from a random number that an independent network publishes after the draw has closed")
         _open_steps(buyer)
         buyer.see("The list also names the round of the public random number.")
+        buyer.see("That nobody told us the public random number early.")
+        expect(buyer.page.get_by_text("That nobody here looked at the key.")).to_have_count(0)
         beacon.answer = lambda _: (503, b"")
         _pass(buyer, time, opens_at - 90 - time.now)
         buyer.see("The list named round")
@@ -624,6 +636,7 @@ def test_a_draw_with_the_public_random_number_waits_for_it_and_is_checked_by_buy
     visitor.press("Comprobar ahora el número aleatorio público")
     visitor.see("El número aleatorio no viene de la red pública de drand.")
     expect(visitor.heading("El número aleatorio no es público")).to_be_visible()
+    expect(visitor.page.get_by_text("python verify.pyz")).not_to_contain_text("--round")  # this browser has not seen it before the key
     invariants.check(time.now)
 
 

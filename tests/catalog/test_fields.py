@@ -19,6 +19,11 @@ GIVEN["seating"] = "wheelchair"
 GIVEN["tax"] = {"percent": "0", "exempt_because": "A charity"}
 GIVEN["included_fee"] = {"percent": "5"}
 GIVEN["country"], GIVEN["region"] = "ES", "CN"
+GIVEN["dates"] = [
+    {"id": "friday", "starts_at": "2026-07-15T19:00:00Z", "ends_at": "2026-07-15T22:00:00Z", "name": "Opening", "venue": "Arena"}
+    | {"capacity": 500}
+]
+GIVEN["date_ids"] = ["friday"]
 GIVEN["holdbacks"] = [{"id": "press", "reason": "press", "quantity": 2, "label": "Radio", "release_at": "2026-06-20T10:00:00Z"}]
 
 
@@ -51,6 +56,8 @@ def _sample(field_type, default):
 @pytest.mark.parametrize("model", [Event, Tier], ids=["event", "tier"])
 def test_managers_change_it_and_others_see_it_if_it_is_public(api, store, time, model):
     event_id = builders.create_event(api, status="draft")
+    if model is Tier:
+        api.patch(f"/events/{event_id}", json={"dates": GIVEN["dates"]}, token=builders.admin_token())
     tier_id = builders.create_tier(api, event_id)
     path = f"/events/{event_id}" if model is Event else f"/tiers/{tier_id}"
     sent = samples(model)

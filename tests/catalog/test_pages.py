@@ -18,16 +18,17 @@ SHELL = {
     "head": '<meta charset="utf-8"><script type="module" src="/assets/index-1.js"></script>',
     "texts": {"en": ["/assets/en-1.js"], "es": ["/assets/es-1.js"]},
 }
+SEARCH_DATA = "application/ld+json"
 VOID = {"meta", "link", "img", "input", "br"}
 
 
 class Page(HTMLParser):
-    """A page as a browser reads it: its tags with their attributes, its text without scripts, what its head says, and the reply in it."""
+    """A page as a browser reads it: its tags with their attributes, its text without scripts, what its head says, reply and data."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str]]] = []
-        self.words, self.reply, self._open = "", "", [""]
+        self.words, self.reply, self.data, self._open = "", "", "", [""]
         self.feed(text)
         self.says = {
             found.get("property") or found.get("name") or "": found.get("content", "") for tag, found in self.tags if tag == "meta"
@@ -43,14 +44,16 @@ class Page(HTMLParser):
         assert self._open.pop() == tag, f"{tag} is not open"
 
     def handle_data(self, data: str) -> None:
-        if self._open[-1] == "script":
+        if self._open[-1] == "script" and self.tags[-1][1].get("type") == SEARCH_DATA:
+            self.data += data
+        elif self._open[-1] == "script":
             self.reply += data
         else:
             self.words += f" {data}"
 
     @property
     def scripts(self) -> list[dict[str, str]]:
-        return [found for tag, found in self.tags if tag == "script"]
+        return [found for tag, found in self.tags if tag == "script" and found.get("type") != SEARCH_DATA]
 
 
 @pytest.fixture(autouse=True)
@@ -151,7 +154,7 @@ def test_the_start_page_lists_the_coming_events_by_date(api, time):
     assert "Hall, Quito" in page.words
     assert "from $50" in page.words
     assert "Past events (1)" in page.words
-    assert [name for name in page.links if name.startswith("/events/")] == [
+    assert [name for name in page.links if name.startswith("/events/") and name != "/events/feed.rss"] == [
         f"/events/{event['id']}"
         for event in sorted(api.get("/events").json, key=lambda event: event["starts_at"])
         if event["name"] != "Over"
@@ -337,3 +340,76 @@ def test_the_words_are_those_of_the_pages_that_scripts_draw():
     assert [(language, key, text) for language, key, text in words] == [
         (language, key, text) for (language, key, _), text in zip(words, found, strict=True)
     ]
+
+
+def test_search_engines_learn_the_time_place_and_final_prices_of_an_event(api, time):
+    event_id = builders.create_event(api, "Night </script>", starts_at="2026-07-01T02:30:00Z", description="One night.")
+    change(
+        api,
+        event_id,
+        ends_at="2026-07-01T05:00:00Z",
+        timezone="America/Denver",
+        city="Denver",
+        address="1 Main St",
+        region="CO",
+        country="US",
+    )
+    builders.create_tier(api, event_id)
+    builders.create_tier(api, event_id, "Gallery", price_cents=1250, capacity=1)
+    data = json.loads(read(api, f"/events/{event_id}").data)
+    offers = data.pop("offers")
+    url = f"{SHOP}/events/{event_id}"
+    assert data == {
+        "@context": "https://schema.org",
+        "@type": "Event",
+        "name": "Night </script>",
+        "description": "One night.",
+        "url": url,
+        "image": [f"{SHOP}/share.jpg"],
+        "startDate": "2026-06-30T20:30:00-06:00",
+        "endDate": "2026-06-30T23:00:00-06:00",
+        "eventStatus": "https://schema.org/EventScheduled",
+        "eventAttendanceMode": "https://schema.org/OfflineEventAttendanceMode",
+        "location": {
+            "@type": "Place",
+            "name": "Hall",
+            "address": {
+                "@type": "PostalAddress",
+                "streetAddress": "1 Main St",
+                "addressLocality": "Denver",
+                "addressRegion": "CO",
+                "addressCountry": "US",
+            },
+        },
+    }
+    assert [(offer["name"], offer["price"], offer["priceCurrency"], offer["availability"]) for offer in offers] == [
+        ("Gallery", "12.50", "USD", "https://schema.org/InStock"),
+        ("Floor", "50.00", "USD", "https://schema.org/InStock"),
+    ]
+
+
+def test_search_engines_learn_that_an_event_was_moved_or_cancelled(api, time):
+    event_id = builders.create_event(api, starts_at="2026-07-01T20:00:00Z")
+    builders.create_tier(api, event_id)
+    change(api, event_id, starts_at="2026-07-08T20:00:00Z")
+    moved = json.loads(read(api, f"/events/{event_id}").data)
+    assert api.post(f"/events/{event_id}/cancel", json={"reason": "Rain."}, token=builders.admin_token()).status == 200
+    cancelled = json.loads(read(api, f"/events/{event_id}").data)
+    assert (moved["eventStatus"], moved["startDate"], moved["previousStartDate"]) == (
+        "https://schema.org/EventRescheduled",
+        "2026-07-08T20:00:00+00:00",
+        "2026-07-01T20:00:00+00:00",
+    )
+    assert (cancelled["eventStatus"], cancelled.get("offers")) == ("https://schema.org/EventCancelled", None)
+
+
+def test_search_engines_learn_the_dates_of_a_tour(api, time):
+    event_id = builders.create_event(api, "Tour", venue="Old Hall")
+    dates = [
+        {"id": "rome", "starts_at": "2026-07-01T20:00:00Z", "name": "Rome", "venue": "Arena"},
+        {"id": "oslo", "starts_at": "2026-07-03T20:00:00Z"},
+    ]
+    change(api, event_id, dates=dates)
+    data = json.loads(read(api, f"/events/{event_id}").data)
+    found = [(part["name"], part["startDate"][:10], part["location"]["name"]) for part in [data, *data["subEvent"]]]
+    assert found == [("Tour", "2026-07-01", "Old Hall"), ("Rome", "2026-07-01", "Arena"), ("Tour", "2026-07-03", "Old Hall")]

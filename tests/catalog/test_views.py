@@ -113,6 +113,7 @@ def test_the_figures_of_availability_add_up(api, apply_document, time):
         "capacity": 10,
         "available": 5,
         "availability": [line | {"price_cents": 5000, "included_fee_cents": 0, "per_user_limit": 4, "resale": []}],
+        "dates": [],
         "last_updated": clock.iso(time.now),
     }
 

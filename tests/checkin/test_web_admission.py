@@ -18,7 +18,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
   if (words !== undefined) {
     console.log(JSON.stringify(search(manifest.tickets, words, 5).map(({ guest, ticket }) => guest?.id ?? ticket.id)));
-  } else if (text === null) console.log(JSON.stringify(countPeople(manifest.tickets, uncounted)));
+  } else if (text === null) console.log(JSON.stringify(countPeople(manifest.event, manifest.tickets, uncounted, now)));
   else if (isExit) {
     const listed = byDigest.get(await digest(readScan(text).code)) ?? null;
     console.log(JSON.stringify(decideExit(manifest.event, listed, uncounted, count)));
@@ -39,7 +39,8 @@ class Device:
         self.uncounted = []
 
     def ask(self, **case):
-        [answer] = javascript.run_module(DECIDE, [{"manifest": self.manifest, "uncounted": self.uncounted, "text": None} | case])
+        known = {"manifest": self.manifest, "uncounted": self.uncounted, "text": None, "now": self.door.time.now}
+        [answer] = javascript.run_module(DECIDE, [known | case])
         return answer
 
     def decide(self, text, count=1, **case):
@@ -75,7 +76,7 @@ def test_the_device_decides_like_the_api_whatever_has_happened_to_a_ticket(door,
     device = Device(door)
     for ticket in door.tickets:
         assert device.decide(ticket.code)["code"] == outcome(door.scan(ticket.code))
-    assert device.decide(used.code)["first"] == {"at": first["at"], "count": 1, "gate": "North", "seat": None}
+    assert device.decide(used.code)["first"] == {"at": first["at"], "count": 1, "gate": "North", "seat": None, "date": None}
     assert device.decide("7K3MX-0QWZ9-H4TRB-V81CD")["code"] == "not_listed"
     door.api.post(f"/events/{door.event_id}/cancel", json={}, token=builders.admin_token())
     assert Device(door).decide(used.code)["code"] in ("event_cancelled", "ticket_refunded")
@@ -88,7 +89,7 @@ def test_a_table_admits_people_up_to_its_size_also_by_guest_codes(table, time):
     assert named.status == 200, named.json
     guest = table.ticket.guest_of(2)
     device = Device(table)
-    assert device.decide(ticket.code, "all") == {"code": "admitted", "count": 4, "seat": None, "first": None}
+    assert device.decide(ticket.code, "all") == {"code": "admitted", "count": 4, "seat": None, "first": None, "date": None}
     assert device.decide(ticket.code, 5)["code"] == "too_many_people"
     assert device.ask(words="nunez bob") == [f"{ticket.id}.2"]
     came_in = {"ticketId": ticket.id, "at": time.now, "gate": "South"}
@@ -96,7 +97,13 @@ def test_a_table_admits_people_up_to_its_size_also_by_guest_codes(table, time):
     assert device.decide(guest.code)["code"] == "already_admitted"
     assert device.decide(ticket.code, "all")["count"] == 3
     device.uncounted += [came_in | {"seat": None, "count": 3}]
-    assert device.decide(ticket.code) | {"first": None} == {"code": "already_admitted", "count": 0, "seat": None, "first": None}
+    assert device.decide(ticket.code) | {"first": None} == {
+        "code": "already_admitted",
+        "count": 0,
+        "seat": None,
+        "first": None,
+        "date": None,
+    }
     assert device.ask() == {"expected": 4, "admitted": 4, "gates": [["South", 4]]}
 
 

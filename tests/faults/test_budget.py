@@ -181,6 +181,19 @@ def test_a_whole_purchase_with_key_and_rate_limits(api, shop, quantity, instance
     assert (log.round_trips, log.capacity) == (trips, (reads, units))
 
 
+@pytest.mark.parametrize(("dates", "valid_on"), [(60, 1), (60, 3), (60, 60)])
+def test_the_capacities_of_dates_cost_a_purchase_nothing(api, time, dates, valid_on):
+    """Neither a ticket for one date nor a pass for all 60 of them takes anything from a stock of these dates."""
+    with shops.isolated_shop(api) as shop:
+        entries = [{"id": f"d{n}", "starts_at": clock.iso(time.now + (10 + n) * 86_400), "capacity": 14} for n in range(dates)]
+        assert api.patch(f"/events/{shop.event_id}", json={"dates": entries}, token=builders.admin_token()).status == 200
+        fields = {"date_ids": [date["id"] for date in entries[:valid_on]]}
+        assert api.patch(f"/tiers/{shop.floor}", json=fields, token=builders.admin_token()).status == 200
+        time.advance(3)  # the former catalog is no longer in use
+        shop.reserve("first", floor=1)  # fills all caches
+        test_a_whole_purchase_with_key_and_rate_limits(api, shop, 1, "same", 5, 0, 17)
+
+
 def test_a_join_takes_a_read_and_two_writes(api, time):
     event_id = builders.create_event(api, on_sale_at=clock.iso(time.now + 600), waiting_room={"enabled": True})
     join = lambda user: api.post(f"/events/{event_id}/waiting-room/join", user=user)  # noqa: E731

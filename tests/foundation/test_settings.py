@@ -29,6 +29,7 @@ def test_text_becomes_what_the_setting_is():
         ("HOLD_SECONDS", "-1"),
         ("HOLD_SECONDS", "1.5"),
         ("HOLD_SECONDS", ""),
+        ("BEACON_MIRRORS", ""),
         ("IDENTITY", "none"),
         ("PAYMENT_SIMULATION", "yes"),
         ("STAGE", "Prod Stage"),

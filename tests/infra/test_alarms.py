@@ -108,6 +108,15 @@ def test_the_dashboard_shows_the_usual_and_the_longest_times_of_requests():
     assert [metric[-1]["stat"] for metric in latency["metrics"]] == ["p50", "p95", "p99"]
 
 
+def test_the_dashboard_shows_the_share_of_cache_hits_beside_its_goal():
+    body = dashboard.resources("prod")["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    [graph] = [widget["properties"] for widget in json.loads(body)["widgets"] if widget["properties"]["title"] == "Cache hits (%)"]
+    [rate, *metrics] = graph["metrics"]
+    assert {metric[-1]["id"]: metric[1] for metric in metrics} == {"hits": "cache_hit", "misses": "cache_miss"}
+    assert evaluate(rate[0]["expression"], {"hits": 19, "misses": 1}) == 95
+    assert graph["annotations"] == {"horizontal": [{"label": "goal", "value": 90}]}
+
+
 def named(name):
     return [alarm for alarm in alarms.alarms("prod") if alarm.name == name]
 

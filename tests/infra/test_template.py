@@ -104,6 +104,17 @@ def test_tables_get_the_warm_throughput_of_their_stage():
     assert all(index["WarmThroughput"] == {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 10_000} for index in indexes)
 
 
+def test_the_costs_say_how_much_warm_throughput_prod_buys():
+    bought = [0, 0]
+    for table in stored_tables.resources("prod").values():
+        for each in (table["Properties"], *table["Properties"].get("GlobalSecondaryIndexes", [])):
+            warm = each.get("WarmThroughput", {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 4_000})  # what AWS gives a new table
+            bought[0] += warm["WriteUnitsPerSecond"] - 4_000
+            bought[1] += warm["ReadUnitsPerSecond"] - 12_000
+    stated = "{:,} write units and {:,} read units".format(*bought)
+    assert stated in " ".join((ROOT / "docs" / "costs.md").read_text().split())
+
+
 class Writes(Listener):
     """The tables that are written."""
 
@@ -119,12 +130,18 @@ def test_prod_warms_every_table_that_a_drop_writes(api, poller, time):  # noqa: 
     event_id, tier_id = sale.create_sale(api, time)
     sold_out = builders.create_shop(api, capacity=1)
     builders.create_order(api, sold_out, 1, "bob")
-    with intercept(writes := Writes()):
-        token = sale.join(api, event_id, "ada")
+    with intercept(writes := Writes()), settings.override(rate_limits="on", limit_reserve="1/60"):
+        guest = api.post("/auth/guest").json["user"]["id"]
+        token = sale.join(api, event_id, guest)
         time.advance(sale.SECONDS_TO_OPENING + 20)
-        reserved = sale.reserve(api, event_id, tier_id, "ada", token)
-        assert builders.start_checkout(api, "ada", reserved.json["id"]).status == 201
-        assert builders.confirm(api, "ada", reserved.json["id"]).status == 201
+        body = {"items": [{"tier_id": tier_id, "quantity": 1}], "token": token}
+        replies = [
+            api.post(f"/events/{event_id}/reservations", json=body, user=guest, headers={"Idempotency-Key": key}) for key in ("one", "two")
+        ]
+        assert [reply.status for reply in replies] == [201, 429]
+        reservation_id = replies[0].json["id"]
+        assert builders.start_checkout(api, guest, reservation_id).status == 201
+        assert builders.confirm(api, guest, reservation_id).status == 201
         assert api.post("/waitlist", json={"event_id": sold_out[0]}, user="eve").status == 201
         poller.drain()
     few_writes = {"stock-display", "stock-ledger", "sweep", "ticket-numbers"}  # an item for each event, or for each minute

@@ -53,6 +53,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ):
             source = tmp_path / "web" / "src" / f"{name}.ts"
             (target / f"{name.replace('/texts/', '-').removeprefix('texts/')}.js").write_bytes(source.read_bytes())
+        (target / web.WIDGET).write_bytes(b"")
         texts = ["src/texts/en.ts", "src/texts/es.ts"]
         own_texts = ["src/manage/texts/en.ts", "src/manage/texts/es.ts"]
         head = "<title>Shop</title>\n<script src='/assets/early-requests-1.js'></script>\n<link href='/main.css'>"
@@ -131,6 +132,7 @@ def test_files_for_a_cdn_are_the_built_ones_without_our_stamp(project, tmp_path)
         "ticket-panels.js",
         "turn-mails.js",
         "verify.pyz",
+        "widget.js",
     ]
     assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == scripts
 

@@ -10,9 +10,12 @@ import * as zoned from "$WEB/src/manage/zoned-time.ts";
 import * as amounts from "$WEB/src/manage/amounts.ts";
 import * as draft from "$WEB/src/manage/draft.ts";
 import * as choices from "$WEB/src/manage/parts/choices.ts";
+import * as events from "$WEB/src/manage/events/event-values.ts";
 import * as tiers from "$WEB/src/manage/tickets/tier-values.ts";
 const saved = (tier, typed) => tiers.toFields({ ...tiers.toValues(tier, "UTC"), ...typed }, "UTC");
-const rooms = { ...zoned, ...amounts, ...draft, ...choices, toTax: tiers.toTax, saved };
+const created = () => events.toFields(events.emptyValues());
+const shown = (event) => events.toFields(events.toValues(event));
+const rooms = { ...zoned, ...amounts, ...draft, ...choices, toTax: tiers.toTax, saved, created, shown };
 for await (const line of createInterface({ input: process.stdin })) {
   const { name, given } = JSON.parse(line);
   console.log(JSON.stringify(rooms[name](...given)));
@@ -130,3 +133,13 @@ def test_an_amount_that_is_none_names_its_field():
         "cents": 150,
         "percent": "2.5",
     }
+
+
+def test_a_new_event_has_the_rules_that_are_hardest_to_abuse():
+    """One place for each address, and an order that nobody can know in advance. Events that say nothing keep the meaning of the API."""
+    created = run("created")["waiting_room"]
+    assert (created["enabled"], created["entry"], created["randomness"]) == (True, "verified_address", "key_and_beacon")
+    event = {"name": "Drop", "timezone": "UTC", "waiting_room": None, "returns": None, "transfers": "free"}
+    assert run("shown", event)["waiting_room"] is None
+    kept = run("shown", event | {"waiting_room": {"wave_size": 7}})["waiting_room"]
+    assert (kept["wave_size"], kept["entry"], kept["randomness"]) == (7, "open", "key")

@@ -20,6 +20,7 @@ EVENT = {
     "place": HOSTILE,
     "starts": datetime(2026, 7, 1, 20, 30, tzinfo=DENVER),
     "doors": datetime(2026, 7, 1, 19, 0, tzinfo=DENVER),
+    "dates": [],
 }
 TICKET = {"tier": HOSTILE, "attendee": HOSTILE, "code": "7K3MX-0QWZ9-H4TRB-V81CD", "content_id": "ticket-1@fairgate"}
 # Every value that any template may use.
@@ -42,9 +43,11 @@ VALUES = {
     "answer": [HOSTILE, "", HOSTILE],
     "returns": {"until": datetime(2026, 6, 30, 9, 5, tzinfo=UTC), "url": "https://shop.test/orders/1"},
     "reason": "ill",
+    "is_waiting": False,
     "is_rejected": True,
     "at_counter": True,
     "is_resold": False,
+    "is_date": False,
     "is_reminder": True,
     "is_expired": True,
     "holder": HOSTILE,
@@ -54,10 +57,17 @@ VALUES = {
     "host": HOSTILE,
     "is_gone": True,
     "is_ballot": True,
+    "is_card_refused": True,
+    "is_saved_card": True,
     "is_cancelled": True,
     "is_change": True,
     "tier": HOSTILE,
-    "before": {"name": HOSTILE, "place": HOSTILE, "starts": datetime(2026, 6, 29, 20, 30, tzinfo=UTC)},
+    "before": {
+        "name": HOSTILE,
+        "place": HOSTILE,
+        "starts": datetime(2026, 6, 29, 20, 30, tzinfo=UTC),
+        "cancelled": [datetime(2026, 6, 28, 20, 30, tzinfo=UTC)],
+    },
     "position": 12_812,
     "turn_at": datetime(2026, 6, 30, 9, 2, tzinfo=UTC),
     "minutes": 5,

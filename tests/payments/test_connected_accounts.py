@@ -28,6 +28,14 @@ def account(shop):
         yield shop.connect_account()
 
 
+def test_a_default_provider_without_accounts_leaves_the_payment_to_the_provider_of_the_account(shop, account):
+    with settings.override(payment_provider="mollie", mollie_api_key="test_key"):
+        session = shop.open_checkout()
+        refused = shop.request_checkout(shop.reserve("bob"), "bob", provider="mollie")
+    assert session["payment"]["provider"] == "stripe"
+    assert (refused.status, refused.json["error"]) == (400, "payment_provider_not_offered")
+
+
 def fees(shop):
     """Return the application fees at Stripe, newest first, as (cents, returned cents)."""
     return [(fee["amount"], fee["amount_refunded"]) for fee in reversed(shop.fake.objects("application_fee"))]
@@ -222,6 +230,11 @@ def returned_fees(shop, order_id):
     return sorted((entry.net_cents, entry.details.get("by_hand", False)) for entry in entries if entry.kind == "fee_returned")
 
 
+def count_lists_of_parts(shop):
+    routes = [(request.method, request.route) for request in shop.fake.request_log]
+    return routes.count(("GET", "/v1/application_fees/:id/refunds"))
+
+
 def test_a_fee_that_the_operator_returns_by_hand_is_recorded(shop, account):
     """Once for each time, and whatever came with refunds is not recorded again, though it has the same amount."""
     order_id = shop.buy()
@@ -237,7 +250,18 @@ def test_a_fee_that_the_operator_returns_by_hand_is_recorded(shop, account):
     shop.fake.deliver()
     assert returned_fees(shop, order_id) == [(25, True), (100, True), (100, True), (225, False)]
     assert [totals.fee_cents for totals in ledger.statement(shop.event_id)] == [0]
+    assert count_lists_of_parts(shop) == 0, "the fee carries its newest parts"
     assert_no_differences(shop)
+
+
+def test_more_parts_of_a_fee_than_it_carries_are_recorded_too(shop, account):
+    order_id = shop.buy()
+    for _ in range(11):
+        shop.time.advance(60)
+        shop.return_fee_in_dashboard(10)
+    shop.fake.deliver()
+    assert returned_fees(shop, order_id) == [(10, True)] * 11
+    assert count_lists_of_parts(shop) == 11
 
 
 def test_a_refund_with_its_fee_in_a_dashboard_is_not_taken_for_a_fee_by_hand(shop, account):

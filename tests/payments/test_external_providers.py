@@ -62,7 +62,7 @@ class PayBook:
     def find_payment_by_id(self, provider_id, account):
         return self.payment if provider_id == "pb_1" else None
 
-    def fetch_refund(self, provider_id, account):
+    def find_refund(self, provider_id, account):
         assert provider_id == "pbr_1"
         return self.refund
 
@@ -97,7 +97,7 @@ def test_each_provider_is_asked_about_its_own(shop, paybook):
     assert payments.fetch_payment(order.payment).provider == "stripe"
     assert payments.fetch_payment(Payment("paybook", "open", 5000, "USD", "pb_1")) is paybook.payment
     assert payments.external_provider("paybook").find_payment_by_id(order.payment.payment_intent_id, None) is None
-    assert payments.external_provider("paybook").fetch_refund("pbr_1", None) is paybook.refund
+    assert payments.external_provider("paybook").find_refund("pbr_1", None) is paybook.refund
 
 
 def test_a_webhook_is_verified_by_the_provider_whose_address_it_came_to(shop, paybook):

@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.accounts import profiles
 from chalicelib.audit import service as audit
+from chalicelib.foundation import settings
 from tests import builders, invariants
 from tests.accounts.conftest import PASSWORD
 from tests.promoters.test_suspension import sign_up_promoter
@@ -48,6 +49,16 @@ def test_the_shop_has_texts_too(api, time):
     [text] = shown(api, "shop")
     assert api.get(f"/events/{event_id}/seller").json["legal_texts"] == [text]
     assert api.get(f"/legal-texts/{text['id']}").json["owner_id"] == "shop"
+
+
+def test_an_owner_publishes_a_limited_number_of_texts_a_day(api, time, promoter):
+    verify(api, "pia")
+    with settings.override(rate_limits="on", limit_legal_text="2/86400"):
+        assert [publish(api, text=f"Terms {number}").status for number in range(3)] == [200, 200, 429]
+        assert api.delete("/promoters/pat/legal-texts/terms/en", token=builders.admin_token()).status == 200
+        assert publish(api, owner="pia").status == 200
+        time.advance(86_400)
+        assert publish(api).status == 200
 
 
 def test_another_wording_is_another_text_and_the_former_one_stays(api, time, promoter):

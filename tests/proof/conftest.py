@@ -10,7 +10,7 @@ from tests.proof.kinds import KINDS
 
 # Test -> other runs try one of so many of its cases.
 SHARES = {
-    "test_a_fault_at_any_call_loses_nothing": 3,
+    "test_a_fault_at_any_call_loses_nothing": 5,
     "test_a_mistake_is_caught": 15,
     "test_histories_agree_with_the_model": 6,
     "test_histories_with_a_waitlist_agree_with_the_model": 4,

@@ -15,6 +15,7 @@ from chalicelib.purchases import store
 from chalicelib.purchases.hold_recovery import BANK_CHECK_SECONDS
 from chalicelib.tickets import service as tickets
 from tests import builders, invariants, shops
+from tests.addons.waitlist import ballots, lines
 from tests.bootstrap.conftest import ticket
 from tests.mollie_shop import open_mollie_shop
 from tests.payment_pages import BANK_FAILS, BANK_SUCCEEDS, VISA
@@ -151,6 +152,17 @@ class PaymentScene(StoredScene):
     def cancel_event(self):
         return self.shop.api.post(f"/events/{self.shop.event_id}/cancel", json={}, token=builders.admin_token())
 
+    def add_dates(self):
+        """Ada's tickets are for Friday; the event then gets another date."""
+        admin, starts_at = {"token": builders.admin_token()}, self.shop.time.now + 40 * 86_400
+        dates = [{"id": name, "starts_at": clock.iso(starts_at + number * 86_400)} for number, name in enumerate(("friday", "saturday"))]
+        assert self.shop.api.patch(f"/events/{self.shop.event_id}", json={"dates": dates[:1]}, **admin).status == 200
+        assert self.shop.api.patch(f"/tiers/{self.shop.tier_id}", json={"date_ids": ["friday"]}, **admin).status == 200
+        assert self.shop.api.patch(f"/events/{self.shop.event_id}", json={"dates": dates}, **admin).status == 200
+
+    def cancel_date(self):
+        return self.shop.api.post(f"/events/{self.shop.event_id}/cancel", json={"date_id": "friday"}, token=builders.admin_token())
+
     def retry_refund(self):
         [refund] = store.load(self.id).refunds
         return self.shop.api.post(f"/admin/orders/{self.id}/refunds/{refund.id}/retry", token=builders.admin_token())
@@ -281,6 +293,100 @@ def _open_promoted(time: Any, *, is_connected: bool = False) -> Iterator[Payment
         yield PaymentScene(shop)
 
 
+class CardScene(PaymentScene):
+    """A ballot with one ticket and cards. Ada and Bob have registered. `id` is Ada's entry."""
+
+    ROUNDS = (60, 901, 3700, 72_000, 18_000)  # within a day, the provider knows its idempotency keys; the holds of offers last for a day
+
+    def __init__(self, shop):
+        StoredScene.__init__(self, shop.api, shop.time)
+        self.shop, self.session, self.check_id, self.offer_id = shop, None, "", ""
+        shop.event_id, shop.tier_id = ballots.create_ballot(shop.api, shop.time, capacity=1, ballot_cards="optional")
+        ballots.register(shop.api, shop.event_id, "ada")
+        self.id = lines.own(shop.api, "ada")[0]["id"]
+
+    def save_card(self, card=VISA, check_id=None):
+        body = {"max_cents": 5000, "card": card, "check_id": check_id}
+        return self.shop.api.post(f"/waitlist/{self.id}/card", json=body, user="ada")
+
+    def save_card_that_fails_later(self):
+        return self.save_card("pm_card_chargeCustomerFail")
+
+    def save_card_that_always_asks(self):
+        self.check_id = self.save_card("pm_card_authenticationRequired").json["check_id"]
+        self.shop.fake.authenticate(self.check_id, ok=True)
+
+    def finish_card(self):
+        return self.save_card(None, self.check_id)
+
+    def draw(self):
+        ballots.make_draw(self.shop.time)
+        lines.run_allocator()
+        self.offer_id = lines.own(self.shop.api, "ada")[0]["offer"]["id"]
+
+    def withdraw(self):
+        return self.shop.api.delete(f"/waitlist/{self.id}", user="ada")
+
+    def start_checkout(self):
+        reply = self.shop.request_checkout(self.offer_id)
+        self.session = reply.json
+        return reply
+
+    def run_allocator(self):
+        lines.run_allocator()
+
+    def expire_hold(self):
+        self.shop.time.advance(86_400 + 3600)
+
+    def recover(self, seconds):
+        super().recover(seconds)
+        lines.run_allocator()
+
+    def check_recovered(self):
+        super().check_recovered()
+        paid = [charge for charge in self.shop.fake.objects("charge") if charge["paid"]]
+        assert len(paid) <= 1, f"{len(paid)} charges"
+        owners = {case.purchase_id for case in money_cases.list_due("card", self.time.now + 100 * 86_400, 100)}
+        assert {customer["metadata"]["owner"] for customer in self.shop.fake.objects("customer")} <= owners
+
+    def outcome(self):
+        [entry] = lines.own(self.shop.api, "ada")
+        return {
+            "entry": (entry["status"], entry["card"]),
+            "stock": sorted((shard.sold, shard.available) for shard in scan_shards()),
+            "charged": [charge["amount"] for charge in self.shop.fake.objects("charge") if charge["paid"]],
+            "opened": [len(self.shop.fake.objects(kind)) for kind in ("payment_intent", "customer")],
+        }
+
+
+@contextmanager
+def _open_with_cards(time: Any) -> Iterator[CardScene]:
+    with (
+        open_app() as api,
+        shops.isolated_shop(api),
+        open_shop(api, time, checkout_page="own") as shop,
+        settings.override(stripe_publishable_key=shop.fake.publishable_key),
+    ):
+        yield CardScene(shop)
+
+
+CARD_STEPS = {
+    "save a card": ([], "save_card"),
+    "save another card": (["save_card"], "save_card_that_fails_later"),
+    "save a card that its owner has confirmed": (["save_card_that_always_asks"], "finish_card"),
+    "withdraw with a card": (["save_card"], "withdraw"),
+    "delete a saved card": (["save_card", "withdraw"], "sweep"),
+    "charge a saved card": (["save_card", "draw"], "sweep"),
+    "hear of a charge": (["save_card", "draw", "sweep"], "deliver"),
+    "record a charge": (["save_card", "draw", "sweep", "deliver"], "run_allocator"),
+    "charge a card that its bank declines": (["save_card_that_fails_later", "draw"], "sweep"),
+    "charge a card whose owner must confirm": (["save_card_that_always_asks", "finish_card", "draw"], "sweep"),
+    "pay after the card was declined": (["save_card_that_fails_later", "draw", "sweep"], "start_checkout"),
+    "expire after the card was declined": (["save_card_that_fails_later", "draw", "sweep", "expire_hold"], "sweep"),
+    "decline while the card is charged": (["save_card", "draw"], "withdraw"),
+}
+
+
 class MollieScene(StoredScene):
     """A purchase of two tickets that is paid at the fake Mollie. `id` is the reservation's id."""
 
@@ -408,6 +514,8 @@ REFUND_STEPS: dict[str, tuple[list[str], str]] = {
     ),
     "cancel an event": (["buy"], "cancel_event"),
     "cancel an event, in a sweep": (["buy", "cancel_event"], "sweep"),
+    "cancel a date": (["add_dates", "buy"], "cancel_date"),
+    "cancel a date, in a sweep": (["add_dates", "buy", "cancel_date"], "sweep"),
     "refund in the dashboard": (["buy", "refund_in_dashboard"], "deliver"),
     "partial refund in the dashboard": (["buy", "refund_part_in_dashboard"], "deliver"),
 }
@@ -459,4 +567,5 @@ FLOWS |= {
     for name in (*ON_ACCOUNT, *ACCOUNT_STEPS)
 }
 FLOWS["Stripe: connect an account"] = Flow(_open_promoted, [], "request_account")
+FLOWS |= {f"Stripe: {name}": Flow(_open_with_cards, before, step) for name, (before, step) in CARD_STEPS.items()}
 FLOWS |= {f"Mollie: {name}": Flow(_open_mollie, before, step) for name, (before, step) in MOLLIE_STEPS.items()}

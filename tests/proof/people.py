@@ -301,6 +301,29 @@ class PersonScene(StoredScene):
         self.time.advance(max(0, HELD_BACK_UNTIL - self.time.now))
         self.run_schedule("sweep")
 
+    # The places of a date, which both tiers sell.
+
+    def limit_date(self) -> ClientReply:
+        date = {"id": "first", "starts_at": clock.iso(self.time.now + 30 * DAY), "capacity": 14}
+        return self.api.patch(f"/events/{self.shop.event_id}", json={"dates": [date]}, token=builders.admin_token())
+
+    def free_places(self) -> ClientReply:
+        return self.api.patch(f"/tiers/{self.shop.floor}", json={"capacity": 6}, token=builders.admin_token())
+
+    def add_date(self) -> None:
+        self.text = clock.iso(self.time.now + 30 * DAY)
+        dates = {"dates": [{"id": "friday", "starts_at": self.text}]}
+        assert self.api.patch(f"/events/{self.shop.event_id}", json=dates, token=builders.admin_token()).status == 200
+        tier = {"date_ids": ["friday"]}
+        assert self.api.patch(f"/tiers/{self.shop.balcony}", json=tier, token=builders.admin_token()).status == 200
+
+    def repeat_date(self) -> ClientReply:
+        body = {"rule": "FREQ=WEEKLY;COUNT=3", "starts_at": self.text, "tiers_of": "friday"}
+        return self.api.post(f"/admin/events/{self.shop.event_id}/dates", json=body, token=builders.admin_token())
+
+    def take_places(self) -> ClientReply:
+        return self.api.patch(f"/tiers/{self.shop.balcony}", json={"capacity": 8}, token=builders.admin_token())
+
     # Mails that could not be sent, and what SES reports about those that were.
 
     def fail_mails(self) -> None:
@@ -519,6 +542,9 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "draw a ballot": (["open_ballot", "register", "reach_draw"], "offer_tickets"),
     "hold tickets back": ([], "hold_back"),
     "release a holdback": (["hold_back"], "release"),
+    "free places of a date": (["limit_date", "buy"], "free_places"),
+    "repeat a date": (["add_date"], "repeat_date"),
+    "take places of a date": (["limit_date", "buy", "free_places"], "take_places"),
     "ask for a turn": (["join_room"], "ask_for_turn"),
     "ask for a code": (["open_verified_room"], "ask_for_code"),
     "prove an address": (["open_verified_room", "ask_for_code", "read_code"], "prove_address"),
@@ -594,6 +620,7 @@ ROUTES = {
     "POST /admin/orders/{order_id}/return-requests/{request_number}": "accept a return",
     "DELETE /admin/events/{event_id}/orders": "reset a demo",
     "POST /waitlist/{entry_id}/notify": "offer tickets by hand",
+    "POST /waitlist/{entry_id}/card": "Stripe: save a card",
     "PUT /events/{event_id}/waiting-room/notice": "ask for a turn",
     "POST /events/{event_id}/waiting-room/code": "ask for a code",
     "POST /events/{event_id}/waiting-room/address": "prove an address",

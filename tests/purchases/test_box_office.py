@@ -448,3 +448,15 @@ def test_a_crash_at_any_call_sells_and_counts_once(api, time):
         assert (till["cash"]["sold_cents"], till["cash"]["refunded_cents"]) == (4 * PRICE, PRICE)
         assert left(api, shop) == 1
     invariants.check_recovery(time)
+
+
+def test_tickets_for_a_date_are_sold_until_its_doors_close(api, shop, time):
+    dates = [{"id": name, "starts_at": clock.iso(time.now + days * 86_400)} for name, days in (("first", 1), ("last", 5))]
+    for path, fields in ((f"/events/{shop[0]}", {"dates": dates}), (f"/tiers/{shop[1]}", {"date_ids": ["first"]})):
+        assert api.patch(path, json=fields, token=builders.admin_token()).status == 200
+    assert claim(api, shop, 1).status in (200, 201)
+    time.advance(86_400 + 11 * 3600)
+    sold(sell(api, shop))
+    time.advance(2 * 3600)
+    for refused in (sell(api, shop, "till-1/sale-2"), claim(api, shop, 1, "till-1/quota-2")):
+        assert (refused.status, refused.json["error"], refused.json["reason"]) == (409, "box_office_closed", "closed")

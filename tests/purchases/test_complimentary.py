@@ -325,3 +325,13 @@ def test_long_lists_count_by_their_writes(api):
         statuses = [issue(api, shop, *({**each, "id": f"{each['id']} {number}"} for each in many)).status for number in range(5)]
         assert statuses == [200] * 3 + [429] * 2, "424 items each, so that a list counts as eight of the twenty"
         assert issue(api, shop, row("ada", 2)).status == 200
+
+
+def test_no_tickets_are_given_for_a_date_that_has_passed(api, shop, time):
+    dates = [{"id": name, "starts_at": clock.iso(time.now + days * 86_400)} for name, days in (("first", 1), ("last", 5))]
+    for path, fields in ((f"/events/{shop[0]}", {"dates": dates}), (f"/tiers/{shop[1]}", {"date_ids": ["first"]})):
+        assert api.patch(path, json=fields, **promoter()).status == 200
+    assert issued(issue(api, shop, row("ada"))) == {"ada": "issued"}
+    time.advance(2 * 86_400)
+    refused = issue(api, shop, row("bob"))
+    assert (refused.status, refused.json["error"], refused.json["reason"]) == (409, "complimentary_closed", "closed")

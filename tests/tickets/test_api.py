@@ -47,6 +47,8 @@ def test_a_buyer_sees_the_tickets_right_after_paying(api, time):
             "timezone": "UTC",
             "cancelled": False,
             "allows_reentry": False,
+            "dates": [],
+            "cancelled_dates": [],
         },
         "tier": {"id": tier_id, "name": "Floor", "price_cents": 5000},
         "qr_url": f"/api/v1/tickets/{first['id']}/qr",
@@ -214,7 +216,19 @@ def test_tickets_of_an_event_missing_in_the_catalog_have_no_names(api, time):
     dynamo.transact(ticket_issue.items)
     ticket = api.get("/tickets/p1-1", user="ada").json
     unknown = dict.fromkeys(
-        ("name", "venue", "address", "starts_at", "doors_minutes", "ends_at", "timezone", "cancelled", "allows_reentry")
+        (
+            "name",
+            "venue",
+            "address",
+            "starts_at",
+            "doors_minutes",
+            "ends_at",
+            "timezone",
+            "cancelled",
+            "allows_reentry",
+            "dates",
+            "cancelled_dates",
+        )
     )
     assert ticket["event"] == {"id": "lost-event", **unknown}
     assert ticket["attendee_until"] is None

@@ -118,6 +118,7 @@ def test_a_thousand_people_with_ten_cards_get_ten_places(api, time):
     assert replies == {None: 10, "token_of_another_user": 990}
 
 
+@pytest.mark.usefixtures("threaded_store")
 def test_two_people_with_one_card_at_the_same_moment_get_one_place(api, time, card_sale):
     event_id, _ = card_sale
     for number in range(5):

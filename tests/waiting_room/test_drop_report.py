@@ -19,6 +19,7 @@ from chalicelib.waiting_room import admission_plan, verify
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.model import EntryReason
 from tests import builders, invariants, javascript
+from tests.addons.waitlist import ballots
 from tests.catalog.test_holdbacks import holdback
 from tests.catalog.test_stock_ledger import ledger
 from tests.simulation.call_log import record_calls
@@ -102,7 +103,7 @@ def test_the_report_of_a_drop(api, time, report):
     event_id, tier_id = _drop(api, time)
     code, made, faults = report(event_id)
     assert (code, "all checks passed" in faults) == (0, True), faults
-    assert made["entrants"] == {"rule": "open", "drawn": 12, "late": 1, "excluded": {}}
+    assert made["entrants"] == {"rule": "open", "drawn": 12, "late": 1, "excluded": {}, "ballot": False}
     proof = api.get(f"/events/{event_id}/waiting-room/proof").json
     assert {name: made["draw"][name] for name in ("commitment", "key", "root")} == {
         "commitment": proof["commitment"],
@@ -128,6 +129,17 @@ def test_the_report_of_a_drop(api, time, report):
     assert made["late_waits"] == {"counted": 1, "places": [{"place": 13, "seconds": late}], "p95_seconds": late}
     assert (made["figures"], made["unknown"]) == (None, ["latency", "errors"])
     invariants.check(time.now)
+
+
+def test_nobody_waits_for_a_turn_in_a_ballot(api, time, report):
+    event_id, _ = ballots.create_ballot(api, time)
+    ballots.register(api, event_id, "ada", "bob")
+    ballots.make_draw(time)
+    sale.join(api, event_id, "late")
+    _follow(event_id, time)
+    code, made, faults = report(event_id)
+    assert (code, made["entrants"]) == (0, {"rule": "open", "drawn": 2, "late": 1, "excluded": {}, "ballot": True}), faults
+    assert (made["waits"], made["late_waits"], made["unknown"]) == (None, None, ["latency", "errors"])
 
 
 def test_waits_of_late_arrivals_are_between_two_totals(api, time, report):

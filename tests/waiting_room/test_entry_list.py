@@ -207,12 +207,30 @@ def test_an_entry_that_is_written_after_the_closing_is_not_in_the_list(api, open
 def test_the_command_accepts_an_honest_list_and_finds_a_changed_one(api, opened, tmp_path, capsys):
     event_id, _, joined = opened
     code, text = check_with_verify(api, event_id, tmp_path, capsys, *joined.values())
-    assert (code, "5 of 8 numbers belong to entrants" in text) == (0, True), text
+    assert (code, "5 of 8 numbers belong to entrants" in text) == (verify.EXIT_INCOMPLETE, True), text
     code, text = check_with_verify(api, event_id, tmp_path, capsys, n=7)
     assert (code, "not the published root" in text) == (1, True), text
     other = get_proof(api, event_id)["entries"] | {"root": "0" * 64}
     code, text = check_with_verify(api, event_id, tmp_path, capsys, entries=other)
     assert (code, "not the published root" in text) == (1, True), text
+
+
+def test_the_exit_code_says_whether_all_checks_were_made(api, opened, tmp_path, capsys):
+    """An extra number that the operator signed for a friend shows only in the list, so 0 would say too much without it."""
+    event_id, _, joined = opened
+    check_with_verify(api, event_id, tmp_path, capsys)  # which stores the documents
+    proof = get_proof(api, event_id)
+    options = {"--commitment": proof["commitment"], "--root": proof["entries"]["root"], "--entries": str(tmp_path)}
+
+    def run(token, *left_out):
+        given = [part for name, value in options.items() if name not in left_out for part in (name, value)]
+        return verify.main([str(tmp_path / "proof.json"), "--token", token, *given])
+
+    extra = forge(joined["u4"], number=6)
+    assert (run(joined["u1"]), run(extra)) == (verify.EXIT_OK, verify.EXIT_FAULTS)
+    for name in options:
+        assert run(joined["u1"], name) == verify.EXIT_INCOMPLETE, name
+    assert run(extra, "--entries") == verify.EXIT_INCOMPLETE
 
 
 def test_the_command_ends_although_a_list_has_no_last_page(api, opened, tmp_path, capsys):
@@ -227,29 +245,42 @@ def test_a_page_that_a_cache_kept_from_a_cleared_room_is_no_fault(api, opened, t
     assert (code, "belongs to room 1; a cache may show it" in text) == (2, True), text
 
 
-def test_the_command_finds_two_numbers_of_one_entrant_wherever_they_are(tmp_path, capsys):
-    """The list of an operator who gave a friend a second number, from which the friend chose the better one after the draw."""
-    digests = [bytes([first]) + bytes(31) for first in (0x01, 0x02)]
-    friend, other = Entry(digests[0], 0, 1), Entry(digests[1], 0, 2)
-    for rows in ({0: [friend, other, Entry(digests[0], 0, 3)]}, {0: [friend, other], 7: [Entry(digests[0], 0, 3)]}):
-        roots = [entries.page_root(b"".join(row.encode() for row in rows.get(page, []))) for page in range(16)]
-        key = bytes(32)
-        proof = {
-            "algorithm": draw.ALGORITHM,
-            "event_id": "drop",
-            "room": 1,
-            "commitment": draw.commitment(key),
-            "key": key.hex(),
-            "n": 3,
-            "offsets": [0],
-            "entries": {"root": entries.list_root(3, [0], entries.join_roots(roots)), "pages": 16},
-        }
-        (tmp_path / "proof").write_text(json.dumps(proof))
-        for page in range(16):
-            listed = [{"digest": row.digest.hex(), "counter": row.counter, "number": row.number} for row in rows.get(page, [])]
-            (tmp_path / str(page)).write_text(json.dumps({"page": page, "entries": listed}))
-        assert verify.main([str(tmp_path / "proof"), "--entries", str(tmp_path)]) == 1
-        assert "not in its place" in capsys.readouterr().out
+DIGESTS = [bytes([first]) + bytes(31) for first in (0x01, 0x02)]
+FRIEND, OTHER = Entry(DIGESTS[0], 0, 1), Entry(DIGESTS[1], 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "fault"),
+    [
+        # The friend chooses the better number after the draw.
+        ({0: [FRIEND, OTHER, Entry(DIGESTS[0], 0, 3)]}, "not in its place"),
+        ({0: [FRIEND, OTHER], 7: [Entry(DIGESTS[0], 0, 3)]}, "not in its place"),
+        ({0: [FRIEND, Entry(DIGESTS[0], 0, 3), OTHER]}, "page 0, entry 2: this entrant has more than one number"),
+        ({0: [FRIEND, Entry(DIGESTS[1], 0, 1)]}, "page 0, entry 2: has the same number as page 0, entry 1"),
+        ({0: [FRIEND, Entry(DIGESTS[1], 0, 4)]}, "number 4 of counter 0 was never given out before the closing"),
+        ({0: [FRIEND, Entry(DIGESTS[1], 1, 2)]}, "number 2 of counter 1 was never given out before the closing"),
+    ],
+)
+def test_the_command_finds_what_a_dishonest_list_says(tmp_path, capsys, rows, fault):
+    """The root fits each of these lists, because the operator publishes both."""
+    roots = [entries.page_root(b"".join(row.encode() for row in rows.get(page, []))) for page in range(16)]
+    key = bytes(32)
+    proof = {
+        "algorithm": draw.ALGORITHM,
+        "event_id": "drop",
+        "room": 1,
+        "commitment": draw.commitment(key),
+        "key": key.hex(),
+        "n": 3,
+        "offsets": [0],
+        "entries": {"root": entries.list_root(3, [0], entries.join_roots(roots)), "pages": 16},
+    }
+    (tmp_path / "proof").write_text(json.dumps(proof))
+    for page in range(16):
+        listed = [{"digest": row.digest.hex(), "counter": row.counter, "number": row.number} for row in rows.get(page, [])]
+        (tmp_path / str(page)).write_text(json.dumps({"page": page, "entries": listed}))
+    assert verify.main([str(tmp_path / "proof"), "--entries", str(tmp_path)]) == 1
+    assert fault in capsys.readouterr().out
 
 
 def test_the_command_checks_single_entries_and_the_noted_root(api, opened, tmp_path, capsys):
@@ -259,7 +290,8 @@ def test_the_command_checks_single_entries_and_the_noted_root(api, opened, tmp_p
     (tmp_path / "own").write_text(json.dumps(entry))
     (tmp_path / "other").write_text(json.dumps(entry | {"number": 4}))
     root = get_state(api, event_id)["root"]
-    assert verify.main([str(tmp_path / "proof"), "--entry", str(tmp_path / "own"), "--root", root]) == 0
+    checked = verify.main([str(tmp_path / "proof"), "--entry", str(tmp_path / "own"), "--root", root])
+    assert checked == verify.EXIT_INCOMPLETE  # the entry is in the list, but others may be wrong
     assert "1 proofs of single entries" in capsys.readouterr().out
     assert verify.main([str(tmp_path / "proof"), "--entry", str(tmp_path / "other")]) == 1
     assert "does not have this entry" in capsys.readouterr().out
@@ -304,12 +336,14 @@ def test_a_malformed_proof_is_refused_and_its_field_named(api, opened, path):
 
 
 def test_the_list_has_pages_and_unknown_ones_are_refused(api, opened):
-    event_id, *_ = opened
+    event_id, _, joined = opened
     page = api.get(f"/events/{event_id}/waiting-room/entries", query={"page": "16"})
     assert (page.status, page.json["pages"]) == (404, 16)
     assert api.get(f"/events/{event_id}/waiting-room/entries", query={"page": "-1"}).status == 400
     assert api.get(f"/events/{event_id}/waiting-room/entries/xyz").status == 404
-    assert "max-age" in api.get(f"/events/{event_id}/waiting-room/entries").headers["Cache-Control"]
+    proof = f"/events/{event_id}/waiting-room/entries/{digest_of(get_state(api, event_id), joined['u0'])}"
+    for path in (f"/events/{event_id}/waiting-room/entries", proof):
+        assert api.get(path).headers["Cache-Control"] == "public, max-age=3600"
 
 
 # Instances

@@ -300,7 +300,8 @@ def test_the_rule_follows_the_event_until_somebody_has_joined(api, time, mails):
     event_id, _ = create_sale(api, time, opens_in=10 * 86_400)
 
     def change(rule):
-        return api.patch(f"/events/{event_id}", json={"waiting_room": {"entry": rule}}, token=builders.admin_token())
+        with settings.override(mail_provider="ses"):
+            return api.patch(f"/events/{event_id}", json={"waiting_room": {"entry": rule}}, token=builders.admin_token())
 
     assert change("verified_address").status == 200
     assert get_proof(api, event_id, time)["entry"] == "verified_address"
@@ -317,7 +318,8 @@ def test_who_joined_at_the_moment_of_a_stricter_rule_has_to_verify(api, time, ma
     event_id, tier_id = create_sale(api, time, opens_in=seconds)
     cached = room_cache.get_room(event_id, time.now)
     stricter = {"waiting_room": {"entry": "verified_address"}}
-    assert api.patch(f"/events/{event_id}", json=stricter, token=builders.admin_token()).status == 200
+    with settings.override(mail_provider="ses"):
+        assert api.patch(f"/events/{event_id}", json=stricter, token=builders.admin_token()).status == 200
     assert get_proof(api, event_id, time)["entry"] == "verified_address"
     entrant = service.Entrant(tokens.user_key("ada"), None, "ada")
     token = service._join(cached, entrant, lambda: None, lambda _: False, lambda *_: [], lambda: None, 0, time.now).view.token
@@ -348,6 +350,33 @@ def test_a_rule_costs_a_join_no_write_and_a_purchase_nothing(api, time, mails, s
     assert reservations[0] == reservations[1]
 
 
+def test_a_stricter_rule_cancels_no_tickets(api, time):
+    """A rule decides about places, and so before the draw. Nobody who has bought or is buying loses anything by another rule."""
+    event_id, tier_id = create_sale(api, time)
+    place = try_join(api, event_id, "u0").json["token"]
+    time.advance(SECONDS_TO_OPENING)
+    order_id = reserve(api, event_id, tier_id, "u0", place, 2).json["id"]
+    builders.start_checkout(api, "u0", order_id)
+    assert builders.confirm(api, "u0", order_id).status == 201
+    time.advance(73 * 3600)
+    buying = try_join(api, event_id, "buying").json["token"]
+    time.advance(2)
+    held = reserve(api, event_id, tier_id, "buying", buying)
+    assert held.status == 201, held.json
+    with settings.override(mail_provider="ses"):
+        rule = {"waiting_room": {"entry": "account"}}
+        assert api.patch(f"/events/{event_id}", json=rule, token=builders.admin_token()).status == 200
+    assert api.delete(f"/events/{event_id}/waiting-room/clear", token=builders.admin_token()).status == 200
+    time.advance(2)
+    assert try_join(api, event_id, "u0").json["reason"] == "account_required"
+    builders.start_checkout(api, "buying", held.json["id"])
+    assert builders.confirm(api, "buying", held.json["id"]).status == 201
+    time.advance(60)
+    builders.run_sweep()
+    assert [len(api.get("/me/tickets", user=user).json["tickets"]) for user in ("u0", "buying")] == [2, 1]
+    invariants.check(time.now)
+
+
 def test_publishing_asks_for_a_mail_provider(api):
     on_sale_at = builders.clock.iso(builders.clock.now() + 3 * 86_400)
     waiting_room = {"entry": "verified_address"}
@@ -363,6 +392,14 @@ def test_publishing_asks_for_a_mail_provider(api):
     with settings.override(mail_provider="ses"):
         assert publish().status == 200
     assert catalog.load_current().events[event_id].status == "active"
+
+
+def test_a_published_event_gets_no_rule_with_addresses_without_a_mail_provider(api, time):
+    event_id, _ = create_sale(api, time, opens_in=10 * 86_400)
+    room = {"waiting_room": {"entry": "verified_address"}}
+    refused = api.patch(f"/events/{event_id}", json=room, token=builders.admin_token())
+    assert (refused.status, refused.json["error"], refused.json["path"]) == (400, "invalid_input", "$.waiting_room.entry")
+    assert catalog.load_current().events[event_id].entry_rule == "open"
 
 
 def test_the_figures_of_refusals_are_not_needed_to_refuse(api, time, monkeypatch):

@@ -19,7 +19,7 @@ from tests.simulation.instance_memory import separate_memories
 from tests.simulation.interleavings import run_seeds
 from tests.waiting_room import test_groups as groups
 from tests.waiting_room.instances import Instance, start_instances
-from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many
+from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many, reserve
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +49,32 @@ def test_an_instance_with_an_older_catalog_undoes_no_pause_or_resume(api, time, 
                 assert len(instance.poll()["segments"]) == number
             time.advance(1)
         assert stored_plan(event_id)[-1].paused == paused
+
+
+@pytest.mark.parametrize(("quiet_seconds", "limit"), [(0, 2), (9, 4)])
+def test_all_instances_soon_show_that_nothing_is_left(api, time, quiet_seconds, limit):
+    """Within two seconds while tickets are sold, and a little later after a quiet time, in which the stock is read less often."""
+    event_id, tier_id = create_sale(api, time, capacity=8, wave_size=10, pass_seconds=300)
+    tokens = join_many(api, event_id, 2)
+    time.advance(SECONDS_TO_OPENING)
+    _, seller, *_ = instances = start_instances(api, time, event_id, 5)  # the first of them reads the stock for all
+
+    def sell(user):
+        with seller.active():
+            assert reserve(api, event_id, tier_id, user, tokens[user], 4).status == 201
+
+    sell("u0")
+    for _ in range(1 + quiet_seconds):
+        time.advance(1)
+        for instance in instances:
+            instance.poll()
+    sell("u1")
+    seconds = 0
+    while sum(instance.poll()["tickets"][tier_id]["available"] for instance in reversed(instances)) > 0:
+        time.advance(1)
+        seconds += 1
+    assert seconds <= limit
+    invariants.check(time.now)
 
 
 def test_a_missed_pause_and_resume_are_not_replayed(api, time, sale):

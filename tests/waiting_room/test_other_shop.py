@@ -1,10 +1,20 @@
 """A waiting room in front of another shop: the passes, their one use, and the examples that check them at the shop."""
 
 import asyncio
+import hmac
 import json
+import re
 import runpy
+import shutil
+import socket
+import subprocess
 import threading
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from string import Template
 
 import jwt
 import pytest
@@ -39,6 +49,18 @@ def forged(text):
     """The pass with another signature."""
     signed, _, signature = text.rpartition(".")
     return f"{signed}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
+
+
+def relabelled(text, algorithm):
+    """The pass as anybody can make it: its header names another algorithm, so that a gate which believes it needs no key of ours."""
+    header, payload, _ = text.split(".")
+    named = json.loads(urlsafe_b64decode(header + "=" * (-len(header) % 4))) | {"alg": algorithm}
+    signed = f"{_base64(json.dumps(named).encode())}.{payload}"
+    return f"{signed}.{'' if algorithm == 'none' else _base64(hmac.digest(b'', signed.encode(), 'sha256'))}"
+
+
+def _base64(raw):
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def get_verifier(api, event_id):
@@ -212,7 +234,8 @@ def check_gate(ask, text, wait, *, has_memory=True):
     wait(-2)
     visitor, stranger, thief = Browser(ask), Browser(ask), Browser(ask)
     assert stranger.get("/harbor/tickets") == LINE
-    assert stranger.get("/harbor/", "lang=en&fairgate_pass=" + forged(text)) == LINE
+    for wrong in (forged(text), relabelled(text, "none"), relabelled(text, "HS256")):
+        assert stranger.get("/harbor/", f"lang=en&fairgate_pass={wrong}") == LINE
     assert stranger.get("/static/logo.png") is None
     assert visitor.get("/harbor/", f"lang=en&fairgate_pass={text}") == "/harbor/?lang=en"
     assert visitor.get("/harbor/", "lang=en") is None
@@ -240,8 +263,9 @@ def create_python_gate(api, time, monkeypatch):
 
     monkeypatch.setattr(jwt.api_jwt, "datetime", Clock)
 
-    def create(event_id):
-        gate = runpy.run_path(str(EXAMPLES / "waiting_room_pass.py"))["Gate"]("https://shop.example/api/v1", **gate_settings(api, event_id))
+    def create(event_id, application=None, server="wsgi"):
+        example = runpy.run_path(str(EXAMPLES / f"waiting_room_pass_{server}.py"))
+        gate = example["Gate"](application, "https://shop.example/api/v1", **gate_settings(api, event_id))
         monkeypatch.setattr(gate.keys, "fetch_data", lambda: api.get("/.well-known/jwks.json").json)
         return gate
 
@@ -251,37 +275,38 @@ def create_python_gate(api, time, monkeypatch):
 @pytest.mark.parametrize("server", ["wsgi", "asgi"])
 def test_the_gate_of_python(time, admitted, create_python_gate, server):
     event_id, text = admitted("EdDSA")
-    gate = create_python_gate(event_id)
 
     def ask_wsgi(path, query, cookie, address):
         answers = []
         environ = {"PATH_INFO": path, "QUERY_STRING": query, "HTTP_COOKIE": cookie, "REMOTE_ADDR": address}
-        body = gate.wsgi(lambda environ, start: [b"shop"])(environ, lambda status, headers: answers.append((status, dict(headers))))
+        body = gate(environ, lambda status, headers: answers.append((status, dict(headers))))
         if list(body) == [b"shop"]:
             return None
         [(status, headers)] = answers
         assert status.startswith("302")
         return headers["location"], headers.get("set-cookie")
 
+    async def asgi_shop(scope, receive, send):
+        await send("shop")
+
     def ask_asgi(path, query, cookie, address):
         sent = []
-
-        async def application(scope, receive, send):
-            sent.append("shop")
 
         async def send(message):
             sent.append(message)
 
         headers = [(b"cookie", cookie.encode())] if cookie else []
         scope = {"type": "http", "path": path, "query_string": query.encode(), "headers": headers, "client": (address, 1)}
-        asyncio.run(gate.asgi(application)(scope, None, send))
+        asyncio.run(gate(scope, None, send))
         if sent == ["shop"]:
             return None
         assert sent[0]["status"] == 302
         found = dict(sent[0]["headers"])
         return found[b"location"].decode(), found.get(b"set-cookie", b"").decode()
 
-    check_gate({"wsgi": ask_wsgi, "asgi": ask_asgi}[server], text, time.advance)
+    ask, shop = {"wsgi": (ask_wsgi, lambda environ, start: [b"shop"]), "asgi": (ask_asgi, asgi_shop)}[server]
+    gate = create_python_gate(event_id, shop, server)
+    check_gate(ask, text, time.advance)
 
 
 @pytest.mark.parametrize("other", ['g_state={"i_l":0}', "a@b=1", "a=1,2 3", "x_fairgate_pass=1"])
@@ -315,7 +340,12 @@ def test_the_gate_of_python_forgets_keys_that_the_shop_has_replaced(admitted, cr
 
 def test_nobody_in_the_shop_waits_while_made_up_passes_make_the_gate_of_python_look_for_keys(admitted, create_python_gate, monkeypatch):
     event_id, text = admitted("EdDSA", pass_seconds=9000)
-    gate, seen, is_over = create_python_gate(event_id), [], threading.Event()
+    seen, is_over = [], threading.Event()
+
+    async def application(scope, receive, send):
+        seen.append("shop")
+
+    gate = create_python_gate(event_id, application, "asgi")
     assert gate.answer("/harbor", f"fairgate_pass={text}", "", "192.0.2.1")[0] == ("location", "/harbor")
     made_up = [jwt.encode({"exp": 1}, "x" * 32, headers={"kid": f"made-up-{number}"}) for number in range(50)]
 
@@ -326,16 +356,13 @@ def test_nobody_in_the_shop_waits_while_made_up_passes_make_the_gate_of_python_l
     monkeypatch.setattr(gate.keys, "fetch_data", fetch)
     monkeypatch.setattr(gate, "next_at", 0.0)  # as after a while
 
-    async def application(scope, receive, send):
-        seen.append("shop")
-
     async def send(message):
         assert message.get("status") in (302, None)
 
     async def visit():
         def ask(token):
             headers = [(b"cookie", f"fairgate_pass={token}".encode())]
-            return gate.asgi(application)({"type": "http", "path": "/harbor/", "headers": headers}, None, send)
+            return gate({"type": "http", "path": "/harbor/", "headers": headers}, None, send)
 
         async def be_served():
             await ask(text)
@@ -359,7 +386,7 @@ def test_the_gate_of_python_reads_cookies_in_several_headers(admitted, create_py
 
     headers = [(b"cookie", f"fairgate_pass={text}".encode()), (b"cookie", b"theme=dark")]  # as HTTP/2 sends them
     scope = {"type": "http", "path": "/harbor/cart", "query_string": b"", "headers": headers, "client": ("192.0.2.1", 1)}
-    asyncio.run(create_python_gate(event_id).asgi(application)(scope, None, send))
+    asyncio.run(create_python_gate(event_id, application, "asgi")(scope, None, send))
     assert reached == ["/harbor/cart"]
 
 
@@ -368,7 +395,7 @@ def test_the_gate_of_python_writes_paths_so_that_they_fit_into_a_header(admitted
     gate = create_python_gate(event_id)
     answers = []
     environ = {"PATH_INFO": "/harbor/año\r\nX: 1".encode().decode("latin-1"), "QUERY_STRING": f"fairgate_pass={text}"}
-    gate.wsgi(None)(environ, lambda _, headers: answers.append(dict(headers)))
+    gate(environ, lambda _, headers: answers.append(dict(headers)))
     assert answers[0]["location"] == "/harbor/a%C3%B1o%0D%0AX%3A%201"
 
 
@@ -460,10 +487,77 @@ def test_the_gates_of_javascript(api, time, admitted, server, algorithm):
     # A process of Node takes all requests at once, so the cookies of the answers are known before it is started.
     path = "/harbor" if server == "node" else "/harbor/"
     entered = ["/harbor/?lang=en", f"fairgate_pass={text}; Path={path}; HttpOnly; Secure; SameSite=Lax"]
-    expected = [[LINE, None], [LINE, None], *([None] if server == "node" else []), entered, None, None, entered]
+    expected = [*[[LINE, None]] * 4, *([None] if server == "node" else []), entered, None, None, entered]
     expected += [*([[LINE, None]] if server == "node" else []), [LINE, None]]
     check_gate(record(list(expected)), text, time.advance, has_memory=server == "node")
     assert run_module(SCRIPTS[server].replace("$EXAMPLES", EXAMPLES.as_uri()), cases) == expected
+
+
+NGINX_MODULE = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
+NGINX_CONF = """
+load_module $MODULE;
+pid nginx.pid; error_log error.log; master_process off;
+events {}
+http {
+  access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+  js_path "$FOLDER";
+  $HTTP
+  server { listen 127.0.0.1:$PORT; location / { proxy_pass $SHOP; } $LOCATION }
+}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (NGINX_MODULE.exists() and shutil.which("nginx")), reason="needs nginx with njs: apt install libnginx-mod-http-js")
+def test_the_gate_of_nginx_in_nginx(api, time, admitted, tmp_path):
+    """With the lines at the top of the file. The gate reads the time of the test from a file."""
+    event_id, text = admitted("HS256")
+    passes = []
+
+    class Shop(BaseHTTPRequestHandler):
+        def do_GET(self):
+            passes.append(self.headers["X-Waiting-Room-Pass"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    source = (EXAMPLES / "waiting-room-pass-nginx.js").read_text()
+    lines = "\n".join(re.findall(r"^ \* (.*?)(?: \*/)?$", source, re.MULTILINE))
+    http, location = lines[: lines.index("location /harbor/")], lines[lines.index("location /harbor/") :]
+    for name, value in (gate_settings(api, event_id) | {"secret": get_verifier(api, event_id)["secret"]}).items():
+        source = re.sub(f"const {name.upper()} = .*;", f"const {name.upper()} = {json.dumps(value)};", source)
+    source = f'import fs from "fs";\n{source}'.replace("Date.now()", f'Number(fs.readFileSync("{tmp_path}/now")) * 1000')
+    (tmp_path / "waiting-room-pass-nginx.js").write_text(source)
+    with HTTPServer(("127.0.0.1", 0), Shop) as shop, socket.create_server(("127.0.0.1", 0)) as free:
+        threading.Thread(target=shop.serve_forever, daemon=True).start()
+        address, port = f"http://127.0.0.1:{shop.server_port}", free.getsockname()[1]
+        free.close()
+        values = {"MODULE": NGINX_MODULE, "FOLDER": tmp_path, "PORT": port, "HTTP": http, "SHOP": address}
+        values["LOCATION"] = location.replace("http://127.0.0.1:8080", address)
+        (tmp_path / "nginx.conf").write_text(Template(NGINX_CONF).safe_substitute(values))
+        nginx = ["nginx", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")]
+
+        def ask(path, query, cookie, address):
+            (tmp_path / "now").write_text(str(time.now))
+            connection = HTTPConnection("127.0.0.1", port, timeout=20)
+            connection.request("GET", f"{path}?{query}", headers={"Cookie": cookie})
+            reply = connection.getresponse()
+            connection.close()
+            assert reply.status in (200, 302), (tmp_path / "error.log").read_text()
+            return None if reply.status == 200 else (reply.headers["Location"], reply.headers["Set-Cookie"])
+
+        subprocess.run(nginx, check=True, timeout=60)  # returns when it listens
+        try:
+            assert ask("/harbor/", f"FAIRGATE_PASS={text}", "", "")[0] == "/harbor/"  # nginx ignores the case of a parameter's name
+            assert ask("//harbor/", "", "", "")[0] == ask("/%68arbor/x", "", "", "")[0] == ask("/x/../harbor/", "", "", "")[0] == LINE
+            check_gate(ask, text, time.advance, has_memory=False)
+        finally:
+            subprocess.run([*nginx, "-s", "stop"], check=True, timeout=60)
+            shop.shutdown()
+    pass_id = jwt.decode(text, options={"verify_signature": False})["jti"]
+    assert passes == [None, pass_id, pass_id]
 
 
 @pytest.fixture
@@ -503,4 +597,13 @@ def test_the_gate_of_node_keeps_its_keys_while_they_cannot_be_read(time, admitte
 
 
 def test_no_gate_has_more_than_sixty_lines():
-    assert all(len(path.read_text().splitlines()) <= 75 for path in EXAMPLES.iterdir() if path.is_file())
+    gates = [path.read_text().splitlines() for path in EXAMPLES.iterdir() if path.is_file()]
+    assert len(gates) == 5
+    assert max(map(len, gates)) <= 60
+
+
+def test_the_gates_for_python_check_passes_in_the_same_way():
+    """Each is whole by itself, so a mistake must be mended in both."""
+    wsgi, asgi = ((EXAMPLES / f"waiting_room_pass_{server}.py").read_text() for server in ("wsgi", "asgi"))
+    [in_wsgi, in_asgi] = (text[text.index("class Gate") : text.index("__call__")].removesuffix("async def ") for text in (wsgi, asgi))
+    assert in_wsgi.removesuffix("def ") == in_asgi

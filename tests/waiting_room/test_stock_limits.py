@@ -1,10 +1,15 @@
 """Waves that follow the stock and the provider, and joining that stops when nothing is left."""
 
+import zlib
+
 import pytest
 
+from chalicelib.catalog import tier_management
 from chalicelib.foundation import settings
 from chalicelib.inventory.allocation import HoldRequest, hold_tickets
+from chalicelib.waiting_room import room_cache
 from tests import builders, invariants
+from tests.simulation.call_log import record_calls
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join_many, reserve, users_by_position
 
 
@@ -84,12 +89,26 @@ def test_people_who_wait_see_what_is_left_of_each_tier(api, time):
     assert api.get(state).json["tickets"] is None
 
 
-def test_events_with_many_tiers_do_not_list_them_in_the_public_state(api, time):
-    event_id, _ = create_sale(api, time)
-    for number in range(20):
-        builders.create_tier(api, event_id, name=f"Block {number}")
+def test_people_who_wait_see_what_is_left_of_as_many_tiers_as_an_event_may_have(api, time, monkeypatch):
+    """The document stays small, and polls read the stock only once, because they also need it to say whether joining has stopped."""
+    event_id, _ = create_sale(api, time, capacity=12_345)
+    for number in range(1, tier_management.MAX_TIERS):
+        builders.create_tier(api, event_id, name=f"Block {number}", capacity=12_345)
     time.advance(SECONDS_TO_OPENING)
-    assert api.get(f"/events/{event_id}/waiting-room/state").json["tickets"] is None
+
+    def poll():
+        time.advance(10)
+        with record_calls() as polling:
+            reply = api.get(f"/events/{event_id}/waiting-room/state")
+        return reply, [call.operation for call in polling.entries if {"inventory", "stock-display"} & set(call.tables)]
+
+    poll()
+    reply, reads = poll()
+    assert list(reply.json["tickets"].values()) == [{"available": 12_345, "taken": 0}] * tier_management.MAX_TIERS
+    assert len(reply.body) < 7_500
+    assert len(zlib.compress(reply.body)) < 2_000, "as the CDN sends it"
+    monkeypatch.setattr(room_cache, "tickets_left", lambda event, now: None)
+    assert reads == poll()[1]
 
 
 def test_joining_stops_when_everything_is_sold(api, time):
@@ -106,6 +125,35 @@ def test_joining_stops_when_everything_is_sold(api, time):
     assert (status["stopped"], status["can_enter"]) == ("sold_out", False)
     refused = api.post(f"/events/{event_id}/waiting-room/join", user="new")
     assert (refused.status, refused.json["error"], refused.json["reason"]) == (409, "waiting_room_stopped", "sold_out")
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+def test_tickets_that_nobody_can_buy_keep_nobody_in_line(api, time, is_cancelled):
+    """Those of a cancelled date, and of a tier that is closed."""
+    event_id, tier_id = create_sale(api, time, capacity=4)
+    other_id = builders.create_tier(api, event_id, name="Saturday")
+    starts_at = [builders.clock.iso(time.now + days * 86_400) for days in (30, 31)]
+    dates = [{"id": name, "starts_at": at} for name, at in zip(("friday", "saturday"), starts_at, strict=True)]
+    changes = [(f"/events/{event_id}", {"dates": dates})]
+    changes += [(f"/tiers/{tier_id}", {"date_ids": ["friday"]}), (f"/tiers/{other_id}", {"date_ids": ["saturday"]})]
+    for path, change in changes:
+        assert api.patch(path, json=change, token=builders.admin_token()).status == 200
+    tokens = join_many(api, event_id, 3)
+    time.advance(SECONDS_TO_OPENING)
+    order_id = reserve(api, event_id, tier_id, "u0", tokens["u0"], 4).json["id"]
+    builders.start_checkout(api, "u0", order_id)
+    assert builders.confirm(api, "u0", order_id).status == 201
+    time.advance(2)
+    assert get_status(api, event_id, tokens["u1"])["stopped"] is None
+    if is_cancelled:
+        reply = api.post(f"/events/{event_id}/cancel", json={"date_id": "saturday"}, token=builders.admin_token())
+    else:
+        reply = api.patch(f"/tiers/{other_id}", json={"on_sale": False}, token=builders.admin_token())
+    assert reply.status == 200, reply.json
+    time.advance(2)
+    assert api.get(f"/events/{event_id}").json["status"] == "sold_out"
+    assert get_status(api, event_id, tokens["u1"])["stopped"] == "sold_out"
+    invariants.check(time.now)
 
 
 def test_a_closed_sale_and_a_draft_cannot_be_joined(api, time):

@@ -101,6 +101,13 @@ def test_a_document_of_another_kind_is_refused(tmp_path, capsys, content, reason
     assert reason in capsys.readouterr().err
 
 
+def test_a_list_that_the_shop_leaves_out_is_missed(run):
+    """Without this, a draw without its list would look like one from before lists, whose check ends with 0."""
+    code, text = run(proof(closes_at="2026-06-01T12:08:30Z", entries=None), lines(all_claims()), "--commitment", draw.commitment(KEY))
+    assert (code, "its list of entries is missing" in text) == (1, True), text
+    assert run(proof(closes_at=None, entries=None), lines(all_claims()), "--commitment", draw.commitment(KEY))[0] == 0
+
+
 def test_two_swapped_positions_are_found(run):
     claims = all_claims()
     claims[7], claims[30] = (claims[7][0], claims[30][1]), (claims[30][0], claims[7][1])
@@ -240,7 +247,46 @@ def test_it_accepts_the_draw_of_a_real_sale(api, time, run):
     tokens["late"] = sale.join(api, event_id, "late")
     claims = [f"{token} {sale.get_status(api, event_id, token)['position']}" for token in tokens.values()]
     code, text = run(api.get(proof_path).json, claims, "--commitment", before["commitment"])
-    assert (code, "12 drawn and 1 late" in text) == (0, True), text
+    assert (code, "12 drawn and 1 late" in text) == (verify.EXIT_INCOMPLETE, True), text  # without the list of entries
+
+
+# A draw of the shop's version before rooms had a list of entries: the published proof, and each token with the position that was shown.
+FIRST_VERSION_PROOF = {
+    "event_id": "01KT1GW6G0FESTZDC934YX7A5V",
+    "room": 1,
+    "algorithm": "feistel-mod-sha256-cycle-walking",
+    "commitment": "e4e0cc9455b26bcd227c0e78153bdc0062cafe7e0524669642018be612d00a9d",
+    "on_sale_at": "2026-06-01T12:10:00Z",
+    "opened": True,
+    "key": "a0f69a38b6bfcb07a494f40d5f341816183cec9f828f9980f9fd7cbac1d69a28",
+    "n": 6,
+    "offsets": [0],
+    "total": 6,
+}
+FIRST_VERSION_TOKENS = [
+    "eyJlIjoiMDFLVDFHVzZHMEZFU1RaREM5MzRZWDdBNVYiLCJyIjoxLCJ1IjoiM2EzY2Q4NGI3MDZiMDhhYiIsInMiOjAsImMiOjEsInQiOjE3ODAzMTUyMDAsIngiOjE3ODI5MDcyMDF9"
+    ".xdtpXH9CgS3cbgvko203NP63kgTJtuZ6z2oxv6Jkew4 6",
+    "eyJlIjoiMDFLVDFHVzZHMEZFU1RaREM5MzRZWDdBNVYiLCJyIjoxLCJ1IjoiZjBmZTc0ODQ3ZDRjNDcxMCIsInMiOjAsImMiOjIsInQiOjE3ODAzMTUyMDAsIngiOjE3ODI5MDcyMDF9"
+    ".xhYxkly7DHo8u_RiSBbRJsVuilsyOFQ2a5rdrPS-qM0 5",
+    "eyJlIjoiMDFLVDFHVzZHMEZFU1RaREM5MzRZWDdBNVYiLCJyIjoxLCJ1IjoiYmE0NGFhN2Q3NjA4YjI3NiIsInMiOjAsImMiOjMsInQiOjE3ODAzMTUyMDAsIngiOjE3ODI5MDcyMDF9"
+    ".P-1KVgWPq0ONOmJTc3myQIvRe2idrmJf2AGhFvJsA-U 1",
+    "eyJlIjoiMDFLVDFHVzZHMEZFU1RaREM5MzRZWDdBNVYiLCJyIjoxLCJ1IjoiNTQ4Njc1OGYzYzNkNGRkNCIsInMiOjAsImMiOjQsInQiOjE3ODAzMTUyMDAsIngiOjE3ODI5MDcyMDF9"
+    ".-kuNrOynCWVHBPyAMk5IcaviPsRuUa1aRD7cEJXEN1I 4",
+    "eyJlIjoiMDFLVDFHVzZHMEZFU1RaREM5MzRZWDdBNVYiLCJyIjoxLCJ1IjoiYzZlZDA0MDRmMzhjMjk4MyIsInMiOjAsImMiOjUsInQiOjE3ODAzMTUyMDAsIngiOjE3ODI5MDcyMDF9"
+    ".OYO2mtRMBZW9-Ozueqlw3pRHxJzkqd7SvPkGGBi-vKY 2",
+    "eyJlIjoiMDFLVDFHVzZHMEZFU1RaREM5MzRZWDdBNVYiLCJyIjoxLCJ1IjoiMDVlZTY5NjliODBmYzE5NCIsInMiOjAsImMiOjYsInQiOjE3ODAzMTUyMDAsIngiOjE3ODI5MDcyMDF9"
+    ".QoKQdtKvG6gK1LSG6RYlFIh5ooU3-sPcdf38Zd1B_8E 3",
+    "eyJlIjoiMDFLVDFHVzZHMEZFU1RaREM5MzRZWDdBNVYiLCJyIjoxLCJ1IjoiNzllZDQ1ZDEwZjYzY2E0OCIsInMiOi0xLCJjIjoxLCJ0IjoxNzgwMzE1ODAxLCJ4IjoxNzgyOTA3MjAxfQ"
+    ".5UOb-QOFIn6aNqXz867xI4mZvKwqMEaexjnTcSvd880 7",
+]
+
+
+def test_draws_of_the_first_version_are_still_checked(run):
+    proof, commitment = FIRST_VERSION_PROOF, FIRST_VERSION_PROOF["commitment"]
+    code, text = run(proof, FIRST_VERSION_TOKENS, "--commitment", commitment)
+    assert (code, "6 drawn and 1 late positions computed, 7 compared" in text) == (0, True), text
+    token = FIRST_VERSION_TOKENS[0].split()[0]
+    assert run(proof, [f"{token} 1"], "--commitment", commitment)[0] == 1
 
 
 def test_late_counters_take_turns_after_the_draw(run):
@@ -292,10 +338,11 @@ SEED = draw.seed(KEY, draw.beacon_randomness(bytes.fromhex(REAL_ROUNDS[1000])))
 
 def test_an_honest_draw_with_the_beacon_is_accepted(run):
     code, text = run(beacon_proof(), lines(all_claims(SEED)), "--commitment", draw.commitment(KEY), "--round", "1000")
-    assert code == 0, text
+    assert code == verify.EXIT_INCOMPLETE, text  # without the list of entries
+    assert "(--round)" not in text
     assert "round 1000 of drand's quicknet, fe290beca10872ef2fb164d2aa4442de4566183ec51c56ff3cd603d930e54fdd" in text
     assert run(beacon_proof(), lines(all_claims()))[0] == 1  # positions that follow from the key alone
-    assert run({**beacon_proof(), "n": 0, "offsets": [0], "beacon": {}})[0] == 0
+    assert run({**beacon_proof(), "n": 0, "offsets": [0], "beacon": {}})[0] == verify.EXIT_INCOMPLETE
     assert run({**beacon_proof(), "closes_at": 7})[0] == 2
 
 
@@ -330,7 +377,8 @@ def test_a_beacon_that_was_noted_is_compared(run):
     ):
         code, text = run(document, [], *options)
         assert (code, fault in text) == (1, True), text
-    assert run(beacon_proof(), [], "--chain", draw.QUICKNET.hash)[0] == 0
+    code, text = run(beacon_proof(), [], "--chain", draw.QUICKNET.hash)
+    assert (code, "compare it with one that was noted then (--round)" in text) == (verify.EXIT_INCOMPLETE, True)
 
 
 @pytest.mark.parametrize(

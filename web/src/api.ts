@@ -16,6 +16,7 @@ export type EventWithTiers = Schemas["EventWithTiersView"];
 export type Tier = Schemas["TierView"];
 export type CustomOption = Schemas["CustomOption"];
 export type Availability = Schemas["AvailabilityLine"];
+export type DatesLeft = Schemas["AvailabilityView"]["dates"];
 export type Item = Schemas["ItemBody"];
 export type Reservation = Schemas["ReservationView"];
 export type Session = Schemas["CheckoutSessionView"];
@@ -50,8 +51,9 @@ export async function previewEvent(event_id: string): Promise<EventWithTiers | n
   const status = Date.parse(event.on_sale_at ?? "") > 1000 * now() ? "scheduled" : "on_sale";
   return { ...event, status, tiers: event.tiers.filter((tier) => !tier.hidden) };
 }
-/** The address of an event's calendar file. */
-export const calendarFile = (event_id: string) => `${BASE_PATH}/events/${encodeURIComponent(event_id)}/calendar.ics`;
+/** The address of an event's calendar file, or of one with only the dates for which tickets of some types are valid. */
+export const calendarFile = (event_id: string, tier_ids: string[] = []) =>
+  `${BASE_PATH}/events/${encodeURIComponent(event_id)}/calendar.ics${tier_ids.length > 0 ? `?tiers=${tier_ids.join()}` : ""}`;
 export const getPromoter = (promoter_id: string) => content(publicApi.GET("/promoters/{promoter_id}", { params: { path: { promoter_id } } }));
 export const getSeller = (event_id: string) => content(publicApi.GET("/events/{event_id}/seller", { params: { path: { event_id } } }));
 export type LegalTexts = NonNullable<Seller["legal_texts"]>;

@@ -15,7 +15,7 @@ type Seconds = [number, number] | null;
 export type Report = ReturnType<typeof makeReport>;
 
 /** `ledger` has all entries. `proof` and `state` are null without a waiting room. `now` is the time of the documents, in epoch seconds. */
-export function makeReport(event: Pick<EventWithTiers, "id" | "name" | "on_sale_at" | "tiers">, proof: DrawProof | null, state: Pick<State, "segments"> | null, ledger: StockEntry[], now: number) {
+export function makeReport(event: Pick<EventWithTiers, "id" | "name" | "on_sale_at" | "tiers" | "has_ballot">, proof: DrawProof | null, state: Pick<State, "segments"> | null, ledger: StockEntry[], now: number) {
   const segments = state?.segments ?? [];
   const openedAt = segments[0]?.since ?? Math.max(...[event.on_sale_at, ledger[0]!.at].filter((at) => at != null).map(seconds));
   const before = ledger.filter(({ at }) => seconds(at) <= openedAt);
@@ -24,7 +24,8 @@ export function makeReport(event: Pick<EventWithTiers, "id" | "name" | "on_sale_
   const last = (counted.at(-1) ?? ledger.at(-1))?.lines ?? [];
   const hasNoCount = last.some(({ unpaid }) => unpaid == null);
   const late = proof ? Math.max(0, proof.total - proof.n!) : 0;
-  const lateWaits = proof && lateWaitsOf(segments, proof.n!, ledger.filter(isLateOf(proof.room)), now);
+  const waiting = event.has_ballot ? null : proof; // nobody waits for a turn in a ballot
+  const lateWaits = waiting && lateWaitsOf(segments, waiting.n!, ledger.filter(isLateOf(waiting.room)), now);
   const figures = proof && figuresOf(proof.room, ledger);
   return {
     format: "fairgate drop report, 1",
@@ -33,7 +34,7 @@ export function makeReport(event: Pick<EventWithTiers, "id" | "name" | "on_sale_
     made_at: time(now),
     opened_at: time(openedAt),
     counted_at: counted.at(-1)?.at ?? null,
-    entrants: proof && { rule: proof.entry, drawn: proof.n!, late, excluded: proof.excluded },
+    entrants: proof && { rule: proof.entry, drawn: proof.n!, late, excluded: proof.excluded, ballot: !waiting },
     draw: proof && {
       room: proof.room,
       algorithm: proof.algorithm,
@@ -42,7 +43,7 @@ export function makeReport(event: Pick<EventWithTiers, "id" | "name" | "on_sale_
       root: proof.entries?.root ?? null,
       round: proof.beacon?.round ?? null,
     },
-    waits: proof && waits(segments, proof.n!, now),
+    waits: waiting && waits(segments, waiting.n!, now),
     late_waits: lateWaits,
     figures,
     tickets: last.map((line) => ({
@@ -56,7 +57,7 @@ export function makeReport(event: Pick<EventWithTiers, "id" | "name" | "on_sale_
       .slice(before.length)
       .filter(({ kind }) => kind !== "totals" && kind !== "figures")
       .map(({ number, at, kind, cause = null }) => ({ number, at, kind, cause })),
-    unknown: [...(figures ? [] : ["latency", "errors"]), ...(late > 0 && !lateWaits ? ["waits_of_late_arrivals"] : []), ...(hasNoCount ? ["unpaid"] : [])],
+    unknown: [...(figures ? [] : ["latency", "errors"]), ...(waiting && late > 0 && !lateWaits ? ["waits_of_late_arrivals"] : []), ...(hasNoCount ? ["unpaid"] : [])],
   };
 }
 

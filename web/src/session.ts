@@ -55,15 +55,17 @@ export async function fetchAsBuyer(request: Request): Promise<Response> {
   if (currentBuyer() === null && request.method === "GET") return Response.json({ error: "signed_out" }, { status: 404 });
   const sent = await request.arrayBuffer();
   const body = sent.byteLength > 0 ? sent : undefined;
-  const send = async () => {
+  const send = async (identity: Record<string, string>) => {
     const headers = new Headers(request.headers);
-    for (const [name, value] of Object.entries(await identityHeaders())) headers.set(name, value);
+    for (const [name, value] of Object.entries(identity)) headers.set(name, value);
     return fetchWithTimeout(new Request(request.url, { method: request.method, headers, body, signal: request.signal }));
   };
-  const first = await send();
-  if (first.status !== 401 || access === null) return first;
-  access = null; // the token was refused before it expired
-  return send();
+  const sentAs = await identityHeaders();
+  const first = await send(sentAs);
+  if (first.status !== 401 || !sentAs.Authorization) return first;
+  // The token was refused before it expired. Another request that used it may have got a new one already.
+  if (sentAs.Authorization === `Bearer ${access?.token}`) access = null;
+  return send(await identityHeaders());
 }
 
 /** Sign in. A guest stays known to this browser: see `parts/guest-orders.tsx`. */

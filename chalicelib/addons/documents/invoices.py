@@ -15,6 +15,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
 from chalicelib.accounts.profiles import InvoiceSeller, Promoter
+from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, timezone_of
 from chalicelib.catalog.permissions import find_event
 from chalicelib.changes.model import Change, DisputeDecided, OrderPaid, RefundFailed, RefundSucceeded
@@ -260,7 +261,7 @@ def _invoice(
         order_number=order_number(purchase.id, event),
         event_id=purchase.event_id,
         event_name=event.name if event is not None else purchase.event_id,
-        starts_at=event.starts_at if event is not None else 0,
+        starts_at=valid_for.starts_at if (valid_for := purchase.event_in(catalog.snapshot())) is not None else 0,
         timezone=timezone_of(event),
         language=purchase.language or "en",
         lines=[

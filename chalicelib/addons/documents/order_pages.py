@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from chalicelib.addons.documents import electronic
 from chalicelib.addons.documents.pages import BOTTOM, LEFT, RIGHT, Cell, Pages, Weight
 from chalicelib.addons.documents.wording import Wording, wording_in
+from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, timezone_of
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import settings
@@ -102,7 +103,7 @@ def render_statement(totals: Sequence[StatementTotals], event: Event, seller: Se
     words = wording_in(language)
     pages = Pages(f"{words.statement} {event.name}", language, now)
     pages.write(Cell(words.statement, size=22, weight="bold"), gap=8)
-    facts = {words.event: f"{event.name}\n{words.time(event.starts_at, event.timezone)}\n{event.place}", words.seller: seller.name}
+    facts = {words.event: "\n".join((event.name, *words.times(event), event.place)), words.seller: seller.name}
     for label, text in facts.items():
         pages.write(Cell(label, right=_LABEL_RIGHT), Cell(text, left=_LABEL_RIGHT + 10), gap=2)
     for found in totals:
@@ -153,7 +154,8 @@ def _facts(
     if event is None:
         yield words.event, purchase.event_id
     else:
-        yield words.event, f"{event.name}\n{words.time(event.starts_at, event.timezone)}\n{event.place}"
+        valid_for = catalog.snapshot().narrow(event, [line.tier_id for line in purchase.lines])
+        yield words.event, "\n".join((event.name, *words.times(valid_for), valid_for.place))
 
 
 def _write_lines(pages: Pages, words: Wording, purchase: Purchase) -> None:
@@ -255,10 +257,12 @@ def _write_ticket(pages: Pages, words: Wording, purchase: Purchase, ticket: Tick
     pages.draw_band(settings.current().shop_name)
     pages.write(Cell(event.name if event is not None else ticket.event_id, size=22, weight="bold", max_lines=2), gap=4)
     if event is not None:
-        pages.write(Cell(words.time(event.starts_at, event.timezone), size=12, weight="bold", max_lines=1), gap=2)
-        if doors_and_end := words.doors_and_end(event):
+        valid_for = catalog.snapshot().narrow(event, [ticket.tier_id])
+        for time in words.times(valid_for):
+            pages.write(Cell(time, size=12, weight="bold", max_lines=1), gap=2)
+        if len(valid_for.dates) < 2 and (doors_and_end := words.doors_and_end(valid_for)):
             pages.write(Cell(doors_and_end, size=11, max_lines=1), gap=2)
-        pages.write(Cell(event.place, size=11, max_lines=2))
+        pages.write(Cell(valid_for.place, size=11, max_lines=2))
     pages.top += 14
     beside = pages.top
     pages.draw_modules(symbol, LEFT, QR_SIDE)

@@ -13,6 +13,8 @@ from chalicelib.ledger.model import EntryKind
 from chalicelib.payments.model import ProviderName
 from chalicelib.purchases.model import RefundStatus
 
+MAX_DATES = 10  # shown of an event with many
+
 
 class Wording(Struct, frozen=True, kw_only=True):
     """The texts of one language, with placeholders.
@@ -101,6 +103,14 @@ class Wording(Struct, frozen=True, kw_only=True):
     def time(self, epoch_seconds: int, timezone: str) -> str:
         """Format a time in a timezone, such as `Saturday, 4 July 2026, 8:00 PM MDT`. `timezone` is an IANA name."""
         return languages.moment_text(clock.local(epoch_seconds, timezone), self.language)
+
+    def times(self, event: Event) -> list[str]:
+        """Return the start of an event, or the first of its dates that take place, each with its own name and place."""
+        shown = [
+            ", ".join(filter(None, (self.time(date.start, event.timezone), date.name, date.venue if len(event.dates) > 1 else None)))
+            for date in event.open_dates[:MAX_DATES]
+        ]
+        return [*shown, *("…" for _ in event.open_dates[MAX_DATES:][:1])] or [self.time(event.starts_at, event.timezone)]
 
     def doors_and_end(self, event: Event) -> str:
         """Return when the doors open and when the event ends, if they are known."""

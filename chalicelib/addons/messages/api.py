@@ -14,6 +14,7 @@ from chalicelib.addons.messages.model import (
     AnnouncementsRefused,
     AnnouncementStarted,
     AnnouncementStatus,
+    Audience,
     Door,
     PushSubscription,
     TurnNotAhead,
@@ -22,15 +23,15 @@ from chalicelib.addons.messages.model import (
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.custom_options import NotBlank
-from chalicelib.catalog.forms import Moment, epoch_seconds
-from chalicelib.catalog.model import Event
+from chalicelib.catalog.forms import Moment, check_date_ids, epoch_seconds
+from chalicelib.catalog.model import MAX_DATES, Event
 from chalicelib.edge import cursors, rate_limits
 from chalicelib.edge.auth import Forbidden
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.languages import ACCEPT_LANGUAGE, Language
 from chalicelib.edge.rate_limits import MAIL, RECIPIENT, RateLimited, limited
 from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
-from chalicelib.foundation import clock
+from chalicelib.foundation import addons, clock
 from chalicelib.foundation.addons import PersonalItems
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import InvalidInput, NotFound
@@ -246,27 +247,36 @@ Subject = Annotated[
 
 
 class AnnouncementBody(Struct, forbid_unknown_fields=True, kw_only=True):
-    """An email to the holders of valid tickets of these types, or of all types if `tier_ids` is empty.
+    """An email to the holders of valid tickets, or to people who are `waiting` on the waitlist. These include the losers of a ballot.
 
-    With `door`, it goes only to people who have or have not entered. It is sent at `send_at`, or as soon as possible.
+    It goes to people with tickets or wishes of these types, or of any type if `tier_ids` is empty. With `date_ids`, it goes only to people
+    whose tickets are or would be valid on one of these dates, and with `door` only to holders who have or have not entered. It is sent at
+    `send_at`, or as soon as possible.
     """
 
     subject: Subject
     text: Annotated[NotBlank, Meta(max_length=5000)]
     tier_ids: Annotated[list[Id], Meta(max_length=100)] = []
+    date_ids: Annotated[list[str], Meta(max_length=MAX_DATES)] = []
     door: Door | None = None
+    audience: Audience = "holders"
     send_at: Moment | None = None
 
 
 class AnnouncementView(Struct, frozen=True, kw_only=True):
-    """An announcement. `tickets` counts the tickets for which its emails are in the outbox. `queued` means that all emails are there."""
+    """An announcement. `tickets` counts the tickets that the people whose emails are in the outbox hold or wait for.
+
+    `queued` means that all emails are there.
+    """
 
     id: str
     event_id: str
     subject: str
     text: str
     tier_ids: list[str]
+    date_ids: list[str]
     door: Door | None
+    audience: Audience
     status: AnnouncementStatus
     tickets: int
     created_at: Timestamp
@@ -336,7 +346,7 @@ def stop_announcement(request: RequestContext, event_id: str, announcement_id: s
 
 
 def _require_announcer(request: RequestContext, event_id: str) -> Event:
-    """Return the event if the caller may write to its ticket holders. Raises NotFound, Forbidden or AnnouncementsRefused."""
+    """Return the event if the caller may write announcements about it. Raises NotFound, Forbidden or AnnouncementsRefused."""
     from chalicelib.promoters.service import find_verified_promoter, is_known
 
     event = permissions.require_manager(request.require_user(), event_id)
@@ -346,10 +356,18 @@ def _require_announcer(request: RequestContext, event_id: str) -> Event:
 
 
 def _announcement(event: Event, announcement_id: str, body: AnnouncementBody, now: int) -> Announcement:
-    """Return the announcement in a body. Raises InvalidInput for an unknown ticket type or a time that is too late."""
+    """Return the announcement in a body.
+
+    Raises InvalidInput for an unknown ticket type or date, a time that is too late, or fields that do not suit the audience.
+    """
     unknown = set(body.tier_ids) - {tier.id for tier in catalog.load_current().event_tiers(event.id)}
     if unknown:
         raise InvalidInput("This event does not have all of these ticket types.", path="$.tier_ids", rule="unknown")
+    check_date_ids(body.date_ids, event.dates)
+    if body.audience == "waiting" and not addons.is_on("waitlist"):
+        raise InvalidInput("This stage has no waitlist.", path="$.audience", rule="no_waitlist")
+    if body.audience == "waiting" and body.door is not None:
+        raise InvalidInput("People on the waitlist have no tickets to enter with.", path="$.door", rule="not_for_waiting")
     due_at = epoch_seconds("send_at", body.send_at)
     if due_at is not None and due_at > now + MAX_SCHEDULED_SECONDS:
         raise InvalidInput("Choose a time within the next year.", path="$.send_at", rule="too_late")
@@ -359,7 +377,9 @@ def _announcement(event: Event, announcement_id: str, body: AnnouncementBody, no
         subject=body.subject,
         text=body.text,
         tier_ids=sorted(set(body.tier_ids)),
+        date_ids=sorted(set(body.date_ids)),
         door=body.door,
+        audience=body.audience,
         created_at=now,
         written_at=now,
         due_at=max(now, due_at or now),
@@ -373,7 +393,9 @@ def _announcement_view(announcement: Announcement) -> AnnouncementView:
         subject=announcement.subject,
         text=announcement.text,
         tier_ids=announcement.tier_ids,
+        date_ids=announcement.date_ids,
         door=announcement.door,
+        audience=announcement.audience,
         status=announcement.status,
         tickets=announcement.tickets,
         created_at=clock.iso(announcement.created_at),

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from email.utils import parseaddr
+from itertools import chain
 from typing import Any
 
 from msgspec.structs import replace
@@ -14,7 +15,7 @@ from chalicelib.addons.messages.turn_notices import Turn
 from chalicelib.catalog import permissions, sharing
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.edge.languages import Language
+from chalicelib.edge.languages import Language, moment_text
 from chalicelib.foundation import addons, clock, memory, money, settings
 from chalicelib.notifications import templates, unsubscription
 from chalicelib.notifications.model import SHOP_BUDGET, Attachment, MailMessage, Notification
@@ -46,6 +47,7 @@ def compose(notification: Notification) -> MailMessage | None:
     try:
         if event is None:
             raise Moot
+        event = _valid_for(notification, event)
         address = _address(notification, event)
         promoter = find_verified_promoter(event)
         is_owner, is_paid = _is_owner(notification, address), _is_paid(notification)
@@ -80,6 +82,22 @@ def compose(notification: Notification) -> MailMessage | None:
     )
 
 
+def _valid_for(notification: Notification, event: Event) -> Event:
+    """Return the event with only the dates for which the tickets of the notification are valid."""
+    if not event.dates:
+        return event
+    ticket = tickets.find_ticket(str(notification.facts.get("ticket_id", "")))
+    if ticket is not None:
+        return catalog.snapshot().narrow(event, [ticket.tier_id])
+    order_id = notification.facts.get("order_id")
+    purchase = queries.load(str(order_id)) if order_id is not None else None
+    if purchase is None:
+        return event
+    refund = purchase.find_refund(str(notification.facts.get("refund_id", "")))
+    lines = [purchase.ticket_line(number) for number in refund.tickets] if refund is not None and refund.tickets else purchase.lines
+    return catalog.snapshot().narrow(event, [line.tier_id for line in lines])
+
+
 def find_address(notification: Notification, event: Event) -> str | None:
     """Return the address for a notification. Returns None if its recipient has no address."""
     try:
@@ -96,7 +114,7 @@ def preview_announcement(announcement: Announcement, event: Event, language: Lan
 
 
 def _announcement_values(announcement: Announcement) -> dict[str, Any]:
-    return {"title": announcement.subject, "note": announcement.text.splitlines()}
+    return {"title": announcement.subject, "note": announcement.text.splitlines(), "is_waiting": announcement.audience == "waiting"}
 
 
 def _frame(event: Event, seller: Seller, reply_to: str | None) -> dict[str, Any]:
@@ -237,11 +255,12 @@ def _confirmation(
     if not has_names:
         kept = [_without_names(ticket) for ticket in kept]
     symbols = qr.symbols(kept)
-    shown, images = _shown_tickets(kept, symbols)
+    shown, images = _shown_tickets(kept, symbols, event, notification.language)
     values = {
         "tickets": shown,
         "order_number": order_number(purchase.id, event),
         "terms_url": settings.current().page_url(f"legal/{purchase.accepted_terms}") if purchase.accepted_terms else None,
+        "is_saved_card": purchase.saved_card is not None and not purchase.saved_card.is_refused,
         "total": _amount(purchase.total_cents, purchase.currency),
         "included_fee": _amount(purchase.included_fee_cents, purchase.currency),
         "currency": purchase.currency,
@@ -290,7 +309,7 @@ def _received_ticket(notification: Notification, event: Event, *, has_names: boo
     if not has_names:
         ticket = _without_names(ticket)
     symbols = qr.symbols([ticket])
-    shown, images = _shown_tickets([ticket], symbols)
+    shown, images = _shown_tickets([ticket], symbols, event, notification.language)
     giver = queries.find_giver_name(ticket, ticket.transfer.by) if has_names and ticket.transfer is not None else None
     values = {"tickets": shown, "giver": giver, "url": settings.current().page_url("tickets")}
     return values, [*images, *_documents(notification, purchase, [ticket], symbols, event), _calendar(event, notification.language)]
@@ -304,16 +323,23 @@ def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Se
     tiers = ", ".join(line.tier_name for line in purchase.lines)
     until = clock.local(purchase.expires_at, event.timezone)
     url = settings.current().page_url(f"events/{event.id}")
-    return {"tier": tiers, "count": purchase.quantity, "until": until, "is_ballot": event.has_ballot, "url": url}, []
+    is_refused = purchase.saved_card is not None and purchase.saved_card.is_refused
+    values = {"tier": tiers, "count": purchase.quantity, "until": until, "url": url}
+    return {**values, "is_ballot": event.has_ballot, "is_card_refused": is_refused}, []
 
 
 def _lost_ballot(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
     """Tell somebody that the draw of a ballot gave them no tickets. Raises Moot if they have an offer by now, or have left."""
+    _require_waiting(notification.subject_id)
+    return {"url": settings.current().page_url(f"events/{event.id}")}, []
+
+
+def _require_waiting(entry_id: str) -> None:
+    """Raise Moot if an entry of the waitlist no longer waits."""
     from chalicelib.addons.waitlist import store as waitlist
 
-    if not addons.is_on("waitlist") or waitlist.find_waiting(notification.subject_id) is None:
+    if not addons.is_on("waitlist") or waitlist.find_waiting(entry_id) is None:
         raise Moot
-    return {"url": settings.current().page_url(f"events/{event.id}")}, []
 
 
 def _event_change(notification: Notification, event: Event, address: str) -> tuple[dict[str, Any], Sequence[Attachment]]:
@@ -328,21 +354,27 @@ def _event_change(notification: Notification, event: Event, address: str) -> tup
 
 
 def _announcement(notification: Notification, event: Event) -> dict[str, Any]:
-    """Return what the managers wrote. Raises Moot if they stopped the announcement, or if its reader holds no ticket any more."""
+    """Return what the managers wrote.
+
+    Raises Moot if they stopped the announcement, or if its reader no longer holds one of its tickets or no longer waits.
+    """
     announcement = store.find_announcement(event.id, notification.subject_id)
     if announcement is None or announcement.status == "stopped" or event.suspended:
         raise Moot
+    if announcement.audience == "waiting":
+        _require_waiting(str(notification.facts["entry_id"]))
+        return _announcement_values(announcement)
     order_id, ticket_id = notification.facts.get("order_id"), notification.facts.get("ticket_id")
     purchase = queries.load(str(order_id)) if order_id is not None else None
     ticket = tickets.find_ticket(str(ticket_id)) if ticket_id is not None else None
     owners = {notification.user_id}
     if purchase is not None and purchase.moved_from == notification.user_id:  # a guest's orders are now an account's
         owners.add(purchase.user_id)
-    held = [ticket] if ticket is not None else queries.load_tickets(purchase) if purchase is not None else []
-    if not any(_is_held(each, event, owners) for each in held):
-        others = (each for owner in owners for each in queries.list_event_tickets(owner, event.id))
-        if not any(_is_held(each, event, owners) for each in others):
-            raise Moot
+    own = [ticket] if ticket is not None else queries.load_tickets(purchase) if purchase is not None else []
+    others = (each for owner in owners for each in queries.list_event_tickets(owner, event.id))
+    held = (each for each in chain(own, others) if _is_held(each, event, owners))
+    if not any(not announcement.tier_ids or each.tier_id in announcement.tier_ids for each in held):
+        raise Moot
     return _announcement_values(announcement)
 
 
@@ -352,15 +384,18 @@ def _is_held(ticket: Ticket, event: Event, owners: Collection[str]) -> bool:
 
 def _earlier_details(notification: Notification, event: Event) -> dict[str, Any]:
     """Return the old values of changed details. Raises Moot if the change was undone, or the event was cancelled or suspended."""
-    before = memory.convert({name: notification.facts[f"before_{name}"] for name in EventDetails.__struct_fields__}, EventDetails)
-    after = event_details(event)
-    if before == after or event.status == "cancelled" or event.suspended:
+    facts = notification.facts
+    known = {name: facts[f"before_{name}"] for name in EventDetails.__struct_fields__ if f"before_{name}" in facts}
+    before, whole = memory.convert(known, EventDetails), permissions.find_event(event.id) or event
+    after, date_ids = event_details(whole), [date.id for date in event.dates]
+    if not before.has_changed(after, date_ids) or event.status == "cancelled" or event.suspended:
         raise Moot
-    has_moved = (before.starts_at, before.timezone) != (after.starts_at, after.timezone)
+    former_start, cancelled = before.former_start(after, date_ids), before.newly_cancelled(after, date_ids)
     return {
         "name": before.name if before.name != after.name else "",
-        "place": before.place if before.place != after.place else "",
-        "starts": clock.local(before.starts_at, before.timezone) if has_moved and before.starts_at else None,
+        "place": before.former_place(after, date_ids) or "",
+        "starts": clock.local(former_start, before.timezone) if former_start and former_start not in cancelled else None,
+        "cancelled": [clock.local(start, before.timezone) for start in cancelled],
     }
 
 
@@ -414,6 +449,7 @@ def _refund(notification: Notification, event: Event, *, has_names: bool) -> tup
         "currency": refund.currency,
         "is_rejected": not purchase.was_order,
         "at_counter": purchase.box_office is not None,
+        "is_date": (permissions.find_event(event.id) or event).status != "cancelled",
         "is_resold": refund.resold_to is not None,
         "cancellation_reason": " ".join((event.cancellation_reason or "").split()),
     }
@@ -486,13 +522,17 @@ def _without_names(ticket: Ticket) -> Ticket:
     return replace(ticket, attendee=None, guests=[replace(guest, name=None) for guest in ticket.guests])
 
 
-def _shown_tickets(valid: Sequence[Ticket], symbols: Mapping[str, qr.Modules]) -> tuple[list[dict[str, Any]], list[Attachment]]:
-    """Return the tickets for the template, and an image of each QR code."""
+def _shown_tickets(
+    valid: Sequence[Ticket], symbols: Mapping[str, qr.Modules], event: Event, language: Language
+) -> tuple[list[dict[str, Any]], list[Attachment]]:
+    """Return the tickets for the template, and an image of each QR code. In an order for several dates, a ticket names its date."""
     shown, images = [], []
     for number, ticket in enumerate(valid, start=1):
         content_id = f"ticket-{number}@fairgate"
         attendee = ticket.attendee.name if ticket.attendee else None
-        shown.append({"tier": _tier_name(ticket), "attendee": attendee, "code": ticket.code, "content_id": content_id})
+        own = catalog.snapshot().narrow(event, [ticket.tier_id])
+        date = f", {moment_text(clock.local(own.starts_at, own.timezone), language)}" if len(own.dates) == 1 < len(event.dates) else ""
+        shown.append({"tier": f"{_tier_name(ticket)}{date}", "attendee": attendee, "code": ticket.code, "content_id": content_id})
         images.append(Attachment(f"{ticket.id}.png", "image/png", qr.png(symbols[ticket.id]), content_id))
     return shown, images
 

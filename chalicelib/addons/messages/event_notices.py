@@ -1,4 +1,4 @@
-"""Tell ticket holders what their event's managers announce, and when its name, place or time changes: one email for each person.
+"""Send emails to ticket holders when their event's name, place or time changes, and announcements to them or to the waitlist.
 
 A change is first recorded in a notice. A few minutes after the last of several changes, the emails are queued in portions, and the progress
 is saved after each portion. A notice compares the details that holders know with the current event, so a change that was undone causes no
@@ -10,8 +10,9 @@ with several tickets, orders or accounts gets one email, also after a crash.
 
 import hmac
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
+from typing import NamedTuple
 
 from msgspec.structs import asdict, replace
 
@@ -28,11 +29,11 @@ from chalicelib.addons.messages.model import (
 from chalicelib.audit import service as audit
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event
+from chalicelib.catalog.model import Catalog, Event
 from chalicelib.changes.model import EventChanged
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import rate_limits
-from chalicelib.foundation import deadline, parallel, secret_settings
+from chalicelib.foundation import addons, deadline, parallel, secret_settings
 from chalicelib.foundation.log import logger
 from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Fact, Notification, notification_id
@@ -135,7 +136,12 @@ def _queue_portion(notice: EventNotice, under_way: Mailing, now: int) -> tuple[E
     """
     found, position = query_changed_tickets(notice.event_id, under_way.position, PORTION)
     latest = under_way.changed_at + HEARD_SECONDS
-    wanted = {ticket.owner_id: ticket for ticket in found if ticket.state != "void" and _held_since(ticket) <= latest}
+    snapshot = catalog.snapshot()
+    wanted = {
+        ticket.owner_id: ticket
+        for ticket in found
+        if ticket.state != "void" and _held_since(ticket) <= latest and _is_affected(ticket, under_way.before, snapshot)
+    }
     orders = queries.load_readable({ticket.purchase_id for ticket in wanted.values()})[0] if wanted else {}
     mails = list(_notifications(notice.event_id, under_way, wanted.values(), orders, now))
     parallel.call_each(outbox.queue_notification, mails)
@@ -145,6 +151,12 @@ def _queue_portion(notice: EventNotice, under_way: Mailing, now: int) -> tuple[E
     if position is None:
         logger.info("event_notice.queued", event_id=notice.event_id, began_at=under_way.began_at)
     return after, len(found)
+
+
+def _is_affected(ticket: Ticket, before: EventDetails, snapshot: Catalog) -> bool:
+    """Return whether a detail of the event has changed for the dates for which a ticket is valid. An unknown event counts as changed."""
+    event, tier = snapshot.events.get(ticket.event_id), snapshot.tiers.get(ticket.tier_id)
+    return event is None or before.has_changed(event_details(event), tier.date_ids if tier is not None else [])
 
 
 def _held_since(ticket: Ticket) -> int:
@@ -198,7 +210,9 @@ def save_announcement(announcement: Announcement, actor: str, now: int) -> Annou
         "announcement_id": after.id,
         "subject": after.subject,
         "tier_ids": after.tier_ids,
+        "date_ids": after.date_ids,
         "door": after.door,
+        "audience": after.audience,
         "due_at": after.due_at,
     }
     action = "announcement.created" if before is None else "announcement.changed"
@@ -239,7 +253,7 @@ def _content(announcement: Announcement, now: int) -> Announcement:
 
 
 def _queue_announcement(key: str, event_id: str, announcement_id: str, now: int) -> Iterator[int]:
-    """Queue the emails of a due announcement, and yield the number of tickets after each portion. Waits while the promoter is locked."""
+    """Queue the emails of a due announcement, and yield the size of each portion. Waits while the promoter is locked."""
     while True:
         current, event = store.find_announcement(event_id, announcement_id), permissions.find_event(event_id)
         if current is None or event is None or current.status in ("queued", "stopped"):
@@ -247,34 +261,84 @@ def _queue_announcement(key: str, event_id: str, announcement_id: str, now: int)
             return
         if now < current.due_at or event.suspended:
             return
-        found, position = query_changed_tickets(event_id, current.position or change_position(0), PORTION)
-        wanted = [ticket for ticket in found if _is_for(current, ticket)]
-        _queue_announcement_mails(current, event, wanted, now)
-        status = "queued" if position is None else "sending"
-        after = replace(current, status=status, position=position or current.position, tickets=current.tickets + len(wanted))
-        if store.save_announcement(current, after) and position is None:
+        read = _read_waiting if current.audience == "waiting" else _read_holders
+        portion = read(current, event, now)
+        _queue_announcement_mails(current, event, portion.mails)
+        status = "queued" if portion.position is None else "sending"
+        position = portion.position or current.position
+        after = replace(current, status=status, position=position, tickets=current.tickets + portion.tickets)
+        if store.save_announcement(current, after) and portion.position is None:
             logger.info("announcement.queued", event_id=event_id, announcement_id=announcement_id)
-        yield len(found)
+        yield portion.size
 
 
-def _is_for(announcement: Announcement, ticket: Ticket) -> bool:
-    is_of_type = not announcement.tier_ids or ticket.tier_id in announcement.tier_ids
-    is_at_door = announcement.door is None or (announcement.door == "entered") == bool(ticket.checkins)
-    return ticket.state != "void" and is_of_type and is_at_door
+class _Portion(NamedTuple):
+    """What was read for an announcement: the emails, the tickets that they are about, the items read, and where the next portion begins."""
+
+    mails: list[Notification]
+    tickets: int
+    size: int
+    position: str | None
 
 
-def _queue_announcement_mails(announcement: Announcement, event: Event, wanted: Iterable[Ticket], now: int) -> None:
+def _read_holders(announcement: Announcement, event: Event, now: int) -> _Portion:
+    found, position = query_changed_tickets(event.id, announcement.position or change_position(0), PORTION)
+    wanted = [
+        ticket
+        for ticket in found
+        if ticket.state != "void"
+        and _concerns(announcement, event, [ticket.tier_id])
+        and (announcement.door is None or (announcement.door == "entered") == bool(ticket.checkins))
+    ]
+    orders = queries.load_readable({ticket.purchase_id for ticket in wanted})[0] if wanted else {}
+    mails = [
+        _holder_notification("announcement", announcement.id, "", ticket, orders.get(ticket.purchase_id), {}, now)
+        for ticket in {(ticket.owner_id, ticket.purchase_id): ticket for ticket in wanted}.values()
+    ]
+    return _Portion(mails, len(wanted), len(found), position)
+
+
+def _read_waiting(announcement: Announcement, event: Event, now: int) -> _Portion:
+    """Read the next entries of the waitlist. The position is the id of the last entry, and an empty page ends the list."""
+    from chalicelib.addons.waitlist import store as waitlist
+
+    if not addons.is_on("waitlist"):
+        return _Portion([], 0, 0, None)
+    places = next(waitlist.read_pages(event.id, announcement.position, PORTION // waitlist.PARTS), [])
+    wanted = [place.entry for place in places if _concerns(announcement, event, place.entry.tier_ids)]
+    mails = [
+        outbox.new_notification(
+            "announcement",
+            announcement.id,
+            "",
+            user_id=entry.user_id,
+            event_id=event.id,
+            now=now,
+            language=entry.language,
+            facts={"entry_id": entry.id},
+        )
+        for entry in wanted
+    ]
+    return _Portion(mails, sum(entry.quantity for entry in wanted), len(places), places[-1].entry.id if places else None)
+
+
+def _concerns(announcement: Announcement, event: Event, tier_ids: Sequence[str]) -> bool:
+    """Return whether an announcement is for people who have or want tickets of these types."""
+    valid = {date.id for date in catalog.snapshot().narrow(event, tier_ids).dates} if announcement.date_ids else set()
+    is_of_date = not announcement.date_ids or not valid.isdisjoint(announcement.date_ids)
+    return is_of_date and (not announcement.tier_ids or not set(announcement.tier_ids).isdisjoint(tier_ids))
+
+
+def _queue_announcement_mails(announcement: Announcement, event: Event, mails: Sequence[Notification]) -> None:
     """Queue one email for each address. People without an address get none."""
     from chalicelib.addons.messages.composition import find_address  # few functions compose emails
 
-    orders = queries.load_readable({ticket.purchase_id for ticket in wanted})[0] if wanted else {}
     key = secret_settings.derived_key("announcements")
 
-    def queue(ticket: Ticket) -> None:
-        mail = _holder_notification("announcement", announcement.id, "", ticket, orders.get(ticket.purchase_id), {}, now)
+    def queue(mail: Notification) -> None:
         address = find_address(mail, event)
         if address is not None:
             digest = hmac.digest(key, f"{event.id} {announcement.id} {address.strip().lower()}".encode(), "sha256").hex()[:32]
             outbox.queue_notification(replace(mail, id=notification_id("announcement", announcement.id, digest)))
 
-    parallel.call_each(queue, list({(ticket.owner_id, ticket.purchase_id): ticket for ticket in wanted}.values()))
+    parallel.call_each(queue, mails)

@@ -1,6 +1,8 @@
 """Event notices and announcements, for the ticket holders of an event, and turn notices, for people in a waiting room."""
 
+from collections.abc import Collection
 from typing import Annotated, ClassVar, Literal
+from urllib.parse import unquote
 
 from msgspec import Meta, Struct
 
@@ -12,12 +14,55 @@ from chalicelib.waiting_room.model import Arrival
 
 
 class EventDetails(Struct, frozen=True):
-    """The details of an event. Ticket holders get an email when a detail changes. `starts_at` is in epoch seconds, or 0 without a start."""
+    """The details of an event. Ticket holders get an email when a detail changes. `starts_at` is in epoch seconds, or 0 without a start.
+
+    `dates` has the id, the start and the quoted venue of each date, as `friday=1782000000@ saturday=1782086400@Old%20Mill`.
+    A cancelled date has the start 0.
+    """
 
     name: str
     place: str
     starts_at: int
     timezone: str
+    dates: str = ""
+
+    @property
+    def starts(self) -> dict[str, int]:
+        """The start of each date by its id, or of the event without dates, whose id is empty."""
+        pairs = (pair.partition("=") for pair in self.dates.split())
+        return {date_id: int(start.partition("@")[0]) for date_id, _, start in pairs} or {"": self.starts_at}
+
+    @property
+    def places(self) -> dict[str, str]:
+        """The place of each date by its id."""
+        pairs = (pair.partition("=") for pair in self.dates.split())
+        return {date_id: unquote(rest.partition("@")[2]) or self.place for date_id, _, rest in pairs}
+
+    def former_start(self, after: "EventDetails", date_ids: Collection[str]) -> int | None:
+        """Return the start of the first of these dates whose time differs in `after`, or None. Without ids, all dates count."""
+        moved = [
+            start
+            for date_id, start in self.starts.items()
+            if (not date_ids or date_id in date_ids or not date_id)
+            and (start or not date_id)
+            and (after.starts.get(date_id, start if date_id else after.starts_at) != start or self.timezone != after.timezone)
+        ]
+        return min(moved, default=None)
+
+    def former_place(self, after: "EventDetails", date_ids: Collection[str]) -> str | None:
+        """Return the place of the first of these dates that takes place elsewhere in `after`, or None. Without ids, all dates count."""
+        places = {date_id: place for date_id, place in self.places.items() if not date_ids or date_id in date_ids} or {"": self.place}
+        moved = (place for date_id, place in places.items() if after.places.get(date_id, place if date_id else after.place) != place)
+        return next(moved, None)
+
+    def newly_cancelled(self, after: "EventDetails", date_ids: Collection[str]) -> list[int]:
+        """Return the starts of these dates that are cancelled in `after` but not here."""
+        return [start for date_id, start in self.starts.items() if date_id in date_ids and start and after.starts.get(date_id) == 0]
+
+    def has_changed(self, after: "EventDetails", date_ids: Collection[str]) -> bool:
+        """Return whether a detail differs in `after` for tickets that are valid for these dates, or for all dates without ids."""
+        is_moved = (self.former_start(after, date_ids), self.former_place(after, date_ids)) != (None, None)
+        return is_moved or self.name != after.name
 
 
 class Mailing(Struct, frozen=True, kw_only=True):
@@ -54,14 +99,16 @@ class EventNotice(Struct, frozen=True, kw_only=True):
 
 AnnouncementStatus = Literal["scheduled", "sending", "queued", "stopped"]
 Door = Literal["entered", "not_entered"]
+Audience = Literal["holders", "waiting"]  # people with tickets, or people on the waitlist
 
 
 class Announcement(Struct, frozen=True, kw_only=True):
-    """An email that the managers of an event write to its ticket holders. Times are epoch seconds.
+    """An email that the managers of an event write to its ticket holders, or to the people on its waitlist. Times are epoch seconds.
 
-    It goes to the holders of these ticket types, or of all types if `tier_ids` is empty, and with `door` only to people who have or have
-    not entered. `written_at` is the time of the last change. An announcement is `sending` while its emails are put into the outbox, and
-    `queued` once all are there. The tickets up to `position` have been read, and `tickets` counts the ones that it is for.
+    It goes to people who have or want tickets of these types, or of any type if `tier_ids` is empty. With `date_ids`, it goes only to
+    people whose tickets are or would be valid on one of these dates, and with `door` only to people who have or have not entered.
+    `written_at` is the time of the last change. An announcement is `sending` while its emails are put into the outbox, and `queued` once
+    all are there. The tickets or entries up to `position` have been read, and `tickets` counts the tickets that people hold or wait for.
     """
 
     id: str
@@ -72,7 +119,9 @@ class Announcement(Struct, frozen=True, kw_only=True):
     written_at: int
     due_at: int
     tier_ids: list[str] = []
+    date_ids: list[str] = []
     door: Door | None = None
+    audience: Audience = "holders"
     status: AnnouncementStatus = "scheduled"
     position: str | None = None
     tickets: int = 0

@@ -165,7 +165,7 @@ def _restricted_account(change: EventPaused) -> Iterator[Notification]:
 def _offer_notifications(change: WaitlistOffered) -> Iterator[Notification]:
     """Notify the buyer of an offer, and remind the buyer shortly before it expires. An offer is made once, so its version is always 1."""
     purchase, now = change.purchase, clock.now()
-    seconds = purchase.expires_at - purchase.created_at
+    seconds = purchase.expires_at - change.at if purchase.saved_card is not None else purchase.expires_at - purchase.created_at
     remind_at = purchase.expires_at - min(seconds // REMINDER_SHARE, MAX_REMINDER_SECONDS)
     due = {"waitlist_offer": now}
     if seconds >= MIN_REMINDED_SECONDS and remind_at > now:

@@ -139,7 +139,7 @@ def _ticket_data(ticket: Ticket) -> TicketData:
         tier_id=ticket.tier_id,
         state=ticket.state,
         admits=ticket.admits,
-        admitted=ticket.admitted,
+        admitted=ticket.on(ticket.last_date).admitted,
         price_cents=ticket.price_cents,
         currency=ticket.currency,
         created_at=clock.iso(ticket.created_at),

@@ -163,9 +163,14 @@ def end_offer(entry: Entry, purchase: Purchase | None, now: int) -> Entry:
     """Record the outcome of an offer that has ended. `purchase` is None if the purchase has been deleted. Safe to repeat."""
     if purchase is not None:
         offers.return_tickets(purchase)
-    after = replace(entry, state=offer_state(purchase, now), ended_at=now)
-    store.end_offer(entry, after)
+    after = replace(entry, state=offer_state(purchase, now), ended_at=now, card=None)
+    store.end_offer(entry, after, removal_items(entry, now))
     return after
+
+
+def removal_items(entry: Entry, now: int) -> list[dynamo.TransactItem]:
+    """Return the item that lets the sweep delete the saved card of an entry that has ended, if it has one."""
+    return [] if entry.card is None else [offers.card_item(entry.id, None, entry.card, now, is_needed=False)]
 
 
 def offer_state(purchase: Purchase | None, now: int) -> EntryState:
@@ -182,12 +187,13 @@ def make_offer(
     event: Event, entry: Entry, tier: Tier, allocator: str | None, now: int, extra: Callable[[str], list[dynamo.TransactItem]]
 ) -> Purchase:
     """Hold the tickets for an entry, and mark the entry as offered. Raises what `offers.create_offer` raises."""
-    until = offer_ends_at(event, tier, settings.current().waitlist_offer_seconds, SHORTEST_OFFER_SECONDS, now)
+    until = offer_ends_at(event.for_tiers([tier]), tier, settings.current().waitlist_offer_seconds, SHORTEST_OFFER_SECONDS, now)
 
     def items_for(purchase_id: str) -> list[dynamo.TransactItem]:
         return [*store.offer_items(entry, purchase_id, until, allocator), *extra(purchase_id)]
 
-    return offers.create_offer(entry.user_id, event, tier, entry.quantity, entry.id, until, items_for, now, entry.language)
+    card = entry.card if entry.has_card and tier.price_cents > 0 else None
+    return offers.create_offer(entry.user_id, event, tier, entry.quantity, entry.id, until, items_for, now, entry.language, card)
 
 
 def _begin_census(event_id: str, now: int) -> Census:
@@ -295,6 +301,8 @@ class _Pass:
             taken = {offer.position for offer in store.list_ballot_offers(self.event.id, draw.room)}
             drawn, others = dict[int, Place](), list[Place]()
             for place in (place for page in store.read_pages(self.event.id) for place in page):
+                if not _is_registered(self.current, self.event, place.entry):
+                    continue
                 position = _drawn_position(place.entry, draw)
                 if position is None:
                     others.append(place)
@@ -322,7 +330,11 @@ class _Pass:
                     if told_to is not None:
                         store.save_told(self.event.id, told_to)
                     return
-                if entry.id not in self.gone and _drawn_position(entry, draw) is not None:
+                if (
+                    entry.id not in self.gone
+                    and _is_registered(self.current, self.event, entry)
+                    and _drawn_position(entry, draw) is not None
+                ):
                     outbox.queue_notification(
                         outbox.new_notification(
                             "ballot_lost",
@@ -477,6 +489,13 @@ def _find_draw(event: Event, now: int) -> RoomState | None:
 
 def _drawn_position(entry: Entry, draw: RoomState | None) -> int | None:
     return None if entry.draw_number is None else entry.draw_number.position(draw)
+
+
+def _is_registered(current: Catalog, event: Event, entry: Entry) -> bool:
+    """Whether an entry may get an offer of a ballot. If the event requires a card, wishes for tickets with a price need one."""
+    if event.ballot_cards != "required" or entry.has_card:
+        return True
+    return not any(tier.price_cents for tier_id in entry.tier_ids if (tier := current.tiers.get(tier_id)) is not None)
 
 
 def _is_open(purchase: Purchase | None) -> bool:

@@ -9,20 +9,25 @@ from chalicelib.addons.waitlist import service
 from chalicelib.addons.waitlist.model import (
     MAX_TIERS,
     AccountRequired,
+    AmountChanged,
+    CardNotWanted,
+    EntryBusy,
     EntryNotFound,
     EntryNotWaiting,
     TicketsAvailable,
     WaitlistClosed,
     entry_event_id,
 )
-from chalicelib.addons.waitlist.service import JoinRequest
+from chalicelib.addons.waitlist.service import EntryCardFormView, JoinRequest
 from chalicelib.addons.waitlist.views import (
     BallotView,
+    CardSavingView,
     ManagedEntryView,
     OwnEntriesView,
     WaitlistEntryView,
     WaitlistView,
     ballot_offer_view,
+    card_saving_view,
     demand_views,
     managed_entry_view,
     own_entry_view,
@@ -38,7 +43,7 @@ from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.foundation.money import Cents
 from chalicelib.inventory.model import NotEnoughTickets, SalePaused, TooManyHolds
-from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted
+from chalicelib.payments.model import PROVIDER_ERRORS, CardRefused, PaymentNotCompleted, PaymentsUnavailable, ProviderId
 from chalicelib.purchases.errors import (
     ActiveReservationExists,
     PurchaseLimitExceeded,
@@ -66,6 +71,14 @@ class NewEntry(Struct, forbid_unknown_fields=True):
     tier_id: Id | None = None
     max_price_cents: Cents | None = None
     token: WaitingRoomToken | None = None
+
+
+class NewCard(Struct, forbid_unknown_fields=True):
+    """The `card` that the provider's form has returned, or the `check_id` of an earlier reply, and the amount that you accept."""
+
+    max_cents: Cents
+    card: ProviderId | None = None
+    check_id: ProviderId | None = None
 
 
 BALLOT_MAX_AGE = 30  # seconds; offers are made once a minute
@@ -140,12 +153,41 @@ def list_own_entries(request: RequestContext) -> Reply[OwnEntriesView]:
     "DELETE",
     "/waitlist/{entry_id}",
     access="user",
-    errors=(EntryNotFound, ReservationConverted, ReservationNotFound, PaymentNotCompleted, *PROVIDER_ERRORS),
+    errors=(EntryNotFound, EntryBusy, ReservationConverted, ReservationNotFound, PaymentNotCompleted, *PROVIDER_ERRORS),
 )
 def leave_waitlist(request: RequestContext, entry_id: str) -> Reply[WaitlistEntryView]:
     """Leave a waitlist, or decline an offer. The declined tickets are offered to the next person."""
     own = service.leave_waitlist(request.require_user().user_id, entry_id, request.now)
     return Reply(own_entry_view(own, request.now))
+
+
+@route(bp, "GET", "/waitlist/{entry_id}/card", access="user", errors=(EntryNotFound, CardNotWanted, PaymentsUnavailable))
+def show_entry_card_form(request: RequestContext, entry_id: str) -> Reply[EntryCardFormView]:
+    """Show what a page needs to save the card that is charged if the caller's entry is offered tickets."""
+    return Reply(service.show_card_form(request.require_user().user_id, entry_id))
+
+
+@route(
+    bp,
+    "POST",
+    "/waitlist/{entry_id}/card",
+    access="user",
+    errors=(EntryNotFound, EntryBusy, CardNotWanted, AmountChanged, CardRefused, RateLimited, *PROVIDER_ERRORS),
+)
+def save_card(request: RequestContext, entry_id: str, body: NewCard) -> Reply[CardSavingView]:
+    """Save the card that is charged, once and up to the accepted amount, if the caller's entry is offered tickets.
+
+    Nothing is charged or reserved now. An earlier card is replaced. Leaving the waitlist deletes the card.
+    """
+    user_id = request.require_user().user_id
+    if body.check_id is not None:
+        with rate_limits.limited(request, rate_limits.WAITLIST, user_id, entry_id):
+            return Reply(card_saving_view(service.finish_card(user_id, entry_id, body.check_id, body.max_cents, request.now), request.now))
+    if body.card is None:
+        raise InvalidInput("Send a `card`, or the `check_id` of an earlier reply.", path="$.card")
+    rate_limits.require_effect(rate_limits.CARD_CHECK, user_id, request.now)  # fails if it cannot be counted
+    with rate_limits.limited_by_address(request, rate_limits.CARD_CHECK):
+        return Reply(card_saving_view(service.save_card(user_id, entry_id, body.card, body.max_cents, request.now), request.now))
 
 
 @route(bp, "GET", "/events/{event_id}/ballot", access="public")

@@ -12,6 +12,7 @@ from msgspec import Struct
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.edge.languages import Language
 from chalicelib.foundation.errors import ApiError, NotFound
+from chalicelib.payments.model import SavedCard
 from chalicelib.waiting_room.model import RoomState, line_position
 
 # `accepted`: the offer was paid. `declined`: the person declined the offer. `expired`: the offer was not paid in time. `left`: the person
@@ -47,7 +48,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     `tier_ids` are in order of preference. `id` is `<event id>.<ULID>`, and ULIDs sort by the time of joining. Times are epoch seconds.
     `purchase_id` and `offered_until` belong to the offer. `people_to` and `tickets_to` are the numbers of people who had joined the line
     when this entry was made, and of their tickets, both including this entry; entries of earlier versions have none. `parts` is the number
-    of parts that the line had when the entry was made. In a ballot, people who registered before the draw have a `draw_number`.
+    of parts that the line had when the entry was made. In a ballot, people who registered before the draw have a `draw_number`. A waiting
+    or offered entry may have a `card`, and `card_changes` counts how often it was written.
     """
 
     id: str
@@ -63,6 +65,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     tickets_to: int | None = None
     parts: int = 2
     draw_number: DrawNumber | None = None
+    card: SavedCard | None = None
+    card_changes: int = 0
     state: EntryState = "waiting"
     purchase_id: str | None = None
     offered_until: int | None = None
@@ -71,6 +75,11 @@ class Entry(Struct, frozen=True, kw_only=True):
     @property
     def has_ended(self) -> bool:
         return self.state in ENDED_STATES
+
+    @property
+    def has_card(self) -> bool:
+        """Whether a bank has confirmed the card, so that it can be charged."""
+        return self.card is not None and self.card.method_id is not None
 
     def accepts(self, tier: Tier) -> bool:
         """Return whether the entry is for this tier, and the tier's current price is not too high."""
@@ -243,6 +252,26 @@ class EntryNotWaiting(ApiError):
     code: ClassVar[str] = "waitlist_entry_not_waiting"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "This entry is no longer waiting: it has received an offer, or its owner has left the waitlist."
+
+
+class EntryBusy(ApiError):
+    code: ClassVar[str] = "waitlist_entry_busy"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This entry has just changed. Try again."
+
+
+class CardNotWanted(ApiError):
+    code: ClassVar[str] = "card_not_wanted"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "You cannot save a card for this entry: its event takes none, or the entry no longer waits."
+
+
+class AmountChanged(ApiError):
+    """The caller accepted another amount than the highest price of the entry's tickets now, `max_cents` in `currency`."""
+
+    code: ClassVar[str] = "amount_changed"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The highest amount that the card may be charged has changed. Look at the new amount, and accept it."
 
 
 class TicketsAvailable(ApiError):

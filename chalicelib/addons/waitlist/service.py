@@ -10,10 +10,13 @@ from chalicelib.addons.waitlist import allocator, kept_stocks, store
 from chalicelib.addons.waitlist.model import (
     KEPT_SECONDS,
     MAX_TIERS,
+    AmountChanged,
     BallotOffer,
+    CardNotWanted,
     Census,
     DrawNumber,
     Entry,
+    EntryBusy,
     EntryNotFound,
     EntryNotWaiting,
     EntryStatus,
@@ -31,12 +34,15 @@ from chalicelib.catalog.model import Catalog, Event, Tier, TierStatus
 from chalicelib.catalog.sale_rules import EventNotOnSale, TierNotOnSale, current_tier_status, event_phase
 from chalicelib.changes.model import Change, EventChanged, EventResumed, OrderPaid, SeatsReturned, TierChanged
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge import rate_limits
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, ids, log, settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.availability import cached_stock, read_shown_stock
 from chalicelib.inventory.model import NO_STOCK, NotEnoughTickets, Stock
+from chalicelib.payments import service as payments
+from chalicelib.payments.model import CardCheck, CardRefused, SavedCard
 from chalicelib.purchases import offers, queries, reservations
 from chalicelib.purchases.errors import ActiveReservationExists, TierLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
@@ -92,6 +98,29 @@ class LineOverview(Struct, frozen=True):
     waiting: int
     offered: int
     tiers: dict[str, tuple[int, int]]
+
+
+class EntryCardFormView(Struct, frozen=True):
+    """What a page needs to save a card: the `provider`, the key for its form and the promoter's `account` there, if payments are on one.
+
+    `max_cents` is what the card may be charged at most; send it as accepted. With `simulated`, there is no form: each text is a card. The
+    bank declines the card `declined` at once, and `declined-later` when it is charged.
+    """
+
+    event_id: str
+    provider: str
+    publishable_key: str | None
+    account: str | None
+    max_cents: int
+    currency: str
+
+
+class CardSaving(Struct, frozen=True):
+    """An entry with its saved card, or what the provider's form needs so that the card's owner can answer the bank first."""
+
+    own: OwnEntry
+    check_id: str | None = None
+    client_secret: str | None = None
 
 
 class JoinedEntry(Struct, frozen=True):
@@ -151,14 +180,105 @@ def leave_waitlist(user_id: str, entry_id: str, now: int) -> OwnEntry:
     """
     entry = _find_own(user_id, entry_id)
     if entry.state == "waiting":
-        left = store.end_waiting(entry, now)
+        left = store.end_waiting(entry, now, allocator.removal_items(entry, now))
         if left is not None:
             return OwnEntry(left)
-        entry = _find_own(user_id, entry_id)  # an allocator has just made an offer to the entry
+        entry = _find_own(user_id, entry_id)  # an allocator has just made an offer to the entry, or its owner has just saved a card
+        if entry.state == "waiting":
+            raise EntryBusy()
     if entry.state == "offered" and entry.purchase_id is not None:
         purchase = reservations.release(user_id, entry.purchase_id, now)
         return OwnEntry(allocator.end_offer(entry, purchase, now), offer=purchase)
     return _own_entry(entry, now)
+
+
+# Saved cards: in a ballot with cards, the sweep charges an offer to the card of its entry.
+
+
+def card_limit(entry: Entry) -> tuple[int, str] | None:
+    """Return the highest amount in cents that an offer to a waiting entry can cost now, and its currency.
+
+    Returns None if the event takes no cards for such an entry, for example because its tickets are free.
+    """
+    current = catalog.snapshot()
+    event = current.find_event(entry.event_id)
+    tiers = [tier for tier_id in entry.tier_ids if (tier := current.tiers.get(tier_id)) is not None and entry.accepts(tier)]
+    prices = [tier.price_cents for tier in tiers]
+    if event is None or event.ballot_cards == "none" or event_phase(event, clock.now()) in ("closed", "cancelled") or not any(prices):
+        return None
+    return entry.quantity * max(prices), tiers[0].currency
+
+
+def show_card_form(user_id: str, entry_id: str) -> EntryCardFormView:
+    """Return what a page needs to save the card of an entry. Raises EntryNotFound, CardNotWanted and PaymentsUnavailable."""
+    entry = _find_own(user_id, entry_id)
+    limit, provider = _require_limit(entry), payments.card_checker()
+    key = payments.browser_key(provider) if payments.is_external(provider) else None
+    return EntryCardFormView(entry.event_id, provider, key, catalog.snapshot().charged_account_id(entry.event_id), *limit)
+
+
+def save_card(user_id: str, entry_id: str, card: str, max_cents: int, now: int) -> CardSaving:
+    """Save a card that may be charged `max_cents` once, if the entry is offered tickets. Replaces an earlier card. Safe to repeat.
+
+    Each call is a try of a card, which the caller counts first. Raises EntryNotFound, CardNotWanted, AmountChanged, EntryBusy, CardRefused,
+    RateLimited if banks have declined too many cards, PaymentsUnavailable, AccountUnreachable and ProviderUnavailable.
+    """
+    entry = _find_own(user_id, entry_id)
+    currency = _accept(entry, max_cents)
+    rate_limits.check_guesses(rate_limits.DECLINED_CARD, entry.event_id, now)
+    provider, account = payments.card_checker(), catalog.snapshot().charged_account_id(entry.event_id)
+    saved = SavedCard(provider, account, max_cents, currency, now)
+    if entry.card is not None and (entry.card.provider, entry.card.account) == (provider, account):
+        saved = replace(saved, customer_id=entry.card.customer_id)
+    if saved.customer_id is None:
+        entry = _write_card(entry, saved, now)  # first, so that the sweep finds the customer even after a crash
+        saved = replace(saved, customer_id=payments.create_customer(provider, entry.id, account))
+        entry = _write_card(entry, saved, now)
+    return _finish_saving(entry, saved, payments.check_card(card, entry.id, account, saved.customer_id), now)
+
+
+def finish_card(user_id: str, entry_id: str, check_id: str, max_cents: int, now: int) -> CardSaving:
+    """Save a card once its owner has answered the bank. Raises what `save_card` raises."""
+    entry = _find_own(user_id, entry_id)
+    currency = _accept(entry, max_cents)
+    if entry.card is None:
+        raise CardRefused(reason="declined")
+    saved = replace(entry.card, max_cents=max_cents, currency=currency, accepted_at=now)
+    return _finish_saving(entry, saved, payments.find_card_check(check_id, saved.account), now)
+
+
+def _require_limit(entry: Entry) -> tuple[int, str]:
+    limit = card_limit(entry) if entry.state == "waiting" else None
+    if limit is None:
+        raise CardNotWanted()
+    return limit
+
+
+def _accept(entry: Entry, max_cents: int) -> str:
+    """Return the currency of the amount that a person accepts. Raises AmountChanged if another amount is the highest now."""
+    limit, currency = _require_limit(entry)
+    if max_cents != limit:
+        raise AmountChanged(max_cents=limit, currency=currency)
+    return currency
+
+
+def _finish_saving(entry: Entry, saved: SavedCard, check: CardCheck | None, now: int) -> CardSaving:
+    if check is None or check.status == "declined" or (check.owner, check.customer_id) != (entry.id, saved.customer_id):
+        rate_limits.count_guess(rate_limits.DECLINED_CARD, entry.event_id, now)
+        raise CardRefused(reason="declined")
+    if check.status == "requires_action":
+        return CardSaving(_own_entry(entry, now), check.id, check.client_secret)
+    if check.is_wallet:
+        raise CardRefused(reason="wallet")
+    return CardSaving(_own_entry(_write_card(entry, replace(saved, method_id=check.method_id), now), now))
+
+
+def _write_card(entry: Entry, card: SavedCard, now: int) -> Entry:
+    event = catalog.snapshot().find_event(entry.event_id)
+    written = store.save_card(entry, card, offers.card_item(entry.id, event, card, now, is_needed=True))
+    if written is None:
+        raise EntryBusy()
+    return written
 
 
 def list_own_entries(user_id: str, now: int) -> list[OwnEntry]:

@@ -20,6 +20,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import memory, parallel
 from chalicelib.foundation.memory import Memory
+from chalicelib.payments.model import SavedCard
 from chalicelib.waiting_room.draw import MAX_N
 
 PARTS = 4  # per line; each part accepts 500 joins a second
@@ -43,13 +44,16 @@ class WaitlistRow(dynamo.Table):
 
     feature = "waitlist"
     contents = "Entries of the waitlist by user, and waiting entries and offers by event."
-    personal_data = dynamo.PersonalData("what somebody waits for", export="yes", erasure="deleted")
+    personal_data = dynamo.PersonalData(
+        "what somebody waits for, and the ids of a saved card at the provider", export="yes", erasure="deleted"
+    )
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
     content = JsonAttribute(Entry, null=True)
     entry_id = UnicodeAttribute(null=True)
     state = UnicodeAttribute(null=True)
+    card_changes = NumberAttribute(null=True)
     passed_at = NumberAttribute(null=True)
     ballot_offer = JsonAttribute(BallotOffer, null=True)
     told_to = UnicodeAttribute(null=True)
@@ -287,11 +291,21 @@ def prolong_arrivals(event_id: str, ttl: int) -> None:
         dynamo.update_if(WaitlistRow(f"arrivals#{event_id}#{part}", event_id), [WaitlistRow.ttl.set(ttl)], _EXISTS)
 
 
-def end_waiting(entry: Entry, now: int) -> Entry | None:
-    """End a waiting entry. Returns None if the entry no longer waits."""
-    after = replace(entry, state="left", ended_at=now)
+def save_card(entry: Entry, card: SavedCard, item: dynamo.TransactItem) -> Entry | None:
+    """Write the card of a waiting entry, together with `item`. Returns None if the entry has changed."""
+    after = replace(entry, card=card, card_changes=entry.card_changes + 1)
     try:
-        dynamo.transact([_change_item(entry, after), dynamo.delete(_place_key(entry))])
+        dynamo.transact([_change_item(entry, after), dynamo.update(_place_key(entry), [WaitlistRow.content.set(after)], _EXISTS), item])
+    except dynamo.TransactionCanceled:
+        return None
+    return after
+
+
+def end_waiting(entry: Entry, now: int, items: Iterable[dynamo.TransactItem]) -> Entry | None:
+    """End a waiting entry without its card, and write `items`. Returns None if the entry no longer waits, or has a new card."""
+    after = replace(entry, state="left", ended_at=now, card=None)
+    try:
+        dynamo.transact([_change_item(entry, after), dynamo.delete(_place_key(entry)), *items])
     except dynamo.TransactionCanceled:
         return None
     return after
@@ -332,12 +346,15 @@ def save_told(event_id: str, told_to: str) -> None:
     dynamo.update_if(WaitlistRow(_LINES, event_id), [WaitlistRow.told_to.set(told_to)], _EXISTS)
 
 
-def end_offer(before: Entry, after: Entry) -> None:
-    """Record the outcome of an offer unless it is already recorded. If the user's data was erased, only delete the offer."""
+def end_offer(before: Entry, after: Entry, items: Iterable[dynamo.TransactItem]) -> None:
+    """Record the outcome of an offer and write `items`, unless it is already recorded.
+
+    If the user's data was erased, only delete the offer.
+    """
     offer = _offer_row(before)
     counted = dynamo.update(WaitlistRow(_LINES, before.event_id), [getattr(WaitlistRow, after.state).add(1)])
     try:
-        dynamo.transact([dynamo.delete(offer, _EXISTS), _change_item(before, after), counted])
+        dynamo.transact([dynamo.delete(offer, _EXISTS), _change_item(before, after), counted, *items])
     except dynamo.TransactionCanceled as cancelled:
         if not cancelled.failed(0):
             offer.delete()
@@ -348,9 +365,14 @@ def note_passed(entry: Entry, now: int) -> None:
     dynamo.update_if(_place_key(entry), [WaitlistRow.passed_at.set(WaitlistRow.passed_at | now)], _EXISTS)
 
 
-def delete_entries(entries: Iterable[Entry]) -> None:
-    """Delete entries and their places. An open offer remains as a reservation; its record is deleted when it ends."""
-    for entry in entries:
+def delete_entries(entries: Iterable[tuple[Entry, list[dynamo.TransactItem]]]) -> None:
+    """Delete entries and their places, after writing the items of each.
+
+    An open offer remains as a reservation; its record is deleted when it ends.
+    """
+    for entry, items in entries:
+        if items:
+            dynamo.transact(items)
         _place_key(entry).delete()
         WaitlistRow(_user_key(entry.user_id), entry.event_id).delete()
 
@@ -365,12 +387,16 @@ def _ballot_key(room: int, position: int) -> str:
 
 
 def _change_item(before: Entry, after: Entry) -> dynamo.TransactItem:
-    """Return the item that writes an entry. The transaction fails if the entry has changed state since it was read."""
-    return dynamo.put(_entry_row(after), (WaitlistRow.entry_id == before.id) & (WaitlistRow.state == before.state))
+    """Return the item that writes an entry. The transaction fails if the entry's state or card has changed since it was read."""
+    card_changes = WaitlistRow.card_changes
+    has_card = card_changes == before.card_changes if before.card_changes else card_changes.does_not_exist()
+    return dynamo.put(_entry_row(after), (WaitlistRow.entry_id == before.id) & (WaitlistRow.state == before.state) & has_card)
 
 
 def _entry_row(entry: Entry) -> WaitlistRow:
-    return WaitlistRow(_user_key(entry.user_id), entry.event_id, content=entry, entry_id=entry.id, state=entry.state, ttl=entry.ttl)
+    row = WaitlistRow(_user_key(entry.user_id), entry.event_id, content=entry, entry_id=entry.id, state=entry.state, ttl=entry.ttl)
+    row.card_changes = entry.card_changes or None
+    return row
 
 
 def _place_row(entry: Entry) -> WaitlistRow:

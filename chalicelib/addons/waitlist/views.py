@@ -1,17 +1,31 @@
 """Waitlist entries in replies, for their owners and for managers of the event."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from msgspec import Struct
 
-from chalicelib.addons.waitlist import store
+from chalicelib.addons.waitlist import allocator, store
 from chalicelib.addons.waitlist.model import BallotOffer, Entry, EntryState, EntryStatus
-from chalicelib.addons.waitlist.service import OwnEntry
+from chalicelib.addons.waitlist.service import CardSaving, OwnEntry, card_limit
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
 from chalicelib.foundation.addons import PersonalItems
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.purchases.views import ReservationView, reservation_view
+
+
+class EntryCardView(Struct, frozen=True):
+    """The card of an entry in a ballot with cards, which may be charged up to `max_cents` in `currency`.
+
+    `missing`: no card is saved. If the event requires cards, the entry takes part in the draw only once one is saved. `saved`: the card is
+    charged if you are offered tickets. `charging`: it is being charged for the offer. `refused`: it could not be charged, so pay for the
+    offer like for any other reservation.
+    """
+
+    status: Literal["missing", "saved", "charging", "refused"]
+    max_cents: int
+    currency: str
 
 
 class WaitlistEntryView(Struct, frozen=True, kw_only=True):
@@ -20,8 +34,8 @@ class WaitlistEntryView(Struct, frozen=True, kw_only=True):
     `tickets_before` counts the tickets that these people wait for. The line is counted once a minute. Near its front, the count is exact;
     farther back, the real number may be up to a tenth lower. `position` is `people_before` + 1. All three are null while they are
     unknown, and in a ballot. There, `has_number` says whether you take part in the draw, and `drawn_position` is the position that the draw
-    gave you, from 1; it is null before the draw. `offer` is a reservation, which must be paid before it expires, like any other
-    reservation. `max_price_cents` is the highest accepted price of one ticket.
+    gave you, from 1; it is null before the draw. `card` is null if the entry needs none. `offer` is a reservation, which must be paid
+    before it expires, like any other reservation. `max_price_cents` is the highest accepted price of one ticket.
     """
 
     id: str
@@ -38,7 +52,19 @@ class WaitlistEntryView(Struct, frozen=True, kw_only=True):
     tickets_before: int | None
     has_number: bool
     drawn_position: int | None
+    card: EntryCardView | None
     offer: ReservationView | None
+
+
+class CardSavingView(Struct, frozen=True):
+    """The entry with its saved card.
+
+    If the bank asks you first, `check_id` is not null: let the provider's form handle the `client_secret`, then send the `check_id`.
+    """
+
+    entry: WaitlistEntryView
+    check_id: str | None
+    client_secret: str | None
 
 
 class OwnEntriesView(Struct, frozen=True):
@@ -50,7 +76,7 @@ class OwnEntriesView(Struct, frozen=True):
 class ManagedEntryView(Struct, frozen=True, kw_only=True):
     """An entry for managers of the event, and in the export of a user's data.
 
-    `passed_over_since` is when tickets were first free, but too few for the entry.
+    `passed_over_since` is when tickets were first free, but too few for the entry. `has_card` says whether a card is saved.
     """
 
     id: str
@@ -61,6 +87,7 @@ class ManagedEntryView(Struct, frozen=True, kw_only=True):
     status: EntryState
     joined_at: Timestamp
     passed_over_since: Timestamp | None
+    has_card: bool
     reservation_id: str | None
     offer_expires_at: Timestamp | None
 
@@ -145,8 +172,29 @@ def own_entry_view(own: OwnEntry, now: int) -> WaitlistEntryView:
         tickets_before=position.tickets_before if position is not None else None,
         has_number=entry.draw_number is not None,
         drawn_position=own.drawn_position,
+        card=_card_view(own),
         offer=reservation_view(own.offer, now) if own.offer is not None else None,
     )
+
+
+def _card_view(own: OwnEntry) -> EntryCardView | None:
+    card, offer = own.entry.card, own.offer
+    if own.entry.state == "offered":
+        charged = offer.saved_card if offer is not None else None
+        if offer is None or charged is None:
+            return None
+        return EntryCardView("charging" if offer.is_being_charged else "refused", charged.max_cents, charged.currency)
+    if own.entry.state != "waiting" or (limit := card_limit(own.entry)) is None:
+        return None
+    return (
+        EntryCardView("saved", card.max_cents, card.currency)
+        if card is not None and own.entry.has_card
+        else EntryCardView("missing", *limit)
+    )
+
+
+def card_saving_view(saving: CardSaving, now: int) -> CardSavingView:
+    return CardSavingView(own_entry_view(saving.own, now), saving.check_id, saving.client_secret)
 
 
 def managed_entry_view(entry: Entry, passed_at: int | None = None) -> ManagedEntryView:
@@ -159,6 +207,7 @@ def managed_entry_view(entry: Entry, passed_at: int | None = None) -> ManagedEnt
         status=entry.state,
         joined_at=clock.iso(entry.joined_at),
         passed_over_since=None if passed_at is None else clock.iso(passed_at),
+        has_card=entry.has_card,
         reservation_id=entry.purchase_id,
         offer_expires_at=None if entry.offered_until is None else clock.iso(entry.offered_until),
     )
@@ -169,7 +218,7 @@ PERSONAL_ITEMS = PersonalItems(
     view=ManagedEntryView,
     read=store.list_user_entries,
     show=lambda entry, _now: managed_entry_view(entry),
-    delete=lambda entries, _user_id, _now: store.delete_entries(entries),
+    delete=lambda entries, _user_id, now: store.delete_entries((entry, allocator.removal_items(entry, now)) for entry in entries),
 )
 
 

@@ -206,9 +206,14 @@ def list_refunds_of_payment(payment_intent_id: str, account: str | None) -> list
     return [_convert_refund(refund, payment) for refund in _embedded(payment, "refunds")]
 
 
-def fetch_refund(provider_id: str, account: str | None) -> ProviderRefund:
+def find_refund(provider_id: str, account: str | None) -> ProviderRefund | None:
+    from mollie.api.error import NotFoundError
+
     payment_id, refund_id = _split(provider_id)
-    refund = _call(lambda api: _payment_object(api, payment_id).refunds.get(refund_id, **_EMBED_PAYMENT))
+    try:
+        refund = _call(lambda api: _payment_object(api, payment_id).refunds.get(refund_id, **_EMBED_PAYMENT))
+    except NotFoundError:
+        return None
     return _convert_refund(refund, _payment_of(refund))
 
 

@@ -71,8 +71,8 @@ class ExternalProvider(Protocol):
     def find_payment_by_id(self, provider_id: str, account: str | None) -> ProviderPayment | None:
         """Like `fetch_payment_by_id`, but return None if the provider has no such payment."""
 
-    def fetch_refund(self, provider_id: str, account: str | None) -> ProviderRefund:
-        """Fetch a refund in its current state."""
+    def find_refund(self, provider_id: str, account: str | None) -> ProviderRefund | None:
+        """Return a refund in its current state, or None if the provider has no such refund."""
 
     def fetch_dispute(self, provider_id: str, account: str | None) -> ProviderDispute:
         """Fetch a dispute in its current state."""
@@ -134,14 +134,27 @@ class AccountProvider(ExternalProvider, Protocol):
 class CardChecker(ExternalProvider, Protocol):
     """A provider whose DESCRIPTION `checks_cards`."""
 
-    def check_card(self, card: str, owner: str, account: str | None) -> CardCheck:
+    def check_card(self, card: str, owner: str, account: str | None, customer_id: str | None = None) -> CardCheck:
         """Let the bank of a card confirm it, without a charge. `card` is what the provider's form on our page returned.
 
-        A repeated call returns the same check. A card that the provider does not know, or that is not a card, is `declined`.
+        With a `customer_id`, the card is saved for charges without its owner. A repeated call returns the same check. A card that the
+        provider does not know, or that is not a card, is `declined`.
         """
 
     def find_card_check(self, check_id: str, account: str | None) -> CardCheck | None:
         """Fetch a check in its current state. Returns None if the provider has no such check."""
+
+    def create_customer(self, owner: str, account: str | None) -> str:
+        """Create a customer who can have saved cards. A repeated call within a day returns the same customer's id."""
+
+    def delete_customer(self, customer_id: str, account: str | None) -> None:
+        """Delete a customer with all saved cards. Does nothing if the customer does not exist, or the account was disconnected."""
+
+    def charge_card(self, payment: Payment, method_id: str) -> ProviderPayment:
+        """Pay an open payment with a saved card of its customer, without the buyer. A repeated call charges nothing more.
+
+        Returns the payment in its current state, which is not paid if the bank refuses or wants to ask the buyer.
+        """
 
 
 class ChangesProvider(ExternalProvider, Protocol):

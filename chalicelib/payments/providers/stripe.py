@@ -124,6 +124,7 @@ def _create_payment_intent(metadata: PaymentMetadata, payment: Payment) -> Provi
         "automatic_payment_methods": {"enabled": True},
         "metadata": _stripe_metadata(metadata),
         **_fee(payment),
+        **({"customer": payment.customer_id} if payment.customer_id is not None else {}),
     }
     options = _opening_options("intent", metadata, payment, params)
     return mapping.convert_payment_intent(
@@ -246,7 +247,7 @@ def list_refunds_of_payment(payment_intent_id: str, account: str | None) -> list
     return [mapping.convert_refund(refund, account) for refund in found]
 
 
-def fetch_refund(provider_id: str, account: str | None) -> ProviderRefund:
+def find_refund(provider_id: str, account: str | None) -> ProviderRefund:
     params: Any = _expand_refunds(account)
     return mapping.convert_refund(call(lambda api: api.v1.refunds.retrieve(provider_id, params, _on(account)), account), account)
 
@@ -324,16 +325,20 @@ def fetch_balances(account: str) -> list[ProviderBalance]:
 def list_returned_fees(fee_id: str) -> list[ReturnedFee]:
     """Return what the operator gave back of a payment's fee by hand. Returns none if the payment's account was disconnected.
 
-    Takes three calls, and a fourth if anything came back by hand. One page of 100 is enough, because a purchase has at most 50 tickets.
+    Takes two calls, a third if more than 10 parts came back, because a fee carries the newest 10, and one more if any came back by hand.
+    One page of 100 is enough, because a purchase has at most 50 tickets.
     """
     page: Any = {"limit": MAX_PAGE_SIZE}
     with_payment: Any = _EXPAND_PAYMENT
     fee = call(lambda api: api.v1.application_fees.retrieve(fee_id))
-    returned = call(lambda api: api.v1.application_fees.refunds.list(fee_id, page))["data"]
+    returned = fee["refunds"]
+    if returned["has_more"]:
+        returned = call(lambda api: api.v1.application_fees.refunds.list(fee_id, page))
     account, charge_id = fee["account"], fee["charge"]
     of_charge: Any = {"charge": charge_id, **page, "expand": ["data.balance_transaction"]}
     try:
-        by_hand = mapping.select_returned_by_hand(returned, call(lambda api: api.v1.refunds.list(of_charge, _on(account)), account)["data"])
+        refunds = call(lambda api: api.v1.refunds.list(of_charge, _on(account)), account)
+        by_hand = mapping.select_returned_by_hand(returned["data"], refunds["data"])
         if not by_hand:
             return []
         charge = call(lambda api: api.v1.charges.retrieve(charge_id, with_payment, _on(account)), account)
@@ -342,11 +347,11 @@ def list_returned_fees(fee_id: str) -> list[ReturnedFee]:
     return mapping.convert_returned_fees(by_hand, charge, account)
 
 
-def check_card(card: str, owner: str, account: str | None) -> CardCheck:
+def check_card(card: str, owner: str, account: str | None, customer_id: str | None = None) -> CardCheck:
     """Confirm a Setup Intent with a payment method that Stripe.js has made from a card. A repeated call returns the same check.
 
-    The payment method belongs to no Customer. Stripe then lets nobody use it again, so nothing has to be detached. The server confirms it,
-    and not the browser, so that each try of a card counts toward our limits.
+    Without a `customer_id`, the payment method belongs to no Customer. Stripe then lets nobody use it again, so nothing has to be detached.
+    The server confirms it, and not the browser, so that each try of a card counts toward our limits.
     """
     import stripe
 
@@ -355,7 +360,7 @@ def check_card(card: str, owner: str, account: str | None) -> CardCheck:
         "allowed_payment_method_types": ["card"],
         "confirm": True,
         "use_stripe_sdk": True,
-        "usage": "on_session",
+        **({"usage": "on_session"} if customer_id is None else {"usage": "off_session", "customer": customer_id}),
         "metadata": {"owner": owner, "namespace": settings.current().provider_namespace},
         "expand": ["payment_method"],
     }
@@ -378,6 +383,47 @@ def find_card_check(check_id: str, account: str | None) -> CardCheck | None:
         if error.code != "resource_missing":
             raise
         return None
+
+
+def create_customer(owner: str, account: str | None) -> str:
+    """Create a Customer for one saved card. A repeated call within a day returns the same Customer's id."""
+    params: Any = {"metadata": {"owner": owner, "namespace": settings.current().provider_namespace}}
+    options: Any = {**_idempotency_key("customer", owner, params), **_on(account)}
+    return str(call(lambda api: api.v1.customers.create(params, options), account)["id"])
+
+
+def delete_customer(customer_id: str, account: str | None) -> None:
+    """Delete a Customer, if it still exists, and with it all payment methods. Payments and refunds of the Customer remain."""
+    import stripe
+
+    try:
+        call(lambda api: api.v1.customers.delete(customer_id, {}, _on(account)), account)
+    except AccountUnreachable:
+        logger.warning("stripe.customer_unreachable", account=account)
+    except stripe.InvalidRequestError as error:
+        if error.code != "resource_missing":
+            raise
+
+
+def charge_card(payment: Payment, method_id: str) -> ProviderPayment:
+    """Confirm the Payment Intent with a saved payment method, off-session. Returns it in its current state.
+
+    A Payment Intent takes money at most once, so a repeated call is safe even after Stripe has forgotten the idempotency key.
+    """
+    import stripe
+
+    provider_id, account = payment.provider_id, payment.account
+    assert provider_id is not None  # the caller has saved it
+    # Stripe asks for a `return_url`, because other payment methods of the intent send the buyer to a page.
+    params: Any = {"payment_method": method_id, "off_session": True, "return_url": settings.current().page_url("tickets")}
+    params["expand"] = ["latest_charge"]
+    options: Any = {**_idempotency_key("charge", provider_id, params), **_on(account)}
+    try:
+        intent = call(lambda api: api.v1.payment_intents.confirm(provider_id, params, options), account)
+    except (stripe.CardError, stripe.InvalidRequestError) as error:
+        logger.info("stripe.card_not_charged", payment=provider_id, code=error.code)
+        return fetch_payment_by_id(provider_id, account)
+    return mapping.convert_payment_intent(intent, account)
 
 
 def verify_event(body: bytes, signature: str, now: int) -> ProviderEvent | None:

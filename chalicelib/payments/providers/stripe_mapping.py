@@ -155,6 +155,8 @@ def convert_setup_intent(intent: Json) -> CardCheck:
         fingerprint=card.get("fingerprint"),
         is_wallet=card.get("wallet") is not None,
         client_secret=intent.get("client_secret"),
+        customer_id=_object_id(intent.get("customer")),
+        method_id=_object_id(method),
     )
 
 

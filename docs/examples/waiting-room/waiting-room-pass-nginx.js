@@ -6,6 +6,7 @@
  * js_set $gate_pass gate.passId;
  *
  * location /harbor/ {
+ *     absolute_redirect off;                             # behind a proxy, nginx does not know its own address
  *     if ($gate_location) { add_header Set-Cookie $gate_cookie; return 302 $gate_location; }
  *     proxy_set_header X-Waiting-Room-Pass $gate_pass;   # so that the shop can sell once for each pass
  *     proxy_pass http://127.0.0.1:8080;
@@ -46,7 +47,7 @@ const arrived = (r) => r.variables[`arg_${NAME}`];
 function location(r) {
   if (!arrived(r)) return read(r.variables[`cookie_${NAME}`] || "") ? "" : LINE;
   if (!read(arrived(r))) return LINE;
-  const rest = (r.variables.args || "").split("&").filter((field) => !field.startsWith(`${NAME}=`));
+  const rest = (r.variables.args || "").split("&").filter((field) => !field.toLowerCase().startsWith(`${NAME}=`));
   return `/${r.variables.uri.split("/").filter((part) => part).map(encodeURIComponent).join("/")}${r.variables.uri.endsWith("/") ? "/" : ""}${rest.length ? "?" + rest.join("&") : ""}`;
 }
 

@@ -1,4 +1,4 @@
-"""Announcements: emails that managers write to the holders of tickets, one for each address."""
+"""Announcements: emails that managers write to ticket holders or to the waitlist, one for each address."""
 
 import pytest
 
@@ -8,6 +8,7 @@ from chalicelib.foundation import clock, settings
 from chalicelib.notifications.store import list_event_notifications
 from tests import builders, invariants
 from tests.addons.messages.test_service import SPANISH, buy, create_account, html_of
+from tests.addons.waitlist import lines
 from tests.simulation import faults
 from tests.simulation.interference import interfere_before
 
@@ -95,6 +96,31 @@ def test_the_door_and_the_ticket_type_choose_the_holders(post, api, time, door, 
     assert receivers(post) == expected
 
 
+def test_people_on_the_waitlist_are_an_audience_of_their_own(post, api, time):
+    event_id, tier_id, _ = lines.sold_out_shop(api, time)
+    other = builders.create_tier(api, event_id, name="Other", capacity=1)
+    for user in ("ada", "bob", "eve", "zoe"):
+        create_account(user, time)
+    assert lines.join(api, "ada", event_id, 2, SPANISH, tier_ids=[tier_id]).status == 201
+    left = lines.join(api, "bob", event_id, tier_ids=[tier_id]).json
+    builders.buy(api, "eve", event_id, other)
+    time.advance(5)
+    assert lines.join(api, "eve", event_id, tier_ids=[other]).status == 201
+    assert lines.join(api, "zoe", event_id, tier_ids=[other, tier_id]).status == 201
+    post.deliver()
+    assert save(api, (event_id, tier_id), audience="waiting", tier_ids=[tier_id]).json["audience"] == "waiting"
+    event_notices.queue_mails(time.now)
+    assert api.delete(f"/waitlist/{left['id']}", user="bob").status == 200
+    mails = announced(post)
+    assert sorted(mail["To"] for mail in mails) == ["ada@example.com", "zoe@example.com"]
+    assert "estás en la lista de espera" in text_of(next(mail for mail in mails if mail["To"] == "ada@example.com"))
+    assert "you are on the waitlist" in text_of(next(mail for mail in mails if mail["To"] == "zoe@example.com"))
+    assert [(each["status"], each["tickets"]) for each in listed(api, (event_id, tier_id))] == [("queued", 4)]
+    assert save(api, (event_id, tier_id), "a2", audience="waiting").status == 200
+    assert receivers(post) == [*(f"{user}@example.com" for user in ("ada", "ada", "eve", "zoe", "zoe"))]
+    invariants.check(time.now)
+
+
 def test_a_scheduled_announcement_is_changed_and_withdrawn(post, api, time):
     shop = builders.create_shop(api)
     buy(api, shop)
@@ -158,6 +184,28 @@ def test_a_stopped_announcement_sends_nothing_more(post, api, time):
     assert [mail.status for mail in mails] == ["dropped", "dropped"]
 
 
+@pytest.mark.parametrize("is_queued_first", [False, True])
+def test_an_announcement_waits_while_its_promoter_is_locked_and_mails_queued_before_are_dropped(post, api, time, is_queued_first):
+    shop = builders.create_shop(api)
+    create_account("pia", time, "promoter")
+    admin = {"token": builders.admin_token()}
+    assert api.put("/promoters/pia", json={"name": "Pia", "verified": True}, **admin).status == 200
+    assert api.patch(f"/events/{shop[0]}", json={"promoter_id": "pia"}, **admin).status == 200
+    buy(api, shop)
+    post.deliver()
+    assert save(api, shop).status == 200
+    if is_queued_first:
+        event_notices.queue_mails(time.now)
+    assert api.patch("/admin/users/pia", json={"locked": True}, **admin).json["suspended_events"] == 1
+    assert receivers(post) == []
+    mails = [found.status for found in list_event_notifications(shop[0], 10, None)[0] if found.kind == "announcement"]
+    assert mails == (["dropped"] if is_queued_first else [])
+    assert api.patch("/admin/users/pia", json={"locked": False}, **admin).json["resumed_events"] == 1
+    time.advance(60)
+    assert receivers(post) == ([] if is_queued_first else ["ada@home.test"])
+    invariants.check(time.now)
+
+
 def test_a_ticket_refunded_before_the_mail_goes_out_gets_none(post, api, time):
     shop = builders.create_shop(api)
     order, kept = buy(api, shop, user="ada"), buy(api, shop, user="bob")
@@ -171,6 +219,20 @@ def test_a_ticket_refunded_before_the_mail_goes_out_gets_none(post, api, time):
     assert receivers(post) == ["bob@home.test"]
 
 
+def test_somebody_who_only_keeps_a_ticket_of_another_type_gets_none(post, api, time):
+    shop = builders.create_shop(api)
+    other = shop[0], builders.create_tier(api, shop[0], name="Other")
+    gone = [buy(api, shop, user=user) for user in ("ada", "bob")]
+    buy(api, other, user="ada")
+    buy(api, shop, user="bob")
+    post.deliver()
+    save(api, shop, tier_ids=[shop[1]])
+    event_notices.queue_mails(time.now)
+    for order in gone:
+        builders.refund(api, order)
+    assert receivers(post) == ["bob@home.test"]
+
+
 @pytest.mark.parametrize(
     ("fields", "path"),
     [
@@ -181,6 +243,8 @@ def test_a_ticket_refunded_before_the_mail_goes_out_gets_none(post, api, time):
         ({"text": "D" * 5001}, "$.text"),
         ({"tier_ids": ["of-another-event"]}, "$.tier_ids"),
         ({"send_at": "2030-01-01T00:00:00Z"}, "$.send_at"),
+        ({"audience": "everybody"}, "$.audience"),
+        ({"audience": "waiting", "door": "entered"}, "$.door"),
     ],
 )
 def test_wrong_fields_are_named(post, api, time, fields, path):
@@ -215,18 +279,23 @@ def test_a_promoter_must_be_verified_and_strangers_may_not_write(post, api, time
     assert api.put(f"/admin/events/{event_id}/announcements/a1", json=body, user="ada").status == 403
 
 
-def test_a_crash_at_any_call_loses_no_mail_and_sends_none_twice(post, api, time, monkeypatch):
-    monkeypatch.setattr(event_notices, "PORTION", 2)
-    shop = builders.create_shop(api, capacity=50)
-    users = [f"user-{number}" for number in range(3)]
+@pytest.mark.parametrize("audience", ["holders", "waiting"])
+def test_a_crash_at_any_call_loses_no_mail_and_sends_none_twice(post, api, time, monkeypatch, audience):
+    monkeypatch.setattr(event_notices, "PORTION", 4)
+    shop = builders.create_shop(api, capacity=50) if audience == "holders" else lines.sold_out_shop(api, time)
+    users = [f"user-{number}" for number in range(6)]
     for user in users:
-        buy(api, shop, user=user)
+        if audience == "holders":
+            buy(api, shop, user=user)
+        else:
+            create_account(user, time)
+            assert lines.join(api, user, shop[0]).status == 201
     post.deliver()
     number, finished = 0, False
     with settings.override(rate_limits="off"):
         while not finished:
             number += 1
-            assert save(api, shop, f"a{number}").status == 200
+            assert save(api, shop, f"a{number}", audience=audience).status == 200
             with faults.crash_after(number) as crash:
                 event_notices.queue_mails(time.now)
             finished = not crash.was_triggered

@@ -816,3 +816,23 @@ def test_a_buyer_who_has_sent_too_little_is_not_told_that_it_was_late(post, api,
     *_, returned = post.deliver()
     assert returned["Subject"] == "We are returning your payment for Night"
     assert "was not the full price" in returned.get_body(("plain",)).get_content()
+
+
+def test_winners_with_a_card_get_their_tickets_and_an_offer_only_if_the_card_is_declined(post, api, time):
+    event_id, _ = ballots.create_ballot(api, time, ballot_cards="required")
+    for user, card in (("ada", "card-1"), ("bob", "declined-later")):
+        create_account(user, time)
+        ballots.register(api, event_id, user)
+        entry_id = lines.own(api, user)[0]["id"]
+        assert api.post(f"/waitlist/{entry_id}/card", json={"card": card, "max_cents": 5000}, user=user).status == 200
+    ballots.draw(api, time, "ada", "bob")
+    assert post.deliver() == []
+    builders.run_sweep()
+    mails = {mail["To"]: mail for mail in post.deliver()}
+    assert mails["ada@example.com"]["Subject"] == "Your tickets for Ballot"
+    assert "we charged the card that you saved" in html_of(mails["ada@example.com"])
+    assert mails["bob@example.com"]["Subject"] == "There are tickets for you: Ballot"
+    assert "We could not charge the card that you saved." in html_of(mails["bob@example.com"])
+    assert len(mails) == len(post.deliver()) == 2
+    assert lines.own(api, "ada")[0]["status"] == "accepted"
+    invariants.check(time.now)

@@ -19,6 +19,7 @@ from chalicelib.notifications.store import list_event_notifications
 from tests import builders, store_calls
 from tests.addons.outgoing_webhooks.conftest import PROMOTER, retry
 from tests.addons.outgoing_webhooks.receiver import Answer, open_receiver
+from tests.promoters.test_suspension import STOPS, change
 
 
 @pytest.fixture(autouse=True)
@@ -409,18 +410,18 @@ def test_the_age_of_what_is_due_is_measured(promoter, receiver, time):
     assert retry()["oldest_seconds"] == 0
 
 
-def test_a_locked_promoter_gets_nothing_and_can_replay_it_later(promoter, poller, receiver, time):
+@pytest.mark.parametrize(("stop", "start"), STOPS)
+def test_a_stopped_promoter_gets_nothing_and_can_replay_it_later(promoter, poller, receiver, time, stop, start):
     account = Account(user_id=PROMOTER, email="nora@example.com", roles=("user", "promoter"), created_at=time.now, verified_at=time.now)
     accounts.create_account(account, "correct horse battery")
     endpoint = promoter.create(receiver)
     builders.create_order(promoter.api, promoter.shop, 1)
-    admin = {"token": builders.admin_token()}
-    assert promoter.api.patch(f"/admin/users/{PROMOTER}", json={"locked": True}, **admin).status == 200
+    assert change(promoter.api, PROMOTER, **stop).status == 200
     poller.drain()
     retry()
     assert receiver.received == []
     assert promoter.send("GET", f"/{endpoint['id']}/deliveries").status == 403
-    promoter.api.patch(f"/admin/users/{PROMOTER}", json={"locked": False}, **admin)
+    assert change(promoter.api, PROMOTER, **start).status == 200
     [delivery] = promoter.deliveries(endpoint)
     assert delivery["state"] == "failed"
     assert promoter.send("POST", f"/{endpoint['id']}/deliveries/{delivery['id']}/replay").status == 202

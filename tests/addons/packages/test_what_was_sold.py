@@ -14,6 +14,7 @@ OTHERS = {
     "POST /admin/events/{event_id}/announcements/preview",
     "PUT /admin/events/{event_id}/announcements/{announcement_id}",
     "DELETE /admin/events/{event_id}/announcements/{announcement_id}",
+    "POST /admin/events/{event_id}/dates",
     "POST /admin/events/{event_id}/pause",
     "POST /admin/events/{event_id}/promo-codes/batch",
     "POST /admin/events/{event_id}/resume",

@@ -260,11 +260,13 @@ def test_the_order_of_the_offers_can_be_checked(api, time, tmp_path, capsys):
     for page in range(pages):
         listed = api.get(f"/events/{event_id}/waiting-room/entries", query={"page": str(page)}).json
         (tmp_path / "entries" / str(page)).write_text(json.dumps(listed))
-    (tmp_path / "proof").write_text(json.dumps(api.get(f"/events/{event_id}/waiting-room/proof").json))
+    proof = api.get(f"/events/{event_id}/waiting-room/proof").json
+    (tmp_path / "proof").write_text(json.dumps(proof))
+    noted = ["--commitment", proof["commitment"], "--root", proof["entries"]["root"]]
 
     def check(document) -> tuple[int, str]:
         (tmp_path / "ballot").write_text(json.dumps(document))
-        code = verify.main([str(tmp_path / "proof"), "--entries", str(tmp_path / "entries"), "--ballot", str(tmp_path / "ballot")])
+        code = verify.main([str(tmp_path / "proof"), *noted, "--entries", str(tmp_path / "entries"), "--ballot", str(tmp_path / "ballot")])
         return code, "".join(capsys.readouterr())
 
     ballot = api.get(f"/events/{event_id}/ballot").json

@@ -2,6 +2,7 @@
 
 from playwright.sync_api import expect
 
+from tests import builders
 from tests.addons.waitlist import lines
 from tests.browser.scenes.stage import FRONT_ROWS, UPPER_LEVEL, Scene, Stage
 
@@ -79,6 +80,47 @@ def ballot_with_an_offer(stage: Stage) -> None:
     expect(stage.buyer.heading("There is a ticket for you")).to_be_visible()
 
 
+def ballot_without_its_card(stage: Stage) -> None:
+    stage.buyer.use_demo_identity()
+    _open_ballot(stage, ballot_cards="required")
+    stage.buyer.press("Take part")
+    stage.page.get_by_label("Which tickets?").select_option(index=2)
+    stage.buyer.press("Register")
+    stage.buyer.see("One step is missing: save a card.")
+
+
+def ballot_card_form(stage: Stage) -> None:
+    ballot_without_its_card(stage)
+    stage.page.get_by_role("link", name="Save a card").click()
+    expect(stage.buyer.heading("Your card for the ballot")).to_be_visible()
+    stage.buyer.see("If the draw gives me tickets, you may charge this card once")
+
+
+def ballot_with_a_card(stage: Stage) -> None:
+    ballot_card_form(stage)
+    stage.page.get_by_label("A card that the bank declines when it is charged").check()
+    stage.page.get_by_role("checkbox").check()
+    stage.buyer.press("Save the card")
+    stage.buyer.see("Your card is saved.")
+
+
+def ballot_card_is_charged(stage: Stage) -> None:
+    ballot_with_a_card(stage)
+    stage.time.advance(754)
+    for _ in range(2):
+        lines.run_allocator()
+        stage.time.advance(60)
+    stage.buyer.look_again()
+    stage.buyer.see("We are charging your saved card.")
+
+
+def ballot_card_declined(stage: Stage) -> None:
+    ballot_card_is_charged(stage)
+    builders.run_sweep()
+    stage.buyer.look_again()
+    stage.buyer.see("We could not charge your saved card.")
+
+
 def ballot_closed(stage: Stage) -> None:
     _open_ballot(stage)
     stage.pass_time(800)
@@ -98,8 +140,8 @@ def account_with_an_offer(stage: Stage) -> None:
     stage.buyer.see("you lose your place")
 
 
-def _open_ballot(stage: Stage) -> None:
-    stage.drop = stage.create_drop("One Night Only", "Little Theatre, Boston", UPPER_LEVEL, FRONT_ROWS, ballot=True)
+def _open_ballot(stage: Stage, **fields: str) -> None:
+    stage.drop = stage.create_drop("One Night Only", "Little Theatre, Boston", UPPER_LEVEL, FRONT_ROWS, ballot=True, **fields)
     stage.open(f"/events/{stage.drop}/line")
 
 
@@ -128,6 +170,11 @@ SCENES: list[Scene] = [
     ballot_to_register,
     ballot_registered,
     ballot_with_an_offer,
+    ballot_without_its_card,
+    ballot_card_form,
+    ballot_with_a_card,
+    ballot_card_is_charged,
+    ballot_card_declined,
     ballot_closed,
     account_with_a_waitlist,
     account_with_an_offer,

@@ -23,6 +23,17 @@ def test_an_update_that_only_removes_does_not_create_an_item(db):
     assert db.get("a") is None
 
 
+@pytest.mark.parametrize("text", ["SET n = missing", "SET n = n + :v", "SET n.x = :v"])
+def test_a_repeated_error_keeps_no_earlier_frames(db, text):
+    db.put({"id": "a", "n": "text"})
+    lengths = set()
+    for _ in range(3):
+        with pytest.raises(ApiError, match="ValidationException") as caught:
+            db.engine.call("UpdateItem", update_request("a", text, **({"v": 1} if ":v" in text else {})))
+        lengths.add(len(caught.traceback))
+    assert len(lengths) == 1
+
+
 def test_older_updates_and_conditions(db):
     db.put({"id": "a", "n": 1, "tags": {"x", "y"}})
     update = {"TableName": "things", "Key": wire_item({"id": "a"})}

@@ -233,7 +233,7 @@ def test_unknown_objects_and_urls(shop):
             call("xx_nobody")
         assert (caught.value.http_status, caught.value.code) == (404, "resource_missing")
     with pytest.raises(stripe.InvalidRequestError, match="Unrecognized request URL"):
-        shop.client.v1.customers.create({})
+        shop.client.v1.topups.create({"amount": 100, "currency": "usd"})
 
 
 def test_errors_have_the_id_of_their_request(shop, fake):

@@ -19,6 +19,7 @@ PARAMETERS = {
     "POST /v1/payment_intents/:id/confirm": "_payment_intent_confirm_params.PaymentIntentConfirmParams",
     "POST /v1/payment_intents/:id/cancel": "_payment_intent_cancel_params.PaymentIntentCancelParams",
     "POST /v1/payment_methods": "_payment_method_create_params.PaymentMethodCreateParams",
+    "POST /v1/customers": "_customer_create_params.CustomerCreateParams",
     "POST /v1/setup_intents": "_setup_intent_create_params.SetupIntentCreateParams",
     "POST /v1/checkout/sessions": "checkout._session_create_params.SessionCreateParams",
     "GET /v1/checkout/sessions": "checkout._session_list_params.SessionListParams",
@@ -109,6 +110,7 @@ def objects(shop, fake):
     return {
         "account": accounts.retrieve(account_id),
         "account link": link,
+        "customer": shop.client.v1.customers.create({"email": "ann@example.com"}),
         "account's event": shop.events.list({}, on_account).data[0],
         "account's charge": shop.charges.retrieve(on_account_intent.latest_charge, {"expand": ["balance_transaction"]}, on_account),
         "fee": (fee := shop.client.v1.application_fees.list().data[0]),
@@ -177,6 +179,6 @@ def test_every_event_type_is_declared(shop, fake, objects, clock):
     emitted = set(shop.event_types())
     assert emitted <= known
     assert {kind.partition(".")[0] for kind in emitted} == {
-        *("payment_intent", "setup_intent", "charge", "checkout", "refund", "payout", "application_fee")
+        *("payment_intent", "setup_intent", "customer", "charge", "checkout", "refund", "payout", "application_fee")
     }
     assert len(emitted) >= 20, emitted

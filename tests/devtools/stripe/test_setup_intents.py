@@ -39,7 +39,12 @@ def test_accounts_have_fingerprints_of_their_own(shop):
     assert check_card(shop).payment_method.card.fingerprint != check_card(shop, account=account).payment_method.card.fingerprint
 
 
-@pytest.mark.parametrize("method", [method for method, card in CARDS.items() if card.error_code and not card.requires_authentication])
+DECLINED_AT_ONCE = [
+    method for method, card in CARDS.items() if card.error_code and not card.requires_authentication and not card.is_declined_off_session
+]
+
+
+@pytest.mark.parametrize("method", DECLINED_AT_ONCE)
 def test_a_declined_card(shop, method):
     with pytest.raises(stripe.CardError) as declined:
         check_card(shop, method)
@@ -76,3 +81,46 @@ def test_only_cards_are_confirmed_and_only_with_a_method(shop):
     assert waiting.status == "requires_confirmation"
     with pytest.raises(stripe.PermissionError):
         shop.browser.v1.setup_intents.create({})
+
+
+def save_card(shop, method):
+    customer = shop.client.v1.customers.create({"metadata": {"owner": "o1"}})
+    saved = {**CHECK, "usage": "off_session", "payment_method": method, "customer": customer.id}
+    return customer.id, shop.client.v1.setup_intents.create(saved)
+
+
+def charge(shop, customer_id, method_id):
+    intent = shop.intents.create({"amount": 5000, "currency": "usd", "customer": customer_id})
+    fields = {"payment_method": method_id, "off_session": True, "return_url": "https://shop.test"}
+    return shop.intents.confirm(intent.id, fields)
+
+
+@pytest.mark.parametrize("method", ["pm_card_visa", "pm_card_authenticationRequiredOnSetup"])
+def test_a_saved_card_is_charged_off_session_until_its_customer_is_deleted(shop, fake, method):
+    customer_id, setup = save_card(shop, method)
+    if setup.status == "requires_action":
+        fake.authenticate(setup.id, ok=True)
+    method_id = fetch(shop, setup.id).payment_method.id
+    assert charge(shop, customer_id, method_id).status == "succeeded"
+    with pytest.raises(stripe.InvalidRequestError, match="Customer"):
+        charge(shop, shop.client.v1.customers.create({}).id, method_id)
+    assert shop.client.v1.customers.delete(customer_id).deleted
+    for customer in (customer_id, shop.client.v1.customers.create({}).id):
+        with pytest.raises(stripe.InvalidRequestError):
+            charge(shop, customer, method_id)
+    with pytest.raises(stripe.InvalidRequestError) as missing:
+        shop.client.v1.customers.delete(customer_id)
+    assert missing.value.code == "resource_missing"
+
+
+@pytest.mark.parametrize(
+    ("method", "code"), [("pm_card_chargeCustomerFail", "card_declined"), ("pm_card_authenticationRequired", "authentication_required")]
+)
+def test_a_saved_card_that_cannot_be_charged_off_session(shop, fake, method, code):
+    customer_id, setup = save_card(shop, method)
+    if setup.status == "requires_action":
+        fake.authenticate(setup.id, ok=True)
+    with pytest.raises(stripe.CardError) as declined:
+        charge(shop, customer_id, fetch(shop, setup.id).payment_method.id)
+    assert declined.value.code == code
+    assert declined.value.error.payment_intent.status == "requires_payment_method"

@@ -22,6 +22,7 @@ _THUMBNAILS = "a picture is drawn in a few sizes"
 _REFUNDS = "each refund takes a ticket back, or is one of a payment that came twice"
 _HOLDBACKS = "a tier has 20 holdbacks at most, each with one release"
 _CHANGES = "the latest 50 are listed"
+_DATES = "an event has 60 dates at most"
 _RESALE = "a tier has 60 prices of resale at most"
 
 # Lists without pages: path -> field of the reply -> what limits its length.
@@ -41,7 +42,13 @@ BOUNDED = {
         "image.thumbnails": _THUMBNAILS,
     },
     "/admin/events/{event_id}/tickets/packages/{package_id}/options": {"options": _OPTIONS},
-    "/admin/events/{event_id}": {"tiers": _OF_EVENT, "changes": _CHANGES, "image.thumbnails": _THUMBNAILS},
+    "/admin/events/{event_id}": {
+        "tiers": _OF_EVENT,
+        "dates": _DATES,
+        "cancelled_dates": _DATES,
+        "changes": _CHANGES,
+        "image.thumbnails": _THUMBNAILS,
+    },
     "/admin/events/{event_id}/announcements": {"announcements": "the latest 100 are listed"},
     "/admin/events/{event_id}/live": {"sale.tiers": _OF_EVENT, "takings": "one for each provider and currency"},
     "/admin/events/{event_id}/money": {"takings": "one for each provider and currency"},
@@ -65,6 +72,7 @@ BOUNDED = {
     "/admin/users/{user_id}": {"roles": "there are three roles"},
     "/admin/system": {"jobs": "one for each scheduled job of the code"},
     "/admin/tiers/{tier_id}": {
+        "date_ids": _DATES,
         "options": _OPTIONS,
         "image.thumbnails": _THUMBNAILS,
         **dict.fromkeys(("holdbacks", "releases", "complimentary"), _HOLDBACKS),
@@ -72,14 +80,21 @@ BOUNDED = {
     },
     "/auth/me": {"roles": "there are three roles"},
     "/checkout/sessions/{session_id}": {"reservation.items": _OF_ORDER, "reservation.taxes": _OF_ORDER, "refunds": _REFUNDS},
-    "/events/{event_id}": {"tiers": _OF_EVENT, "changes": _CHANGES, "image.thumbnails": _THUMBNAILS},
+    "/events/{event_id}/manifest": {"event.dates": _DATES},
+    "/events/{event_id}": {
+        "tiers": _OF_EVENT,
+        "dates": _DATES,
+        "cancelled_dates": _DATES,
+        "changes": _CHANGES,
+        "image.thumbnails": _THUMBNAILS,
+    },
     "/events/{event_id}/analytics": {
         "revenue": "one for each provider and currency",
         "tiers": _OF_EVENT,
         "by_hour": "366 days at most are asked for",
         "gates": "the 50 with most people",
     },
-    "/events/{event_id}/availability": {"availability": _OF_EVENT},
+    "/events/{event_id}/availability": {"availability": _OF_EVENT, "dates": _DATES},
     "/events/{event_id}/box-office": {"offers": f"{_OF_EVENT}, and {_HOLDBACKS}"},
     "/events/{event_id}/box-office-closing": {"tills": "200 at most are shown"},
     "/events/{event_id}/checkins": {"tiers": _OF_EVENT},
@@ -132,7 +147,8 @@ BOUNDED = {
         "return_requests": _OF_ORDER,
         "tickets": _OF_ORDER,
     },
-    "/guests/{token}": {"option_answers": _OPTIONS},
+    "/tickets/{ticket_id}": {"event.dates": _DATES, "event.cancelled_dates": _DATES},
+    "/guests/{token}": {"option_answers": _OPTIONS, "event.dates": _DATES, "event.cancelled_dates": _DATES},
     "/tickets/{ticket_id}/seats": {"seats": "a ticket admits 100 people at most", "options": _OPTIONS},
     "/orders/{order_id}": {
         "order.items": _OF_ORDER,
@@ -146,6 +162,7 @@ BOUNDED = {
         "tickets": _OF_ORDER,
     },
     "/tiers/{tier_id}": {
+        "date_ids": _DATES,
         "image.thumbnails": _THUMBNAILS,
         "options": _OPTIONS,
         **dict.fromkeys(("holdbacks", "releases", "complimentary"), _HOLDBACKS),

@@ -158,7 +158,8 @@ def test_a_forged_webhook_is_refused_without_a_call_to_mollie(shop):
     ):
         reply = shop.send(bad_address, bad_body)
         assert (reply.status, reply.json["error"]) == (400, "signature_refused")
-    assert "FAIRGATE_MOLLIE_WEBHOOK_SECRETS" in reply.json["message"]
+    problem = "The parameter `token` of the address is missing or wrong, or the body names no payment."
+    assert reply.json["message"] == f"{problem} Check FAIRGATE_MOLLIE_WEBHOOK_SECRETS."
     assert shop.send(address, b"x" * 2_000_000).status == 413
     assert len(shop.fake.calls) == calls
     assert shop.state(purchase_id) == "paying"
@@ -215,6 +216,19 @@ def test_the_sweep_asks_for_the_status_of_a_pending_refund(shop):
     shop.time.advance(7 * 3600)
     builders.run_sweep()
     assert [refund.status for refund in store.load(order_id).refunds] == ["succeeded"]
+
+
+def test_a_refund_that_mollie_does_not_know_is_left_to_a_person(shop):
+    order_id = shop.buy()
+    builders.refund(shop.api, order_id)
+    shop.fake.objects["refunds"].clear()
+    for _ in range(2):
+        shop.time.advance(7 * 3600)
+        builders.run_sweep()
+    [refund] = store.load(order_id).refunds
+    assert (refund.status, refund.attempt, refund.failure) == ("failed", 1, "unknown_refund")
+    assert [(case.kind, case.next_at) for case in money_cases.list_open_cases()] == [("refund", None)]
+    assert shop.fake.objects["refunds"] == []
 
 
 def test_a_refund_that_fails_is_made_again(shop):
@@ -275,6 +289,17 @@ def test_a_chargeback_voids_the_tickets_and_its_reversal_is_a_case(shop):
     assert shop.fake.deliver() == [200]
     assert [dispute.status for dispute in store.load(order_id).disputes] == ["won"]
     assert [case.kind for case in money_cases.list_open_cases()] == ["finding"]
+
+
+@pytest.mark.parametrize(("refunded", "charged_back", "twice"), [(2, 10_000, 10_000), (1, 10_000, 5000), (1, 5000, None)])
+def test_a_chargeback_of_refunded_money_is_a_case(shop, refunded, charged_back, twice):
+    order_id = shop.buy()
+    builders.refund(shop.api, order_id, tickets=[f"{order_id}-{number}" for number in (2, 1)[:refunded]])
+    chargeback = shop.fake.charge_back(shop.payment_id(order_id), charged_back)
+    shop.fake.deliver()
+    cases = [(case.id, case.details["amount_cents"]) for case in money_cases.list_open_cases() if case.kind == "finding"]
+    dispute_id = f"{shop.payment_id(order_id)}-{chargeback}"
+    assert cases == ([(f"paid_back_twice-{dispute_id}", twice)] if twice else [])
 
 
 def test_a_chargeback_whose_webhook_was_lost_is_found_by_the_comparison(shop):

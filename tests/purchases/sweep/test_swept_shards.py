@@ -184,7 +184,20 @@ def test_an_idle_run_reads_the_index_and_one_slice(api, time):
     time.advance(60)
     with record_calls() as log:
         builders.run_sweep()
-    assert log.names == ["GetItem", "GetItem", "BatchGetItem", "Scan", "PutItem", "Query", "Query", "Query", "UpdateItem"]
+    assert log.names == ["GetItem", "GetItem", "BatchGetItem", "Scan", "PutItem", *["Query"] * 5, "UpdateItem"]
+
+
+def test_after_a_pause_of_weeks_a_run_reads_the_index_in_one_call(api, time):
+    """A run that read each minute of the pause would take minutes itself, and never end in time."""
+    event_id, _ = builders.create_shop(api)
+    builders.run_sweep()
+    sweep_store.mark_changed([event_id], time.now)
+    time.advance(30 * DAY)
+    sweep_store.mark_due(["later"], time.now // 60 + 5)
+    after = (sweep_store.load_state().due_minute, "")
+    with record_calls() as log:
+        marks = sweep_store.load_due(after, time.now // 60)
+    assert (log.names, [marked for _, marked in marks]) == (["Scan"], [event_id])
 
 
 def test_the_slice_is_not_left_before_its_holds_were_recovered(api, time, small_slice, monkeypatch):

@@ -9,6 +9,8 @@ export type ManifestTicket = Schemas["ManifestTicketView"];
 export type ManifestGuest = Schemas["ManifestGuestView"];
 export type ManifestEvent = Schemas["ManifestEventView"];
 export type ManifestCheckIn = Schemas["ManifestCheckInView"];
+/** When the doors open and close: for a date of the event, or for an event without dates. */
+export type DoorTimes = Pick<ManifestEvent, "starts_at" | "doors_open_at" | "doors_close_at" | "cancelled"> & { id: string | null; name: string | null };
 
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"; // of ticket codes: Crockford's, without I, L, O and U
 const CODE_LENGTH = 20;
@@ -30,6 +32,8 @@ export interface Uncounted {
   count: number;
   at: number;
   gate: string;
+  /** The date of the event; scans stored by an earlier version have none. */
+  date?: string | null;
 }
 
 /** A ticket of the manifest, with the guest if the code belongs to one of its seats. */
@@ -40,13 +44,14 @@ export interface Listed {
 
 /**
  * `code` is "admitted", "exited" or the API's error code; `not_listed`: this device does not know the ticket. `seat` is set if the scan
- * counts for the guest of a seat.
+ * counts for the guest of a seat, and `date` if it counts for a date of the event.
  */
 export interface Decision {
   code: string;
   count: number;
   seat: number | null;
   first: ManifestCheckIn | null;
+  date: string | null;
 }
 
 export function readScan(text: string): ScannedText {
@@ -73,6 +78,21 @@ export function findById(tickets: Map<string, ManifestTicket>, id: string): List
   return ticket && (guest || ticket.id === id) ? { ticket, guest } : null;
 }
 
+/** The times to which a scan at `now` belongs: of the date whose doors opened last and are still open (a cancelled date comes last), or else of the next, or the last date. */
+export function timesAt(event: ManifestEvent, ticket: ManifestTicket | null, now: number): DoorTimes {
+  const dates: DoorTimes[] = datesOf(event, ticket);
+  if (dates.length === 0) return { ...event, id: null, name: null };
+  const byStart = dates.toSorted((a, b) => seconds(a.starts_at) - seconds(b.starts_at));
+  const isOpen = byStart.filter((date) => seconds(date.doors_open_at) <= now && now <= seconds(date.doors_close_at));
+  const isNext = (date: DoorTimes) => seconds(date.doors_open_at) > now;
+  return isOpen.findLast((date) => !date.cancelled) ?? isOpen.at(-1) ?? byStart.find(isNext) ?? byStart.toSorted((a, b) => seconds(a.doors_close_at) - seconds(b.doors_close_at)).at(-1)!;
+}
+
+/** The dates for which a ticket is valid, or all dates without a ticket. A list stored by an earlier version has no dates. */
+function datesOf({ dates = [] }: ManifestEvent, ticket: ManifestTicket | null) {
+  return ticket ? dates.filter(({ tier_ids }) => tier_ids.includes(ticket.tier_id)) : dates;
+}
+
 /** Decide whether this many people may enter with a ticket now. An override admits one person with a used ticket, or too early. */
 export function decide(
   event: ManifestEvent,
@@ -88,39 +108,48 @@ export function decide(
   const refuse = (code: string, first: ManifestCheckIn | null = null) => ({ ...refusal(code), first });
   if (ticket.state === "void") return refuse(ticket.void_reason === "refunded" ? "ticket_refunded" : "ticket_void");
   if (ticket.state === "frozen") return refuse("ticket_frozen");
-  if (event.cancelled) return refuse("event_cancelled");
-  if (now > seconds(event.doors_close_at)) return refuse("event_over");
-  if (now < seconds(event.doors_open_at) && !isOverride) return refuse(isSameDay(now, event) ? "doors_not_open" : "wrong_day");
-  const checkins = present(allCheckins(ticket, uncounted));
+  if (event.cancelled || (event.dates?.length && datesOf(event, ticket).length === 0)) return refuse("event_cancelled");
+  const times = timesAt(event, ticket, now);
+  if (times.cancelled) return refuse("event_cancelled");
+  if (now > seconds(times.doors_close_at)) return refuse("event_over");
+  if (now < seconds(times.doors_open_at) && !isOverride) return refuse(isSameDay(now, times, event) ? "doors_not_open" : "wrong_day");
+  const date = times.id;
+  const checkins = present(checkinsOn(date, ticket, uncounted));
   const ofGuest = guest ? checkins.find((checkin) => checkin.seat === seat) : undefined;
   const left = ticket.admits - people(checkins);
   const remaining = guest ? Math.min(left, ofGuest ? 0 : 1) : left;
-  if (remaining <= 0 && isOverride) return { code: "admitted", count: 1, seat, first: null };
+  if (remaining <= 0 && isOverride) return { code: "admitted", count: 1, seat, first: null, date };
   if (remaining <= 0) return refuse("already_admitted", ofGuest ?? checkins[0] ?? null);
   const wanted = count === "all" ? remaining : count;
-  return wanted > remaining ? refuse("too_many_people") : { code: "admitted", count: wanted, seat, first: null };
+  return wanted > remaining ? refuse("too_many_people") : { code: "admitted", count: wanted, seat, first: null, date };
 }
 
-/** Decide whether this many people may go out with a ticket, so that they may come back. */
+/** Decide whether this many people may go out with a ticket, so that they may come back. The exit belongs to the date of the last check-in. */
 export function decideExit(event: ManifestEvent, listed: Listed | null, uncounted: Uncounted[], count: number | "all"): Decision {
   if (!listed) return refusal("not_listed");
   if (!event.allows_reentry) return refusal("reentry_not_allowed");
   const { ticket, guest } = listed;
-  const inside = (seat: number | null) => people(allCheckins(ticket, uncounted).filter((checkin) => checkin.seat === seat));
+  const date = allCheckins(ticket, uncounted).at(-1)?.date ?? null;
+  const inside = (seat: number | null) => people(checkinsOn(date, ticket, uncounted).filter((checkin) => checkin.seat === seat));
   const seat = guest && inside(guest.seat) > 0 ? guest.seat : null; // the guest may have come in with the host
   const leaving = guest ? Math.min(1, inside(seat)) : inside(null);
   const wanted = count === "all" ? Math.max(1, leaving) : count;
-  return wanted > leaving ? refusal("not_checked_in") : { code: "exited", count: wanted, seat, first: null };
+  return wanted > leaving ? refusal("not_checked_in") : { code: "exited", count: wanted, seat, first: null, date };
 }
 
 function refusal(code: string): Decision {
-  return { code, count: 0, seat: null, first: null };
+  return { code, count: 0, seat: null, first: null, date: null };
 }
 
 /** The check-ins and exits of a ticket, including those that the server does not know about yet. */
 export function allCheckins(ticket: ManifestTicket, uncounted: Uncounted[]): ManifestCheckIn[] {
   const own = uncounted.filter(({ ticketId }) => ticketId === ticket.id);
-  return [...ticket.checkins, ...own.map(({ at, count, gate, seat }) => ({ at: new Date(1000 * at).toISOString(), count, gate, seat }))];
+  return [...ticket.checkins, ...own.map(({ at, count, gate, seat, date = null }) => ({ at: new Date(1000 * at).toISOString(), count, gate, seat, date }))];
+}
+
+/** The check-ins and exits of a ticket on a date of the event; null if it has no dates. */
+export function checkinsOn(date: string | null, ticket: ManifestTicket, uncounted: Uncounted[]): ManifestCheckIn[] {
+  return allCheckins(ticket, uncounted).filter((checkin) => (checkin.date ?? null) === date);
 }
 
 /** The check-ins of the people who are in. An exit cancels the latest check-in of its seat, or without a seat. */
@@ -139,22 +168,23 @@ export function people(checkins: ManifestCheckIn[]): number {
   return checkins.reduce((sum, { count }) => sum + count, 0);
 }
 
-/** Count the people who are expected, the people who are in, and these by the gate of their check-in (null: no gate given), largest first. */
+/** Count the people who are expected on the current date, the people who are in, and these by the gate of their check-in (null: no gate given), largest first. */
 export interface Counts {
   expected: number;
   admitted: number;
   gates: [gate: string | null, count: number][];
 }
 
-export function countPeople(tickets: Iterable<ManifestTicket>, uncounted: Uncounted[]): Counts {
+export function countPeople(event: ManifestEvent, tickets: Iterable<ManifestTicket>, uncounted: Uncounted[], now: number): Counts {
+  const date = timesAt(event, null, now).id;
   const gates = new Map<string | null, number>();
   const add = (gate: string | null, count: number) => gates.set(gate, (gates.get(gate) ?? 0) + count);
   const unsent = new Map<string, Uncounted[]>();
   for (const one of uncounted) unsent.set(one.ticketId, [...(unsent.get(one.ticketId) ?? []), one]);
   let expected = 0;
   for (const ticket of tickets) {
-    if (ticket.state !== "void") expected += ticket.admits;
-    for (const { gate, count } of present(allCheckins(ticket, unsent.get(ticket.id) ?? []))) add(gate, count);
+    if (ticket.state !== "void" && (date === null || datesOf(event, ticket).some(({ id }) => id === date))) expected += ticket.admits;
+    for (const { gate, count } of present(checkinsOn(date, ticket, unsent.get(ticket.id) ?? []))) add(gate, count);
   }
   const sorted = [...gates].sort(([, a], [, b]) => b - a);
   return { expected, admitted: sorted.reduce((sum, [, count]) => sum + count, 0), gates: sorted };
@@ -191,7 +221,7 @@ function plain(text: string): string {
   return text.normalize("NFD").replace(/\p{Diacritic}/gu, "").toLowerCase();
 }
 
-function isSameDay(now: number, { starts_at, timezone }: ManifestEvent): boolean {
+function isSameDay(now: number, { starts_at }: DoorTimes, { timezone }: ManifestEvent): boolean {
   const date = (at: number) => new Intl.DateTimeFormat("en", { timeZone: timezone, dateStyle: "short" }).format(new Date(1000 * at));
   return date(now) === date(seconds(starts_at));
 }

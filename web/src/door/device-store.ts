@@ -46,6 +46,8 @@ export interface ScanRecord {
   overrideReason?: string;
   /** Whether people go in or out; scans stored by an earlier version have none and go in. */
   direction?: Direction;
+  /** The date of the event for which the scan counts. */
+  date?: string | null;
 }
 
 interface Schema extends DBSchema {

@@ -5,8 +5,10 @@ import { withNext } from "../next-page";
 import { Outcome } from "../parts/failure";
 import { useScreenLock } from "../parts/screen-lock";
 import { unlockSound } from "../parts/tones";
+import { now } from "../server-time";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
+import { timesAt } from "./admission";
 import { Conflicts } from "./conflicts";
 import { DeviceState } from "./device-state";
 import type { Door, DoorView } from "./door";
@@ -45,7 +47,7 @@ export function DoorPage({ door, leave }: { door: Door; leave: () => Promise<voi
       <div class="door-head">
         <div>
           <h1>{setup.event.name}</h1>
-          <p class="door-gate">{setup.gate}</p>
+          <p class="door-gate">{[setup.gate, timesAt(setup.event, null, now()).name].filter(Boolean).join(" · ")}</p>
         </div>
         {!isLocked && (
           <p class={`connection connection-${connection}`} role="status">
@@ -66,7 +68,7 @@ export function DoorPage({ door, leave }: { door: Door; leave: () => Promise<voi
           <div class={`door-main ${view.direction === "out" ? "scans-out" : ""}`}>
             <Practice door={door} view={view} />
             <Exits door={door} view={view} />
-            <VerdictPanel door={door} verdict={view.verdict} timezone={setup.event.timezone} opensAt={setup.event.doors_open_at} />
+            <VerdictPanel door={door} verdict={view.verdict} timezone={setup.event.timezone} />
             <Scanner onCode={(text) => door.scan(text)} onRunning={setScanning} />
             <TicketSearch door={door} view={view} />
           </div>

@@ -6,7 +6,7 @@
 import { ApiFailure } from "../client";
 import { now } from "../server-time";
 import { currentBuyer } from "../session";
-import { allCheckins, decide, decideExit, people, present, readScan, seconds, type Direction, type Listed, type ManifestTicket, type Uncounted } from "./admission";
+import { checkinsOn, decide, decideExit, people, present, readScan, seconds, timesAt, type Direction, type DoorTimes, type Listed, type ManifestTicket, type Uncounted } from "./admission";
 import type { DeviceStore, ScanRecord, Setup } from "./device-store";
 import * as api from "./door-api";
 import { decided, holderName, isRecorded, isUndone, isUnsent, ScanLog } from "./scan-log";
@@ -36,6 +36,8 @@ export interface Verdict {
   /** Nobody was checked in: this is the result that the scan would have if the doors were open. */
   isPractice: boolean;
   direction: Direction;
+  /** When the doors open for the ticket. */
+  opensAt: string;
 }
 
 export interface DoorView {
@@ -249,11 +251,16 @@ export class Door {
     const guest = known.guests.find(({ seat }) => seat === checkin.seat) ?? null;
     const who = holderName(known, guest);
     const count = Math.abs(checkin.count);
-    return this.#show({ ...scan, code: null, ticketId: ticket.id, seat: checkin.seat, count, who }, { ticket: known, guest }, null);
+    return this.#show({ ...scan, code: null, ticketId: ticket.id, seat: checkin.seat, count, who, date: checkin.date }, { ticket: known, guest }, null);
   }
 
   #practises(): boolean {
-    return this.#isPractice && now() < seconds(this.#setup.event.doors_open_at);
+    return this.#isPractice && now() < seconds(this.#times().doors_open_at);
+  }
+
+  /** The times of the date whose doors are open now, or open next. */
+  #times(): DoorTimes {
+    return timesAt(this.#setup.event, null, now());
   }
 
   #scansOut(): boolean {
@@ -263,7 +270,7 @@ export class Door {
   /** Decide by the list as if the doors were open. Nothing is sent or stored. */
   #practiseScan(scan: ScanRecord, listed: Listed | null, count: number | "all"): Verdict {
     const { event } = this.#setup;
-    const decision = decide(event, listed, this.#uncounted(), count, seconds(event.doors_open_at));
+    const decision = decide(event, listed, this.#uncounted(), count, seconds(timesAt(event, listed?.ticket ?? null, now()).doors_open_at));
     const outcome = { ...decided(scan, decision), code: null, state: "done" as const };
     if (decision.code === "admitted") this.#practised.push({ ...outcome, ticketId: listed!.ticket.id });
     return this.#announceVerdict(outcome, listed, null);
@@ -281,7 +288,8 @@ export class Door {
 
   #announceVerdict(scan: ScanRecord, listed: Listed | null, withoutShop: WithoutShop | null): Verdict {
     const ticket = listed && (this.#list.tickets.get(listed.ticket.id) ?? listed.ticket);
-    const checkins = ticket ? allCheckins(ticket, this.#uncounted()) : [];
+    const times = timesAt(this.#setup.event, ticket, scan.at);
+    const checkins = ticket ? checkinsOn(scan.date ?? times.id, ticket, this.#uncounted()) : [];
     const admitted = people(checkins);
     const direction = scan.direction ?? "in";
     const left = direction === "out" ? people(checkins.filter(({ seat }) => seat === null)) : ticket ? ticket.admits - admitted : 0;
@@ -297,6 +305,7 @@ export class Door {
       remaining: ticket && !listed.guest ? left : 0,
       withoutShop,
       isPractice: this.#practises(),
+      opensAt: times.doors_open_at,
     };
     this.#announce();
     return this.#verdict;

@@ -1,12 +1,13 @@
 /** How many people are in, in total and by gate, according to this device. */
 
+import { now } from "../server-time";
 import { countPeople } from "./admission";
 import type { DoorView } from "./door";
 import { useDoorTexts } from "./texts";
 
 export function GateCounts({ view }: { view: DoorView }) {
   const { d, locale } = useDoorTexts();
-  const { expected, admitted, gates } = countPeople(view.tickets.values(), view.uncounted);
+  const { expected, admitted, gates } = countPeople(view.setup.event, view.tickets.values(), view.uncounted, now());
   return (
     <section class="panel" aria-labelledby="counts">
       <h2 id="counts">{d.counts.title}</h2>

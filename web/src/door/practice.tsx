@@ -3,14 +3,16 @@
 import { useEffect } from "preact/hooks";
 import { dayAndTime } from "../formats";
 import { useNow } from "../parts/hooks";
-import { seconds } from "./admission";
+import { seconds, timesAt } from "./admission";
 import type { Door, DoorView } from "./door";
 import { useDoorTexts } from "./texts";
 
 export function Practice({ door, view }: { door: Door; view: DoorView }) {
   const { d, locale } = useDoorTexts();
-  const { doors_open_at: opensAt, timezone } = view.setup.event;
-  const isEarly = useNow() < seconds(opensAt);
+  const now = useNow();
+  const { timezone } = view.setup.event;
+  const { doors_open_at: opensAt } = timesAt(view.setup.event, null, now);
+  const isEarly = now < seconds(opensAt);
   useEffect(() => {
     if (!isEarly && door.view.isPractice) void door.practise(false);
   }, [isEarly]);

@@ -31,7 +31,7 @@ export class ScanLog {
   /** People whom this device let in or out, and the server does not know about yet. */
   uncounted(): Uncounted[] {
     const waiting = this.inState("waiting").filter((scan) => isRecorded(scan) && scan.ticketId !== null);
-    return waiting.map((scan) => ({ ticketId: scan.ticketId!, seat: scan.seat, count: signedCount(scan), at: scan.at, gate: scan.gate }));
+    return waiting.map((scan) => ({ ticketId: scan.ticketId!, seat: scan.seat, count: signedCount(scan), at: scan.at, gate: scan.gate, date: scan.date ?? null }));
   }
 
   /** A new scan, not decided or stored yet. `text` is the code that was read, or `id` the ticket that was chosen. */
@@ -94,8 +94,8 @@ export function signedCount({ count, direction }: ScanRecord): number {
 }
 
 /** The scan with this device's decision. */
-export function decided(scan: ScanRecord, { code, count, seat, first }: Decision): ScanRecord {
-  if (count > 0) return { ...scan, count, seat, state: "waiting" };
+export function decided(scan: ScanRecord, { code, count, seat, first, date }: Decision): ScanRecord {
+  if (count > 0) return { ...scan, count, seat, date, state: "waiting" };
   const refused = { ...scan, code: null, outcome: code, first: first && { at: first.at, gate: first.gate, device: null } };
   // The scan may have reached the server although nobody was admitted here, so it is undone.
   return scan.wasTried && scan.ticketId !== null ? { ...refused, state: "undo_waiting" } : refused;

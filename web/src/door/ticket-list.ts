@@ -34,7 +34,7 @@ export class TicketList {
   /** Apply a reply about a ticket. A new ticket appears with the next refresh, because a reply has no digest. */
   async update(ticket: DoorTicket): Promise<ManifestTicket> {
     const { guests: _, duplicates, event_id, event_name, order_id, remaining, ...said } = ticket;
-    const checkins = ticket.checkins.map(({ at, count, gate, seat }) => ({ at, count, gate, seat }));
+    const checkins = ticket.checkins.map(({ at, count, gate, seat, date }) => ({ at, count, gate, seat, date }));
     const known = this.tickets.get(ticket.id);
     if (!known) {
       const guests = ticket.guests.map((guest) => ({ ...guest, id: `${ticket.id}.${guest.seat}`, code_sha256: "" }));

@@ -1,7 +1,8 @@
 /** Input for codes, typed by a person or a handheld scanner, and search for people by name or number. */
 
 import { useState } from "preact/hooks";
-import { allCheckins, people, present, readScan, search, type Listed } from "./admission";
+import { now } from "../server-time";
+import { checkinsOn, people, present, readScan, search, timesAt, type Listed } from "./admission";
 import type { Door, DoorView } from "./door";
 import { useDoorTexts } from "./texts";
 
@@ -60,7 +61,7 @@ export function TicketSearch({ door, view }: { door: Door; view: DoorView }) {
 
 function Found({ listed: { ticket, guest }, view, letIn }: { listed: Listed; view: DoorView; letIn: (id: string) => void }) {
   const { d } = useDoorTexts();
-  const checkins = present(allCheckins(ticket, view.uncounted));
+  const checkins = present(checkinsOn(timesAt(view.setup.event, ticket, now()).id, ticket, view.uncounted));
   const [admits, admitted] = guest ? [1, checkins.some(({ seat }) => seat === guest.seat) ? 1 : 0] : [ticket.admits, people(checkins)];
   const isOut = view.direction === "out";
   const maySubmit = isOut ? admitted > 0 : ticket.state === "valid" && admitted < admits;

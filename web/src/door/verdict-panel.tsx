@@ -14,18 +14,17 @@ interface Props {
   door: Door;
   verdict: Verdict | null;
   timezone: string;
-  opensAt: string;
 }
 
-export function VerdictPanel({ door, verdict, timezone, opensAt }: Props) {
+export function VerdictPanel({ door, verdict, timezone }: Props) {
   return (
     <div class="verdict-place" role="alert">
-      {verdict && <Panel door={door} verdict={verdict} timezone={timezone} opensAt={opensAt} />}
+      {verdict && <Panel door={door} verdict={verdict} timezone={timezone} />}
     </div>
   );
 }
 
-function Panel({ door, verdict, timezone, opensAt }: Props & { verdict: Verdict }) {
+function Panel({ door, verdict, timezone }: Props & { verdict: Verdict }) {
   const { d, locale } = useDoorTexts();
   const { scan, ticket, remaining, withoutShop, isPractice, direction } = verdict;
   const panel = useRef<HTMLElement>(null);
@@ -60,7 +59,7 @@ function Panel({ door, verdict, timezone, opensAt }: Props & { verdict: Verdict 
       {scan.outcome !== "admitted" && <p>{text}</p>}
       {scan.first && <p>{d.verdict.first(dayAndTime(scan.first.at, timezone, locale), scan.first.gate)}</p>}
       {scan.first?.device && <p>{scan.first.device === door.view.setup.device ? d.verdict.thisDevice : d.verdict.device(scan.first.device)}</p>}
-      {tone === "early" && <p>{d.verdict.opens(dayAndTime(opensAt, timezone, locale))}</p>}
+      {tone === "early" && <p>{d.verdict.opens(dayAndTime(verdict.opensAt, timezone, locale))}</p>}
       {withoutShop && <p>{[d.verdict.decided[withoutShop], isIn && d.verdict.sentLater[withoutShop], scan.outcome === "not_listed" && d.verdict.askShop[withoutShop]].filter(Boolean).join(" ")}</p>}
       <div class="row">
         {isIn && ticket && remaining > 0 && (

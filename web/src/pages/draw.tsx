@@ -124,11 +124,12 @@ function Draw({ event, opensAt }: { event: EventWithTiers; opensAt: string }) {
         <>
           <p>{d.keepFingerprint}</p>
           <p>
-            <a href={`/events/${event.id}/line`}>{t.event.line}</a>
+            <a href={`/events/${event.id}/line`}>{event.has_ballot ? t.event.ballot : t.event.line}</a>
           </p>
         </>
       )}
       <h2>{d.how}</h2>
+      {event.has_ballot && <p>{t.event.ballotNote}</p>}
       <Explanation place={place} isOnPage />
     </>
   );
@@ -233,9 +234,9 @@ function Steps({ place: { draw, status }, room, isOnPage }: { place: PlaceView; 
   const { isKept = true, noted = null, notedRoot = null, notedRandomness = null, arrival = null, isLate = false, isListed = null } = draw ?? {};
   const isReplaced = notedRandomness !== null && notedRandomness !== randomnessOf(room);
   const isKeyKept = isKept || isReplaced || (notedRoot !== null && notedRoot !== room.root);
-  const round = notedRandomness?.split("/")[1] ?? beacon?.round;
+  const round = notedRandomness?.split("/")[1];
   const proof = `/api/v1/events/${encodeURIComponent(room.event_id)}/waiting-room/proof`;
-  const list = room.root ? ` --root ${notedRoot ?? room.root} --entries ${location.origin}${proof.replace(/proof$/, "entries")}` : "";
+  const list = room.root ? `${notedRoot ? ` --root ${notedRoot}` : ""} --entries ${location.origin}${proof.replace(/proof$/, "entries")}` : "";
   const command = `python verify.pyz ${location.origin}${proof} --commitment ${noted ?? `<${d.savedFingerprint}>`}${round ? ` --round ${round}` : ""}${list}`;
   return (
     <>

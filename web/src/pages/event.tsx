@@ -3,9 +3,10 @@
 import type { ComponentChildren } from "preact";
 import { ErrorBoundary, lazy, useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
-import { calendarFile, getAvailability, getEvent, getReservation, previewEvent, saleStatus, type Availability, type EventWithTiers } from "../api";
+import { calendarFile, getAvailability, getEvent, getReservation, previewEvent, saleStatus, type Availability, type DatesLeft, type EventWithTiers } from "../api";
 import { money } from "../formats";
 import { Countdown } from "../parts/countdown";
+import { EventDates } from "../parts/event-dates";
 import { EventPicture } from "../parts/event-picture";
 import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
 import { LoadFailed } from "../parts/load-failed";
@@ -61,7 +62,7 @@ export function EventPage() {
         {!event && !failure && <Skeleton lines={6} />}
         {!event && failure && <Failure failure={failure} retry={reload} />}
         {event && isPreview && <p class="notice">{t.event.preview}</p>}
-        {event && <Facts event={event} status={saleStatus({ ...event, paused })} paying={paying} isPreview={isPreview} />}
+        {event && <Facts event={event} status={saleStatus({ ...event, paused })} paying={paying} left={event.status === "on_sale" ? stock?.dates : []} isPreview={isPreview} />}
       </div>
       {event && !isReserved && <BuyBar event={event} />}
       {event && (
@@ -122,10 +123,11 @@ interface FactsProps {
   status: EventWithTiers["status"] | "paused";
   /** How many tickets are on hold for people who are paying, if none are available. */
   paying: number;
+  left: DatesLeft | undefined;
   isPreview: boolean;
 }
 
-function Facts({ event, status, paying, isPreview }: FactsProps) {
+function Facts({ event, status, paying, left, isPreview }: FactsProps) {
   const { t } = useTexts();
   const starts = event.starts_at;
   const place = [event.address, event.city].filter((part) => part && !event.venue.includes(part)).join(", ");
@@ -136,7 +138,8 @@ function Facts({ event, status, paying, isPreview }: FactsProps) {
         {event.category && <span class="chip">{event.category}</span>}
       </p>
       <h1>{event.name}</h1>
-      {starts && <Moment at={starts} end={event.ends_at} timezone={event.timezone} doorsMinutes={event.doors_minutes} />}
+      {starts && <Moment at={starts} end={event.ends_at} timezone={event.timezone} doorsMinutes={event.dates.length > 1 ? null : event.doors_minutes} />}
+      <EventDates of={event} left={left} />
       <p class="event-where">
         {event.venue}
         {place && <span class="small">{place}</span>}

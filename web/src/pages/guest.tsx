@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { eraseGuest, getGuestQrCode, getInvitation } from "../api";
 import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
 import { useAction, useLoaded, useTitle } from "../parts/hooks";
+import { EventDates } from "../parts/event-dates";
 import { Moment } from "../parts/moment";
 import { QrCode } from "../parts/pass";
 import { useTexts } from "../texts";
@@ -52,6 +53,7 @@ function Invitation({ token }: { token: string }) {
     <section class="panel">
       <h2>{event.name}</h2>
       {event.starts_at && <Moment at={event.starts_at} timezone={event.timezone} />}
+      <EventDates of={event} />
       <p class="small">{[event.venue, event.address].filter(Boolean).join(", ")}</p>
       <p class="row">
         {seat.tier_name && <span class="chip">{seat.tier_name}</span>}

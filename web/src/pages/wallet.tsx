@@ -114,7 +114,7 @@ function Done({ placed }: { placed: OrderWithTickets | null }) {
             </a>
             {ADDONS.documents && <DocumentButton orderId={order.id} kind="tickets" />}
             {order.event_starts_at && (
-              <a class="button button-quiet" href={calendarFile(order.event_id)} download>
+              <a class="button button-quiet" href={calendarFile(order.event_id, order.items.map(({ tier_id }) => tier_id))} download>
                 {t.event.calendar}
               </a>
             )}

@@ -2,6 +2,7 @@
 
 import { ErrorBoundary, lazy } from "preact-iso";
 import { listWaitlistEntries, type EventWithTiers } from "../api";
+import { money } from "../formats";
 import { noteWait } from "../reserved";
 import { useBuyer } from "../session";
 import { useTexts, type Language } from "../texts";
@@ -29,7 +30,7 @@ interface Props {
 }
 
 export function Ballot({ event, place, LineEntry }: Props) {
-  const { t, language } = useTexts();
+  const { t, language, locale } = useTexts();
   const texts = TEXTS[language];
   const { buyer } = useBuyer();
   const isMember = buyer !== null && buyer.kind !== "guest";
@@ -51,6 +52,18 @@ export function Ballot({ event, place, LineEntry }: Props) {
       ) : isOpen ? (
         <>
           <Entry entry={entry} reload={reload} heading={entry.status === "offered" ? t.waitlist.offered(entry.quantity) : entry.has_number ? texts.registered : t.waitlist.waiting} tiers={event.tiers} />
+          {entry.status === "waiting" && entry.card && (
+            <section class={entry.card.status === "missing" ? "panel" : ""}>
+              <p>
+                {entry.card.status === "missing"
+                  ? texts.cardMissing[event.ballot_cards === "required" ? "required" : "optional"]
+                  : texts.cardSaved(money(entry.card.max_cents, entry.card.currency, locale))}
+              </p>
+              <a class="button" href={`/events/${event.id}/card?entry=${entry.id}`}>
+                {entry.card.status === "missing" ? texts.saveCard : texts.otherCard}
+              </a>
+            </section>
+          )}
           {room.n === null && <p class="small">{texts.change}</p>}
         </>
       ) : (
@@ -91,6 +104,7 @@ function Registration({ event, place, LineEntry, isMember, reload }: Props & { i
       <Countdown seconds={room.on_sale_at - time} />
       {room.closes_at && <p>{texts.closes(visitorsTime(room.closes_at - (room.closes_at % 60), locale))}</p>}
       <p>{texts.intro}</p>
+      {event.ballot_cards !== "none" && <p>{texts.cards[event.ballot_cards]}</p>}
       {!isMember ? (
         <SignInToJoin here={`/events/${event.id}/line`} />
       ) : place.token ? (

@@ -51,6 +51,7 @@ function Contents({ report, s }: { report: Report; s: typeof en }) {
   return (
     <>
       <p>{s.intro}</p>
+      {entrants?.ballot && <p>{s.ballot}</p>}
       {entrants && (
         <dl class="draw-facts">
           <Fact name={s.drawn}>{number(entrants.drawn)}</Fact>

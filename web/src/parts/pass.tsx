@@ -6,6 +6,7 @@ import { useTexts } from "../texts";
 import type { Texts } from "../texts/en";
 import { isOver, isUsable } from "../use-wallet";
 import { DocumentButton } from "./document-button";
+import { EventDates } from "./event-dates";
 import { LoadFailed } from "./load-failed";
 import { Moment } from "./moment";
 import { NameForm } from "./name-form";
@@ -30,7 +31,8 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
     <li class={`pass ${canUse ? "" : "pass-void"}`}>
       <div class="pass-text">
         <h2>{event.name ? <a href={`/events/${event.id}`}>{event.name}</a> : event.id}</h2>
-        {event.starts_at && <Moment at={event.starts_at} timezone={event.timezone} doorsMinutes={event.doors_minutes} />}
+        {event.starts_at && <Moment at={event.starts_at} end={(event.dates?.length ?? 0) > 1 ? event.ends_at : null} timezone={event.timezone} doorsMinutes={event.doors_minutes} />}
+        <EventDates of={event} />
         <p class="small">{[event.venue, event.address].filter(Boolean).join(", ")}</p>
         <p class="row">
           {ticket.number && <span class="chip">{ticket.number}</span>}
@@ -76,7 +78,7 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
           {!ADDONS.reports && <a href={`/orders/${ticket.order_id}`}>{t.orders.receipt}</a>}
           {ADDONS.documents && <DocumentButton orderId={ticket.order_id} kind="tickets" class="link" />}
           {event.starts_at && (
-            <a href={calendarFile(event.id)} download>
+            <a href={calendarFile(event.id, [tier.id])} download>
               {t.event.calendar}
             </a>
           )}

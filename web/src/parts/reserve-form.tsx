@@ -3,9 +3,10 @@
 import { useLocation } from "preact-iso";
 import { useRef } from "preact/hooks";
 import { ApiFailure, getAccessCodes, reserve, type Availability, type CustomOption, type EventWithTiers, type Pass, type Tier } from "../api";
-import { eventTime, money } from "../formats";
+import { eventTime, money, shortDayAndTime } from "../formats";
 import { now } from "../server-time";
 import { useTexts } from "../texts";
+import { cancellationOf } from "./event-dates";
 import { noteReservation } from "../reserved";
 import { Picture } from "./event-picture";
 import { Failure, FailureTexts } from "./failure";
@@ -90,6 +91,7 @@ export function ReserveForm({ event, availability, canBuy: isOpen, canUseCode = 
             {tier.image && <Picture class="tier-picture" image={tier.image} sizes="(min-width: 56rem) 40vw, 100vw" />}
             <div class="tier-text">
               <h3>{tier.name}</h3>
+              {event.dates.length > 1 && <p class="small">{datesOf(tier, event, locale) ?? t.event.allDates}</p>}
               {tier.description && <PlainText text={tier.description} />}
               <QuestionPreview options={tier.options} />
               <p class="small" aria-live="polite">
@@ -187,6 +189,12 @@ function forResale(tier: Tier, availability: Availability[]): CurrentTier[] {
     .map((offer) => ({ ...tier, ...offer, key: `${tier.id} ${offer.price_cents}`, isResale: true, status: "available", paying: 0, setAside: 0, description: "", options: [], image: null, sale_ends_at: null }));
 }
 
+/** The dates for which tickets of a tier are valid, or null if they are valid for all. */
+function datesOf({ date_ids }: CurrentTier, { dates, timezone }: EventWithTiers, locale: string): string | null {
+  const own = dates.filter(({ id }) => date_ids.includes(id));
+  return own.map(({ name, starts_at }) => [name, shortDayAndTime(starts_at, timezone, locale)].filter(Boolean).join(" · ")).join("; ") || null;
+}
+
 function isForSale(tier: CurrentTier): boolean {
   return (tier.status === "available" || tier.status === "sold-out") && tier.available > 0;
 }
@@ -207,7 +215,7 @@ function TierState({ tier, event, canBuy, hasEnd }: { tier: CurrentTier; event: 
   if (tier.status === "coming-soon") {
     return <>{tier.sale_starts_at && Date.parse(tier.sale_starts_at) / 1000 > now() ? t.event.salesFrom(eventTime(tier.sale_starts_at, event.timezone, locale, t.event.bothTimes)) : t.event.comingSoon}</>;
   }
-  if (tier.status === "closed") return <>{t.event.closed}</>;
+  if (tier.status === "closed") return <>{tier.date_ids[0] && tier.date_ids.every((id) => cancellationOf(event, id)) ? t.event.dateCancelled : t.event.closed}</>;
   const isHeld = tier.paying > 0 ? t.event.held(tier.paying) : t.event.soldOut;
   return <>{tier.setAside > 0 ? `${isHeld} · ${t.event.setAside(tier.setAside)}` : isHeld}</>;
 }

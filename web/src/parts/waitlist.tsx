@@ -186,14 +186,19 @@ export function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) 
             {entry.offer!.items.map((item) => `${item.quantity} × ${item.tier_name}`).join(", ")} · {money(entry.offer!.total_price_cents, entry.offer!.currency, locale)}
           </p>
           {entry.offer!.included_fee_cents > 0 && <p class="small">{t.event.fee(money(entry.offer!.included_fee_cents, entry.offer!.currency, locale))}</p>}
-          <p>{texts.until(entry.quantity, eventTime(entry.offer!.expires_at, entry.event_timezone, locale, t.event.bothTimes))}</p>
-          <p>
-            {texts.left}: <strong role="timer">{clock(seconds)}</strong>
-          </p>
-          <SpokenHold seconds={seconds} />
-          <a class="button" href={`/events/${entry.event_id}/checkout`} onClick={() => noteReservation(entry.event_id, entry.event_name)}>
-            {texts.takeUp}
-          </a>
+          {entry.card && <p>{entry.card.status === "charging" ? texts.charging : texts.cardRefused}</p>}
+          {entry.card?.status !== "charging" && (
+            <>
+              <p>{texts.until(entry.quantity, eventTime(entry.offer!.expires_at, entry.event_timezone, locale, t.event.bothTimes))}</p>
+              <p>
+                {texts.left}: <strong role="timer">{clock(seconds)}</strong>
+              </p>
+              <SpokenHold seconds={seconds} />
+              <a class="button" href={`/events/${entry.event_id}/checkout`} onClick={() => noteReservation(entry.event_id, entry.event_name)}>
+                {texts.takeUp}
+              </a>
+            </>
+          )}
           <Leaving entry={entry} reload={reload} />
         </Outcome>
       ) : (

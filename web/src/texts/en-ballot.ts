@@ -12,6 +12,17 @@ export const ballotTexts = {
   change: "To change your wishes, withdraw here and register again.",
   closed: "Registration has closed",
   closedNote: "You can join the waitlist. Its tickets go to people who took part in the draw first.",
+  cards: {
+    optional: "After you have sent your wishes, you can save a card. If the draw gives you tickets, we charge it and you have nothing left to do.",
+    required: "After you have sent your wishes, you save a card. If the draw gives you tickets, we charge it. Without a card, you do not take part.",
+  },
+  cardMissing: {
+    optional: "Would you like to save a card? If the draw gives you tickets, we charge it, and you do not have to pay within a day.",
+    required: "One step is missing: save a card. Without it, you do not take part in the draw. We charge it only if the draw gives you tickets.",
+  },
+  cardSaved: (amount: string) => `Your card is saved. If the draw gives you tickets, we charge it once, at most ${amount}.`,
+  saveCard: "Save a card",
+  otherCard: "Use another card",
   people: (count: number) => `${count.toLocaleString("en")} ${count === 1 ? "person takes" : "people take"} part`,
   failures: {
     token_of_another_user: "You took part with another identity. Please take part again with this account.",

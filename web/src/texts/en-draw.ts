@@ -93,7 +93,7 @@ export const drawTexts = {
     noted: "The fingerprint is the one from before the draw.",
     own: "Your number is on the list.",
     beacon: "The public random number is genuine and belongs to this draw.",
-    list: "The whole list is right. (The program below checks it.)",
+    list: "The whole list is right. (The program below checks all of it: 100 MB for a million people.)",
     others: "The places of other people are right.",
   },
   signature: {

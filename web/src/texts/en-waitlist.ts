@@ -38,6 +38,8 @@ export const waitlistTexts = {
     count === 1
       ? `We are holding it for you until ${when}. If you do not pay by then, it goes to the next person.`
       : `We are holding them for you until ${when}. If you do not pay by then, they go to the next person.`,
+  charging: "We are charging your saved card. Your tickets follow by email within a few hours.",
+  cardRefused: "We could not charge your saved card. Please pay with any card.",
   left: "Time left",
   takeUp: "Accept the offer",
   decline: { title: "Decline the offer", text: "The offer goes to the next person, and you lose your place.", button: "Decline now" },

@@ -1,6 +1,7 @@
 /** The texts of all pages, in English. Other languages have the same type, so a missing text fails the build. */
 
 import { accountFailures, accountTexts } from "./en-account";
+import { saleTexts } from "./en-sale";
 import { waitlistTexts } from "./en-waitlist";
 
 const plural = new Intl.PluralRules("en");
@@ -49,24 +50,16 @@ export const en = {
     noneText: "Try a shorter search, or see all events.",
     empty: "There are no events at the moment",
     emptyText: "New events appear here as soon as they are announced.",
-    from: (price: string) => `from ${price}`,
+    from: saleTexts.from,
   },
-  status: {
-    on_sale: "On sale",
-    paused: "Paused",
-    scheduled: "Opens soon",
-    sold_out: "Sold out",
-    closed: "Sale closed",
-    cancelled: "Cancelled",
-    draft: "Draft",
-    test: "Test",
-  },
-  free: "Free",
+  status: saleTexts.status,
+  free: saleTexts.free,
 
   event: {
     title: "Event",
     preview: "This is a preview. Only people who manage this event can see it until it is published.",
     calendar: "Add to calendar",
+    dateCancelled: "cancelled",
     map: "Map",
     changes: (count: number) => `What has changed (${count})`,
     yourTime: "Your time:",
@@ -81,9 +74,10 @@ export const en = {
     soldOut: "Sold out",
     comingSoon: "Not on sale yet",
     salesUntil: (when: string) => `On sale until ${when}`,
-    salesFrom: (when: string) => `On sale from ${when}`,
+    salesFrom: saleTexts.salesFrom,
     closed: "No longer on sale",
     admits: (count: number) => `admits ${count}`,
+    allDates: "All dates",
     asked: "We will ask you:",
     quantity: (tier: string) => `Number of tickets: ${tier}`,
     limit: (count: number) => `You can buy up to ${tickets(count)} for this event.`,

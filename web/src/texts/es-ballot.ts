@@ -14,6 +14,17 @@ export const ballotTexts: typeof english = {
   change: "Para cambiar tus preferencias, date de baja aquí y vuelve a inscribirte.",
   closed: "La inscripción está cerrada",
   closedNote: "Puedes apuntarte a la lista de espera. Sus entradas se ofrecen antes a quienes han participado en el sorteo.",
+  cards: {
+    optional: "Después de enviar tus preferencias, puedes guardar una tarjeta. Si consigues entradas en el sorteo, las cobramos en ella y no tienes que hacer nada más.",
+    required: "Después de enviar tus preferencias, guardas una tarjeta. Si consigues entradas en el sorteo, las cobramos en ella. Sin tarjeta no participas.",
+  },
+  cardMissing: {
+    optional: "¿Quieres guardar una tarjeta? Si consigues entradas en el sorteo, las cobramos en ella y no tendrás que pagar en un día.",
+    required: "Falta un paso: guarda una tarjeta. Sin ella no participas en el sorteo. Solo la cobramos si consigues entradas.",
+  },
+  cardSaved: (amount) => `Tu tarjeta está guardada. Si consigues entradas en el sorteo, las cobramos en ella una sola vez: como máximo, ${amount}.`,
+  saveCard: "Guardar una tarjeta",
+  otherCard: "Usar otra tarjeta",
   people: (count) => (count === 1 ? "Participa 1 persona" : `Participan ${count.toLocaleString("es")} personas`),
   failures: {
     token_of_another_user: "Participaste con otra identidad. Vuelve a participar con esta cuenta.",

@@ -95,7 +95,7 @@ export const drawTexts: typeof english = {
     noted: "La huella es la misma que antes del sorteo.",
     own: "Tu número está en la lista.",
     beacon: "El número aleatorio público es auténtico y es el de este sorteo.",
-    list: "La lista entera es correcta. (Lo comprueba el programa de más abajo.)",
+    list: "La lista entera es correcta. (Lo comprueba el programa de más abajo: 100 MB por millón de personas.)",
     others: "Los puestos de otras personas son correctos.",
   },
   signature: {

@@ -6,6 +6,7 @@ export const reportTexts: typeof english = {
   title: "El informe de la venta",
   intro: "Tu navegador ha hecho este informe con los documentos públicos de la tienda. Cualquiera puede repetirlo con el programa verify.pyz, que además los comprueba.",
   tooLong: "La lista de entradas es demasiado larga para un navegador. Haz el informe con el programa verify.pyz.",
+  ballot: "Las entradas se repartieron por sorteo: nadie esperó su turno y se ofrecieron en el orden del sorteo.",
   drawn: "En el sorteo",
   late: "Llegaron después del sorteo",
   excluded: {

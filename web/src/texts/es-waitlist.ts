@@ -38,6 +38,8 @@ export const waitlistTexts: typeof english = {
     count === 1
       ? `Te la guardamos hasta el ${when}. Si no pagas antes, pasará a la siguiente persona.`
       : `Te las guardamos hasta el ${when}. Si no pagas antes, pasarán a la siguiente persona.`,
+  charging: "Estamos cobrando en la tarjeta que guardaste. Recibirás las entradas por correo en unas horas.",
+  cardRefused: "No hemos podido cobrar en la tarjeta que guardaste. Paga con cualquier tarjeta.",
   left: "Tiempo restante",
   takeUp: "Aceptar la oferta",
   decline: { title: "Rechazar la oferta", text: "La oferta pasará a la siguiente persona y perderás tu puesto.", button: "Rechazar ahora" },

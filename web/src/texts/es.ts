@@ -2,6 +2,7 @@
 
 import type { Texts } from "./en";
 import { accountFailures, accountTexts } from "./es-account";
+import { saleTexts } from "./es-sale";
 import { waitlistTexts } from "./es-waitlist";
 
 const plural = new Intl.PluralRules("es");
@@ -50,24 +51,16 @@ export const es: Texts = {
     noneText: "Prueba con menos palabras o consulta todos los eventos.",
     empty: "No hay eventos en este momento",
     emptyText: "Los nuevos eventos aparecerán aquí en cuanto se anuncien.",
-    from: (price) => `desde ${price}`,
+    from: saleTexts.from,
   },
-  status: {
-    on_sale: "A la venta",
-    paused: "En pausa",
-    scheduled: "Próximamente",
-    sold_out: "Agotado",
-    closed: "Venta cerrada",
-    cancelled: "Cancelado",
-    draft: "Borrador",
-    test: "Prueba",
-  },
-  free: "Gratis",
+  status: saleTexts.status,
+  free: saleTexts.free,
 
   event: {
     title: "Evento",
     preview: "Esto es una vista previa. Hasta que publiques el evento, solo pueden verlo las personas que lo gestionan.",
     calendar: "Añadir al calendario",
+    dateCancelled: "cancelada",
     map: "Mapa",
     changes: (count) => `Qué ha cambiado (${count})`,
     yourTime: "En tu hora local:",
@@ -82,9 +75,10 @@ export const es: Texts = {
     soldOut: "Agotado",
     comingSoon: "Aún no está a la venta",
     salesUntil: (when) => `A la venta hasta el ${when}`,
-    salesFrom: (when) => `A la venta a partir del ${when}`,
+    salesFrom: saleTexts.salesFrom,
     closed: "Ya no está a la venta",
     admits: (count) => `válida para ${count}`,
+    allDates: "Todas las fechas",
     asked: "Te preguntaremos:",
     quantity: (tier) => `Número de entradas: ${tier}`,
     limit: (count) => `Puedes comprar hasta ${tickets(count)} para este evento.`,

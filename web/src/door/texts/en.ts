@@ -108,7 +108,7 @@ export const en = {
     wrong_day: ["Wrong day", "The event is on a later day."],
     doors_not_open: ["Not yet", "It is the right day, but the doors are not open yet."],
     event_over: ["Event over", "This event is over."],
-    event_cancelled: ["Cancelled", "This event was cancelled. Do not admit anyone."],
+    event_cancelled: ["Cancelled", "This event or date was cancelled. Do not admit anyone."],
     ticket_refunded: ["Refunded", "This ticket was refunded and is no longer valid."],
     ticket_void: ["Void", "The bank reversed the payment, so this ticket is no longer valid."],
     ticket_frozen: ["On hold", "The payment is disputed. This ticket is not valid until the dispute is resolved."],

@@ -112,7 +112,7 @@ export const es: typeof en = {
     wrong_day: ["Otro día", "El evento es más adelante."],
     doors_not_open: ["Todavía no", "Es hoy, pero las puertas aún no están abiertas."],
     event_over: ["Terminado", "Este evento ha terminado."],
-    event_cancelled: ["Cancelado", "Este evento se ha cancelado. No dejes pasar a nadie."],
+    event_cancelled: ["Cancelado", "Este evento o esta fecha se ha cancelado. No dejes pasar a nadie."],
     ticket_refunded: ["Reembolsada", "Esta entrada se ha reembolsado y ya no es válida."],
     ticket_void: ["Anulada", "El banco ha anulado el pago y esta entrada ya no es válida."],
     ticket_frozen: ["En espera", "El pago está en disputa. Esta entrada no es válida hasta que se resuelva."],

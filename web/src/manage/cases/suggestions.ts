@@ -10,6 +10,7 @@ const FINDINGS = [
   "not_dealt_with",
   "kept_of_dispute",
   "won_on_appeal",
+  "paid_back_twice",
   "records_differ",
 ] as const;
 

@@ -19,9 +19,12 @@ export const publishEvent = (event_id: string): Promise<ManagedEvent> =>
   content(manager.POST("/events/{event_id}/publish", { params: eventPath(event_id) }));
 export const unpublishEvent = (event_id: string): Promise<ManagedEvent> =>
   content(manager.POST("/events/{event_id}/unpublish", { params: eventPath(event_id) }));
-/** Cancel an event, or show the progress of its refunds. Buyers read the reason. */
-export const cancelEvent = (event_id: string, reason?: string) =>
-  content(manager.POST("/events/{event_id}/cancel", { params: eventPath(event_id), body: reason ? { reason } : {} }));
+/** Cancel an event or one of its dates, or show the progress of its refunds. Buyers read the reason. */
+export const cancelEvent = (event_id: string, reason?: string, date_id?: string) =>
+  content(manager.POST("/events/{event_id}/cancel", { params: eventPath(event_id), body: { ...(reason && { reason }), ...(date_id && { date_id }) } }));
+/** Add dates that repeat by a rule (RFC 5545). */
+export const addDates = (event_id: string, body: Schemas["DateRule"]): Promise<ManagedEvent> =>
+  content(manager.POST("/admin/events/{event_id}/dates", { params: eventPath(event_id), body }));
 /** What the gate of another shop needs to check passes. */
 export const getVerifier = (event_id: string) => content(manager.GET("/admin/events/{event_id}/waiting-room/verifier", { params: eventPath(event_id) }));
 export type TicketHolders = Schemas["TicketHoldersView"];

@@ -13,6 +13,7 @@ import { useDraft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
 import { changeEvent } from "./api";
+import { DatesPanel } from "./dates-panel";
 import { EVENT_FIELDS } from "./event-fields";
 import { EventForm } from "./event-form";
 import { toFields, toValues } from "./event-values";
@@ -36,7 +37,7 @@ export function EditEvent() {
           <p>{own.bootstrapText}</p>
         </Outcome>
       ) : (
-        <Editor key={event.id} />
+        <Editor key={`${event.id} ${JSON.stringify([event.dates, event.cancelled_dates])}`} />
       )}
       {event.shop_url !== null && <GatePanel event={event} />}
     </div>
@@ -98,6 +99,7 @@ function Editor() {
         />
         <TableFields table={EVENT_FIELDS} place="returns" draft={draft} errorOf={() => null} />
       </Confirm>
+      <DatesPanel />
       {ADDONS.images && <ImagePanel title={own.picture} />}
     </div>
   );

@@ -258,13 +258,22 @@ export const LINE_FIELDS = {
       es: "El público se inscribe con sus preferencias hasta el sorteo, que se hace a la hora de apertura de la venta. Después, las entradas se ofrecen en el orden del sorteo: cada persona tiene un día para pagar y, si no, pasan a la siguiente. Nadie más puede comprar. No se aplican los grupos ni las tandas.",
     },
   },
+  ballot_cards: {
+    kind: "choice",
+    place: "line",
+    label: { en: "Cards in the ballot", es: "Tarjetas en el sorteo" },
+    note: {
+      en: "People save a card when they register. Nothing is charged until the draw gives them tickets. If a card is declined, its owner has a day to pay in another way. If buyers have to answer questions, cards are not charged.",
+      es: "El público guarda una tarjeta al inscribirse. No se cobra nada hasta que alguien consigue entradas en el sorteo. Si el banco rechaza la tarjeta, hay un día para pagar de otra forma. Si hay preguntas obligatorias, no se cobra en las tarjetas.",
+    },
+  },
   randomness: {
     kind: "choice",
     place: "line",
     label: { en: "What decides the order", es: "Qué decide el orden" },
     note: {
-      en: "With the public random number, not even the shop can know or influence the order in advance. The sale then opens only once the number is public, which can take longer if the internet has trouble. Applies to new waiting rooms.",
-      es: "Con el número público, ni siquiera la tienda puede conocer ni influir en el orden de antemano. La venta se abre cuando ese número es público, y puede retrasarse si hay problemas en internet. Vale para las salas de espera nuevas.",
+      en: "We recommend the public random number, because then not even the shop can know or influence the order in advance. The sale opens only once the number is public, which can take longer if the internet has trouble. With the key alone, the sale never waits, but buyers have to trust that nobody in the shop looked at the key. Applies to new waiting rooms.",
+      es: "Recomendamos el número público, porque así ni siquiera la tienda puede conocer ni influir en el orden de antemano. La venta se abre cuando ese número es público, y puede retrasarse si hay problemas en internet. Con solo la clave, la venta nunca espera, pero el público tiene que confiar en que nadie de la tienda la haya mirado. Vale para las salas de espera nuevas.",
     },
   },
   follow_stock: {

@@ -26,18 +26,20 @@ interface Props {
   onSubmit: () => Promise<void>;
 }
 
+const FOLLOWS: RowChanges = { place: "dates" }; // nowhere in this form
+
 export function EventForm({ draft, event, button, isSaved = false, onSubmit }: Props) {
   const own = useRoomTexts("events");
   const { language } = useTexts();
   const [zones] = useState(() => timezones(draft.values.timezone));
   const isDraft = event === null || event.status === "draft";
-  const changes: Record<string, RowChanges> = { timezone: { options: zones }, ...(!isDraft && { capacity: { note: own.capacityLater } }) };
+  const changes: Record<string, RowChanges> = { timezone: { options: zones }, ...(!isDraft && { capacity: { note: own.capacityLater } }), ...(event?.dates.length && { starts_at: FOLLOWS, ends_at: FOLLOWS }) };
   return (
     <div class="editor">
       <Form onSubmit={onSubmit} button={button}>
         {(errorOf) => {
           const common = { table: EVENT_FIELDS, draft, errorOf, changes };
-          const choices = { entry: { options: own.entry }, randomness: { options: own.randomness }, pass_algorithm: { options: own.passAlgorithms } };
+          const choices = { entry: { options: own.entry }, ballot_cards: { options: own.ballotCards }, randomness: { options: own.randomness }, pass_algorithm: { options: own.passAlgorithms } };
           const line = { table: LINE_FIELDS, draft, errorOf, changes: choices };
           const returns = { table: RETURN_FIELDS, draft, errorOf, changes: { policy: { options: own.returnPolicies } } };
           return (

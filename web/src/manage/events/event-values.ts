@@ -7,22 +7,23 @@ import { EVENT_FIELDS, LINE_FIELDS, RETURN_FIELDS } from "./event-fields";
 
 export type EventFields = Schemas["EventFields"];
 type EntryRule = Schemas["WaitingRoomConfig"]["entry"];
+type BallotCards = Schemas["WaitingRoomConfig"]["ballot_cards"];
 export type EventValues = ValuesOf<typeof EVENT_FIELDS> & ValuesOf<typeof LINE_FIELDS> & ValuesOf<typeof RETURN_FIELDS>;
 
 export function emptyValues(): EventValues {
   const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
-  return { ...empty(EVENT_FIELDS), timezone: timeZone, ...empty(LINE_FIELDS), has_line: true, entry: "verified_address", randomness: "key", pass_algorithm: "EdDSA", ...empty(RETURN_FIELDS), may_transfer: true };
+  return { ...empty(EVENT_FIELDS), timezone: timeZone, ...empty(LINE_FIELDS), has_line: true, entry: "verified_address", ballot_cards: "none", randomness: "key_and_beacon", pass_algorithm: "EdDSA", ...empty(RETURN_FIELDS), may_transfer: true };
 }
 
 export function toValues(event: ManagedEvent): EventValues {
-  const line = { has_line: event.waiting_room?.enabled ?? true, entry: "open", randomness: "key", pass_algorithm: "EdDSA", ...event.waiting_room };
+  const line = { has_line: event.waiting_room?.enabled ?? true, entry: "open", ballot_cards: "none", randomness: "key", pass_algorithm: "EdDSA", ...event.waiting_room };
   const returns = { ...event.returns, may_transfer: event.transfers === "free" };
   return { ...values(EVENT_FIELDS, event, event.timezone), ...values(LINE_FIELDS, line, event.timezone), ...values(RETURN_FIELDS, returns, event.timezone) };
 }
 
 /** Convert the form to the API's fields. Empty fields become null, so that the stage's settings apply. */
 export function toFields(typed: EventValues): EventFields {
-  const { has_line, entry, randomness, pass_algorithm, ...line } = fields(LINE_FIELDS, typed, typed.timezone);
+  const { has_line, entry, ballot_cards, randomness, pass_algorithm, ...line } = fields(LINE_FIELDS, typed, typed.timezone);
   const hasBeacon = randomness === "key_and_beacon";
   const isUsual = has_line && entry === "open" && !hasBeacon && !Object.values(line).some((value) => value !== null && value !== false);
   const details = fields(EVENT_FIELDS, typed, typed.timezone);
@@ -30,7 +31,7 @@ export function toFields(typed: EventValues): EventFields {
     ...details,
     country: details.country?.toUpperCase() ?? null,
     region: details.region?.toUpperCase() ?? null,
-    waiting_room: isUsual ? null : { enabled: has_line, ...line, entry: entry as EntryRule, randomness: hasBeacon ? "key_and_beacon" : "key", pass_algorithm: pass_algorithm === "HS256" ? "HS256" : "EdDSA" },
+    waiting_room: isUsual ? null : { enabled: has_line, ...line, entry: entry as EntryRule, ballot_cards: ballot_cards as BallotCards, randomness: hasBeacon ? "key_and_beacon" : "key", pass_algorithm: pass_algorithm === "HS256" ? "HS256" : "EdDSA" },
     returns: toReturns(typed),
     transfers: typed.may_transfer ? "free" : typed.policy === "resale" ? "resale" : "none",
   };

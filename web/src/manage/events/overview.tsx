@@ -48,6 +48,7 @@ export function Overview() {
       )}
       {event.managed_by === "api" && may("publishEvent") && <State />}
       {isShown && event.status !== "cancelled" && <Tasks />}
+      {isShown && <WidgetCode />}
       {may("managePackages") && <Figures />}
       {event.managed_by === "api" && may("editEvent") && <MoreActions />}
     </div>
@@ -181,6 +182,22 @@ function Figures() {
         </a>
       )}
     </section>
+  );
+}
+
+/** The HTML that shows the event on another website (src/widget.ts). */
+function WidgetCode() {
+  const own = useRoomTexts("events");
+  const { event } = useManagedEvent();
+  const html = `<script async src="${location.origin}/widget.js"></script>\n<fairgate-tickets event="${event.id}"></fairgate-tickets>`;
+  return (
+    <details>
+      <summary>{own.websiteTitle}</summary>
+      <label>
+        {own.websiteNote}
+        <textarea readOnly rows={3} value={html} onFocus={({ currentTarget }) => currentTarget.select()} />
+      </label>
+    </details>
   );
 }
 

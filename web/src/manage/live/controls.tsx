@@ -28,8 +28,9 @@ interface Props {
 }
 
 export function Controls({ eventId, sale, poll }: Props) {
-  const own = useRoomTexts("live");
+  const texts = useRoomTexts("live");
   const { event, reload } = useManagedEvent();
+  const own = event.has_ballot ? { ...texts, ...texts.ballot } : texts;
   const [question, setQuestion] = useState<Question | null>(null);
   const [done, setDone] = useState<Done | null>(null);
   const room = sale.waiting_room;

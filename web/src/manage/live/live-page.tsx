@@ -71,12 +71,14 @@ function Figures({ live, samples }: { live: LiveSale; samples: Sample[] }) {
   const own = useRoomTexts("live");
   const { locale } = useTexts();
   const { sale, purchases } = live;
+  const { has_ballot } = useManagedEvent().event;
   const room = sale.waiting_room;
   const takings = mainTakings(live);
   const rate = soldPerMinute(samples);
   const number = (value: number) => value.toLocaleString(locale);
   const figures: { name: string; value: string; note?: string }[] = [
-    ...(room
+    ...(room && has_ballot ? [{ name: own.inDraw, value: number(room.total), note: room.opened ? undefined : own.beforeDraw }] : []),
+    ...(room && !has_ballot
       ? [
           { name: own.waiting, value: number(room.queue_length), note: room.opened ? own.joined(room.total) : own.beforeDraw },
           { name: own.admitted, value: number(room.admitted), note: own.passes(room.active_passes) },
@@ -123,6 +125,7 @@ function describeForecast(forecast: Forecast, own: RoomTexts["live"]): { value: 
 function Charts({ live, samples }: { live: LiveSale; samples: Sample[] }) {
   const own = useRoomTexts("live");
   const { locale } = useTexts();
+  const { has_ballot } = useManagedEvent().event;
   const last = samples.at(-1)!;
   const currency = mainTakings(live)?.currency ?? "USD";
   const times = useMemo(() => samples.map(({ at }) => at), [samples]);
@@ -139,7 +142,7 @@ function Charts({ live, samples }: { live: LiveSale; samples: Sample[] }) {
   }, [samples, own]);
   return (
     <section class="charts" aria-label={own.charts}>
-      {live.sale.waiting_room && <Chart label={own.chartLine(last.waiting, last.admitted)} times={times} series={charts.line} write={number} />}
+      {live.sale.waiting_room && !has_ballot && <Chart label={own.chartLine(last.waiting, last.admitted)} times={times} series={charts.line} write={number} />}
       <Chart label={own.chartTickets(last.sold, last.held)} times={times} series={charts.tickets} write={number} />
       <Chart label={own.chartRate} times={times} series={charts.rate} write={number} />
       {live.takings && <Chart label={own.chartMoney(currency)} times={times} series={charts.money} write={number} />}

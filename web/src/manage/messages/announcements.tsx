@@ -1,7 +1,7 @@
-/** Announcements to ticket holders: write one, look at the email, send or schedule it, and stop it. */
+/** Announcements to ticket holders or to the waitlist: write one, look at the email, send or schedule it, and stop it. */
 
 import { useState } from "preact/hooks";
-import { dayAndTime } from "../../formats";
+import { dayAndTime, shortDayAndTime } from "../../formats";
 import { Failure, Skeleton } from "../../parts/failure";
 import { Form } from "../../parts/form";
 import { useLoaded } from "../../parts/hooks";
@@ -13,7 +13,7 @@ import { useManagedEvent } from "../who";
 import { fromLocal, toLocal } from "../zoned-time";
 import { listAnnouncements, previewAnnouncement, saveAnnouncement, stopAnnouncement, type Announcement, type AnnouncementBody } from "./messages";
 
-const EMPTY = { id: "", subject: "", text: "", tier_ids: "", door: "", send_at: "" };
+const EMPTY = { id: "", subject: "", text: "", audience: "holders", tier_ids: "", date_ids: "", door: "", send_at: "" };
 type Values = typeof EMPTY;
 interface Preview {
   subject: string;
@@ -22,6 +22,7 @@ interface Preview {
 
 export function Announcements() {
   const own = useRoomTexts("messages");
+  const { locale } = useTexts();
   const { event } = useManagedEvent();
   const [values, setValues] = useState<Values>(EMPTY);
   const [preview, setPreview] = useState<Preview | null>(null);
@@ -55,12 +56,17 @@ export function Announcements() {
       id: announcement.id,
       subject: announcement.subject,
       text: announcement.text,
+      audience: announcement.audience,
       tier_ids: announcement.tier_ids.join(" "),
+      date_ids: announcement.date_ids.join(" "),
       door: announcement.door ?? "",
       send_at: toLocal(announcement.send_at, event.timezone),
     });
   };
   const tiers = event.tiers.map(({ id, name }) => [id, name] as const);
+  const dates = event.dates.map(({ id, name, starts_at }) => [id, [shortDayAndTime(starts_at, event.timezone, locale), name].filter(Boolean).join(" · ")] as const);
+  const severalDates = values.date_ids.includes(" ") ? [[values.date_ids, own.severalDates] as const] : [];
+  const isToHolders = values.audience === "holders";
   const several = values.tier_ids.includes(" ") ? [[values.tier_ids, own.severalTypes] as const] : [];
   return (
     <section>
@@ -71,8 +77,12 @@ export function Announcements() {
           <>
             <TextField name="subject" label={own.subject} required maxLength={120} draft={draft} errorOf={errorOf} />
             <AreaField name="text" label={own.text} note={own.textNote} maxLength={5000} rows={8} draft={draft} errorOf={errorOf} />
-            <SelectField name="tier_ids" label={own.holdersOf} options={[["", own.allTypes], ...tiers, ...several]} draft={draft} errorOf={errorOf} />
-            <SelectField name="door" label={own.door} options={Object.entries(own.doors)} draft={draft} errorOf={errorOf} />
+            <SelectField name="audience" label={own.audience} options={Object.entries(own.audiences)} draft={draft} errorOf={errorOf} />
+            <SelectField name="tier_ids" label={isToHolders ? own.holdersOf : own.waitingFor} options={[["", own.allTypes], ...tiers, ...several]} draft={draft} errorOf={errorOf} />
+            {dates.length > 0 && (
+              <SelectField name="date_ids" label={own.validOn} options={[["", own.anyDate], ...dates, ...severalDates]} draft={draft} errorOf={errorOf} />
+            )}
+            {isToHolders && <SelectField name="door" label={own.door} options={Object.entries(own.doors)} draft={draft} errorOf={errorOf} />}
             <TextField name="send_at" label={own.sendAt} note={own.sendAtNote} type="datetime-local" draft={draft} errorOf={errorOf} />
           </>
         )}
@@ -101,7 +111,7 @@ function Row({ announcement, change, reload }: { announcement: Announcement; cha
   const own = useRoomTexts("messages");
   const { locale } = useTexts();
   const { event } = useManagedEvent();
-  const { id, subject, status, tickets, send_at } = announcement;
+  const { id, subject, audience, status, tickets, send_at } = announcement;
   const stop = async () => {
     await stopAnnouncement(event.id, id);
     await reload();
@@ -110,7 +120,7 @@ function Row({ announcement, change, reload }: { announcement: Announcement; cha
     <li class="row-card tier-row">
       <div class="row-text">
         <h3>{subject}</h3>
-        <p class="small">{[own.announcementStates[status], dayAndTime(send_at, event.timezone, locale), tickets > 0 && own.forTickets(tickets)].filter(Boolean).join(" · ")}</p>
+        <p class="small">{[own.audiences[audience], own.announcementStates[status], dayAndTime(send_at, event.timezone, locale), tickets > 0 && own.forTickets(tickets)].filter(Boolean).join(" · ")}</p>
       </div>
       {status === "scheduled" && (
         <button type="button" class="link" onClick={change}>
@@ -126,10 +136,12 @@ function Row({ announcement, change, reload }: { announcement: Announcement; cha
   );
 }
 
-const toBody = ({ subject, text, tier_ids, door, send_at }: Values, timezone: string): AnnouncementBody => ({
+const toBody = ({ subject, text, audience, tier_ids, date_ids, door, send_at }: Values, timezone: string): AnnouncementBody => ({
   subject,
   text,
+  audience: audience as AnnouncementBody["audience"],
   tier_ids: tier_ids ? tier_ids.split(" ") : [],
-  door: (door || null) as AnnouncementBody["door"],
+  date_ids: date_ids ? date_ids.split(" ") : [],
+  door: ((audience === "holders" && door) || null) as AnnouncementBody["door"],
   send_at: fromLocal(send_at, timezone),
 });

@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import { Outcome } from "../../parts/failure";
 import { ApiFailure, getEvent } from "../api";
 import { differences } from "../draft";
+import { TierDates } from "../events/dates-panel";
 import { PictureField } from "../parts/picture-field";
 import { useSaved } from "../parts/save-note";
 import { useDraft } from "../parts/use-draft";
@@ -107,6 +108,7 @@ function Existing({ tier }: { tier: Tier }) {
         </Outcome>
       )}
       <TicketForm draft={draft} tier={tier} isPackage={tier.admits > 1} hasCurrency={event.tiers.length > 1} button={form.save} isSaved={isSaved} onSubmit={save} />
+      {event.dates.length > 0 && <TierDates key={tier.date_ids.join()} tier={tier} onChanged={renew} />}
       <HoldbackPanel tier={tier} onChanged={renew} />
       {ADDONS.packages && <QuestionPanel tier={tier} onChanged={renew} />}
       {ADDONS.packages && ADDONS.images && (

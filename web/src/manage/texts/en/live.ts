@@ -53,6 +53,11 @@ export const liveTexts = {
   resume: "Resume the sale",
   resumeEffect: "Waves continue where they stopped, and tickets can be reserved again. Nobody loses their place.",
   resumed: "The sale has resumed.",
+  ballot: {
+    pauseEffect: "No more tickets are offered. People who have an offer can still pay.",
+    resumeEffect: "Tickets are offered again, in the order of the draw.",
+  },
+  inDraw: "In the draw",
   waveSize: "People per wave",
   waveSeconds: "Seconds between waves",
   changeRate: "Change the rate",

@@ -55,6 +55,11 @@ export const liveTexts: typeof english = {
   resume: "Reanudar la venta",
   resumeEffect: "Las tandas continúan donde se detuvieron y se puede volver a reservar. Nadie pierde su puesto.",
   resumed: "La venta se ha reanudado.",
+  ballot: {
+    pauseEffect: "No se ofrecen más entradas. Quienes tienen una oferta todavía pueden pagar.",
+    resumeEffect: "Las entradas se vuelven a ofrecer en el orden del sorteo.",
+  },
+  inDraw: "En el sorteo",
   waveSize: "Personas por tanda",
   waveSeconds: "Segundos entre tandas",
   changeRate: "Cambiar el ritmo",

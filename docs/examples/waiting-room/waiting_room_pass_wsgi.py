@@ -1,6 +1,5 @@
-"""Let only people with a pass of the waiting room reach an application: `Gate(...).wsgi(application)` or `.asgi`. Needs PyJWT[crypto]."""
+"""Let only people with a pass of the waiting room reach a WSGI application: `Gate(application, ...)`. Needs PyJWT[crypto]."""
 
-import asyncio
 import re
 import threading
 import time
@@ -10,12 +9,12 @@ import jwt
 
 
 class Gate:
-    def __init__(self, api, line, event, issuer, audience, path="/", first_session=None):
+    def __init__(self, app, api, line, event, issuer, audience, path="/", first_session=None):
+        self.app, self.line, self.event, self.issuer, self.audience, self.path = app, line, event, issuer, audience, path
+        self.first_session = first_session or {}.setdefault  # (pass id, session) -> the first session of this pass
         self.keys = jwt.PyJWKClient(f"{api}/.well-known/jwks.json", cache_jwk_set=False, timeout=5)
         # Known keys are kept, so buyers in the shop do not need the waiting room's server.
         self.known, self.next_at, self.lock = {}, 0.0, threading.Lock()
-        self.line, self.event, self.issuer, self.audience, self.path = line, event, issuer, audience, path
-        self.first_session = first_session or {}.setdefault  # (pass id, session) -> the first session of this pass
 
     def key_of(self, kid):
         # Anybody can send passes that name other keys. So only one thread looks for these, and seldom.
@@ -50,25 +49,10 @@ class Gate:
         cookie = f"fairgate_pass={token}; Path={self.path.rstrip('/') or '/'}; HttpOnly; Secure; SameSite=Lax"
         return [("location", f"/{quote(path.lstrip('/'))}{'?' if rest else ''}{rest}"), ("set-cookie", cookie)]
 
-    def wsgi(self, application):
-        def gated(environ, start_response):
-            path, *rest = (environ.get(name, "") for name in ("PATH_INFO", "QUERY_STRING", "HTTP_COOKIE", "REMOTE_ADDR", "HTTP_USER_AGENT"))
-            found = self.answer(path.encode("latin-1").decode(errors="replace"), *rest)
-            if found is None:
-                return application(environ, start_response)
-            start_response("302 Found", found)
-            return []
-
-        return gated
-
-    def asgi(self, application):
-        async def gated(scope, receive, send):
-            sent = [[of.decode("latin-1") for key, of in scope.get("headers", ()) if key == name] for name in (b"cookie", b"user-agent")]
-            client, query = (scope.get("client") or "?")[0], scope.get("query_string", b"").decode("latin-1")
-            asked = scope.get("path"), query, "; ".join(sent[0]), client, *sent[1]  # HTTP/2 splits cookies
-            if scope["type"] != "http" or not (found := await asyncio.to_thread(self.answer, *asked)):
-                return await application(scope, receive, send)
-            await send({"type": "http.response.start", "status": 302, "headers": [(n.encode(), v.encode()) for n, v in found]})
-            return await send({"type": "http.response.body", "body": b""})
-
-        return gated
+    def __call__(self, environ, start_response):
+        path, *rest = (environ.get(name, "") for name in ("PATH_INFO", "QUERY_STRING", "HTTP_COOKIE", "REMOTE_ADDR", "HTTP_USER_AGENT"))
+        found = self.answer(path.encode("latin-1").decode(errors="replace"), *rest)
+        if found is None:
+            return self.app(environ, start_response)
+        start_response("302 Found", found)
+        return []
