@@ -237,17 +237,21 @@ def test_a_capacity_counts_passes_and_tickets_without_a_limit(hall):
     hall.change_tier(hall.tier_ids["weekend"], capacity=None)
 
 
-def test_new_and_copied_ticket_types_count_for_the_dates_of_their_event(hall):
+def test_new_ticket_types_count_for_the_dates_of_their_event(hall):
     body = {"name": "Balcony", "price_cents": 100, "capacity": 1}
     refused = hall.api.post(f"/events/{hall.event_id}/tiers", json=body, token=builders.admin_token())
     assert (refused.status, refused.json["rule"]) == (400, "above_date_capacity"), refused.json
+    assert hall.api.delete(f"/tiers/{hall.tier_ids['pass']}", token=builders.admin_token()).status == 200
+    created = hall.api.post(f"/events/{hall.event_id}/tiers", json=body | {"capacity": 30}, token=builders.admin_token())
+    assert created.status == 201, created.json
+
+
+@pytest.mark.needs_addon
+def test_copied_ticket_types_count_for_the_dates_of_their_event(hall):
     copied = hall.api.post(
         f"/admin/events/{hall.event_id}/tickets/packages/{hall.tier_ids['friday']}/duplicate", token=builders.admin_token()
     )
     assert (copied.status, copied.json["rule"]) == (400, "above_date_capacity"), copied.json
-    assert hall.api.delete(f"/tiers/{hall.tier_ids['pass']}", token=builders.admin_token()).status == 200
-    created = hall.api.post(f"/events/{hall.event_id}/tiers", json=body | {"capacity": 30}, token=builders.admin_token())
-    assert created.status == 201, created.json
 
 
 def test_the_capacity_of_the_event_limits_all_of_its_dates(api, time):
