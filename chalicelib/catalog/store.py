@@ -181,7 +181,8 @@ def load(head: CatalogHead, known: Catalog | None = None) -> Catalog:
 
 def load_live(head: CatalogHead) -> Catalog:
     """Load the catalog of `head` from the entries themselves, without the snapshot and the log. Takes at least two queries."""
-    return _build(head, _load_served(head), *_query_live())
+    with _without_garbage_collection():
+        return _build(head, _load_served(head), *_query_live())
 
 
 def _query_live(*, only_flags: bool = False) -> tuple[list[Event], list[Tier], Flags]:
