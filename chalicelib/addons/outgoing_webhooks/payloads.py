@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from chalicelib.addons.outgoing_webhooks.model import Message, MessageType, message_id
 from chalicelib.catalog import permissions
-from chalicelib.catalog.model import Event
+from chalicelib.catalog.model import CancelledDate, Event, EventDate
 from chalicelib.catalog.views import iso_or_none
 from chalicelib.changes.model import (
     Change,
@@ -31,11 +31,14 @@ from chalicelib.tickets.model import Ticket, TicketState
 EventChange = Literal["created", "changed", "deleted", "paused", "resumed"]
 
 # The event's fields that people do not edit.
-_INTERNAL = frozenset({"version", "updated_at", "created_at", "pool_id", "pool_shards", "managed_by"})
+_INTERNAL = frozenset({"version", "updated_at", "created_at", "pool_id", "pool_shards", "managed_by", "public_changes"})
 
 
 class TicketData(Struct, frozen=True, kw_only=True):
-    """A ticket in a message. `number` is the number of its first seat, or null in the first few seconds after the sale."""
+    """A ticket in a message. `number` is the number of its first seat, or null in the first few seconds after the sale.
+
+    `admitted` counts the people on `date`, on which the ticket was last scanned; null if the event has no dates, or without a scan.
+    """
 
     id: str
     number: str | None
@@ -45,6 +48,7 @@ class TicketData(Struct, frozen=True, kw_only=True):
     state: TicketState
     admits: int
     admitted: int
+    date: str | None
     price_cents: int
     currency: str
     created_at: Timestamp
@@ -59,6 +63,8 @@ class EventData(Struct, frozen=True, kw_only=True):
     status: str
     starts_at: Timestamp | None
     ends_at: Timestamp | None
+    dates: list[EventDate]
+    cancelled_dates: list[CancelledDate]
     on_sale_at: Timestamp | None
     timezone: str
     capacity: int | None
@@ -140,6 +146,7 @@ def _ticket_data(ticket: Ticket) -> TicketData:
         state=ticket.state,
         admits=ticket.admits,
         admitted=ticket.on(ticket.last_date).admitted,
+        date=ticket.last_date,
         price_cents=ticket.price_cents,
         currency=ticket.currency,
         created_at=clock.iso(ticket.created_at),
@@ -154,6 +161,8 @@ def _event_data(event: Event) -> EventData:
         status=event.status,
         starts_at=iso_or_none(event.starts_at or None),
         ends_at=iso_or_none(event.ends_at),
+        dates=event.dates,
+        cancelled_dates=event.cancelled_dates,
         on_sale_at=iso_or_none(event.on_sale_at),
         timezone=event.timezone,
         capacity=event.capacity,

@@ -78,6 +78,26 @@ def test_all_that_happens_arrives_with_its_type(promoter, poller, receiver, time
     assert all(scan["code"].encode() not in request.body for request in receiver.received)
 
 
+def test_messages_about_an_event_with_several_dates_name_them(promoter, poller, receiver, time):
+    endpoint = promoter.create(receiver, event_types=["event.changed", "ticket.checked_in"])
+    event_id, _ = promoter.shop
+    dates = [{"id": name, "starts_at": clock.iso(time.now + hours * 3600)} for name, hours in (("friday", 1), ("saturday", 25))]
+    assert promoter.api.patch(f"/events/{event_id}", json={"dates": dates}, token=builders.admin_token()).status == 200
+    order_id = builders.create_order(promoter.api, promoter.shop, 1)
+    [ticket] = builders.ticket_ids(order_id, 1)
+    scan = {"code": promoter.api.get(f"/tickets/{ticket}", user="ada").json["code"], "event_id": event_id}
+    time.advance(3600)
+    assert promoter.api.post("/checkin", json=scan, token=builders.admin_token()).status == 200
+    cancelled = promoter.api.post(f"/events/{event_id}/cancel", json={"date_id": "saturday"}, token=builders.admin_token())
+    assert cancelled.status == 200, cancelled.json
+    poller.drain()
+    sent = [promoter.delivery(endpoint, delivery["id"])["payload"]["data"] for delivery in promoter.deliveries(endpoint)]
+    events = [(data["event"]["dates"], data["event"]["cancelled_dates"]) for data in sent if "event" in data]
+    assert sorted(events, key=str) == [(dates, []), (dates, [{"id": "saturday"}])]
+    assert all("public_changes" not in data.get("fields", ()) for data in sent)
+    assert [data["ticket"]["date"] for data in sent if "ticket" in data] == ["friday"]
+
+
 def test_an_endpoint_gets_its_types_and_only_its_promoters_messages(promoter, poller, receiver, time):
     promoter.create(receiver, event_types=["order.refunded", "event.changed"])
     builders.create_order(promoter.api, builders.create_shop(promoter.api), 1)  # an event of nobody
