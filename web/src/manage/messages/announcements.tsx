@@ -77,7 +77,7 @@ export function Announcements() {
           <>
             <TextField name="subject" label={own.subject} required maxLength={120} draft={draft} errorOf={errorOf} />
             <AreaField name="text" label={own.text} note={own.textNote} maxLength={5000} rows={8} draft={draft} errorOf={errorOf} />
-            <SelectField name="audience" label={own.audience} options={Object.entries(own.audiences)} draft={draft} errorOf={errorOf} />
+            {ADDONS.waitlist && <SelectField name="audience" label={own.audience} options={Object.entries(own.audiences)} draft={draft} errorOf={errorOf} />}
             <SelectField name="tier_ids" label={isToHolders ? own.holdersOf : own.waitingFor} options={[["", own.allTypes], ...tiers, ...several]} draft={draft} errorOf={errorOf} />
             {dates.length > 0 && (
               <SelectField name="date_ids" label={own.validOn} options={[["", own.anyDate], ...dates, ...severalDates]} draft={draft} errorOf={errorOf} />
