@@ -184,8 +184,8 @@ def create_room_item(event: Event, revision: int, now: int, replacing: Room | No
 
 def _close(room: Room, now: int) -> None:
     """Close all counters before the opening, so that the list of entries can be published before the key. See `_open`."""
-    counts, extra, event, _ = _closed_counts(room, now, room.closing_seconds)
-    store.record_closing(room, counts, extra, (event.on_sale_at or 0) - room.closing_seconds, now)
+    counts, event, _ = _closed_counts(room, now, room.closing_seconds)
+    store.record_closing(room, counts, (event.on_sale_at or 0) - room.closing_seconds, now)
     logger.info("waiting_room.closed", event_id=room.event_id, room=room.number, n=sum(counts))
 
 
@@ -252,15 +252,13 @@ def _open(room: Room, now: int) -> None:
     RoomConflict if another instance has the lease, or if the sale is no longer due to open now. A closed counter never counts again, so all
     instances find the same N.
     """
-    counts, _, event, revision = _closed_counts(room, now, 0)
+    counts, event, revision = _closed_counts(room, now, 0)
     _record_draw(revision, event, room, counts, now)
     logger.info("waiting_room.opened", event_id=event.id, room=room.number, n=sum(counts))
 
 
-def _closed_counts(room: Room, now: int, seconds_before: int) -> tuple[list[int], int, Event, int]:
-    """Take the lease and close all counters.
-
-    Returns the arrivals of each, `extra` as in `Room`, and the event with the revision of its catalog.
+def _closed_counts(room: Room, now: int, seconds_before: int) -> tuple[list[int], Event, int]:
+    """Take the lease and close all counters; returns the arrivals of each, and the event with the revision of its catalog.
 
     Raises RoomConflict if another instance has the lease, or if it is earlier than `seconds_before` the opening.
     """
@@ -270,11 +268,8 @@ def _closed_counts(room: Room, now: int, seconds_before: int) -> tuple[list[int]
     event = current.events.get(room.event_id)
     if event is None or event.on_sale_at is None or now < event.on_sale_at - seconds_before or current.head.public_revision < room.revision:
         raise store.RoomConflict
-    revision = current.head.public_revision
-    if room.closed_counts:
-        return room.closed_counts, room.extra, event, revision
-    closed = [store.close_counter(room, counter) for counter in range(room.counters)]
-    return [count for count, _ in closed], sum(extra for _, extra in closed), event, revision
+    counts = room.closed_counts or [store.close_counter(room, counter) for counter in range(room.counters)]
+    return counts, event, current.head.public_revision
 
 
 def _record_draw(revision: int, event: Event, room: Room, counts: list[int], now: int) -> None:

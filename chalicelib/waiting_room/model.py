@@ -74,7 +74,7 @@ class RoomState(Struct, frozen=True, kw_only=True):
     of tickets on hold if no other tickets are left; otherwise it is null. `beacon` is missing if the order follows from the key alone.
     `tickets` has the figures of each visible tier while the sale is open. `entry` is the rule for who gets a place; it is missing if the
     rule is `open`. Until `groups_until`, users can form, join and leave groups; it is missing if the room has no groups. With
-    `better_odds`, users have up to five numbers each, and `n` counts numbers; it is missing in other rooms.
+    `better_odds`, users have up to five numbers each, and `n` and `total` count all of them; it is missing in other rooms.
     """
 
     event_id: str
@@ -171,6 +171,13 @@ class Arrival(
     def pass_id(self) -> str:
         """The id of this arrival's pass. Purchases are recorded under this id, because a pass is valid for one purchase."""
         return f"{self.room}.{self.counter}.{self.number}"
+
+
+class OddsKey(Struct, frozen=True, array_like=True):
+    """Whose outcome a ballot with better odds records: the address or card, and the user who takes part with it. Both are digests."""
+
+    entrant: str
+    user: str
 
 
 AppealStatus = Literal["open", "granted", "denied"]

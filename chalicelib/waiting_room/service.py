@@ -52,6 +52,7 @@ from chalicelib.waiting_room.model import (
     NoOtherShop,
     NotAdmitted,
     NotInGroup,
+    OddsKey,
     PassExpired,
     PlaceInUse,
     QueueStatus,
@@ -348,10 +349,10 @@ def _find_place(event_id: str, user_id: str, token: str, now: int) -> tuple[Cach
     return cached, arrival
 
 
-def number_in_draw(event_id: str, user_id: str, token: str | None, now: int) -> tuple[int, Entry, str | None] | None:
+def number_in_draw(event_id: str, user_id: str, token: str | None, now: int) -> tuple[int, Entry, OddsKey | None] | None:
     """Return the number of the room, and the user's entry in its list, of a draw that has not closed yet. Otherwise, return None.
 
-    With better odds, also returns the name under which `record_loss` records the outcome, unless the promoter granted the place.
+    With better odds, also returns whose outcome the ballot records, unless the promoter granted the place.
 
     Raises what `get_place` raises, and EntryUnknown if the user joined at the moment when the rule of entry changed.
     """
@@ -362,23 +363,26 @@ def number_in_draw(event_id: str, user_id: str, token: str | None, now: int) -> 
     cached, arrival = _find_place(event_id, user_id, token, now)
     if arrival.holder is None and cached.room.rule != "open":
         raise EntryUnknown()
+    if arrival.is_late:
+        return None
     has_odds = cached.room.has_better_odds and arrival.user != tokens.appeal_key(event_id, user_id)
-    return None if arrival.is_late else (cached.room.number, entry_list.entry_of(cached.room, arrival), arrival.user if has_odds else None)
+    odds_key = OddsKey(arrival.user, arrival.holder) if has_odds and arrival.holder is not None else None
+    return cached.room.number, entry_list.entry_of(cached.room, arrival), odds_key
 
 
-def record_loss(odds_key: str, user_id: str, draw: RoomState, now: int) -> None:
-    """Record that a ballot drew no tickets for the user, who has one number more in the promoter's next one. Safe to repeat."""
-    store.record_loss(odds_key, tokens.user_key(user_id), f"{draw.on_sale_at}.{draw.commitment[:8]}", now)
+def record_loss(odds_key: OddsKey, draw: RoomState, now: int) -> None:
+    """Record that a ballot drew no tickets for somebody, who has one number more in the promoter's next one. Safe to repeat."""
+    store.record_loss(odds_key, f"{draw.on_sale_at}.{draw.commitment[:8]}", now)
 
 
-def record_win_item(odds_key: str, user_id: str, now: int) -> dynamo.TransactItem:
-    """Return the transaction item that lets the user start again at one number, because a ballot drew tickets for them."""
-    return store.record_win_item(odds_key, tokens.user_key(user_id), now)
+def record_win_item(odds_key: OddsKey, now: int) -> dynamo.TransactItem:
+    """Return the transaction item that lets somebody start again at one number, because a ballot drew tickets for them."""
+    return store.record_win_item(odds_key, now)
 
 
 def forget_losses(user_id: str) -> None:
-    """Delete what the shop knows about ballots that drew no tickets for the user. Safe to repeat."""
-    store.delete_losses(tokens.user_key(user_id))
+    """Delete the outcomes of ballots that are recorded for better odds of the user. Safe to repeat."""
+    store.delete_losses(tokens.name_in_tokens(tokens.user_key(user_id)))
 
 
 def find_draw(event_id: str, now: int) -> RoomState | None:

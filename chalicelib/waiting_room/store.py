@@ -37,7 +37,17 @@ from chalicelib.foundation.memory import Memory
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.draw import Chain, beacon_randomness, commitment, parse_chain, round_of_draw, round_time
 from chalicelib.waiting_room.entries import LANE_BITS, MAX_WEIGHT, Entry
-from chalicelib.waiting_room.model import ENTRY_REASONS, LATE, MAX_MEMBERS, Appeal, Arrival, EntryReason, GroupFull, InvitationInvalid
+from chalicelib.waiting_room.model import (
+    ENTRY_REASONS,
+    LATE,
+    MAX_MEMBERS,
+    Appeal,
+    Arrival,
+    EntryReason,
+    GroupFull,
+    InvitationInvalid,
+    OddsKey,
+)
 
 LANES = 1 << LANE_BITS
 # Before the closing of the draw: longer than a request may take, so that no group changes while the list of entries is built.
@@ -125,7 +135,6 @@ class WaitingRoomRow(dynamo.Table):
     code = UnicodeAttribute(null=True)  # a keyed digest
     attempts = NumberAttribute(null=True)
     series = UnicodeAttribute(null=True)
-    extra = NumberAttribute(null=True)  # numbers beyond the first of each arrival
     weights = JsonAttribute(list[int], null=True)  # how many entries have one number, two numbers, and so on
     lost = UnicodeSetAttribute(null=True)  # ballots, each as `<time of the draw>.<first digits of its commitment>`
     won_at = NumberAttribute(null=True)
@@ -159,8 +168,7 @@ class Room(msgspec.Struct, frozen=True):
     `rule` is the rule of entry. It follows the event until somebody has joined.
 
     With better odds, `series` names the ballots that count for each other, and addresses and cards have the same names in all of them.
-    The room keeps it. `extra` is the number of numbers beyond the first of each arrival in the draw, and `weights` says how many entries of
-    the list have one number, two numbers, and so on.
+    The room keeps it. `weights` says how many entries of the list have one number, two numbers, and so on.
     """
 
     event_id: str
@@ -188,7 +196,6 @@ class Room(msgspec.Struct, frozen=True):
     signature: str | None = None
     rule: EntryRule = "open"
     series: str | None = None
-    extra: int = 0
     weights: list[int] = []
 
     @property
@@ -242,18 +249,17 @@ class Lane(msgspec.Struct, frozen=True):
 class Arrivals(msgspec.Struct, frozen=True):
     """The numbers of arrivals in a room: `drawn` is the number up to the opening, and `late` has the number in each late counter.
 
-    `excluded` has the numbers of requests that the rule of entry gave no place of their own, by reason. Arrivals with several numbers count
-    in `drawn` with all of them, of which `extra` is the number beyond their first ones.
+    `excluded` has the numbers of requests that the rule of entry gave no place of their own, by reason. With better odds, `drawn` counts all
+    numbers of an arrival.
     """
 
     drawn: int = 0
     late: tuple[int, ...] = (0,)
     excluded: dict[EntryReason, int] = {}
-    extra: int = 0
 
     @property
     def total(self) -> int:
-        return self.drawn - self.extra + sum(self.late)
+        return self.drawn + sum(self.late)
 
     @property
     def last_position(self) -> int:
@@ -281,12 +287,11 @@ def load_room_and_arrivals(event_id: str, *, consistent_read: bool = False) -> t
     closed = room.drawn_counts
     counters = [_counter_id(room, counter) for counter in range(room.counters)] if closed is None else []
     reasons = {_excluded_id(room, reason): reason for reason in ENTRY_REASONS[room.rule]}
-    rows = list(WaitingRoomRow.find_all([*counters, *late, *reasons], consistent_read=consistent_read))
+    rows = WaitingRoomRow.find_all([*counters, *late, *reasons], consistent_read=consistent_read)
     numbers = {row.id: int(row.arrivals or 0) for row in rows}
-    extra = sum(int(row.extra or 0) for row in rows) if closed is None else room.extra
     drawn = sum(numbers.get(counter_id, 0) for counter_id in counters) if closed is None else closed[0]
     excluded = {reason: numbers[excluded_id] for excluded_id, reason in reasons.items() if excluded_id in numbers}
-    return room, Arrivals(drawn, tuple(numbers.get(counter_id, 0) for counter_id in late), excluded, extra)
+    return room, Arrivals(drawn, tuple(numbers.get(counter_id, 0) for counter_id in late), excluded)
 
 
 _drawn_rooms: Memory[str, Room] = Memory()  # by event id: after the draw, only a reset changes which late counters a room has
@@ -304,7 +309,7 @@ def load_room_and_late_arrivals(event_id: str) -> tuple[Room | None, Arrivals]:
         room = _room(event_id, rows.pop(f"room#{event_id}")) if f"room#{event_id}" in rows else None
         if room is not None and room.number == known.number:
             counts = tuple(int(rows[counter_id].arrivals) if counter_id in rows else 0 for counter_id in late)
-            return room, Arrivals(room.n or 0, counts, extra=room.extra)
+            return room, Arrivals(room.n or 0, counts)
     room, arrivals = load_room_and_arrivals(event_id, consistent_read=True)
     if room is not None and room.n is not None:
         _drawn_rooms.entries[event_id] = room
@@ -355,22 +360,18 @@ def take_arrival_number(room: Room, counter: int, weight: int = 1) -> int:
     Raises CounterClosed once the sale has opened.
     """
     row = WaitingRoomRow(_counter_id(room, counter))
-    changes = [WaitingRoomRow.arrivals.add(weight), *([WaitingRoomRow.extra.add(weight - 1)] if weight > 1 else [])]
     # A number given out after the counter was closed would not take part in the draw.
-    taken, counted = dynamo.update_if_returning(row, changes, WaitingRoomRow.closed.does_not_exist())
+    taken, counted = dynamo.update_if_returning(row, [WaitingRoomRow.arrivals.add(weight)], WaitingRoomRow.closed.does_not_exist())
     if not taken or counted is None:
         raise CounterClosed(room.number)
     return int(counted.arrivals) - weight + 1
 
 
-def close_counter(room: Room, counter: int) -> tuple[int, int]:
-    """Close a counter permanently. Returns how many numbers it gave out, and how many of them were not the first of an arrival.
-
-    Safe to repeat, because a closed counter never counts again.
-    """
+def close_counter(room: Room, counter: int) -> int:
+    """Close a counter permanently and return its number of arrivals. Safe to repeat, because a closed counter never counts again."""
     _, row = dynamo.update_if_returning(WaitingRoomRow(_counter_id(room, counter)), [WaitingRoomRow.closed.set(True)])
     assert row is not None  # because the update has no condition
-    return int(row.arrivals or 0), int(row.extra or 0)
+    return int(row.arrivals or 0)
 
 
 def take_opening_lease(room: Room, now: int, ends_at: int) -> bool:
@@ -381,16 +382,14 @@ def take_opening_lease(room: Room, now: int, ends_at: int) -> bool:
     return dynamo.update_if(_key(room), [lease_ends_at.set(ends_at)], condition)
 
 
-def record_closing(room: Room, counts: Sequence[int], extra: int, closes_at: int, now: int) -> None:
-    """Write the numbers of arrivals of the closed counters, which were due to close at `closes_at`. `extra` is explained in `Room`.
+def record_closing(room: Room, counts: Sequence[int], closes_at: int, now: int) -> None:
+    """Write the numbers of arrivals of the closed counters, which were due to close at `closes_at`.
 
     Raises RoomConflict if the room has changed since it was read.
     """
     changes: dict[str, Any] = {"closed_counts": list(counts), "closed_at": now, "opening_lease_ends_at": None, "version": room.version + 1}
     if room.chain is not None:
         changes["closes_at"] = closes_at
-    if extra:
-        changes["extra"] = extra
     if not dynamo.update_if(_key(room), WaitingRoomRow.assign(changes), _is_unchanged(room) & WaitingRoomRow.closed_at.does_not_exist()):
         raise RoomConflict
 
@@ -698,29 +697,29 @@ def find_weight(key: str, now: int) -> int:
     return min(MAX_WEIGHT, 1 + len(ballots))
 
 
-def record_loss(key: str, user: str, ballot: str, now: int) -> None:
+def record_loss(key: OddsKey, ballot: str, now: int) -> None:
     """Record a ballot, given as in the attribute `lost`, that drew no tickets for an address or card. Safe to repeat.
 
     Does nothing if a ballot has drawn tickets for it since then, or at the same time.
     """
     has_not_won = WaitingRoomRow.won_at.does_not_exist() | (WaitingRoomRow.won_at < _drawn_at(ballot))
-    dynamo.update_if(WaitingRoomRow(f"odds#{key}"), [WaitingRoomRow.lost.add({ballot}), *_odds_owner(key, user, now)], has_not_won)
+    dynamo.update_if(WaitingRoomRow(f"odds#{key.entrant}"), [WaitingRoomRow.lost.add({ballot}), *_odds_owner(key, now)], has_not_won)
 
 
-def record_win_item(key: str, user: str, now: int) -> dynamo.TransactItem:
+def record_win_item(key: OddsKey, now: int) -> dynamo.TransactItem:
     """Return the transaction item that makes an address or card start again at one number."""
-    changes = [WaitingRoomRow.won_at.set(now), WaitingRoomRow.lost.remove(), *_odds_owner(key, user, now)]
-    return dynamo.update(WaitingRoomRow(f"odds#{key}"), changes)
+    changes = [WaitingRoomRow.won_at.set(now), WaitingRoomRow.lost.remove(), *_odds_owner(key, now)]
+    return dynamo.update(WaitingRoomRow(f"odds#{key.entrant}"), changes)
 
 
 def delete_losses(user: str) -> None:
-    """Delete the lost ballots of a user."""
+    """Delete the outcomes of ballots in which a user, given by a digest, took part."""
     found = WaitingRoomRow.entry_index.query(f"odds#{user}")
     parallel.call_each(lambda row: WaitingRoomRow(row.id).delete(), list(found))
 
 
-def _odds_owner(key: str, user: str, now: int) -> list[Action]:
-    return WaitingRoomRow.assign({"lane": f"odds#{user}", "entry": key, "ttl": now + LOST_SECONDS})
+def _odds_owner(key: OddsKey, now: int) -> list[Action]:
+    return WaitingRoomRow.assign({"lane": f"odds#{key.user}", "entry": key.entrant, "ttl": now + LOST_SECONDS})
 
 
 def _drawn_at(ballot: str) -> int:
@@ -805,6 +804,5 @@ def _room(event_id: str, row: WaitingRoomRow) -> Room:
         signature=row.signature,
         rule=msgspec.convert(row.rule or "open", EntryRule),
         series=row.series,
-        extra=int(row.extra or 0),
         weights=row.weights or [],
     )

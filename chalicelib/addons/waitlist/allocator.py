@@ -352,7 +352,7 @@ class _Pass:
                             )
                         )
                     if entry.odds_key is not None and self._could_win(entry):
-                        waiting_room.record_loss(entry.odds_key, entry.user_id, draw, self.now)
+                        waiting_room.record_loss(entry.odds_key, draw, self.now)
                 told_to = entry.id
             if places:
                 store.save_told(self.event.id, places[-1].entry.id)
@@ -479,7 +479,7 @@ class _Pass:
         if offer.entry.odds_key is not None:
             from chalicelib.waiting_room import service as waiting_room  # few lines have better odds
 
-            items.append(waiting_room.record_win_item(offer.entry.odds_key, offer.entry.user_id, self.now))
+            items.append(waiting_room.record_win_item(offer.entry.odds_key, self.now))
         return lambda _: items
 
     def _is_blocked(self, entry: Entry) -> bool:

@@ -13,7 +13,7 @@ from chalicelib.catalog.model import Event, Tier
 from chalicelib.edge.languages import Language
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.payments.model import SavedCard
-from chalicelib.waiting_room.model import RoomState, line_position
+from chalicelib.waiting_room.model import OddsKey, RoomState, line_position
 
 # `accepted`: the offer was paid. `declined`: the person declined the offer. `expired`: the offer was not paid in time. `left`: the person
 # left before an offer.
@@ -50,7 +50,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     `purchase_id` and `offered_until` belong to the offer. `people_to` and `tickets_to` are the numbers of people who had joined the line
     when this entry was made, and of their tickets, both including this entry; entries of earlier versions have none. `parts` is the number
     of parts that the line had when the entry was made. In a ballot, people who registered before the draw have a `draw_number`, and with
-    better odds an `odds_key`, under which the outcome counts for the next ballot. A waiting or offered entry may have a `card`, and
+    better odds an `odds_key`, for which the outcome is recorded. A waiting or offered entry may have a `card`, and
     `card_changes` counts how often it was written.
     """
 
@@ -67,7 +67,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     tickets_to: int | None = None
     parts: int = 2
     draw_number: DrawNumber | None = None
-    odds_key: str | None = None
+    odds_key: OddsKey | None = None
     card: SavedCard | None = None
     card_changes: int = 0
     state: EntryState = "waiting"
