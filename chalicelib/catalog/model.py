@@ -272,8 +272,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Field(
             "managers",
             "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds`, `grace_seconds`, `follow_stock`, `randomness`, `entry`, `shop_url`, "
-            "`pass_algorithm`, `longer_pass_seconds`, `groups`, `ballot`, `ballot_cards` and `better_odds`; null: the settings of the stage, and "
-            "`open`.",
+            "`pass_algorithm`, `longer_pass_seconds`, `groups`, `ballot`, `ballot_cards` and `better_odds`; null: the settings of the "
+            "stage, and `open`.",
         ),
     ] = None
     waitlist: Annotated[

@@ -249,8 +249,8 @@ class Lane(msgspec.Struct, frozen=True):
 class Arrivals(msgspec.Struct, frozen=True):
     """The numbers of arrivals in a room: `drawn` is the number up to the opening, and `late` has the number in each late counter.
 
-    `excluded` has the numbers of requests that the rule of entry gave no place of their own, by reason. With better odds, `drawn` counts all
-    numbers of an arrival.
+    `excluded` has the numbers of requests that the rule of entry gave no place of their own, by reason. With better odds, `drawn`
+    counts all numbers of each arrival.
     """
 
     drawn: int = 0

@@ -119,7 +119,7 @@ class DrawProof:
     def has_numbers(self, entry: Entry) -> bool:
         """Return whether the entry may have its numbers: its counter gave them out before the closing, and they are not too many."""
         is_counter = 0 <= entry.counter < len(self.offsets) and 1 <= entry.weight <= self.max_weight
-        return is_counter and 1 <= entry.number and entry.numbers[-1] <= self.arrivals(entry.counter)
+        return is_counter and entry.number >= 1 and entry.numbers[-1] <= self.arrivals(entry.counter)
 
     def positions(self, entry: Entry) -> list[int]:
         """Return the positions of the entry's numbers. The best one counts."""
@@ -575,7 +575,8 @@ def _report_lines(
         yield f"           every position from 1 to {proof.n} belongs to exactly one of these tokens"
     yield from (f"           {source}: position {position}" for position, source in sorted(report.positions.items())[:MAX_POSITIONS_SHOWN])
     if report.listed is not None:
-        yield f"entries    {sum(entry.weight for entry in report.listed)} of {proof.n} numbers belong to entrants; the other numbers admit nobody"
+        owned = sum(entry.weight for entry in report.listed)
+        yield f"entries    {owned} of {proof.n} numbers belong to entrants; the other numbers admit nobody"
     if report.listed is not None and proof.by_weight is not None:
         yield f"           by how many numbers they have: {_by_weight(proof.by_weight)}"
     if report.proven_count:
@@ -847,7 +848,11 @@ def make_report(
         "counted_at": counted[-1]["at"] if counted else None,
         "entrants": proof
         and {
-            **{"rule": proof["entry"], "drawn": proof["n"], "late": late, "excluded": proof["excluded"], "ballot": waiting is None},
+            "rule": proof["entry"],
+            "drawn": proof["n"],
+            "late": late,
+            "excluded": proof["excluded"],
+            "ballot": waiting is None,
             **({"by_weight": by_weight} if by_weight else {}),
         },
         "draw": proof

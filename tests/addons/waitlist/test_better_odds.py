@@ -75,7 +75,8 @@ def test_losers_have_one_number_more_and_winners_start_again(api, time, people):
 
 def test_nobody_has_more_than_five_numbers_and_ballots_count_for_two_years(api, time, people):
     ada = people[0]
-    key = tokens.address_key(model.series_of(catalog.load_current().find_event(create(api, time))), f"{ada}@example.com")
+    event_id = create(api, time)
+    key = tokens.address_key(model.series_of(catalog.load_current().events[event_id]), f"{ada}@example.com")
     for number in range(7):
         store.record_loss(OddsKey(key, "user"), f"{time.now + number}.{number:08}", time.now)
     assert weight(api, create(api, time), ada) == 5
@@ -149,7 +150,8 @@ def test_ballots_without_the_setting_neither_count_nor_give_better_odds(api, tim
 
 
 def test_the_ballots_of_each_promoter_are_a_series_of_their_own(api, time):
-    event = catalog.load_current().find_event(create(api, time))
+    event_id = create(api, time)
+    event = catalog.load_current().events[event_id]
     series = {model.series_of(replace(event, promoter_id=promoter)) for promoter in (None, "ada", "bob")}
     assert len(series) == 3
     assert model.series_of(replace(event, waiting_room=replace(event.waiting_room, better_odds=False))) is None
