@@ -8,7 +8,7 @@ import { fromHex, readToken, sha256, toHex } from "./waiting-room.js";
 
 /**
  * @typedef {{root?: string | null, n: number | null, offsets: number[]}} List  Parts of the public state document.
- * @typedef {{digest: string, counter: number, number: number, index: number, page_size: number, path: string[]}} Entry
+ * @typedef {{digest: string, counter: number, number: number, weight?: number, index: number, page_size: number, path: string[]}} Entry
  *   The response of `.../waiting-room/entries/{digest}`.
  */
 
@@ -30,13 +30,13 @@ export async function entrantDigest(commitment, token) {
  * @param {List} list
  * @param {Entry} entry
  */
-export async function isProven({ root, n, offsets }, { digest, counter, number, index, page_size: size, path }) {
+export async function isProven({ root, n, offsets }, { digest, counter, number, weight = 1, index, page_size: size, path }) {
   const bits = pageBits(n ?? 0);
   const inPage = path.length - bits;
   if (n === null || index < 0 || index >= size || inPage < 0) return false;
   let place = index;
   let last = size - 1;
-  let value = await hash([0], fromHex(digest), bigEndian(counter, 2), bigEndian(number, 6));
+  let value = await hash([0], fromHex(digest), bigEndian(counter, 2), bigEndian(weight - 1, 1), bigEndian(number, 5));
   for (const beside of path.slice(0, inPage).map(fromHex)) {
     if (last === 0) return false;
     if (place % 2 === 1 || place === last) {

@@ -14,14 +14,15 @@
  * @typedef {{since: number, base: number, wave_size: number, interval: number, waited?: number, paused?: boolean}} Segment
  *   From the second `since`, `base` buyers are admitted, and `wave_size` more every `interval` seconds; no more while paused.
  * @typedef {{event_id: string, room: number, on_sale_at: number, commitment: string, closes_at?: number | null, root?: string | null, key: string | null, n: number | null,
- *   offsets: number[], late_counters?: number, segments: Segment[], total: number, pass_seconds: number, longer_pass_seconds?: number, grace_seconds?: number, groups_until?: number, stopped: string | null,
+ *   offsets: number[], late_counters?: number, segments: Segment[], total: number, pass_seconds: number, longer_pass_seconds?: number, grace_seconds?: number, groups_until?: number, better_odds?: boolean, stopped: string | null,
  *   may_return: number | null, entry?: "open" | "verified_address" | "account" | "access_code" | "payment_card", beacon?: Beacon, tickets?: Record<string, {available: number | null, taken: number}> | null}} State
  *   The public state document; times are epoch seconds.
  * @typedef {{chain: string, round: number | null, round_at: number | null, randomness: string | null}} Beacon
  *   The round of the public beacon from which the order also follows. Missing if the order follows from the key alone.
- * @typedef {{eventId: string, room: number, counter: number, number: number, joinedAt: number, until: number, user: string, isMember: boolean, isLonger: boolean}} Arrival
+ * @typedef {{eventId: string, room: number, counter: number, number: number, joinedAt: number, until: number, user: string, isMember: boolean, isLonger: boolean, weight: number}} Arrival
  *   The content of a token. `user` is the name in the list of entries: a digest of the holder's id, or the group of a member. `counter` is
- *   negative for arrivals after the draw has closed. `isLonger`: the holder has asked for a longer turn.
+ *   negative for arrivals after the draw has closed. `isLonger`: the holder has asked for a longer turn. `number` is the first of `weight`
+ *   numbers.
  * @typedef {{state: "waiting" | "sale_open", on_sale_at: string, seconds_until_on_sale: number, paused: boolean,
  *   position: number | null, ahead: number | null, total: number, can_enter: boolean, eta_seconds: number | null,
  *   pass_seconds_left: number | null, turn_seconds_left: number | null, pass_expired: boolean, stopped: string | null, may_return: number | null}} Status
@@ -114,9 +115,9 @@ export function readToken(token) {
   try {
     const binary = atob(token.split(".")[0].replaceAll("-", "+").replaceAll("_", "/"));
     const json = new TextDecoder().decode(Uint8Array.from(binary, (char) => char.charCodeAt(0)));
-    const { e: eventId, r: room, u, g: group, s: counter, c: number, t: joinedAt, x: until, l: isLonger = false } = JSON.parse(json);
-    if (typeof eventId !== "string" || ![room, counter, number, joinedAt, until].every(Number.isSafeInteger)) throw new TypeError();
-    return { eventId, room, counter, number, joinedAt, until, user: group ?? u, isMember: group !== undefined, isLonger };
+    const { e: eventId, r: room, u, g: group, s: counter, c: number, t: joinedAt, x: until, l: isLonger = false, w: weight = 1 } = JSON.parse(json);
+    if (typeof eventId !== "string" || ![room, counter, number, joinedAt, until, weight].every(Number.isSafeInteger)) throw new TypeError();
+    return { eventId, room, counter, number, joinedAt, until, user: group ?? u, isMember: group !== undefined, isLonger, weight };
   } catch {
     throw new PositionError("token_unknown", "This is not a token of a waiting room. Join again to get one.");
   }
@@ -135,15 +136,18 @@ export async function isCommitmentKept({ key, commitment }, notedCommitment) {
 }
 
 /**
- * An arrival's position from 1, null until the draw. Arrivals after the opening follow the draw; their counters -1, -2, ... take turns.
+ * An arrival's position from 1, null until the draw. Arrivals after the opening follow the draw; their counters -1, -2, ... take turns. The
+ * best number counts.
  * @param {State} state
- * @param {Pick<Arrival, "counter" | "number">} arrival
+ * @param {Pick<Arrival, "counter" | "number"> & {weight?: number}} arrival
  * @returns {Promise<number | null>}
  */
-export async function positionOf(state, { counter, number }) {
+export async function positionOf(state, { counter, number, weight = 1 }) {
   if (state.n === null || state.key === null) return null;
   if (counter < 0) return state.n + (number - 1) * (state.late_counters ?? 1) - counter;
-  return 1 + (await permute(await seedOf(state), state.n, state.offsets[counter] + number - 1));
+  const seed = await seedOf(state);
+  const first = state.offsets[counter] + number - 1;
+  return 1 + Math.min(...(await Promise.all(Array.from({ length: weight }, (_, more) => permute(seed, state.n, first + more)))));
 }
 
 /**

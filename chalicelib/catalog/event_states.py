@@ -405,6 +405,9 @@ def list_room_problems(event: Event) -> list[dict[str, str]]:
     if event.has_ballot and not addons.is_on("waitlist"):
         message = "This shop has no waitlist, which offers the tickets of a ballot. Choose a sale without a ballot."
         problems.append({"path": "$.waiting_room.ballot", "message": message})
+    if event.wants_better_odds and not event.has_better_odds:
+        message = "Better odds need a ballot, and one place for each email address, account or payment card."
+        problems.append({"path": "$.waiting_room.better_odds", "message": message})
     return problems
 
 

@@ -27,6 +27,7 @@ from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
 
 EntryRule = Literal["open", "verified_address", "account", "access_code", "payment_card"]
 ADDRESS_RULES: tuple[EntryRule, ...] = ("verified_address", "account")  # which give one place to each address
+PERSON_RULES: tuple[EntryRule, ...] = (*ADDRESS_RULES, "payment_card")  # under which an entrant has the same name in several ballots
 
 
 BallotCards = Literal["none", "optional", "required"]
@@ -53,6 +54,9 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     With `ballot`, the draw at the opening decides who may buy: nobody is let in, and the waitlist offers the tickets in the drawn order to
     people who registered their wishes before the draw. A ballot always has a waitlist, and no groups. With `ballot_cards`, people can, or
     have to, save a card when they register. It is charged only if they are offered tickets.
+
+    With `better_odds`, people whom earlier ballots with `better_odds` of the same promoter drew no tickets have up to five numbers in the
+    draw, and the best one counts. A waiting room keeps the choice with which it was created.
     """
 
     enabled: bool = True
@@ -69,6 +73,7 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     groups: bool = False  # only with `verified_address` and `account`
     ballot: bool = False  # not with `shop_url`
     ballot_cards: BallotCards = "none"
+    better_odds: bool = False  # only with `ballot`, and with `verified_address`, `account` or `payment_card`
 
 
 class WaitlistConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -267,7 +272,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Field(
             "managers",
             "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds`, `grace_seconds`, `follow_stock`, `randomness`, `entry`, `shop_url`, "
-            "`pass_algorithm`, `longer_pass_seconds`, `groups`, `ballot` and `ballot_cards`; null: the settings of the stage, and `open`.",
+            "`pass_algorithm`, `longer_pass_seconds`, `groups`, `ballot`, `ballot_cards` and `better_odds`; null: the settings of the "
+            "stage, and `open`.",
         ),
     ] = None
     waitlist: Annotated[
@@ -471,6 +477,16 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def ballot_cards(self) -> BallotCards:
         """Whether people can, or have to, save a card when they register for the event's ballot."""
         return self.waiting_room.ballot_cards if self.has_ballot and self.waiting_room is not None else "none"
+
+    @property
+    def wants_better_odds(self) -> bool:
+        """Whether people whom earlier ballots drew no tickets shall have better odds, even if the event lacks what this needs."""
+        return self.has_waiting_room and self.waiting_room is not None and self.waiting_room.better_odds
+
+    @property
+    def has_better_odds(self) -> bool:
+        """Whether people whom earlier ballots of the promoter drew no tickets have several numbers in the event's ballot."""
+        return self.wants_better_odds and self.has_ballot and self.entry_rule in PERSON_RULES
 
     @property
     def has_waitlist(self) -> bool:

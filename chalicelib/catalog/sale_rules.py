@@ -554,6 +554,7 @@ def _event_terms(event: Event) -> dict[str, PublicValue]:
         "has_waiting_room": event.has_waiting_room,
         "has_ballot": event.has_ballot,
         "needs_ballot_card": event.ballot_cards == "required",
+        "better_odds": event.has_better_odds,
         "needs_address": event.needs_address,
         "needs_account": event.entry_rule == "account",
         "needs_access_code": event.entry_rule == "access_code",

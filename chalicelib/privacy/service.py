@@ -22,6 +22,7 @@ from chalicelib.purchases.model import CheckoutDetails
 from chalicelib.purchases.views import full_order_view
 from chalicelib.tickets import seats
 from chalicelib.tickets.views import seat_view, ticket_view
+from chalicelib.waiting_room import service as waiting_room
 
 
 class PromoterHasEvents(ApiError):
@@ -93,6 +94,7 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
         lambda: members.delete_memberships(memberships),
         lambda: parallel.call_each(sessions.end_session, session_ids),  # including the sessions from before a guest registered
         lambda: delete_from_addons(found, identity.user_id, request.now),
+        lambda: waiting_room.forget_losses(identity.user_id),
     ]
     parallel.call_each(lambda delete: delete(), deletions)
     if account is not None:

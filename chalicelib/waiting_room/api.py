@@ -249,7 +249,7 @@ def mail_code(request: RequestContext, event_id: str, body: AddressBody) -> Repl
     return Reply(Done("We have sent an email with a code to this address. The code is valid for 15 minutes."))
 
 
-@route(bp, "POST", "/events/{event_id}/waiting-room/address", access="user", errors=(CodeInvalid, CodeExpired, RateLimited))
+@route(bp, "POST", "/events/{event_id}/waiting-room/address", access="user", errors=(NoWaitingRoom, CodeInvalid, CodeExpired, RateLimited))
 def prove_address(request: RequestContext, event_id: str, body: CodeBody) -> Reply[AddressProofView]:
     """Verify your address for the waiting room of an event with the code that was mailed to it."""
     user_id = request.require_user().user_id

@@ -26,6 +26,7 @@ from typing import NamedTuple
 # `web/waiting-room.js` does the same computation.
 
 ALGORITHM = "feistel-mod-sha256-cycle-walking"
+WEIGHTS = "+weights"  # follows the name of the algorithm if entries may have several numbers
 MIN_ROUNDS = 10
 TRACE_BITS = 32
 MAX_N = 1 << 40
@@ -62,15 +63,16 @@ def commitment(key: bytes) -> str:
 
 
 @lru_cache(maxsize=65_536)
-def position(key: bytes, n: int, offsets: tuple[int, ...], counter: int, number: int, late_counters: int = 1) -> int:
+def position(key: bytes, n: int, offsets: tuple[int, ...], counter: int, number: int, late_counters: int = 1, weight: int = 1) -> int:
     """Return the position, from 1, of arrival `number` (from 1) of a counter, in a draw of `n` arrivals.
 
+    An arrival with a `weight` has this many numbers, which begin with `number`. The best of them counts.
     `offsets[counter]` is the number of arrivals counted by the earlier counters. Arrivals after the opening follow all drawn arrivals.
     Their counters are -1, -2, ... -`late_counters`, which take turns: the line has number 1 of each counter, then number 2 of each.
     """
     if counter < 0:
         return n + (number - 1) * late_counters - counter
-    return 1 + permute(key, n, offsets[counter] + number - 1)
+    return 1 + min(permute(key, n, offsets[counter] + number - 1 + more) for more in range(weight))
 
 
 # The beacon. About every three seconds, the members of drand, who are independent of each other, sign the number of the next round. Nobody

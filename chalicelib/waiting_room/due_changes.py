@@ -178,6 +178,7 @@ def create_room_item(event: Event, revision: int, now: int, replacing: Room | No
         closing_seconds=closing_seconds,
         chain=chain,
         rule=event.entry_rule,
+        series=model.series_of(event) if closing_seconds or chain is not None else None,
     )
 
 

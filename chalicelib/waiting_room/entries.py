@@ -4,7 +4,8 @@ The list closes before the sale opens. Its root is published at once, and the ke
 had another number, or none. Anyone can check an entry with `verify.py` on the command line or with `web/waiting-room.js` in a browser. This
 module uses only the standard library, so that `verify.py` runs wherever Python does.
 
-An entry is the digest of its entrant, the counter and the number. The digest begins with the number of the entry's page: its first
+An entry is the digest of its entrant, the counter and the number. In a ballot with better odds, an entry with a `weight` of 3 has three
+numbers, which follow each other, and the best of them counts. The digest begins with the number of the entry's page: its first
 `page_bits` bits. A page has about PAGE_SIZE entries, sorted, so two entries of one person stand next to each other. Each page is a Merkle
 tree as in RFC 6962, section 2.1, and the roots of all pages are the leaves of a complete binary tree. The root of the list also covers the
 numbers of arrivals.
@@ -17,6 +18,8 @@ from hashlib import sha256
 from typing import NamedTuple
 
 DIGEST_BYTES, _COUNTER_BYTES, _NUMBER_BYTES = 32, 2, 6
+MAX_WEIGHT = 5
+_WEIGHT_BYTES = 1  # the first of the bytes of a number, which is 0 in lists without weights, because numbers have at most 40 bits
 ENTRY_BYTES = DIGEST_BYTES + _COUNTER_BYTES + _NUMBER_BYTES
 LANE_BITS = 4  # the entries are read in lanes, which the first bits of their digests choose
 PAGE_SIZE = 256
@@ -25,15 +28,25 @@ EMPTY = sha256(b"").digest()  # the root of an empty page
 
 
 class Entry(NamedTuple):
-    """A place in the draw. `number` counts from 1 within `counter`; `digest` has 32 bytes. Entries sort as their bytes do."""
+    """A place in the draw. `number` is the first of the `weight` numbers of the entry, which count from 1 within `counter`.
+
+    `digest` has 32 bytes. Entries of one list sort as their bytes do, because their digests differ.
+    """
 
     digest: bytes
     counter: int
     number: int
+    weight: int = 1
+
+    @property
+    def numbers(self) -> range:
+        """All numbers of the entry."""
+        return range(self.number, self.number + self.weight)
 
     def encode(self) -> bytes:
-        """Return the entry in 40 bytes: the digest, the counter (2 bytes) and the number (6 bytes), both big-endian."""
-        return self.digest + self.counter.to_bytes(_COUNTER_BYTES, "big") + self.number.to_bytes(_NUMBER_BYTES, "big")
+        """Return the entry in 40 bytes: the digest, the counter (2 bytes), the weight - 1 (1 byte) and the number (5 bytes), big-endian."""
+        weight = (self.weight - 1).to_bytes(_WEIGHT_BYTES, "big")
+        return self.digest + self.counter.to_bytes(_COUNTER_BYTES, "big") + weight + self.number.to_bytes(_NUMBER_BYTES - 1, "big")
 
 
 class EntryProof(NamedTuple):
@@ -61,13 +74,15 @@ def page_number(digest: bytes, bits: int) -> int:
 
 def decode_page(page: bytes) -> list[Entry]:
     """Return the entries of an encoded page."""
+    counter_end = DIGEST_BYTES + _COUNTER_BYTES
     return [
         Entry(
-            page[start : start + DIGEST_BYTES],
-            int.from_bytes(page[start + DIGEST_BYTES : start + DIGEST_BYTES + _COUNTER_BYTES], "big"),
-            int.from_bytes(page[start + DIGEST_BYTES + _COUNTER_BYTES : start + ENTRY_BYTES], "big"),
+            row[:DIGEST_BYTES],
+            int.from_bytes(row[DIGEST_BYTES:counter_end], "big"),
+            int.from_bytes(row[counter_end + _WEIGHT_BYTES :], "big"),
+            row[counter_end] + 1,
         )
-        for start in range(0, len(page), ENTRY_BYTES)
+        for row in (page[start : start + ENTRY_BYTES] for start in range(0, len(page), ENTRY_BYTES))
     ]
 
 

@@ -31,7 +31,8 @@ _roots: TtlCache[list[bytes]] = TtlCache(lambda: 86_400, max_keys=_MAX_ROOMS)  #
 
 def entry_of(room: Room, arrival: Arrival) -> Entry:
     """Return the entry of an arrival of the draw."""
-    return Entry(entries.entrant_digest(room.commitment, tokens.name_in_tokens(arrival.entrant)), arrival.counter, arrival.number)
+    digest = entries.entrant_digest(room.commitment, tokens.name_in_tokens(arrival.entrant))
+    return Entry(digest, arrival.counter, arrival.number, arrival.weight)
 
 
 def build(event: Event, room: Room, now: int) -> Room:
@@ -64,14 +65,17 @@ def _build_lane(event: Event, room: Room, number: int, n: int, now: int) -> Lane
     if not store.take_lane(room, number, now, lease_ends_at):
         return None
     bits = entries.page_bits(n)
-    per_lane, count = 1 << (bits - LANE_BITS), 0
+    per_lane, weights = 1 << (bits - LANE_BITS), [0] * entries.MAX_WEIGHT
     pages: dict[int, bytes] = {}
-    for page, members in groupby(store.list_entries(room, number), lambda entry: entries.page_number(entry.digest, bits)):
+    for page, group in groupby(store.list_entries(room, number), lambda entry: entries.page_number(entry.digest, bits)):
+        members = list(group)
         pages[page] = b"".join(sorted(member.encode() for member in members))
-        count += len(pages[page]) // entries.ENTRY_BYTES
+        for member in members:
+            weights[member.weight - 1] += 1
+    count = sum(weight * each for weight, each in enumerate(weights, 1))
     first = number * per_lane
     roots = b"".join(entries.page_root(pages.get(page, b"")) for page in range(first, first + per_lane))
-    lane = Lane(number, secrets.token_hex(6), count, now)
+    lane = Lane(number, secrets.token_hex(6), count, now, weights if room.has_better_odds else [])
     is_saved = store.save_lane(room, lane, pages, roots, lease_ends_at, event.last_sale_at + _RETENTION_SECONDS)
     return lane if is_saved else None
 
@@ -81,8 +85,9 @@ def _publish(room: Room, lanes: dict[int, Lane], n: int) -> Room:
     assert room.drawn_counts is not None
     root = entries.list_root(*room.drawn_counts, entries.join_roots(_split(store.load_roots(room, builds))))
     now = clock.now()  # later than the beginning of this request, which may have built lanes: the round of a draw follows from this time
+    weights = [sum(counts) for counts in zip(*(lane.weights for lane in lanes.values()), strict=True)]
     try:
-        store.record_root(room, root, builds, now)
+        store.record_root(room, root, builds, weights, now)
     except store.RoomConflict:  # the next load shows what another instance wrote
         return room
     listed = sum(lane.count for lane in lanes.values())

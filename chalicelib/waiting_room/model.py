@@ -73,7 +73,8 @@ class RoomState(Struct, frozen=True, kw_only=True):
     `grace_seconds` for users who missed their turn. `may_return` is the number
     of tickets on hold if no other tickets are left; otherwise it is null. `beacon` is missing if the order follows from the key alone.
     `tickets` has the figures of each visible tier while the sale is open. `entry` is the rule for who gets a place; it is missing if the
-    rule is `open`. Until `groups_until`, users can form, join and leave groups; it is missing if the room has no groups.
+    rule is `open`. Until `groups_until`, users can form, join and leave groups; it is missing if the room has no groups. With
+    `better_odds`, users have up to five numbers each, and `n` and `total` count all of them; it is missing in other rooms.
     """
 
     event_id: str
@@ -97,6 +98,7 @@ class RoomState(Struct, frozen=True, kw_only=True):
     entry: EntryRule | UnsetType = UNSET
     longer_pass_seconds: int = 0
     groups_until: int | UnsetType = UNSET
+    better_odds: bool | UnsetType = UNSET
 
     @property
     def seed(self) -> bytes:
@@ -129,6 +131,7 @@ class Arrival(
         "holder": "h",
         "is_longer": "l",
         "group": "g",
+        "weight": "w",
     },
 ):
     """A user's arrival: the content of the user's token. `number` counts from 1 within `counter`; times are epoch seconds.
@@ -138,7 +141,8 @@ class Arrival(
     If places need an access code, `holder` is the same as `user`.
 
     `is_longer` says that the user has asked for a longer turn. Only tokens have it, so that the table does not show who asked. The members
-    of a `group` have the same number, which the list of entries has under the name of the group.
+    of a `group` have the same number, which the list of entries has under the name of the group. In a ballot with better odds, the arrival
+    has `weight` numbers, of which `number` is the first.
     """
 
     event_id: str
@@ -151,6 +155,7 @@ class Arrival(
     holder: str | None = None
     is_longer: bool = False
     group: str | None = None
+    weight: int = 1
 
     @property
     def entrant(self) -> str:
@@ -166,6 +171,13 @@ class Arrival(
     def pass_id(self) -> str:
         """The id of this arrival's pass. Purchases are recorded under this id, because a pass is valid for one purchase."""
         return f"{self.room}.{self.counter}.{self.number}"
+
+
+class OddsKey(Struct, frozen=True, array_like=True):
+    """Whose outcome a ballot with better odds records: the address or card, and the user who takes part with it. Both are digests."""
+
+    entrant: str
+    user: str
 
 
 AppealStatus = Literal["open", "granted", "denied"]
@@ -428,10 +440,10 @@ class QueueStatus(Struct, frozen=True):
     eta_seconds: int | None
 
 
-def line_position(state: RoomState, counter: int, number: int) -> int:
+def line_position(state: RoomState, counter: int, number: int, weight: int = 1) -> int:
     """Return the position, from 1, of arrival `number` of a counter. The state must contain the draw."""
     assert state.n is not None
-    return draw.position(state.seed, state.n, tuple(state.offsets), counter, number, state.late_counters)
+    return draw.position(state.seed, state.n, tuple(state.offsets), counter, number, state.late_counters, weight)
 
 
 def compute_queue_status(state: RoomState, arrival: Arrival, now: int) -> QueueStatus:
@@ -440,7 +452,7 @@ def compute_queue_status(state: RoomState, arrival: Arrival, now: int) -> QueueS
     if state.n is None or state.key is None or now < state.on_sale_at:
         eta = None if paused else max(0, state.on_sale_at - now)
         return QueueStatus(None, None, None, None, None, paused, False, False, eta)
-    position = line_position(state, arrival.counter, arrival.number)
+    position = line_position(state, arrival.counter, arrival.number, arrival.weight)
     admitted_at = admission_plan.admission_time(state.segments, position, arrival.joined_at)
     if admitted_at is None or admitted_at > now:
         ahead = max(0, position - 1 - admission_plan.admitted_count(state.segments, now))
@@ -466,6 +478,11 @@ def first_segment(event: Event, opens_at: int) -> Segment:
 def has_beacon(event: Event) -> bool:
     """Return whether the draw of a new room follows from the key and a round of the public beacon."""
     return event.waiting_room is not None and event.waiting_room.randomness == "key_and_beacon"
+
+
+def series_of(event: Event) -> str | None:
+    """Return the name of the ballots that count for each other, or None if the event's ballot does not give losers better odds."""
+    return f"ballots of {event.promoter_id or 'the operator'}" if event.has_better_odds else None
 
 
 def follows_stock(event: Event) -> bool:

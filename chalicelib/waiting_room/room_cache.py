@@ -137,6 +137,7 @@ def _build_cached_room(loaded: LoadedRoom, before: CachedRoom | None, now: int) 
         entry=UNSET if room.rule == "open" else room.rule,
         longer_pass_seconds=sale_rules.longer_pass_seconds(event),
         groups_until=groups_end(event, room) or UNSET,
+        better_odds=True if room.has_better_odds else UNSET,
     )
     _report_gauges(state, now)
     joins_per_second = max(0, state.total - before.state.total) / max(1, now - before.loaded_at) if before is not None else 0.0

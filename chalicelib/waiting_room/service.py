@@ -52,6 +52,7 @@ from chalicelib.waiting_room.model import (
     NoOtherShop,
     NotAdmitted,
     NotInGroup,
+    OddsKey,
     PassExpired,
     PlaceInUse,
     QueueStatus,
@@ -107,7 +108,8 @@ class Entrant(Struct, frozen=True):
     """Who gets a place: the user `key`, or, if the room gives one place to each address or card, its `key` for the user `holder`.
 
     Both are names in the table; `user_id` is the id of the user who joins. A user who `needs_code` gets a new place only with an access
-    code. A user who `needs_time` has asked for a longer turn.
+    code. A user who `needs_time` has asked for a longer turn. A place that the promoter granted (`is_granted`)
+    has one number even with better odds.
     """
 
     key: str
@@ -115,6 +117,7 @@ class Entrant(Struct, frozen=True):
     user_id: str
     needs_code: bool = False
     needs_time: bool = False
+    is_granted: bool = False
 
 
 def join(
@@ -151,8 +154,9 @@ def join(
     With an `invitation`, the user becomes a member of the group and gives up their own place; `regain_pass(pass_id)` returns the items that
     let a user who had left the group buy with the pass again. Raises GroupsClosed, GroupFull, InvitationInvalid and InAnotherGroup.
 
-    Takes one read and two writes, and one more read if an account proves the address. An access code takes one write more. After a crash
-    between the writes, the arrival number is taken but belongs to nobody, so one position in the line stays empty.
+    Takes one read and two writes, and one more read if an account proves the address. An access code takes one write more, and a new place
+    with better odds half a read unit. After a crash between the writes, the arrival number is taken but belongs to nobody, so one position
+    in the line stays empty.
     """
 
     def attempt(opened_room: int) -> JoinResult:
@@ -345,8 +349,10 @@ def _find_place(event_id: str, user_id: str, token: str, now: int) -> tuple[Cach
     return cached, arrival
 
 
-def number_in_draw(event_id: str, user_id: str, token: str | None, now: int) -> tuple[int, Entry] | None:
+def number_in_draw(event_id: str, user_id: str, token: str | None, now: int) -> tuple[int, Entry, OddsKey | None] | None:
     """Return the number of the room, and the user's entry in its list, of a draw that has not closed yet. Otherwise, return None.
+
+    With better odds, also returns whose outcome the ballot records, unless the promoter granted the place.
 
     Raises what `get_place` raises, and EntryUnknown if the user joined at the moment when the rule of entry changed.
     """
@@ -357,7 +363,26 @@ def number_in_draw(event_id: str, user_id: str, token: str | None, now: int) -> 
     cached, arrival = _find_place(event_id, user_id, token, now)
     if arrival.holder is None and cached.room.rule != "open":
         raise EntryUnknown()
-    return None if arrival.is_late else (cached.room.number, entry_list.entry_of(cached.room, arrival))
+    if arrival.is_late:
+        return None
+    has_odds = cached.room.has_better_odds and arrival.user != tokens.appeal_key(event_id, user_id)
+    odds_key = OddsKey(arrival.user, arrival.holder) if has_odds and arrival.holder is not None else None
+    return cached.room.number, entry_list.entry_of(cached.room, arrival), odds_key
+
+
+def record_loss(odds_key: OddsKey, draw: RoomState, now: int) -> None:
+    """Record that a ballot drew no tickets for somebody, who has one number more in the promoter's next one. Safe to repeat."""
+    store.record_loss(odds_key, f"{draw.on_sale_at}.{draw.commitment[:8]}", now)
+
+
+def record_win_item(odds_key: OddsKey, now: int) -> dynamo.TransactItem:
+    """Return the transaction item that lets somebody start again at one number, because a ballot drew tickets for them."""
+    return store.record_win_item(odds_key, now)
+
+
+def forget_losses(user_id: str) -> None:
+    """Delete the outcomes of ballots that are recorded for better odds of the user. Safe to repeat."""
+    store.delete_losses(tokens.name_in_tokens(tokens.user_key(user_id)))
 
 
 def find_draw(event_id: str, now: int) -> RoomState | None:
@@ -429,23 +454,23 @@ def _find_entrant(room: Room, user_id: str, address_proof: str | None, card_proo
         return Entrant(key, None, user_id)
     granted = None if address_proof is None else tokens.read_grant(address_proof, room.event_id, user_id)
     if granted is not None:
-        return Entrant(granted, tokens.name_in_tokens(key), user_id)
+        return Entrant(granted, tokens.name_in_tokens(key), user_id, is_granted=True)
     if room.rule == "access_code":
         return Entrant(key, tokens.name_in_tokens(key), user_id, needs_code=True)
     if room.rule == "payment_card":
-        card = None if card_proof is None else tokens.read_card(card_proof, room.event_id, user_id)
+        card = None if card_proof is None else tokens.read_card(card_proof, room.realm, user_id)
         if card is None:
             raise _refuse(room, user_id, "card_required")
         return Entrant(card, tokens.name_in_tokens(key), user_id)
     address = None
     if room.rule == "verified_address" and address_proof is not None:
-        address = tokens.read_address(address_proof, room.event_id, user_id)
+        address = tokens.read_address(address_proof, room.realm, user_id)
     if address is None:
         from chalicelib.accounts import service as accounts  # most rooms do not need it
 
         account = accounts.find_account(user_id)
         if account is not None and account.verified_at is not None and account.locked_at is None:
-            address = tokens.address_key(room.event_id, account.email)
+            address = tokens.address_key(room.realm, account.email)
     if address is None:
         raise _refuse(room, user_id, "account_required" if room.rule == "account" else "address_required")
     return Entrant(address, tokens.name_in_tokens(key), user_id)
@@ -577,15 +602,18 @@ def _take_arrival(cached: CachedRoom, entrant: Entrant, opened_room: int, now: i
     room = cached.room
     is_late = room.drawn_counts is not None or room.number == opened_room
     counter = _late_counter(cached) if is_late else random.randrange(room.counters)
+    has_odds = room.has_better_odds and not is_late and not entrant.is_granted
+    weight = store.find_weight(entrant.key, now) if has_odds else 1
     return Arrival(
         event_id=room.event_id,
         room=room.number,
         user=entrant.key,
         counter=counter,
-        number=store.take_arrival_number(room, counter),
+        number=store.take_arrival_number(room, counter, weight),
         joined_at=now,
         expires_at=_sale_end(cached),
         holder=entrant.holder,
+        weight=weight,
     )
 
 
@@ -744,7 +772,7 @@ def mail_code(event_id: str, user_id: str, email: str, language: Language, now: 
     if cached.room.rule != "verified_address":
         raise CodeNotNeeded(entry=cached.room.rule)
     code = f"{secrets.randbelow(1_000_000):06}"
-    address = tokens.address_key(event_id, email)
+    address = tokens.address_key(cached.room.realm, email)
     digest = tokens.code_digest(event_id, address, user_id, code)
     store.put_code(event_id, address, tokens.user_key(user_id), digest, now + CODE_SECONDS)
     values = {"code": code, "event": {"name": _name_for_strangers(cached.event)}}
@@ -768,13 +796,14 @@ def _name_for_strangers(event: Event) -> str:
 
 def prove_address(event_id: str, user_id: str, email: str, code: str, now: int) -> str:
     """Return the proof of the address for the user who sends the code of the last email. Raises CodeInvalid and CodeExpired."""
-    address = tokens.address_key(event_id, email)
+    realm = room_cache.get_room(event_id, now).room.realm
+    address = tokens.address_key(realm, email)
     digest = store.try_code(event_id, address, tokens.user_key(user_id), MAX_CODE_ATTEMPTS, now)
     if digest is None:
         raise CodeExpired()
     if not hmac.compare_digest(digest, tokens.code_digest(event_id, address, user_id, code)):
         raise CodeInvalid()
-    return tokens.sign_address(event_id, address, user_id)
+    return tokens.sign_address(realm, address, user_id)
 
 
 # Payment cards. The provider lets the card's bank confirm it, without a charge. The shop keeps neither the card nor its fingerprint, only
@@ -821,7 +850,8 @@ def _prove_card(event_id: str, user_id: str, check: CardCheck | None, now: int) 
         return CardProofView(None, check.id, check.client_secret)
     if check.is_wallet or check.fingerprint is None:
         raise CardRefused(reason="wallet")
-    return CardProofView(tokens.sign_card(event_id, tokens.card_key(event_id, check.fingerprint), user_id))
+    realm = room_cache.get_room(event_id, now).room.realm
+    return CardProofView(tokens.sign_card(realm, tokens.card_key(realm, check.fingerprint), user_id))
 
 
 # Appeals against a refusal. The promoter answers them; a granted appeal gives a place at once, so that it takes part in the draw.
@@ -854,7 +884,7 @@ def answer_appeal(event_id: str, appeal_id: str, status: Literal["granted", "den
         raise JoiningStopped(reason=stopped)
     answered, user_id = appeals.answer(event_id, found[0], status, text, actor, now), found[1]
     if status == "granted":
-        entrant = Entrant(appeal_id, tokens.name_in_tokens(tokens.user_key(user_id)), user_id)
+        entrant = Entrant(appeal_id, tokens.name_in_tokens(tokens.user_key(user_id)), user_id, is_granted=True)
 
         def attempt(opened_room: int) -> JoinResult:
             cached = room_cache.get_room(event_id, now)

@@ -13,6 +13,7 @@
 | `lane#<event>#<room>#<lane>` | the newest build of a part of the list of entries (`entries.py`), and a number of given-up numbers |
 | `page#<event>#<room>#<build>#<page>` | a page of the list of entries |
 | `roots#<event>#<room>#<build>` | the roots of the pages of a build |
+| `odds#<address or card>` | the ballots of a promoter that drew no tickets for an address or card, for better odds in the next one |
 
 A write that loses a race against another request changes nothing and raises one of the exceptions below. The caller loads the data again
 and retries.
@@ -25,22 +26,34 @@ from typing import Any
 import msgspec
 from pynamodb.attributes import BinaryAttribute, BooleanAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.expressions.condition import Condition, size
+from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
-from chalicelib.catalog.model import ADDRESS_RULES, EntryRule, Event
+from chalicelib.catalog.model import ADDRESS_RULES, PERSON_RULES, EntryRule, Event
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import parallel
 from chalicelib.foundation.memory import Memory
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.draw import Chain, beacon_randomness, commitment, parse_chain, round_of_draw, round_time
-from chalicelib.waiting_room.entries import LANE_BITS, Entry
-from chalicelib.waiting_room.model import ENTRY_REASONS, LATE, MAX_MEMBERS, Appeal, Arrival, EntryReason, GroupFull, InvitationInvalid
+from chalicelib.waiting_room.entries import LANE_BITS, MAX_WEIGHT, Entry
+from chalicelib.waiting_room.model import (
+    ENTRY_REASONS,
+    LATE,
+    MAX_MEMBERS,
+    Appeal,
+    Arrival,
+    EntryReason,
+    GroupFull,
+    InvitationInvalid,
+    OddsKey,
+)
 
 LANES = 1 << LANE_BITS
 # Before the closing of the draw: longer than a request may take, so that no group changes while the list of entries is built.
 GROUP_CLOSING_SECONDS = 60
 DAY_SECONDS = 86_400
+LOST_SECONDS = 730 * DAY_SECONDS  # how long a lost ballot counts
 
 
 class RoomConflict(Exception):
@@ -76,9 +89,9 @@ class WaitingRoomRow(dynamo.Table):
     feature = "waiting-room"
     contents = "Waiting rooms, their arrival counters, and the places of users."
     personal_data = dynamo.PersonalData(
-        "the places of users in line, digests of their addresses and cards, and their appeals",
+        "the places of users in line, digests of their addresses and cards, their appeals, and the ballots that they lost",
         export="no, their owners see them on the page of the event",
-        erasure="expires",
+        erasure="expires; lost ballots are deleted",
     )
 
     id = UnicodeAttribute(hash_key=True)
@@ -121,6 +134,10 @@ class WaitingRoomRow(dynamo.Table):
     holder_id = UnicodeAttribute(null=True)  # the id of the user whose digest is the arrival's `holder`
     code = UnicodeAttribute(null=True)  # a keyed digest
     attempts = NumberAttribute(null=True)
+    series = UnicodeAttribute(null=True)
+    weights = JsonAttribute(list[int], null=True)  # how many entries have one number, two numbers, and so on
+    lost = UnicodeSetAttribute(null=True)  # ballots, each as `<time of the draw>.<first digits of its commitment>`
+    won_at = NumberAttribute(null=True)
     appeal = JsonAttribute(Appeal, null=True)
     granted = NumberAttribute(null=True)
     denied = NumberAttribute(null=True)
@@ -149,6 +166,9 @@ class Room(msgspec.Struct, frozen=True):
     does not open, unless nobody takes part in the draw.
 
     `rule` is the rule of entry. It follows the event until somebody has joined.
+
+    With better odds, `series` names the ballots that count for each other, and addresses and cards have the same names in all of them.
+    The room keeps it. `weights` says how many entries of the list have one number, two numbers, and so on.
     """
 
     event_id: str
@@ -175,6 +195,18 @@ class Room(msgspec.Struct, frozen=True):
     round: int | None = None
     signature: str | None = None
     rule: EntryRule = "open"
+    series: str | None = None
+    weights: list[int] = []
+
+    @property
+    def has_better_odds(self) -> bool:
+        """Whether addresses or cards that earlier ballots drew no tickets for have several numbers."""
+        return self.series is not None and self.rule in PERSON_RULES
+
+    @property
+    def realm(self) -> str:
+        """Where an address or card has the same name: the event, or all ballots of the promoter that have better odds."""
+        return self.series or self.event_id
 
     @property
     def has_list(self) -> bool:
@@ -205,18 +237,20 @@ class Room(msgspec.Struct, frozen=True):
 
 
 class Lane(msgspec.Struct, frozen=True):
-    """The newest build of a lane of the list: its name, its number of entries, and when it was made."""
+    """The newest build of a lane of the list: its name, its number of numbers, when it was made, and its entries by weight, from 1."""
 
     number: int
     build: str
     count: int
     built_at: int
+    weights: list[int] = []
 
 
 class Arrivals(msgspec.Struct, frozen=True):
     """The numbers of arrivals in a room: `drawn` is the number up to the opening, and `late` has the number in each late counter.
 
-    `excluded` has the numbers of requests that the rule of entry gave no place of their own, by reason.
+    `excluded` has the numbers of requests that the rule of entry gave no place of their own, by reason. With better odds, `drawn`
+    counts all numbers of each arrival.
     """
 
     drawn: int = 0
@@ -291,10 +325,12 @@ def create_room_item(
     closing_seconds: int = 0,
     chain: Chain | None = None,
     rule: EntryRule = "open",
+    series: str | None = None,
 ) -> dynamo.TransactItem:
     """Return a transaction item that creates a room with a new secret key and its commitment, in place of the room `replacing` if given.
 
-    `revision` is the public revision of the catalog that the room follows. `closing_seconds`, `chain` and `rule` are explained in `Room`.
+    `revision` is the public revision of the catalog that the room follows. `closing_seconds`, `chain`, `rule` and `series` are explained in
+    `Room`.
     """
     key = secrets.token_bytes(32)
     row = WaitingRoomRow(
@@ -312,19 +348,23 @@ def create_room_item(
         closing_seconds=closing_seconds or None,
         chain=chain.encode() if chain is not None else None,
         rule=None if rule == "open" else rule,
+        series=series,
     )
     # Only one of two simultaneous requests to create or clear the room may succeed.
     return dynamo.put(row, _ABSENT if replacing is None else _is_unchanged(replacing))
 
 
-def take_arrival_number(room: Room, counter: int) -> int:
-    """Take the next number of a counter; the first number is 1. Raises CounterClosed once the sale has opened."""
+def take_arrival_number(room: Room, counter: int, weight: int = 1) -> int:
+    """Take the next `weight` numbers of a counter, and return the first of them. The first number of a counter is 1.
+
+    Raises CounterClosed once the sale has opened.
+    """
     row = WaitingRoomRow(_counter_id(room, counter))
     # A number given out after the counter was closed would not take part in the draw.
-    taken, counted = dynamo.update_if_returning(row, [WaitingRoomRow.arrivals.add(1)], WaitingRoomRow.closed.does_not_exist())
+    taken, counted = dynamo.update_if_returning(row, [WaitingRoomRow.arrivals.add(weight)], WaitingRoomRow.closed.does_not_exist())
     if not taken or counted is None:
         raise CounterClosed(room.number)
-    return int(counted.arrivals)
+    return int(counted.arrivals) - weight + 1
 
 
 def close_counter(room: Room, counter: int) -> int:
@@ -432,7 +472,7 @@ def entry_row(arrival: Arrival, ttl: int, entry: Entry | None = None) -> Waiting
 
 def _with_entry(row: WaitingRoomRow, arrival: Arrival, entry: Entry) -> WaitingRoomRow:
     row.lane = _lane_key(arrival.event_id, arrival.room, entry.digest[0] >> 4)
-    row.entry = f"{entry.digest.hex()}#{entry.counter}#{entry.number}"
+    row.entry = "#".join([entry.digest.hex(), *map(str, entry[1:] if entry.weight > 1 else entry[1:3])])
     return row
 
 
@@ -580,7 +620,8 @@ def count_excluded(room: Room, reason: EntryReason) -> None:
 def load_lanes(room: Room) -> tuple[dict[int, Lane], int]:
     """Return the newest build of each lane that has been built, by its number, and how many numbers were given up for groups."""
     rows = list(WaitingRoomRow.find_all((_lane_id(room, number) for number in range(LANES)), consistent_read=False))
-    lanes = (Lane(int(row.id[-1], 16), row.build, int(row.arrivals), int(row.built_at)) for row in rows if row.build is not None)
+    built = [row for row in rows if row.build is not None]
+    lanes = (Lane(int(row.id[-1], 16), row.build, int(row.arrivals), int(row.built_at), row.weights or []) for row in built)
     return {lane.number: lane for lane in lanes}, sum(int(row.given_up or 0) for row in rows)
 
 
@@ -594,8 +635,8 @@ def take_lane(room: Room, number: int, now: int, ends_at: int) -> bool:
 def list_entries(room: Room, lane: int) -> Iterator[Entry]:
     """Yield the entries of a lane in their order. May miss entries that were written a moment ago."""
     for row in WaitingRoomRow.entry_index.query(_lane_key(room.event_id, room.number, lane)):
-        digest, counter, number = row.entry.split("#")
-        yield Entry(bytes.fromhex(digest), int(counter), int(number))
+        digest, *numbers = row.entry.split("#")
+        yield Entry(bytes.fromhex(digest), *map(int, numbers))
 
 
 def save_lane(room: Room, lane: Lane, pages: dict[int, bytes], roots: bytes, lease_ends_at: int, ttl: int) -> bool:
@@ -603,6 +644,8 @@ def save_lane(room: Room, lane: Lane, pages: dict[int, bytes], roots: bytes, lea
     rows = [WaitingRoomRow(_page_id(room, lane.build, number), content=page, ttl=ttl) for number, page in pages.items()]
     parallel.call_each(WaitingRoomRow.save, [*rows, WaitingRoomRow(_roots_id(room, lane.build), content=roots, ttl=ttl)])
     changes = {"build": lane.build, "arrivals": lane.count, "built_at": lane.built_at, "lease_ends_at": None, "ttl": ttl}
+    if lane.weights:
+        changes["weights"] = lane.weights
     is_own = WaitingRoomRow.lease_ends_at == lease_ends_at
     return dynamo.update_if(WaitingRoomRow(_lane_id(room, lane.number)), WaitingRoomRow.assign(changes), is_own)
 
@@ -621,9 +664,11 @@ def find_page(room: Room, number: int, pages_per_lane: int) -> bytes:
     return b"" if row is None else bytes(row.content)
 
 
-def record_root(room: Room, root: str, builds: Sequence[str], now: int) -> None:
+def record_root(room: Room, root: str, builds: Sequence[str], weights: Sequence[int], now: int) -> None:
     """Publish the list of entries, and fix the round of the draw. Raises RoomConflict if the room has changed since it was read."""
     changes: dict[str, Any] = {"root": root, "builds": list(builds), "root_at": now, "version": room.version + 1}
+    if weights:
+        changes["weights"] = list(weights)
     if room.chain is not None:
         changes["round"] = round_of_draw(room.chain, room.closes_at, now)
     if not dynamo.update_if(_key(room), WaitingRoomRow.assign(changes), _is_unchanged(room) & WaitingRoomRow.root.does_not_exist()):
@@ -635,6 +680,50 @@ def use_pass(pass_id: str, session: str, expires_at: int) -> bool:
     row = WaitingRoomRow(f"pass#{pass_id}")
     is_own = _ABSENT | (WaitingRoomRow.session == session)
     return dynamo.update_if(row, WaitingRoomRow.assign({"session": session, "ttl": expires_at + DAY_SECONDS}), is_own)
+
+
+# Lost ballots, from which better odds follow. The row of an address or card is in the index under the user who took part with it last, so
+# that an erasure finds it.
+
+
+def find_weight(key: str, now: int) -> int:
+    """Return how many numbers an address or card has in a ballot with better odds.
+
+    That is one, and one more for each ballot since the last one that drew tickets for it, at most MAX_WEIGHT. Ballots count for
+    LOST_SECONDS. Costs half a read unit, because the read may be a moment old.
+    """
+    row = WaitingRoomRow.find(f"odds#{key}", consistent_read=False)
+    ballots = {ballot.partition(".")[2] for ballot in (row.lost or () if row is not None else ()) if _drawn_at(ballot) > now - LOST_SECONDS}
+    return min(MAX_WEIGHT, 1 + len(ballots))
+
+
+def record_loss(key: OddsKey, ballot: str, now: int) -> None:
+    """Record a ballot, given as in the attribute `lost`, that drew no tickets for an address or card. Safe to repeat.
+
+    Does nothing if a ballot has drawn tickets for it since then, or at the same time.
+    """
+    has_not_won = WaitingRoomRow.won_at.does_not_exist() | (WaitingRoomRow.won_at < _drawn_at(ballot))
+    dynamo.update_if(WaitingRoomRow(f"odds#{key.entrant}"), [WaitingRoomRow.lost.add({ballot}), *_odds_owner(key, now)], has_not_won)
+
+
+def record_win_item(key: OddsKey, now: int) -> dynamo.TransactItem:
+    """Return the transaction item that makes an address or card start again at one number."""
+    changes = [WaitingRoomRow.won_at.set(now), WaitingRoomRow.lost.remove(), *_odds_owner(key, now)]
+    return dynamo.update(WaitingRoomRow(f"odds#{key.entrant}"), changes)
+
+
+def delete_losses(user: str) -> None:
+    """Delete the outcomes of ballots in which a user, given by a digest, took part."""
+    found = WaitingRoomRow.entry_index.query(f"odds#{user}")
+    parallel.call_each(lambda row: WaitingRoomRow(row.id).delete(), list(found))
+
+
+def _odds_owner(key: OddsKey, now: int) -> list[Action]:
+    return WaitingRoomRow.assign({"lane": f"odds#{key.user}", "entry": key.entrant, "ttl": now + LOST_SECONDS})
+
+
+def _drawn_at(ballot: str) -> int:
+    return int(ballot.partition(".")[0])
 
 
 def delete_entry(arrival: Arrival) -> None:
@@ -714,4 +803,6 @@ def _room(event_id: str, row: WaitingRoomRow) -> Room:
         round=int(row.round) if row.round is not None else None,
         signature=row.signature,
         rule=msgspec.convert(row.rule or "open", EntryRule),
+        series=row.series,
+        weights=row.weights or [],
     )

@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256, sha512
-from itertools import count, islice, pairwise
+from itertools import count, pairwise
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from chalicelib.waiting_room import draw, entries
-from chalicelib.waiting_room.draw import ALGORITHM, BEACON_ALGORITHM, BEACON_SCHEME, MAX_N, QUICKNET, Chain
+from chalicelib.waiting_room.draw import ALGORITHM, BEACON_ALGORITHM, BEACON_SCHEME, MAX_N, QUICKNET, WEIGHTS, Chain
 from chalicelib.waiting_room.entries import Entry, EntryProof
 
 EXIT_OK, EXIT_FAULTS, EXIT_NOT_CHECKED, EXIT_INCOMPLETE = 0, 1, 2, 3
@@ -83,7 +83,8 @@ class DrawProof:
     of counters of arrivals after the opening; it is 1 if the document does not have it. `root` and `pages` are the root and the number of
     pages of the list of entries, or None and 0 if the room has no list. `beacon` is None if the order follows from the key alone, or if
     nobody took part in the draw. `algorithm` tells these two cases apart. With `has_closing`, the draw closed at a time of its own, which
-    only rooms with a list have.
+    only rooms with a list have. `by_weight` is None if everybody has one number; otherwise, it has the numbers of entries that the document
+    states, with one number, two numbers, and so on.
     """
 
     event_id: str
@@ -98,6 +99,12 @@ class DrawProof:
     beacon: BeaconProof | None = None
     algorithm: str = ALGORITHM
     has_closing: bool = False
+    by_weight: tuple[int, ...] | None = None
+
+    @property
+    def max_weight(self) -> int:
+        """How many numbers an entry may have."""
+        return 1 if self.by_weight is None else entries.MAX_WEIGHT
 
     @property
     def seed(self) -> bytes:
@@ -109,6 +116,15 @@ class DrawProof:
         ends = [*self.offsets[1:], self.n]
         return ends[counter] - self.offsets[counter]
 
+    def has_numbers(self, entry: Entry) -> bool:
+        """Return whether the entry may have its numbers: its counter gave them out before the closing, and they are not too many."""
+        is_counter = 0 <= entry.counter < len(self.offsets) and 1 <= entry.weight <= self.max_weight
+        return is_counter and entry.number >= 1 and entry.numbers[-1] <= self.arrivals(entry.counter)
+
+    def positions(self, entry: Entry) -> list[int]:
+        """Return the positions of the entry's numbers. The best one counts."""
+        return sorted(draw.position(self.seed, self.n, self.offsets, entry.counter, number) for number in entry.numbers)
+
     def adds_up(self) -> bool:
         """Return whether the counters' arrivals add up to `n`."""
         return self.offsets[:1] == (0,) and all(self.arrivals(counter) >= 0 for counter in range(len(self.offsets)))
@@ -118,7 +134,7 @@ class DrawProof:
 class TokenArrival:
     """The arrival in a token: a counter and a number in it, from 1. The counter is negative for arrivals after the opening.
 
-    `entrant` is the name in the list of entries: the group of a member, and otherwise the user.
+    `entrant` is the name in the list of entries: the group of a member, and otherwise the user. `number` is the first of `weight` numbers.
     """
 
     event_id: str
@@ -127,6 +143,7 @@ class TokenArrival:
     number: int
     entrant: str
     is_member: bool
+    weight: int = 1
 
 
 @dataclass(frozen=True)
@@ -220,7 +237,7 @@ def _root_faults(proof: DrawProof, noted_root: str | None) -> Iterator[str]:
 
 
 def _beacon_faults(proof: DrawProof, noted_round: int | None, noted_chain: str | None) -> Iterator[str]:
-    if proof.algorithm == ALGORITHM and (noted_round is not None or noted_chain is not None):
+    if proof.algorithm.removesuffix(WEIGHTS) == ALGORITHM and (noted_round is not None or noted_chain is not None):
         yield "the order follows from the key alone, not from the beacon that you noted"
     beacon = proof.beacon
     if beacon is None:
@@ -257,23 +274,31 @@ def _check_list(proof: DrawProof, pages: Iterable[dict[str, Any]], faults: list[
     for number, page in enumerate(pages):
         encoded = b""
         for row, entry in enumerate(_parse_entries(number, page["entries"]), 1):
-            counter, arrival, place = entry.counter, entry.number, f"page {number}, entry {row}"
+            place = f"page {number}, entry {row}"
             encoded += entry.encode()
             if entry.digest == previous:
                 faults.append(f"{place}: this entrant has more than one number")
             if entry.digest < previous or entries.page_number(entry.digest, bits) != number:  # so that two numbers stand next to each other
                 faults.append(f"{place}: is not in its place, which its digest decides")
-            if not (counter < len(proof.offsets) and 1 <= arrival <= proof.arrivals(counter)):
-                faults.append(f"{place}: number {arrival} of counter {counter} was never given out before the closing")
-            other = numbers.setdefault((counter, arrival), place)
-            if other != place:
-                faults.append(f"{place}: has the same number as {other}")
+            if entry.weight > proof.max_weight:
+                faults.append(f"{place}: has {entry.weight} numbers, and nobody may have more than {proof.max_weight}")
+            elif not proof.has_numbers(entry):
+                faults.append(f"{place}: number {entry.numbers[-1]} of counter {entry.counter} was never given out before the closing")
+            others = {numbers.setdefault((entry.counter, arrival), place) for arrival in entry.numbers} - {place}
+            faults.extend(f"{place}: has the same number as {other}" for other in sorted(others))
             previous = entry.digest
             listed[entry] = place
         roots.append(entries.page_root(encoded))
     if len(roots) != 1 << bits or entries.list_root(proof.n, proof.offsets, entries.join_roots(roots)) != proof.root:
         faults.append(f"the root of these {len(roots)} pages is not the published root of the list of entries")
+    by_weight = tuple(sum(entry.weight == weight for entry in listed) for weight in range(1, proof.max_weight + 1))
+    if proof.by_weight not in (None, by_weight):
+        faults.append(f"the list has {_by_weight(by_weight)}, but the shop says: {_by_weight(proof.by_weight)}")
     return listed
+
+
+def _by_weight(counts: Sequence[int]) -> str:
+    return ", ".join(f"{count} with {weight}" for weight, count in enumerate(counts, 1))
 
 
 def _check_ballot(proof: DrawProof, pages: Sequence[dict[str, Any]], listed: dict[Entry, str] | None, faults: list[str]) -> list[int]:
@@ -284,8 +309,7 @@ def _check_ballot(proof: DrawProof, pages: Sequence[dict[str, Any]], listed: dic
             faults.append(f"the ballot belongs to event {page['event_id']}, room {page['room']}")
         for row in page["offers"]:
             entry, position, name = _parse_entry(row), int(row["position"]), f"the offer to place {row['position']}"
-            is_drawn = 0 <= entry.counter < len(proof.offsets) and 1 <= entry.number <= proof.arrivals(entry.counter)
-            if not is_drawn or draw.position(proof.seed, proof.n, proof.offsets, entry.counter, entry.number) != position:
+            if not proof.has_numbers(entry) or proof.positions(entry)[0] != position:
                 faults.append(f"{name}: the draw did not give this place to number {entry.number} of counter {entry.counter}")
             elif listed is not None and entry not in listed:
                 faults.append(f"{name}: the list of entries does not have its entrant with this number")
@@ -307,7 +331,7 @@ def _parse_entries(number: int, rows: list[Any]) -> list[Entry]:
 
 
 def _parse_entry(document: dict[str, Any]) -> Entry:
-    return Entry(bytes.fromhex(document["digest"]), int(document["counter"]), int(document["number"]))
+    return Entry(bytes.fromhex(document["digest"]), int(document["counter"]), int(document["number"]), int(document.get("weight", 1)))
 
 
 def _is_proven(proof: DrawProof, document: dict[str, Any]) -> bool:
@@ -315,7 +339,7 @@ def _is_proven(proof: DrawProof, document: dict[str, Any]) -> bool:
         entry = _parse_entry(document)
         path = [bytes.fromhex(beside) for beside in document["path"]]
         found = EntryProof(int(document["index"]), int(document["page_size"]), path)
-        return proof.root is not None and entries.is_proven(entry, found, proof.n, proof.offsets, proof.root)
+        return proof.root is not None and proof.has_numbers(entry) and entries.is_proven(entry, found, proof.n, proof.offsets, proof.root)
     except (KeyError, TypeError, ValueError, OverflowError):
         return False
 
@@ -384,12 +408,14 @@ def _position(proof: DrawProof, arrival: TokenArrival, listed: dict[Entry, str] 
     if counter < -proof.late_counters:
         raise InvalidClaim(f"the room has no counter {counter}")
     is_late = counter < 0
-    if number < 1 or not (is_late or (counter < len(proof.offsets) and number <= proof.arrivals(counter))):
+    entry = Entry(entries.entrant_digest(proof.commitment, arrival.entrant), max(0, counter), number, arrival.weight)
+    if number < 1 or not (arrival.weight == 1 if is_late else proof.has_numbers(entry)):
         raise InvalidClaim(f"the token's number {number} of counter {counter} was never given out before the draw closed")
-    entry = Entry(entries.entrant_digest(proof.commitment, arrival.entrant), max(0, counter), number)
     if listed is not None and not is_late and entry not in listed:
         raise InvalidClaim("the list of entries does not have this token's entrant with this number")
-    return draw.position(proof.seed, proof.n, proof.offsets, counter, number, proof.late_counters)
+    if is_late:
+        return draw.position(proof.seed, proof.n, proof.offsets, counter, number, proof.late_counters)
+    return proof.positions(entry)[0]
 
 
 def _parse_token(token: str) -> TokenArrival:
@@ -400,16 +426,19 @@ def _parse_token(token: str) -> TokenArrival:
         event_id, room, counter, number, user = (content[name] for name in ("e", "r", "s", "c", "u"))
     except (ValueError, TypeError, KeyError):
         raise InvalidClaim("this is not a waiting room token") from None
-    entrant = content.get("g", user)  # a group has one entry for all of its members
-    if not all(isinstance(value, str) for value in (event_id, entrant)) or not all(type(value) is int for value in (room, counter, number)):
+    entrant, weight = content.get("g", user), content.get("w", 1)  # a group has one entry for all of its members
+    numbers = (room, counter, number, weight)
+    if not all(isinstance(value, str) for value in (event_id, entrant)) or not all(type(value) is int for value in numbers) or weight < 1:
         raise InvalidClaim("this is not a waiting room token")
-    return TokenArrival(event_id, room, counter, number, entrant, is_member="g" in content)
+    return TokenArrival(event_id, room, counter, number, entrant, is_member="g" in content, weight=weight)
 
 
 def _parse_proof(document: dict[str, Any]) -> DrawProof:
-    algorithm = document.get("algorithm")
-    if algorithm not in (ALGORITHM, BEACON_ALGORITHM):
-        raise UnusableProof(f"the algorithm is {algorithm!r}; this program can only check {ALGORITHM!r} and {BEACON_ALGORITHM!r}")
+    algorithm = str(document.get("algorithm"))
+    has_weights, has_beacon = algorithm.endswith(WEIGHTS), algorithm.removesuffix(WEIGHTS) == BEACON_ALGORITHM
+    if algorithm.removesuffix(WEIGHTS) not in (ALGORITHM, BEACON_ALGORITHM):
+        known = f"{ALGORITHM!r} and {BEACON_ALGORITHM!r}, each also with {WEIGHTS!r}"
+        raise UnusableProof(f"the algorithm is {algorithm!r}; this program can only check {known}")
     try:
         proof = DrawProof(
             str(document["event_id"]),
@@ -421,9 +450,10 @@ def _parse_proof(document: dict[str, Any]) -> DrawProof:
             int(document.get("late_counters", 1)),
             str(document["entries"]["root"]) if document.get("entries") else None,
             int(document["entries"]["pages"]) if document.get("entries") else 0,
-            _parse_beacon(document) if algorithm == BEACON_ALGORITHM and document["n"] != 0 else None,
+            _parse_beacon(document) if has_beacon and document["n"] != 0 else None,
             algorithm,
             document.get("closes_at") is not None,
+            tuple(int(count) for count in document["entries"]["by_weight"]) if has_weights else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UnusableProof(f"the proof document is incomplete or malformed: {error!r}") from None
@@ -545,15 +575,21 @@ def _report_lines(
         yield f"           every position from 1 to {proof.n} belongs to exactly one of these tokens"
     yield from (f"           {source}: position {position}" for position, source in sorted(report.positions.items())[:MAX_POSITIONS_SHOWN])
     if report.listed is not None:
-        yield f"entries    {len(report.listed)} of {proof.n} numbers belong to entrants; the other numbers admit nobody"
+        owned = sum(entry.weight for entry in report.listed)
+        yield f"entries    {owned} of {proof.n} numbers belong to entrants; the other numbers admit nobody"
+    if report.listed is not None and proof.by_weight is not None:
+        yield f"           by how many numbers they have: {_by_weight(proof.by_weight)}"
     if report.proven_count:
         yield f"entries    {report.proven_count} proofs of single entries checked"
     if report.offered is not None:
         last, known = max(report.offered, default=0), set(report.offered)
+        spare = {place for entry in report.listed or () if entry.weight > 1 for place in proof.positions(entry)[1:] if place < last}
+        missing = [position for position in range(1, last) if position not in known and position not in spare]
         yield f"ballot     {len(known)} places were offered tickets, the last of them place {last}"
-        yield f"           {last - len(known)} places before it were not: they left, or their wishes did not fit"
-        missing = (position for position in range(1, last) if position not in known)
-        yield from (f"           place {position}" for position in islice(missing, MAX_POSITIONS_SHOWN))
+        if spare:
+            yield f"           {len(spare)} places before it belong to people with several numbers, who have a better place"
+        yield f"           {len(missing)} places before it were not: they left, or their wishes did not fit"
+        yield from (f"           place {position}" for position in missing[:MAX_POSITIONS_SHOWN])
     unchecked = list(_unchecked_lines(report, noted_commitment, noted_root, noted_round))
     yield from (f"NOT CHECKED  {what}" for what in unchecked)
     yield from _fault_lines(report.faults, is_partial=bool(unchecked))
@@ -570,6 +606,8 @@ def _unchecked_lines(
         yield "whether the list was fixed before the key: compare its root with one that was noted then (--root)"
     if proof.beacon is not None and noted_round is None:
         yield "whether the round was named before it was public: compare it with one that was noted then (--round)"
+    if proof.by_weight is not None:
+        yield "whether earlier ballots drew no tickets for the people with several numbers, which only they and the shop know"
     if proof.root is not None and report.listed is None:
         yield "whether the list has so many numbers, each with one owner (--entries)"
     yield (
@@ -793,6 +831,7 @@ def make_report(
     at_opening = {line.get("tier_id"): line for line in before[-1]["lines"]} if before else {}
     names = {tier["id"]: tier["name"] for tier in event["tiers"]}
     waiting = None if event.get("has_ballot") else proof  # nobody waits for a turn in a ballot
+    by_weight = (proof["entries"] or {}).get("by_weight") if proof else None
     late, late_waits = max(0, proof["total"] - proof["n"]) if proof else 0, waiting and _late_waits(segments, waiting, ledger, now)
     figures = proof and _figures(proof["room"], ledger)
     unknown = [
@@ -808,7 +847,14 @@ def make_report(
         "opened_at": _format_time(opened_at),
         "counted_at": counted[-1]["at"] if counted else None,
         "entrants": proof
-        and {"rule": proof["entry"], "drawn": proof["n"], "late": late, "excluded": proof["excluded"], "ballot": waiting is None},
+        and {
+            "rule": proof["entry"],
+            "drawn": proof["n"],
+            "late": late,
+            "excluded": proof["excluded"],
+            "ballot": waiting is None,
+            **({"by_weight": by_weight} if by_weight else {}),
+        },
         "draw": proof
         and {
             **{name: proof[name] for name in ("room", "algorithm", "commitment", "key")},

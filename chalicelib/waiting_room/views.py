@@ -212,19 +212,23 @@ def appeal_view(appeal: Appeal, address_proof: str | None = None) -> AppealView:
 
 
 class EntryListView(Struct, frozen=True, kw_only=True):
-    """The published list of entries: its root (hex), the number of its pages, and when it was published."""
+    """The published list of entries: its root (hex), the number of its pages, and when it was published.
+
+    With better odds, `by_weight` has the numbers of entries with one number, two numbers, and so on; otherwise, it is missing.
+    """
 
     root: str
     pages: int
     published_at: Timestamp
+    by_weight: list[int] | UnsetType = UNSET
 
 
-class EntryProofView(Struct, frozen=True, kw_only=True):
+class EntryProofView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An entry, and the proof that the list with this `root` has it.
 
     `digest` is the SHA-256 of the room's commitment (32 bytes) and the user `u` in the entrant's token, or the group `g` if the token has
     one. `index` is the entry's place in its page, from 0. `path` has the hashes beside the way from the entry to the root, from the bottom.
-    Hashes are hex.
+    Hashes are hex. With better odds, `number` is the first of `weight` numbers; `weight` is missing if it is 1.
     """
 
     event_id: str
@@ -236,14 +240,16 @@ class EntryProofView(Struct, frozen=True, kw_only=True):
     index: int
     page_size: int
     path: list[str]
+    weight: int = 1
 
 
-class ListedEntryView(Struct, frozen=True, kw_only=True):
-    """An entry of the list. `EntryProofView` explains its `digest`."""
+class ListedEntryView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An entry of the list. `EntryProofView` explains its `digest` and `weight`."""
 
     digest: str
     counter: int
     number: int
+    weight: int = 1
 
 
 class EntryPageView(Struct, frozen=True, kw_only=True):
@@ -322,11 +328,12 @@ def proof_view(room: Room, state: RoomState, excluded: dict[EntryReason, int], a
     """Return the data for recomputing all positions. The key is null until the opening."""
     listed = None
     if room.root is not None:
-        listed = EntryListView(root=room.root, pages=page_count(room), published_at=clock.iso(room.root_at))
+        by_weight = room.weights or UNSET
+        listed = EntryListView(root=room.root, pages=page_count(room), published_at=clock.iso(room.root_at), by_weight=by_weight)
     return ProofView(
         event_id=state.event_id,
         room=state.room,
-        algorithm=draw.ALGORITHM if room.chain is None else draw.BEACON_ALGORITHM,
+        algorithm=(draw.ALGORITHM if room.chain is None else draw.BEACON_ALGORITHM) + (draw.WEIGHTS if room.has_better_odds else ""),
         commitment=state.commitment,
         commitment_is="sha256 of the key's bytes, hex",
         on_sale_at=clock.iso(state.on_sale_at),
@@ -381,6 +388,7 @@ def entry_proof_view(room: Room, entry: Entry, proof: EntryProof) -> EntryProofV
         number=entry.number,
         index=proof.place,
         page_size=proof.page_size,
+        weight=entry.weight,
         path=[beside.hex() for beside in proof.path],
     )
 
@@ -394,7 +402,9 @@ def entry_page_view(room: Room, page: int, listed: list[Entry], path: list[bytes
         root=room.root,
         page=page,
         pages=page_count(room),
-        entries=[ListedEntryView(digest=entry.digest.hex(), counter=entry.counter, number=entry.number) for entry in listed],
+        entries=[
+            ListedEntryView(digest=entry.digest.hex(), counter=entry.counter, number=entry.number, weight=entry.weight) for entry in listed
+        ],
         path=[beside.hex() for beside in path],
     )
 

@@ -34,7 +34,7 @@ export function makeReport(event: Pick<EventWithTiers, "id" | "name" | "on_sale_
     made_at: time(now),
     opened_at: time(openedAt),
     counted_at: counted.at(-1)?.at ?? null,
-    entrants: proof && { rule: proof.entry, drawn: proof.n!, late, excluded: proof.excluded, ballot: !waiting },
+    entrants: proof && { rule: proof.entry, drawn: proof.n!, late, excluded: proof.excluded, ballot: !waiting, ...(proof.entries?.by_weight && { by_weight: proof.entries.by_weight }) },
     draw: proof && {
       room: proof.room,
       algorithm: proof.algorithm,

@@ -10,11 +10,11 @@ import { ApiFailure } from "./client";
  * that answers has not seen the list yet.
  */
 export async function proveEntry(room: State, token: string): Promise<EntryProof | null> {
-  const { counter, number } = readToken(token);
+  const { counter, number, weight } = readToken(token);
   const digest = await entrantDigest(room.commitment, token);
   try {
     const entry = await getEntry(room.event_id, digest);
-    const isOwn = entry.digest === digest && entry.counter === counter && entry.number === number;
+    const isOwn = entry.digest === digest && entry.counter === counter && entry.number === number && (entry.weight ?? 1) === weight;
     const { index, page_size, path } = entry;
     return isOwn && (await isProven(room, entry)) ? { index, page_size, path } : null;
   } catch (error) {

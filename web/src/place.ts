@@ -51,6 +51,8 @@ export interface PlaceView {
   isLonger: boolean;
   /** Whether the place is that of a group. */
   isMember: boolean;
+  /** How many numbers the place has in the draw. */
+  weight: number;
 }
 
 /** The result of this browser's check of the draw, with or without a place in it. */
@@ -63,7 +65,7 @@ export interface DrawResult {
   notedRoot: string | null;
   /** What decides the order besides the key, as `randomnessOf` says, when this browser first saw the list before the key was published; null if it did not see it. */
   notedRandomness: string | null;
-  /** This buyer's number in the draw, from 1; null before the draw, without a place, and for arrivals after the sale opened. */
+  /** This buyer's (first) number in the draw, from 1; null before the draw, without a place, and for arrivals after the sale opened. */
   arrival: number | null;
   /** Whether this buyer joined after the draw had closed. */
   isLate: boolean;
@@ -115,8 +117,8 @@ export class Place {
   view(): PlaceView {
     const status = this.#tracker?.statusAt(this.#world.now()) ?? null;
     const known = { room: this.#room, token: this.#token, draw: this.#draw(), entryProof: this.#entryProof ?? null };
-    const { isLonger, isMember } = this.#tracker?.arrival ?? { isLonger: this.#world.memory.read("longer") !== null, isMember: false };
-    return { stage: this.#stage(status), status, ...known, isLonger, isMember, isOffline: this.#isOffline, failure: this.#refusal ?? this.#failure, wasCleared: this.#wasCleared };
+    const { isLonger, isMember, weight } = this.#tracker?.arrival ?? { isLonger: this.#world.memory.read("longer") !== null, isMember: false, weight: 1 };
+    return { stage: this.#stage(status), status, ...known, isLonger, isMember, weight, isOffline: this.#isOffline, failure: this.#refusal ?? this.#failure, wasCleared: this.#wasCleared };
   }
 
   /** Start refreshing the view. */

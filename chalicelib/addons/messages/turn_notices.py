@@ -142,7 +142,7 @@ def delete_notice(notice: TurnNotice, now: int) -> None:
     except NotFound:
         state = None
     if state is not None and state.key is not None and state.room == arrival.room:
-        key = _place_key(line_position(state, arrival.counter, arrival.number), arrival)
+        key = _place_key(line_position(state, arrival.counter, arrival.number, arrival.weight), arrival)
         places += [("place_mail_due", key), ("turn_mail_due", key)]
     parallel.call_each(lambda place: store.delete_place(notice.event_id, arrival.room, *place), places)
 
@@ -257,8 +257,9 @@ def _move_to_positions(state: RoomState) -> None:
     """Move the places in the order of arrival to their positions in the draw. Continues in the next run if the time is too short."""
 
     def move(place: Place) -> None:
-        counter, number, *member = place.key.split(".")
-        key = ".".join([_position_key(line_position(state, int(counter), int(number))), *member])
+        counter, numbers, *member = place.key.split(".")
+        number, _, weight = numbers.partition("+")
+        key = ".".join([_position_key(line_position(state, int(counter), int(number), int(weight or 1))), *member])
         store.put_place(state.event_id, state.room, "place_mail_due", Place(key, place.user_id, place.ttl))
         store.delete_place(state.event_id, state.room, "before_draw", place.key)
 
@@ -296,7 +297,8 @@ def _queue(state: RoomState, places: Sequence[tuple[Lane, Place]], kind: str, no
 
 
 def _is_at(state: RoomState, arrival: Arrival, place: Place) -> bool:
-    return arrival.room == state.room and _place_key(line_position(state, arrival.counter, arrival.number), arrival) == place.key
+    position = line_position(state, arrival.counter, arrival.number, arrival.weight) if arrival.room == state.room else None
+    return position is not None and _place_key(position, arrival) == place.key
 
 
 def _notification(kind: str, notice: TurnNotice, now: int) -> Notification:
@@ -320,7 +322,8 @@ def _ttl(arrival: Arrival) -> int:
 
 
 def _arrival_key(arrival: Arrival) -> str:
-    return f"{arrival.counter}.{arrival.number:012}{_member_key(arrival)}"
+    weight = "" if arrival.weight == 1 else f"+{arrival.weight}"
+    return f"{arrival.counter}.{arrival.number:012}{weight}{_member_key(arrival)}"
 
 
 def _place_key(position: int, arrival: Arrival) -> str:

@@ -315,11 +315,15 @@ class _Pass:
             self._tell_losers(draw)
 
     def _tell_losers(self, draw: RoomState) -> None:
-        """Tell everybody who took part in the draw and waits for an offer. The next run continues after the last page that was told."""
+        """Tell everybody who took part in the draw and waits for an offer, and record it for better odds in the next ballot.
+
+        The next run continues after the last page that was told.
+        """
         told_to = self.line.told_to
-        if told_to == "" or not addons.is_on("messages"):
+        if told_to == "" or not (addons.is_on("messages") or draw.better_odds):
             return
         from chalicelib.notifications import outbox  # few runs need it
+        from chalicelib.waiting_room import service as waiting_room
 
         held = sum(shard.held for supply in self.stock.supplies.values() for shard in self.stock.shards[supply.tier.stock_id])
         if held > sum(entry.quantity for entry in store.list_offered(self.event.id)):
@@ -335,21 +339,28 @@ class _Pass:
                     and _is_registered(self.current, self.event, entry)
                     and _drawn_position(entry, draw) is not None
                 ):
-                    outbox.queue_notification(
-                        outbox.new_notification(
-                            "ballot_lost",
-                            entry.id,
-                            1,
-                            user_id=entry.user_id,
-                            event_id=entry.event_id,
-                            now=self.now,
-                            language=entry.language,
+                    if addons.is_on("messages"):
+                        outbox.queue_notification(
+                            outbox.new_notification(
+                                "ballot_lost",
+                                entry.id,
+                                1,
+                                user_id=entry.user_id,
+                                event_id=entry.event_id,
+                                now=self.now,
+                                language=entry.language,
+                            )
                         )
-                    )
+                    if entry.odds_key is not None and self._could_win(entry):
+                        waiting_room.record_loss(entry.odds_key, draw, self.now)
                 told_to = entry.id
             if places:
                 store.save_told(self.event.id, places[-1].entry.id)
         store.save_told(self.event.id, "")
+
+    def _could_win(self, entry: Entry) -> bool:
+        """Whether some tickets fit the wishes of an entry. Otherwise, people could collect better odds with wishes that nobody can meet."""
+        return any(entry.accepts(supply.tier) and entry.can_fit(supply.tier) for supply in self.stock.supplies.values())
 
     def _serve_in_order(self, places: list[Place], supplies: dict[str, TierSupply]) -> None:
         """Offer the supplies to people in a drawn order, in portions, while tickets are left."""
@@ -464,7 +475,12 @@ class _Pass:
             quantity=offer.entry.quantity,
             offered_at=self.now,
         )
-        return lambda _: [store.ballot_offer_item(self.event.id, made, self.kept_until)]
+        items = [store.ballot_offer_item(self.event.id, made, self.kept_until)]
+        if offer.entry.odds_key is not None:
+            from chalicelib.waiting_room import service as waiting_room  # few lines have better odds
+
+            items.append(waiting_room.record_win_item(offer.entry.odds_key, self.now))
+        return lambda _: items
 
     def _is_blocked(self, entry: Entry) -> bool:
         if entry.id not in self.checked:

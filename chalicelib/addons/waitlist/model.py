@@ -13,7 +13,7 @@ from chalicelib.catalog.model import Event, Tier
 from chalicelib.edge.languages import Language
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.payments.model import SavedCard
-from chalicelib.waiting_room.model import RoomState, line_position
+from chalicelib.waiting_room.model import OddsKey, RoomState, line_position
 
 # `accepted`: the offer was paid. `declined`: the person declined the offer. `expired`: the offer was not paid in time. `left`: the person
 # left before an offer.
@@ -30,16 +30,17 @@ LAST_DAY_SECONDS = 86_400  # this long before the last sale, tickets are no long
 
 
 class DrawNumber(Struct, frozen=True, array_like=True):
-    """The entry that a person has in the list of the draw of a ballot. `digest` is hex."""
+    """The entry that a person has in the list of the draw of a ballot. `digest` is hex. `number` is the first of `weight` numbers."""
 
     room: int
     digest: str
     counter: int
     number: int
+    weight: int = 1
 
     def position(self, draw: RoomState | None) -> int | None:
         """Return the position that the draw gave this number, from 1. Returns None before the draw, or if it belongs to another room."""
-        return line_position(draw, self.counter, self.number) if draw is not None and draw.room == self.room else None
+        return line_position(draw, self.counter, self.number, self.weight) if draw is not None and draw.room == self.room else None
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -48,8 +49,9 @@ class Entry(Struct, frozen=True, kw_only=True):
     `tier_ids` are in order of preference. `id` is `<event id>.<ULID>`, and ULIDs sort by the time of joining. Times are epoch seconds.
     `purchase_id` and `offered_until` belong to the offer. `people_to` and `tickets_to` are the numbers of people who had joined the line
     when this entry was made, and of their tickets, both including this entry; entries of earlier versions have none. `parts` is the number
-    of parts that the line had when the entry was made. In a ballot, people who registered before the draw have a `draw_number`. A waiting
-    or offered entry may have a `card`, and `card_changes` counts how often it was written.
+    of parts that the line had when the entry was made. In a ballot, people who registered before the draw have a `draw_number`, and with
+    better odds an `odds_key`, for which the outcome is recorded. A waiting or offered entry may have a `card`, and
+    `card_changes` counts how often it was written.
     """
 
     id: str
@@ -65,6 +67,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     tickets_to: int | None = None
     parts: int = 2
     draw_number: DrawNumber | None = None
+    odds_key: OddsKey | None = None
     card: SavedCard | None = None
     card_changes: int = 0
     state: EntryState = "waiting"

@@ -157,6 +157,7 @@ def join_waitlist(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
         max_price_cents=wanted.max_price_cents,
         language=wanted.language,
         draw_number=None if numbered is None else DrawNumber(numbered[0], numbered[1].digest.hex(), *numbered[1][1:]),
+        odds_key=None if numbered is None else numbered[2],
     )
     if line is None:
         store.open_line(event.id, entry.ttl)

@@ -34,8 +34,9 @@ class WaitlistEntryView(Struct, frozen=True, kw_only=True):
     `tickets_before` counts the tickets that these people wait for. The line is counted once a minute. Near its front, the count is exact;
     farther back, the real number may be up to a tenth lower. `position` is `people_before` + 1. All three are null while they are
     unknown, and in a ballot. There, `has_number` says whether you take part in the draw, and `drawn_position` is the position that the draw
-    gave you, from 1; it is null before the draw. `card` is null if the entry needs none. `offer` is a reservation, which must be paid
-    before it expires, like any other reservation. `max_price_cents` is the highest accepted price of one ticket.
+    gave you, from 1; it is null before the draw. With better odds, `weight` is how many numbers you have in the draw; else it is null.
+    `card` is null if the entry needs none. `offer` is a reservation, which must be paid before it expires, like any other reservation.
+    `max_price_cents` is the highest accepted price of one ticket.
     """
 
     id: str
@@ -52,6 +53,7 @@ class WaitlistEntryView(Struct, frozen=True, kw_only=True):
     tickets_before: int | None
     has_number: bool
     drawn_position: int | None
+    weight: int | None
     card: EntryCardView | None
     offer: ReservationView | None
 
@@ -100,8 +102,11 @@ class TierDemandView(Struct, frozen=True):
     tickets: int
 
 
-class BallotOfferView(Struct, frozen=True, kw_only=True):
-    """An offer of a ballot. The draw gave the listed entry with this `digest`, `counter` and `number` the `position`, from 1."""
+class BallotOfferView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An offer of a ballot. The draw gave the listed entry with this `digest`, `counter` and `number` the `position`, from 1.
+
+    With better odds, `weight` is how many numbers the entry has; it is missing if that is one.
+    """
 
     position: int
     digest: str
@@ -110,6 +115,7 @@ class BallotOfferView(Struct, frozen=True, kw_only=True):
     tier_id: str
     quantity: int
     offered_at: Timestamp
+    weight: int = 1
 
 
 class BallotView(Struct, frozen=True):
@@ -151,6 +157,7 @@ def ballot_offer_view(offer: BallotOffer) -> BallotOfferView:
         tier_id=offer.tier_id,
         quantity=offer.quantity,
         offered_at=clock.iso(offer.offered_at),
+        weight=number.weight,
     )
 
 
@@ -172,6 +179,7 @@ def own_entry_view(own: OwnEntry, now: int) -> WaitlistEntryView:
         tickets_before=position.tickets_before if position is not None else None,
         has_number=entry.draw_number is not None,
         drawn_position=own.drawn_position,
+        weight=entry.draw_number.weight if entry.draw_number is not None and entry.odds_key is not None else None,
         card=_card_view(own),
         offer=reservation_view(own.offer, now) if own.offer is not None else None,
     )

@@ -56,7 +56,8 @@ def check_ballots(current: Catalog) -> list[str]:
         violations += [f"{event.id}: the offer to {number} is not public" for number in offered - public]
         for offer in made:
             n, offsets = room.drawn_counts
-            position = draw.position(seed, n, tuple(offsets), offer.draw_number.counter, offer.draw_number.number)
+            number = offer.draw_number
+            position = draw.position(seed, n, tuple(offsets), number.counter, number.number, weight=number.weight)
             if position != offer.position:
                 violations.append(f"{event.id}: {offer.draw_number} was drawn at {position}, and its offer says {offer.position}")
     return violations

@@ -2,6 +2,8 @@
 
 from playwright.sync_api import expect
 
+from chalicelib.waiting_room import store, tokens
+from chalicelib.waiting_room.model import OddsKey
 from tests import builders
 from tests.addons.waitlist import lines
 from tests.browser.scenes.stage import FRONT_ROWS, UPPER_LEVEL, Scene, Stage
@@ -121,6 +123,42 @@ def ballot_card_declined(stage: Stage) -> None:
     stage.buyer.see("We could not charge your saved card.")
 
 
+def ballot_with_several_numbers(stage: Stage) -> None:
+    """Two ballots of the promoter drew no tickets for the buyer's card."""
+    stage.buyer.use_demo_identity()
+    _open_ballot(stage, entry="payment_card", better_odds=True)
+    stage.buyer.see("People who were not drawn in earlier ballots of this promoter have up to five numbers in this draw.")
+    room = store.find_room(stage.drop)
+    assert room is not None
+    for lost in (2, 1):
+        at = stage.time.now - lost * 86_400
+        store.record_loss(OddsKey(tokens.card_key(room.realm, "card-1"), "u"), f"{at}.{at:08}", stage.time.now)
+    stage.page.get_by_role("link", name="Save a card").click()
+    stage.buyer.press("Save the card")
+    stage.buyer.press("Take part")
+    stage.buyer.see("You have 3 numbers in this draw, because you were not drawn in 2 earlier ballots of this promoter.")
+
+
+def ballot_registered_with_several_numbers(stage: Stage) -> None:
+    ballot_with_several_numbers(stage)
+    stage.page.get_by_label("Which tickets?").select_option(index=2)
+    stage.buyer.press("Register")
+    expect(stage.buyer.heading("You are registered for the ballot")).to_be_visible()
+    stage.buyer.see("You have 3 numbers in this draw")
+
+
+def draw_with_several_numbers(stage: Stage) -> None:
+    ballot_registered_with_several_numbers(stage)
+    stage.open(f"/events/{stage.drop}/draw")
+    stage.pass_time(670)
+    stage.pass_time(90)
+    stage.buyer.see("1 place with 3 numbers")
+    for summary in stage.page.locator("details.draw > summary").all():
+        summary.click()
+    stage.buyer.see("Your numbers were 1 to 3 of 3. The best one counts.")
+    stage.buyer.see("Your number is on the list. Your browser has checked the proof.")
+
+
 def ballot_closed(stage: Stage) -> None:
     _open_ballot(stage)
     stage.pass_time(800)
@@ -140,7 +178,7 @@ def account_with_an_offer(stage: Stage) -> None:
     stage.buyer.see("you lose your place")
 
 
-def _open_ballot(stage: Stage, **fields: str) -> None:
+def _open_ballot(stage: Stage, **fields: object) -> None:
     stage.drop = stage.create_drop("One Night Only", "Little Theatre, Boston", UPPER_LEVEL, FRONT_ROWS, ballot=True, **fields)
     stage.open(f"/events/{stage.drop}/line")
 
@@ -175,6 +213,9 @@ SCENES: list[Scene] = [
     ballot_with_a_card,
     ballot_card_is_charged,
     ballot_card_declined,
+    ballot_with_several_numbers,
+    ballot_registered_with_several_numbers,
+    draw_with_several_numbers,
     ballot_closed,
     account_with_a_waitlist,
     account_with_an_offer,

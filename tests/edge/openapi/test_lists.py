@@ -118,7 +118,10 @@ BOUNDED = {
     "/promoters/{promoter_id}/webhook-endpoints": {"webhook_endpoints": _ENDPOINTS},
     "/promoters/{promoter_id}/webhook-endpoints/{endpoint_id}": {"event_types": "there are six types"},
     "/promoters/{promoter_id}/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}": {"attempts": "the last 20 are kept"},
-    "/events/{event_id}/waiting-room/proof": {"offsets": "one for each counter of the room"},
+    "/events/{event_id}/waiting-room/proof": {
+        "offsets": "one for each counter of the room",
+        "entries.by_weight": "an entry has five numbers at most",
+    },
     "/events/{event_id}/waiting-room/entries": {
         "entries": "one page of the list of entries, which has about 256 of them",
         "path": "one hash for each bit of the number of pages",

@@ -173,6 +173,11 @@ function Exclusions({ eventId, room }: { eventId: string; room: State }) {
             {d.excluded[reason]}: {count.toLocaleString(locale)}
           </div>
         ))}
+        {proof?.entries?.by_weight?.map((count, index) => count > 0 && (
+          <div class="small" key={index}>
+            {d.withNumbers(index + 1, count)}
+          </div>
+        ))}
         {proof && proof.appeals.made > 0 && <div class="small">{d.appeals(proof.appeals.made, proof.appeals.granted, proof.appeals.denied)}</div>}
       </dd>
     </>
@@ -213,6 +218,11 @@ export function Explanation({ place, isOnPage = false }: { place: PlaceView; isO
             <strong>{title}</strong> {text}
           </li>
         ))}
+        {room.better_odds && (
+          <li>
+            <strong>{d.oddsLimit.title}</strong> {d.oddsLimit.text}
+          </li>
+        )}
         {room.room > 1 && (
           <li>
             <strong>{d.resetTitle}</strong> {d.reset(room.room - 1)}
@@ -227,7 +237,7 @@ export function Explanation({ place, isOnPage = false }: { place: PlaceView; isO
   );
 }
 
-function Steps({ place: { draw, status }, room, isOnPage }: { place: PlaceView; room: State; isOnPage: boolean }) {
+function Steps({ place: { draw, status, weight }, room, isOnPage }: { place: PlaceView; room: State; isOnPage: boolean }) {
   const { d } = useDrawTexts();
   const [beaconVerdict, setBeaconVerdict] = useState<BeaconVerdict | null>(null);
   const { key, n, commitment, beacon } = room;
@@ -297,7 +307,7 @@ function Steps({ place: { draw, status }, room, isOnPage }: { place: PlaceView; 
               <p class={isKeyKept ? "kept" : "broken"}>{isKeyKept ? d.fits : d.broken}</p>
             </li>
             <li>
-              <p>{arrival !== null ? d.arrival(arrival, n) : isLate ? d.late(n) : d.people(n)}</p>
+              <p>{arrival !== null ? (weight > 1 ? d.arrivals(arrival, arrival + weight - 1, n) : d.arrival(arrival, n)) : isLate ? d.late(n) : d.people(n)}</p>
               {arrival !== null && status?.position && <p class="kept">{d.place(status.position)}</p>}
             </li>
           </>

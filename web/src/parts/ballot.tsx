@@ -52,6 +52,7 @@ export function Ballot({ event, place, LineEntry }: Props) {
       ) : isOpen ? (
         <>
           <Entry entry={entry} reload={reload} heading={entry.status === "offered" ? t.waitlist.offered(entry.quantity) : entry.has_number ? texts.registered : t.waitlist.waiting} tiers={event.tiers} />
+          {entry.weight && <p class="small">{texts.odds(entry.weight)}</p>}
           {entry.status === "waiting" && entry.card && (
             <section class={entry.card.status === "missing" ? "panel" : ""}>
               <p>
@@ -105,6 +106,7 @@ function Registration({ event, place, LineEntry, isMember, reload }: Props & { i
       {room.closes_at && <p>{texts.closes(visitorsTime(room.closes_at - (room.closes_at % 60), locale))}</p>}
       <p>{texts.intro}</p>
       {event.ballot_cards !== "none" && <p>{texts.cards[event.ballot_cards]}</p>}
+      {room.better_odds && <p>{place.token ? texts.odds(place.weight) : texts.oddsRule}</p>}
       {!isMember ? (
         <SignInToJoin here={`/events/${event.id}/line`} />
       ) : place.token ? (
@@ -126,7 +128,7 @@ function Registration({ event, place, LineEntry, isMember, reload }: Props & { i
           )}
         </>
       )}
-      {room.total > 0 && <p class="small">{texts.people(room.total)}</p>}
+      {room.total > 0 && <p class="small">{room.better_odds ? texts.numbers(room.total) : texts.people(room.total)}</p>}
     </section>
   );
 }

@@ -55,6 +55,11 @@ function Contents({ report, s }: { report: Report; s: typeof en }) {
       {entrants && (
         <dl class="draw-facts">
           <Fact name={s.drawn}>{number(entrants.drawn)}</Fact>
+          {entrants.by_weight?.map((count, index) => count > 0 && (
+            <Fact key={index} name={s.withNumbers(index + 1)}>
+              {number(count)}
+            </Fact>
+          ))}
           <Fact name={s.late}>{number(entrants.late)}</Fact>
           {Object.entries(entrants.excluded).map(([reason, count]) => (
             <Fact key={reason} name={s.excluded[reason as keyof typeof s.excluded]}>

@@ -24,6 +24,12 @@ export const ballotTexts = {
   saveCard: "Save a card",
   otherCard: "Use another card",
   people: (count: number) => `${count.toLocaleString("en")} ${count === 1 ? "person takes" : "people take"} part`,
+  numbers: (count: number) => `${count.toLocaleString("en")} ${count === 1 ? "number is" : "numbers are"} in the draw`,
+  oddsRule: "People who were not drawn in earlier ballots of this promoter have up to five numbers in this draw. The best one counts.",
+  odds: (weight: number) =>
+    weight === 1
+      ? "You have one number in this draw. If you are not drawn, you have one more in this promoter's next ballot with better odds."
+      : `You have ${weight} numbers in this draw, because you were not drawn in ${weight === 5 ? "at least " : ""}${weight - 1} earlier ${weight === 2 ? "ballot" : "ballots"} of this promoter. The best one counts.`,
   failures: {
     token_of_another_user: "You took part with another identity. Please take part again with this account.",
     waiting_room_cleared: "The ballot was reset. Please take part again.",

@@ -13,8 +13,8 @@ export const changeTexts = {
     sale_starts_at: "On sale from",
     sale_ends_at: "On sale until",
   } as Record<string, string>,
-  on: { on_sale: "Put on sale", requires_code: "Only with an access code", has_waiting_room: "With a waiting room", has_ballot: "Tickets given out by a ballot", needs_ballot_card: "The ballot asks for a saved card", needs_address: "One place in line for each email address", needs_account: "Place in line only with an account", needs_access_code: "Place in line only with a code from the promoter", needs_card: "One place in line for each payment card" } as Record<string, string>,
-  off: { on_sale: "Taken off sale", requires_code: "No longer needs an access code", has_waiting_room: "Without a waiting room", has_ballot: "No longer a ballot", needs_ballot_card: "The ballot no longer needs a card", needs_address: "A place in line for everybody", needs_account: "Place in line without an account", needs_access_code: "Place in line without a code", needs_card: "A place in line without a card" } as Record<string, string>,
+  on: { on_sale: "Put on sale", requires_code: "Only with an access code", has_waiting_room: "With a waiting room", has_ballot: "Tickets given out by a ballot", needs_ballot_card: "The ballot asks for a saved card", better_odds: "Better odds after lost ballots", needs_address: "One place in line for each email address", needs_account: "Place in line only with an account", needs_access_code: "Place in line only with a code from the promoter", needs_card: "One place in line for each payment card" } as Record<string, string>,
+  off: { on_sale: "Taken off sale", requires_code: "No longer needs an access code", has_waiting_room: "Without a waiting room", has_ballot: "No longer a ballot", needs_ballot_card: "The ballot no longer needs a card", better_odds: "No better odds after lost ballots", needs_address: "A place in line for everybody", needs_account: "Place in line without an account", needs_access_code: "Place in line without a code", needs_card: "A place in line without a card" } as Record<string, string>,
   noLimit: "no limit",
   noTime: "no set time",
 };

@@ -23,6 +23,7 @@ export const drawTexts = {
     card_required: "Refused for lack of a payment card",
     card_used: "Joined with a payment card that had a place already, and got that place",
   },
+  withNumbers: (weight: number, count: number) => `${count.toLocaleString("en")} ${plural.select(count) === "one" ? "place" : "places"} with ${numbers(weight)}`,
   appeals: (made: number, granted: number, denied: number) => `Appeals to the promoter: ${made.toLocaleString("en")}, granted ${granted.toLocaleString("en")}, denied ${denied.toLocaleString("en")}`,
   fingerprint: "Fingerprint of the key",
   root: "Fingerprint of the list of numbers",
@@ -68,6 +69,10 @@ export const drawTexts = {
     title: "That nobody told us the public random number early.",
     text: "Most of the independent organizations would have had to work together for that.",
   },
+  oddsLimit: {
+    title: "That people with several numbers were not drawn in earlier ballots.",
+    text: "Only they and we know that. But nobody has more than five numbers, and the list shows how many each place has.",
+  },
   resetTitle: "What came before a reset.",
   reset: (times: number) =>
     `This waiting room was reset ${times === 1 ? "once" : `${times.toLocaleString("en")} times`}. A reset makes a new key, and everyone has to join again. Earlier fingerprints and places no longer count.`,
@@ -108,6 +113,7 @@ export const drawTexts = {
   fits: "The key matches: the fingerprint is the SHA-256 hash of its 32 bytes.",
   broken: "The key does not match. The fingerprint should be the SHA-256 hash of its 32 bytes.",
   arrival: (arrival: number, n: number) => `Your number was ${arrival.toLocaleString("en")} of ${n.toLocaleString("en")}.`,
+  arrivals: (first: number, last: number, n: number) => `Your numbers were ${first.toLocaleString("en")} to ${last.toLocaleString("en")} of ${n.toLocaleString("en")}. The best one counts.`,
   late: (n: number) => `The draw had ${numbers(n)}. It had closed when you joined, so your place comes after them.`,
   people: (n: number) => `The draw had ${numbers(n)}.`,
   place: (position: number) => `From the key and your number, your browser calculates place ${position.toLocaleString("en")}, which is the place that this shop shows you.`,

@@ -6,6 +6,7 @@ export const reportTexts = {
   tooLong: "The list of tickets is too long for a browser. Make the report with the program verify.pyz.",
   ballot: "This sale was a ballot: nobody waited for a turn, and tickets were offered in the order of the draw.",
   drawn: "In the draw",
+  withNumbers: (weight: number) => (weight === 1 ? "Places with one number" : `Places with ${weight} numbers`),
   late: "Joined after the draw",
   excluded: {
     address_used: "Joins with an address that had a place",

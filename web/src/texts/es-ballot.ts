@@ -26,6 +26,12 @@ export const ballotTexts: typeof english = {
   saveCard: "Guardar una tarjeta",
   otherCard: "Usar otra tarjeta",
   people: (count) => (count === 1 ? "Participa 1 persona" : `Participan ${count.toLocaleString("es")} personas`),
+  numbers: (count) => (count === 1 ? "Hay 1 número en el sorteo" : `Hay ${count.toLocaleString("es")} números en el sorteo`),
+  oddsRule: "Quien no consiguió entradas en sorteos anteriores de este promotor tiene hasta cinco números en este sorteo. Cuenta el mejor.",
+  odds: (weight) =>
+    weight === 1
+      ? "Tienes un número en este sorteo. Si no te toca, tendrás uno más en el próximo sorteo de este promotor que tenga en cuenta los anteriores."
+      : `Tienes ${weight} números en este sorteo, porque no te tocó en ${weight === 5 ? "al menos " : ""}${weight - 1} ${weight === 2 ? "sorteo anterior" : "sorteos anteriores"} de este promotor. Cuenta el mejor.`,
   failures: {
     token_of_another_user: "Participaste con otra identidad. Vuelve a participar con esta cuenta.",
     waiting_room_cleared: "El sorteo se ha reiniciado. Vuelve a participar.",

@@ -25,6 +25,7 @@ export const drawTexts: typeof english = {
     card_required: "Rechazos por no tener una tarjeta",
     card_used: "Accesos con una tarjeta que ya tenía puesto y que recibieron ese mismo puesto",
   },
+  withNumbers: (weight, count) => `${count.toLocaleString("es")} ${plural.select(count) === "one" ? "puesto" : "puestos"} con ${numbers(weight)}`,
   appeals: (made, granted, denied) => `Reclamaciones al promotor: ${made.toLocaleString("es")}; aceptadas, ${granted.toLocaleString("es")}; rechazadas, ${denied.toLocaleString("es")}`,
   fingerprint: "Huella de la clave",
   root: "Huella de la lista de números",
@@ -70,6 +71,10 @@ export const drawTexts: typeof english = {
     title: "Que nadie nos dijera antes el número aleatorio público.",
     text: "Para eso tendría que haberse puesto de acuerdo la mayoría de las organizaciones independientes.",
   },
+  oddsLimit: {
+    title: "Que quien tiene varios números no tuvo suerte en sorteos anteriores.",
+    text: "Eso solo lo saben esas personas y la tienda. Pero nadie tiene más de cinco números, y la lista muestra cuántos tiene cada puesto.",
+  },
   resetTitle: "Lo que hubo antes de reiniciar la sala.",
   reset: (times) =>
     `Esta sala de espera se ha reiniciado ${times === 1 ? "una vez" : `${times.toLocaleString("es")} veces`}. Al reiniciarla se crea otra clave y todo el mundo tiene que volver a entrar. Las huellas y los puestos anteriores no cuentan.`,
@@ -110,6 +115,7 @@ export const drawTexts: typeof english = {
   fits: "La clave coincide: la huella es el hash SHA-256 de sus 32 bytes.",
   broken: "La clave no coincide. La huella debería ser el hash SHA-256 de sus 32 bytes.",
   arrival: (arrival, n) => `Tu número era el ${arrival.toLocaleString("es")} de ${n.toLocaleString("es")}.`,
+  arrivals: (first, last, n) => `Tus números eran del ${first.toLocaleString("es")} al ${last.toLocaleString("es")} de ${n.toLocaleString("es")}. Cuenta el mejor.`,
   late: (n) => `En el sorteo hubo ${numbers(n)}. El sorteo ya estaba cerrado cuando entraste, así que tu puesto va después.`,
   people: (n) => `En el sorteo hubo ${numbers(n)}.`,
   place: (position) => `Con la clave y tu número, tu navegador calcula el puesto ${position.toLocaleString("es")}, que es el que te muestra esta tienda.`,

@@ -8,6 +8,7 @@ export const reportTexts: typeof english = {
   tooLong: "La lista de entradas es demasiado larga para un navegador. Haz el informe con el programa verify.pyz.",
   ballot: "Las entradas se repartieron por sorteo: nadie esperó su turno y se ofrecieron en el orden del sorteo.",
   drawn: "En el sorteo",
+  withNumbers: (weight) => (weight === 1 ? "Puestos con un número" : `Puestos con ${weight} números`),
   late: "Llegaron después del sorteo",
   excluded: {
     address_used: "Accesos con un correo que ya tenía puesto",

@@ -267,6 +267,15 @@ export const LINE_FIELDS = {
       es: "El público guarda una tarjeta al inscribirse. No se cobra nada hasta que alguien consigue entradas en el sorteo. Si el banco rechaza la tarjeta, hay un día para pagar de otra forma. Si hay preguntas obligatorias, no se cobra en las tarjetas.",
     },
   },
+  better_odds: {
+    kind: "check",
+    place: "line",
+    label: { en: "Better odds for people who were not drawn before", es: "Más opciones para quien no tuvo suerte antes" },
+    note: {
+      en: "Everybody has one number in the draw, and one more for each of your ballots with better odds since they were last drawn, at most five. The best number counts. Choose this for your first ballot too, so that it counts for the next one. Only for ballots with one place for each email address, account or card. Applies to new waiting rooms.",
+      es: "Cada persona tiene un número en el sorteo y uno más por cada sorteo tuyo con esta opción en el que no ha tenido suerte desde la última vez que le tocó, hasta cinco. Cuenta el mejor. Márcalo ya en tu primer sorteo para que cuente en el siguiente. Solo con un puesto por correo, cuenta o tarjeta. Vale para las salas de espera nuevas.",
+    },
+  },
   randomness: {
     kind: "choice",
     place: "line",

@@ -105,6 +105,7 @@ export const ownFields = {
   has_waiting_room: "Waiting room",
   has_ballot: "Ballot",
   ballot_cards: "Cards in the ballot",
+  better_odds: "Better odds after lost ballots",
   has_waitlist: "Waitlist",
   keeps_tickets: "Returned tickets go only to the waitlist",
   waiting_room: "Waiting room",

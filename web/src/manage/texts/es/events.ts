@@ -12,6 +12,7 @@ const problems: Record<string, string> = {
   "$.capacity": "El cambio del aforo se interrumpió. Vuelve a fijarlo.",
   "$.promoter_id": "Conecta tu cuenta de Stripe y complétala en Stripe para que los compradores puedan pagarte.",
   "$.waiting_room.entry": "Esta tienda no está preparada para esta norma: los correos necesitan un proveedor de correo y las tarjetas, el pago en la propia tienda. Configúralo o deja entrar a todo el mundo en la cola.",
+  "$.waiting_room.better_odds": "Para dar más opciones hace falta un sorteo de entradas y un puesto por correo, por cuenta o por tarjeta.",
 };
 
 export const eventTexts: typeof english = {

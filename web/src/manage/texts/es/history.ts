@@ -105,6 +105,7 @@ const ownFields: typeof englishFields = {
   has_waiting_room: "Sala de espera",
   has_ballot: "Sorteo de entradas",
   ballot_cards: "Tarjetas en el sorteo",
+  better_odds: "Más opciones tras sorteos sin suerte",
   has_waitlist: "Lista de espera",
   keeps_tickets: "Las entradas devueltas son solo para la lista de espera",
   waiting_room: "Sala de espera",
