@@ -79,6 +79,9 @@ def position(key: bytes, n: int, offsets: tuple[int, ...], counter: int, number:
 # the second.
 
 BEACON_ALGORITHM = f"{ALGORITHM}+drand"
+GROUPS_SUFFIX = (
+    "+groups"  # of the name, if entrants may share a number (`entries.py`), so that programs of earlier versions do not check it
+)
 BEACON_SCHEME = "bls-unchained-g1-rfc9380"
 # The round of a draw is the first one at or after both of these times. The list of entries is usually public within a minute of the
 # closing, and always before the round, because a late list moves the round. The list must be public for 30 seconds before the round, even
@@ -118,6 +121,11 @@ QUICKNET = Chain(
     1_692_803_367,
     3,
 )
+
+
+def algorithm(*, has_beacon: bool, has_groups: bool) -> str:
+    """Return the name of a draw's algorithm in proofs."""
+    return (BEACON_ALGORITHM if has_beacon else ALGORITHM) + (GROUPS_SUFFIX if has_groups else "")
 
 
 def first_round(chain: Chain, at: int) -> int:
