@@ -71,9 +71,8 @@ def _rule_and_groups(event: Event, room: Room, last_position: int) -> tuple[Entr
     """
     if last_position == 0:
         return event.entry_rule, event.allows_groups
-    return room.rule, room.has_groups if room.has_groups is None else room.has_groups or (
-        event.allows_groups and event.entry_rule == room.rule
-    )
+    may_add = event.allows_groups and event.entry_rule == room.rule
+    return room.rule, None if room.has_groups is None else room.has_groups or may_add
 
 
 def follow_catalog(revision: int, event: Event, now: int) -> None:

@@ -115,8 +115,8 @@ export class Place {
   view(): PlaceView {
     const status = this.#tracker?.statusAt(this.#world.now()) ?? null;
     const known = { room: this.#room, token: this.#token, draw: this.#draw(), entryProof: this.#entryProof ?? null };
-    const { isLonger, isMember } = this.#tracker?.arrival ?? { isLonger: this.#world.memory.read("longer") !== null, isMember: false };
-    return { stage: this.#stage(status), status, ...known, isLonger, isMember, isOffline: this.#isOffline, failure: this.#refusal ?? this.#failure, wasCleared: this.#wasCleared };
+    const { isLonger, group } = this.#tracker?.arrival ?? { isLonger: this.#world.memory.read("longer") !== null };
+    return { stage: this.#stage(status), status, ...known, isLonger, isMember: !!group, isOffline: this.#isOffline, failure: this.#refusal ?? this.#failure, wasCleared: this.#wasCleared };
   }
 
   /** Start refreshing the view. */
