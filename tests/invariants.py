@@ -511,13 +511,13 @@ def _check_waiting_rooms() -> list[str]:
 
     rows = {row.id: row for row in WaitingRoomRow.scan()}
     issued = {key: int(row.arrivals or 0) for key, row in rows.items() if key.startswith("counter#")}
-    violations, entrants = [], defaultdict(set)
+    violations, owners = [], defaultdict(set)
     for key, row in rows.items():
         kind, event_id, *rest = key.split("#")
         if kind == "entry":
             arrival = row.arrival
             counter = f"counter#{event_id}#{rest[0]}#{'late' if arrival.counter == LATE else arrival.counter}"
-            entrants[(counter, arrival.number)].add(arrival.entrant)
+            owners[(counter, arrival.number)].add(arrival.owner)
             group = rows.get(f"group#{event_id}#{rest[0]}#{arrival.group}")
             if arrival.group is not None and (group is None or arrival.user not in (group.members or ())):
                 violations.append(f"{key}: the group does not have this member")
@@ -527,4 +527,4 @@ def _check_waiting_rooms() -> list[str]:
             counters = [f"counter#{event_id}#{int(row.room)}#{number}" for number in range(int(row.counters))]
             if row.n != sum(issued.get(counter, 0) for counter in counters):
                 violations.append(f"{key}: N is {row.n}, the counters say {[issued.get(counter, 0) for counter in counters]}")
-    return violations + [f"{counter}: {found} have number {number}" for (counter, number), found in entrants.items() if len(found) > 1]
+    return violations + [f"{counter}: {found} have number {number}" for (counter, number), found in owners.items() if len(found) > 1]

@@ -17,16 +17,17 @@ const LANE_BITS = 4;
 const MAX_PAGE_BITS = 24;
 
 /**
- * The digest of an entrant in the list, hex.
+ * The digest of an entrant in the list, hex. In rooms of earlier versions, the list has the group of a member instead.
  * @param {string} commitment of the public state document
  * @param {string} token
+ * @param {"user" | "group"} name of the entrant
  */
-export async function entrantDigest(commitment, token) {
-  return toHex(await hash(fromHex(commitment), new TextEncoder().encode(readToken(token).user)));
+export async function entrantDigest(commitment, token, name = "user") {
+  return toHex(await hash(fromHex(commitment), new TextEncoder().encode(readToken(token)[name])));
 }
 
 /**
- * Whether the entry's proof leads to the root of the list. The caller compares the entry with the token.
+ * Whether the entry's proof leads to the root of the list, with groups or without. The caller compares the entry with the token.
  * @param {List} list
  * @param {Entry} entry
  */
@@ -53,7 +54,8 @@ export async function isProven({ root, n, offsets }, { digest, counter, number, 
     value = await (page % 2 === 1 ? hash([1], beside, value) : hash([1], value, beside));
     page = half(page);
   }
-  return toHex(await hash([2], ...[n, ...offsets].map((count) => bigEndian(count, 6)), value)) === root;
+  for (const first of [2, 3]) if (toHex(await hash([first], ...[n, ...offsets].map((count) => bigEndian(count, 6)), value)) === root) return true;
+  return false;
 }
 
 /** How many bits of a digest choose its page. @param {number} n */

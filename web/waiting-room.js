@@ -19,8 +19,8 @@
  *   The public state document; times are epoch seconds.
  * @typedef {{chain: string, round: number | null, round_at: number | null, randomness: string | null}} Beacon
  *   The round of the public beacon from which the order also follows. Missing if the order follows from the key alone.
- * @typedef {{eventId: string, room: number, counter: number, number: number, joinedAt: number, until: number, user: string, isMember: boolean, isLonger: boolean, weight: number}} Arrival
- *   The content of a token. `user` is the name in the list of entries: a digest of the holder's id, or the group of a member. `counter` is
+ * @typedef {{eventId: string, room: number, counter: number, number: number, joinedAt: number, until: number, user: string, group?: string, isLonger: boolean, weight: number}} Arrival
+ *   The content of a token. `user` is the name in the list of entries, a digest. The members of a `group` share a number. `counter` is
  *   negative for arrivals after the draw has closed. `isLonger`: the holder has asked for a longer turn. `number` is the first of `weight`
  *   numbers.
  * @typedef {{state: "waiting" | "sale_open", on_sale_at: string, seconds_until_on_sale: number, paused: boolean,
@@ -115,9 +115,9 @@ export function readToken(token) {
   try {
     const binary = atob(token.split(".")[0].replaceAll("-", "+").replaceAll("_", "/"));
     const json = new TextDecoder().decode(Uint8Array.from(binary, (char) => char.charCodeAt(0)));
-    const { e: eventId, r: room, u, g: group, s: counter, c: number, t: joinedAt, x: until, l: isLonger = false, w: weight = 1 } = JSON.parse(json);
+    const { e: eventId, r: room, u: user, g: group, s: counter, c: number, t: joinedAt, x: until, l: isLonger = false, w: weight = 1 } = JSON.parse(json);
     if (typeof eventId !== "string" || ![room, counter, number, joinedAt, until, weight].every(Number.isSafeInteger)) throw new TypeError();
-    return { eventId, room, counter, number, joinedAt, until, user: group ?? u, isMember: group !== undefined, isLonger, weight };
+    return { eventId, room, counter, number, joinedAt, until, user, group, isLonger, weight };
   } catch {
     throw new PositionError("token_unknown", "This is not a token of a waiting room. Join again to get one.");
   }

@@ -252,12 +252,8 @@ def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _
 def leave_group(request: RequestContext, event_id: str, body: TokenBody) -> Reply[Done]:
     """Leave your group in the waiting room. You then have no place, and can join again by yourself."""
     user_id = request.require_user().user_id
-
-    def give_up_pass(pass_id: str) -> list[dynamo.TransactItem]:
-        return queries.give_up_pass_items(event_id, pass_id, user_id)
-
     with rate_limits.limited(request, rate_limits.JOIN, user_id, f"{event_id} group"):
-        waiting_room.leave_group(event_id, user_id, body.token, give_up_pass, request.now)
+        waiting_room.leave_group(event_id, user_id, body.token, request.now)
     return Reply(Done("You have left the group. Join the waiting room again to get a place of your own."))
 
 

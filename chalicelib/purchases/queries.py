@@ -37,7 +37,6 @@ __all__ = [
     "get_own_checkout",
     "get_own_order",
     "get_own_purchase",
-    "give_up_pass_items",
     "has_paid_order",
     "is_pass_used",
     "list_all_purchase_ids",
@@ -330,17 +329,12 @@ def move_pass_items(event_id: str, pass_id: str, from_user_id: str, to_user_id: 
     return store.move_pass_items(event_id, pass_id, from_user_id, to_user_id, is_return=after is not None and pass_id in after.passes)
 
 
-def give_up_pass_items(event_id: str, pass_id: str, user_id: str) -> list[dynamo.TransactItem]:
-    """Return the transaction items that keep a user from buying with a pass of the waiting room, which others may use."""
-    return [] if is_pass_used(user_id, event_id, pass_id) else [store.pass_note_item(event_id, pass_id, user_id, is_noted=True)]
-
-
 def regain_pass_items(event_id: str, pass_id: str, user_id: str) -> list[dynamo.TransactItem]:
-    """Return the transaction items that let a user buy with a pass that they gave up."""
+    """Return the transaction items that let a user buy with a pass that was moved away from them."""
     buyer = store.load_buyer(user_id, event_id)
     if buyer is None or f"{MOVED_PREFIX}{pass_id}" not in buyer.passes:
         return []
-    return [store.pass_note_item(event_id, pass_id, user_id, is_noted=False)]
+    return [store.regain_pass_item(event_id, pass_id, user_id)]
 
 
 def _purchase_ids(records: Iterable[BuyerRecord]) -> set[str]:

@@ -366,18 +366,13 @@ def move_pass_items(event_id: str, pass_id: str, from_user_id: str, to_user_id: 
     free = BuyerRow.active_id.does_not_exist()
     noted = {pass_id, MOVED_PREFIX + pass_id}
     items = [dynamo.update(BuyerRow(from_user_id, event_id), [BuyerRow.passes.add(noted)], free & ~BuyerRow.passes.contains(pass_id))]
-    if is_return:
-        is_noted = BuyerRow.passes.contains(MOVED_PREFIX + pass_id)
-        items.append(dynamo.update(BuyerRow(to_user_id, event_id), [BuyerRow.passes.delete(noted)], is_noted))
-    return items
+    return [*items, regain_pass_item(event_id, pass_id, to_user_id)] if is_return else items
 
 
-def pass_note_item(event_id: str, pass_id: str, user_id: str, *, is_noted: bool) -> dynamo.TransactItem:
-    """Return a transaction item that notes a pass as used for a user who has not bought with it, or removes this note."""
-    row, noted, moved = BuyerRow(user_id, event_id), {pass_id, MOVED_PREFIX + pass_id}, MOVED_PREFIX + pass_id
-    if is_noted:
-        return dynamo.update(row, [BuyerRow.passes.add(noted)], BuyerRow.passes.does_not_exist() | ~BuyerRow.passes.contains(pass_id))
-    return dynamo.update(row, [BuyerRow.passes.delete(noted)], BuyerRow.passes.contains(moved))
+def regain_pass_item(event_id: str, pass_id: str, user_id: str) -> dynamo.TransactItem:
+    """Return a transaction item that removes the note that a pass was moved away from the user."""
+    noted, is_noted = {pass_id, MOVED_PREFIX + pass_id}, BuyerRow.passes.contains(MOVED_PREFIX + pass_id)
+    return dynamo.update(BuyerRow(user_id, event_id), [BuyerRow.passes.delete(noted)], is_noted)
 
 
 def create_order_items(order: Purchase) -> list[dynamo.TransactItem]:

@@ -26,7 +26,6 @@ from typing import NamedTuple
 # `web/waiting-room.js` does the same computation.
 
 ALGORITHM = "feistel-mod-sha256-cycle-walking"
-WEIGHTS = "+weights"  # follows the name of the algorithm if entries may have several numbers
 MIN_ROUNDS = 10
 TRACE_BITS = 32
 MAX_N = 1 << 40
@@ -81,6 +80,9 @@ def position(key: bytes, n: int, offsets: tuple[int, ...], counter: int, number:
 # the second.
 
 BEACON_ALGORITHM = f"{ALGORITHM}+drand"
+# They follow the name of the algorithm, so that programs of earlier versions do not check such draws: entrants may share a number, and
+# entries may have several numbers (`entries.py`).
+GROUPS, WEIGHTS = "+groups", "+weights"
 BEACON_SCHEME = "bls-unchained-g1-rfc9380"
 # The round of a draw is the first one at or after both of these times. The list of entries is usually public within a minute of the
 # closing, and always before the round, because a late list moves the round. The list must be public for 30 seconds before the round, even
@@ -120,6 +122,12 @@ QUICKNET = Chain(
     1_692_803_367,
     3,
 )
+
+
+def algorithm(*, has_beacon: bool, has_groups: bool, has_weights: bool) -> str:
+    """Return the name of a draw's algorithm in proofs."""
+    name = BEACON_ALGORITHM if has_beacon else ALGORITHM
+    return name + (WEIGHTS if has_weights else "") + (GROUPS if has_groups else "")
 
 
 def first_round(chain: Chain, at: int) -> int:

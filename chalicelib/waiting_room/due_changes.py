@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from chalicelib.catalog import sale_rules
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event
+from chalicelib.catalog.model import EntryRule, Event
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log, memory, settings
 from chalicelib.foundation.log import logger
@@ -23,7 +23,8 @@ from chalicelib.payments import service as payments
 from chalicelib.waiting_room import admission_plan, draw, model, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.draw import Chain
-from chalicelib.waiting_room.model import MAX_MEMBERS, TicketsLeft
+from chalicelib.waiting_room.entries import MAX_MEMBERS
+from chalicelib.waiting_room.model import TicketsLeft
 from chalicelib.waiting_room.store import Room
 
 # Within this time, only one instance may close the counters or run the draw. If it crashes, the next instance that loads the room does it.
@@ -57,10 +58,21 @@ def next_due_change(revision: int, event: Event, room: Room | None, last_positio
     if room.n is None and now >= event.on_sale_at:
         may_open = room.opening_lease_ends_at <= now and (room.root is not None or not room.has_list) and not room.lacks_round
         return (lambda: _open(room, now)) if may_open else None
-    if room.rule != event.entry_rule and last_position == 0 and room.drawn_counts is None:
-        return lambda: store.set_rule(room, event.entry_rule)  # nobody has joined, so everybody is subject to the same rule
+    if room.drawn_counts is None and (wanted := _rule_and_groups(event, room, last_position)) != (room.rule, room.has_groups):
+        return lambda: store.set_rule(room, *wanted)
     after = _follow_catalog(revision, event, room, now) or _follow_figures(event, room, last_position, now)
     return (lambda: store.save_plan(room, after)) if after is not None else None
+
+
+def _rule_and_groups(event: Event, room: Room, last_position: int) -> tuple[EntryRule, bool | None]:
+    """Return the rule of entry, and whether people may form groups.
+
+    Until somebody has joined, both follow the event, so that everybody is subject to the same rule. Later, groups may be added.
+    """
+    if last_position == 0:
+        return event.entry_rule, event.allows_groups
+    may_add = event.allows_groups and event.entry_rule == room.rule
+    return room.rule, None if room.has_groups is None else room.has_groups or may_add
 
 
 def follow_catalog(revision: int, event: Event, now: int) -> None:
@@ -179,6 +191,7 @@ def create_room_item(event: Event, revision: int, now: int, replacing: Room | No
         chain=chain,
         rule=event.entry_rule,
         series=model.series_of(event) if closing_seconds or chain is not None else None,
+        has_groups=event.allows_groups,
     )
 
 

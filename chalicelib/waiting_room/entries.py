@@ -9,6 +9,9 @@ numbers, which follow each other, and the best of them counts. The digest begins
 `page_bits` bits. A page has about PAGE_SIZE entries, sorted, so two entries of one person stand next to each other. Each page is a Merkle
 tree as in RFC 6962, section 2.1, and the roots of all pages are the leaves of a complete binary tree. The root of the list also covers the
 numbers of arrivals.
+
+If people may form groups, each member has an entry of their own with the number that the group shares. The root says whether numbers may be
+shared, so nobody can claim this later.
 """
 
 import hmac
@@ -24,6 +27,8 @@ ENTRY_BYTES = DIGEST_BYTES + _COUNTER_BYTES + _NUMBER_BYTES
 LANE_BITS = 4  # the entries are read in lanes, which the first bits of their digests choose
 PAGE_SIZE = 256
 MAX_PAGE_BITS = 24
+MAX_MEMBERS = 6  # of a group, who share a number
+_LIST, _LIST_WITH_GROUPS = b"\x02", b"\x03"  # with which the hash that is the root begins; \x00 and \x01 begin those of leaves and nodes
 EMPTY = sha256(b"").digest()  # the root of an empty page
 
 
@@ -58,7 +63,7 @@ class EntryProof(NamedTuple):
 
 
 def entrant_digest(commitment: str, user: str) -> bytes:
-    """Return the digest of an entrant: the `user` in a token, or its group if it has one. The room's commitment (hex) is the salt."""
+    """Return the digest of an entrant, who is the `user` in a token. The room's commitment (hex) is the salt."""
     return sha256(bytes.fromhex(commitment) + user.encode()).digest()
 
 
@@ -98,10 +103,13 @@ def join_roots(roots: Sequence[bytes]) -> bytes:
     return roots[0]
 
 
-def list_root(n: int, offsets: Sequence[int], top: bytes) -> str:
-    """Return the root of the list, in hex: a hash of the number of arrivals, the counters' offsets and the root of all pages."""
+def list_root(n: int, offsets: Sequence[int], top: bytes, *, has_groups: bool = False) -> str:
+    """Return the root of the list, in hex: a hash of the number of arrivals, the counters' offsets and the root of all pages.
+
+    With `has_groups`, up to MAX_MEMBERS entrants may share a number.
+    """
     numbers = b"".join(number.to_bytes(_NUMBER_BYTES, "big") for number in (n, *offsets))
-    return sha256(b"\x02" + numbers + top).hexdigest()
+    return sha256((_LIST_WITH_GROUPS if has_groups else _LIST) + numbers + top).hexdigest()
 
 
 def prove(page: bytes, digest: bytes) -> tuple[Entry, EntryProof] | None:
@@ -123,7 +131,7 @@ def path_in_complete_tree(roots: Sequence[bytes], place: int) -> list[bytes]:
 
 
 def is_proven(entry: Entry, proof: EntryProof, n: int, offsets: Sequence[int], root: str) -> bool:
-    """Return whether the proof leads from the entry to the root (hex) of a list of `n` arrivals."""
+    """Return whether the proof leads from the entry to the root (hex) of a list of `n` arrivals, with groups or without."""
     bits = page_bits(n)
     below = len(proof.path) - bits
     if not 0 <= proof.place < proof.page_size or below < 0 or any(len(beside) != DIGEST_BYTES for beside in proof.path):
@@ -146,7 +154,7 @@ def is_proven(entry: Entry, proof: EntryProof, n: int, offsets: Sequence[int], r
     for beside in proof.path[below:]:
         value = _node(beside, value) if number & 1 else _node(value, beside)
         number >>= 1
-    return hmac.compare_digest(list_root(n, offsets, value), root)
+    return any(hmac.compare_digest(list_root(n, offsets, value, has_groups=has_groups), root) for has_groups in (False, True))
 
 
 def _leaves(page: bytes) -> list[bytes]:

@@ -1,9 +1,9 @@
 """The list of entries of a room, from the closing of its counters to the proof of a single entry. `entries.py` defines the list.
 
 Instances that load the room build the list lane by lane, and one of them publishes the root. The index shows an entry a moment after it was
-written, and a join that took its number before the closing writes its entry after it. So the list is published when it has all numbers.
-Numbers that people gave up for a group do not count. Numbers whose joins crashed will never have an entry: without them, the list is
-published SETTLING_SECONDS after the closing.
+written, and a join that took its number before the closing writes its entry after it. So the list is published when it has all entries:
+as many as numbers, but not those of people who left a group, and those of members who never had another number. Numbers whose joins crashed
+will never have an entry: without them, the list is published SETTLING_SECONDS after the closing.
 """
 
 import random
@@ -31,7 +31,8 @@ _roots: TtlCache[list[bytes]] = TtlCache(lambda: 86_400, max_keys=_MAX_ROOMS)  #
 
 def entry_of(room: Room, arrival: Arrival) -> Entry:
     """Return the entry of an arrival of the draw."""
-    digest = entries.entrant_digest(room.commitment, tokens.name_in_tokens(arrival.entrant))
+    entrant = arrival.owner if room.has_groups is None else arrival.user
+    digest = entries.entrant_digest(room.commitment, tokens.name_in_tokens(entrant))
     return Entry(digest, arrival.counter, arrival.number, arrival.weight)
 
 
@@ -39,18 +40,18 @@ def build(event: Event, room: Room, now: int) -> Room:
     """Build a part of the list if it is due, and publish the root once all lanes are built. Returns the room as it is afterwards."""
     if room.closed_counts is None or room.root is not None:
         return room
-    lanes, given_up = store.load_lanes(room)
+    lanes, missing = store.load_lanes(room)
     n, settled_at = sum(room.closed_counts), room.closed_at + SETTLING_SECONDS
     budget = _ENTRIES_AT_ONCE
     for number in random.sample(range(LANES), LANES):
-        if _is_complete(lanes, n - given_up, settled_at):
+        if _is_complete(lanes, n - missing, settled_at):
             break
         lane = lanes.get(number)
         is_due = lane is None or (lane.built_at < settled_at and now >= min(settled_at, lane.built_at + _REPEAT_SECONDS))
         if is_due and budget > 0 and (built := _build_lane(event, room, number, n, now)) is not None:
             lanes[number] = built
             budget -= built.count
-    return _publish(room, lanes, n) if _is_complete(lanes, n - given_up, settled_at) else room
+    return _publish(room, lanes, n) if _is_complete(lanes, n - missing, settled_at) else room
 
 
 def _is_complete(lanes: dict[int, Lane], expected: int, settled_at: int) -> bool:
@@ -83,7 +84,8 @@ def _build_lane(event: Event, room: Room, number: int, n: int, now: int) -> Lane
 def _publish(room: Room, lanes: dict[int, Lane], n: int) -> Room:
     builds = [lanes[number].build for number in range(LANES)]
     assert room.drawn_counts is not None
-    root = entries.list_root(*room.drawn_counts, entries.join_roots(_split(store.load_roots(room, builds))))
+    top = entries.join_roots(_split(store.load_roots(room, builds)))
+    root = entries.list_root(*room.drawn_counts, top, has_groups=bool(room.has_groups))
     now = clock.now()  # later than the beginning of this request, which may have built lanes: the round of a draw follows from this time
     weights = [sum(counts) for counts in zip(*(lane.weights for lane in lanes.values()), strict=True)]
     try:

@@ -9,10 +9,10 @@ from chalicelib.foundation import settings
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.waiting_room import admission_plan, draw
 from chalicelib.waiting_room.admission_plan import Segment
+from chalicelib.waiting_room.entries import MAX_MEMBERS
 
 LATE = -1  # the first counter of arrivals after the opening; the others are -2, -3, ...
 GUEST_PREFIX = "guest-"  # the ids of users without an account begin with this
-MAX_MEMBERS = 6  # of a group
 DEMO_PREFIX = "demo-guest-"  # the ids of people who join in a demo stage without identifying themselves; only their tokens have these ids
 
 
@@ -141,7 +141,7 @@ class Arrival(
     If places need an access code, `holder` is the same as `user`.
 
     `is_longer` says that the user has asked for a longer turn. Only tokens have it, so that the table does not show who asked. The members
-    of a `group` have the same number, which the list of entries has under the name of the group. In a ballot with better odds, the arrival
+    of a `group` have the same number, and the list of entries has each member with this number. In a ballot with better odds, the arrival
     has `weight` numbers, of which `number` is the first.
     """
 
@@ -158,8 +158,8 @@ class Arrival(
     weight: int = 1
 
     @property
-    def entrant(self) -> str:
-        """The name under which the list of entries has the number: the group or, without a group, the user."""
+    def owner(self) -> str:
+        """Who has the number: the group or, without a group, the user. Lists of earlier versions have the number under this name."""
         return self.group or self.user
 
     @property

@@ -30,12 +30,11 @@ from chalicelib.promotions import service as promotions
 from chalicelib.promotions.model import PromoCode, PromoCodeInvalid
 from chalicelib.waiting_room import admission_plan, appeals, draw, due_changes, entries, entry_list, room_cache, store, tokens, views
 from chalicelib.waiting_room.admission_plan import Segment
-from chalicelib.waiting_room.entries import Entry, EntryProof
+from chalicelib.waiting_room.entries import MAX_MEMBERS, Entry, EntryProof
 from chalicelib.waiting_room.model import (
     DEMO_PREFIX,
     GUEST_PREFIX,
     LATE,
-    MAX_MEMBERS,
     Arrival,
     CardNotNeeded,
     CodeExpired,
@@ -91,8 +90,8 @@ MAX_CODE_ATTEMPTS = 5  # for each mailed code; `edge.rate_limits.MAIL` limits th
 # `move_pass(pass_id, from_user_id)` returns the transaction items that let the user who joins use another user's pass, and keep the other
 # user from using it. It returns None if the other user has bought an order with the pass.
 MovePass = Callable[[str, str], list[dynamo.TransactItem] | None]
-# Transaction items for a pass, which let the user buy with it again or keep the user from it.
-PassItems = Callable[[str], list[dynamo.TransactItem]]
+# Returns the transaction items that let the user buy with a pass that they had given up.
+RegainPass = Callable[[str], list[dynamo.TransactItem]]
 # Returns the promo code that the user sent, or None if there is none. Raises PromoCodeInvalid if the event does not have it.
 ReadCode = Callable[[], PromoCode | None]
 
@@ -133,7 +132,7 @@ def join(
     move_pass: MovePass = lambda _pass_id, _from: [],
     longer_turn: bool = False,
     invitation: str | None = None,
-    regain_pass: PassItems = lambda _pass_id: [],
+    regain_pass: RegainPass = lambda _pass_id: [],
 ) -> JoinResult:
     """Give the user a place in the queue.
 
@@ -152,7 +151,8 @@ def join(
     need more time. Somebody who has a place may ask for a longer turn, or give it up, by joining again.
 
     With an `invitation`, the user becomes a member of the group and gives up their own place; `regain_pass(pass_id)` returns the items that
-    let a user who had left the group buy with the pass again. Raises GroupsClosed, GroupFull, InvitationInvalid and InAnotherGroup.
+    let a user whose place in the group had moved to another browser buy with the pass again. Raises GroupsClosed, GroupFull,
+    InvitationInvalid and InAnotherGroup.
 
     Takes one read and two writes, and one more read if an account proves the address. An access code takes one write more, and a new place
     with better odds half a read unit. After a crash between the writes, the arrival number is taken but belongs to nobody, so one position
@@ -252,10 +252,6 @@ def issue_pass(event_id: str, user_id: str, token: str, proof: EntryProof | None
     """
     event = _event_of_other_shop(event_id)
     arrival, status = _require_turn(event_id, user_id, token, now, proof)
-    if arrival.group is not None:  # our own shop notes the pass of somebody who leaves a group as used, but another shop does not see that
-        own = store.find_entry(room_cache.get_room(event_id, now).room, arrival.user)
-        if own is None or own.group != arrival.group:
-            raise TokenOfAnotherUser()
     if status.paused or event.is_paused:
         raise SalePaused()
     phase = sale_rules.event_phase(event, now)
@@ -296,12 +292,24 @@ def _require_other_shop(event: Event) -> Event:
 
 def _is_listed(room: Room, arrival: Arrival, proof: EntryProof | None) -> bool:
     """Return whether the arrival is a late one, or in the list of entries, if the room has published the list."""
+    if arrival.group is not None and not _may_be_member(room, arrival):
+        return False
     if arrival.is_late or room.root is None or room.drawn_counts is None:
         return True
     entry = entry_list.entry_of(room, arrival)
     if proof is not None and entries.is_proven(entry, proof, *room.drawn_counts, room.root):
         return True
     return entry_list.has_entry(room, entry)
+
+
+def _may_be_member(room: Room, arrival: Arrival) -> bool:
+    """Return whether the arrival may name a group. The list of a room from an earlier version does not show who its members are."""
+    if arrival.is_late or not room.has_list:
+        return False
+    if room.has_groups is not None:
+        return room.has_groups
+    own = store.find_entry(room, arrival.user)
+    return own is not None and own.group == arrival.group
 
 
 def entry_proof(event_id: str, digest: str, now: int) -> EntryProofView:
@@ -580,10 +588,15 @@ def _prolong(cached: CachedRoom, arrival: Arrival, entrant: Entrant) -> Arrival:
 
 
 def _put_entry(cached: CachedRoom, arrival: Arrival, replacing: Arrival | None, entrant: Entrant) -> None:
-    is_listed = cached.room.has_list and not arrival.is_late and arrival.group is None  # a group is listed by its own row
-    entry = entry_list.entry_of(cached.room, arrival) if is_listed else None
     holder_id = None if arrival.holder is None else entrant.user_id
+    entry = _entry_in_row(cached.room, arrival)
     store.put_entry(arrival, replacing, arrival.expires_at + ENTRY_RETENTION_SECONDS, entry, holder_id=holder_id)
+
+
+def _entry_in_row(room: Room, arrival: Arrival) -> Entry | None:
+    """Return the entry that the user's own row has in the list. In rooms of earlier versions, the row of a group has the entry."""
+    is_listed = room.has_list and not arrival.is_late and (arrival.group is None or room.has_groups is not None)
+    return entry_list.entry_of(room, arrival) if is_listed else None
 
 
 def _sale_end(cached: CachedRoom) -> int:
@@ -657,8 +670,9 @@ def show_group(event_id: str, user_id: str, token: str, now: int) -> GroupView:
         if own.group is None:
             _require_groups_open(cached, now)
             formed = replace(own, group=secrets.token_hex(16))
+            entry_of_group = entry_list.entry_of(cached.room, formed) if cached.room.has_groups is None else None
             try:
-                store.form_group(own, formed, entry_list.entry_of(cached.room, formed), formed.expires_at + ENTRY_RETENTION_SECONDS)
+                store.form_group(own, formed, formed.expires_at + ENTRY_RETENTION_SECONDS, entry_of_group)
             except store.EntryConflict:
                 continue
             own = formed
@@ -676,11 +690,11 @@ def show_group(event_id: str, user_id: str, token: str, now: int) -> GroupView:
     raise dynamo.StoreUnavailable("the place kept changing while its group was formed")
 
 
-def leave_group(event_id: str, user_id: str, token: str, give_up_pass: PassItems, now: int) -> None:
+def leave_group(event_id: str, user_id: str, token: str, now: int) -> None:
     """End the user's membership in a group. The user can then join the waiting room again, with a number of their own.
 
-    `give_up_pass(pass_id)` returns the items that keep the user from buying with the group's number, which the user's token still has. Safe
-    to repeat. Raises NotInGroup, GroupsClosed, RateLimited and what `get_place` raises.
+    The user's token still has the group's number, but the list of entries does not have the user with it. Safe to repeat. Raises
+    NotInGroup, GroupsClosed, RateLimited and what `get_place` raises.
 
     Who has left can join with another number, so each time leaves a place in line that nobody has. That is why there is a limit.
     """
@@ -695,7 +709,8 @@ def leave_group(event_id: str, user_id: str, token: str, give_up_pass: PassItems
         if attempt == 0:
             rate_limits.require_effect(rate_limits.LEAVE_GROUP, f"{event_id} {own.user}", now)
         try:
-            return store.leave_group(own, give_up_pass(own.pass_id))
+            has_entry = _entry_in_row(cached.room, own) is not None
+            return store.leave_group(own, own.expires_at + ENTRY_RETENTION_SECONDS, has_entry=has_entry)
         except store.EntryConflict:
             continue
     raise dynamo.StoreUnavailable("the place kept changing while its group was left")
@@ -710,7 +725,7 @@ def _find_own(cached: CachedRoom, shown: Arrival) -> Arrival | None:
 
 
 def _join_group(
-    cached: CachedRoom, entrant: Entrant, invitation: str, check_work: Callable[[], None], regain_pass: PassItems, now: int
+    cached: CachedRoom, entrant: Entrant, invitation: str, check_work: Callable[[], None], regain_pass: RegainPass, now: int
 ) -> JoinResult | None:
     """Make one attempt to become a member of a group. Returns None if the user is a member already.
 
@@ -731,7 +746,8 @@ def _join_group(
     if existing is None:
         check_work()
     arrival = replace(found[0], user=entrant.key, group=group, holder=entrant.holder, expires_at=_sale_end(cached))
-    store.join_group(arrival, existing, arrival.expires_at + ENTRY_RETENTION_SECONDS, entrant.user_id, regain_pass(arrival.pass_id))
+    entry, items, ttl = _entry_in_row(cached.room, arrival), regain_pass(arrival.pass_id), arrival.expires_at + ENTRY_RETENTION_SECONDS
+    store.join_group(arrival, existing, ttl, entry, items, holder_id=entrant.user_id)
     logger.info("waiting_room.group_joined", event_id=cached.event.id, room=arrival.room)
     return JoinResult(_join_view(cached, arrival, entrant, now), is_new=existing is None)
 

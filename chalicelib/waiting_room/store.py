@@ -5,12 +5,12 @@
 | `room#<event>` | the current room of an event: its key and commitment, the result of the draw, the admission plan |
 | `counter#<event>#<room>#<counter>` | the number of arrivals of a counter, which closes before the opening; `late` counts later arrivals |
 | `entry#<event>#<room>#<user>` | a user's arrival, or that of an address |
-| `group#<event>#<room>#<group>` | a group's arrival and its members, each of whom has the same arrival under their own name |
+| `group#<event>#<room>#<group>` | a group's arrival and its members, each of whom has the same number under their own name |
 | `pass#<event>.<room>.<counter>.<number>` | the session of another shop in which a pass was used |
 | `code#<event>#<address>#<user>` | the code that was mailed to an address for a user |
 | `appeal#<event>#<appeal>`, `appeals#<event>` | an appeal, and the numbers of appeals (`appeals.py`) |
 | `excluded#<event>#<room>#<reason>` | the number of requests that a rule of entry gave no place of their own |
-| `lane#<event>#<room>#<lane>` | the newest build of a part of the list of entries (`entries.py`), and a number of given-up numbers |
+| `lane#<event>#<room>#<lane>` | the newest build of a part of the list of entries (`entries.py`); how many entries groups leave out |
 | `page#<event>#<room>#<build>#<page>` | a page of the list of entries |
 | `roots#<event>#<room>#<build>` | the roots of the pages of a build |
 | `odds#<address or card>` | the ballots of a promoter that drew no tickets for an address or card, for better odds in the next one |
@@ -36,11 +36,10 @@ from chalicelib.foundation import parallel
 from chalicelib.foundation.memory import Memory
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.draw import Chain, beacon_randomness, commitment, parse_chain, round_of_draw, round_time
-from chalicelib.waiting_room.entries import LANE_BITS, MAX_WEIGHT, Entry
+from chalicelib.waiting_room.entries import LANE_BITS, MAX_MEMBERS, MAX_WEIGHT, Entry
 from chalicelib.waiting_room.model import (
     ENTRY_REASONS,
     LATE,
-    MAX_MEMBERS,
     Appeal,
     Arrival,
     EntryReason,
@@ -125,11 +124,12 @@ class WaitingRoomRow(dynamo.Table):
     signature = UnicodeAttribute(null=True)
     build = UnicodeAttribute(null=True)
     built_at = NumberAttribute(null=True)
-    given_up = NumberAttribute(null=True)
+    given_up = NumberAttribute(null=True)  # how many more numbers than entries there are, because of groups
     lease_ends_at = NumberAttribute(null=True)
     session = UnicodeAttribute(null=True)
     content = BinaryAttribute(legacy_encoding=False, null=True)
     rule = UnicodeAttribute(null=True)  # of entry; absent: `open`
+    groups = BooleanAttribute(null=True)  # absent in rooms of earlier versions
     members = UnicodeSetAttribute(null=True)  # of a group: the names of their rows
     holder_id = UnicodeAttribute(null=True)  # the id of the user whose digest is the arrival's `holder`
     code = UnicodeAttribute(null=True)  # a keyed digest
@@ -165,7 +165,9 @@ class Room(msgspec.Struct, frozen=True):
     to close. The `round` is fixed when the list is published. `signature` (hex) is the round's verified signature, without which the room
     does not open, unless nobody takes part in the draw.
 
-    `rule` is the rule of entry. It follows the event until somebody has joined.
+    `rule` is the rule of entry. It follows the event until somebody has joined. With `has_groups`, people may form groups, whose members
+    all have entries. From the first join on, a room that may have groups stays one. In rooms of earlier versions, it is None, and their
+    lists have groups instead of members.
 
     With better odds, `series` names the ballots that count for each other, and addresses and cards have the same names in all of them.
     The room keeps it. `weights` says how many entries of the list have one number, two numbers, and so on.
@@ -195,6 +197,7 @@ class Room(msgspec.Struct, frozen=True):
     round: int | None = None
     signature: str | None = None
     rule: EntryRule = "open"
+    has_groups: bool | None = None
     series: str | None = None
     weights: list[int] = []
 
@@ -325,12 +328,12 @@ def create_room_item(
     closing_seconds: int = 0,
     chain: Chain | None = None,
     rule: EntryRule = "open",
+    has_groups: bool = False,
     series: str | None = None,
 ) -> dynamo.TransactItem:
     """Return a transaction item that creates a room with a new secret key and its commitment, in place of the room `replacing` if given.
 
-    `revision` is the public revision of the catalog that the room follows. `closing_seconds`, `chain`, `rule` and `series` are explained in
-    `Room`.
+    `revision` is the public revision of the catalog that the room follows. `Room` explains the fields after `replacing`.
     """
     key = secrets.token_bytes(32)
     row = WaitingRoomRow(
@@ -349,6 +352,7 @@ def create_room_item(
         chain=chain.encode() if chain is not None else None,
         rule=None if rule == "open" else rule,
         series=series,
+        groups=has_groups,
     )
     # Only one of two simultaneous requests to create or clear the room may succeed.
     return dynamo.put(row, _ABSENT if replacing is None else _is_unchanged(replacing))
@@ -442,12 +446,15 @@ def save_plan(before: Room, after: Room) -> Room:
     return msgspec.structs.replace(after, version=before.version + 1)
 
 
-def set_rule(room: Room, rule: EntryRule) -> Room:
-    """Set the rule of entry. Returns the room as stored. Raises RoomConflict if the room has changed since it was read."""
-    changes = {"rule": None if rule == "open" else rule, "version": room.version + 1}
+def set_rule(room: Room, rule: EntryRule, has_groups: bool | None) -> Room:
+    """Set who gets a place, and whether people may form groups. Returns the room as stored.
+
+    Raises RoomConflict if the room has changed since it was read.
+    """
+    changes = {"rule": None if rule == "open" else rule, "groups": has_groups, "version": room.version + 1}
     if not dynamo.update_if(_key(room), WaitingRoomRow.assign(changes), _is_unchanged(room)):
         raise RoomConflict
-    return msgspec.structs.replace(room, rule=rule, version=room.version + 1)
+    return msgspec.structs.replace(room, rule=rule, has_groups=has_groups, version=room.version + 1)
 
 
 def commit(*items: dynamo.TransactItem) -> None:
@@ -508,28 +515,30 @@ def change_holder_item(before: Arrival, after: Arrival, holder_id: str) -> dynam
     return dynamo.update(row, changes, WaitingRoomRow.arrival == before)
 
 
-# Groups. The list of entries has a group's number once, in the row of the group. Each member's row has the number too, but is not in the
-# list, so everything else works as for people without a group.
+# Groups. Each member's row has the number of the group and is in the list of entries, so everything else works as for people without a
+# group. In rooms of earlier versions, the list has the number once, in the row of the group, and the functions below get its `entry`.
 
 
 def groups_end(event: Event, room: Room) -> int | None:
     """Return until when people can form, join and leave groups in the room. Returns None if the room has no groups, or has closed."""
     has_groups = event.waiting_room is not None and event.waiting_room.groups and not event.has_ballot and room.rule in ADDRESS_RULES
     # Without a list, a member could still use the number that they had before.
-    if not (has_groups and room.has_list) or room.drawn_counts is not None or event.on_sale_at is None:
+    if not (has_groups and room.has_list) or room.has_groups is False or room.drawn_counts is not None or event.on_sale_at is None:
         return None
     return event.on_sale_at - room.closing_seconds - GROUP_CLOSING_SECONDS
 
 
-def form_group(before: Arrival, after: Arrival, entry: Entry, ttl: int) -> None:
+def form_group(before: Arrival, after: Arrival, ttl: int, entry_of_group: Entry | None = None) -> None:
     """Turn a user's place into the place of the new group `after.group`, whose first member is the user. Raises EntryConflict."""
     assert after.group is not None
     group = WaitingRoomRow(_group_id(after, after.group), arrival=_arrival_of_group(after, after.group), members={before.user}, ttl=ttl)
     own = WaitingRoomRow(_entry_id(before.event_id, before.room, before.user))
-    changes = WaitingRoomRow.assign({"arrival": after, "lane": None, "entry": None})
+    changes: dict[str, Any] = {"arrival": after}
+    if entry_of_group is not None:
+        group, changes = _with_entry(group, after, entry_of_group), changes | {"lane": None, "entry": None}
     is_unchanged = WaitingRoomRow.arrival == before
     try:
-        dynamo.transact([dynamo.put(_with_entry(group, after, entry), _ABSENT), dynamo.update(own, changes, is_unchanged)])
+        dynamo.transact([dynamo.put(group, _ABSENT), dynamo.update(own, WaitingRoomRow.assign(changes), is_unchanged)])
     except dynamo.TransactionCanceled as cancelled:
         raise EntryConflict from cancelled
 
@@ -540,24 +549,23 @@ def find_group(room: Room, group: str) -> tuple[Arrival, frozenset[str]] | None:
     return None if row is None or not row.members else (row.arrival, frozenset(row.members))
 
 
-def join_group(arrival: Arrival, replacing: Arrival | None, ttl: int, holder_id: str, items: Sequence[dynamo.TransactItem]) -> None:
+def join_group(
+    arrival: Arrival, replacing: Arrival | None, ttl: int, entry: Entry | None, items: Sequence[dynamo.TransactItem], *, holder_id: str
+) -> None:
     """Make the user a member of `arrival.group`, in place of their own arrival `replacing` if given, and write `items`.
-
-    The number of `replacing` is counted as given up, so that the list of entries does not wait for it.
 
     Raises GroupFull, InvitationInvalid if nobody is left in the group, and EntryConflict if another request was faster.
     """
     assert arrival.group is not None
-    row, members = entry_row(arrival, ttl), WaitingRoomRow.members
+    row, members = entry_row(arrival, ttl, entry), WaitingRoomRow.members
     row.holder_id = holder_id
     may_join = members.contains(arrival.user) | (size(members) < MAX_MEMBERS)  # false without any members
     group = dynamo.update(WaitingRoomRow(_group_id(arrival, arrival.group)), [members.add({arrival.user})], may_join)
     own = dynamo.put(row, _is_place(replacing))
-    lane = WaitingRoomRow(f"lane#{arrival.event_id}#{arrival.room}#{arrival.user[-1]}")  # any lane, but not the same for everybody
-    changes = [WaitingRoomRow.given_up.add(1), *WaitingRoomRow.assign({"ttl": ttl})]
-    given_up = [] if replacing is None else [dynamo.update(lane, changes)]
+    # An entry without a number of its own, or, without an entry, the number of `replacing`.
+    missing = (0 if replacing is None else 1) - (0 if entry is None else 1)
     try:
-        dynamo.transact([own, group, *given_up, *items])
+        dynamo.transact([own, group, *_count_missing_items(arrival, missing, ttl), *items])
     except dynamo.TransactionCanceled as cancelled:
         if cancelled.failed(1):
             stored = cancelled.row(1, WaitingRoomRow)
@@ -565,18 +573,26 @@ def join_group(arrival: Arrival, replacing: Arrival | None, ttl: int, holder_id:
         raise EntryConflict from cancelled
 
 
-def leave_group(arrival: Arrival, items: Sequence[dynamo.TransactItem]) -> None:
-    """End the membership of a user, who then has no place, and write `items`. Raises EntryConflict if another request was faster.
+def leave_group(arrival: Arrival, ttl: int, *, has_entry: bool) -> None:
+    """End the membership of a user, who then has no place. Raises EntryConflict if another request was faster.
 
-    The number of a group that nobody is left in stays in the list and admits nobody.
+    The number of a group that nobody is left in admits nobody.
     """
     assert arrival.group is not None
     own = dynamo.delete(WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user)), WaitingRoomRow.arrival == arrival)
     group = dynamo.update(WaitingRoomRow(_group_id(arrival, arrival.group)), [WaitingRoomRow.members.delete({arrival.user})], _EXISTS)
     try:
-        dynamo.transact([own, group, *items])
+        dynamo.transact([own, group, *_count_missing_items(arrival, int(has_entry), ttl)])
     except dynamo.TransactionCanceled as cancelled:
         raise EntryConflict from cancelled
+
+
+def _count_missing_items(arrival: Arrival, count: int, ttl: int) -> list[dynamo.TransactItem]:
+    """Return the items that let the list of entries expect `count` entries fewer than there are numbers."""
+    if count == 0:
+        return []
+    lane = WaitingRoomRow(f"lane#{arrival.event_id}#{arrival.room}#{arrival.user[-1]}")  # any lane, but not the same for everybody
+    return [dynamo.update(lane, [WaitingRoomRow.given_up.add(count), *WaitingRoomRow.assign({"ttl": ttl})])]
 
 
 def keep_group(arrival: Arrival, ttl: int) -> None:
@@ -618,7 +634,7 @@ def count_excluded(room: Room, reason: EntryReason) -> None:
 
 
 def load_lanes(room: Room) -> tuple[dict[int, Lane], int]:
-    """Return the newest build of each lane that has been built, by its number, and how many numbers were given up for groups."""
+    """Return the newest build of each lane that has been built, by its number, and how many entries fewer than numbers the groups leave."""
     rows = list(WaitingRoomRow.find_all((_lane_id(room, number) for number in range(LANES)), consistent_read=False))
     built = [row for row in rows if row.build is not None]
     lanes = (Lane(int(row.id[-1], 16), row.build, int(row.arrivals), int(row.built_at), row.weights or []) for row in built)
@@ -805,4 +821,5 @@ def _room(event_id: str, row: WaitingRoomRow) -> Room:
         rule=msgspec.convert(row.rule or "open", EntryRule),
         series=row.series,
         weights=row.weights or [],
+        has_groups=row.groups,
     )

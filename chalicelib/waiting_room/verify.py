@@ -11,7 +11,7 @@ The check needs no account, setting, secret or package, with one exception: if t
 package py_arkworks_bls12381 checks the beacon's signature. The check cannot tell whether the shop signed a token, because that requires the
 shop's secret. The exit code is 0 if all checks passed, 1 if a fault was found, 2 if nothing could be checked, and 3 if no fault was found,
 but a draw with a list of entries was checked without --commitment, --root, --entries, or --round with a beacon, so that some faults would
-not show.
+not show, or its list has a group instead of the group's members, as those of earlier versions.
 """
 
 import json
@@ -21,6 +21,7 @@ import time
 import zlib
 from argparse import ArgumentParser, Namespace
 from base64 import urlsafe_b64decode
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,8 +34,8 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from chalicelib.waiting_room import draw, entries
-from chalicelib.waiting_room.draw import ALGORITHM, BEACON_ALGORITHM, BEACON_SCHEME, MAX_N, QUICKNET, WEIGHTS, Chain
-from chalicelib.waiting_room.entries import Entry, EntryProof
+from chalicelib.waiting_room.draw import ALGORITHM, BEACON_ALGORITHM, BEACON_SCHEME, GROUPS, MAX_N, QUICKNET, WEIGHTS, Chain
+from chalicelib.waiting_room.entries import MAX_MEMBERS, Entry, EntryProof
 
 EXIT_OK, EXIT_FAULTS, EXIT_NOT_CHECKED, EXIT_INCOMPLETE = 0, 1, 2, 3
 MAX_DOCUMENT_BYTES = 32 << 20
@@ -49,6 +50,7 @@ FIGURES_LIMITS = ("whole_stage", "without_cdn", "without_network", "not_recomput
 MAX_MOVING_SECONDS = 600  # within which a change of the stock should be complete
 TIMEOUT_SECONDS = 20
 MAX_FAULTS_SHOWN = MAX_POSITIONS_SHOWN = 20
+GROUP_RULES = ("verified_address", "account")  # of entry, with which rooms of earlier versions may have groups
 _SHA256_HEX = re.compile("[0-9a-f]{64}")
 
 
@@ -83,8 +85,9 @@ class DrawProof:
     of counters of arrivals after the opening; it is 1 if the document does not have it. `root` and `pages` are the root and the number of
     pages of the list of entries, or None and 0 if the room has no list. `beacon` is None if the order follows from the key alone, or if
     nobody took part in the draw. `algorithm` tells these two cases apart. With `has_closing`, the draw closed at a time of its own, which
-    only rooms with a list have. `by_weight` is None if everybody has one number; otherwise, it has the numbers of entries that the document
-    states, with one number, two numbers, and so on.
+    only rooms with a list have. With `has_groups`, people may share a number, and the list has all of them. `rule` is the rule of entry.
+    `by_weight` is None if everybody has one number; otherwise, it has the numbers of entries that the document states, with one number,
+    two numbers, and so on.
     """
 
     event_id: str
@@ -99,6 +102,8 @@ class DrawProof:
     beacon: BeaconProof | None = None
     algorithm: str = ALGORITHM
     has_closing: bool = False
+    has_groups: bool = False
+    rule: str = "open"
     by_weight: tuple[int, ...] | None = None
 
     @property
@@ -134,15 +139,15 @@ class DrawProof:
 class TokenArrival:
     """The arrival in a token: a counter and a number in it, from 1. The counter is negative for arrivals after the opening.
 
-    `entrant` is the name in the list of entries: the group of a member, and otherwise the user. `number` is the first of `weight` numbers.
+    `group` is the name of the group whose number the user shares, or None. `number` is the first of `weight` numbers.
     """
 
     event_id: str
     room: int
     counter: int
     number: int
-    entrant: str
-    is_member: bool
+    user: str
+    group: str | None
     weight: int = 1
 
 
@@ -163,7 +168,8 @@ class VerificationReport:
     """The result of a check: the faults (an honest draw has none), and the source of the token at each position.
 
     `listed` has all entries of the list, if the list was checked, and `proven_count` is the number of proofs of single entries. `offered`
-    has the positions to which a ballot has offered tickets, in the drawn order, or is None if no ballot was checked.
+    has the positions to which a ballot has offered tickets, in the drawn order, or is None if no ballot was checked. `unlisted_members` is
+    the number of tokens whose group the list may have, but not its members.
     """
 
     proof: DrawProof
@@ -173,6 +179,7 @@ class VerificationReport:
     listed: dict[Entry, str] | None = None
     proven_count: int = 0
     offered: list[int] | None = None
+    unlisted_members: int = 0
 
     @property
     def drawn_count(self) -> int:
@@ -210,7 +217,7 @@ def check(
             report.faults.append(f"{source}: the list of entries does not have this entry")
     if ballot is not None:
         report.offered = _check_ballot(proof, ballot, report.listed, report.faults)
-    entrants: dict[int, str] = {}  # the members of a group have one position
+    groups: dict[int, str | None] = {}  # whose members have one position
     for claim in claims:
         try:
             arrival = _parse_token(claim.token)
@@ -222,9 +229,10 @@ def check(
             report.compared_count += 1
             if claim.position != position:
                 report.faults.append(f"{claim.source}: position {claim.position} was claimed, but the draw says {position}")
+        report.unlisted_members += arrival.group is not None and not proof.has_groups
         first_source = report.positions.setdefault(position, claim.source)
-        first_entrant = entrants.setdefault(position, arrival.entrant)
-        if first_source != claim.source and not (arrival.is_member and first_entrant == arrival.entrant):
+        first_group = groups.setdefault(position, arrival.group)
+        if first_source != claim.source and (arrival.group is None or first_group != arrival.group):
             report.faults.append(f"{claim.source}: has the same position {position} as {first_source}")
     return report
 
@@ -237,7 +245,7 @@ def _root_faults(proof: DrawProof, noted_root: str | None) -> Iterator[str]:
 
 
 def _beacon_faults(proof: DrawProof, noted_round: int | None, noted_chain: str | None) -> Iterator[str]:
-    if proof.algorithm.removesuffix(WEIGHTS) == ALGORITHM and (noted_round is not None or noted_chain is not None):
+    if proof.algorithm == ALGORITHM and (noted_round is not None or noted_chain is not None):
         yield "the order follows from the key alone, not from the beacon that you noted"
     beacon = proof.beacon
     if beacon is None:
@@ -269,7 +277,8 @@ def _beacon_faults(proof: DrawProof, noted_round: int | None, noted_chain: str |
 def _check_list(proof: DrawProof, pages: Iterable[dict[str, Any]], faults: list[str]) -> dict[Entry, str]:
     """Return the entries of all pages with their places in the list. Adds the faults of the list to `faults`."""
     roots, listed = [], dict[Entry, str]()
-    numbers: dict[tuple[int, int], str] = {}
+    numbers: dict[tuple[int, int], list[str]] = {}
+    most = MAX_MEMBERS if proof.has_groups else 1
     bits, previous = entries.page_bits(proof.n), b""
     for number, page in enumerate(pages):
         encoded = b""
@@ -284,12 +293,20 @@ def _check_list(proof: DrawProof, pages: Iterable[dict[str, Any]], faults: list[
                 faults.append(f"{place}: has {entry.weight} numbers, and nobody may have more than {proof.max_weight}")
             elif not proof.has_numbers(entry):
                 faults.append(f"{place}: number {entry.numbers[-1]} of counter {entry.counter} was never given out before the closing")
-            others = {numbers.setdefault((entry.counter, arrival), place) for arrival in entry.numbers} - {place}
-            faults.extend(f"{place}: has the same number as {other}" for other in sorted(others))
+            same = dict[str, None]()  # the places of entries with a number that already has as many as may share it
+            for arrival in entry.numbers:
+                others = numbers.setdefault((entry.counter, arrival), [])
+                if len(others) == most:
+                    same |= dict.fromkeys(others)
+                else:
+                    others.append(place)
+            if same:
+                faults.append(f"{place}: has the same number as {', '.join(same)}")
             previous = entry.digest
             listed[entry] = place
         roots.append(entries.page_root(encoded))
-    if len(roots) != 1 << bits or entries.list_root(proof.n, proof.offsets, entries.join_roots(roots)) != proof.root:
+    has_all_pages = len(roots) == 1 << bits
+    if not has_all_pages or entries.list_root(proof.n, proof.offsets, entries.join_roots(roots), has_groups=proof.has_groups) != proof.root:
         faults.append(f"the root of these {len(roots)} pages is not the published root of the list of entries")
     by_weight = tuple(sum(entry.weight == weight for entry in listed) for weight in range(1, proof.max_weight + 1))
     if proof.by_weight not in (None, by_weight):
@@ -388,7 +405,7 @@ def _run(arguments: Namespace) -> int:
     report = check(proof, _read_claims(arguments), noted_commitment, noted_root, pages, proven, arguments.round, noted_chain, ballot)
     # Draws without a list are older than this distinction, so scripts that check them expect 0.
     is_incomplete = proof.root is not None and None in (noted_commitment, noted_root, pages)
-    is_incomplete |= proof.beacon is not None and arguments.round is None
+    is_incomplete |= (proof.beacon is not None and arguments.round is None) or report.unlisted_members > 0
     code = EXIT_FAULTS if report.faults else EXIT_INCOMPLETE if is_incomplete else EXIT_OK
     return _print(_report_lines(report, noted_commitment, noted_root, arguments.round), code)
 
@@ -408,9 +425,13 @@ def _position(proof: DrawProof, arrival: TokenArrival, listed: dict[Entry, str] 
     if counter < -proof.late_counters:
         raise InvalidClaim(f"the room has no counter {counter}")
     is_late = counter < 0
-    entry = Entry(entries.entrant_digest(proof.commitment, arrival.entrant), max(0, counter), number, arrival.weight)
+    entrant = arrival.user if arrival.group is None or proof.has_groups else arrival.group
+    entry = Entry(entries.entrant_digest(proof.commitment, entrant), max(0, counter), number, arrival.weight)
     if number < 1 or not (arrival.weight == 1 if is_late else proof.has_numbers(entry)):
         raise InvalidClaim(f"the token's number {number} of counter {counter} was never given out before the draw closed")
+    may_have_groups = proof.root is not None and (proof.has_groups or proof.rule in GROUP_RULES)
+    if arrival.group is not None and (is_late or not may_have_groups):
+        raise InvalidClaim(f"the token names a group, and {'late arrivals have' if is_late else 'this room has'} none")
     if listed is not None and not is_late and entry not in listed:
         raise InvalidClaim("the list of entries does not have this token's entrant with this number")
     if is_late:
@@ -424,21 +445,20 @@ def _parse_token(token: str) -> TokenArrival:
     try:
         content = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         event_id, room, counter, number, user = (content[name] for name in ("e", "r", "s", "c", "u"))
+        group, weight = content.get("g"), content.get("w", 1)
     except (ValueError, TypeError, KeyError):
         raise InvalidClaim("this is not a waiting room token") from None
-    entrant, weight = content.get("g", user), content.get("w", 1)  # a group has one entry for all of its members
-    numbers = (room, counter, number, weight)
-    if not all(isinstance(value, str) for value in (event_id, entrant)) or not all(type(value) is int for value in numbers) or weight < 1:
+    texts, numbers = (event_id, user, "" if group is None else group), (room, counter, number, weight)
+    if not all(isinstance(value, str) for value in texts) or not all(type(value) is int for value in numbers) or weight < 1:
         raise InvalidClaim("this is not a waiting room token")
-    return TokenArrival(event_id, room, counter, number, entrant, is_member="g" in content, weight=weight)
+    return TokenArrival(event_id, room, counter, number, user, group, weight)
 
 
 def _parse_proof(document: dict[str, Any]) -> DrawProof:
-    algorithm = str(document.get("algorithm"))
-    has_weights, has_beacon = algorithm.endswith(WEIGHTS), algorithm.removesuffix(WEIGHTS) == BEACON_ALGORITHM
-    if algorithm.removesuffix(WEIGHTS) not in (ALGORITHM, BEACON_ALGORITHM):
-        known = f"{ALGORITHM!r} and {BEACON_ALGORITHM!r}, each also with {WEIGHTS!r}"
-        raise UnusableProof(f"the algorithm is {algorithm!r}; this program can only check {known}")
+    name = str(document.get("algorithm"))
+    algorithm = name.removesuffix(GROUPS).removesuffix(WEIGHTS)
+    if algorithm not in (ALGORITHM, BEACON_ALGORITHM):
+        raise UnusableProof(f"the algorithm is {name!r}; this program can only check {ALGORITHM!r} and {BEACON_ALGORITHM!r}")
     try:
         proof = DrawProof(
             str(document["event_id"]),
@@ -450,10 +470,12 @@ def _parse_proof(document: dict[str, Any]) -> DrawProof:
             int(document.get("late_counters", 1)),
             str(document["entries"]["root"]) if document.get("entries") else None,
             int(document["entries"]["pages"]) if document.get("entries") else 0,
-            _parse_beacon(document) if has_beacon and document["n"] != 0 else None,
+            _parse_beacon(document) if algorithm == BEACON_ALGORITHM and document["n"] != 0 else None,
             algorithm,
             document.get("closes_at") is not None,
-            tuple(int(count) for count in document["entries"]["by_weight"]) if has_weights else None,
+            name.endswith(GROUPS),
+            str(document.get("entry")),
+            tuple(int(count) for count in document["entries"]["by_weight"]) if WEIGHTS in name else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UnusableProof(f"the proof document is incomplete or malformed: {error!r}") from None
@@ -575,10 +597,14 @@ def _report_lines(
         yield f"           every position from 1 to {proof.n} belongs to exactly one of these tokens"
     yield from (f"           {source}: position {position}" for position, source in sorted(report.positions.items())[:MAX_POSITIONS_SHOWN])
     if report.listed is not None:
-        owned = sum(entry.weight for entry in report.listed)
-        yield f"entries    {owned} of {proof.n} numbers belong to entrants; the other numbers admit nobody"
+        owned = {(entry.counter, number) for entry in report.listed for number in entry.numbers}
+        yield f"entries    {len(owned)} of {proof.n} numbers belong to entrants; the other numbers admit nobody"
     if report.listed is not None and proof.by_weight is not None:
         yield f"           by how many numbers they have: {_by_weight(proof.by_weight)}"
+    if report.listed is not None and proof.has_groups:
+        shared = Counter((entry.counter, entry.number) for entry in report.listed)
+        members = [people for people in shared.values() if people > 1]
+        yield f"           {len(members)} of the numbers belong to groups, which have {sum(members)} members"
     if report.proven_count:
         yield f"entries    {report.proven_count} proofs of single entries checked"
     if report.offered is not None:
@@ -608,6 +634,8 @@ def _unchecked_lines(
         yield "whether the round was named before it was public: compare it with one that was noted then (--round)"
     if proof.by_weight is not None:
         yield "whether earlier ballots drew no tickets for the people with several numbers, which only they and the shop know"
+    if report.unlisted_members:
+        yield f"whether {report.unlisted_members} tokens are of members who joined a group before the draw: the list has only groups"
     if proof.root is not None and report.listed is None:
         yield "whether the list has so many numbers, each with one owner (--entries)"
     yield (

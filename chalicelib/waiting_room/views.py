@@ -226,9 +226,9 @@ class EntryListView(Struct, frozen=True, kw_only=True):
 class EntryProofView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An entry, and the proof that the list with this `root` has it.
 
-    `digest` is the SHA-256 of the room's commitment (32 bytes) and the user `u` in the entrant's token, or the group `g` if the token has
-    one. `index` is the entry's place in its page, from 0. `path` has the hashes beside the way from the entry to the root, from the bottom.
-    Hashes are hex. With better odds, `number` is the first of `weight` numbers; `weight` is missing if it is 1.
+    `digest` is the SHA-256 of the room's commitment (32 bytes) and the user `u` in the entrant's token. `index` is the entry's
+    place in its page, from 0. `path` has the hashes beside the way from the entry to the root, from the bottom. Hashes are hex.
+    With better odds, `number` is the first of `weight` numbers; `weight` is missing if it is 1.
     """
 
     event_id: str
@@ -333,7 +333,11 @@ def proof_view(room: Room, state: RoomState, excluded: dict[EntryReason, int], a
     return ProofView(
         event_id=state.event_id,
         room=state.room,
-        algorithm=(draw.ALGORITHM if room.chain is None else draw.BEACON_ALGORITHM) + (draw.WEIGHTS if room.has_better_odds else ""),
+        algorithm=draw.algorithm(
+            has_beacon=room.chain is not None,
+            has_groups=bool(room.has_groups) and room.has_list,
+            has_weights=room.has_better_odds,
+        ),
         commitment=state.commitment,
         commitment_is="sha256 of the key's bytes, hex",
         on_sale_at=clock.iso(state.on_sale_at),

@@ -13,7 +13,7 @@ from tests import javascript
 class Listed:
     """A list of `n` entries of two counters, in memory."""
 
-    def __init__(self, n: int, seed: int = 1) -> None:
+    def __init__(self, n: int, seed: int = 1, *, has_groups: bool = False) -> None:
         rng = random.Random(seed)
         self.n, self.offsets, self.bits = n, [0, n // 3], entries.page_bits(n)
         places = [(0, number) for number in range(1, n // 3 + 1)] + [(1, number) for number in range(1, n - n // 3 + 1)]
@@ -22,7 +22,7 @@ class Listed:
         for entry in self.entries:
             self.pages[entries.page_number(entry.digest, self.bits)] += entry.encode()
         self.roots = [entries.page_root(page) for page in self.pages]
-        self.root = entries.list_root(n, self.offsets, entries.join_roots(self.roots))
+        self.root = entries.list_root(n, self.offsets, entries.join_roots(self.roots), has_groups=has_groups)
 
     def prove(self, entry: Entry) -> EntryProof:
         number = entries.page_number(entry.digest, self.bits)
@@ -83,7 +83,8 @@ import * as entries from "$WEB/entries.js";
 const answers = [];
 for await (const line of createInterface({ input: process.stdin })) {
   const { list, entry, commitment, token } = JSON.parse(line);
-  answers.push(JSON.stringify([await entries.isProven(list, entry), await entries.entrantDigest(commitment, token)]));
+  const digests = [await entries.entrantDigest(commitment, token), await entries.entrantDigest(commitment, token, "group")];
+  answers.push(JSON.stringify([await entries.isProven(list, entry), ...digests]));
 }
 process.stdout.write(answers.join("\\n"));
 """
@@ -96,7 +97,7 @@ def test_the_browser_agrees_with_the_server():
     cases, expected = [], []
     rng = random.Random(5)
     for n in SIZES:
-        listed = Listed(n)
+        listed = Listed(n, has_groups=n % 2 == 1)
         for entry in rng.sample(listed.entries, min(n, 20)):
             proof, user, commitment = listed.prove(entry), rng.choice(["ab12", "dëmo-guest-1"]), rng.randbytes(32).hex()
             if rng.random() < 0.5:
@@ -105,9 +106,10 @@ def test_the_browser_agrees_with_the_server():
                 proof = proof._replace(path=proof.path[1:])
             document = {"digest": entry.digest.hex(), "counter": entry.counter, "number": entry.number, "index": proof.place}
             document |= {"page_size": proof.page_size, "path": [beside.hex() for beside in proof.path]}
-            token = tokens.sign_arrival(replace(ARRIVAL, user=user))
+            token = tokens.sign_arrival(replace(ARRIVAL, user=user, group="0f" * 16))
             state = {"root": listed.root, "n": n, "offsets": listed.offsets}
             cases.append({"list": state, "entry": document, "commitment": commitment, "token": token})
-            expected.append([listed.is_proven(entry, proof), entries.entrant_digest(commitment, user).hex()])
+            digests = [entries.entrant_digest(commitment, name).hex() for name in (user, "0f" * 16)]
+            expected.append([listed.is_proven(entry, proof), *digests])
     assert javascript.run_module(CHECK, cases) == expected
-    assert {proven for proven, _ in expected} == {True, False}
+    assert {proven for proven, *_ in expected} == {True, False}

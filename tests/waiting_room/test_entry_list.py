@@ -193,6 +193,26 @@ def test_a_number_admits_only_its_entrant(api, opened, tmp_path, capsys, changes
         assert (reply.status, reply.json["error"]) == (404, "entry_unknown")
 
 
+def test_an_open_room_has_no_groups_for_a_friend_of_the_operator(api, opened, tmp_path, capsys):
+    """The friend's token names a listed person as the group of the friend, who would then share that person's good number."""
+    event_id, tier_id, joined = opened
+    listed = tokens.read_token(joined["u2"])
+    friend = forge(joined["u2"], user=tokens.user_key("friend"), group=listed.user)
+    reply = reserve(api, event_id, tier_id, "friend", friend)
+    assert (reply.status, reply.json["error"]) == (404, "entry_unknown")
+    code, text = check_with_verify(api, event_id, tmp_path, capsys, friend)
+    assert (code, "names a group, and this room has none" in text) == (verify.EXIT_FAULTS, True), text
+
+
+def test_two_late_arrivals_do_not_share_a_number_as_a_group(api, opened, tmp_path, capsys):
+    event_id, tier_id, _ = opened
+    late = join(api, event_id, "late")
+    friends = [forge(late, user=tokens.user_key(user), group="0" * 32) for user in ("friend", "another-friend")]
+    assert reserve(api, event_id, tier_id, "friend", friends[0]).json["error"] == "entry_unknown"
+    code, text = check_with_verify(api, event_id, tmp_path, capsys, *friends)
+    assert (code, "names a group, and late arrivals have none" in text) == (verify.EXIT_FAULTS, True), text
+
+
 @pytest.mark.parametrize("user", ["friend", "guest-of-the-house"])
 def test_an_entry_that_is_written_after_the_closing_is_not_in_the_list(api, opened, user):
     event_id, tier_id, joined = opened
@@ -247,6 +267,7 @@ def test_a_page_that_a_cache_kept_from_a_cleared_room_is_no_fault(api, opened, t
 
 DIGESTS = [bytes([first]) + bytes(31) for first in (0x01, 0x02)]
 FRIEND, OTHER = Entry(DIGESTS[0], 0, 1), Entry(DIGESTS[1], 0, 2)
+SEVEN = [Entry(bytes([0, number]) + bytes(30), 0, 1) for number in range(7)]
 
 
 @pytest.mark.parametrize(
@@ -263,24 +284,39 @@ FRIEND, OTHER = Entry(DIGESTS[0], 0, 1), Entry(DIGESTS[1], 0, 2)
 )
 def test_the_command_finds_what_a_dishonest_list_says(tmp_path, capsys, rows, fault):
     """The root fits each of these lists, because the operator publishes both."""
+    assert check_dishonest_list(tmp_path, rows) == 1
+    assert fault in capsys.readouterr().out
+
+
+def test_the_members_of_a_group_share_a_number_if_the_root_says_so(tmp_path, capsys):
+    assert check_dishonest_list(tmp_path, {0: SEVEN[:6]}, "+groups", has_groups=True) == verify.EXIT_INCOMPLETE
+    assert "1 of the numbers belong to groups, which have 6 members" in capsys.readouterr().out
+    assert check_dishonest_list(tmp_path, {0: SEVEN}, "+groups", has_groups=True) == verify.EXIT_FAULTS
+    assert "page 0, entry 7: has the same number as page 0, entry 1, page 0, entry 2" in capsys.readouterr().out
+    for suffix, has_groups in (("+groups", False), ("", True)):  # the operator says later that there were groups, or none
+        assert check_dishonest_list(tmp_path, {0: [FRIEND, OTHER]}, suffix, has_groups=has_groups) == verify.EXIT_FAULTS
+        assert "not the published root" in capsys.readouterr().out
+
+
+def check_dishonest_list(tmp_path, rows, suffix="", *, has_groups=False):
+    """Run the command on a list with these entries by page; its exit code."""
     roots = [entries.page_root(b"".join(row.encode() for row in rows.get(page, []))) for page in range(16)]
     key = bytes(32)
     proof = {
-        "algorithm": draw.ALGORITHM,
+        "algorithm": draw.ALGORITHM + suffix,
         "event_id": "drop",
         "room": 1,
         "commitment": draw.commitment(key),
         "key": key.hex(),
         "n": 3,
         "offsets": [0],
-        "entries": {"root": entries.list_root(3, [0], entries.join_roots(roots)), "pages": 16},
+        "entries": {"root": entries.list_root(3, [0], entries.join_roots(roots), has_groups=has_groups), "pages": 16},
     }
     (tmp_path / "proof").write_text(json.dumps(proof))
     for page in range(16):
         listed = [{"digest": row.digest.hex(), "counter": row.counter, "number": row.number} for row in rows.get(page, [])]
         (tmp_path / str(page)).write_text(json.dumps({"page": page, "entries": listed}))
-    assert verify.main([str(tmp_path / "proof"), "--entries", str(tmp_path)]) == 1
-    assert fault in capsys.readouterr().out
+    return verify.main([str(tmp_path / "proof"), "--entries", str(tmp_path)])
 
 
 def test_the_command_checks_single_entries_and_the_noted_root(api, opened, tmp_path, capsys):

@@ -6,6 +6,7 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
+from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from chalicelib.waiting_room import draw, entries, entry_list, room_cache, store, tokens, verify
 from chalicelib.waiting_room.model import MAX_MEMBERS, Arrival
@@ -77,7 +78,7 @@ def test_members_have_one_position_and_each_of_them_may_buy_up_to_the_limit(api,
     invariants.check(time.now)
 
 
-def test_the_list_has_a_group_once_and_nobody_who_gave_up_a_number(api, time, group_sale):
+def test_the_list_has_each_member_and_nobody_who_gave_up_a_number(api, time, group_sale):
     event_id, tier_id = group_sale
     own = join(api, event_id, "bob")
     placed, _ = form_group(api, event_id, "ada", "bob")
@@ -87,18 +88,130 @@ def test_the_list_has_a_group_once_and_nobody_who_gave_up_a_number(api, time, gr
     state = get_state(api, event_id, time)
     assert state["key"] is not None  # the list does not wait for the number that was given up
     assert state["n"] == 2  # the number that bob gave up belongs to nobody
-    room = store.find_room(event_id)
-    listed = [entry for page in range(16) for entry in entry_list.load_page(room, page, time.now)[0]]
-    group = tokens.read_token(placed["ada"]).group
-    assert [entry.digest for entry in listed] == [entries.entrant_digest(state["commitment"], group)]
+    arrivals = [tokens.read_token(token) for token in placed.values()]
+    digests = {entries.entrant_digest(state["commitment"], arrival.user) for arrival in arrivals}
+    assert {(entry.digest, entry.number) for entry in list_entries(event_id, time)} == {(digest, arrivals[0].number) for digest in digests}
     refused = reserve(api, event_id, tier_id, "bob", own)
     assert (refused.status, refused.json["error"]) == (404, "entry_unknown")
     assert reserve(api, event_id, tier_id, "bob", placed["bob"]).status == 201
-    proof = api.get(f"/events/{event_id}/waiting-room/proof").json
-    claims = [verify.PositionClaim(user, token, None) for user, token in placed.items()]
-    report = verify.check(verify._parse_proof(proof), claims)
-    assert report.faults == []
-    assert len(report.positions) == 1
+    report = check_proof(api, event_id, *placed.values())
+    assert (report.faults, len(report.positions), report.unlisted_members) == ([], 1, 0)
+
+
+def list_entries(event_id, time):
+    """All entries of the published list."""
+    room = store.find_room(event_id)
+    return [entry for page in range(16) for entry in entry_list.load_page(room, page, time.now)[0]]
+
+
+def check_proof(api, event_id, *placed):
+    """Check the proof, the whole list and these tokens, as the command does."""
+    proof = verify._parse_proof(api.get(f"/events/{event_id}/waiting-room/proof").json)
+    pages = [api.get(f"/events/{event_id}/waiting-room/entries", query={"page": str(page)}).json for page in range(proof.pages)]
+    return verify.check(proof, [verify.PositionClaim(token, token, None) for token in placed], pages=pages)
+
+
+@pytest.mark.parametrize("groups", [True, False])
+def test_a_friend_of_the_operator_is_no_member_unless_the_list_says_so(api, time, groups):
+    """The operator knows the key, and signs a token with a good number for a friend who joined no group."""
+    event_id, tier_id = create_sale(api, time, entry="verified_address", groups=groups, wave_size=10)
+    placed = form_group(api, event_id, "ada", "bob")[0]["bob"] if groups else join(api, event_id, "bob")
+    listed = tokens.read_token(placed)
+    key = tokens.address_key(event_id, "friend@example.com")
+    forged = replace(listed, user=key, holder=tokens.user_key("friend"))
+    names = {listed.user, listed.group or listed.user}
+    friends = [tokens.sign_arrival(replace(forged, group=name)) for name in names]
+    time.advance(SECONDS_TO_OPENING)
+    get_state(api, event_id, time)
+    for friend in friends:
+        refused = reserve(api, event_id, tier_id, "friend", friend)
+        assert (refused.status, refused.json["error"]) == (404, "entry_unknown")
+        report = check_proof(api, event_id, friend)
+        # In a room that may have groups but has none, the list could be one of an earlier version, which does not have members.
+        assert len(report.faults) == (1 if groups else 0)
+        assert report.unlisted_members == (0 if groups else 1)
+    assert reserve(api, event_id, tier_id, "bob", placed).status == 201
+
+
+def test_the_list_is_complete_at_once_however_people_came_to_their_groups(api, time, group_sale):
+    """The list waits for as many entries as there will be, and not for the numbers that nobody has."""
+    event_id, _ = group_sale
+    had_number = join(api, event_id, "bob")
+    placed, invitation = form_group(api, event_id, "ada", "bob", "new", "left", "gone")
+    assert tokens.read_token(had_number).number == 1
+    assert leave(api, event_id, "left", placed["left"]).status == 200
+    assert leave(api, event_id, "gone", placed["gone"]).status == 200
+    back = {"left": join(api, event_id, "left", invitation), "gone": join(api, event_id, "gone")}
+    time.advance(SECONDS_TO_OPENING - settings.current().draw_closing_seconds - room_cache.MAX_AGE_SECONDS)
+    state = get_state(api, event_id, time)
+    assert (state["n"], state["root"] is not None) == (3, True)
+    assert len(list_entries(event_id, time)) == 5
+    time.advance(SECONDS_TO_OPENING)
+    get_state(api, event_id, time)
+    assert check_proof(api, event_id, *(placed | back).values()).faults == []
+
+
+def test_groups_may_be_added_to_a_room_and_stay_in_it(api, time):
+    event_id, tier_id = create_sale(api, time, entry="verified_address", wave_size=10, opens_in=20 * 86_400)
+    alone = join(api, event_id, "zoe")
+    assert "groups_until" not in get_state(api, event_id, time)
+    event = api.get(f"/events/{event_id}").json
+
+    def set_groups(groups):
+        room = {"entry": "verified_address", "groups": groups, "wave_size": 10}
+        reply = api.patch(f"/events/{event['id']}", json={"waiting_room": room}, token=builders.admin_token())
+        assert reply.status == 200, reply.json
+
+    set_groups(True)
+    assert "groups_until" in get_state(api, event_id, time)
+    placed, _ = form_group(api, event_id, "ada", "bob")
+    set_groups(False)
+    assert "groups_until" not in get_state(api, event_id, time)
+    time.advance(20 * 86_400)
+    get_state(api, event_id, time)
+    assert check_proof(api, event_id, alone, *placed.values()).faults == []
+    assert reserve(api, event_id, tier_id, "bob", placed["bob"]).status == 201
+
+
+def make_earlier(event_id):
+    """Make the room one of an earlier version, whose list has groups instead of their members."""
+    assert dynamo.update_if(store.WaitingRoomRow(f"room#{event_id}"), [store.WaitingRoomRow.groups.remove()])
+
+
+def test_a_room_of_an_earlier_version_keeps_its_groups(api, time, group_sale):
+    event_id, tier_id = group_sale
+    join(api, event_id, "zoe")
+    make_earlier(event_id)
+    time.advance(room_cache.MAX_AGE_SECONDS)
+    placed, _ = form_group(api, event_id, "ada", "bob", "eve")
+    assert leave(api, event_id, "eve", placed["eve"]).status == 200
+    listed = tokens.read_token(placed["ada"])
+    key, holder = tokens.address_key(event_id, "friend@example.com"), tokens.user_key("friend")
+    friends = [tokens.sign_arrival(replace(listed, user=key, holder=holder, group=name)) for name in (listed.group, listed.user)]
+    time.advance(SECONDS_TO_OPENING - settings.current().draw_closing_seconds)
+    assert get_state(api, event_id, time)["root"] is not None  # it does not wait for a number
+    time.advance(settings.current().draw_closing_seconds)
+    get_state(api, event_id, time)
+    digest = entries.entrant_digest(store.find_room(event_id).commitment, listed.group)
+    assert digest in {entry.digest for entry in list_entries(event_id, time)}
+    assert len(list_entries(event_id, time)) == 2
+    report = check_proof(api, event_id, placed["ada"], placed["bob"])
+    assert (report.faults, report.unlisted_members) == ([], 2)
+    for user, token in (("friend", friends[0]), ("friend", friends[1]), ("eve", placed["eve"])):
+        assert reserve(api, event_id, tier_id, user, token).json["error"] == "entry_unknown"
+    for user in ("ada", "bob"):
+        assert reserve(api, event_id, tier_id, user, placed[user]).status == 201
+
+
+def test_a_room_of_an_earlier_version_without_groups_has_none(api, time):
+    event_id, tier_id = create_sale(api, time, wave_size=10)
+    token = api.post(f"/events/{event_id}/waiting-room/join", user="ada").json["token"]
+    make_earlier(event_id)
+    time.advance(SECONDS_TO_OPENING)
+    listed = tokens.read_token(token)
+    friend = tokens.sign_arrival(replace(listed, user=tokens.user_key("friend"), group=listed.user))
+    assert reserve(api, event_id, tier_id, "friend", friend).json["error"] == "entry_unknown"
+    assert reserve(api, event_id, tier_id, "ada", token).status == 201
 
 
 def test_a_group_has_six_members_at_most(api, time, group_sale):
@@ -137,7 +250,7 @@ def test_somebody_who_leaves_gets_a_number_of_their_own_and_cannot_buy_with_the_
     assert show_group(api, event_id, "bob", placed["bob"]).json["members"] == 1
     time.advance(SECONDS_TO_OPENING)
     assert {get_status(api, event_id, token)["position"] for token in (placed["bob"], alone)} == {1, 2}
-    assert reserve(api, event_id, tier_id, "ada", placed["ada"]).json["error"] == "token_of_another_user"
+    assert reserve(api, event_id, tier_id, "ada", placed["ada"]).json["error"] == "entry_unknown"
     assert reserve(api, event_id, tier_id, "ada", alone).status == 201
     assert reserve(api, event_id, tier_id, "bob", placed["bob"]).status == 201
     invariants.check(time.now)
@@ -250,15 +363,16 @@ def test_a_member_who_missed_the_turn_joins_again_without_the_group(api, time, g
 def test_a_sale_that_is_postponed_keeps_its_groups(api, time, group_sale):
     event_id, _ = group_sale
     placed, _ = form_group(api, event_id, "ada", "bob")
-    group = tokens.read_token(placed["ada"]).group
+    arrivals = {user: tokens.read_token(token) for user, token in placed.items()}
+    group = arrivals["ada"].group
     before = store.WaitingRoomRow.find(f"group#{event_id}#1#{group}").ttl
     later = {"starts_at": builders.clock.iso(time.now + 200 * 86_400), "on_sale_at": builders.clock.iso(time.now + 100 * 86_400)}
     assert api.patch(f"/events/{event_id}", json=later, token=builders.admin_token()).status == 200
     time.advance(room_cache.MAX_AGE_SECONDS)
     join(api, event_id, "bob")
-    rows = [row for row in store.WaitingRoomRow.scan() if row.lane is not None and row.arrival is not None]
-    assert [row.id for row in rows] == [f"group#{event_id}#1#{group}"]  # the list still has the number once
-    assert rows[0].ttl > before
+    rows = [row for row in store.WaitingRoomRow.scan() if row.lane is not None]
+    assert {row.id for row in rows} == {f"entry#{event_id}#1#{arrival.user}" for arrival in arrivals.values()}  # the list still has both
+    assert store.WaitingRoomRow.find(f"group#{event_id}#1#{group}").ttl > before
 
 
 def test_the_store_knows_neither_addresses_nor_users(api, group_sale):
@@ -321,7 +435,7 @@ def test_another_shop_gives_each_member_a_pass_and_none_to_people_who_left(api, 
     assert leave(api, event_id, "eve", placed["eve"]).status == 200
     time.advance(SECONDS_TO_OPENING)
     replies = {user: api.post(f"/events/{event_id}/waiting-room/pass", json={"token": token}, user=user) for user, token in placed.items()}
-    assert replies["eve"].json["error"] == "token_of_another_user"
+    assert replies["eve"].json["error"] == "entry_unknown"
     used = [
         api.post(f"/events/{event_id}/waiting-room/pass-uses", json={"shop_pass": replies[user].json["shop_pass"], "session": user}).json
         for user in ("ada", "bob")
@@ -332,5 +446,5 @@ def test_another_shop_gives_each_member_a_pass_and_none_to_people_who_left(api, 
 def test_a_group_of_a_place_that_changed_is_not_formed(api):
     arrival = Arrival("drop", 1, "a" * 32, 0, 1, 1, 2, holder="b")
     with pytest.raises(store.EntryConflict):
-        store.form_group(arrival, replace(arrival, group="c" * 32), entries.Entry(bytes(32), 0, 1), 2)
+        store.form_group(arrival, replace(arrival, group="c" * 32), 2)
     assert list(store.WaitingRoomRow.scan()) == []

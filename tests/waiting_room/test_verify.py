@@ -59,10 +59,24 @@ def lines(claims):
 
 def test_members_of_one_group_share_a_position_and_others_do_not(run):
     member, other, alone = (unsigned_token(0, 1, group=group) for group in ("a" * 32, "b" * 32, None))
-    assert run(proof(), [member, member])[0] == 0
+    listed = proof(algorithm=f"{ALGORITHM}+groups", entry="verified_address", entries={"root": "0" * 64, "pages": 16})
+    assert run(listed, [member, member])[0] == verify.EXIT_INCOMPLETE
     for tokens in ([member, other], [member, alone], [alone, member], [alone, alone]):
-        code, text = run(proof(), tokens)
+        code, text = run(listed, tokens)
         assert (code, "has the same position" in text) == (1, True)
+
+
+def test_a_list_of_an_earlier_version_does_not_show_who_is_in_a_group(run):
+    member, root = unsigned_token(0, 1, group="a" * 32), "0" * 64
+    earlier = proof(entry="verified_address", entries={"root": root, "pages": 16})
+    code, text = run(earlier, [member, member])
+    assert (code, "whether 2 tokens are of members who joined a group before the draw" in text) == (verify.EXIT_INCOMPLETE, True)
+
+
+@pytest.mark.parametrize("fields", [{}, {"entry": "verified_address"}, {"entry": "open", "entries": {"root": "0" * 64, "pages": 16}}])
+def test_a_room_that_cannot_have_groups_has_no_members(run, fields):
+    code, text = run(proof(**fields), [unsigned_token(0, 1, group="a" * 32)])
+    assert (code, "the token names a group, and this room has none" in text) == (verify.EXIT_FAULTS, True)
 
 
 def test_an_honest_draw_is_accepted(run):

@@ -7,18 +7,18 @@ import { ApiFailure } from "./client";
 
 /**
  * Fetch the proof and check it. Null if the list does not have this number of this entrant. Rejects with ApiFailure, also if the instance
- * that answers has not seen the list yet.
+ * that answers has not seen the list yet. In a room of an earlier version, the list has the group of a member.
  */
-export async function proveEntry(room: State, token: string): Promise<EntryProof | null> {
-  const { counter, number, weight } = readToken(token);
-  const digest = await entrantDigest(room.commitment, token);
+export async function proveEntry(room: State, token: string, name: "user" | "group" = "user"): Promise<EntryProof | null> {
+  const { counter, number, weight, group } = readToken(token);
+  const digest = await entrantDigest(room.commitment, token, name);
   try {
-    const entry = await getEntry(room.event_id, digest);
-    const isOwn = entry.digest === digest && entry.counter === counter && entry.number === number && (entry.weight ?? 1) === weight;
-    const { index, page_size, path } = entry;
-    return isOwn && (await isProven(room, entry)) ? { index, page_size, path } : null;
+    const { index, page_size, path } = await getEntry(room.event_id, digest);
+    return (await isProven(room, { digest, counter, number, weight, index, page_size, path })) ? { index, page_size, path } : null;
   } catch (error) {
-    if (error instanceof ApiFailure && error.code === "entry_unknown" && error.details.reason !== "unpublished") return null;
+    if (error instanceof ApiFailure && error.code === "entry_unknown" && error.details.reason !== "unpublished") {
+      return group && name === "user" ? proveEntry(room, token, "group") : null;
+    }
     throw error;
   }
 }

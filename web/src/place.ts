@@ -117,8 +117,8 @@ export class Place {
   view(): PlaceView {
     const status = this.#tracker?.statusAt(this.#world.now()) ?? null;
     const known = { room: this.#room, token: this.#token, draw: this.#draw(), entryProof: this.#entryProof ?? null };
-    const { isLonger, isMember, weight } = this.#tracker?.arrival ?? { isLonger: this.#world.memory.read("longer") !== null, isMember: false, weight: 1 };
-    return { stage: this.#stage(status), status, ...known, isLonger, isMember, weight, isOffline: this.#isOffline, failure: this.#refusal ?? this.#failure, wasCleared: this.#wasCleared };
+    const { isLonger, group, weight } = this.#tracker?.arrival ?? { isLonger: this.#world.memory.read("longer") !== null, weight: 1 };
+    return { stage: this.#stage(status), status, ...known, isLonger, isMember: !!group, weight, isOffline: this.#isOffline, failure: this.#refusal ?? this.#failure, wasCleared: this.#wasCleared };
   }
 
   /** Start refreshing the view. */
