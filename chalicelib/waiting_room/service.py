@@ -107,8 +107,8 @@ class Entrant(Struct, frozen=True):
     """Who gets a place: the user `key`, or, if the room gives one place to each address or card, its `key` for the user `holder`.
 
     Both are names in the table; `user_id` is the id of the user who joins. A user who `needs_code` gets a new place only with an access
-    code. A user who `needs_time` has asked for a longer turn. A place that the promoter granted (`is_granted`)
-    has one number even with better odds.
+    code. A user who `needs_time` has asked for a longer turn. A place that the promoter granted
+    (`is_granted`) has one number even with better odds.
     """
 
     key: str

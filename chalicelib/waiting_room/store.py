@@ -240,7 +240,10 @@ class Room(msgspec.Struct, frozen=True):
 
 
 class Lane(msgspec.Struct, frozen=True):
-    """The newest build of a lane of the list: its name, its number of numbers, when it was made, and its entries by weight, from 1."""
+    """The newest build of a lane of the list: its name, how many numbers its entries have, and when it was made.
+
+    With better odds, `weights` says how many entries have one number, two numbers, and so on.
+    """
 
     number: int
     build: str

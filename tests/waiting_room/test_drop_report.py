@@ -24,6 +24,7 @@ from tests.catalog.test_holdbacks import holdback
 from tests.catalog.test_stock_ledger import ledger
 from tests.simulation.call_log import record_calls
 from tests.waiting_room import sale
+from tests.waiting_room.test_entry_rules import create_account
 
 SHOP = "https://shop.example/api/v1"
 OPENS = 1_900_000_000
@@ -140,6 +141,18 @@ def test_nobody_waits_for_a_turn_in_a_ballot(api, time, report):
     code, made, faults = report(event_id)
     assert (code, made["entrants"]) == (0, {"rule": "open", "drawn": 2, "late": 1, "excluded": {}, "ballot": True}), faults
     assert (made["waits"], made["late_waits"], made["unknown"]) == (None, None, ["latency", "errors"])
+
+
+def test_the_report_of_a_ballot_with_better_odds_counts_entrants_by_their_numbers(api, time, report):
+    for user in ("ada", "bob"):
+        create_account(user, f"{user}@example.com")
+    for _ in range(2):
+        event_id, _ = ballots.create_ballot(api, time, capacity=1, entry="account", better_odds=True)
+        ballots.register(api, event_id, "ada", "bob")
+        ballots.draw(api, time, "ada", "bob")
+    _follow(event_id, time)
+    code, made, faults = report(event_id)
+    assert (code, made["entrants"]["drawn"], made["entrants"]["by_weight"]) == (0, 3, [1, 1, 0, 0, 0]), faults
 
 
 def test_waits_of_late_arrivals_are_between_two_totals(api, time, report):

@@ -18,6 +18,7 @@ from chalicelib.waiting_room.store import WaitingRoomRow
 from tests import builders
 from tests.addons.messages.test_service import SPANISH, create_account
 from tests.simulation.call_log import record_calls
+from tests.waiting_room import test_entry_rules as entry_rules
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many, reserve, users_by_position
 
 DAY = 86_400
@@ -74,6 +75,21 @@ def test_each_person_hears_of_the_place_once_and_of_the_turn_once(post, api, tim
         assert run_until(post, time, begins - turn_notices.LEAD_SECONDS - 1) == []
         assert run_until(post, time, begins - turn_notices.LEAD_SECONDS + 60) == [(user, "turn_near")]
     assert run_until(post, time, opening + 3600) == []
+
+
+def test_people_with_several_numbers_hear_of_their_best_place(post, api, time, monkeypatch):
+    event_id, _ = create_sale(api, time, ballot=True, entry="account", better_odds=True)
+    monkeypatch.setattr(waiting_room_store, "find_weight", lambda *_: 3)
+    tokens = {}
+    for user in ("ada", "bob"):
+        entry_rules.create_account(user, f"{user}@home.test")
+        tokens[user] = join(api, event_id, user)
+        assert ask(api, event_id, user, tokens[user], email=None).status == 200
+    mails = run_until(post, time, time.now + SECONDS_TO_OPENING + 30)
+    assert sorted(mails) == [("ada", "place_drawn"), ("bob", "place_drawn")]
+    for mail in post.provider.parsed():
+        place = get_status(api, event_id, tokens[mail["To"].partition("@")[0]])["position"]
+        assert f"Your place: {place}\n" in text_of(mail)
 
 
 def test_messages_are_stopped_between_the_closing_of_the_draw_and_the_opening(post, api, time, sale):

@@ -53,6 +53,7 @@ def test_joining_the_waitlist_returns_an_honest_position(api, sold_out):
         "tickets_before": 0,
         "has_number": False,
         "drawn_position": None,
+        "weight": None,
         "card": None,
         "offer": None,
     }

@@ -7,8 +7,10 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.addons.waitlist import store as waitlist
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as catalog
-from chalicelib.foundation import addons, settings
+from chalicelib.foundation import addons, clock, settings
 from chalicelib.notifications import service as notifications
 from chalicelib.waiting_room import draw as permutation
 from chalicelib.waiting_room import entries, model, service, store, tokens, verify
@@ -17,6 +19,7 @@ from chalicelib.waiting_room.model import OddsKey
 from tests import builders, invariants, javascript
 from tests.addons.waitlist.ballots import DAYS, create_ballot, draw, make_draw, register
 from tests.addons.waitlist.lines import join, own, run_allocator
+from tests.bootstrap import conftest as bootstrap
 from tests.simulation.call_log import record_calls
 from tests.waiting_room import sale
 from tests.waiting_room.beacon import open_beacon
@@ -163,6 +166,43 @@ def test_the_setting_needs_a_ballot_and_a_rule_that_knows_people_again(api, time
     config = {"ballot": True, "entry": "account", "better_odds": True}
     reply = api.patch(f"/events/{event_id}", json={"waiting_room": config | fields}, token=builders.admin_token())
     assert (reply.status, reply.json["path"]) == (400, "$.waiting_room.better_odds"), reply.json
+
+
+def test_two_ballots_at_once_can_both_use_the_numbers_and_keep_them(api, time, people):
+    _, (_, loser, *_) = hold(api, time, *people)
+    first, second = create(api, time), create(api, time)
+    joined = sale.join(api, first, loser), sale.join(api, second, loser)
+    assert [tokens.read_token(token).weight for token in joined] == [2, 2]
+    register(api, first, loser)
+    draw(api, time, loser)
+    assert own(api, loser)[0]["status"] == "offered"
+    assert sale.join(api, second, loser) == joined[1]
+    assert weight(api, create(api, time), loser) == 1
+
+
+def test_the_history_of_a_card_is_its_own(api, time):
+    event_id = create(api, time, entry="payment_card")
+
+    def join_with(event_id, user, card) -> str:
+        proof = api.post(f"/events/{event_id}/waiting-room/card", json={"card": card}, user=user).json["card_proof"]
+        reply = api.post(f"/events/{event_id}/waiting-room/join", json={"card_proof": proof}, user=user)
+        return str(reply.json["token"])
+
+    for user in ("ada", "bob"):
+        assert join(api, user, event_id, token=join_with(event_id, user, f"card-{user}")).status == 201
+    _, loser = draw(api, time, "ada", "bob")
+    following = create(api, time, entry="payment_card")
+    found = [tokens.read_token(join_with(following, "eve", f"card-{owner}")).weight for owner in (loser, "eve")]
+    assert found == [2, 1]
+
+
+def test_the_bootstrap_file_has_the_setting(time):
+    opens = clock.iso(time.now + DAYS)
+    config = {"ballot": True, "entry": "account", "better_odds": True}
+    events = {"fest": bootstrap.event("fest", metadata={"timezone": "America/Denver"}) | {"on_sale_at": opens, "waiting_room": config}}
+    tree = {"version": "1", "events": events, "ticket_types": {"fest-pass": bootstrap.ticket("fest-pass")}}
+    rollout.apply(validate_tree(tree), "test", time.now)
+    assert catalog.load_current().events["fest"].has_better_odds
 
 
 def test_a_room_keeps_its_choice_until_it_is_reset(api, time, people):
@@ -331,14 +371,17 @@ def test_a_shop_that_gives_a_friend_a_number_that_the_list_does_not_show_is_foun
     documents, listed, check = saved_draw(api, event_id, tmp_path)
     proof, ballot = documents["proof"], documents["ballot"]
     friend = next(row for page in listed for row in page["entries"] if "weight" not in row)
-    changed = [page | {"entries": [row | {"weight": 2} if row == friend else row for row in page["entries"]]} for page in listed]
+    changed = [
+        page | {"entries": [row | {"number": min(row["number"], 9), "weight": 2} if row == friend else row for row in page["entries"]]}
+        for page in listed
+    ]
     by_weight = {"entries": proof["entries"] | {"by_weight": [1, 5, 0, 0, 0]}}
     seed, offsets = bytes.fromhex(proof["key"]), tuple(proof["offsets"])
     best = min((permutation.position(seed, 10, offsets, 0, n), n) for n in range(1, 10) if n != friend["number"])
     offer = {"digest": friend["digest"], "counter": 0, "number": best[1], "weight": 2, "tier_id": "t", "quantity": 1}
     offer["position"] = permutation.position(seed, 10, offsets, 0, best[1], weight=2)
     token = next(token for token in joined.values() if tokens.read_token(token).weight == 1)
-    forged = tokens.sign_arrival(replace(tokens.read_token(token), weight=3))
+    forged = tokens.sign_arrival(replace(tokens.read_token(token), number=1, weight=3))
     for fault, arguments, documents in (
         ("is not the published root", [], {"entries": changed}),
         ("has the same number as", [], {"entries": changed}),

@@ -123,6 +123,21 @@ def another_ones_edit(manager: Manager) -> Iterator[str]:
     assert (saved["name"], saved["venue"]) == ("Nova Lights: Encore", "Great Hall")
 
 
+def ballot_with_better_odds(manager: Manager) -> Iterator[str]:
+    manager.sign_up()
+    event_id = manager.create_event()
+    manager.open(f"/events/{event_id}/facts")
+    manager.page.get_by_text("Limits, waiting room and returns").click()
+    manager.page.get_by_label("Better odds for people who were not drawn before").check()
+    manager.page.get_by_label("Give out the tickets by a ballot").check()
+    manager.page.get_by_label("Who gets a place in line").select_option("Accounts only, one place for each confirmed email address")
+    manager.press("Save")
+    expect(manager.page.get_by_text("Saved", exact=True)).to_be_visible()
+    yield "switched_on"
+    room = manager.api.get(f"/events/{event_id}", token=manager.token).json["waiting_room"]
+    assert (room["better_odds"], room["ballot"], room["entry"]) == (True, True, "account")
+
+
 def published(manager: Manager) -> Iterator[str]:
     manager.sign_up()
     event_id = manager.create_event()
@@ -200,4 +215,4 @@ def as_a_buyer(manager: Manager) -> Iterator[str]:
     yield "shop"
 
 
-TOURS: list[Tour] = [entering, as_a_buyer, events, profile, newcomer, another_ones_edit, published]
+TOURS: list[Tour] = [entering, as_a_buyer, events, profile, newcomer, another_ones_edit, ballot_with_better_odds, published]

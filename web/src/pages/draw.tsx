@@ -130,6 +130,7 @@ function Draw({ event, opensAt }: { event: EventWithTiers; opensAt: string }) {
       )}
       <h2>{d.how}</h2>
       {event.has_ballot && <p>{t.event.ballotNote}</p>}
+      {room.better_odds && <p>{d.oddsRule}</p>}
       <Explanation place={place} isOnPage />
     </>
   );

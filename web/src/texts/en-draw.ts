@@ -69,6 +69,7 @@ export const drawTexts = {
     title: "That nobody told us the public random number early.",
     text: "Most of the independent organizations would have had to work together for that.",
   },
+  oddsRule: "Everybody has one number, and one more for each of this promoter's ballots with better odds since they were last drawn, at most five. The best one counts.",
   oddsLimit: {
     title: "That people with several numbers were not drawn in earlier ballots.",
     text: "Only they and we know that. But nobody has more than five numbers, and the list shows how many each place has.",

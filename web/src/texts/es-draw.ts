@@ -71,6 +71,7 @@ export const drawTexts: typeof english = {
     title: "Que nadie nos dijera antes el número aleatorio público.",
     text: "Para eso tendría que haberse puesto de acuerdo la mayoría de las organizaciones independientes.",
   },
+  oddsRule: "Cada persona tiene un número y uno más por cada sorteo de este promotor con más opciones en el que no ha tenido suerte desde la última vez que le tocó, hasta cinco. Cuenta el mejor.",
   oddsLimit: {
     title: "Que quien tiene varios números no tuvo suerte en sorteos anteriores.",
     text: "Eso solo lo saben esas personas y la tienda. Pero nadie tiene más de cinco números, y la lista muestra cuántos tiene cada puesto.",
