@@ -236,8 +236,7 @@ def _require_turn(event_id: str, user_id: str, token: str, now: int, proof: Entr
         raise PassExpired()
     if status.admitted_at is None or status.admitted_at > now:
         raise NotAdmitted(position=status.position, eta_seconds=status.eta_seconds)
-    is_unchecked = arrival.holder is None and cached.room.rule != "open"  # joined at the moment when the rule changed
-    if is_unchecked or not _is_listed(cached.room, arrival, proof):
+    if not _may_hold(cached.room, arrival, user_id) or not _is_listed(cached.room, arrival, proof):
         # So that the user can join again.
         stored = replace(arrival, is_longer=False)
         store.delete_entry(stored if arrival.holder is not None else replace(stored, user=tokens.user_key(user_id)))
@@ -300,6 +299,18 @@ def _is_listed(room: Room, arrival: Arrival, proof: EntryProof | None) -> bool:
     if proof is not None and entries.is_proven(entry, proof, *room.drawn_counts, room.root):
         return True
     return entry_list.has_entry(room, entry)
+
+
+def _may_hold(room: Room, arrival: Arrival, user_id: str) -> bool:
+    """Return whether the room can have given the user this place. Only the places of addresses and cards move to other users.
+
+    Somebody who joined at the moment when the rule of entry changed may have a place that the new rule does not give.
+    """
+    if room.rule == "open":
+        return arrival.holder is None
+    if room.rule == "access_code" and arrival.user not in (arrival.holder, tokens.appeal_key(room.event_id, user_id)):
+        return False
+    return arrival.holder is not None
 
 
 def _may_be_member(room: Room, arrival: Arrival) -> bool:

@@ -139,7 +139,8 @@ class DrawProof:
 class TokenArrival:
     """The arrival in a token: a counter and a number in it, from 1. The counter is negative for arrivals after the opening.
 
-    `group` is the name of the group whose number the user shares, or None. `number` is the first of `weight` numbers.
+    `holder` is the name of the user who may use the place of an address or card, or None. `group` is the name of the group whose number the
+    user shares, or None. `number` is the first of `weight` numbers.
     """
 
     event_id: str
@@ -147,6 +148,7 @@ class TokenArrival:
     counter: int
     number: int
     user: str
+    holder: str | None
     group: str | None
     weight: int = 1
 
@@ -429,6 +431,8 @@ def _position(proof: DrawProof, arrival: TokenArrival, listed: dict[Entry, str] 
     entry = Entry(entries.entrant_digest(proof.commitment, entrant), max(0, counter), number, arrival.weight)
     if number < 1 or not (arrival.weight == 1 if is_late else proof.has_numbers(entry)):
         raise InvalidClaim(f"the token's number {number} of counter {counter} was never given out before the draw closed")
+    if arrival.holder is not None and proof.rule == "open":
+        raise InvalidClaim("the token names a holder, and in this room places belong to users")
     may_have_groups = proof.root is not None and (proof.has_groups or proof.rule in GROUP_RULES)
     if arrival.group is not None and (is_late or not may_have_groups):
         raise InvalidClaim(f"the token names a group, and {'late arrivals have' if is_late else 'this room has'} none")
@@ -445,13 +449,13 @@ def _parse_token(token: str) -> TokenArrival:
     try:
         content = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         event_id, room, counter, number, user = (content[name] for name in ("e", "r", "s", "c", "u"))
-        group, weight = content.get("g"), content.get("w", 1)
+        holder, group, weight = content.get("h"), content.get("g"), content.get("w", 1)
     except (ValueError, TypeError, KeyError):
         raise InvalidClaim("this is not a waiting room token") from None
-    texts, numbers = (event_id, user, "" if group is None else group), (room, counter, number, weight)
+    texts, numbers = (event_id, user, *(name for name in (holder, group) if name is not None)), (room, counter, number, weight)
     if not all(isinstance(value, str) for value in texts) or not all(type(value) is int for value in numbers) or weight < 1:
         raise InvalidClaim("this is not a waiting room token")
-    return TokenArrival(event_id, room, counter, number, user, group, weight)
+    return TokenArrival(event_id, room, counter, number, user, holder, group, weight)
 
 
 def _parse_proof(document: dict[str, Any]) -> DrawProof:
@@ -474,7 +478,7 @@ def _parse_proof(document: dict[str, Any]) -> DrawProof:
             algorithm,
             document.get("closes_at") is not None,
             name.endswith(GROUPS),
-            str(document.get("entry")),
+            str(document.get("entry", "open")),
             tuple(int(count) for count in document["entries"]["by_weight"]) if WEIGHTS in name else None,
         )
     except (KeyError, TypeError, ValueError) as error:

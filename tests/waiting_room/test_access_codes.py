@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.foundation import settings
 from chalicelib.promotions import service as promotions
@@ -267,6 +268,18 @@ def test_who_joined_at_the_moment_of_the_rule_needs_a_code(api, time):
     refused = reserve(api, event_id, tier_id, "bob", places[1].view.token)
     assert (refused.status, refused.json["error"]) == (404, "entry_unknown")
     assert reserve(api, event_id, tier_id, "ada", proven).status == 201
+
+
+def test_a_place_from_a_code_does_not_move_to_another_user(api, time):
+    """Not even if the operator signs a token that says so."""
+    event_id, tier_id = create_sale(api, time, entry="access_code", wave_size=10)
+    create_code(api, event_id)
+    token = try_join(api, event_id, "ada", "FANS-1").json["token"]
+    friend = tokens.sign_arrival(replace(tokens.read_token(token), holder=tokens.name_in_tokens(tokens.user_key("friend"))))
+    time.advance(SECONDS_TO_OPENING)
+    refused = reserve(api, event_id, tier_id, "friend", friend)
+    assert (refused.status, refused.json["error"]) == (404, "entry_unknown")
+    assert reserve(api, event_id, tier_id, "ada", token).status == 201
 
 
 def test_an_account_and_no_mail_provider_are_not_needed(api):

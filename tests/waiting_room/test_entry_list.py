@@ -204,6 +204,17 @@ def test_an_open_room_has_no_groups_for_a_friend_of_the_operator(api, opened, tm
     assert (code, "names a group, and this room has none" in text) == (verify.EXIT_FAULTS, True), text
 
 
+def test_in_an_open_room_nobody_holds_the_place_of_another_user(api, opened, tmp_path, capsys):
+    """Only the places of addresses and cards have holders. The friend would use the number of a listed person."""
+    event_id, tier_id, joined = opened
+    friend = forge(joined["u2"], holder=tokens.user_key("friend"))
+    reply = reserve(api, event_id, tier_id, "friend", friend)
+    assert (reply.status, reply.json["error"]) == (404, "entry_unknown")
+    code, text = check_with_verify(api, event_id, tmp_path, capsys, friend)
+    assert (code, "names a holder, and in this room places belong to users" in text) == (verify.EXIT_FAULTS, True), text
+    assert reserve(api, event_id, tier_id, "u2", joined["u2"]).status == 201
+
+
 def test_two_late_arrivals_do_not_share_a_number_as_a_group(api, opened, tmp_path, capsys):
     event_id, tier_id, _ = opened
     late = join(api, event_id, "late")
