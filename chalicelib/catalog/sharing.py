@@ -175,7 +175,7 @@ def _render_rss(feed: Feed) -> str:
     """Return an RSS feed (https://www.rssboard.org/rss-specification)."""
     items = (
         f"<item><title>{_xml(shared.event.name)}</title><link>{_xml(shared.url)}</link>"
-        f'<guid isPermaLink="true">{_xml(shared.url)}</guid><description>{_xml(_summary(shared))}</description></item>'
+        f'<guid isPermaLink="true">{_xml(shared.url)}</guid><description>{_xml(_as_html(_summary(shared)))}</description></item>'
         for shared in feed.events
     )
     own = f'<atom:link href="{_xml(feed.home)}events/feed.rss" rel="self" type="application/rss+xml"/>'
@@ -210,6 +210,11 @@ FEEDS = {
 
 def _summary(shared: SharedEvent) -> str:
     return f"{shared.when_and_where}\n\n{shared.event.description}".strip()
+
+
+def _as_html(text: str) -> str:
+    """Return text as HTML, because feed readers show the description of an RSS item as HTML."""
+    return escape(text).replace("\n", "<br>")
 
 
 def _xml(text: str) -> str:

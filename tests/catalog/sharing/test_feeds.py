@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from html import escape
 from xml.etree import ElementTree
 
 import icalendar
@@ -62,7 +63,8 @@ def test_the_rss_feed_has_the_coming_events(api, events):
     assert ([item.findtext("title") for item in items], [item.findtext("link") for item in items]) == coming(events)
     assert channel.findtext("link") == f"{SHOP}/"
     assert items[0].findtext("description").startswith("Sunday, June 21")
-    assert items[0].findtext("description").endswith(f"· Hall\n\n{NASTY.strip(chr(8))}")
+    # Feed readers show the description as HTML.
+    assert items[0].findtext("description").endswith(f"· Hall<br><br>{escape(NASTY.strip(chr(8)))}")
 
 
 def test_the_json_feed_has_the_coming_events_in_the_readers_language(api, events):
