@@ -263,6 +263,18 @@ def test_strangers_cannot_fill_the_memory_of_all_instances_with_dates(api, time)
         assert api.patch(f"/events/{event_id}", json={"dates": many}, **by).status == 200
 
 
+def test_strangers_cannot_fill_the_memory_of_all_instances_with_default_taxes(api):
+    promoter_id, by = sign_up_promoter(api)
+    path, taxes = f"/promoters/{promoter_id}/default-taxes", {"default_taxes": [{"country": "ES", "tax": {"percent": "21"}}]}
+    refused = api.put(path, json=taxes, **by)
+    assert (refused.status, refused.json["error"]) == (403, "forbidden")
+    assert catalog.load_current().default_taxes == {}
+    verify(api, promoter_id)
+    assert api.put(path, json=taxes, **by).status == 200
+    assert api.put(f"/promoters/{promoter_id}", json={"name": "Other"}, **by).json["verified"] is False
+    assert api.put(path, json=taxes | {"default_taxes": []}, **by).status == 200, "to remove them takes no verification"
+
+
 def test_strangers_cannot_fill_the_memory_of_all_instances_with_many_drafts(api):
     _, by = sign_up_promoter(api, "one@example.com")
     promoter_id, other = sign_up_promoter(api, "two@example.com")
