@@ -393,8 +393,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=1, le=10_000),
         _says(
-            "How many KB the descriptions, metadata, dates, questions and holdbacks of an event and its ticket types may have until an admin "
-            "has verified its promoter."
+            "How many KB the descriptions, metadata, dates, questions and holdbacks of an event and its ticket types may have until an "
+            "admin has verified its promoter."
         ),
     ] = 64
     unverified_tiers: Annotated[

@@ -72,7 +72,9 @@ class TextsNeedVerification(Forbidden):
 
 
 class TaxesNeedVerification(Forbidden):
-    default_message: ClassVar[str] = "An admin has to verify you before you can set default taxes. Give your ticket types their taxes until then."
+    default_message: ClassVar[str] = (
+        "An admin has to verify you before you can set default taxes. Until then, set the tax of each ticket type."
+    )
 
 
 class CoordinatorForbidden(Forbidden):
