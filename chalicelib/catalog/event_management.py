@@ -152,8 +152,8 @@ def add_dates(event_id: str, rule: DateRule, tiers: Sequence[Tier], actor: str, 
 def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Event:
     """Delete a draft. The event stays in the store with `deleted_at`, but appears in no list. A repeated call changes nothing.
 
-    The long texts of the event and its tiers are deleted too, because every instance keeps all events in its memory. Raises NotFound,
-    ManagedByBootstrap, EventNotDraft, EventHasSales and the errors of `expected.check`.
+    The long texts and the dates of the event and its tiers are deleted too, because every instance keeps all events in its memory. Raises
+    NotFound, ManagedByBootstrap, EventNotDraft, EventHasSales and the errors of `expected.check`.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Event]:
@@ -165,7 +165,7 @@ def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_V
         event_states.check_no_sales(catalog, event_id, event_states.read_draft_stock(catalog, before))
         if before.status != "draft":
             raise EventNotDraft(event_id=event_id)
-        after = replace(before, deleted_at=now, description="", metadata={}, change_note=None)
+        after = replace(before, deleted_at=now, description="", metadata={}, change_note=None, dates=[], cancelled_dates=[])
         change = change_event(before, after, "event.deleted", actor, now)
         tiers = [
             replace(emptied, version=tier.version + 1, updated_at=now)
@@ -207,8 +207,8 @@ def _check_removed_dates(catalog: Catalog, before: Event, after: Event) -> None:
 
 
 def _without_texts(tier: Tier) -> Tier:
-    """Return a tier without its long texts. Its holdbacks stay if one of them has a stock, because they are the stock's capacity."""
-    emptied = replace(tier, description="", metadata={}, options=[])
+    """Return a tier without long texts and dates. Its holdbacks stay if one of them has a stock, because they are the stock's capacity."""
+    emptied = replace(tier, description="", metadata={}, options=[], date_ids=[])
     return emptied if tier.issuing else replace(emptied, holdbacks=[], releases=[])
 
 

@@ -148,7 +148,7 @@ def check_event_count(catalog: Catalog, promoter_id: str, now: int) -> None:
 
 
 def check_text_size(before: Catalog, after: Catalog, event_id: str) -> None:
-    """Raise InvalidInput if a change makes the long texts of an event too large for its promoter, whom no admin has verified.
+    """Raise InvalidInput if a change makes the long texts and the dates of an event too large for its promoter, whom no admin has verified.
 
     Reads the profile only if the texts are long.
     """
@@ -156,15 +156,18 @@ def check_text_size(before: Catalog, after: Catalog, event_id: str) -> None:
     size = _text_size(after, event_id)
     if promoter_id is None or size <= limit * 1024 or size <= _text_size(before, event_id) or profiles.is_verified(promoter_id):
         return
-    message = f"Until the shop has verified its promoter, an event and its ticket types can have {limit} KB of texts. Send shorter texts."
+    what = f"{limit} KB of texts and dates"
+    message = f"Until the shop has verified its promoter, an event and its ticket types can have {what}. Send shorter texts or fewer dates."
     raise InvalidInput(message, path="$.description")
 
 
 def _text_size(catalog: Catalog, event_id: str) -> int:
-    """Return how many bytes the texts of an event and its tiers take, without those that are always short."""
+    """Return how many bytes the texts and the dates of an event and its tiers take, without texts that are always short."""
     event, tiers = catalog.events.get(event_id), catalog.event_tiers(event_id)
-    texts = [(tier.description, tier.metadata, tier.options, tier.holdbacks) for tier in tiers]
-    return len(msgspec.json.encode((event and event.description, event and event.metadata, texts)))
+    own = None if event is None else (event.description, event.metadata, event.dates, event.cancelled_dates)
+    return len(
+        msgspec.json.encode((own, [(tier.description, tier.metadata, tier.options, tier.holdbacks, tier.date_ids) for tier in tiers]))
+    )
 
 
 def require_door(identity: Identity, event_id: str) -> Event:

@@ -4,12 +4,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from html import escape
+from itertools import chain
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from chalicelib.catalog.model import Event
+from chalicelib.edge import cursors
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock
 
@@ -31,7 +33,8 @@ def render_calendar(event: Event, url: str, host: str, revision: int, language: 
 
     `host` makes the UIDs globally unique; `revision` shows which of two files is newer.
     """
-    return _calendar([*_entries(event, url, host, revision, now), *_opening(event, url, host, revision, language, now)])
+    entries = chain.from_iterable(_entries(event, url, host, revision, now))
+    return _calendar([*entries, *_opening(event, url, host, revision, language, now)])
 
 
 def _calendar(entries: Iterable[str]) -> str:
@@ -39,10 +42,10 @@ def _calendar(entries: Iterable[str]) -> str:
     return "".join(f"{piece}\r\n" for line in lines for piece in _folded(line))
 
 
-def _entries(event: Event, url: str, host: str, revision: int, now: int) -> Iterator[str]:
+def _entries(event: Event, url: str, host: str, revision: int, now: int) -> Iterator[list[str]]:
     """Yield the lines of each date of an event."""
     for single in [event.on_dates([one]) for one in event.dates] or [event]:
-        yield from _occurrence(single, url, host, revision, now)
+        yield list(_occurrence(single, url, host, revision, now))
 
 
 def _occurrence(event: Event, url: str, host: str, revision: int, now: int) -> Iterator[str]:
@@ -172,7 +175,7 @@ def _render_rss(feed: Feed) -> str:
     """Return an RSS feed (https://www.rssboard.org/rss-specification)."""
     items = (
         f"<item><title>{_xml(shared.event.name)}</title><link>{_xml(shared.url)}</link>"
-        f'<guid isPermaLink="true">{_xml(shared.url)}</guid><description>{_xml(_summary(shared))}</description></item>'
+        f'<guid isPermaLink="true">{_xml(shared.url)}</guid><description>{_xml(_as_html(_summary(shared)))}</description></item>'
         for shared in feed.events
     )
     own = f'<atom:link href="{_xml(feed.home)}events/feed.rss" rel="self" type="application/rss+xml"/>'
@@ -191,7 +194,9 @@ def _render_json_feed(feed: Feed) -> str:
 
 
 def _render_calendars(feed: Feed) -> str:
-    return _calendar(line for shared in feed.events for line in _entries(shared.event, shared.url, feed.host, feed.revision, feed.now))
+    """Return a calendar file with as many of the first events as fit into a reply, because an event has up to MAX_DATES entries."""
+    entries = (entry for shared in feed.events for entry in _entries(shared.event, shared.url, feed.host, feed.revision, feed.now))
+    return _calendar(chain.from_iterable(cursors.fit(entries)))
 
 
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -205,6 +210,11 @@ FEEDS = {
 
 def _summary(shared: SharedEvent) -> str:
     return f"{shared.when_and_where}\n\n{shared.event.description}".strip()
+
+
+def _as_html(text: str) -> str:
+    """Return text as HTML, because feed readers show the description of an RSS item as HTML."""
+    return escape(text).replace("\n", "<br>")
 
 
 def _xml(text: str) -> str:

@@ -38,6 +38,7 @@ from chalicelib.inventory.model import NO_STOCK, Stock, finite
 
 MAX_LISTED_CHANGES = 50  # of an event with its tiers
 MAX_LISTED_DESCRIPTION = 300  # characters of an event's description in public lists
+MAX_LISTED_DATES = 5  # of an event in public lists: otherwise, a few tours would push all other events off the first page
 
 Stocks = Mapping[str, Stock]
 
@@ -91,7 +92,7 @@ class EventView(EventFieldsView, frozen=True, kw_only=True):
 
 
 class ListedEventView(EventView, frozen=True, kw_only=True):
-    """An event in a public list, with the beginning of its description.
+    """An event in a public list, with the beginning of its description and only the next five of its dates that take place.
 
     `seller_name` is the event's promoter if an admin has verified the promoter, or else the shop. The name is at most ten minutes old.
     """
@@ -418,7 +419,13 @@ def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> Even
 
 def listed_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int, seller_names: Mapping[str, str]) -> ListedEventView:
     """Return an event as public lists show it. `seller_names` has the names of verified promoters by their ids."""
-    view = replace(event_view(catalog, event, stocks, now), description=shortened(event.description, MAX_LISTED_DESCRIPTION))
+    coming = [date for date in event.open_dates if (date.end or date.start) >= now]
+    view = replace(
+        event_view(catalog, event, stocks, now),
+        description=shortened(event.description, MAX_LISTED_DESCRIPTION),
+        dates=coming[:MAX_LISTED_DATES],
+        cancelled_dates=[],
+    )
     return ListedEventView(**asdict(view), seller_name=seller_names.get(event.promoter_id or "", settings.current().shop_name))
 
 

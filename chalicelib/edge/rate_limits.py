@@ -159,6 +159,7 @@ class RateLimit(Struct, frozen=True):
     `wide_factor`: the limit of a /48 network, as a multiple of the limit of one address.
     `crowd_factor`: another factor for addresses, which many people share who do something at the same time.
     `setting`: the setting of another limit, for the same quota in counters of its own.
+    `share`: only this part of the quota in the setting, such as 4 for a quarter.
     """
 
     name: str
@@ -167,11 +168,13 @@ class RateLimit(Struct, frozen=True):
     wide_factor: int = WIDE_FACTOR
     crowd_factor: int = 1
     setting: str | None = None
+    share: int = 1
 
     @property
     def quota(self) -> Quota:
         """The quota of each user, from the setting."""
-        return _quota(getattr(settings.current(), f"limit_{self.setting or self.name}"))
+        whole = _quota(getattr(settings.current(), f"limit_{self.setting or self.name}"))
+        return Quota(max(1, whole.count // self.share), whole.seconds)
 
 
 JOIN = RateLimit("join", wide_factor=WIDE_FACTOR_IN_SALES)  # counted for each event separately
@@ -187,8 +190,9 @@ WRITES_PER_REQUEST = 50  # a request that writes more items counts as several re
 # Emails of the outbox, counted by `count_effect` for each address or for each promoter.
 RECIPIENT, SHORT_MAIL = RateLimit("recipient"), RateLimit("short_mail")
 PROMOTER_MAIL, UNVERIFIED_MAIL = RateLimit("promoter_mail"), RateLimit("unverified_mail")
-# Counted by `require_effect` for each event, and for the whole stage.
+# Counted by `require_effect` for each event, for the whole stage, and for each promoter, who could use up the limit of the stage otherwise.
 ANNOUNCEMENT, ALL_ANNOUNCEMENTS = RateLimit("announcement"), RateLimit("all_announcements")
+PROMOTER_ANNOUNCEMENTS = RateLimit("promoter_announcements", setting="all_announcements", share=4)
 LEGAL_TEXT = RateLimit("legal_text")  # counted in the same way for each owner
 PROMO_CODE = RateLimit("promo_code")  # counted by address only: anonymous callers may check a code
 INVALID_CODE = RateLimit("invalid_code")  # counted by event, see `count_guess`

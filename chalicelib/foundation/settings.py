@@ -393,8 +393,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=1, le=10_000),
         _says(
-            "How many KB the descriptions, metadata, questions and holdbacks of an event and its ticket types may have until an admin has "
-            "verified its promoter."
+            "How many KB the descriptions, metadata, dates, questions and holdbacks of an event and its ticket types may have until an "
+            "admin has verified its promoter."
         ),
     ] = 64
     unverified_tiers: Annotated[
@@ -499,7 +499,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "1/86400"
     limit_announcement: Annotated[Rate, _says("How many announcements to its ticket holders one event may have.")] = "3/86400"
-    limit_all_announcements: Annotated[Rate, _says("How many announcements all events of the stage may have.")] = "200/86400"
+    limit_all_announcements: Annotated[
+        Rate, _says("How many announcements all events of the stage may have, and the events of one promoter a quarter of them.")
+    ] = "200/86400"
     identity: Annotated[
         Literal["demo", "jwt"],
         _says("`jwt` requires access tokens. `demo` also accepts the header X-User-Id as the user; stage `prod` refuses it."),

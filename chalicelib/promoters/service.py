@@ -71,6 +71,12 @@ class TextsNeedVerification(Forbidden):
     default_message: ClassVar[str] = "An admin has to verify you before you can publish legal texts. Complete your profile first."
 
 
+class TaxesNeedVerification(Forbidden):
+    default_message: ClassVar[str] = (
+        "An admin has to verify you before you can set default taxes. Until then, set the tax of each ticket type."
+    )
+
+
 class CoordinatorForbidden(Forbidden):
     default_message: ClassVar[str] = "Only the event's promoter and admins may add, change or remove coordinators."
 
@@ -103,9 +109,15 @@ def save_promoter(identity: Identity, promoter_id: str, change: PromoterChange, 
 
 
 def save_default_taxes(identity: Identity, promoter_id: str, taxes: list[DefaultTax], now: int) -> list[DefaultTax]:
-    """Replace a promoter's default taxes. Returns the new ones. Raises Forbidden, NotFound and CatalogChanging."""
+    """Replace a promoter's default taxes. Returns the new ones.
+
+    A promoter needs to be verified, unless all promoters may publish events: every instance keeps the taxes in its memory, and anybody can
+    register any number of promoters. Raises Forbidden, NotFound and CatalogChanging.
+    """
     require_own(identity, promoter_id, "You can only change your own default taxes.")
-    get_promoter(identity, promoter_id)
+    is_free = "admin" in identity.roles or settings.current().publishing == "all" or not taxes
+    if get_promoter(identity, promoter_id).state != "verified" and not is_free:
+        raise TaxesNeedVerification()
     event_states.change_default_taxes(PromoterTaxes(promoter_id, taxes), identity.user_id, now)
     return taxes
 

@@ -6,7 +6,7 @@
 | `counter#<event>#<room>#<counter>` | the number of arrivals of a counter, which closes before the opening; `late` counts later arrivals |
 | `entry#<event>#<room>#<user>` | a user's arrival, or that of an address |
 | `group#<event>#<room>#<group>` | a group's arrival and its members, each of whom has the same number under their own name |
-| `pass#<event>.<room>.<counter>.<number>` | the session of another shop in which a pass was used |
+| `pass#<event>#<pass>` | the session of another shop in which a pass was used |
 | `code#<event>#<address>#<user>` | the code that was mailed to an address for a user |
 | `appeal#<event>#<appeal>`, `appeals#<event>` | an appeal, and the numbers of appeals (`appeals.py`) |
 | `excluded#<event>#<room>#<reason>` | the number of requests that a rule of entry gave no place of their own |
@@ -694,9 +694,12 @@ def record_root(room: Room, root: str, builds: Sequence[str], weights: Sequence[
         raise RoomConflict
 
 
-def use_pass(pass_id: str, session: str, expires_at: int) -> bool:
-    """Record the session in which a pass is used. Returns False if the pass was used in another session."""
-    row = WaitingRoomRow(f"pass#{pass_id}")
+def use_pass(event_id: str, pass_id: str, session: str, expires_at: int) -> bool:
+    """Record the session in which a pass of an event is used. Returns False if the pass was used in another session.
+
+    The key begins with the event, because a shop that shares a secret with us can sign a pass with the id of another event's pass.
+    """
+    row = WaitingRoomRow(f"pass#{event_id}#{pass_id}")
     is_own = _ABSENT | (WaitingRoomRow.session == session)
     return dynamo.update_if(row, WaitingRoomRow.assign({"session": session, "ttl": expires_at + DAY_SECONDS}), is_own)
 

@@ -202,7 +202,7 @@ def _build(_now: int, _settings: settings.Settings) -> _Built:
 def _schedule_announcement(event: str) -> str:
     now = clock.now()
     announcement = Announcement(id="a1", event_id=event, subject="Doors", text="Six", created_at=now, written_at=now, due_at=now + 86_400)
-    return event_notices.save_announcement(announcement, "root", now).id
+    return event_notices.save_announcement(announcement, None, "root", now).id
 
 
 def _create_accounts() -> str:

@@ -300,3 +300,19 @@ def test_no_date_is_oversold_while_managers_move_tickets_between_types(hall):
     assert answers <= {200, 400, 409, 503}
     assert statuses.count(201) <= 25  # of 4 tickets each
     invariants.check(hall.time.now)
+
+
+def test_a_list_has_the_next_five_dates_so_that_tours_push_no_other_events_off_the_page(api, time):
+    long = {"name": "\U0001f600" * 100, "venue": "\U0001f600" * 100}
+    dates = [{"id": f"d{number}", "starts_at": clock.iso(time.now + (number + 1) * DAY), **long} for number in range(60)]
+    for number in range(20):
+        event_id = builders.create_event(api, f"Tour {number}", starts_at=dates[0]["starts_at"])
+        assert api.patch(f"/events/{event_id}", json={"dates": dates}, token=builders.admin_token()).status == 200
+    other = builders.create_event(api, "Concert", starts_at=clock.iso(time.now + 90 * DAY))
+    cancelled = {"date_id": "d3", "reason": "R" * 500}
+    assert api.post(f"/events/{event_id}/cancel", json=cancelled, token=builders.admin_token()).status == 200
+    time.advance(2 * DAY)
+    listed = {event["id"]: event for event in api.get("/events").json}
+    assert ([date["id"] for date in listed[event_id]["dates"]], listed[event_id]["cancelled_dates"]) == (["d1", "d2", "d4", "d5", "d6"], [])
+    assert other in listed
+    assert len(api.get(f"/events/{event_id}").json["dates"]) == 60

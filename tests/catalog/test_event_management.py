@@ -253,9 +253,10 @@ def test_a_deleted_draft_is_in_no_list_and_stays_in_the_store(api, time):
 @pytest.mark.needs_addon
 def test_a_deleted_draft_keeps_no_long_texts(api):
     """Every instance keeps deleted drafts in its memory, and they count as a tenth of a draft."""
-    event_id = create_draft(api, description="About the night", metadata={"genre": "jazz"})["id"]
+    dates = [{"id": "friday", "starts_at": "2026-09-01T19:00:00Z"}]
+    event_id = create_draft(api, description="About the night", metadata={"genre": "jazz"}, dates=dates)["id"]
     held_back = {"id": "press", "reason": "press", "quantity": 2, "label": "The local radio"}
-    texts = {"description": "About the floor", "metadata": {"side": "left"}, "holdbacks": [held_back]}
+    texts = {"description": "About the floor", "metadata": {"side": "left"}, "holdbacks": [held_back], "date_ids": ["friday"]}
     tier_id = create_kind(api, event_id, **texts)["id"]
     create_kind(api, event_id, name="Balcony")
     question = {"label": "Dinner", "option_type": "text_input"}
@@ -265,8 +266,9 @@ def test_a_deleted_draft_keeps_no_long_texts(api):
     head = catalog.load_head()
     for loaded in (catalog.load_current(), store.load(head, known), store.load_live(head)):
         event, tiers = loaded.events[event_id], loaded.event_tiers(event_id)
-        assert (event.description, event.metadata, len(tiers)) == ("", {}, 2)
-        assert [(tier.description, tier.metadata, tier.options, tier.holdbacks) for tier in tiers] == [("", {}, [], [])] * 2
+        assert (event.description, event.metadata, event.dates, len(tiers)) == ("", {}, [], 2)
+        kept = [(tier.description, tier.metadata, tier.options, tier.holdbacks, tier.date_ids) for tier in tiers]
+        assert kept == [("", {}, [], [], [])] * 2
     assert api.delete(f"/events/{event_id}", **promoter()).status == 404
 
 

@@ -248,6 +248,33 @@ def test_strangers_cannot_fill_the_memory_of_all_instances_with_holdbacks(api):
         assert api.patch(f"/tiers/{tier['id']}", json={"holdbacks": many}, **by).status == 200
 
 
+def test_strangers_cannot_fill_the_memory_of_all_instances_with_dates(api, time):
+    promoter_id, by = sign_up_promoter(api)
+    event_id = create_draft(api, by)
+    long = {"starts_at": clock.iso(time.now + 86_400), "name": "\U0001f600" * 100}
+    many = [{"id": f"{number:032}", **long} for number in range(60)]
+    dates, ids = [date | {"name": "Night"} for date in many], [date["id"] for date in many]
+    with settings.override(unverified_kilobytes=16, unverified_tiers=20):
+        assert api.patch(f"/events/{event_id}", json={"dates": many}, **by).status == 400
+        assert api.patch(f"/events/{event_id}", json={"dates": dates}, **by).status == 200
+        replies = [api.post(f"/events/{event_id}/tiers", json=TIER | {"name": f"{number}", "date_ids": ids}, **by) for number in range(6)]
+        assert [reply.status for reply in replies] == [201] * 5 + [400]
+        verify(api, promoter_id)
+        assert api.patch(f"/events/{event_id}", json={"dates": many}, **by).status == 200
+
+
+def test_strangers_cannot_fill_the_memory_of_all_instances_with_default_taxes(api):
+    promoter_id, by = sign_up_promoter(api)
+    path, taxes = f"/promoters/{promoter_id}/default-taxes", {"default_taxes": [{"country": "ES", "tax": {"percent": "21"}}]}
+    refused = api.put(path, json=taxes, **by)
+    assert (refused.status, refused.json["error"]) == (403, "forbidden")
+    assert catalog.load_current().default_taxes == {}
+    verify(api, promoter_id)
+    assert api.put(path, json=taxes, **by).status == 200
+    assert api.put(f"/promoters/{promoter_id}", json={"name": "Other"}, **by).json["verified"] is False
+    assert api.put(path, json=taxes | {"default_taxes": []}, **by).status == 200, "to remove them takes no verification"
+
+
 def test_strangers_cannot_fill_the_memory_of_all_instances_with_many_drafts(api):
     _, by = sign_up_promoter(api, "one@example.com")
     promoter_id, other = sign_up_promoter(api, "two@example.com")

@@ -19,6 +19,7 @@ from string import Template
 import jwt
 import pytest
 
+from chalicelib.waiting_room.store import WaitingRoomRow
 from tests import builders, invariants
 from tests.javascript import run_module
 from tests.repository import ROOT
@@ -175,6 +176,32 @@ def test_a_pass_is_for_one_event_and_the_present_shop(api, time, admitted):
     assert api.patch(f"/events/{event_id}", json={"waiting_room": moved}, token=builders.admin_token()).status == 200
     assert api.post(f"/events/{event_id}/waiting-room/pass-uses", json=use).status == 403
     assert get_verifier(api, event_id)["secret"] not in (secret, get_verifier(api, other_id)["secret"])
+
+
+@pytest.mark.parametrize("victim", ["HS256", "EdDSA"])
+def test_a_shop_with_a_secret_uses_up_no_passes_of_other_events(api, time, admitted, victim):
+    own_id, own = admitted("HS256", pass_seconds=3600)
+    event_id, text = admitted(victim)
+    claims = {event: jwt.decode(pass_, options={"verify_signature": False}) for event, pass_ in ((own_id, own), (event_id, text))}
+    made = jwt.encode(claims[own_id] | {"jti": claims[event_id]["jti"]}, get_verifier(api, own_id)["secret"], "HS256")
+
+    def use(event, shop_pass, session):
+        return api.post(f"/events/{event}/waiting-room/pass-uses", json={"shop_pass": shop_pass, "session": session})
+
+    assert use(own_id, made, "attacker").status == 200
+    assert use(event_id, text, "buyer").json == {"is_first": True}
+
+
+def test_a_pass_that_a_shop_made_is_not_kept_for_ever(api, time, admitted):
+    event_id, text = admitted("HS256")
+    claims, secret = jwt.decode(text, options={"verify_signature": False}), get_verifier(api, event_id)["secret"]
+    for exp in (time.now + 10**9, 10**18):
+        made = jwt.encode(claims | {"exp": exp, "jti": f"{exp}"}, secret, "HS256")
+        used = api.post(f"/events/{event_id}/waiting-room/pass-uses", json={"shop_pass": made, "session": "a"})
+        assert used.json == {"is_first": True}
+    kept = [row for row in WaitingRoomRow.scan() if row.id.startswith("pass#")]
+    assert len(kept) == 2
+    assert max(row.ttl for row in kept) <= time.now + 3 * 86_400
 
 
 def test_without_another_shop_there_are_no_passes(api, time, sale):

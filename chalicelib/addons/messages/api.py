@@ -331,8 +331,8 @@ def save_announcement(request: RequestContext, event_id: str, announcement_id: s
     from chalicelib.addons.messages import event_notices
 
     event = _require_announcer(request, event_id)
-    announcement = _announcement(event, announcement_id, body, request.now)
-    return Reply(_announcement_view(event_notices.save_announcement(announcement, request.require_user().user_id, request.now)))
+    announcement, actor = _announcement(event, announcement_id, body, request.now), request.require_user().user_id
+    return Reply(_announcement_view(event_notices.save_announcement(announcement, event.promoter_id, actor, request.now)))
 
 
 @route(bp, "DELETE", "/admin/events/{event_id}/announcements/{announcement_id}", access="manager", errors=(NotFound, AnnouncementNotFound))

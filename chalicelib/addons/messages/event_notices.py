@@ -191,10 +191,11 @@ def _holder_notification(
     )
 
 
-def save_announcement(announcement: Announcement, actor: str, now: int) -> Announcement:
+def save_announcement(announcement: Announcement, promoter_id: str | None, actor: str, now: int) -> Announcement:
     """Create an announcement, or change one that is still scheduled, and return what is stored. A repeated call changes nothing.
 
-    Raises AnnouncementStarted if the announcement is no longer scheduled, and RateLimited if the event's or the stage's limit is reached.
+    Raises AnnouncementStarted if the announcement is no longer scheduled, and RateLimited if the limit of the event, of its promoter or of
+    the stage is reached.
     """
     before = store.find_announcement(announcement.event_id, announcement.id)
     after = announcement if before is None else replace(announcement, created_at=before.created_at)
@@ -205,6 +206,8 @@ def save_announcement(announcement: Announcement, actor: str, now: int) -> Annou
             raise AnnouncementStarted(announcement_id=before.id)
     else:
         rate_limits.require_effect(rate_limits.ANNOUNCEMENT, announcement.event_id, now)
+        if promoter_id is not None:
+            rate_limits.require_effect(rate_limits.PROMOTER_ANNOUNCEMENTS, promoter_id, now)
         rate_limits.require_effect(rate_limits.ALL_ANNOUNCEMENTS, "", now)
     details = {
         "announcement_id": after.id,

@@ -261,6 +261,18 @@ def test_an_event_and_a_stage_have_limits(post, api, time):
         assert [save(api, second, f"a{number}").status for number in range(2)] == [200, 429]
 
 
+def test_a_promoter_cannot_use_up_the_limit_of_the_stage(post, api, time):
+    create_account("pia", time, "promoter")
+    own, others = [builders.create_event(api) for _ in range(3)], builders.create_shop(api)
+    profile = {"name": "Pia", "verified": True}
+    assert api.put("/promoters/pia", json=profile, token=builders.admin_token()).status == 200
+    for event_id in own:
+        assert api.patch(f"/events/{event_id}", json={"promoter_id": "pia"}, token=builders.admin_token()).status == 200
+    with settings.override(rate_limits="on", limit_announcement="1/86400", limit_all_announcements="8/86400"):
+        assert [save(api, (event_id, "")).status for event_id in own] == [200, 200, 429]
+        assert save(api, others).status == 200
+
+
 def test_two_events_may_use_the_same_id(post, api, time):
     first, second = builders.create_shop(api), builders.create_shop(api)
     for shop in (first, second):

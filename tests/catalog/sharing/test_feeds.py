@@ -1,11 +1,15 @@
 """The feeds and the sitemap, as programs read them that know nothing of Fairgate."""
 
 import json
+from datetime import UTC, datetime
+from html import escape
 from xml.etree import ElementTree
 
 import icalendar
 import pytest
 
+from chalicelib.catalog.model import Event, EventDate
+from chalicelib.catalog.sharing import FEEDS, Feed, SharedEvent
 from chalicelib.foundation import clock, settings
 from tests import builders
 
@@ -59,7 +63,8 @@ def test_the_rss_feed_has_the_coming_events(api, events):
     assert ([item.findtext("title") for item in items], [item.findtext("link") for item in items]) == coming(events)
     assert channel.findtext("link") == f"{SHOP}/"
     assert items[0].findtext("description").startswith("Sunday, June 21")
-    assert items[0].findtext("description").endswith(f"· Hall\n\n{NASTY.strip(chr(8))}")
+    # Feed readers show the description as HTML.
+    assert items[0].findtext("description").endswith(f"· Hall<br><br>{escape(NASTY.strip(chr(8)))}")
 
 
 def test_the_json_feed_has_the_coming_events_in_the_readers_language(api, events):
@@ -97,3 +102,17 @@ def test_no_event_makes_a_feed_unreadable_or_too_long(api, time, path):
     assert len(text) < 60 * 800
     if path.endswith("rss"):
         assert ElementTree.fromstring(text)[0].findall("item")[0].findtext("title") == "Odd  name"
+
+
+def test_tours_with_many_dates_leave_the_calendar_short_enough_for_a_reply(time):
+    dates = [EventDate(f"d{number}", datetime.fromtimestamp(time.now + number * DAY, UTC), name="N" * 100) for number in range(60)]
+    texts = {"name": "N" * 200, "venue": "V" * 200, "description": "D" * 200}
+    tours = [
+        Event(id=f"tour-{number}", starts_at=dates[0].start, status="active", date="", managed_by="api", dates=dates, **texts)
+        for number in range(100)
+    ]
+    shared = [SharedEvent(tour, f"{SHOP}/events/{tour.id}", "", "") for tour in tours]
+    text = FEEDS["/events/feed.ics"].render(Feed("Shop", f"{SHOP}/", "shop.test", shared, 1, time.now))
+    entries = icalendar.Calendar.from_ical(text).walk("VEVENT")
+    assert str(entries[0]["UID"]) == "tour-0.d0@shop.test"
+    assert len(text) < 1_200_000
