@@ -15,7 +15,7 @@ from chalicelib.addons.messages.model import TurnNotice
 from chalicelib.addons.messages.store import EventNoticeRow, TurnNoticeRow
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, settings
-from chalicelib.waiting_room import draw
+from chalicelib.waiting_room import draw, room_cache
 from chalicelib.waiting_room.store import GROUP_CLOSING_SECONDS, WaitingRoomRow
 from devtools.beacon import sign
 from infra import web
@@ -27,7 +27,7 @@ from tests.browser.keyboard import Keyboard
 from tests.browser.managers import Manager
 from tests.browser.page_checks import check
 from tests.waiting_room.beacon import open_beacon
-from tests.waiting_room.sale import reserve
+from tests.waiting_room.sale import make_earlier, reserve
 
 ROOT = Path(__file__).parents[2]
 OPENS_AFTER = 60
@@ -173,6 +173,28 @@ def test_friends_share_a_place_with_a_link(new_buyer, api, time, mailbox: Mailbo
     zoe.page.goto(link)
     zoe.see("This invitation comes too late")
     _join_with_code(zoe, mailbox, "zoe@example.com")
+
+
+@pytest.mark.parametrize("is_earlier", [False, True])
+def test_members_of_a_group_are_on_the_list(new_buyer, api, time, mailbox: Mailbox, is_earlier):  # noqa: F811
+    """In a room of an earlier version, the list has their group instead."""
+    drop_id = _create_drop(api, time, 400, wave_size=10, entry="verified_address", groups=True)
+    ada, bob = new_buyer(), new_buyer()
+    ada.page.goto(f"/events/{drop_id}/line")
+    _join_with_code(ada, mailbox, "ada@example.com")
+    if is_earlier:
+        make_earlier(drop_id)
+        time.advance(room_cache.MAX_AGE_SECONDS)
+    with ada.page.expect_response("**/waiting-room/group") as formed:
+        ada.press("Form a group")
+    bob.page.goto(f"/events/{drop_id}/line#group={formed.value.json()['invitation']}")
+    _join_with_code(bob, mailbox, "bob@example.com")
+    bob.page.get_by_text("How the draw works, and how to check it").click()
+    bob.page.get_by_text("Technical details").click()
+    _pass(bob, time, 400 - settings.current().draw_closing_seconds + 1)
+    bob.see("Your number is on the list. Your browser has checked the proof.")
+    if is_earlier:
+        bob.problems.clear()  # the browser logs that the list does not have the user
 
 
 def test_a_place_for_an_access_code(new_buyer, api, time):

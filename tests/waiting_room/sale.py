@@ -1,5 +1,7 @@
 """A sale with a waiting room, used over HTTP as a client would."""
 
+from chalicelib.dynamodb import dynamo
+from chalicelib.waiting_room.store import WaitingRoomRow
 from tests import builders
 
 SECONDS_TO_OPENING = 600
@@ -43,3 +45,8 @@ def users_by_position(api, event_id, tokens):
 def reserve(api, event_id, tier_id, user, token, quantity=1):
     body = {"tier_id": tier_id, "quantity": quantity, "token": token}
     return api.post(f"/events/{event_id}/reservations", json=body, user=user)
+
+
+def make_earlier(event_id):
+    """Make the room one of an earlier version, whose list has groups instead of their members."""
+    assert dynamo.update_if(WaitingRoomRow(f"room#{event_id}"), [WaitingRoomRow.groups.remove()])

@@ -6,14 +6,13 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from chalicelib.waiting_room import draw, entries, entry_list, room_cache, store, tokens, verify
 from chalicelib.waiting_room.model import MAX_MEMBERS, Arrival
 from chalicelib.waiting_room.store import GROUP_CLOSING_SECONDS
 from tests import builders, invariants
 from tests.simulation.call_log import record_calls
-from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, reserve
+from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, make_earlier, reserve
 
 
 @pytest.fixture
@@ -171,11 +170,6 @@ def test_groups_may_be_added_to_a_room_and_stay_in_it(api, time):
     get_state(api, event_id, time)
     assert check_proof(api, event_id, alone, *placed.values()).faults == []
     assert reserve(api, event_id, tier_id, "bob", placed["bob"]).status == 201
-
-
-def make_earlier(event_id):
-    """Make the room one of an earlier version, whose list has groups instead of their members."""
-    assert dynamo.update_if(store.WaitingRoomRow(f"room#{event_id}"), [store.WaitingRoomRow.groups.remove()])
 
 
 def test_a_room_of_an_earlier_version_keeps_its_groups(api, time, group_sale):
