@@ -73,7 +73,7 @@ export function ProfilePage() {
       <h1>{own.title}</h1>
       <p class="lead">{own.lead}</p>
       {value && <Editor loaded={value} />}
-      {value && <DefaultTaxes profile={value} />}
+      {value && (value.verified || value.default_taxes.length > 0) && <DefaultTaxes profile={value} />}
       {value?.verified && <LegalTexts ownerId={me.id} />}
       {value?.verified && <PaymentAccount promoterId={me.id} />}
       {!value && (failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />)}
