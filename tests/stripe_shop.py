@@ -29,6 +29,8 @@ from tests.client import Client, ClientReply
 from tests.payment_pages import VISA, is_hosted, pay_on_hosted_page, pay_with_element, payment_intent_id
 from tests.simulation import faults
 
+_find_adapter = requests.Session.get_adapter
+
 
 class StripeShop:
     """A shop that sells one tier of 4 tickets at 50.00. `fake.deliver()` sends the webhooks that are due to the app's own route.
@@ -359,12 +361,19 @@ def received_and_kept(fake: FakeStripe, account: str | None = None) -> tuple[int
 @contextmanager
 def without_http(fake: FakeStripe) -> Iterator[None]:
     """Pass what the SDK requests of the fake to it without a connection, which takes most of a request's time."""
-    find_adapter, in_process = requests.Session.get_adapter, _InProcess(fake)
+    in_process = _InProcess(fake)
 
     def get_adapter(session: requests.Session, url: str) -> BaseAdapter:
-        return in_process if url.startswith(f"{fake.url}/") else find_adapter(session, url)
+        return in_process if url.startswith(f"{fake.url}/") else _find_adapter(session, url)
 
     with mock.patch.object(requests.Session, "get_adapter", get_adapter):
+        yield
+
+
+@contextmanager
+def over_http() -> Iterator[None]:
+    """Within `without_http`, let the SDK call the fake over HTTP all the same, for tests of connections that break."""
+    with mock.patch.object(requests.Session, "get_adapter", _find_adapter):
         yield
 
 
