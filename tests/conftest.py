@@ -5,6 +5,7 @@ import gc
 import importlib
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -21,7 +22,10 @@ from tests import engines, seeds, store_calls
 from tests.client import Client
 
 if TYPE_CHECKING:
+    from chalice.app import Chalice
+
     from devtools.s3.folder_buckets import FolderBuckets
+    from infra.local.gateway import Gateway
     from tests.stripe_shop import StripeShop
 
 JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"
@@ -222,10 +226,16 @@ def api(request: pytest.FixtureRequest) -> Client:
     if "threaded_store" not in request.fixturenames:
         request.getfixturevalue("store")
     import app
-    from infra.local.gateway import Gateway
     from tests.documented import check_reply
 
-    return Client(Gateway(app.app), check_reply)
+    return Client(_gateway(app.app), check_reply)
+
+
+@cache
+def _gateway(chalice: "Chalice") -> "Gateway":
+    from infra.local.gateway import Gateway
+
+    return Gateway(chalice)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from chalicelib.inventory.model import Shard, stocks_of
 from chalicelib.inventory.store import scan_shards
 from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
+from chalicelib.ledger.model import LedgerEntry
 from chalicelib.ledger.money_cases import Case
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions.model import PromoCode
@@ -106,9 +107,12 @@ def _gather(
         tickets_by_purchase[ticket.purchase_id].append(ticket)
     for case in cases:
         cases_by_purchase[case.purchase_id].append(case)
+    entries_by_purchase = defaultdict[tuple[str, str], list[LedgerEntry]](list)
+    for entry in ledger.scan_entries():
+        entries_by_purchase[entry.event_id, entry.purchase_id].append(entry)
     records = {(record.user_id, record.event_id): record for record in buyers}
     for purchase in purchases_by_id.values():
-        entries = ledger.list_purchase_entries(purchase.event_id, purchase.id)
+        entries = entries_by_purchase[purchase.event_id, purchase.id]
         buyer = records.get((purchase.user_id, purchase.event_id))
         yield PurchaseRecords(purchase, tickets_by_purchase[purchase.id], entries, cases_by_purchase[purchase.id], buyer)
 
@@ -204,10 +208,12 @@ def _check_stock_ledgers(shards: list[Shard], current: Catalog) -> list[str]:
             counted = None if counted_now is None or not counted_now.entry.exact else counted_now.entry.lines
             if counted != (expected := _ledger_lines(event_id, shards, current)):
                 violations.append(f"{event_id}: its stock ledger counts {counted}, and the shards have {expected}")
-        pages, page = [], stock_ledger.load_page(event_id, 0)
-        while page is not None:
-            pages.append(msgspec.json.decode(msgspec.json.encode(page)))
+        count, pages = 1, []
+        while len(pages) < count:
             page = stock_ledger.load_page(event_id, len(pages))
+            assert page is not None
+            count = page.pages
+            pages.append(msgspec.json.decode(msgspec.json.encode(page)))
         # A crash may leave tickets between two writes of a change, until the next change.
         with patch.object(verify, "_is_signed", _is_signed):
             checked = verify.check_ledger(pages)

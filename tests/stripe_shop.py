@@ -1,4 +1,4 @@
-"""A shop with payments by the fake Stripe. The shop and the buyer's browser call the fake over HTTP with the real SDK."""
+"""A shop with payments by the fake Stripe. The shop and the buyer's browser call the fake with the real SDK, without a connection."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +28,8 @@ from tests.bootstrap.conftest import event, ticket
 from tests.client import Client, ClientReply
 from tests.payment_pages import VISA, is_hosted, pay_on_hosted_page, pay_with_element, payment_intent_id
 from tests.simulation import faults
+
+_find_adapter = requests.Session.get_adapter
 
 
 class StripeShop:
@@ -313,7 +315,7 @@ class StripeShop:
 @contextmanager
 def open_shop(api: Client, time: Any, event_capacity: int | None = None, **changes: Any) -> Iterator[StripeShop]:
     """Open a shop with its own fake Stripe. `changes` are settings that differ from the tests' defaults."""
-    with FakeStripe(clock=lambda: float(time.now)) as fake:
+    with FakeStripe(clock=lambda: float(time.now)) as fake, without_http(fake):
         secrets = f"{fake.webhook_secret},{CONNECT_WEBHOOK_SECRET}"
         with settings.override(stripe_api_key=fake.api_key, stripe_api_base=fake.url, stripe_webhook_secrets=secrets, **changes):
             yield StripeShop(api, fake, time, event_capacity)
@@ -332,7 +334,8 @@ class _InProcess(BaseAdapter):
         headers = {name.lower(): value for name, value in request.headers.items()}
         answer = self._fake.handle(StripeRequest(str(request.method), url.path, form or url.query, headers))
         if answer.lost:
-            raise requests.ConnectionError(f"the answer to {request.method} {url.path} is lost", request=request)
+            kind = requests.ReadTimeout if answer.lost == "hang" else requests.ConnectionError
+            raise kind(f"the answer to {request.method} {url.path} is lost", request=request)
         response = requests.Response()
         response.status_code, response._content = answer.status, answer.body.encode()
         response.url, response.request, response.headers = str(request.url), request, CaseInsensitiveDict(answer.headers)
@@ -357,8 +360,20 @@ def received_and_kept(fake: FakeStripe, account: str | None = None) -> tuple[int
 
 @contextmanager
 def without_http(fake: FakeStripe) -> Iterator[None]:
-    """Pass all requests of `requests`, which the SDK uses, to the fake without a connection, which takes most of a request's time."""
-    with mock.patch.object(requests.Session, "get_adapter", return_value=_InProcess(fake)):
+    """Pass what the SDK requests of the fake to it without a connection, which takes most of a request's time."""
+    in_process = _InProcess(fake)
+
+    def get_adapter(session: requests.Session, url: str) -> BaseAdapter:
+        return in_process if url.startswith(f"{fake.url}/") else _find_adapter(session, url)
+
+    with mock.patch.object(requests.Session, "get_adapter", get_adapter):
+        yield
+
+
+@contextmanager
+def over_http() -> Iterator[None]:
+    """Within `without_http`, let the SDK call the fake over HTTP all the same, for tests of connections that break."""
+    with mock.patch.object(requests.Session, "get_adapter", _find_adapter):
         yield
 
 

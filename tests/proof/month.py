@@ -27,7 +27,7 @@ from chalicelib.reconciliation import compare
 from tests import builders, invariants, store_calls
 from tests.client import Client
 from tests.payment_pages import DECLINED, VISA
-from tests.stripe_shop import StripeShop, open_shop, sdk_client, without_http
+from tests.stripe_shop import StripeShop, open_shop, sdk_client
 
 SETTINGS = {
     "connected_accounts": "standard",
@@ -315,6 +315,6 @@ def _taxes(order: Purchase) -> dict[str, int]:
 
 def run_month(api: Client, time: Any, *, orders: int, seed: int, days: int = 30) -> MonthReport:
     """Play a month of so many orders and days. Raises AssertionError if two books differ."""
-    with open_shop(api, time, **SETTINGS) as shop, without_http(shop.fake):
+    with open_shop(api, time, **SETTINGS) as shop:
         shop.fake.add_webhook_endpoint(shop._receive_webhook, name="connected accounts", connect=True)
         return Month(api, time, shop, orders=orders, seed=seed).run(days)

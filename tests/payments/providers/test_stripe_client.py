@@ -1,4 +1,4 @@
-"""Calls to Stripe that fail or are lost, the keys that a stage takes, and what is never logged."""
+"""Calls to Stripe over HTTP that fail or are lost, the keys that a stage takes, and what is never logged."""
 
 import pytest
 
@@ -6,9 +6,16 @@ from chalicelib.edge import error_replies
 from chalicelib.foundation import clock, settings
 from chalicelib.payments.providers import stripe, stripe_http
 from tests.payment_pages import PATH, on_either_page
+from tests.stripe_shop import over_http
 
 # The status of the response, and after how many of them the SDK gives up: it repeats server errors, but not "too many requests".
 STRIPE_IS_DOWN = pytest.mark.parametrize(("status", "times"), [(429, 1), (500, 3), (503, 3)])
+
+
+@pytest.fixture(autouse=True)
+def _http(shop):
+    with over_http():
+        yield
 
 
 @on_either_page
