@@ -29,6 +29,9 @@ from chalicelib.inventory.model import Stock
 MIN_SIMILARITY = 0.5  # Dice coefficient of the trigrams of two words
 MIN_TYPO_LENGTH = 4  # shorter words have too few trigrams
 MAX_QUERY_WORDS = 10
+# Every instance makes an index of its own. Without these limits, the long descriptions of one promoter would take it seconds and 200 MB.
+MAX_WORDS, MAX_CHARACTERS = 200, 2_000  # of a text; later words are not found
+MAX_WORD_LENGTH = 30  # longer words are cut, in texts and in queries
 
 _WORD = re.compile(r"\w+")
 
@@ -54,7 +57,7 @@ class TextIndex:
         self._weights: dict[str, dict[str, int]] = {}  # word -> document id -> the weight of the heaviest text that contains the word
         for document_id, texts in documents:
             for text, weight in texts.items():
-                for word in split_words(text):
+                for word in _index_words(text, MAX_WORDS):
                     known = self._weights.setdefault(word, {})
                     known[document_id] = max(weight, known.get(document_id, 0))
         self._words = sorted(self._weights)
@@ -66,7 +69,7 @@ class TextIndex:
     def search(self, query: str) -> dict[str, int]:
         """Map the ids of the documents that have all words of the query to their scores. A query without words matches nothing."""
         scores: dict[str, int] | None = None
-        for word in split_words(query)[:MAX_QUERY_WORDS]:
+        for word in _index_words(query, MAX_QUERY_WORDS):
             found = self._find_word(word)
             scores = found if scores is None else {key: score + found[key] for key, score in scores.items() if key in found}
         return scores or {}
@@ -92,6 +95,11 @@ class TextIndex:
         shared = Counter(known for trigram in trigrams for known in self._words_by_trigram.get(trigram, ()))
         similar = ((known, 2 * count / (len(trigrams) + len(_trigrams(known)))) for known, count in shared.items())
         return [(known, round(_SIMILAR * similarity)) for known, similarity in similar if similarity >= MIN_SIMILARITY]
+
+
+def _index_words(text: str, limit: int) -> list[str]:
+    """Return the first `limit` different words of a text as the index has them."""
+    return list(dict.fromkeys(word[:MAX_WORD_LENGTH] for word in split_words(text[:MAX_CHARACTERS])))[:limit]
 
 
 def _trigrams(word: str) -> set[str]:

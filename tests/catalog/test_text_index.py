@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.catalog.search import TextIndex
+from chalicelib.catalog.search import MAX_CHARACTERS, MAX_WORD_LENGTH, MAX_WORDS, TextIndex
 
 INDEX = TextIndex(
     [
@@ -39,3 +39,18 @@ def test_whole_words_in_heavy_texts_count_most():
 
 def test_a_similar_word_counts_only_where_no_word_fits():
     assert set(TextIndex([("a", {"concert": 3}), ("b", {"concept": 3})]).search("concert")) == {"a"}
+
+
+def test_the_index_has_only_the_first_words_of_a_long_text():
+    """Every instance keeps an index in its memory, so one promoter must not fill it with long descriptions."""
+    words = [f"w{number:04}x" for number in range(2 * MAX_WORDS)]
+    index = TextIndex([("a", {" ".join([words[0], *words]): 1}), ("b", {" " * MAX_CHARACTERS + "late": 1})])
+    assert index.search(words[MAX_WORDS - 1]) == {"a": 100}, "a repeated word counts once"
+    assert index._words == words[:MAX_WORDS]
+
+
+def test_the_index_has_only_the_beginning_of_a_long_word():
+    long = "x" * MAX_WORD_LENGTH
+    index = TextIndex([("a", {long + "y" * 10_000: 1})])
+    assert index._words == [long]
+    assert index.search(long + "yyy") == {"a": 100}
