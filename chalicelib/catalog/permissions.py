@@ -10,10 +10,11 @@ from chalicelib.accounts import profiles
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.snapshots import find_snapshot, snapshot_with_drafts
 from chalicelib.edge.auth import Forbidden, Identity
-from chalicelib.foundation import settings
+from chalicelib.foundation import clock, settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 
 DELETED_PER_ENTRY = 10  # deleted events or tiers that count as one, so that nobody can create and delete entries endlessly
+MAX_PROMOTER_MEGABYTES = 20  # of long texts and dates that all events of a verified promoter may have in the memory of every instance
 NEWCOMERS_FACTOR = 3  # how many times as high the limit is for promoters who have deleted fewer than DELETED_PER_ENTRY events or tiers
 
 
@@ -143,22 +144,35 @@ def check_event_count(catalog: Catalog, promoter_id: str, now: int) -> None:
         if is_crowded:
             raise EventQuotaReached("The shop accepts no more drafts now. Ask the shop to verify you.", limit=limits.unverified_drafts)
         raise EventQuotaReached(limit=limits.unverified_events)
-    if sum(event.status == "draft" or event.last_sale_at >= now for event in own) >= limits.promoter_events:
+    if sum(_is_current(event, now) for event in own) >= limits.promoter_events:
         raise EventLimitReached(limit=limits.promoter_events)
 
 
 def check_text_size(before: Catalog, after: Catalog, event_id: str) -> None:
-    """Raise InvalidInput if a change makes the long texts and the dates of an event too large for its promoter, whom no admin has verified.
+    """Raise InvalidInput if a change makes the long texts and the dates of an event too large for its promoter.
 
-    Reads the profile only if the texts are long.
+    Until an admin has verified the promoter, each event has a limit. Later, drafts and events that are not over have a limit together.
+    Reads the profile only if the texts are long. Events that every promoter may have do not need the second limit, because they are small
+    and their number is limited.
     """
     promoter_id, limit = after.events[event_id].promoter_id, settings.current().unverified_kilobytes
     size = _text_size(after, event_id)
-    if promoter_id is None or size <= limit * 1024 or size <= _text_size(before, event_id) or profiles.is_verified(promoter_id):
+    if promoter_id is None or size <= limit * 1024 or size <= _text_size(before, event_id):
         return
-    what = f"{limit} KB of texts and dates"
-    message = f"Until the shop has verified its promoter, an event and its ticket types can have {what}. Send shorter texts or fewer dates."
-    raise InvalidInput(message, path="$.description")
+    if not profiles.is_verified(promoter_id):
+        what = f"Until the shop has verified its promoter, an event and its ticket types can have {limit} KB of texts and dates."
+        raise InvalidInput(f"{what} Send shorter texts or fewer dates.", path="$.description")
+    own, now = [event for event in after.events.values() if event.promoter_id == promoter_id and event.deleted_at is None], clock.now()
+    total = sum(_text_size(after, event.id) for event in own if event.id == event_id or _is_current(event, now))
+    if total > MAX_PROMOTER_MEGABYTES * 1024 * 1024:
+        what = f"{MAX_PROMOTER_MEGABYTES} MB of texts and dates"
+        message = f"All drafts and events of a promoter that are not over can have {what} together. Send shorter texts, or delete drafts."
+        raise InvalidInput(message, path="$.description")
+
+
+def _is_current(event: Event, now: int) -> bool:
+    """Return whether an event is a draft or is not over."""
+    return event.status == "draft" or event.last_sale_at >= now
 
 
 def _text_size(catalog: Catalog, event_id: str) -> int:

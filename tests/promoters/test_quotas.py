@@ -263,6 +263,24 @@ def test_strangers_cannot_fill_the_memory_of_all_instances_with_dates(api, time)
         assert api.patch(f"/events/{event_id}", json={"dates": many}, **by).status == 200
 
 
+def test_a_verified_promoter_cannot_fill_the_memory_of_all_instances(api, time, monkeypatch):
+    """Five hundred events with 97 ticket types each would take gigabytes."""
+    monkeypatch.setattr("chalicelib.catalog.permissions.MAX_PROMOTER_MEGABYTES", 1)
+    promoter_id, by = sign_up_promoter(api)
+    verify(api, promoter_id)
+    long = {"description": "\U0001f600" * 10_000, "metadata": {"notes": "x" * 8_000}}
+    with settings.override(unverified_kilobytes=40, promoter_events=500, unverified_events=500):
+        drafts = [api.post("/events", json=DRAFT | long, **by) for _ in range(25)]
+        assert [draft.status for draft in drafts] == [201] * 21 + [400] * 4
+        first = drafts[0].json["id"]
+        refused = api.post(f"/events/{first}/tiers", json=TIER | long, **by)
+        assert (refused.status, refused.json["path"]) == (400, "$.description")
+        assert api.patch(f"/events/{first}", json={"name": "Other"}, **by).status == 200, "what is there already may stay"
+        assert api.post("/events", json=DRAFT, **by).status == 201, "small events have a limit of their own"
+        assert api.delete(f"/events/{first}", **by).status == 200
+        assert api.post("/events", json=DRAFT | long, **by).status == 201
+
+
 def test_strangers_cannot_fill_the_memory_of_all_instances_with_default_taxes(api):
     promoter_id, by = sign_up_promoter(api)
     path, taxes = f"/promoters/{promoter_id}/default-taxes", {"default_taxes": [{"country": "ES", "tax": {"percent": "21"}}]}
