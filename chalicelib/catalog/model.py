@@ -118,6 +118,7 @@ MAX_COMPANIONS = 3  # companion seats for each wheelchair space in a purchase
 HoldbackReason = Literal["artist", "press", "house", "accessible", "presale", "box_office", "other"]
 ReleaseTo = Literal["waitlist", "draw", "public"]
 MAX_HOLDBACKS = 20  # per tier
+MAX_HOLDBACK_IDS = 100  # per tier, with removed holdbacks that had a stock: each stock stays, and every run of the sweep reads all of them
 
 # Each price of resale is a stock of its own. A code that takes an amount off a whole order makes many prices.
 MAX_RESALE_PRICES, MAX_RESALE_PRICES_OF_EVENT = 60, 500
@@ -571,7 +572,7 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
         ),
     ] = []
     releases: list[HoldbackRelease] = []  # of holdbacks; a bootstrap file has none, so the catalog keeps them apart from its versions
-    issuing: list[str] = []  # ids of holdbacks that got a stock of their own, because complimentary tickets were issued from them
+    issuing: list[str] = []  # ids of holdbacks, also removed ones, that got a stock of their own for complimentary tickets
     resale_prices: list[int] = []  # prices at which tickets were ever for resale; each has a stock of its own
     hidden: Annotated[bool, Field("managers", "The tier is in no list, but for sale to buyers who know its id.", in_file="elsewhere")] = (
         False

@@ -13,7 +13,7 @@ from chalicelib.catalog import capacities, forms, publications, sale_rules, snap
 from chalicelib.catalog.capacities import CatalogStock, HoldbackInUse
 from chalicelib.catalog.custom_options import MAX_OPTIONS, CustomOption, check_option
 from chalicelib.catalog.forms import TierChanges, TierFields
-from chalicelib.catalog.model import Catalog, Event, EventDate, Holdback, ReleaseTo, Tier, in_display_order
+from chalicelib.catalog.model import MAX_HOLDBACK_IDS, Catalog, Event, EventDate, Holdback, ReleaseTo, Tier, in_display_order
 from chalicelib.catalog.permissions import deleted_drafts, find_event, strict_count
 from chalicelib.catalog.revisions import (
     ANY_VERSION,
@@ -194,6 +194,7 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
         after = replace(before, **values, **forms.image_after(before, values))
         if changes_pool:
             ids = {holdback.id for holdback in after.holdbacks}
+            _check_holdback_ids(before, ids)
             after = replace(after, releases=[release for release in before.releases if release.issued or release.holdback_id in ids])
         _check(catalog, after, changes.currency if isinstance(changes.currency, str) else None)
         _check_frozen(catalog, before, after, now)
@@ -484,6 +485,13 @@ def get_changeable_tier(catalog: Catalog, tier_id: str) -> Tier:
         raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
     get_changeable_event(catalog, tier.event_id)
     return tier
+
+
+def _check_holdback_ids(before: Tier, holdback_ids: set[str]) -> None:
+    """Raise InvalidInput if new holdbacks could give a tier too many stocks."""
+    if not holdback_ids <= {holdback.id for holdback in before.holdbacks} and len({*holdback_ids, *before.issuing}) > MAX_HOLDBACK_IDS:
+        message = f"A ticket type can have issued tickets from {MAX_HOLDBACK_IDS} holdbacks. Use the `id` of an earlier one again."
+        raise InvalidInput(message, path="$.holdbacks")
 
 
 def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:

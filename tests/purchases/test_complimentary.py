@@ -92,6 +92,19 @@ def test_tickets_are_issued_from_a_holdback_and_are_not_sold(api, shop):
     assert (entry.actor, entry.details) == ("pia", {"tier_id": shop[1], "holdback_id": "press", "tickets": 3})
 
 
+def test_a_tier_has_only_so_many_holdbacks_with_a_stock(api, shop, monkeypatch):
+    """Their stocks stay, so one promoter could make the sweep read any number of them."""
+    monkeypatch.setattr("chalicelib.catalog.tier_management.MAX_HOLDBACK_IDS", 2)
+    assert issued(issue(api, shop, row("ada"))) == {"ada": "issued"}
+    assert change(api, shop[1], press(), press(1, id="radio")).status == 200
+    assert issued(issue(api, shop, row("bob"), holdback_id="radio")) == {"bob": "issued"}
+    refused = change(api, shop[1], press(), press(1, id="tv"))
+    assert (refused.status, refused.json["path"]) == (400, "$.holdbacks")
+    assert change(api, shop[1], press(), press(2, id="radio")).status == 200
+    monkeypatch.setattr("chalicelib.catalog.tier_management.MAX_HOLDBACK_IDS", 1)
+    assert change(api, shop[1], press(2), press(2, id="radio")).status == 200, "what there is already can be changed"
+
+
 def test_a_repeated_list_issues_only_what_is_missing(api, shop):
     first = issue(api, shop, row("ada"), row("bob", 2))
     again = issue(api, shop, row("ada"), row("bob", 2), row("cleo"))
