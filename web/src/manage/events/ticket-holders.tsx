@@ -50,7 +50,7 @@ export function CancellationEffects({ dateId }: { dateId?: string }) {
         return (
           <>
             {!is_complete && ending[0] && <p>{own.cancelStock(sold, money(cents, ending[0].currency, locale))}</p>}
-            <p>{own.losers(people)}</p>
+            {(people > 0 || dateId) && <p>{own.cancelHolders(people)}</p>}
             {orders > 0 && (
               <p>
                 <strong>{own.cancelRefunds(orders, amounts)}</strong>

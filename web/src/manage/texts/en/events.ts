@@ -116,9 +116,9 @@ export const eventTexts = {
       ? "The sale stops immediately and for good. The tickets no longer admit anyone."
       : "The sale stops immediately and for good. No tickets have been sold, so there is nothing to refund.",
   cancelRefunds: (count: number, amounts: string) => `${orders(count)} ${count === 1 ? "is" : "are"} refunded in full: ${amounts}.${count > 2000 ? ` This takes about ${Math.ceil(count / 2000)} minutes.` : ""}`,
-  losers: (count: number) => `${people(count)} ${count === 1 ? "has" : "have"} tickets that will no longer be valid.`,
+  cancelHolders: (count: number) => `${people(count)} ${count === 1 ? "has" : "have"} tickets that will no longer be valid.`,
   cancelStock: (count: number, amount: string) => `In total, ${tickets(count)} ${count === 1 ? "is" : "are"} sold: ${amount} at today's prices.`,
-  cancelReserved: (count: number) => `${tickets(count)} ${count === 1 ? "is" : "are"} reserved or in a checkout. These reservations end.`,
+  cancelReserved: (count: number) => `${tickets(count)} ${count === 1 ? "is" : "are"} reserved or in a checkout. ${count === 1 ? "This reservation ends" : "These reservations end"}.`,
   cancelQueue: (count: number) => `${people(count)} ${count === 1 ? "is" : "are"} in the waiting room. The page tells them that the event is cancelled.`,
   cancelPasses: (names: string) => `These tickets stay valid for the other dates, with the number sold: ${names}.`,
   cancelMailed: (count: number) => (count === 1 ? "The buyer gets an email about the refund." : `The buyers of ${orders(count)} get an email about their refund.`),

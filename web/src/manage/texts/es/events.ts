@@ -118,7 +118,7 @@ export const eventTexts: typeof english = {
       ? "La venta se detiene de inmediato y para siempre. Las entradas dejan de dar acceso."
       : "La venta se detiene de inmediato y para siempre. No se ha vendido ninguna entrada, así que no hay nada que reembolsar.",
   cancelRefunds: (count, amounts) => `${count === 1 ? "Se reembolsa" : "Se reembolsan"} por completo ${pedidos(count)}: ${amounts}.${count > 2000 ? ` Tarda unos ${Math.ceil(count / 2000)} minutos.` : ""}`,
-  losers: (count) => `${personas(count)} ${count === 1 ? "tiene" : "tienen"} entradas que dejarán de ser válidas.`,
+  cancelHolders: (count) => `${personas(count)} ${count === 1 ? "tiene" : "tienen"} entradas que dejarán de ser válidas.`,
   cancelStock: (count, amount) => `En total hay ${entradas(count)} ${count === 1 ? "vendida" : "vendidas"}: ${amount} a los precios de hoy.`,
   cancelReserved: (count) => `${entradas(count)} ${count === 1 ? "está reservada o pendiente de pago. Su reserva termina." : "están reservadas o pendientes de pago. Sus reservas terminan."}`,
   cancelQueue: (count) => `${personas(count)} ${count === 1 ? "está" : "están"} en la sala de espera. La página les dirá que el evento se ha cancelado.`,
