@@ -107,7 +107,7 @@ def check(source: Source) -> ImportReport:
             if fault is None and isinstance(row, Row):
                 existing = found.get(row.ticket.code)
                 if existing is None:
-                    fault = _find_own_code(row)
+                    fault = _find_cancelled(source, row) or _find_own_code(row)
                     new[row.ticket.tier_id] += fault is None
                 elif (existing.event_id, existing.tier_id) == (source.event.id, row.ticket.tier_id):
                     known += 1
@@ -157,6 +157,14 @@ def _find_repetition(row: Row, lines_of_codes: dict[bytes, int]) -> RowFault | N
     """Remember the row's code and line. Returns a fault if an earlier row has the same code."""
     first_line = lines_of_codes.setdefault(sha256(row.ticket.code.encode()).digest()[:16], row.line)
     return None if first_line == row.line else RowFault(row.line, "code", f"{quoted(row.ticket.code)} is already in line {first_line}")
+
+
+def _find_cancelled(source: Source, row: Row) -> RowFault | None:
+    """Return a fault if the row's tier is valid only for dates that are cancelled."""
+    tier = source.tiers[row.ticket.tier_id]
+    if source.event.for_tiers([tier]).status != "cancelled":
+        return None
+    return RowFault(row.line, "tier", f"all dates of the tier {quoted(tier.id)} are cancelled, so its tickets would admit nobody")
 
 
 def _find_own_code(row: Row) -> RowFault | None:

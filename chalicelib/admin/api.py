@@ -16,7 +16,7 @@ from chalicelib.admin.orders import AdminOrderView, RefundPreviewView, RevenueVi
 from chalicelib.admin.payouts import AccountPayoutsQuery, AccountPayoutsView, PayoutsQuery, PayoutsView
 from chalicelib.admin.sale_status import LiveSaleView, SaleStatusView
 from chalicelib.admin.system import SystemView, load_system
-from chalicelib.admin.ticket_holders import TicketHoldersView, ticket_holders
+from chalicelib.admin.ticket_holders import TicketHoldersQuery, TicketHoldersView, ticket_holders
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.fields import Reason as BuyersReason
@@ -111,9 +111,9 @@ def show_live_sale(request: RequestContext, event_id: str) -> Reply[LiveSaleView
 
 
 @route(bp, "GET", "/admin/events/{event_id}/ticket-holders", access="manager")
-def count_ticket_holders(request: RequestContext, event_id: str) -> Reply[TicketHoldersView]:
-    """Show how many people a change to an event reaches, and what a cancellation of the event would refund."""
-    return Reply(ticket_holders(permissions.require_manager(request.require_user(), event_id)))
+def count_ticket_holders(request: RequestContext, event_id: str, query: TicketHoldersQuery) -> Reply[TicketHoldersView]:
+    """Show how many people a change to an event reaches, and what a cancellation of the event or one of its dates would refund."""
+    return Reply(ticket_holders(permissions.require_manager(request.require_user(), event_id), query.date_id, request.now))
 
 
 @route(bp, "GET", "/admin/orders/{order_id}", access="manager", errors=(OrderNotFound,))

@@ -157,6 +157,12 @@ def cancel(
     return _commit_and_follow(event_id, build, is_urgent=True).event
 
 
+def require_date(event: Event, date_id: str) -> None:
+    """Raise NotFound unless the event has a date with this id, which may be cancelled."""
+    if all(date.id != date_id for date in event.dates):
+        raise NotFound("The event has no date with this id.", event_id=event.id, date_id=date_id)
+
+
 def _build_cancelled_date(
     catalog: Catalog,
     known: Event,
@@ -166,21 +172,18 @@ def _build_cancelled_date(
     now: int,
     items: Callable[[Event], Sequence[dynamo.TransactItem]],
 ) -> CatalogChange[Event]:
-    if all(date.id != date_id for date in known.dates):
-        raise NotFound("The event has no date with this id.", event_id=known.id, date_id=date_id)
+    require_date(known, date_id)
     cancelled = next((each for each in known.cancelled_dates if each.id == date_id), None)
     if cancelled is not None and reason in (None, cancelled.reason):
         return CatalogChange(known, [])
     if cancelled is None and known.status == "cancelled":
         return CatalogChange(known, [])
     before = get_changeable_event(catalog, known.id)
-    others = [each for each in before.cancelled_dates if each.id != date_id]
-    after = replace(before, cancelled_dates=[*others, CancelledDate(date_id, reason)])
     if cancelled is not None:
-        return change_event(before, after, "event.changed", actor, now)
-    is_last = {date.id for date in after.dates} <= after.cancelled_date_ids
-    after = replace(after, status="cancelled", cancellation_reason=reason) if is_last else after.with_times_of_dates()
-    change = change_event(before, after, "event.cancelled" if is_last else "event.date_cancelled", actor, now)
+        others = [each for each in before.cancelled_dates if each.id != date_id]
+        return change_event(before, replace(before, cancelled_dates=[*others, CancelledDate(date_id, reason)]), "event.changed", actor, now)
+    after = before.with_cancelled_date(date_id, reason)
+    change = change_event(before, after, "event.cancelled" if after.status == "cancelled" else "event.date_cancelled", actor, now)
     return replace(change, items=[*change.items, *items(after)])
 
 

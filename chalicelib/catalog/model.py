@@ -371,6 +371,13 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         cancelled = self.cancelled_date_ids
         return [date for date in self.dates if date.id not in cancelled] or self.dates
 
+    def with_cancelled_date(self, date_id: str, reason: str | None = None) -> "Event":
+        """Return the event after the cancellation of a date that takes place. With its last date, the event is cancelled."""
+        after = replace(self, cancelled_dates=[*self.cancelled_dates, CancelledDate(date_id, reason)])
+        if {date.id for date in self.dates} <= after.cancelled_date_ids:
+            return replace(after, status="cancelled", cancellation_reason=reason)
+        return after.with_times_of_dates()
+
     def with_times_of_dates(self) -> "Event":
         """Return the event with the start of its first date that takes place, and the end of the last one.
 

@@ -223,7 +223,7 @@ def issue_complimentary(
     A row is issued once. A row that does not fit into the rest of the holdback is left out; later rows with fewer tickets may still fit.
     Emails to the recipients are in `language`. Raises ComplimentaryClosed, NotFound and HoldbackReleased.
     """
-    _require_issuable(event.for_tiers([tier]), now)
+    _require_issuable(event, tier, now)
     tier = holdbacks.open_stock(tier.id, holdback_id, actor, now)
     stock_id = tier.holdback_stock_id(holdback_id)
     stock, ids = DirectSale(stock_id, 1), {row.id: _derived_id(f"complimentary\n{stock_id}\n{row.id}") for row in rows}
@@ -249,8 +249,12 @@ def issue_complimentary(
     raise dynamo.StoreUnavailable("the holdback kept changing")
 
 
-def _require_issuable(event: Event, now: int) -> None:
-    phase = "draft" if event.status == "draft" else event_phase(event, now)
+def _require_issuable(event: Event, tier: Tier, now: int) -> None:
+    valid_for = event.for_tiers([tier])
+    phase = "draft" if valid_for.status == "draft" else event_phase(valid_for, now)
+    if phase == "cancelled" and event.status != "cancelled":
+        message = "All dates of this ticket type are cancelled. Choose another ticket type."
+        raise ComplimentaryClosed(message, reason=phase, path="$.tier_id")
     if phase in ("draft", "closed", "cancelled"):
         raise ComplimentaryClosed(reason=phase)
 

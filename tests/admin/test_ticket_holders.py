@@ -5,14 +5,18 @@ import pytest
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.admin import ticket_holders
+from chalicelib.foundation import clock
 from tests import builders, invariants
+from tests.checkin.test_dates import Tour
+from tests.waiting_room import sale
 
 NOBODY = {"tickets": 0, "people": 0, "people_without_email": 0, "refunds": [], "refunds_without_email": 0}
-NOTHING_ELSE = {"orders_without_payment": 0, "disputed_orders": 0, "sends_note": True, "is_complete": True}
+NOTHING_ELSE = {"date_id": None, "tiers": [], "queue_length": 0}
+NOTHING_ELSE |= {"orders_without_payment": 0, "disputed_orders": 0, "sends_note": True, "is_complete": True}
 
 
-def count(api, event_id):
-    reply = api.get(f"/admin/events/{event_id}/ticket-holders", token=builders.admin_token())
+def count(api, event_id, **query):
+    reply = api.get(f"/admin/events/{event_id}/ticket-holders", query=query, token=builders.admin_token())
     assert reply.status == 200, reply.json
     return reply.json
 
@@ -81,6 +85,68 @@ def test_a_cancellation_refunds_what_was_counted(shop):
     assert count(api, event_id)["refunds"] == []
 
 
+def buy_for_tour(tour, user, **quantities):
+    items = {tour.tier_ids[name]: quantity for name, quantity in quantities.items()}
+    reserved = builders.reserve_items(tour.api, user, tour.event_id, items)
+    checkout = builders.start_checkout(tour.api, user, reserved.json["id"])
+    assert builders.confirm(tour.api, user, checkout.json["id"]).status == 201
+
+
+def money_of(api, event_id):
+    builders.project_changes()
+    return api.get(f"/admin/events/{event_id}/money", token=builders.admin_token()).json["takings"][0]["refunded_cents"]
+
+
+def cancel(tour, date_id):
+    """Cancel a date, and wait for its refunds. Returns the number of refunded orders, and their sum."""
+    path, body, before = f"/events/{tour.event_id}/cancel", {"date_id": date_id}, money_of(tour.api, tour.event_id)
+    for _ in range(4):
+        reply = tour.api.post(path, json=body, token=builders.admin_token())
+        assert reply.status == 200, reply.json
+        tour.time.advance(60)
+        builders.run_sweep()
+    assert reply.json["status"] == "finished"
+    return reply.json["refunded_orders"], money_of(tour.api, tour.event_id) - before
+
+
+def test_the_cancellation_of_a_date_refunds_what_was_counted_and_leaves_passes(api, time):
+    tour = Tour(api, time)
+    buy_for_tour(tour, "ada", friday=2, saturday=1)
+    buy_for_tour(tour, "bob", friday=1)
+    buy_for_tour(tour, "cleo", **{"pass": 1}, weekend=2)
+    builders.reserve_items(api, "dan", tour.event_id, {tour.tier_ids["friday"]: 3})
+    time.advance(10)
+    shown = count(api, tour.event_id, date_id="friday")
+    assert (shown["date_id"], shown["tickets"], shown["people"]) == ("friday", 3, 2)
+    [expected] = shown["refunds"]
+    assert (expected["orders"], expected["amount_cents"]) == (2, 15_000)
+    rows = {tier["tier_name"]: (tier["sold"], tier["sold_cents"], tier["reserved"], tier["stays_valid"]) for tier in shown["tiers"]}
+    assert rows == {"friday": (3, 15_000, 3, False), "pass": (1, 5000, 0, True)}
+    assert cancel(tour, "friday") == (2, 15_000)
+    assert count(api, tour.event_id, date_id="friday")["refunds"] == []
+    invariants.check(time.now, recovered=True)
+
+
+def test_tickets_for_several_dates_count_with_the_last_of_them(api, time):
+    tour = Tour(api, time)
+    buy_for_tour(tour, "ada", weekend=1)
+    buy_for_tour(tour, "bob", **{"pass": 1})
+    for date_id, refunded in (("friday", 0), ("saturday", 0), ("sunday", 2)):  # with Sunday, the event is cancelled
+        shown = count(api, tour.event_id, date_id=date_id)
+        assert sum(refund["orders"] for refund in shown["refunds"]) == refunded
+        assert cancel(tour, date_id) == (refunded, refunded * 5000)
+    refused = api.get(f"/admin/events/{tour.event_id}/ticket-holders", query={"date_id": "monday"}, token=builders.admin_token())
+    assert (refused.status, refused.json["date_id"]) == (404, "monday")
+
+
+def test_people_in_the_waiting_room_count_unless_other_dates_remain(api, time):
+    tour = Tour(api, time, on_sale_at=clock.iso(time.now + 600), waiting_room={"wave_size": 1, "wave_seconds": 3600})
+    tokens = sale.join_many(api, tour.event_id, 3)
+    time.advance(601)
+    sale.get_status(api, tour.event_id, tokens["u0"])  # draws
+    assert [count(api, tour.event_id, **query)["queue_length"] for query in ({}, {"date_id": "friday"})] == [2, 0]
+
+
 def test_a_large_event_is_counted_in_part(api, monkeypatch):
     event_id, tier_id = builders.create_shop(api)
     for user in ("ada", "bob", "cleo"):
@@ -88,6 +154,8 @@ def test_a_large_event_is_counted_in_part(api, monkeypatch):
     monkeypatch.setattr(ticket_holders, "MAX_TICKETS", 2)
     shown = count(api, event_id)
     assert (shown["tickets"], shown["people"], shown["is_complete"]) == (2, 2, False)
+    [tier] = shown["tiers"]
+    assert (tier["tier_id"], tier["sold"], tier["sold_cents"], tier["currency"]) == (tier_id, 3, 15_000, "USD")
 
 
 def test_a_note_needs_a_promoter_whom_an_admin_has_verified(api):

@@ -12,6 +12,7 @@ from chalicelib.purchases import direct_orders
 from chalicelib.tickets import service as tickets
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, stock_of, ticket
+from tests.checkin.test_dates import Tour
 from tests.simulation import faults
 
 HEADER = "code,tier,name,email\n"
@@ -189,6 +190,20 @@ def test_the_event_must_be_one_whose_tickets_let_people_in(api, run, fest, tmp_p
     own = builders.create_event(api)
     assert api.post(f"/events/{own}/cancel", json={"reason": "Rain"}, token=builders.admin_token()).status == 200
     assert "is cancelled" in run("import-tickets", tmp_path / "x.csv", "--event", own).err
+
+
+def test_a_ticket_type_of_which_all_dates_are_cancelled_is_refused(api, time, run, tmp_path):
+    tour, file = Tour(api, time), tmp_path / "sold.csv"
+    for date_id in ("friday", "saturday"):
+        reply = api.post(f"/events/{tour.event_id}/cancel", json={"date_id": date_id}, token=builders.admin_token())
+        assert reply.status == 200
+    file.write_text(HEADER + "A-0001,friday,,\nA-0002,weekend,,\nA-0003,pass,,\n")
+    result = run("import-tickets", file, "--event", tour.event_id, "--apply")
+    assert result.code == 1
+    [fault] = [line for line in result.out.splitlines() if "are cancelled" in line]
+    assert fault.strip().startswith(f'line 2: tier: all dates of the tier "{tour.tier_ids["friday"]}" are cancelled')
+    file.write_text(HEADER + "A-0002,weekend,,\nA-0003,pass,,\n")
+    assert run("import-tickets", file, "--event", tour.event_id, "--apply").out.splitlines()[-1] == "imported 2 tickets"
 
 
 def test_no_more_is_imported_than_there_is(import_file):

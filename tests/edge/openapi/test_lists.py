@@ -53,7 +53,7 @@ BOUNDED = {
     "/admin/events/{event_id}/live": {"sale.tiers": _OF_EVENT, "takings": "one for each provider and currency"},
     "/admin/events/{event_id}/money": {"takings": "one for each provider and currency"},
     "/admin/events/{event_id}/status": {"tiers": _OF_EVENT},
-    "/admin/events/{event_id}/ticket-holders": {"refunds": "one for each currency"},
+    "/admin/events/{event_id}/ticket-holders": {"refunds": "one for each currency", "tiers": _OF_EVENT},
     "/admin/events/{event_id}/promo-codes/{code_id}": {"package_ids": _OF_EVENT, "opens_package_ids": _OF_EVENT},
     "/admin/orders/{order_id}": {
         "order.items": _OF_ORDER,

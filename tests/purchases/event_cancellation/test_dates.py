@@ -200,6 +200,7 @@ def test_nothing_is_issued_or_sold_at_the_counter_for_a_cancelled_date(tour, tim
         ("complimentary_closed", "cancelled"),
         ("box_office_closed", "cancelled"),
     ]
+    assert refused[0].json["path"] == "$.tier_id"
     assert issue(tour.api, shops["saturday"], row("bob"), **admin).status == 200
     assert sell(tour.api, shops["saturday"]).status == 201
     finish(tour, "friday")

@@ -28,9 +28,9 @@ export const addDates = (event_id: string, body: Schemas["DateRule"]): Promise<M
 /** What the gate of another shop needs to check passes. */
 export const getVerifier = (event_id: string) => content(manager.GET("/admin/events/{event_id}/waiting-room/verifier", { params: eventPath(event_id) }));
 export type TicketHolders = Schemas["TicketHoldersView"];
-/** Count the people whom a change to the event reaches, and what its cancellation would refund. */
-export const countTicketHolders = (event_id: string): Promise<TicketHolders> =>
-  content(manager.GET("/admin/events/{event_id}/ticket-holders", { params: eventPath(event_id) }));
+/** Count the people whom a change to the event reaches, and what the cancellation of the event, or of one of its dates, would refund. */
+export const countTicketHolders = (event_id: string, date_id?: string): Promise<TicketHolders> =>
+  content(manager.GET("/admin/events/{event_id}/ticket-holders", { params: { ...eventPath(event_id), query: { date_id } } }));
 export const deleteEvent = ({ id, version }: ManagedEvent) =>
   content(manager.DELETE("/events/{event_id}", { params: { ...eventPath(id), header: ifVersion(version) } }));
 

@@ -14,6 +14,7 @@ import { useRoomTexts } from "../texts";
 import { useManagedEvent, useMay } from "../who";
 import { fromLocal, toLocal } from "../zoned-time";
 import { addDates, cancelEvent, changeEvent } from "./api";
+import { CancellationEffects } from "./ticket-holders";
 
 const MAX_DATES = 60;
 
@@ -116,6 +117,7 @@ function CancelDates() {
               <span>{title}</span>
               <Confirmed label={own.cancelDate} subject={title} confirm={own.cancelDateNow} act={cancel} typed={{ words: event.name, label: own.cancelTyped(event.name) }} class="link">
                 <p>{own.cancelDateText}</p>
+                <CancellationEffects dateId={id} />
                 <p>{left.length > 1 ? own.cancelDatePasses : own.cancelDateLast}</p>
                 <AreaField name="reason" label={own.cancelReason} note={own.cancelReasonNote} draft={{ values, set: (changes) => setValues({ ...values, ...changes }) }} errorOf={() => null} rows={3} maxLength={500} />
                 <p>

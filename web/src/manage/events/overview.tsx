@@ -229,7 +229,7 @@ function MoreActions() {
       {!isDraft && event.status !== "cancelled" && may("cancelEvent") && (
         <Confirmed label={own.cancel} confirm={own.cancelNow} act={cancel} typed={{ words: event.name, label: own.cancelTyped(event.name) }}>
           <p>{own.cancelText(sold > 0)}</p>
-          {sold > 0 && <CancellationEffects />}
+          <CancellationEffects />
           <AreaField
             name="reason"
             label={own.cancelReason}

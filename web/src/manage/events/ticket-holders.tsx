@@ -35,27 +35,34 @@ export function UnreachedPeople() {
   return <p class="notice">{own.unreached(value.people_without_email, value.is_complete)}</p>;
 }
 
-/** The sum and number of the refunds, and the emails about them. */
-export function CancellationEffects() {
+/** What the cancellation of the event, or of one of its dates, does: the refunds, the emails about them, and the tickets that stay valid. */
+export function CancellationEffects({ dateId }: { dateId?: string }) {
   const own = useRoomTexts("events");
   const { locale } = useTexts();
   return (
-    <Counted>
-      {({ people, refunds, refunds_without_email: unreached, orders_without_payment: free, disputed_orders: disputed }) => {
+    <Counted dateId={dateId}>
+      {({ people, refunds, refunds_without_email: unreached, orders_without_payment: free, disputed_orders: disputed, tiers, queue_length, is_complete }) => {
         const orders = refunds.reduce((sum, refund) => sum + refund.orders, 0);
         const amounts = refunds.map(({ amount_cents, currency }) => money(amount_cents, currency, locale)).join(" + ");
+        const ending = tiers.filter(({ stays_valid }) => !stays_valid);
+        const [sold, cents, reserved] = (["sold", "sold_cents", "reserved"] as const).map((figure) => ending.reduce((sum, tier) => sum + tier[figure], 0)) as [number, number, number];
+        const passes = tiers.filter((tier) => tier.stays_valid && tier.sold > 0);
         return (
           <>
-            <p>{own.holders(people)}</p>
+            {!is_complete && ending[0] && <p>{own.cancelStock(sold, money(cents, ending[0].currency, locale))}</p>}
+            {(people > 0 || dateId) && <p>{own.cancelHolders(people)}</p>}
             {orders > 0 && (
               <p>
                 <strong>{own.cancelRefunds(orders, amounts)}</strong>
               </p>
             )}
-            {ADDONS.messages ? orders > unreached && <p>{own.cancelMailed(orders - unreached)}</p> : <p>{own.noMails}</p>}
+            {ADDONS.messages ? orders > unreached && <p>{own.cancelMailed(orders - unreached)}</p> : people > 0 && <p>{own.noMails}</p>}
             {ADDONS.messages && unreached > 0 && <p>{own.refundsWithoutEmail(unreached)}</p>}
             {free > 0 && <p>{own.cancelFree(free)}</p>}
             {disputed > 0 && <p>{own.disputed(disputed)}</p>}
+            {reserved > 0 && <p>{own.cancelReserved(reserved)}</p>}
+            {queue_length > 0 && <p>{own.cancelQueue(queue_length)}</p>}
+            {passes.length > 0 && <p>{own.cancelPasses(passes.map((tier) => `${tier.tier_name} (${tier.sold.toLocaleString(locale)})`).join(", "))}</p>}
           </>
         );
       }}
@@ -63,14 +70,14 @@ export function CancellationEffects() {
   );
 }
 
-function Counted({ children }: { children: (holders: TicketHolders) => ComponentChildren }) {
+function Counted({ dateId, children }: { dateId?: string; children: (holders: TicketHolders) => ComponentChildren }) {
   const own = useRoomTexts("events");
   const { event } = useManagedEvent();
-  const { value, failure, reload } = useLoaded(() => countTicketHolders(event.id), event.id);
+  const { value, failure, reload } = useLoaded(() => countTicketHolders(event.id, dateId), `${event.id} ${dateId}`);
   if (!value) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={3} />;
   return (
     <div role="status">
-      {!value.is_complete && <p>{own.atLeast(value.tickets)}</p>}
+      {!value.is_complete && <p>{own.atLeast}</p>}
       {children(value)}
     </div>
   );

@@ -1,6 +1,7 @@
 /** The details of an event, and its life from draft to sale. */
 
 const orders = (count: number) => `${count.toLocaleString("en")} ${count === 1 ? "order" : "orders"}`;
+const tickets = (count: number) => `${count.toLocaleString("en")} ${count === 1 ? "ticket" : "tickets"}`;
 const people = (count: number) => `${count.toLocaleString("en")} ${count === 1 ? "person" : "people"}`;
 
 const problems: Record<string, string> = {
@@ -67,7 +68,7 @@ export const eventTexts = {
   dateCancelled: "This date is cancelled.",
   cancelDate: "Cancel a date",
   cancelDateNow: "Yes, cancel this date",
-  cancelDateText: "Tickets that are valid only for this date are no longer sold, no longer admit anyone, and are refunded in full. Their buyers get an email about it.",
+  cancelDateText: "Tickets that are valid only for this date are no longer sold, no longer admit anyone, and are refunded in full.",
   cancelDatePasses: "Passes and tickets for several dates stay valid for their other dates, and their owners get an email. If you want to give some of the money back, refund part of their orders.",
   cancelDateLast: "This is the last date, so the whole event is cancelled and all of its orders are refunded.",
   cancelDateFinal: "This cannot be undone.",
@@ -115,6 +116,11 @@ export const eventTexts = {
       ? "The sale stops immediately and for good. The tickets no longer admit anyone."
       : "The sale stops immediately and for good. No tickets have been sold, so there is nothing to refund.",
   cancelRefunds: (count: number, amounts: string) => `${orders(count)} ${count === 1 ? "is" : "are"} refunded in full: ${amounts}.${count > 2000 ? ` This takes about ${Math.ceil(count / 2000)} minutes.` : ""}`,
+  cancelHolders: (count: number) => `${people(count)} ${count === 1 ? "has" : "have"} tickets that will no longer be valid.`,
+  cancelStock: (count: number, amount: string) => `In total, ${tickets(count)} ${count === 1 ? "is" : "are"} sold: ${amount} at today's prices.`,
+  cancelReserved: (count: number) => `${tickets(count)} ${count === 1 ? "is" : "are"} reserved or in a checkout. ${count === 1 ? "This reservation ends" : "These reservations end"}.`,
+  cancelQueue: (count: number) => `${people(count)} ${count === 1 ? "is" : "are"} in the waiting room. The page tells them that the event is cancelled.`,
+  cancelPasses: (names: string) => `These tickets stay valid for the other dates, with the number sold: ${names}.`,
   cancelMailed: (count: number) => (count === 1 ? "The buyer gets an email about the refund." : `The buyers of ${orders(count)} get an email about their refund.`),
   refundsWithoutEmail: (count: number) => `${orders(count)} ${count === 1 ? "has" : "have"} no email address: the ${count === 1 ? "buyer sees" : "buyers see"} the cancellation only in the shop.`,
   cancelFree: (count: number) => `${orders(count)} ${count === 1 ? "was" : "were"} free or sold elsewhere: nothing is refunded and no email is sent. Tell these people yourself.`,
@@ -122,7 +128,7 @@ export const eventTexts = {
   cancelReasonNote: "Buyers see the reason in the email, in their order and on the event's page.",
   cancelTyped: (name: string) => `To confirm, type the name of the event: ${name}`,
   holders: (count: number) => `${people(count)} ${count === 1 ? "has" : "have"} tickets.`,
-  atLeast: (count: number) => `There are more than ${count.toLocaleString("en")} tickets. These figures cover only some of them.`,
+  atLeast: "The event has more than 2,000 tickets. These figures cover only some of them.",
   noMails: "This shop does not email ticket holders. Tell these people yourself.",
   noticedTitle: "This change affects ticket holders",
   noticedSave: "Save the changes",

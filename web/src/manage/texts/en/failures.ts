@@ -31,7 +31,7 @@ export const failureTexts: Record<string, string> = {
   holdbacks_too_large: "This is more than the tickets that are neither sold nor reserved.",
   holdback_in_use: "Tickets were issued or sold from it, so it cannot hold back fewer than these.",
   holdback_released: "It has been released, so no more tickets can be issued from it.",
-  complimentary_closed: "Complimentary tickets need a published event that has not ended.",
+  complimentary_closed: "Complimentary tickets need a published event that has not ended, and a date that is not cancelled.",
   return_decided: "Someone has already decided on this request. Load the order again.",
   tickets_not_returnable: "These tickets have been used or given to someone else since, so the return cannot be accepted. Decline it, or refund the tickets below.",
   tier_has_sales: "Some of these tickets are sold or reserved. Take them off sale instead of deleting them.",

@@ -3,6 +3,7 @@
 import type { eventTexts as english } from "../en/events";
 
 const pedidos = (count: number) => `${count.toLocaleString("es")} ${count === 1 ? "pedido" : "pedidos"}`;
+const entradas = (count: number) => `${count.toLocaleString("es")} ${count === 1 ? "entrada" : "entradas"}`;
 const personas = (count: number) => `${count.toLocaleString("es")} ${count === 1 ? "persona" : "personas"}`;
 
 const problems: Record<string, string> = {
@@ -69,7 +70,7 @@ export const eventTexts: typeof english = {
   dateCancelled: "Esta fecha está cancelada.",
   cancelDate: "Cancelar una fecha",
   cancelDateNow: "Sí, cancelar esta fecha",
-  cancelDateText: "Las entradas que solo valen para esta fecha dejan de venderse y de dar acceso, y se reembolsan por completo. Sus compradores reciben un correo.",
+  cancelDateText: "Las entradas que solo valen para esta fecha dejan de venderse y de dar acceso, y se reembolsan por completo.",
   cancelDatePasses: "Los abonos y las entradas para varias fechas siguen valiendo para las demás, y sus dueños reciben un correo. Si quieres devolverles parte del dinero, haz un reembolso parcial de sus pedidos.",
   cancelDateLast: "Es la última fecha, así que se cancela todo el evento y se reembolsan todos sus pedidos.",
   cancelDateFinal: "No se puede deshacer.",
@@ -117,6 +118,11 @@ export const eventTexts: typeof english = {
       ? "La venta se detiene de inmediato y para siempre. Las entradas dejan de dar acceso."
       : "La venta se detiene de inmediato y para siempre. No se ha vendido ninguna entrada, así que no hay nada que reembolsar.",
   cancelRefunds: (count, amounts) => `${count === 1 ? "Se reembolsa" : "Se reembolsan"} por completo ${pedidos(count)}: ${amounts}.${count > 2000 ? ` Tarda unos ${Math.ceil(count / 2000)} minutos.` : ""}`,
+  cancelHolders: (count) => `${personas(count)} ${count === 1 ? "tiene" : "tienen"} entradas que dejarán de ser válidas.`,
+  cancelStock: (count, amount) => `En total hay ${entradas(count)} ${count === 1 ? "vendida" : "vendidas"}: ${amount} a los precios de hoy.`,
+  cancelReserved: (count) => `${entradas(count)} ${count === 1 ? "está reservada o pendiente de pago. Su reserva termina." : "están reservadas o pendientes de pago. Sus reservas terminan."}`,
+  cancelQueue: (count) => `${personas(count)} ${count === 1 ? "está" : "están"} en la sala de espera. La página les dirá que el evento se ha cancelado.`,
+  cancelPasses: (names) => `Estas entradas siguen valiendo para las demás fechas (entre paréntesis, las vendidas): ${names}.`,
   cancelMailed: (count) => (count === 1 ? "El comprador recibe un correo sobre el reembolso." : `Los compradores de ${pedidos(count)} reciben un correo sobre su reembolso.`),
   refundsWithoutEmail: (count) => `${pedidos(count)} sin correo electrónico: el comprador solo verá la cancelación en la tienda.`,
   cancelFree: (count) => `${pedidos(count)} ${count === 1 ? "era gratuito o se vendió" : "eran gratuitos o se vendieron"} en otro sistema: no hay reembolso ni correo. Avisa tú a esas personas.`,
@@ -124,7 +130,7 @@ export const eventTexts: typeof english = {
   cancelReasonNote: "Los compradores lo leen en el correo, en su pedido y en la página del evento.",
   cancelTyped: (name) => `Para confirmar, escribe el nombre del evento: ${name}`,
   holders: (count) => `${personas(count)} ${count === 1 ? "tiene" : "tienen"} entradas.`,
-  atLeast: (count) => `Hay más de ${count.toLocaleString("es")} entradas. Estas cifras solo cuentan una parte.`,
+  atLeast: "El evento tiene más de 2000 entradas. Estas cifras solo cuentan una parte.",
   noMails: "Esta tienda no envía correos sobre ello. Avisa tú a esas personas.",
   noticedTitle: "Este cambio afecta a quienes tienen entradas",
   noticedSave: "Guardar los cambios",

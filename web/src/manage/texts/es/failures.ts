@@ -33,7 +33,7 @@ export const failureTexts: typeof english = {
   holdbacks_too_large: "Son más que las entradas que no están vendidas ni reservadas.",
   holdback_in_use: "Ya se han emitido o vendido algunas de estas entradas, así que no se pueden retener menos.",
   holdback_released: "Estas entradas ya se han liberado, así que no se pueden emitir más invitaciones.",
-  complimentary_closed: "Solo se pueden emitir invitaciones para un evento publicado que no haya terminado.",
+  complimentary_closed: "Solo se pueden emitir invitaciones para un evento publicado que no haya terminado y para una fecha que no esté cancelada.",
   return_decided: "Alguien ya ha decidido sobre esta petición. Vuelve a cargar el pedido.",
   tickets_not_returnable: "Estas entradas ya se han usado o transferido, así que no se puede aceptar la devolución. Recházala o reembolsa las entradas más abajo.",
   tier_has_sales: "Algunas de estas entradas están vendidas o reservadas. Retíralas de la venta en lugar de eliminarlas.",
