@@ -30,6 +30,7 @@ def take_bounds(rate: int = RATE) -> Iterator[Bound]:
     print(f"{load}: {describe(report)}")
     yield Bound(f"{load}: people who could not join", rate * SECONDS - report.replies[200], "people", 0)
     yield Bound(f"{load}: throttled", report.throttled, "calls", 0)
+    yield Bound(f"{load}: late arrivals away from their place in the order of arrival", report.largest_shift, "places", rate / 4)
 
 
 if __name__ == "__main__":

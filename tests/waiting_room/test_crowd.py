@@ -19,7 +19,7 @@ OPENING_SECONDS, OPENS_AFTER = 20, 30  # they open the page within the first; th
 WAVE_SIZE, WAVE_SECONDS = 200, 10
 SECONDS = OPENS_AFTER + WAVE_SECONDS * (BUYERS // WAVE_SIZE)
 # The rates of docs/web.md: seconds from one fetch of the document to the next, while the sale is near and while the line moves.
-NEAR, MOVING = {"seen": 8, "hidden": 20}, {"seen": 2.6, "hidden": 20}
+NEAR, MOVING = {"seen": 8, "hidden": 20}, {"seen": 2, "hidden": 20}
 
 
 class CountingGateway(Gateway):

@@ -5,11 +5,12 @@ import zlib
 import pytest
 
 from chalicelib.catalog import tier_management
-from chalicelib.foundation import settings
+from chalicelib.foundation import clock, settings
 from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.waiting_room import room_cache
 from tests import builders, invariants
 from tests.simulation.call_log import record_calls
+from tests.simulation.display import watch_sale
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join_many, reserve, users_by_position
 
 
@@ -109,6 +110,22 @@ def test_people_who_wait_see_what_is_left_of_as_many_tiers_as_an_event_may_have(
     assert len(zlib.compress(reply.body)) < 2_000, "as the CDN sends it"
     monkeypatch.setattr(room_cache, "tickets_left", lambda event, now: None)
     assert reads == poll()[1]
+
+
+@pytest.mark.slow
+@pytest.mark.not_on_moto
+def test_people_who_wait_see_a_sale_with_a_delay_of_seconds(api):
+    """Also behind a CDN, with instances whose clocks are up to a second early or late, and until nothing is left."""
+    report = watch_sale(api, instances=100, pages=150, cdn_places=50, seed=1, start=clock.now())
+    assert report.last_shown == {0}
+    assert share_within(report.in_replies, 2) > 0.8
+    assert share_within(report.on_pages, 5) > 0.9
+    assert max(report.in_replies) < 4
+    assert max(report.on_pages) < 7
+
+
+def share_within(delays, seconds):
+    return sum(delay <= seconds for delay in delays) / len(delays)
 
 
 def test_joining_stops_when_everything_is_sold(api, time):
