@@ -310,9 +310,11 @@ def _check_list(proof: DrawProof, pages: Iterable[dict[str, Any]], faults: list[
     has_all_pages = len(roots) == 1 << bits
     if not has_all_pages or entries.list_root(proof.n, proof.offsets, entries.join_roots(roots), has_groups=proof.has_groups) != proof.root:
         faults.append(f"the root of these {len(roots)} pages is not the published root of the list of entries")
-    by_weight = tuple(sum(entry.weight == weight for entry in listed) for weight in range(1, proof.max_weight + 1))
-    if proof.by_weight not in (None, by_weight):
-        faults.append(f"the list has {_by_weight(by_weight)}, but the shop says: {_by_weight(proof.by_weight)}")
+    if proof.by_weight is not None:
+        counted = Counter(entry.weight for entry in listed)
+        by_weight = tuple(counted[weight] for weight in range(1, proof.max_weight + 1))
+        if proof.by_weight != by_weight:
+            faults.append(f"the list has {_by_weight(by_weight)}, but the shop says: {_by_weight(proof.by_weight)}")
     return listed
 
 
