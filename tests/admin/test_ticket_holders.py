@@ -109,6 +109,7 @@ def cancel(tour, date_id):
     return reply.json["refunded_orders"], money_of(tour.api, tour.event_id) - before
 
 
+@pytest.mark.not_on_moto  # follows the streams
 def test_the_cancellation_of_a_date_refunds_what_was_counted_and_leaves_passes(api, time):
     tour = Tour(api, time)
     buy_for_tour(tour, "ada", friday=2, saturday=1)
@@ -127,6 +128,7 @@ def test_the_cancellation_of_a_date_refunds_what_was_counted_and_leaves_passes(a
     invariants.check(time.now, recovered=True)
 
 
+@pytest.mark.not_on_moto  # follows the streams
 def test_tickets_for_several_dates_count_with_the_last_of_them(api, time):
     tour = Tour(api, time)
     buy_for_tour(tour, "ada", weekend=1)
