@@ -28,7 +28,7 @@ EXPECTED: dict[Callable[..., Any], set[str]] = {
     accounts.guest_who_stayed_away_looks_at_an_event: {"401 POST /auth/refresh"},
     accounts.account_about_to_be_deleted: {"403 DELETE /auth/me"},
     promoter.events: {"409 POST /events/*/publish"},
-    promoter.profile: {"400 PUT /promoters/*", "400 PUT /promoters/*/default-taxes"},
+    promoter.profile: {"400 PUT /promoters/*", "400 PUT /promoters/*/brand", "400 PUT /promoters/*/default-taxes"},
     promoter.another_ones_edit: {"409 PATCH /events/*"},
     tickets.tickets: {"400 POST /events/*/tiers"},
     tickets.webhooks: {"400 POST /promoters/*/webhook-endpoints"},
