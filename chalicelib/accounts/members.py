@@ -34,7 +34,7 @@ class Membership(Struct, frozen=True):
     invited_at: int
 
 
-PersonRole = Literal["promoter", "coordinator", "staff", "cashier", "admin"]
+PersonRole = Literal["promoter", "coordinator", "staff", "cashier", "accountant", "admin"]
 
 
 class Person(Struct, frozen=True):

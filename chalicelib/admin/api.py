@@ -231,7 +231,7 @@ def name_ticket(request: RequestContext, order_id: str, ticket_id: str, body: Ti
 @route(bp, "GET", "/admin/events/{event_id}/money", access="manager")
 def show_revenue(request: RequestContext, event_id: str) -> Reply[RevenueView]:
     """Show the revenue of an event by provider and currency."""
-    permissions.require_manager(request.require_user(), event_id)
+    permissions.require_accountant(request.require_user(), event_id)
     return Reply(orders.event_revenue(event_id))
 
 

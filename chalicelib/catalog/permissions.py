@@ -67,7 +67,15 @@ def may_appoint_coordinators(identity: Identity, event: Event) -> bool:
 
 def may_admit(identity: Identity, event_id: str) -> bool:
     """Return whether the caller may admit people to an event, as one of its managers or staff."""
-    return event_id in identity.events or may_manage(identity, event_id)
+    return identity.events.get(event_id) in ("staff", "cashier") or may_manage(identity, event_id)
+
+
+def may_see_money(identity: Identity, event_id: str) -> bool:
+    """Return whether the caller may see an event's sales and money, as one of its managers or accountants."""
+    if identity.events.get(event_id) != "accountant":
+        return may_manage(identity, event_id)
+    event = find_event(event_id)
+    return event is not None and not event.suspended
 
 
 def require_seller(identity: Identity, event_id: str) -> Event:
@@ -86,6 +94,12 @@ def require_manager(identity: Identity, event_id: str) -> Event:
         message = "This event's promoter is locked. Contact the shop." if event.suspended else "You do not manage this event."
         raise Forbidden(message, event_id=event_id)
     return event
+
+
+def require_accountant(identity: Identity, event_id: str) -> Event:
+    """Return the event if the caller may see its sales and money. Raises NotFound or Forbidden."""
+    event = _get_event(event_id)
+    return event if may_see_money(identity, event_id) else require_manager(identity, event_id)
 
 
 def require_actor(identity: Identity, event_id: str) -> str:

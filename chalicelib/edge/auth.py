@@ -22,8 +22,8 @@ AUDIENCE = "fairgate-api"  # so that other kinds of tokens that this shop may si
 
 # `guest`: somebody without an account, who can register later and keep their tickets.
 Role = Literal["user", "guest", "promoter", "staff", "admin"]
-# A coordinator manages the event; staff admit people at its door; cashiers also sell at its box office.
-EventRole = Literal["coordinator", "staff", "cashier"]
+# A coordinator manages the event; staff admit people at its door; cashiers also sell at its box office; accountants see its money.
+EventRole = Literal["coordinator", "staff", "cashier", "accountant"]
 
 # The token is sent in a header, and API Gateway accepts about 10 KB of headers, which is enough for 100 ids of ordinary length.
 MAX_EVENTS = 100

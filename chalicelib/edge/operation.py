@@ -15,7 +15,7 @@ from chalicelib.foundation.errors import ApiError
 # some events only.
 
 # `public`: anybody. `user`: any identified caller. `door`: people who admit visitors at some event. `manager`: people who manage some
-# event.
+# event, or see its money.
 Access = Literal["public", "user", "door", "manager", "admin"]
 
 _ROLES = {
@@ -23,7 +23,11 @@ _ROLES = {
     "manager": frozenset({"admin", "promoter"}),
     "admin": frozenset({"admin"}),
 }
-_EVENT_ROLES = {"door": frozenset({"coordinator", "staff", "cashier"}), "manager": frozenset({"coordinator"}), "admin": frozenset[str]()}
+_EVENT_ROLES = {
+    "door": frozenset({"coordinator", "staff", "cashier"}),
+    "manager": frozenset({"coordinator", "accountant"}),
+    "admin": frozenset[str](),
+}
 _DENIALS = {
     "door": "Only people who work at an event may do this.",
     "manager": "Only promoters, coordinators of an event and admins may do this.",

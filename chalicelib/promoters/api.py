@@ -151,7 +151,10 @@ class UserChanges(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
 
 
 class MemberBody(Struct, forbid_unknown_fields=True):
-    """The person to invite. A coordinator manages the event; staff admit people at its door; cashiers also sell at its box office."""
+    """The person to invite. A coordinator manages the event; staff admit people at its door; cashiers also sell at its box office.
+
+    An accountant sees the sales and the money of the event, and nothing about its buyers.
+    """
 
     email: Email
     role: EventRole

@@ -422,7 +422,13 @@ def invite_member(identity: Identity, event_id: str, email: str, role: EventRole
     """Give a person a role at an event and mail an invitation. Raises NotFound, Forbidden, TooManyEvents or MemberChanging."""
     event = permissions.require_manager(identity, event_id)
     _check_appointment(identity, event, role, members.find_membership(event_id, email))
-    work = {"coordinator": f"/manage/events/{event.id}", "cashier": f"/door/box-office?event={event.id}", "staff": "/door"}[role]
+    places = {
+        "coordinator": f"/manage/events/{event.id}",
+        "accountant": f"/manage/events/{event.id}/sales",
+        "cashier": f"/door/box-office?event={event.id}",
+        "staff": "/door",
+    }
+    work = places[role]
     membership, url = parallel.both(  # a link that is never mailed does no harm
         lambda: members.invite(event_id, email, role, identity.user_id, now), lambda: mails.invitation_url(email, work, now)
     )

@@ -9,7 +9,7 @@ from tests.access.test_table import rows  # noqa: F401
 from tests.access.world import CALLERS
 
 RIGHTS = json.loads((web.SOURCES / "src" / "manage" / "rights.json").read_text())
-ROLES = ("staff", "cashier", "coordinator", "promoter", "admin")
+ROLES = ("staff", "cashier", "accountant", "coordinator", "promoter", "admin")
 
 
 @pytest.mark.parametrize("right", RIGHTS)

@@ -69,6 +69,7 @@ CALLERS = {
     "promoter of another event": Caller("olaf", ("user", "promoter")),
     "staff": Caller("door", event_role="staff"),
     "cashier": Caller("cass", event_role="cashier"),
+    "accountant": Caller("acco", event_role="accountant"),
     "coordinator": Caller("cleo", event_role="coordinator"),
     "promoter": Caller(PROMOTER, ("user", "promoter")),
     "admin": Caller("root", ("user", "admin")),

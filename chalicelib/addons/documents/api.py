@@ -120,7 +120,7 @@ def show_statement_pages(request: RequestContext, event_id: str, query: Document
     """Return what an event's sales, refunds, disputes and fees add up to on each account, as a PDF."""
     from chalicelib.addons.documents.order_pages import render_statement  # few requests make documents
 
-    event = permissions.require_manager(request.require_user(), event_id)
+    event = permissions.require_accountant(request.require_user(), event_id)
     with limited_by_address(request, TRANSFER):
         totals = ledger.statement(event.id)
         content = render_statement(totals, event, find_seller(event), _language(request, query), request.now)

@@ -250,10 +250,10 @@ def revenue_totals(event_id: str) -> list[RevenueTotals]:
 
 
 def event_figures(identity: Identity, query: FiguresQuery) -> FiguresView:
-    """Return the figures of the events that the caller manages, in the order of the query. Takes two round trips."""
+    """Return the figures of the events whose money the caller may see, in the order of the query. Takes two round trips."""
     known = catalog.snapshot().events
     wanted = [known[event_id] for event_id in dict.fromkeys(query.event_ids.split(",")) if event_id in known]
-    events = [event for event in wanted if permissions.may_manage(identity, event.id)]
+    events = [event for event in wanted if permissions.may_see_money(identity, event.id)]
     totals = store.load_many_totals(store.load_generations().current, [event.id for event in events]) if events else {}
     return FiguresView([_event_figures(event, totals.get(event.id, {})) for event in events])
 

@@ -62,13 +62,13 @@ bp = Blueprint(__name__)
 @route(bp, "GET", "/events/{event_id}/analytics", access="manager")
 def show_analytics(request: RequestContext, event_id: str, query: AnalyticsQuery) -> Reply[AnalyticsView]:
     """Show an event's revenue, its ticket sales by tier and hour, and its purchase funnel."""
-    event = permissions.require_manager(request.require_user(), event_id)
+    event = permissions.require_accountant(request.require_user(), event_id)
     return Reply(event_analytics(event, query, request.now))
 
 
 @route(bp, "GET", "/admin/figures", access="manager")
 def list_figures(request: RequestContext, query: FiguresQuery) -> Reply[FiguresView]:
-    """Show each event's tickets sold, and its revenue after refunds and disputes. Leaves out events that the caller does not manage."""
+    """Show each event's tickets sold, and its revenue after refunds and disputes. Leaves out events whose money the caller may not see."""
     return Reply(event_figures(request.require_user(), query))
 
 
@@ -89,7 +89,7 @@ def list_sales(request: RequestContext, event_id: str, query: SalesQuery) -> Rep
 @route(bp, "GET", "/events/{event_id}/statement", access="manager", media_types=CSV_MEDIA_TYPES)
 def show_statement(request: RequestContext, event_id: str, query: StatementQuery) -> Reply[StatementView | str]:
     """Show what an event's sales, refunds, disputes and fees add up to on each account; as CSV, list them by order."""
-    return statement_reply(permissions.require_manager(request.require_user(), event_id).id, query)
+    return statement_reply(permissions.require_accountant(request.require_user(), event_id).id, query)
 
 
 @route(bp, "GET", "/admin/events/{event_id}/tickets/sales", access="manager")

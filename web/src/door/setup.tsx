@@ -29,7 +29,7 @@ export function Setup({ userId, eventId, store, open }: Props) {
   const { t } = useTexts();
   const { isWorking, failure: refusal, run } = useAction();
   const [loaded, setLoaded] = useState<number | null>(null);
-  const { value: events, failure, reload } = useLoaded(async () => (await listEvents(await getMe())).filter(isAhead).toSorted(byStart), userId);
+  const { value: events, failure, reload } = useLoaded(async () => (await listEvents(await getMe(), "admitPeople")).filter(isAhead).toSorted(byStart), userId);
   if (!events) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={6} />;
   if (events.length === 0) {
     return (

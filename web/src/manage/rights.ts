@@ -4,7 +4,7 @@ import type { ManagedEvent, Me } from "./api";
 import table from "./rights.json";
 
 export type Right = keyof typeof table;
-export type Role = "staff" | "cashier" | "coordinator" | "promoter" | "admin";
+export type Role = "staff" | "cashier" | "accountant" | "coordinator" | "promoter" | "admin";
 
 /** A user's roles at an event; without an event, the roles that need none. */
 export function rolesOf(me: Me, event?: Pick<ManagedEvent, "id" | "promoter_id">): Role[] {

@@ -20,8 +20,8 @@ export function PeoplePage() {
   const { value: members, failure, reload } = useLoaded(() => listMembers(event.id), event.id);
   const [values, setValues] = useState({ email: "", role: "staff" });
   const [invited, setInvited] = useState<string | null>(null);
-  // Coordinators appoint staff and cashiers; only promoters and admins appoint coordinators.
-  const roles: EventRole[] = may("appointCoordinators") ? ["staff", "cashier", "coordinator"] : ["staff", "cashier"];
+  // Coordinators appoint all others; only promoters and admins appoint coordinators.
+  const roles: EventRole[] = may("appointCoordinators") ? ["staff", "cashier", "accountant", "coordinator"] : ["staff", "cashier", "accountant"];
   const draft = { values, set: (changes: Partial<typeof values>) => setValues({ ...values, ...changes }) };
   const submit = async () => {
     const member = await invite(event.id, values.email.trim(), values.role as EventRole);

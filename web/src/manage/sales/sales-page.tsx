@@ -11,7 +11,7 @@ import { Chart, MAX_SERIES } from "../parts/chart";
 import { Funnel, share, Takings } from "../parts/event-figures";
 import { TablePlace } from "../parts/table-place";
 import { useProviderName, useRoomTexts } from "../texts";
-import { useManagedEvent } from "../who";
+import { useManagedEvent, useMay } from "../who";
 import { daysAgo, exportSales, exportStatement, getFigures, getStatementPages, type Figures } from "./figures";
 import { checkInsOverTime, soldOverTime } from "./series";
 
@@ -21,6 +21,7 @@ const REFRESH_SECONDS = 60;
 export function SalesPage() {
   const own = useRoomTexts("sales");
   const { event } = useManagedEvent();
+  const may = useMay();
   const [span, setSpan] = useState<number>(31);
   const load = () => getFigures(event.id, daysAgo(span, now()));
   const { value, failure, reload } = useLoaded(load, `${event.id}/${span}`, REFRESH_SECONDS);
@@ -29,9 +30,11 @@ export function SalesPage() {
     <div class="page">
       <div class="page-head">
         <h1>{own.title}</h1>
-        <button type="button" class="button button-quiet" disabled={isWorking} onClick={() => run(async () => save(await exportSales(event.id), `${event.id}-sales.csv`))}>
-          {own.csv}
-        </button>
+        {may("seeOrders") && (
+          <button type="button" class="button button-quiet" disabled={isWorking} onClick={() => run(async () => save(await exportSales(event.id), `${event.id}-sales.csv`))}>
+            {own.csv}
+          </button>
+        )}
       </div>
       {exportFailure && <Failure failure={exportFailure} />}
       <div class="control-fields">

@@ -166,6 +166,7 @@ export const historyTexts = {
     closed: "not on sale",
     staff: "staff",
     cashier: "cashier",
+    accountant: "accountant",
     coordinator: "coordinator",
     api: "web pages",
     refund: "refund",

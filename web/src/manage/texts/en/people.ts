@@ -17,9 +17,10 @@ export const peopleTexts = {
   roleNotes: {
     staff: "Checks tickets at the door. Sees tickets, but no prices or orders, and cannot change anything.",
     cashier: "Works at the door, and sells and refunds tickets at the box office. Sees only their own till.",
+    accountant: "Sees the sales, the money and the statement of the event, and nothing about its buyers.",
     coordinator: "Manages the event and its sale, sees and refunds orders, and invites staff.",
   },
-  changeTo: { staff: "Make staff", cashier: "Make cashier", coordinator: "Make coordinator" },
+  changeTo: { staff: "Make staff", cashier: "Make cashier", accountant: "Make accountant", coordinator: "Make coordinator" },
   invited: (email: string) => `Invitation sent to ${email}`,
   since: (role: string, when: string) => `${role}, invited ${when}`,
   remove: "Remove",

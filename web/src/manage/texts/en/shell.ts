@@ -9,7 +9,7 @@ export const shellTexts = {
   account: "Account",
   asBuyer: "View the shop as a buyer",
   overview: "All events",
-  roles: { staff: "Staff", cashier: "Cashier", coordinator: "Coordinator", promoter: "Promoter", admin: "Admin" },
+  roles: { staff: "Staff", cashier: "Cashier", accountant: "Accountant", coordinator: "Coordinator", promoter: "Promoter", admin: "Admin" },
   signInTitle: "Sign in to manage events",
   signInText: "These pages are for people who sell tickets or work at events.",
   becomePromoter: "Create a promoter account",

@@ -164,6 +164,7 @@ export const historyTexts: typeof english = {
     available: "a la venta",
     closed: "fuera de venta",
     cashier: "taquilla",
+    accountant: "contabilidad",
     staff: "personal",
     coordinator: "coordinación",
     api: "páginas web",

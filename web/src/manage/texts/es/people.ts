@@ -19,9 +19,10 @@ export const peopleTexts: typeof english = {
   roleNotes: {
     staff: "Controla las entradas en la puerta. Ve las entradas, pero no los precios ni los pedidos, y no puede cambiar nada.",
     cashier: "Trabaja en la puerta, y vende y devuelve entradas en la taquilla. Solo ve su propia caja.",
+    accountant: "Ve las ventas, el dinero y la liquidación del evento, y nada de los compradores.",
     coordinator: "Gestiona el evento y su venta, consulta y reembolsa pedidos e invita al personal.",
   },
-  changeTo: { staff: "Pasar a personal de puerta", cashier: "Pasar a taquilla", coordinator: "Pasar a coordinación" },
+  changeTo: { staff: "Pasar a personal de puerta", cashier: "Pasar a taquilla", accountant: "Pasar a contabilidad", coordinator: "Pasar a coordinación" },
   invited: (email: string) => `Invitación enviada a ${email}`,
   since: (role: string, when: string) => `${role}, invitación del ${when}`,
   remove: "Quitar",

@@ -11,7 +11,7 @@ export const shellTexts: typeof english = {
   account: "Cuenta",
   asBuyer: "Ver la tienda como comprador",
   overview: "Todos los eventos",
-  roles: { staff: "Personal", cashier: "Taquilla", coordinator: "Coordinación", promoter: "Promotor", admin: "Administración" },
+  roles: { staff: "Personal", cashier: "Taquilla", accountant: "Contabilidad", coordinator: "Coordinación", promoter: "Promotor", admin: "Administración" },
   signInTitle: "Inicia sesión para gestionar eventos",
   signInText: "Estas páginas son para quienes venden entradas o trabajan en un evento.",
   becomePromoter: "Crear una cuenta de promotor",
