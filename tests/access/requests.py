@@ -75,6 +75,7 @@ _OF_ACCOUNTS: dict[str, Any] = {
     "POST /auth/register": {"email": "new@example.com", "password": PASSWORD},
     "DELETE /auth/me": {"password": PASSWORD},
     "POST /events/{event_id}/members": {"email": "new@example.com", "role": "staff"},
+    "PUT /admin/shop-invoices": {"invoices": {"name": "Hall", "address": "1 Harbor Street", "tax_id": "PT501234567"}},
     "PUT /promoters/{promoter_id}": {"name": "New"},
     "PUT /promoters/{promoter_id}/default-taxes": {"default_taxes": [{"country": "ES", "tax": {"percent": "21"}}]},
     "PUT /promoters/{promoter_id}/legal-texts/{kind}/{language}": {"text": "One ticket, one person."},

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
-from chalicelib.accounts.profiles import InvoiceSeller, Promoter
+from chalicelib.accounts.profiles import SHOP, InvoiceIssuer, InvoiceSeller, find_shop_issuer
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, timezone_of
 from chalicelib.catalog.permissions import find_event
@@ -123,7 +123,8 @@ def issue_due(orders: Sequence[Purchase]) -> int:
     """
     paid = {order.id: order.event_id for order in orders if _has_money(order)}
     events = {event_id: find_event(event_id) for event_id in sorted(set(paid.values()))}
-    issuers = {event_id: _find_issuer(event) for event_id, event in events.items()}
+    shop = find_shop_issuer() if any(event is not None and event.promoter_id is None for event in events.values()) else None
+    issuers = {event_id: _find_issuer(event, shop) for event_id, event in events.items()}
     returned = {order.id for order in orders if order.refunds or order.disputes}
     # An invoice is corrected although the event has another seller now, or none.
     issued = _load_issued(sorted(order_id for order_id, event_id in paid.items() if order_id in returned or issuers[event_id] is not None))
@@ -159,12 +160,14 @@ def _has_money(purchase: Purchase) -> bool:
     return purchase.payment is not None and purchase.payment.provider not in _UNPAID and purchase.total_cents > 0
 
 
-def _find_issuer(event: Event | None) -> Promoter | None:
-    """Return the event's promoter if the promoter's sales get invoices."""
+def _find_issuer(event: Event | None, shop: InvoiceIssuer | None) -> InvoiceIssuer | None:
+    """Return who invoices the sales of an event: its verified promoter, or the `shop` if it has no promoter. None if nobody does."""
     if event is None or event.status == "test":
         return None
+    if event.promoter_id is None:
+        return shop
     promoter = find_verified_promoter(event)
-    return promoter if promoter is not None and promoter.invoices is not None else None
+    return promoter.issuer if promoter is not None else None
 
 
 def _load_issued(order_ids: Sequence[str]) -> dict[str, Issued]:
@@ -179,7 +182,7 @@ def _due_documents(
     purchase: Purchase,
     entries: Sequence[LedgerEntry],
     issued: Issued,
-    issuer: Promoter | None,
+    issuer: InvoiceIssuer | None,
     event: Event | None,
     details: CheckoutDetails,
 ) -> Iterator[_Draft]:
@@ -189,9 +192,8 @@ def _due_documents(
         return
     invoice = issued.get(_source(paid))
     if invoice is None:
-        is_own = issuer is not None and paid.seller_id == issuer.id and paid.at >= (issuer.invoices_since or 0)
-        if issuer is not None and issuer.invoices is not None and is_own:
-            yield _Draft(_source(paid), _invoice(purchase, paid, issuer.id, issuer.invoices, event, details.invoice))
+        if issuer is not None and (paid.seller_id or SHOP) == issuer.id and paid.at >= issuer.since:
+            yield _Draft(_source(paid), _invoice(purchase, paid, issuer, event, details.invoice))
         return
     for left, came_back, is_final in _movements(purchase, entries):
         credit_note = issued.get(_source(left))
@@ -245,17 +247,15 @@ def _source(entry: LedgerEntry) -> str:
     return f"{entry.kind}#{entry.reference}"
 
 
-def _invoice(
-    purchase: Purchase, paid: LedgerEntry, seller_id: str, seller: InvoiceSeller, event: Event | None, buyer: InvoiceBuyer | None
-) -> Invoice:
+def _invoice(purchase: Purchase, paid: LedgerEntry, issuer: InvoiceIssuer, event: Event | None, buyer: InvoiceBuyer | None) -> Invoice:
     """Return the invoice of a sale, without a number."""
     return Invoice(
         number="",
         cause=paid.kind,
         issued_at=0,
         paid_at=paid.at,
-        seller_id=seller_id,
-        seller=seller,
+        seller_id=issuer.id,
+        seller=issuer.seller,
         buyer=buyer,
         order_id=purchase.id,
         order_number=order_number(purchase.id, event),

@@ -271,7 +271,7 @@ def test_changes_of_the_seller_do_not_turn_invoices_on_again(api, time, fest):
     assert invoice["seller"]["address"] == "3 New Street"
 
 
-def test_free_tickets_and_those_of_the_shop_get_none(api, time, fest):
+def test_free_tickets_and_those_of_a_shop_that_issues_none_get_none(api, time, fest):
     free = fest[0], builders.create_tier(api, fest[0], "Free", price_cents=0)
     of_shop = builders.create_shop(api)
     reserved = builders.reserve(api, "bob", *free).json["id"]
@@ -282,6 +282,92 @@ def test_free_tickets_and_those_of_the_shop_get_none(api, time, fest):
     follow()
     assert [issued(api, *order) for order in orders] == [[], []]
     assert api.get(f"/orders/{at_counter}/invoices", **promoter()).json["invoices"] == []
+
+
+def save_shop(api, seller=SELLER, **caller):
+    return api.put("/admin/shop-invoices", json={"invoices": seller}, **(caller or {"token": builders.admin_token()}))
+
+
+def shop_issuer(api):
+    return api.get("/admin/shop-invoices", token=builders.admin_token()).json
+
+
+def test_the_shop_invoices_its_own_sales(api, time, fest):
+    assert shop_issuer(api) == {"invoices": None, "since": None}
+    own = builders.create_shop(api)
+    assert api.get(f"/events/{own[0]}/seller").json["invoices"] is False
+    earlier = buy(api, own, invoice=BUYER)
+    time.advance(60)
+    saved = save_shop(api, SELLER | {"name": "Harbor Hall Ltd", "prefix": "HH"})
+    assert (saved.status, saved.json["since"]) == (200, "2026-06-01T12:01:00Z")
+    assert shop_issuer(api) == saved.json
+    time.advance(60)
+    assert api.get(f"/events/{own[0]}/seller").json["invoices"] is True
+    order_id, of_promoter = buy(api, own, invoice=BUYER), buy(api, fest)
+    builders.refund(api, order_id)
+    follow()
+    run_pass(time)
+    assert (issued(api, earlier), numbers(api, of_promoter)) == ([], ["NN-S2026-000001"])
+    assert [(note["number"], note["seller"]["name"], note["buyer"]) for note in issued(api, order_id)] == [
+        ("HH-I2026-000001", "Harbor Hall Ltd", BUYER),
+        ("HH-C2026-000001", "Harbor Hall Ltd", BUYER),
+    ]
+    assert "Harbor Hall Ltd 1 Harbor Street Lisbon Tax ID: PT501234567" in pdf_text(api, order_id)
+    listing = api.get("/promoters/shop/invoices", query={"year": "2026"}, token=builders.admin_token()).json["invoices"]
+    assert [invoice["number"] for invoice in listing] == ["HH-C2026-000001", "HH-I2026-000001"]
+    assert api.get("/promoters/shop/invoices", **promoter()).status == 403
+    assert invariants.check(followed=False) == []
+
+
+def test_another_seller_of_the_shop_turns_nothing_on_again(api, time):
+    own = builders.create_shop(api)
+    since = save_shop(api).json["since"]
+    order_id = buy(api, own)
+    time.advance(60)
+    assert save_shop(api, SELLER | {"address": "3 New Street"}).json["since"] == since
+    assert save_shop(api, SELLER | {"address": "3 New Street"}).json["since"] == since
+    follow()
+    [invoice] = issued(api, order_id)
+    assert invoice["seller"]["address"] == "3 New Street"
+    assert save_shop(api, None).json == {"invoices": None, "since": None}
+    later = buy(api, own, "bob")
+    builders.refund(api, order_id)
+    follow()
+    assert (len(issued(api, order_id)), issued(api, later, "bob")) == (2, [])
+    time.advance(60)
+    assert save_shop(api).json["since"] == "2026-06-01T12:02:00Z"
+    run_pass(time)
+    assert issued(api, later, "bob") == []
+    audited = api.get("/admin/audit", query={"subject": "promoter#shop"}, token=builders.admin_token()).json["entries"]
+    assert [(entry["action"], entry["details"]) for entry in audited] == [("promoter.changed", {"fields": ["invoices"]})] * 4
+
+
+def test_the_shop_does_not_invoice_what_a_promoter_sold(api, time, fest):
+    """Neither while the promoter is not verified, nor after a file has taken the event from the promoter."""
+
+    def apply_file(**metadata):
+        tree = {"version": "1", "events": {"fest": event("fest", metadata=metadata)}, "ticket_types": {"gold": ticket("gold")}}
+        rollout.apply(validate_tree(tree), "ada", time.now)
+
+    assert save_shop(api, SELLER | {"prefix": "HH"}).status == 200
+    save_profile(api, verified=False)
+    apply_file(promoter_id="nora")
+    sold = buy(api, ("fest", "gold"))
+    follow()
+    apply_file()
+    own = buy(api, ("fest", "gold"), "bob")
+    run_pass(time)
+    assert (issued(api, sold), numbers(api, own, "bob")) == ([], ["HH-S2026-000001"])
+
+
+def test_the_seller_of_the_shop_is_checked(api, time):
+    for wrong, path in (({"name": ""}, "$.invoices.name"), ({"country": "XX"}, "$.invoices.country"), ({"vat": "1"}, "$.invoices.vat")):
+        reply = save_shop(api, SELLER | wrong)
+        assert (reply.status, reply.json["path"]) == (400, path)
+    assert save_shop(api, **promoter()).status == 403
+    with patch.object(dynamo, "transact", side_effect=dynamo.TransactionCanceled([])):
+        assert save_shop(api).json["error"] == "shop_invoices_changing"
+    assert shop_issuer(api)["invoices"] is None
 
 
 def test_the_box_office_gets_simplified_invoices(api, time, fest):
