@@ -220,6 +220,7 @@ INVOICE_COLUMNS = (
     "event",
     "order_id",
     "event_id",
+    "included_fee",
 )
 
 
@@ -306,7 +307,8 @@ def _invoice_view(invoice: "Invoice") -> InvoiceView:
 def _bookkeeping_rows(invoice: "Invoice") -> Iterator[list[Cell]]:
     """Yield the lines of a document for bookkeeping: one for each tax, and one for the rest.
 
-    As bookkeepers write it, amounts have no sign: an invoice debits (S) the customer, and a credit note credits (H).
+    As bookkeepers write it, amounts have no sign: an invoice debits (S) the customer, and a credit note credits (H). The first line has the
+    fee of the whole document.
     """
     parts = [(share.gross_cents, share.percent, share.tax_cents) for share in invoice.taxes]
     rest = invoice.total_cents - sum(share.gross_cents for share in invoice.taxes)
@@ -317,7 +319,7 @@ def _bookkeeping_rows(invoice: "Invoice") -> Iterator[list[Cell]]:
     def amount(cents: int) -> str:
         return money.amount_text(abs(cents), invoice.currency)
 
-    for gross_cents, percent, tax_cents in parts:
+    for number, (gross_cents, percent, tax_cents) in enumerate(parts):
         yield [
             clock.iso(invoice.issued_at)[:10],
             invoice.number,
@@ -335,6 +337,7 @@ def _bookkeeping_rows(invoice: "Invoice") -> Iterator[list[Cell]]:
             invoice.event_name,
             invoice.order_id,
             invoice.event_id,
+            amount(0 if number else invoice.included_fee_cents),
         ]
 
 

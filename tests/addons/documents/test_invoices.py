@@ -695,6 +695,7 @@ def test_a_page_of_long_documents_is_shorter(api, time, fest, monkeypatch):
 
 def test_bookkeeping_gets_a_line_for_each_tax(api, time, fest):
     untaxed = builders.create_tier(api, fest[0], "Coat check", price_cents=200)
+    assert api.patch(f"/tiers/{fest[1]}", json={"included_fee": {"cents": 50}}, token=builders.admin_token()).status == 200
     reservation = builders.reserve_items(api, "ada", fest[0], {fest[1]: 1, untaxed: 1}).json["id"]
     builders.start_checkout(api, "ada", reservation, invoice=BUYER)
     assert builders.confirm(api, "ada", reservation).status == 201
@@ -708,6 +709,7 @@ def test_bookkeeping_gets_a_line_for_each_tax(api, time, fest):
         ("NN-I2026-000001", "11.90", "S", "19", "1.90", "10.00", "Ada & Sons"),
         ("NN-I2026-000001", "2.00", "S", "", "0.00", "2.00", "Ada & Sons"),
     ]
+    assert [row["included_fee"] for row in rows] == ["0.50", "0.50", "0.00"]
 
 
 def test_others_see_no_invoices(api, time, fest):

@@ -108,6 +108,7 @@ function Done({ placed }: { placed: OrderWithTickets | null }) {
           <p>
             <span class="code">{order.number}</span> · {order.event_name}, {t.orders.tickets(order.quantity)}: <strong>{isFree ? t.free : money(order.total_price_cents, order.currency, locale)}</strong>
           </p>
+          {order.included_fee_cents > 0 && <p class="small">{t.event.fee(money(order.included_fee_cents, order.currency, locale))}</p>}
           <div class="row">
             <a class="button button-quiet" href={`/orders/${order.id}`}>
               {t.orders.receipt}
