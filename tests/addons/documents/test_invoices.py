@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import random
 from unittest.mock import patch
 
@@ -13,7 +14,8 @@ from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.changes.model import DisputeDecided, OrderPaid, RefundSucceeded
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import cursors
-from chalicelib.foundation import clock
+from chalicelib.foundation import clock, deadline, outbound_http, settings
+from chalicelib.foundation.outbound_http import DestinationRefused, HostReply, SendFailed
 from chalicelib.purchases import queries, store
 from chalicelib.reconciliation import records
 from tests import builders, pdfs, store_calls
@@ -402,6 +404,133 @@ def test_only_the_promoter_sees_the_seller_of_the_invoices(api, time, fest):
 def test_an_order_shows_what_its_buyer_asked_for(api, time, fest):
     order_id = buy(api, fest, invoice=BUYER)
     assert api.get(f"/orders/{order_id}", user="ada").json["order"]["invoice"] == BUYER
+
+
+# VAT ids.
+
+
+class Vies:
+    """VIES as the tests want it: `known` are the numbers that exist. `asked` are the enquiries, and `answer` replaces the answer."""
+
+    def __init__(self):
+        self.known, self.asked, self.answer = {("PT", "509999999")}, [], None
+
+    def post(self, destination, addresses, headers, body, seconds, max_reply_bytes):
+        assert (destination.scheme, destination.host, destination.target) == ("https", "vies.test", "/rest-api/check-vat-number")
+        assert seconds <= 5
+        self.asked.append(json.loads(body))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if self.answer is not None:
+            return HostReply(*self.answer, None)
+        enquiry = self.asked[-1]
+        if enquiry.get("requesterNumber") == "000000000":
+            return HostReply(400, b'{"actionSucceed": false, "errorWrappers": [{"error": "INVALID_REQUESTER_INFO"}]}', None)
+        is_valid = (enquiry["countryCode"], enquiry["vatNumber"]) in self.known
+        reference = "WAPIAAAA1" if "requesterNumber" in enquiry else ""
+        reply = {"valid": is_valid, "requestIdentifier": reference, "name": "ADA & SONS", "address": "-" * 2000}
+        return HostReply(200, json.dumps(enquiry | reply).encode(), None)
+
+
+@pytest.fixture
+def vies(monkeypatch):
+    found = Vies()
+    monkeypatch.setattr(outbound_http, "resolve", lambda _: ["192.0.2.1"])
+    monkeypatch.setattr(outbound_http, "post", found.post)
+    with settings.override(vies_url="https://vies.test/rest-api/"):
+        yield found
+
+
+def vat_check(api, order_id):
+    [invoice] = issued(api, order_id)
+    return invoice["vat_id_check"] and invoice["vat_id_check"]["result"]
+
+
+@pytest.mark.parametrize(
+    ("vat_id", "result"),
+    [
+        ("PT509999999", "well_formed"),
+        ("pt 509.999.999", "well_formed"),
+        ("EL094259216", "well_formed"),
+        ("PT509999998", "malformed"),
+        ("DE12", "malformed"),
+        ("CHE-123.456.788", None),
+        ("509999999", None),
+    ],
+)
+def test_the_form_of_a_vat_id_is_checked_and_stops_nobody(api, time, fest, vat_id, result):
+    order_id = buy(api, fest, invoice=BUYER | {"vat_id": vat_id})
+    follow()
+    assert vat_check(api, order_id) == result
+    [row] = csv.DictReader(io.StringIO(listed(api, format="csv").body.decode()))
+    assert row["vat_id_check"] == (result or "")
+
+
+def test_vies_says_whether_a_vat_id_exists_and_the_seller_can_prove_the_enquiry(api, time, fest, vies):
+    save_profile(api, invoices=SELLER | {"tax_id": "PT 501.442.600"})
+    order_id, unknown = buy(api, fest, invoice=BUYER), buy(api, fest, "bob", invoice=BUYER | {"vat_id": "EL094259216"})
+    time.advance(5)
+    follow()
+    [invoice] = issued(api, order_id)
+    assert invoice["vat_id_check"] == {"result": "valid", "at": "2026-06-01T12:00:05Z", "reference": "WAPIAAAA1"}
+    assert [found["vat_id_check"]["result"] for found in issued(api, unknown, "bob")] == ["invalid"]
+    requester = {"requesterMemberStateCode": "PT", "requesterNumber": "501442600"}
+    assert sorted(vies.asked, key=lambda asked: asked["countryCode"]) == [
+        {"countryCode": "EL", "vatNumber": "094259216"} | requester,
+        {"countryCode": "PT", "vatNumber": "509999999"} | requester,
+    ]
+    builders.refund(api, order_id)
+    follow()
+    assert {note["vat_id_check"]["reference"] for note in issued(api, order_id)} == {"WAPIAAAA1"}
+    assert len(vies.asked) == 2, "a credit note keeps the check of its invoice"
+
+
+def test_vies_is_asked_without_a_seller_whom_it_does_not_know(api, time, fest, vies):
+    save_profile(api, invoices=SELLER | {"tax_id": "PT000000000"})
+    order_id = buy(api, fest, invoice=BUYER)
+    with patch("stdnum.eu.vat.is_valid", return_value=True), patch("stdnum.eu.vat.validate", side_effect=lambda number: number):
+        follow()
+    assert vat_check(api, order_id) == "valid"
+    assert ["requesterNumber" in asked for asked in vies.asked] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        SendFailed("timeout"),
+        DestinationRefused("", rule="url_host_not_found"),
+        (500, b"<html>"),
+        (200, b'{"actionSucceed": false, "errorWrappers": [{"error": "MS_UNAVAILABLE"}]}'),
+    ],
+)
+def test_an_unreachable_vies_is_recorded_and_the_invoice_is_issued(api, time, fest, vies, answer):
+    vies.answer = answer
+    order_id, other = buy(api, fest, invoice=BUYER), buy(api, fest, "bob")
+    follow()
+    assert (vat_check(api, order_id), len(vies.asked)) == ("unavailable", 1)
+    assert numbers(api, other, "bob") == ["NN-S2026-000001"]
+    vies.answer = None
+    run_pass(time)
+    assert vat_check(api, order_id) == "unavailable", "an invoice never changes"
+
+
+def test_vies_is_not_asked_when_little_time_is_left(api, time, fest, vies):
+    order_id = buy(api, fest, invoice=BUYER)
+    with deadline.within(invoices.VIES_NEEDS_SECONDS - 1):
+        follow()
+    assert (vat_check(api, order_id), vies.asked) == ("unavailable", [])
+
+
+def test_a_follower_that_loses_the_race_asks_vies_once(api, time, fest, vies):
+    order_id = buy(api, fest, invoice=BUYER)
+    issue, lost = invoices._issue, []
+
+    def lose_once(*arguments):
+        return issue(*arguments) if lost else bool(lost.append(1))
+
+    with patch.object(invoices, "_issue", lose_once):
+        follow()
+    assert (vat_check(api, order_id), len(vies.asked)) == ("valid", 1)
 
 
 # Corrections.
