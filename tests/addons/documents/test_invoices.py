@@ -362,6 +362,22 @@ def test_the_shop_does_not_invoice_what_a_promoter_sold(api, time, fest):
     assert (issued(api, sold), numbers(api, own, "bob")) == ([], ["HH-S2026-000001"])
 
 
+def test_two_admins_change_the_invoices_of_the_shop_at_the_same_moment(api, time):
+    since, transact, others = save_shop(api).json["since"], dynamo.transact, []
+    time.advance(60)
+
+    def let_the_other_be_faster(items):
+        if not others:
+            others.append("turn off and on")
+            assert save_shop(api, None).status == save_shop(api, SELLER | {"prefix": "OTHER"}).status == 200
+        transact(items)
+
+    with patch.object(dynamo, "transact", let_the_other_be_faster):
+        saved = save_shop(api, SELLER | {"prefix": "LAST"}).json
+    assert (saved["invoices"]["prefix"], saved["since"]) == ("LAST", "2026-06-01T12:01:00Z")
+    assert since == "2026-06-01T12:00:00Z"
+
+
 def test_the_seller_of_the_shop_is_checked(api, time):
     for wrong, path in (({"name": ""}, "$.invoices.name"), ({"country": "XX"}, "$.invoices.country"), ({"vat": "1"}, "$.invoices.vat")):
         reply = save_shop(api, SELLER | wrong)
