@@ -137,7 +137,7 @@ def created_tier_view(tier: Tier, known: Catalog, now: int) -> AdminTierView:
     stock = Stock(capacity=tier.stock_capacity, available=tier.stock_capacity, held=0, sold=0, is_open=True)
     event = service.find_known_event(tier.event_id)  # the catalog with the tier is in this instance's memory
     events = [] if event is None else [replace(event, pool_id=None)]  # the pool's stock would have to be read
-    catalog = Catalog.build(events, [tier], known.states, default_taxes=known.default_taxes)
+    catalog = Catalog.build(events, [tier], known.states, choices=known.choices)
     return views.admin_tier_view(catalog, tier, {tier.stock_id: stock}, now)
 
 

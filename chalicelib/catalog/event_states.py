@@ -13,14 +13,15 @@ from msgspec.structs import replace
 from chalicelib.audit import service as audit
 from chalicelib.catalog import sale_rules, snapshots, store
 from chalicelib.catalog.model import (
+    NO_BRAND,
     CancelledDate,
     Catalog,
     Event,
     EventStatus,
     PaymentAccountState,
     PromoterAccount,
+    PromoterChoices,
     PromoterStop,
-    PromoterTaxes,
     Tier,
 )
 from chalicelib.catalog.revisions import (
@@ -261,21 +262,31 @@ def change_account(
     raise AssertionError("attempts ends with an exception")
 
 
-def change_default_taxes(taxes: PromoterTaxes, actor: str, now: int) -> None:
-    """Replace a promoter's default taxes, with an audit entry. Raises CatalogChanging."""
+def change_choices(promoter_id: str, build: Callable[[PromoterChoices], PromoterChoices], actor: str, now: int) -> PromoterChoices:
+    """Replace a promoter's default taxes or brand, with an audit entry. Returns what was replaced. Raises CatalogChanging."""
     for _ in attempts(is_urgent=False):
         catalog = snapshots.load_current()
-        before = catalog.default_taxes.get(taxes.promoter_id, [])
-        if before == taxes.taxes:
-            return
-        changes = {"default_taxes": (before, taxes.taxes)}
-        entry = audit.entry_item(f"promoter#{taxes.promoter_id}", "promoter.taxes_changed", actor, now, {}, changes=changes)
-        if _is_written(catalog, taxes, store.put_taxes_item(taxes, actor, now), entry):
-            return
+        before = catalog.choices_of(promoter_id)
+        after = build(before)
+        if before == after:
+            return before
+        is_brand = before.brand != after.brand
+        changes = {"brand": (before.brand, after.brand)} if is_brand else {"default_taxes": (before.taxes, after.taxes)}
+        action = "promoter.brand_changed" if is_brand else "promoter.taxes_changed"
+        entry = audit.entry_item(f"promoter#{promoter_id}", action, actor, now, {}, changes=changes)
+        if _is_written(catalog, after, store.put_choices_item(after, actor, now), entry):
+            return before
+    raise AssertionError("attempts ends with an exception")
+
+
+def forget_brand(promoter_id: str, now: int) -> None:
+    """Remove the colors and the logo of a promoter whose data is erased. Files of logos that nobody uses are deleted within a day."""
+    if snapshots.snapshot().choices_of(promoter_id).brand != NO_BRAND:
+        change_choices(promoter_id, lambda before: replace(before, brand=NO_BRAND), promoter_id, now)
 
 
 def _is_written(
-    catalog: Catalog, after: PromoterAccount | PromoterTaxes, item: dynamo.TransactItem, audit_entry: dynamo.TransactItem
+    catalog: Catalog, after: PromoterAccount | PromoterChoices, item: dynamo.TransactItem, audit_entry: dynamo.TransactItem
 ) -> bool:
     """Write a changed row of a promoter as the next revision. Returns False if the catalog has changed in the meantime."""
     changed = catalog.with_changes([after])

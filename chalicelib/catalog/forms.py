@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
+from math import floor
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -34,6 +35,9 @@ MAX_METADATA_BYTES = 8 * 1024
 MAX_METADATA_DEPTH = 20
 MAX_HOLD_SECONDS = 3600
 MAX_RULE_DAYS = 3 * 366
+MIN_CONTRAST = 4.5  # of text and its background: WCAG 2.2, success criterion 1.4.3
+# --sunk in web/src/styles/tokens.css, on which text is hardest to read.
+PAGE_COLORS = {"light": "#ebe5d6", "dark": "#292d34"}
 _RULE_PARTS = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "BYDAY", "BYMONTHDAY", "BYMONTH", "BYSETPOS", "WKST"}
 
 ImageUrl = Annotated[
@@ -45,6 +49,7 @@ ImageUrl = Annotated[
         description="An address without spaces that begins with https:// or http://, or the unchanged address of an uploaded image.",
     ),
 ]
+Color = Annotated[str, Meta(pattern=r"\A#[0-9a-f]{6}\Z", examples=["#17643f"], description="A color: # and six hexadecimal digits.")]
 Moment = Annotated[datetime, Meta(tz=True, examples=["2026-09-01T19:00:00Z"], description="ISO 8601 with an offset or Z.")]
 Position = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 PurchaseLimit = Annotated[int, Meta(ge=1, le=1000)]
@@ -415,6 +420,31 @@ def check_place(country: str | None, region: str | None, path: str = "$") -> Non
         )
     if region is not None and country is None:
         raise InvalidInput("A region needs its country. Set `country` too.", path=f"{path}.country", rule="region_without_country")
+
+
+def check_brand_colors(color: str | None, dark_color: str | None) -> None:
+    """Raise InvalidInput unless both colors can be read on the pages, or neither is chosen."""
+    if (color is None) != (dark_color is None):
+        missing = "color" if color is None else "dark_color"
+        raise InvalidInput("Choose a color for light pages and one for dark pages, or neither.", path=f"$.{missing}", rule="missing")
+    for name, chosen, pages, change in (("color", color, "light", "darker"), ("dark_color", dark_color, "dark", "lighter")):
+        contrast = MIN_CONTRAST if chosen is None else _contrast(chosen, PAGE_COLORS[pages])
+        if contrast < MIN_CONTRAST:
+            message = f"Text in this color has a contrast of {floor(contrast * 10) / 10}:1 on {pages} pages, and needs {MIN_CONTRAST}:1."
+            raise InvalidInput(f"{message} Choose a {change} color.", path=f"$.{name}", rule="low_contrast")
+
+
+def _contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of two colors, 1 to 21 (https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio)."""
+    darker, lighter = sorted(map(_luminance, (one, other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(color: str) -> float:
+    """Return the relative luminance of a color `#rrggbb`, 0 to 1 (https://www.w3.org/TR/WCAG22/#dfn-relative-luminance)."""
+    channels = (int(color[start : start + 2], 16) / 255 for start in (1, 3, 5))
+    red, green, blue = (channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4 for channel in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def check_default_taxes(taxes: Sequence[DefaultTax]) -> None:

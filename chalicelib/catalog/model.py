@@ -773,14 +773,26 @@ class PromoterAccount(Struct, frozen=True, omit_defaults=True):
         return [self.id, *self.former_ids]
 
 
-class PromoterTaxes(Struct, frozen=True):
-    """A promoter's default taxes, for ticket types without a tax of their own."""
+class Brand(Struct, frozen=True, omit_defaults=True):
+    """How a promoter's pages look: the color of buttons and links, as `#rrggbb`, on light and on dark pages, and the logo."""
+
+    color: str | None = None
+    dark_color: str | None = None
+    logo: StoredImage | None = None
+
+
+NO_BRAND = Brand()
+
+
+class PromoterChoices(Struct, frozen=True):  # `taxes` is always stored: the previous release cannot read the row without
+    """What a promoter has chosen for all of their events: the default taxes, for ticket types without a tax of their own, and the brand."""
 
     promoter_id: str
-    taxes: list[DefaultTax]
+    taxes: list[DefaultTax] = []
+    brand: Brand = NO_BRAND
 
 
-CatalogEntry = Event | Tier | PromoterStop | PromoterAccount | PromoterTaxes
+CatalogEntry = Event | Tier | PromoterStop | PromoterAccount | PromoterChoices
 
 
 class VersionContent(Struct, frozen=True):
@@ -792,7 +804,7 @@ class VersionContent(Struct, frozen=True):
 
 
 class Catalog(Struct, frozen=True, eq=False):
-    """All events and tiers at one revision, and the promoters' payment accounts and default taxes by promoter id.
+    """All events and tiers at one revision, and the promoters' payment accounts and choices by promoter id.
 
     The events of `stopped_promoters` are suspended. The events of promoters with a restricted account are paused.
 
@@ -807,7 +819,7 @@ class Catalog(Struct, frozen=True, eq=False):
     slugs: dict[str, str]
     stopped_promoters: frozenset[str] = frozenset()
     accounts: dict[str, PromoterAccount] = {}
-    default_taxes: dict[str, list[DefaultTax]] = {}
+    choices: dict[str, PromoterChoices] = {}
 
     @classmethod
     def build(
@@ -819,7 +831,7 @@ class Catalog(Struct, frozen=True, eq=False):
         head: CatalogHead = NO_HEAD,
         stopped_promoters: frozenset[str] = frozenset(),
         accounts: Mapping[str, PromoterAccount] | None = None,
-        default_taxes: Mapping[str, list[DefaultTax]] | None = None,
+        choices: Mapping[str, PromoterChoices] | None = None,
     ) -> Self:
         """Index events and tiers; `states` replace the default display states with the same name."""
         tiers_by_id = {tier.id: tier for tier in tiers}
@@ -837,7 +849,7 @@ class Catalog(Struct, frozen=True, eq=False):
             slugs={event.slug: event.id for event in events_by_id.values() if event.slug and event.deleted_at is None},
             stopped_promoters=stopped_promoters,
             accounts=by_promoter,
-            default_taxes=dict(default_taxes or {}),
+            choices=dict(choices or {}),
         )
 
     @property
@@ -855,10 +867,10 @@ class Catalog(Struct, frozen=True, eq=False):
         is the catalog of the next revision.
         """
         events, tiers, tiers_by_event, slugs = {**self.events}, {**self.tiers}, {**self.tiers_by_event}, {**self.slugs}
-        stopped, accounts, default_taxes = self.stopped_promoters, self.accounts, self.default_taxes
+        stopped, accounts, choices = self.stopped_promoters, self.accounts, self.choices
         for entry in entries:
-            if isinstance(entry, PromoterTaxes):
-                default_taxes = {**default_taxes, entry.promoter_id: entry.taxes}
+            if isinstance(entry, PromoterChoices):
+                choices = {**choices, entry.promoter_id: entry}
                 continue
             if isinstance(entry, PromoterStop | PromoterAccount):
                 if isinstance(entry, PromoterAccount):
@@ -881,7 +893,11 @@ class Catalog(Struct, frozen=True, eq=False):
         if head is None:
             head = self.head.next(changes_only_drafts=all(_is_of_drafts(entry, self.events, events) for entry in entries))
         changed = {"events": events, "tiers": tiers, "tiers_by_event": tiers_by_event, "slugs": slugs}
-        return replace(self, head=head, stopped_promoters=stopped, accounts=accounts, default_taxes=default_taxes, **changed)
+        return replace(self, head=head, stopped_promoters=stopped, accounts=accounts, choices=choices, **changed)
+
+    def choices_of(self, promoter_id: str | None) -> PromoterChoices:
+        """Return what a promoter has chosen. Without a promoter, nothing is chosen."""
+        return self.choices.get(promoter_id or "") or PromoterChoices(promoter_id or "")
 
     def event_account(self, event_id: str) -> PromoterAccount | None:
         """Return the payment account of the event's promoter, in any state. Returns None if there is no promoter or no account."""
@@ -993,8 +1009,8 @@ class Catalog(Struct, frozen=True, eq=False):
 
 def _is_of_drafts(entry: CatalogEntry, *states: Mapping[str, Event]) -> bool:
     """Return whether an entry belongs to an event that is a draft in each of `states`: the events by id before and after a change."""
-    if isinstance(entry, PromoterStop | PromoterAccount | PromoterTaxes):
-        return False  # it also concerns the promoter's rights and webhooks, where buyers pay, or the taxes in what they pay
+    if isinstance(entry, PromoterStop | PromoterAccount | PromoterChoices):
+        return False  # it also concerns the promoter's rights and webhooks, where buyers pay, the taxes in what they pay, or the brand
     event_id = entry.id if isinstance(entry, Event) else entry.event_id
     return all(events[event_id].status == "draft" for events in states if event_id in events)
 

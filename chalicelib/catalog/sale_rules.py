@@ -133,7 +133,7 @@ def effective_tax(catalog: Catalog, tier: Tier) -> Tax | None:
     if tier.tax is not None or event is None or event.country is None:
         return tier.own_tax
     if event.promoter_id is not None:
-        return find_default_tax(catalog.default_taxes.get(event.promoter_id, ()), event.country, event.region)
+        return find_default_tax(catalog.choices_of(event.promoter_id).taxes, event.country, event.region)
     return find_default_tax(read_default_taxes(settings.current().default_taxes), event.country, event.region)
 
 

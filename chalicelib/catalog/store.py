@@ -44,19 +44,18 @@ from chalicelib.catalog.model import (
     Event,
     HoldbackRelease,
     PromoterAccount,
+    PromoterChoices,
     PromoterStop,
-    PromoterTaxes,
     Tier,
     VersionContent,
 )
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import memory, parallel
-from chalicelib.foundation.money import DefaultTax
 
 PART_BYTES = 300_000  # an item may take 400 KB
 _RELEASE = "release#"
-_ACCOUNT, _TAXES = "payments#", "promoter-taxes#"  # between _PROMOTER's flags and _RELEASE, so that one query reads all of them
+_ACCOUNT, _CHOICES = "payments#", "promoter-taxes#"  # between _PROMOTER's flags and _RELEASE, so that one query reads all of them
 _PROMOTER = "promoter#"  # in the sort key of a stopped promoter; event ids have no #
 
 CHANGE_ROWS = 4096  # several minutes of changes at 10 a second; the sweep writes a snapshot every minute if necessary
@@ -109,7 +108,7 @@ class LoggedChange(Struct, frozen=True, omit_defaults=True):
     tiers: list[Tier] = []
     stops: list[PromoterStop] = []
     accounts: list[PromoterAccount] = []
-    taxes: list[PromoterTaxes] = []
+    taxes: list[PromoterChoices] = []
     released_tiers: list[Tier] = []
 
 
@@ -135,7 +134,7 @@ class Flags(Struct, frozen=True):
     """The ids of paused events, and of stopped promoters after the prefix _PROMOTER.
 
     Also the releases of bootstrap tiers, their holdbacks with a stock of their own, and their prices of resale, by tier id, and promoters'
-    payment accounts and default taxes by promoter id.
+    payment accounts and choices by promoter id.
     """
 
     paused: set[str]
@@ -143,7 +142,7 @@ class Flags(Struct, frozen=True):
     issuing: dict[str, list[str]]
     resale_prices: dict[str, list[int]]
     accounts: dict[str, PromoterAccount]
-    default_taxes: dict[str, list[DefaultTax]]
+    choices: dict[str, PromoterChoices]
 
 
 class PublicationPosition(Struct, frozen=True):
@@ -199,8 +198,8 @@ def _query_live(*, only_flags: bool = False) -> tuple[list[Event], list[Tier], F
         elif row.sk.startswith(_ACCOUNT):
             flags.accounts[row.sk.removeprefix(_ACCOUNT)] = memory.convert(row.text, PromoterAccount)
             continue
-        elif row.sk.startswith(_TAXES):
-            flags.default_taxes[row.sk.removeprefix(_TAXES)] = memory.convert(row.text, PromoterTaxes).taxes
+        elif row.sk.startswith(_CHOICES):
+            flags.choices[row.sk.removeprefix(_CHOICES)] = memory.convert(row.text, PromoterChoices)
             continue
         match _item(row):
             case PauseFlag(id=flag_id):
@@ -235,7 +234,7 @@ def _build(head: CatalogHead, content: VersionContent, events: Iterable[Event], 
         head=head,
         stopped_promoters=stopped,
         accounts=flags.accounts,
-        default_taxes=flags.default_taxes,
+        choices=flags.choices,
     )
 
 
@@ -509,10 +508,10 @@ def _log_items(
     tiers = [entry for entry in entries if isinstance(entry, Tier)]
     stops = [entry for entry in entries if isinstance(entry, PromoterStop)]
     accounts = [entry for entry in entries if isinstance(entry, PromoterAccount)]
-    taxes = [entry for entry in entries if isinstance(entry, PromoterTaxes)]
+    choices = [entry for entry in entries if isinstance(entry, PromoterChoices)]
     # Bootstrap tiers are kept apart, because earlier versions of Fairgate would let them replace the tiers of a later catalog version.
     released = [tier for tier in tiers if tier.managed_by == "bootstrap"]
-    body = _pack(LoggedChange(_stored(events), [tier for tier in tiers if tier.managed_by == "api"], stops, accounts, taxes, released))
+    body = _pack(LoggedChange(_stored(events), [tier for tier in tiers if tier.managed_by == "api"], stops, accounts, choices, released))
     change = CatalogRow(_change_key(new.revision), "change", revision=new.revision, body=body)
     return [
         dynamo.update(CatalogRow("head", "head"), CatalogRow.assign(values | logged), _revision_is(expected.revision)),
@@ -568,9 +567,9 @@ def put_account_item(account: PromoterAccount, by: str, now: int) -> dynamo.Tran
     return dynamo.put(CatalogRow("live", f"{_ACCOUNT}{account.promoter_id}", text=account, by=by, at=now))
 
 
-def put_taxes_item(taxes: PromoterTaxes, by: str, now: int) -> dynamo.TransactItem:
-    """Return the transaction item that stores a promoter's default taxes. Its transaction must check the head's revision."""
-    return dynamo.put(CatalogRow("live", f"{_TAXES}{taxes.promoter_id}", text=taxes, by=by, at=now))
+def put_choices_item(choices: PromoterChoices, by: str, now: int) -> dynamo.TransactItem:
+    """Return the transaction item that stores a promoter's choices. Its transaction must check the head's revision."""
+    return dynamo.put(CatalogRow("live", f"{_CHOICES}{choices.promoter_id}", text=choices, by=by, at=now))
 
 
 def find_flagged_events(catalog: Catalog, flag_id: str) -> list[str]:

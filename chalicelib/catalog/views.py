@@ -10,6 +10,7 @@ from chalicelib.catalog.custom_options import CustomOption, in_option_order
 from chalicelib.catalog.fields import extended, optional_fields, view_fields, view_values
 from chalicelib.catalog.images import ImageView, image_view
 from chalicelib.catalog.model import (
+    NO_BRAND,
     BallotCards,
     CancelledDate,
     Catalog,
@@ -82,6 +83,14 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
     promoter_id: str | None
     cancellation_reason: str | None
     cancelled_dates: list[CancelledDate]
+
+
+class BrandView(Struct, frozen=True):
+    """How a promoter's pages look: the color of buttons and links on light and on dark pages, `#rrggbb`, and the logo."""
+
+    color: str | None
+    dark_color: str | None
+    logo: ImageView | None
 
 
 class EventView(EventFieldsView, frozen=True, kw_only=True):
@@ -229,10 +238,11 @@ class PublicChangeView(Struct, frozen=True, kw_only=True):
 
 
 class AdminEventWithTiersView(AdminEventView, frozen=True, kw_only=True):
-    """An event with all its tiers, as its managers see it, and the latest `changes` that its page lists, newest first."""
+    """An event with all its tiers, as its managers see it, the latest `changes` that its page lists, newest first, and its `brand`."""
 
     tiers: list[AdminTierView]
     changes: list[PublicChangeView]
+    brand: BrandView | None
 
 
 @extended(optional_fields(AdminTierView, without=TierFieldsView.__struct_fields__))
@@ -248,11 +258,13 @@ class TierView(TierFieldsView, frozen=True, kw_only=True):
 class EventWithTiersView(EventFieldsView, frozen=True, kw_only=True):
     """An event with its tiers, cheapest first, and its latest `changes` that matter to buyers, newest first.
 
-    Only managers of the event see drafts (which may have no start), hidden tiers and the optional fields.
+    The `brand` is the promoter's; null means that the event's page looks like the shop. Only managers of the event see drafts (which may
+    have no start), hidden tiers and the optional fields.
     """
 
     tiers: list[TierView]
     changes: list[PublicChangeView]
+    brand: BrandView | None
 
 
 class TiersView(Struct, frozen=True, kw_only=True):
@@ -432,7 +444,18 @@ def listed_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int, 
 def event_with_tiers_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> EventWithTiersView:
     """Return an event and its visible tiers as the public sees them."""
     tiers = [tier_view(catalog, tier, stocks, now) for tier in catalog.visible_tiers(event)]
-    return EventWithTiersView(**asdict(event_view(catalog, event, stocks, now)), tiers=tiers, changes=change_views(catalog, event))
+    return EventWithTiersView(
+        **asdict(event_view(catalog, event, stocks, now)),
+        tiers=tiers,
+        changes=change_views(catalog, event),
+        brand=brand_view(catalog, event.promoter_id),
+    )
+
+
+def brand_view(catalog: Catalog, promoter_id: str | None) -> BrandView | None:
+    """Return the brand of a promoter. Returns None if the promoter has none, so that pages look like the shop."""
+    brand = catalog.choices_of(promoter_id).brand
+    return None if brand == NO_BRAND else BrandView(brand.color, brand.dark_color, image_view(brand.logo))
 
 
 def change_views(catalog: Catalog, event: Event) -> list[PublicChangeView]:
@@ -620,7 +643,8 @@ def managed_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int)
     """Return an event and all its tiers as its managers see them."""
     tiers = [admin_tier_view(catalog, tier, stocks, now) for tier in catalog.listed_tiers(event.id)]
     view = asdict(admin_event_view(catalog, event, stocks, now))
-    return AdminEventWithTiersView(**view, tiers=tiers, changes=change_views(catalog, event))
+    brand = brand_view(catalog, event.promoter_id)
+    return AdminEventWithTiersView(**view, tiers=tiers, changes=change_views(catalog, event), brand=brand)
 
 
 def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> AdminEventView:

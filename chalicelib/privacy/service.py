@@ -8,6 +8,7 @@ from chalicelib.accounts import service as accounts
 from chalicelib.accounts.members import Membership
 from chalicelib.accounts.model import Account, WrongPassword
 from chalicelib.accounts.views import user_view
+from chalicelib.catalog import event_states
 from chalicelib.catalog import service as catalog
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import Identity
@@ -95,6 +96,7 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
         lambda: parallel.call_each(sessions.end_session, session_ids),  # including the sessions from before a guest registered
         lambda: delete_from_addons(found, identity.user_id, request.now),
         lambda: waiting_room.forget_losses(identity.user_id),
+        lambda: event_states.forget_brand(identity.user_id, request.now),
     ]
     parallel.call_each(lambda delete: delete(), deletions)
     if account is not None:

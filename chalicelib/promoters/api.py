@@ -6,6 +6,7 @@ from typing import Annotated, Literal, get_args
 
 from chalice.app import Blueprint
 from msgspec import UNSET, Meta, Struct, UnsetType, convert
+from msgspec.structs import replace
 
 from chalicelib.accounts import members, profiles
 from chalicelib.accounts.directory import OwnAccount, RightsChange, UserChanging
@@ -22,7 +23,7 @@ from chalicelib.accounts.profiles import (
     TooManyLegalTexts,
 )
 from chalicelib.catalog import permissions
-from chalicelib.catalog.forms import check_default_taxes, check_place
+from chalicelib.catalog.forms import Color, check_brand_colors, check_default_taxes, check_place
 from chalicelib.catalog.revisions import CatalogChanging, PreconditionFailed, VersionConflict, expected_version, versioned_reply
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import EventRole, Forbidden, Role, Unauthenticated
@@ -128,6 +129,16 @@ class DefaultTaxesBody(Struct, forbid_unknown_fields=True, frozen=True):
     default_taxes: Annotated[list[DefaultTax], Meta(max_length=MAX_DEFAULT_TAXES)]
 
 
+class BrandBody(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The colors of buttons and links at a promoter's events, on light and on dark pages. Without either, they are the shop's.
+
+    Text in each must have a contrast of 4.5:1 with the pages (WCAG 2.2, success criterion 1.4.3).
+    """
+
+    color: Color | None = None
+    dark_color: Color | None = None
+
+
 class LegalTextBody(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """A legal text: either a plain `text`, or the `url` of a page that has it. Empty lines separate paragraphs."""
 
@@ -219,6 +230,16 @@ def replace_shop_invoices(request: RequestContext, body: ShopInvoicesBody) -> Re
     if body.invoices is not None:
         check_place(body.invoices.country, None, "$.invoices")
     return Reply(shop_invoices_view(profiles.save_shop_issuer(body.invoices, request.require_user().user_id, request.now)))
+
+
+@route(bp, "PUT", "/promoters/{promoter_id}/brand", access="manager", errors=(CatalogChanging, RateLimited))
+@limited_for_caller(CATALOG)
+def replace_brand(request: RequestContext, promoter_id: str, body: BrandBody) -> Reply[PromoterView]:
+    """Change the colors of the pages of a verified promoter's events. The logo stays."""
+    check_brand_colors(body.color, body.dark_color)
+    identity, (color, dark_color) = request.require_user(), (body.color, body.dark_color)
+    service.change_brand(identity, promoter_id, lambda brand: replace(brand, color=color, dark_color=dark_color), request.now)
+    return Reply(promoter_view(service.get_promoter(identity, promoter_id), is_own=True))
 
 
 @route(bp, "GET", "/promoters/{promoter_id}/legal-texts", access="public")

@@ -1,5 +1,6 @@
 """Promoters and event staff: read and change profiles and event roles with permission checks, and invite people."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from chalicelib.accounts.model import Account, email_key
 from chalicelib.accounts.profiles import SHOP, LegalKind, LegalText, LegalTextEntry, Promoter, PromoterChange
 from chalicelib.catalog import event_states, permissions, sharing
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Catalog, Event, PromoterAccount, PromoterStop, PromoterTaxes
+from chalicelib.catalog.model import NO_BRAND, Brand, Catalog, Event, PromoterAccount, PromoterStop
 from chalicelib.catalog.permissions import may_appoint_coordinators
 from chalicelib.catalog.revisions import Expected
 from chalicelib.catalog.sale_rules import event_phase
@@ -77,6 +78,10 @@ class TaxesNeedVerification(Forbidden):
     )
 
 
+class BrandNeedsVerification(Forbidden):
+    default_message: ClassVar[str] = "An admin has to verify you before you can add your colors and logo. Complete your profile first."
+
+
 class CoordinatorForbidden(Forbidden):
     default_message: ClassVar[str] = "Only the event's promoter and admins may add, change or remove coordinators."
 
@@ -118,8 +123,32 @@ def save_default_taxes(identity: Identity, promoter_id: str, taxes: list[Default
     is_free = "admin" in identity.roles or settings.current().publishing == "all" or not taxes
     if get_promoter(identity, promoter_id).state != "verified" and not is_free:
         raise TaxesNeedVerification()
-    event_states.change_default_taxes(PromoterTaxes(promoter_id, taxes), identity.user_id, now)
+    event_states.change_choices(promoter_id, lambda before: structs.replace(before, taxes=taxes), identity.user_id, now)
     return taxes
+
+
+def require_brand(identity: Identity, promoter_id: str) -> None:
+    """Require that the caller may give this promoter's events colors or a logo. Raises Forbidden and NotFound.
+
+    A promoter needs to be verified: a stranger could make an event look like somebody else's.
+    """
+    require_own(identity, promoter_id, "You can only change your own brand.")
+    if get_promoter(identity, promoter_id).state != "verified":
+        raise BrandNeedsVerification()
+
+
+def change_brand(identity: Identity, promoter_id: str, change: Callable[[Brand], Brand], now: int) -> Brand:
+    """Change the colors or the logo of a promoter's events. Returns the former brand. Raises Forbidden, NotFound and CatalogChanging.
+
+    Without verification, a promoter can only remove them.
+    """
+    require_own(identity, promoter_id, "You can only change your own brand.")
+    if change(NO_BRAND) != NO_BRAND:
+        require_brand(identity, promoter_id)
+    replaced = event_states.change_choices(
+        promoter_id, lambda before: structs.replace(before, brand=change(before.brand)), identity.user_id, now
+    )
+    return replaced.brand
 
 
 def list_legal_texts(owner_id: str) -> list[LegalTextEntry]:

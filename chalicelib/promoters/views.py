@@ -13,7 +13,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.images import ImageView, image_view
 from chalicelib.catalog.model import Catalog, Event, PaymentAccountState, PublicEventStatus
 from chalicelib.catalog.sale_rules import public_event_status
-from chalicelib.catalog.views import Stocks, iso_or_none
+from chalicelib.catalog.views import BrandView, Stocks, brand_view, iso_or_none
 from chalicelib.edge.auth import EventRole
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.clock import Timestamp
@@ -25,8 +25,8 @@ class PromoterView(Struct, frozen=True, kw_only=True):
     """A promoter of events. `verified` means that an admin has checked the name, company and website.
 
     `default_taxes` are the taxes in the prices at the promoter's events, by country and region, for tiers without a tax of their own.
-    `invoices` is the seller on the promoter's invoices, and buyers may pay to the `bank_account` by transfer. They are null if they are
-    not set, and for everybody but the promoter and admins.
+    `brand` is how the pages of the promoter's events look; null means like the shop. `invoices` is the seller on the promoter's invoices,
+    and buyers may pay to the `bank_account` by transfer. Both are null if they are not set, and for everybody but the promoter and admins.
     """
 
     id: str
@@ -37,6 +37,7 @@ class PromoterView(Struct, frozen=True, kw_only=True):
     email: str | None
     policies: str
     default_taxes: list[DefaultTax]
+    brand: BrandView | None
     verified: bool
     invoices: InvoiceSeller | None
     bank_account: BankAccount | None
@@ -180,7 +181,8 @@ def promoter_view(promoter: Promoter, *, is_own: bool = False) -> PromoterView:
         website=promoter.website,
         email=promoter.email,
         policies=promoter.policies,
-        default_taxes=catalog.snapshot().default_taxes.get(promoter.id, []),
+        default_taxes=catalog.snapshot().choices_of(promoter.id).taxes,
+        brand=brand_view(catalog.snapshot(), promoter.id),
         verified=promoter.state == "verified",
         invoices=promoter.invoices if is_own else None,
         bank_account=promoter.bank_account if is_own else None,

@@ -77,6 +77,7 @@ _OF_ACCOUNTS: dict[str, Any] = {
     "POST /events/{event_id}/members": {"email": "new@example.com", "role": "staff"},
     "PUT /admin/shop-invoices": {"invoices": {"name": "Hall", "address": "1 Harbor Street", "tax_id": "PT501234567"}},
     "PUT /promoters/{promoter_id}": {"name": "New"},
+    "PUT /promoters/{promoter_id}/brand": {"color": "#17643f", "dark_color": "#77d3a2"},
     "PUT /promoters/{promoter_id}/default-taxes": {"default_taxes": [{"country": "ES", "tax": {"percent": "21"}}]},
     "PUT /promoters/{promoter_id}/legal-texts/{kind}/{language}": {"text": "One ticket, one person."},
     "POST /promoters/{promoter_id}/webhook-endpoints": {"url": HOOKS},

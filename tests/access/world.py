@@ -40,6 +40,7 @@ BUYER, PROMOTER = "ada", "nora"
 
 WITH_PICTURE = {
     "POST /events/{event_id}/image",
+    "POST /promoters/{promoter_id}/logo",
     "POST /admin/events/{event_id}/tickets/packages/{package_id}/image",
 }  # they take a file in a form
 

@@ -1,4 +1,4 @@
-"""Set and remove the images of events and tiers, from direct uploads or from uploads to the bucket.
+"""Set and remove the images of events and tiers, from direct uploads or from uploads to the bucket, and the logos of promoters.
 
 A change stores the new files, points the catalog to them, and then deletes the old files. File names include the id of the upload, so no
 two uploads share a file, and deleting one image never affects another. A crash between these steps leaves unreferenced files, never a
@@ -27,7 +27,7 @@ from chalicelib.catalog.revisions import (
     get_changeable_event,
 )
 from chalicelib.catalog.tier_management import change_tier, get_changeable_tier
-from chalicelib.edge.auth import Forbidden
+from chalicelib.edge.auth import Forbidden, Identity
 from chalicelib.foundation import ids, memory
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.log import logger
@@ -89,12 +89,27 @@ def set_image(owner: ImageOwner, raw: bytes, actor: str, now: int, expected: Exp
     entry = _get_changeable(snapshots.load_current(), owner)
     expected.check(entry)
     if entry.image is None or entry.image.digest != _image_digest(raw):
-        _replace_image(owner, _save_image(owner, ids.new_id(), raw), actor, now, expected)
+        _replace_image(owner, _save_image(owner.name, ids.new_id(), raw), actor, now, expected)
 
 
 def remove_image(owner: ImageOwner, actor: str, now: int, expected: Expected = ANY_VERSION) -> None:
     """Remove the image of an event or tier, whether or not the image was uploaded. A repeated call changes nothing."""
     _replace_image(owner, None, actor, now, expected)
+
+
+def set_logo(identity: Identity, promoter_id: str, raw: bytes, now: int) -> None:
+    """Make an uploaded file the logo of a promoter. Raises Forbidden, NotFound, ImageRefused, ImageTooLarge and CatalogChanging."""
+    from chalicelib.promoters import service as promoters  # the functions that only process uploads load no promoters
+
+    promoters.require_brand(identity, promoter_id)
+    logo = snapshots.load_current().choices_of(promoter_id).brand.logo
+    if logo is None or logo.digest != _image_digest(raw):
+        _replace_logo(identity, promoter_id, _save_image("logos", ids.new_id(), raw), now)
+
+
+def remove_logo(identity: Identity, promoter_id: str, now: int) -> None:
+    """Remove the logo of a promoter. A repeated call changes nothing. Raises Forbidden and CatalogChanging."""
+    _replace_logo(identity, promoter_id, None, now)
 
 
 def begin_upload(owner: ImageOwner, content_type: str, actor: str, now: int) -> NewUpload:
@@ -131,7 +146,7 @@ def process_upload(key: str, now: int) -> None:
         _get_changeable(current, owner)
         if current.events[owner.event_id].suspended:  # after the form was made
             raise Forbidden("This event's promoter is locked. Contact the shop.")
-        image = _save_image(owner, upload_id, file.body)
+        image = _save_image(owner.name, upload_id, file.body)
         _replace_image(owner, image, file.notes.get("actor", ""), now, ANY_VERSION, is_checked_later=True)
     except ApiError as refused:
         if refused.status >= 500 or isinstance(refused, CatalogChanging):
@@ -143,7 +158,7 @@ def process_upload(key: str, now: int) -> None:
 
 
 def delete_unused(now: int) -> int:
-    """Delete the files of images that no event or tier uses, except recent files. Returns the number of deleted files."""
+    """Delete the files of images that no event, tier or promoter uses, except recent files. Returns the number of deleted files."""
     used = {image.path for image in _used_images(snapshots.load_current())}
     unused = [
         file.key for file in store.list_files("media/") if file.stored_at < now - UNUSED_SECONDS and _image_path(file.key) not in used
@@ -156,6 +171,7 @@ def _used_images(catalog: Catalog) -> Iterator[StoredImage]:
     for event in catalog.events.values():
         if event.deleted_at is None:
             yield from filter(None, (event.image, *(tier.image for tier in catalog.listed_tiers(event.id))))
+    yield from filter(None, (choices.brand.logo for choices in catalog.choices.values()))
 
 
 def _get_changeable(catalog: Catalog, owner: ImageOwner) -> Event | Tier:
@@ -198,18 +214,32 @@ def _replace_image(
         _delete_image(replaced)
 
 
+def _replace_logo(identity: Identity, promoter_id: str, logo: StoredImage | None, now: int) -> None:
+    """Set or clear the logo, then delete the files of the former one. If the catalog refuses the change, delete the new files instead."""
+    from chalicelib.promoters import service as promoters
+
+    try:
+        former = promoters.change_brand(identity, promoter_id, lambda brand: replace(brand, logo=logo), now).logo
+    except ApiError:
+        if logo is not None:
+            _delete_image(logo)
+        raise
+    if former is not None and former != logo:
+        _delete_image(former)
+
+
 def _image_digest(raw: bytes) -> str:
     """Return the digest of an uploaded file and RENDERING. The same file has the same digest until RENDERING changes."""
     return sha256(rendering.RENDERING.encode() + raw).hexdigest()[:16]
 
 
-def _save_image(owner: ImageOwner, image_id: str, raw: bytes) -> StoredImage:
+def _save_image(folder: str, image_id: str, raw: bytes) -> StoredImage:
     """Re-encode an uploaded file and store the result, without a reference from the catalog.
 
     Raises ImageRefused and ImageTooLarge; in both cases nothing is stored.
     """
     rendered = rendering.render_image(raw)
-    path = f"media/{owner.name}/{image_id}-{_image_digest(raw)}"
+    path = f"media/{folder}/{image_id}-{_image_digest(raw)}"
     image = StoredImage(path, rendered.width, rendered.height, tuple(sorted(rendered.thumbnails)))
     files = [(image.address[1:], rendered.jpeg, "image/jpeg")]
     files += [(image.thumbnail_key(width), body, "image/webp") for width, body in rendered.thumbnails.items()]

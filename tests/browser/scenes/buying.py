@@ -1,5 +1,7 @@
 """Browsing and paying, each state with how a buyer gets there."""
 
+import re
+
 from playwright.sync_api import expect
 
 from chalicelib.foundation import clock
@@ -48,6 +50,19 @@ def event(stage: Stage) -> None:
     stage.buyer.see("Doors 10:30 AM")
     expect(stage.page.get_by_role("form", name="Tickets").get_by_text("Includes $3.50 of fees")).to_be_visible()
     expect(stage.page.get_by_role("button", name="Reserve tickets")).to_be_visible()
+
+
+def event_with_a_brand(stage: Stage) -> None:
+    """An event whose verified promoter has a logo and colors."""
+    admin = {"token": builders.admin_token()}
+    assert stage.api.put("/promoters/pia", json={"name": "Pia Nova", "verified": True}, **admin).status == 200
+    assert stage.api.patch(f"/events/{stage.event}", json={"promoter_id": "pia"}, **admin).status == 200
+    assert stage.api.put("/promoters/pia/brand", json={"color": "#17643f", "dark_color": "#77d3a2"}, **admin).status == 200
+    logo = pictures.picture(size=(600, 200), color=(23, 100, 63))
+    assert pictures.send(stage.api, "/promoters/pia/logo", logo, builders.admin_token()).status == 200
+    stage.open(f"/events/{stage.event}")
+    wait_until(stage.page, "image => image.complete && image.naturalWidth > 0", stage.page.locator(".logo").element_handle())
+    expect(stage.page.get_by_role("link", name="Map")).to_have_css("color", re.compile(r"rgb\((23, 100, 63|119, 211, 162)\)"))
 
 
 def event_with_packages(stage: Stage) -> None:
@@ -325,6 +340,7 @@ SCENES: list[Scene] = [
     storefront_of_a_city,
     storefront_by_date,
     event,
+    event_with_a_brand,
     event_with_packages,
     event_that_opens,
     event_sold_out,

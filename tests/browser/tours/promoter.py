@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from chalicelib.edge import auth
 from chalicelib.foundation import clock
-from tests import builders
+from tests import builders, pictures
 from tests.browser.managers import PASSWORD, Manager
 from tests.browser.tours.tour import Tour
 from tests.client import Client
@@ -82,6 +82,17 @@ def profile(manager: Manager) -> Iterator[str]:
     manager.fill("Name", "Nova Days")
     manager.see("an admin has to verify you again")
     yield "verified"
+    manager.fill("On light pages", "#ffcc00")
+    manager.press("Save colors")
+    manager.see("Text in this color is hard to read.")  # so is the sample, which shows it
+    manager.fill("On light pages", "#17643f")
+    manager.fill("On dark pages", "#77d3a2")
+    manager.press("Save colors")
+    expect(manager.page.get_by_role("button", name="Use the shop's colors")).to_be_visible()
+    logo = {"name": "logo.png", "mimeType": "image/png", "buffer": pictures.picture(size=(600, 200))}
+    manager.page.locator("input[type=file]").set_input_files(logo)
+    expect(manager.page.locator(".logo")).to_be_visible()
+    yield "brand"
     manager.page.get_by_label("Kind", exact=True).select_option("accessibility")
     manager.press("Begin with a template")
     manager.press("Publish")
@@ -99,7 +110,7 @@ def profile(manager: Manager) -> Iterator[str]:
     yield "no_such_country"
     manager.fill("Country", "gb")
     manager.press("Save taxes")
-    expect(manager.page.get_by_text("Saved", exact=True)).to_be_visible()
+    expect(manager.page.get_by_text("Saved", exact=True)).to_have_count(2)  # that of the colors is still there
     saved = manager.api.get(f"/promoters/{own['id']}").json
     assert saved["default_taxes"] == [{"country": "GB", "tax": {"percent": "20"}}]
     yield "taxes"

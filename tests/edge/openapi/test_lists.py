@@ -48,6 +48,7 @@ BOUNDED = {
         "cancelled_dates": _DATES,
         "changes": _CHANGES,
         "image.thumbnails": _THUMBNAILS,
+        "brand.logo.thumbnails": _THUMBNAILS,
     },
     "/admin/events/{event_id}/announcements": {"announcements": "the latest 100 are listed"},
     "/admin/events/{event_id}/live": {"sale.tiers": _OF_EVENT, "takings": "one for each provider and currency"},
@@ -87,6 +88,7 @@ BOUNDED = {
         "cancelled_dates": _DATES,
         "changes": _CHANGES,
         "image.thumbnails": _THUMBNAILS,
+        "brand.logo.thumbnails": _THUMBNAILS,
     },
     "/events/{event_id}/analytics": {
         "revenue": "one for each provider and currency",
@@ -108,7 +110,7 @@ BOUNDED = {
     "/waitlist": {"entries": _ENTRIES},
     "/events/{event_id}/tickets/packages": {"packages": _OF_EVENT},
     "/orders/{order_id}/invoices": {"invoices": f"the sale, and {_REFUNDS}"},
-    "/promoters/{promoter_id}": {"default_taxes": _DEFAULT_TAXES},
+    "/promoters/{promoter_id}": {"default_taxes": _DEFAULT_TAXES, "brand.logo.thumbnails": _THUMBNAILS},
     "/promoters/{promoter_id}/legal-texts": {"legal_texts": "30 texts at most"},
     "/promoters/{promoter_id}/payment-account": {"missing": "the provider asks for a few dozen things at most"},
     "/promoters/{promoter_id}/payouts": {
@@ -135,6 +137,7 @@ BOUNDED = {
     "/me/export": {
         "user.roles": "there are three roles",
         "promoter.default_taxes": _DEFAULT_TAXES,
+        "promoter.brand.logo.thumbnails": _THUMBNAILS,
         "memberships": "one person works at 100 events at most",
         "webhook_endpoints": _ENDPOINTS,
         "waitlist": _ENTRIES,

@@ -3,13 +3,13 @@
 import { ErrorBoundary, lazy, useLocation, useRoute } from "preact-iso";
 import { Fragment } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ApiFailure, confirm, getEvent, getReservation, getSeller, legalText, openCheckout, release, type CheckoutDetails, type InvoiceBuyer, type Reservation, type Seller, type Session, type SimulatedOutcome, type Tier } from "../api";
+import { ApiFailure, confirm, getEvent, getReservation, getSeller, legalText, openCheckout, release, type CheckoutDetails, type InvoiceBuyer, type Reservation, type Seller, type Session, type SimulatedOutcome, type EventWithTiers, type Tier } from "../api";
 import { money } from "../formats";
 import { BuyerEmail } from "../parts/buyer-email";
 import { Failure, Skeleton } from "../parts/failure";
 import { GuestNote } from "../parts/guest-note";
 import { HoldClock } from "../parts/hold-clock";
-import { takeFocus, useAction, useKept, useLoaded, useNow, useTitle } from "../parts/hooks";
+import { takeFocus, useAction, useBrand, useKept, useLoaded, useNow, useTitle } from "../parts/hooks";
 import { Included } from "../parts/included";
 import { LoadFailed } from "../parts/load-failed";
 import { Terms } from "../parts/terms";
@@ -33,6 +33,7 @@ export function Checkout() {
   const { path, query, route } = useLocation();
   const { t } = useTexts();
   const { value: held, failure, reload } = useLoaded(() => loadHeld(eventId), eventId);
+  useBrand(held?.brand);
   const reservation = held?.reservation;
   const [end, setEnd] = useState<End | null>(null);
   const [isUnpaid, setUnpaid] = useState(query.redirect_status === "failed");
@@ -85,9 +86,9 @@ export function Checkout() {
 }
 
 /** Load the reservation, the questions of its tiers, and the seller. If the event cannot be loaded, there are no questions. */
-async function loadHeld(eventId: string): Promise<{ reservation: Reservation; tiers: Tier[]; timezone?: string; seller: Seller | null }> {
+async function loadHeld(eventId: string): Promise<{ reservation: Reservation; tiers: Tier[]; timezone?: string; seller: Seller | null; brand?: EventWithTiers["brand"] }> {
   const [reservation, event, seller] = await Promise.all([getReservation(eventId), getEvent(eventId).catch(() => null), getSeller(eventId).catch(() => null)]);
-  return { reservation, tiers: event?.tiers ?? [], timezone: event?.timezone, seller };
+  return { reservation, tiers: event?.tiers ?? [], timezone: event?.timezone, seller, brand: event?.brand };
 }
 
 interface HeldProps {

@@ -6,7 +6,7 @@ import { getDrawProof, getEvent, type EventWithTiers } from "../api";
 import type { BeaconVerdict } from "../beacon-proof";
 import { DrawVerdict, isOff } from "../parts/draw-verdict";
 import { Failure, Skeleton } from "../parts/failure";
-import { useLoaded, useTitle } from "../parts/hooks";
+import { useBrand, useLoaded, useTitle } from "../parts/hooks";
 import { Moment } from "../parts/moment";
 import { randomnessOf, type PlaceView } from "../place";
 import { drawTexts as en } from "../texts/en-draw";
@@ -36,6 +36,7 @@ export function DrawPage() {
   const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId);
   const { value: stock } = useLoaded(() => import("../parts/stock-ledger"), "");
   useTitle(event ? `${d.title}: ${event.name}` : d.title);
+  useBrand(event?.brand);
   if (!event && failure?.status === 404) return <NoEvent />;
   return (
     <div class="page page-narrow">

@@ -7,7 +7,7 @@ import { calendarFile, getAvailability, getEvent, getReservation, previewEvent, 
 import { money } from "../formats";
 import { Countdown } from "../parts/countdown";
 import { EventDates } from "../parts/event-dates";
-import { EventPicture } from "../parts/event-picture";
+import { EventPicture, Picture } from "../parts/event-picture";
 import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
 import { LoadFailed } from "../parts/load-failed";
 import { Moment } from "../parts/moment";
@@ -15,7 +15,7 @@ import { NoEvent } from "../parts/no-event";
 import { PlainText } from "../parts/plain-text";
 import { Reserved } from "../parts/reserved-note";
 import { ShareButton } from "../parts/share-button";
-import { useLoaded, useNow, useTitle } from "../parts/hooks";
+import { useBrand, useLoaded, useNow, useTitle } from "../parts/hooks";
 import { ReserveForm } from "../parts/reserve-form";
 import { useWaitlist } from "../parts/waitlist";
 import { hasReserved } from "../reserved";
@@ -43,6 +43,7 @@ export function EventPage() {
   const isNoted = hasReserved(eventId); // until the reservation is cancelled or the offer is declined
   const { value: reservation } = useLoaded(async () => (isNoted ? getReservation(eventId) : null), `${eventId} ${isNoted}`);
   useTitle(event?.name);
+  useBrand(event?.brand);
   const held = event?.status === "sold_out" ? (stock?.availability ?? []) : [];
   const paying = sum(held.map((line) => line.reserved - line.reserved_for_waitlist));
   const setAside = sum(held.map((line) => line.reserved_for_waitlist));
@@ -133,6 +134,7 @@ function Facts({ event, status, paying, left, isPreview }: FactsProps) {
   const place = [event.address, event.city].filter((part) => part && !event.venue.includes(part)).join(", ");
   return (
     <>
+      {event.brand?.logo && <Picture class="logo" image={event.brand.logo} sizes="12rem" />}
       <p>
         <span class={`status status-${status}`}>{paying > 0 ? t.event.heldStatus : t.status[status]}</span>{" "}
         {event.category && <span class="chip">{event.category}</span>}

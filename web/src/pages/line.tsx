@@ -7,7 +7,7 @@ import { clock, duration } from "../formats";
 import { Countdown } from "../parts/countdown";
 import { Reserved } from "../parts/reserved-note";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
-import { useLoaded, useNow, useTitle } from "../parts/hooks";
+import { useBrand, useLoaded, useNow, useTitle } from "../parts/hooks";
 import { LoadFailed } from "../parts/load-failed";
 import { ReserveForm } from "../parts/reserve-form";
 import { useTurnSound } from "../parts/turn-sound";
@@ -39,6 +39,7 @@ export function WaitingRoom() {
   const eventId = useRoute().params.eventId!;
   const { t } = useTexts();
   const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId);
+  useBrand(event?.brand);
   const place = usePlace(eventId);
   const isTurn = place.status?.can_enter ?? false;
   const { value: reservation } = useLoaded(async () => (hasReserved(eventId) ? getReservation(eventId) : null), `${eventId} ${isTurn}`);

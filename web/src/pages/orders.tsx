@@ -98,7 +98,7 @@ function OrderLine({ order, event }: { order: Order; event: string }) {
         <OrderStatus order={order} />
         <strong class="numbers">{order.total_price_cents === 0 ? t.free : money(order.total_price_cents, order.currency, locale)}</strong>
       </p>
-      {order.included_fee_cents > 0 && <p class="small">{t.event.fee(money(order.included_fee_cents, order.currency, locale))}</p>}
+      <Included of={{ ...order, taxes: [] }} />
     </li>
   );
 }

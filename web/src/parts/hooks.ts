@@ -1,7 +1,7 @@
-/** Shared hooks of the pages: load, refresh, tick, set the title, store values. */
+/** Shared hooks of the pages: load, refresh, tick, set the title and the colors, store values. */
 
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { ApiFailure } from "../api";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { ApiFailure, type EventWithTiers } from "../api";
 import { now } from "../server-time";
 
 export interface Loaded<T> {
@@ -105,4 +105,13 @@ export function useAction(): { isWorking: boolean; failure: ApiFailure | null; r
 /** Focus a heading when it appears, because the button that led to it has gone. */
 export function takeFocus(heading: HTMLElement | null) {
   heading?.focus();
+}
+
+/** Give the buttons and links of the page the colors of the event's promoter, until the page is left. The frame around it stays the shop's. */
+export function useBrand(brand: EventWithTiers["brand"] | undefined) {
+  useLayoutEffect(() => {
+    const { style } = document.querySelector("main")!;
+    if (brand?.color) style.cssText = `--own-color:${brand.color};--own-dark-color:${brand.dark_color}`;
+    return () => (style.cssText = "");
+  }, [brand]);
 }

@@ -2,7 +2,8 @@
 
 import { Fragment } from "preact";
 import { getPromoter, getSeller, legalText, type LegalTexts, type Seller } from "../api";
-import { useLoaded } from "./hooks";
+import { Picture } from "./event-picture";
+import { useBrand, useLoaded } from "./hooks";
 import { PlainText } from "./plain-text";
 import { useTexts } from "../texts";
 import { useLegalTexts } from "../texts/use-legal";
@@ -30,6 +31,7 @@ export function SellerText({ seller }: { seller: Seller }) {
 export function PromoterNote({ id }: { id: string }) {
   const { t } = useTexts();
   const { value: promoter } = useLoaded(() => getPromoter(id), id);
+  useBrand(promoter?.brand);
   return (
     <div class="hero">
       <p>
@@ -37,6 +39,7 @@ export function PromoterNote({ id }: { id: string }) {
           {t.allEvents}
         </a>
       </p>
+      {promoter?.brand?.logo && <Picture class="logo" image={promoter.brand.logo} sizes="12rem" first />}
       <h1>{promoter ? promoter.company || promoter.name : t.store.title}</h1>
       {promoter && (
         <div class="seller">

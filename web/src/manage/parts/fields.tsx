@@ -14,7 +14,7 @@ interface Common<V extends Values> {
 }
 
 interface TextProps<V extends Values> extends Common<V> {
-  type?: "text" | "number" | "datetime-local" | "date" | "email" | "decimal";
+  type?: "text" | "number" | "datetime-local" | "date" | "email" | "decimal" | "color";
   required?: boolean;
   maxLength?: number;
   min?: number;

@@ -15,13 +15,15 @@ const TYPES = ["image/jpeg", "image/png", "image/webp"];
 
 interface Props {
   title: string;
+  /** What pictures look best. */
+  note?: string;
   picture: ComponentChildren;
   hasPicture: boolean;
   upload: (file: File) => Promise<void>;
   remove: () => Promise<void>;
 }
 
-export function PictureField({ title, picture, hasPicture, upload, remove }: Props) {
+export function PictureField({ title, note, picture, hasPicture, upload, remove }: Props) {
   const { t } = useTexts();
   const own = useRoomTexts("pictures");
   const { isWorking, failure, run } = useAction();
@@ -44,7 +46,7 @@ export function PictureField({ title, picture, hasPicture, upload, remove }: Pro
       >
         {picture}
       </div>
-      <p class="small">{own.note}</p>
+      <p class="small">{note ?? own.note}</p>
       {reason ? (
         <p class="field-error" role="alert">
           {reason}

@@ -15,6 +15,7 @@ import { TheirChanges } from "../parts/their-changes";
 import { useDraft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
 import { useMe } from "../who";
+import { Brand } from "./brand";
 import { InvoiceFiles, SellerFields, sellerValues, toSeller } from "./invoices";
 import { LegalTexts } from "./legal-texts";
 
@@ -56,6 +57,7 @@ export function ProfilePage() {
       <p class="lead">{own.lead}</p>
       {value && <Editor loaded={value} />}
       {value && (value.verified || value.default_taxes.length > 0) && <DefaultTaxes profile={value} />}
+      {value && (value.verified || value.brand) && <Brand profile={value} />}
       {value?.verified && <LegalTexts ownerId={me.id} />}
       {value?.verified && <PaymentAccount promoterId={me.id} />}
       {!value && (failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />)}

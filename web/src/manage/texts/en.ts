@@ -18,7 +18,7 @@ import { pageNames } from "./en/pages";
 import { payoutTexts } from "./en/payouts";
 import { peopleTexts } from "./en/people";
 import { pictureTexts } from "./en/pictures";
-import { defaultTaxesTexts, legalTextsTexts, paymentAccountTexts, profileTexts } from "./en/profile";
+import { brandTexts, defaultTaxesTexts, legalTextsTexts, paymentAccountTexts, profileTexts } from "./en/profile";
 import { promoTexts } from "./en/promo-codes";
 import { providerTexts } from "./en/providers";
 import { salesTexts } from "./en/sales";
@@ -32,6 +32,7 @@ export const en = {
   admin: adminTexts,
   attendees: attendeeTexts,
   bankTransfers: bankTransferTexts,
+  brand: brandTexts,
   cases: casesTexts,
   catalog: catalogTexts,
   disputes: disputeTexts,

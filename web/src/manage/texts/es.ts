@@ -19,7 +19,7 @@ import { pageNames } from "./es/pages";
 import { payoutTexts } from "./es/payouts";
 import { peopleTexts } from "./es/people";
 import { pictureTexts } from "./es/pictures";
-import { defaultTaxesTexts, legalTextsTexts, paymentAccountTexts, profileTexts } from "./es/profile";
+import { brandTexts, defaultTaxesTexts, legalTextsTexts, paymentAccountTexts, profileTexts } from "./es/profile";
 import { promoTexts } from "./es/promo-codes";
 import { providerTexts } from "./es/providers";
 import { salesTexts } from "./es/sales";
@@ -33,6 +33,7 @@ export const es: typeof en = {
   admin: adminTexts,
   attendees: attendeeTexts,
   bankTransfers: bankTransferTexts,
+  brand: brandTexts,
   cases: casesTexts,
   catalog: catalogTexts,
   disputes: disputeTexts,

@@ -94,6 +94,7 @@ export const failureTexts: Record<string, string> = {
   no_limit: "Set a quantity first, for this ticket type or for the event.",
   unknown_timezone: "There is no time zone with this name. Choose one from the list.",
   fee_above_price: "The price includes the fee, so the fee cannot be higher than the price.",
+  low_contrast: "Text in this color is hard to read. Choose a darker color for light pages, or a lighter one for dark pages.",
   region_without_country: "Enter the country of this region, too.",
   place_repeated: "There is already a tax for this place. Remove one of the two.",
   exempt_with_rate: "Only a tax of 0 percent can have a reason for the exemption.",

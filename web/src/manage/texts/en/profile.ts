@@ -50,6 +50,17 @@ export const defaultTaxesTexts = {
   remove: (place: string) => `Remove the tax for ${place}`,
 };
 
+export const brandTexts = {
+  logo: "Your logo",
+  logoNote: "JPEG, PNG or WebP. It stands on white above the names of your events.",
+  colors: "Your colors",
+  lead: "Buttons and links on the pages of your events have these colors. Readers whose device is set to dark see the second one. Everybody must be able to read them, so a color with too little contrast is refused.",
+  color: "On light pages",
+  darkColor: "On dark pages",
+  likeShop: "Use the shop's colors",
+  save: "Save colors",
+};
+
 export const legalTextsTexts = {
   title: "Legal texts",
   lead: "Your imprint, terms, privacy notice and other texts. Buyers find them on the pages of your events and at the checkout. If you have terms, buyers accept them there, and each order keeps the wording that its buyer accepted.",

@@ -96,6 +96,7 @@ export const failureTexts: typeof english = {
   no_limit: "Pon antes una cantidad a este tipo de entrada, o un aforo al evento.",
   unknown_timezone: "No hay ninguna zona horaria con este nombre. Elige una de la lista.",
   fee_above_price: "El precio ya incluye los gastos de gestión, así que no pueden superarlo.",
+  low_contrast: "El texto de este color se lee mal. Elige un color más oscuro para páginas claras, o más claro para páginas oscuras.",
   region_without_country: "Indica también el país de esta región.",
   place_repeated: "Ya hay un impuesto para este lugar. Quita uno de los dos.",
   exempt_with_rate: "Solo un 0 % puede tener un motivo de exención.",

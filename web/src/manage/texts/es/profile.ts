@@ -1,6 +1,6 @@
 /** A promoter's public profile. */
 
-import type { defaultTaxesTexts as englishTaxes, legalTextsTexts as englishLegal, paymentAccountTexts as englishAccount, profileTexts as english } from "../en/profile";
+import type { brandTexts as englishBrand, defaultTaxesTexts as englishTaxes, legalTextsTexts as englishLegal, paymentAccountTexts as englishAccount, profileTexts as english } from "../en/profile";
 
 export const profileTexts: typeof english = {
   title: "Tu perfil",
@@ -50,6 +50,17 @@ export const defaultTaxesTexts: typeof englishTaxes = {
   add: "Añadir un país o una región",
   save: "Guardar impuestos",
   remove: (place: string) => `Quitar el impuesto de ${place}`,
+};
+
+export const brandTexts: typeof englishBrand = {
+  logo: "Tu logotipo",
+  logoNote: "JPEG, PNG o WebP. Aparece sobre fondo blanco encima del nombre de tus eventos.",
+  colors: "Tus colores",
+  lead: "Los botones y enlaces de las páginas de tus eventos tienen estos colores. Quienes usan el modo oscuro ven el segundo. Todo el mundo debe poder leerlos, así que no se aceptan colores con poco contraste.",
+  color: "En páginas claras",
+  darkColor: "En páginas oscuras",
+  likeShop: "Usar los colores de la tienda",
+  save: "Guardar colores",
 };
 
 export const legalTextsTexts: typeof englishLegal = {
