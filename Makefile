@@ -159,7 +159,7 @@ emulate: $(STAMP)
 admin: $(STAMP)
 	@test -n "$(STAGE)" && test -n "$(EMAIL)" || \
 		{ echo "Name the stage and the e-mail address: make admin STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com" >&2; exit 2; }
-	@FAIRGATE_STAGE=$(STAGE) $(BIN)/python -m infra.create_admin "$(EMAIL)"
+	@FAIRGATE_STAGE=$(STAGE) $(BIN)/python -m infra.create_admin $(ARGS) "$(EMAIL)"
 
 release: $(STAMP)
 	@VERSION="$(VERSION)" $(BIN)/python -m infra.release

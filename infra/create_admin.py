@@ -1,7 +1,8 @@
 """`python -m infra.create_admin EMAIL`: make a person an admin of the stage that the environment names. HTTP requests cannot do this.
 
 If the address has no account, the command creates one and asks for its password, or reads the password from standard input if that is
-not a terminal.
+not a terminal. With `--remove-second-factor`, the account's next sign-in needs only its password: for admins who have lost their
+authenticator app and their recovery codes.
 """
 
 import getpass
@@ -15,7 +16,8 @@ import msgspec
 
 from bootstrap import aws_stage, env_file, interrupts
 from bootstrap.aws_errors import store_failure
-from chalicelib.accounts import passwords, service
+from chalicelib.accounts import directory, factors, service
+from chalicelib.accounts.directory import RightsChange
 from chalicelib.accounts.model import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, Account, CommonPassword, Email, NewPassword
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids, settings
@@ -31,12 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Log lines go to standard error, so that standard output holds only the result.
     parser = ArgumentParser(prog="python -m infra.create_admin", description="Make a person an admin; see docs/accounts.md.")
     parser.add_argument("email", help="e-mail address of the person")
+    parser.add_argument("--remove-second-factor", action="store_true", help="let the person sign in with the password alone")
     try:
-        address = parser.parse_args(argv).email
+        arguments = parser.parse_args(argv)
         aws_stage.require(os.environ)
-        email = _read_address(address)
+        email = _read_address(arguments.email)
         with redirect_stdout(sys.stderr):
-            result = _make_admin(email)
+            result = _make_admin(email, removes_second_factor=arguments.remove_second_factor)
     except SystemExit as parser_exit:
         return int(parser_exit.code or 0)
     except (NotPossible, settings.SettingsError) as error:
@@ -54,7 +57,7 @@ def _read_address(text: str) -> str:
         raise NotPossible(f"{text!r} is not an e-mail address such as ada@example.com") from None
 
 
-def _make_admin(email: str) -> str:
+def _make_admin(email: str, *, removes_second_factor: bool) -> str:
     """Give the address the role. Returns a sentence for the operator."""
     stage, actor = settings.current().stage, f"command:{getpass.getuser()}"
     _, existing = service.find_login(email)
@@ -66,6 +69,9 @@ def _make_admin(email: str) -> str:
         service.add_role(email, "admin", actor, clock.now())
         return f"Created an account for {email} and made it an admin of stage {stage}."
     service.add_role(email, "admin", actor, clock.now())
+    if removes_second_factor:
+        directory.change_rights(existing.user_id, RightsChange(removes_second_factor=True), actor, clock.now(), lambda *_: [])
+        return f"{email} is an admin of stage {stage} and needs only the password for the next sign-in. Existing sessions have ended."
     return f"{email} is now an admin of stage {stage}. Existing sessions have ended; a new sign-in has the role."
 
 
@@ -77,7 +83,7 @@ def _read_password(email: str) -> str:
     else:
         password = sys.stdin.readline().rstrip("\n")
     try:
-        passwords.refuse_common(msgspec.convert(password, NewPassword), email)
+        factors.refuse_common(msgspec.convert(password, NewPassword), email)
     except msgspec.ValidationError:
         raise NotPossible(f"a password must have {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters") from None
     except CommonPassword as error:

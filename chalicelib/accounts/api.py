@@ -9,7 +9,7 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
-from chalicelib.accounts import addresses, directory, service, session_cookie
+from chalicelib.accounts import addresses, directory, factors, service, session_cookie
 from chalicelib.accounts.directory import UserChanging
 from chalicelib.accounts.login_attempts import TooManyAttempts
 from chalicelib.accounts.model import (
@@ -21,16 +21,19 @@ from chalicelib.accounts.model import (
     Company,
     Email,
     EnteredPassword,
+    FactorCode,
     LinkExpired,
     LoginFailed,
     MailedToken,
     NewPassword,
     NoAccount,
+    NoSecondFactor,
     OwnRole,
     PersonName,
     Phone,
     Profile,
     RefreshToken,
+    SecondFactorRequired,
     WrongPassword,
     email_key,
 )
@@ -40,6 +43,8 @@ from chalicelib.accounts.store import Group
 from chalicelib.accounts.views import (
     AccountsView,
     AccountView,
+    NewSecondFactorView,
+    RecoveryCodesView,
     RegistrationView,
     SessionsView,
     TokensView,
@@ -80,8 +85,11 @@ class NewAccount(Struct, forbid_unknown_fields=True):
 
 
 class LoginBody(Struct, forbid_unknown_fields=True):
+    """`code` is needed only if the account has a second factor: a code of the authenticator app, or a recovery code."""
+
     email: Email
     password: EnteredPassword
+    code: FactorCode | None = None
 
 
 class RefreshBody(Struct, forbid_unknown_fields=True):
@@ -116,6 +124,25 @@ class ProfileChanges(Struct, forbid_unknown_fields=True):
 class PasswordChange(Struct, forbid_unknown_fields=True):
     current_password: EnteredPassword
     password: NewPassword
+
+
+class PasswordBody(Struct, forbid_unknown_fields=True):
+    """The password of the account."""
+
+    password: EnteredPassword
+
+
+class FactorConfirmation(Struct, forbid_unknown_fields=True):
+    """A code of the authenticator app."""
+
+    code: FactorCode
+
+
+class FactorRemoval(Struct, forbid_unknown_fields=True):
+    """The password of the account, and a code of the authenticator app or a recovery code."""
+
+    password: EnteredPassword
+    code: FactorCode
 
 
 class NewAddress(Struct, forbid_unknown_fields=True):
@@ -167,13 +194,13 @@ def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationVie
     "/auth/login",
     access="public",
     headers=(session_cookie.HEADER,),
-    errors=(LoginFailed, AccountLocked, TooManyAttempts, RateLimited),
+    errors=(LoginFailed, AccountLocked, SecondFactorRequired, TooManyAttempts, RateLimited),
 )
 def log_in(request: RequestContext, body: LoginBody) -> Reply[TokensView]:
-    """Sign in with email address and password."""
+    """Sign in with email address and password, and with a code if the account has a second factor."""
     is_cookie = session_cookie.is_requested(request)
     marks = session_cookie.read_marks(request) if is_cookie else []
-    return _tokens_reply(request, service.log_in(request, body.email, body.password, marks), is_cookie)
+    return _tokens_reply(request, service.log_in(request, body.email, body.password, body.code, marks), is_cookie)
 
 
 @route(bp, "POST", "/auth/guest", access="public", statuses=(201,), headers=(session_cookie.HEADER,), errors=(RateLimited,))
@@ -207,7 +234,52 @@ def log_out(request: RequestContext, body: LogoutBody) -> Reply[Done]:
 def show_me(request: RequestContext) -> Reply[UserView]:
     """Show who you are and what you may do."""
     identity = request.require_user()
-    return Reply(user_view(identity, service.find_account(identity.user_id)))
+    account = service.find_account(identity.user_id)
+    is_lacking = service.lacks_second_factor(account, service.load_event_roles(account))
+    return Reply(user_view(identity, account, lacks_second_factor=is_lacking))
+
+
+@route(
+    bp,
+    "POST",
+    "/auth/me/second-factor",
+    access="user",
+    statuses=(201,),
+    errors=(NoAccount, WrongPassword, TooManyAttempts, RateLimited),
+)
+@limited_for_caller(INVITE)
+def begin_second_factor(request: RequestContext, body: PasswordBody) -> Reply[NewSecondFactorView]:
+    """Get a secret for an authenticator app. It becomes your second factor once you send a code of the app."""
+    user_id = request.require_user().user_id
+    secret = service.begin_second_factor(request, user_id, body.password)
+    address = factors.app_address(secret, service.get_account(user_id).email, settings.current().shop_name)
+    return Reply(NewSecondFactorView(secret, address, factors.qr_code(address)), 201)
+
+
+@route(
+    bp,
+    "PUT",
+    "/auth/me/second-factor",
+    access="user",
+    errors=(NoAccount, NoSecondFactor, SecondFactorRequired, AccountChanging, RateLimited),
+)
+@limited_for_caller(INVITE)
+def confirm_second_factor(request: RequestContext, body: FactorConfirmation) -> Reply[RecoveryCodesView]:
+    """Make the new secret your second factor. Later sign-ins need a code of the app, or one of the recovery codes."""
+    return Reply(RecoveryCodesView(service.confirm_second_factor(request.require_user().user_id, body.code, request.now)))
+
+
+@route(
+    bp,
+    "DELETE",
+    "/auth/me/second-factor",
+    access="user",
+    errors=(NoAccount, NoSecondFactor, WrongPassword, SecondFactorRequired, TooManyAttempts),
+)
+def remove_second_factor(request: RequestContext, body: FactorRemoval) -> Reply[Done]:
+    """Remove your second factor. Sign-ins then need only the password."""
+    service.remove_second_factor(request, request.require_user().user_id, body.password, body.code)
+    return Reply(Done("Your second factor has been removed."))
 
 
 @route(bp, "PATCH", "/auth/me", access="user", errors=(NoAccount, RateLimited))

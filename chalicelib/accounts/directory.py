@@ -33,11 +33,15 @@ class UserChanging(ApiError):
 
 
 class RightsChange(Struct, frozen=True):
-    """A change to an account's roles or lock. None leaves a field as it is. `reason` is for the audit log."""
+    """A change to an account's roles or lock, or the removal of its second factor. None leaves a field as it is.
+
+    `reason` is for the audit log.
+    """
 
     roles: frozenset[Role] | None = None
     locked: bool | None = None
     reason: str | None = None
+    removes_second_factor: bool = False
 
 
 def list_accounts(search: str, group: Group | None, limit: int, after: str | None) -> tuple[list[Account], str | None]:
@@ -76,11 +80,11 @@ def get_account(user_id: str) -> Account:
 def change_rights(
     user_id: str, change: RightsChange, actor: str, now: int, items_for: Callable[[Account, Account], list[dynamo.TransactItem]]
 ) -> Account:
-    """Change a person's roles or lock, with an audit entry, and end all of their sessions. Does nothing if nothing would change.
+    """Change a person's roles or lock, or remove their second factor, with an audit entry, and end all of their sessions.
 
-    A new promoter gets a profile. Removing the role `promoter` also removes the verification. `items_for(before, after)` returns other
-    features' transaction items; one transaction writes them with the change, even if the account itself stays the same. Raises NotFound,
-    InvalidInput, OwnAccount or UserChanging.
+    Does nothing if nothing would change. A new promoter gets a profile. Removing the role `promoter` also removes the verification.
+    `items_for(before, after)` returns other features' transaction items; one transaction writes them with the change, even if the account
+    itself stays the same. Raises NotFound, InvalidInput, OwnAccount or UserChanging.
     """
     for _ in range(MAX_ATTEMPTS):
         before = get_account(user_id)
@@ -95,6 +99,7 @@ def change_rights(
             for name, pair in {
                 "roles": (sorted(before.roles), sorted(after.roles)),
                 "locked": (before.locked_at is not None, after.locked_at is not None),
+                "second_factor": (before.totp_secret is not None, after.totp_secret is not None),
             }.items()
             if pair[0] != pair[1]
         }
@@ -129,7 +134,8 @@ def _apply_change(before: Account, change: RightsChange, now: int) -> Account:
         roles = tuple(sorted(change.roles))
     if change.locked is not None and change.locked != (locked_at is not None):
         locked_at = now if change.locked else None
-    return structs.replace(before, roles=roles, locked_at=locked_at)
+    secret = None if change.removes_second_factor else before.totp_secret
+    return structs.replace(before, roles=roles, locked_at=locked_at, totp_secret=secret)
 
 
 def _profile_items(before: Account, after: Account, actor: str, now: int) -> list[dynamo.TransactItem]:

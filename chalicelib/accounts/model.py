@@ -96,6 +96,15 @@ Phone = Annotated[
         description="A phone number that starts with a digit or with + and a digit, and has 4 to 30 more digits, spaces or ( ) . / -.",
     ),
 ]
+FactorCode = Annotated[
+    str,
+    Meta(
+        max_length=40,
+        pattern=r"\A[A-Za-z0-9][A-Za-z0-9 -]{4,38}[A-Za-z0-9]\Z",
+        examples=["123456"],
+        description="The six digits of an authenticator app, or a recovery code.",
+    ),
+]
 RefreshToken = Annotated[str, Meta(min_length=1, max_length=200)]
 MailedToken = Annotated[str, Meta(min_length=1, max_length=200)]
 
@@ -121,7 +130,8 @@ class Profile(Struct, frozen=True):
 class Account(Struct, frozen=True, kw_only=True):
     """A person's account. `verified_at` is when the owner verified the email address, and `locked_at` is when an admin locked the account.
 
-    Both are epoch seconds, or None if this has not happened. `generation` increases whenever all sessions of the account end.
+    Both are epoch seconds, or None if this has not happened. `generation` increases whenever all sessions of the account end. With a
+    `totp_secret`, a sign-in also needs a code of the authenticator app. `totp_pending` is a secret of which nobody has entered a code yet.
     """
 
     user_id: str
@@ -135,6 +145,8 @@ class Account(Struct, frozen=True, kw_only=True):
     verified_at: int | None = None
     locked_at: int | None = None
     generation: int = 1
+    totp_secret: str | None = None
+    totp_pending: str | None = None
 
     @property
     def name(self) -> str | None:
@@ -167,6 +179,25 @@ class AccountLocked(ApiError):
     code: ClassVar[str] = "account_locked"
     status: ClassVar[int] = 403
     default_message: ClassVar[str] = "This account is locked. Contact the shop if you think this is a mistake."
+
+
+class SecondFactorRequired(ApiError):
+    """The code is missing or wrong. Raised only after a correct password, so that nobody else learns who has a second factor."""
+
+    code: ClassVar[str] = "second_factor_required"
+    status: ClassVar[int] = 401
+    default_message: ClassVar[str] = (
+        "Enter the current code of your authenticator app, or one of your recovery codes. Each code works only once."
+    )
+
+    def __init__(self) -> None:
+        super().__init__(path="$.code")
+
+
+class NoSecondFactor(ApiError):
+    code: ClassVar[str] = "no_second_factor"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Your account has no authenticator app, or somebody has just changed it. Begin again."
 
 
 class WrongPassword(ApiError):

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from chalicelib.accounts import login_attempts, mails, members, passwords, profiles, sessions, store
+from chalicelib.accounts import factors, login_attempts, mails, members, profiles, sessions, store
 from chalicelib.accounts.mails import AccountMail
 from chalicelib.accounts.model import (
     Account,
@@ -16,7 +16,9 @@ from chalicelib.accounts.model import (
     LinkExpired,
     LoginFailed,
     NoAccount,
+    NoSecondFactor,
     Profile,
+    SecondFactorRequired,
     WrongPassword,
     email_key,
 )
@@ -35,6 +37,7 @@ from chalicelib.notifications import service as notifications
 GUEST_ROLES: tuple[Role, ...] = ("user", "guest")
 MAX_ATTEMPTS = 5
 MAX_USER_AGENT_LENGTH = 200
+_MANAGER_ROLES = frozenset(("promoter", "admin"))
 
 
 class Tokens(Struct, frozen=True):
@@ -47,6 +50,7 @@ class Tokens(Struct, frozen=True):
     refresh_token: str
     account: Account | None
     refresh_seconds: int
+    lacks_second_factor: bool = False
 
 
 class Registration(Struct, frozen=True):
@@ -68,8 +72,8 @@ def register(new: Registration, language: Language, now: int) -> bool:
 
     If an invitation has verified the address, mails nothing and returns True. Raises CommonPassword or AlreadyRegistered.
     """
-    passwords.refuse_common(new.password, new.email, *structs.astuple(new.profile))
-    password_hash = passwords.hash_password(new.password)
+    factors.refuse_common(new.password, new.email, *structs.astuple(new.profile))
+    password_hash = factors.hash_password(new.password)
     existing = find_login(new.email)[1]
     roles: tuple[Role, ...] = ("user", "promoter") if new.is_promoter else ("user",)
     # Once the session has ended, the access token lasts a few minutes longer, but the data may have been erased or moved.
@@ -103,10 +107,11 @@ def _find_invitation(new: Registration, now: int) -> MailedLink | None:
     return link if email_key(link.email) == email_key(new.email) else None
 
 
-def log_in(request: RequestContext, email: str, password: str, marks: Sequence[str] = ()) -> Tokens:
+def log_in(request: RequestContext, email: str, password: str, code: str | None = None, marks: Sequence[str] = ()) -> Tokens:
     """Begin a session. `marks` are signed values that identify browsers in which this person has signed in.
 
-    Raises LoginFailed, TooManyAttempts or AccountLocked.
+    If the account has a second factor, `code` is a code of the authenticator app or a recovery code. Each guess counts as an attempt.
+    Raises LoginFailed, TooManyAttempts, AccountLocked or SecondFactorRequired.
     """
     device = login_attempts.find_mark(marks, email)
     counter = login_attempts.sign_in_counter(email, device)
@@ -117,20 +122,91 @@ def log_in(request: RequestContext, email: str, password: str, marks: Sequence[s
     if device is not None and (account is None or device.generation != account.generation):  # all sessions have ended since then
         device, counter = None, login_attempts.sign_in_counter(email)
         login_attempts.count_attempt(request, counter)
-    is_correct = passwords.is_correct(password, credentials.password_hash if credentials else None)
+    is_correct = factors.is_correct(password, credentials.password_hash if credentials else None)
     if credentials is None or account is None or not is_correct or not _may_log_in(account):
         logger.info("login.failed", user_id=account.user_id if account else None, is_password_correct=is_correct)
         raise LoginFailed()
     if account.locked_at is not None:
         logger.info("login.failed", user_id=account.user_id, is_password_correct=True)
         raise AccountLocked()
-    if passwords.is_outdated(credentials.password_hash):
-        store.replace_hash(credentials, passwords.hash_password(password))
+    if account.totp_secret is not None and (code is None or not _use_code(account, code, request.now)):
+        logger.info("login.failed", user_id=account.user_id, is_password_correct=True, has_code=code is not None)
+        raise SecondFactorRequired()
+    if factors.is_outdated(credentials.password_hash):
+        store.replace_hash(credentials, factors.hash_password(password))
     _, tokens = parallel.both(
         lambda: login_attempts.forgive_attempt(request, counter, is_known=device is not None), lambda: _begin_session(request, account)
     )
     logger.info("login.succeeded", user_id=account.user_id, is_known_device=device is not None)
     return tokens
+
+
+def begin_second_factor(request: RequestContext, user_id: str, password: str) -> str:
+    """Return a new secret for an authenticator app, which counts once `confirm_second_factor` gets a code of it.
+
+    A present second factor stays until then. Raises NoAccount, TooManyAttempts or WrongPassword.
+    """
+    account = get_account(user_id)
+    check_password(request, account, password)
+    secret = factors.new_secret()
+    if not store.set_pending_secret(user_id, secret):
+        raise NoAccount()
+    return secret
+
+
+def confirm_second_factor(user_id: str, code: str, now: int) -> list[str]:
+    """Make the new secret the account's second factor, and return its recovery codes. The former app and codes no longer count.
+
+    Raises NoAccount, NoSecondFactor or SecondFactorRequired.
+    """
+    account = get_account(user_id)
+    if account.totp_pending is None:
+        raise NoSecondFactor()
+    step = factors.find_step(account.totp_pending, code, now)
+    if step is None:
+        raise SecondFactorRequired()
+    codes = factors.new_recovery_codes()
+    item = store.set_second_factor_item(account, step, set(map(factors.recovery_hash, codes)))
+    _change_second_factor(account, item, "account.second_factor_set", now)
+    return codes
+
+
+def remove_second_factor(request: RequestContext, user_id: str, password: str, code: str) -> None:
+    """Remove the account's second factor. Raises NoAccount, NoSecondFactor, TooManyAttempts, WrongPassword or SecondFactorRequired."""
+    account = get_account(user_id)
+    if account.totp_secret is None:
+        raise NoSecondFactor()
+    counter = login_attempts.password_counter(user_id)
+    check_password(request, account, password, forgives=False)
+    if not _use_code(account, code, request.now):
+        raise SecondFactorRequired()
+    login_attempts.forgive_attempt(request, counter)
+    _change_second_factor(account, store.remove_second_factor_item(account), "account.second_factor_removed", request.now)
+
+
+def _change_second_factor(account: Account, item: dynamo.TransactItem, action: str, now: int) -> None:
+    try:
+        dynamo.transact([item, audit.entry_item(f"account#{account.user_id}", action, account.user_id, now, {})])
+    except dynamo.TransactionCanceled:
+        raise NoSecondFactor() from None
+
+
+def _use_code(account: Account, code: str, now: int) -> bool:
+    """Use up a code of the account's authenticator app, or a recovery code. Returns False if it is wrong or was used before."""
+    step = factors.find_step(account.totp_secret or "", code.replace(" ", ""), now)
+    return store.use_step(account, step) if step is not None else store.use_recovery_code(account, factors.recovery_hash(code))
+
+
+def lacks_second_factor(account: Account | None, events: Mapping[str, EventRole]) -> bool:
+    """Return whether this stage demands a second factor of the account, which has none: of admins, promoters and coordinators."""
+    if account is None or account.totp_secret is not None or settings.current().second_factor != "managers":
+        return False
+    return not _MANAGER_ROLES.isdisjoint(account.roles) or "coordinator" in events.values()
+
+
+def load_event_roles(account: Account | None) -> Mapping[str, EventRole]:
+    """Return the current event roles of an account, for `lacks_second_factor`. Reads nothing if the stage does not demand the factor."""
+    return {} if settings.current().second_factor == "optional" else _event_roles(account)
 
 
 def find_login(email: str) -> tuple[Credentials | None, Account | None]:
@@ -289,11 +365,11 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
     credentials = check_password(request, account, current)
     if account.locked_at is not None:  # the caller's access token stays valid for a few minutes
         raise AccountLocked()
-    passwords.refuse_common(new, account.email, account.first_name, account.last_name)
+    factors.refuse_common(new, account.email, account.first_name, account.last_name)
     generation = account.generation + 1
     refresh_token, session_item = sessions.begin_session_item(user_id, generation, _device(request), request.now, _session_seconds(account))
     items = [
-        store.set_password_item(credentials.email_key, user_id, passwords.hash_password(new)),
+        store.set_password_item(credentials.email_key, user_id, factors.hash_password(new)),
         store.end_sessions_item(user_id, generation=account.generation),
         session_item,
     ]
@@ -315,15 +391,19 @@ def _mail_password_notice(email: str, language: Language, now: int) -> None:
         notifications.send(mails.draft("password_changed", email, language, settings.current().page_url("forgot-password")))
 
 
-def check_password(request: RequestContext, account: Account, password: str) -> Credentials:
-    """Check the password of an account and return its credentials. Raises TooManyAttempts or WrongPassword."""
+def check_password(request: RequestContext, account: Account, password: str, *, forgives: bool = True) -> Credentials:
+    """Check the password of an account and return its credentials. Raises TooManyAttempts or WrongPassword.
+
+    Unless the call `forgives`, the attempt stays counted even if the password is correct.
+    """
     counter = login_attempts.password_counter(account.user_id)
     _, credentials = parallel.both(lambda: login_attempts.count_attempt(request, counter), lambda: store.find_credentials(account.email))
-    if credentials is None or not passwords.is_correct(password, credentials.password_hash):
+    if credentials is None or not factors.is_correct(password, credentials.password_hash):
         logger.info("password.wrong", user_id=account.user_id)
         raise WrongPassword()
     logger.info("password.confirmed", user_id=account.user_id)
-    login_attempts.forgive_attempt(request, counter)
+    if forgives:
+        login_attempts.forgive_attempt(request, counter)
     return credentials
 
 
@@ -346,10 +426,10 @@ def reset_password(token: str, password: str, language: Language, now: int) -> t
     CommonPassword.
     """
     link = mails.get_link(token, ("reset_password",), now)
-    passwords.refuse_common(password, link.email_key)
+    factors.refuse_common(password, link.email_key)
     user_id = str(link.user_id)
     items = [
-        store.set_password_item(link.email_key, user_id, passwords.hash_password(password)),
+        store.set_password_item(link.email_key, user_id, factors.hash_password(password)),
         store.end_sessions_item(user_id, verified_at=now, generation=link.generation),
     ]
     mails.use_link(link, items)
@@ -362,7 +442,7 @@ def reset_password(token: str, password: str, language: Language, now: int) -> t
 def create_account(account: Account, password: str) -> None:
     """Create an account without mailing a link, for commands. Does nothing if the address or the user has an account."""
     try:
-        dynamo.transact(_create_items(account, passwords.hash_password(password)))
+        dynamo.transact(_create_items(account, factors.hash_password(password)))
     except dynamo.TransactionCanceled:
         return
 
@@ -486,7 +566,14 @@ def _event_roles(account: Account | None) -> Mapping[str, EventRole]:
 
 
 def _issue_tokens(user_id: str, account: Account | None, refresh_token: str, events: Mapping[str, EventRole]) -> Tokens:
-    """Issue tokens with the current rights of a user. `account` is None for a guest."""
+    """Issue tokens with the current rights of a user. `account` is None for a guest.
+
+    Managers without the second factor that the stage demands have the rights of a buyer, so that they can set it up.
+    """
     roles: tuple[Role, ...] = GUEST_ROLES if account is None else account.roles
+    is_lacking = lacks_second_factor(account, events)
+    if is_lacking:
+        roles = tuple(role for role in roles if role not in _MANAGER_ROLES)
+        events = {event_id: role for event_id, role in events.items() if role != "coordinator"}
     access_token = auth.issue_token(user_id, set(roles), events=events, session_id=sessions.session_id(refresh_token))
-    return Tokens(user_id, roles, events, access_token, refresh_token, account, _session_seconds(account))
+    return Tokens(user_id, roles, events, access_token, refresh_token, account, _session_seconds(account), is_lacking)

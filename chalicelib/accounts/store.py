@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, structs
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.accounts.model import Account, Credentials, MailPurpose, email_key
@@ -54,6 +54,10 @@ class AccountRow(dynamo.Table):
     verified_at = NumberAttribute(null=True)
     locked_at = NumberAttribute(null=True)
     generation = NumberAttribute()
+    totp_secret = UnicodeAttribute(null=True)
+    totp_pending = UnicodeAttribute(null=True)
+    totp_step = NumberAttribute(null=True)  # the last one that was used
+    recovery_hashes = UnicodeSetAttribute(null=True)  # of the recovery codes that were not used
     lane = UnicodeAttribute(null=True)
     email_key = UnicodeAttribute(null=True)
     lane_index = LaneIndex()
@@ -61,6 +65,7 @@ class AccountRow(dynamo.Table):
 
 _ACCOUNT_EXISTS = AccountRow.id.exists()
 _END_SESSIONS = AccountRow.generation.add(1)
+_NO_SECOND_FACTOR = dict.fromkeys(("totp_secret", "totp_pending", "totp_step", "recovery_hashes"))
 
 
 class CredentialsRow(dynamo.Table):
@@ -167,14 +172,46 @@ def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account | None:
 
 
 def set_rights_item(before: Account, after: Account, *, ends_sessions: bool = True) -> dynamo.TransactItem:
-    """Return a transaction item that changes an account's roles and lock, and ends all of its sessions.
+    """Return a transaction item that changes an account's roles and lock, or removes its second factor, and ends all of its sessions.
 
     It is refused if all sessions have been ended since `before` was read. Every change to the address or password ends all sessions, and
     so does every change to the rights, except that people who make themselves promoters stay signed in.
     """
     changes = {"roles": " ".join(after.roles), "locked_at": after.locked_at} | _index_fields(after)
+    if after.totp_secret is None and before.totp_secret is not None:
+        changes |= _NO_SECOND_FACTOR
     actions = [*AccountRow.assign(changes), *([_END_SESSIONS] if ends_sessions else [])]
     return dynamo.update(AccountRow(f"user#{before.user_id}"), actions, AccountRow.generation == before.generation)
+
+
+def set_pending_secret(user_id: str, secret: str) -> bool:
+    """Store a secret of which nobody has entered a code yet. Returns False if there is no account."""
+    return dynamo.update_if(AccountRow(f"user#{user_id}"), [AccountRow.totp_pending.set(secret)], _ACCOUNT_EXISTS)
+
+
+def set_second_factor_item(account: Account, step: int, recovery_hashes: set[str]) -> dynamo.TransactItem:
+    """Return a transaction item that makes the pending secret the account's second factor. It is refused if there is another one."""
+    changes = {"totp_secret": account.totp_pending, "totp_pending": None, "totp_step": step, "recovery_hashes": recovery_hashes}
+    row, is_pending = AccountRow(f"user#{account.user_id}"), AccountRow.totp_pending == account.totp_pending
+    return dynamo.update(row, AccountRow.assign(changes), is_pending)
+
+
+def remove_second_factor_item(account: Account) -> dynamo.TransactItem:
+    """Return a transaction item that removes an account's second factor. It is refused if there is another one or none."""
+    row, is_same = AccountRow(f"user#{account.user_id}"), AccountRow.totp_secret == account.totp_secret
+    return dynamo.update(row, AccountRow.assign(_NO_SECOND_FACTOR), is_same)
+
+
+def use_step(account: Account, step: int) -> bool:
+    """Use up a step of the account's second factor. Returns False if this step or a later one was used, or the secret has changed."""
+    is_unused = (AccountRow.totp_secret == account.totp_secret) & (AccountRow.totp_step < step)
+    return dynamo.update_if(AccountRow(f"user#{account.user_id}"), [AccountRow.totp_step.set(step)], is_unused)
+
+
+def use_recovery_code(account: Account, recovery_hash: str) -> bool:
+    """Use up a recovery code of the account's second factor. Returns False if there is no such code."""
+    is_there = AccountRow.recovery_hashes.contains(recovery_hash)
+    return dynamo.update_if(AccountRow(f"user#{account.user_id}"), [AccountRow.recovery_hashes.delete({recovery_hash})], is_there)
 
 
 def set_verified_item(account: Account, now: int) -> dynamo.TransactItem:
@@ -277,4 +314,6 @@ def _account(row: AccountRow) -> Account:
         verified_at=None if row.verified_at is None else int(row.verified_at),
         locked_at=None if row.locked_at is None else int(row.locked_at),
         generation=int(row.generation),
+        totp_secret=row.totp_secret,
+        totp_pending=row.totp_pending,
     )

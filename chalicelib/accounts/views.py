@@ -22,6 +22,7 @@ class AccountView(Struct, frozen=True, kw_only=True):
     last_name: str | None
     company: str | None
     created_at: Timestamp
+    second_factor: bool
 
 
 class AccountsView(Struct, frozen=True):
@@ -42,11 +43,16 @@ def account_view(account: Account) -> AccountView:
         last_name=account.last_name,
         company=account.company,
         created_at=clock.iso(account.created_at),
+        second_factor=account.totp_secret is not None,
     )
 
 
 class UserView(Struct, frozen=True):
-    """A user. For a guest, the personal fields are null. `events`: the user's roles at other people's events, by event id."""
+    """A user. For a guest, the personal fields are null. `events`: the user's roles at other people's events, by event id.
+
+    With a `second_factor`, a sign-in needs a code of an authenticator app. If the user `lacks_second_factor`, this shop demands one of
+    managers: until it is set up, `roles` and `events` have only the rights of a buyer and of door staff.
+    """
 
     id: str
     email: str | None
@@ -58,6 +64,22 @@ class UserView(Struct, frozen=True):
     phone: str | None
     company: str | None
     created_at: str | None
+    second_factor: bool = False
+    lacks_second_factor: bool = False
+
+
+class NewSecondFactorView(Struct, frozen=True):
+    """A secret for an authenticator app: to type (`secret`), as an `otpauth:` address, and as an SVG document of its QR code."""
+
+    secret: str
+    address: str
+    qr_code: str
+
+
+class RecoveryCodesView(Struct, frozen=True):
+    """Ten codes, each of which replaces the authenticator app at one sign-in. They are shown only once."""
+
+    recovery_codes: list[str]
 
 
 class TokensView(Struct, frozen=True):
@@ -105,8 +127,9 @@ class RegistrationView(Struct, frozen=True):
 
 
 def tokens_view(tokens: Tokens, refresh_token: str | None) -> TokensView:
-    user = Identity(tokens.user_id, frozenset(tokens.roles), tokens.events)
-    return TokensView(tokens.access_token, "Bearer", ACCESS_SECONDS, refresh_token, tokens.refresh_seconds, user_view(user, tokens.account))
+    identity = Identity(tokens.user_id, frozenset(tokens.roles), tokens.events)
+    user = user_view(identity, tokens.account, lacks_second_factor=tokens.lacks_second_factor)
+    return TokensView(tokens.access_token, "Bearer", ACCESS_SECONDS, refresh_token, tokens.refresh_seconds, user)
 
 
 def session_view(session: Session, identity: Identity) -> SessionView:
@@ -121,7 +144,7 @@ def session_view(session: Session, identity: Identity) -> SessionView:
     )
 
 
-def user_view(identity: Identity, account: Account | None) -> UserView:
+def user_view(identity: Identity, account: Account | None, *, lacks_second_factor: bool = False) -> UserView:
     """Return the view of a user with the rights of `identity` and the data of `account`, which is None for a guest."""
     if account is None:
         return UserView(identity.user_id, None, False, sorted(identity.roles), dict(identity.events), None, None, None, None, None)
@@ -136,4 +159,6 @@ def user_view(identity: Identity, account: Account | None) -> UserView:
         phone=account.phone,
         company=account.company,
         created_at=clock.iso(account.created_at),
+        second_factor=account.totp_secret is not None,
+        lacks_second_factor=lacks_second_factor,
     )

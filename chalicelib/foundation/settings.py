@@ -522,6 +522,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "they can sign in at once, which reveals whether an address has an account; stage `prod` refuses it."
         ),
     ] = "required"
+    second_factor: Annotated[
+        Literal["optional", "managers"],
+        _says(
+            "Who needs an authenticator app beside the password. `optional`: people who set one up. `managers`: also admins, promoters and "
+            "coordinators, who have the rights of a buyer until they have set it up."
+        ),
+    ] = "optional"
     password_memory_kib: Annotated[
         int, Meta(ge=19_456, le=1_048_576), _says("Memory in KiB that hashing a password takes (Argon2id, two passes, one thread).")
     ] = 19_456

@@ -147,7 +147,7 @@ class LegalTextBody(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
 
 
 class UserChanges(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Changes to an account's roles and lock. A field that is missing or null stays unchanged.
+    """Changes to an account's roles and lock, or the removal of its second factor. A field that is missing or null stays unchanged.
 
     `roles` is the complete new set of roles. Every account has `user`; `admin` can only be kept or removed, not granted. `reason` is
     written to the audit log.
@@ -155,6 +155,7 @@ class UserChanges(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
 
     roles: Annotated[list[Literal["user", "promoter", "admin"]], Meta(min_length=1, max_length=3)] | None = None
     locked: bool | None = None
+    removes_second_factor: bool = False
     reason: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
 
 
@@ -392,7 +393,7 @@ def change_user(request: RequestContext, user_id: str, body: UserChanges) -> Rep
     While a promoter is locked or lacks the role, all of their events are off sale, and the promoter receives no webhooks.
     """
     roles: frozenset[Role] | None = None if body.roles is None else frozenset(["user", *body.roles])
-    change = RightsChange(roles, body.locked, body.reason)
+    change = RightsChange(roles, body.locked, body.reason, body.removes_second_factor)
     changed = service.change_rights(user_id, change, request.require_user().user_id, request.now)
     return Reply(changed_account_view(changed.account, changed.suspended_count, changed.resumed_count))
 

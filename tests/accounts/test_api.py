@@ -6,7 +6,7 @@ from hashlib import sha256
 import argon2
 import pytest
 
-from chalicelib.accounts import login_attempts, passwords, store
+from chalicelib.accounts import factors, login_attempts, store
 from chalicelib.accounts.login_attempts import FREE_ATTEMPTS, WINDOW_SECONDS
 from chalicelib.audit import service as audit
 from chalicelib.edge import rate_limits
@@ -35,6 +35,8 @@ def test_a_registered_user_can_log_in_and_is_known(api, time):
         "phone": "+44 20 7946 0000",
         "company": "Engines",
         "created_at": "2026-06-01T12:00:00Z",
+        "second_factor": False,
+        "lacks_second_factor": False,
     }
 
 
@@ -358,7 +360,7 @@ def test_a_new_password_has_twelve_characters_and_earlier_ones_still_work(api, t
     assert register(api, password="grey owl 77").json["path"] == "$.password"
     with settings.override(email_verification="later"):
         assert register(api).status == 201
-        earlier = passwords.hash_password("grey owl")
+        earlier = factors.hash_password("grey owl")
         row = store.CredentialsRow.find(f"email#{EMAIL}")
         row.password_hash = earlier
         row.save()

@@ -22,6 +22,7 @@ EXPECTED: dict[Callable[..., Any], set[str]] = {
     accounts.reset_password: {"410 POST /auth/password/reset"},
     accounts.find_tickets_with_the_link: {"410 POST /lost-tickets/open"},
     accounts.sign_in_refused: {"401 POST /auth/login"},
+    accounts.sign_in_with_a_code: {"401 POST /auth/login"},
     accounts.register_refused: {"400 POST /auth/register"},
     accounts.session_over: {"401 POST /auth/refresh"},
     accounts.guest_who_stayed_away: {"401 POST /auth/refresh"},

@@ -8,8 +8,10 @@ from playwright.sync_api import Page, Response, Route, expect
 
 from chalicelib.accounts.sessions import GRACE_SECONDS, REFRESH_SECONDS
 from chalicelib.edge.auth import ACCESS_SECONDS
+from chalicelib.foundation import settings
 from tests import builders, invariants
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, Mailbox, log_in, mailbox, register  # noqa: F401
+from tests.accounts.test_second_factor import code_of, set_up
 from tests.browser.buyers import Buyer
 
 TIER = "Floor"
@@ -182,6 +184,51 @@ def test_details_and_password_are_changed_and_other_devices_are_signed_out(ada, 
     ada.page.reload()
     expect(ada.page.get_by_label("Last name")).to_have_value("Lovelace")
     assert api.post("/auth/refresh", json={"refresh_token": elsewhere}).status == 401
+
+
+def test_a_manager_sets_up_the_second_factor_that_the_stage_demands(new_buyer, api, time):
+    register(api, role="promoter")
+    buyer = new_buyer()
+    page, own = buyer.page, buyer.page.locator("#second-factor")
+    with settings.override(second_factor="managers"):
+        page.goto("/sign-in?next=/manage")
+        sign_in(buyer)
+        expect(buyer.heading("Set up two-step sign-in first")).to_be_visible()
+        buyer.follow("To my account")
+        own.get_by_text("Set up an app").first.click()
+        own.get_by_label("Current password", exact=True).fill(PASSWORD)
+        buyer.press("Set up an app")
+        own.get_by_label("Six digits").fill(code_of(own.locator(".code").inner_text(), time.now))
+        buyer.press("Turn on")
+        recovery_code = own.locator("li").first.inner_text()
+        buyer.press("I have saved them")
+        expect(own.get_by_text("It is on")).to_be_visible()
+        buyer.follow("Manage")
+        expect(buyer.heading("Your events")).to_be_visible()
+        page.goto("/account")
+        buyer.press("Sign out")
+        page.goto("/sign-in?next=/manage")
+        sign_in(buyer)
+        expect(page.get_by_label("Code from your authenticator app")).to_be_focused()
+        page.keyboard.type(recovery_code)
+        page.keyboard.press("Enter")
+        expect(buyer.heading("Your events")).to_be_visible()
+
+
+def test_the_owner_turns_the_second_factor_off(ada, api, time):
+    secret, _ = set_up(api, log_in(api).json["access_token"], time.now)
+    time.advance(60)
+    ada.page.goto("/sign-in")
+    sign_in(ada)
+    ada.page.get_by_label("Code from your authenticator app").fill(code_of(secret, time.now))
+    ada.press("Sign in")
+    own = ada.page.locator("#second-factor")
+    own.get_by_text("Turn it off").click()
+    own.get_by_label("Current password", exact=True).fill(PASSWORD)
+    own.get_by_label("Code from the app, or a recovery code").fill(code_of(secret, time.now + 30))
+    ada.press("Turn off")
+    expect(own.get_by_text("With an authenticator app, somebody")).to_be_visible()
+    assert log_in(api).status == 200
 
 
 def test_a_session_on_another_device_can_be_ended(ada, api):

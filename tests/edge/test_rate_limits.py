@@ -369,6 +369,7 @@ WITHOUT_LIMIT = {
     "POST /auth/refresh": "It replaces the token of one session. A refusal would sign people out in the middle of a purchase.",
     "POST /auth/logout": SAFETY,
     "DELETE /auth/me": ENDS,
+    "DELETE /auth/me/second-factor": ENDS,
     "POST /auth/password": SAFETY,
     "POST /auth/password/reset": LINK,
     "POST /auth/email/verify": LINK,

@@ -10,6 +10,7 @@ from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from infra.create_admin import main
 from tests.accounts.conftest import EMAIL, PASSWORD, log_in, mailbox, refresh, sign_up  # noqa: F401
+from tests.accounts.test_second_factor import set_up
 
 pytestmark = pytest.mark.usefixtures("time")
 
@@ -82,3 +83,18 @@ def test_without_a_store_it_says_so(typed, capsys, monkeypatch):
     typed(f"{PASSWORD}\n")
     assert main([EMAIL]) == 2
     assert "the store failed: away. Check the stage and the region" in capsys.readouterr().err
+
+
+def test_an_admin_who_has_lost_the_authenticator_app_gets_back_in(api, typed, time):
+    typed(f"{PASSWORD}\n")
+    assert main([EMAIL]) == 0
+    set_up(api, log_in(api).json["access_token"], time.now)
+    assert main([EMAIL]) == 0
+    assert log_in(api).json["error"] == "second_factor_required", "only on request"
+    assert main([EMAIL, "--remove-second-factor"]) == 0
+    user = log_in(api).json["user"]
+    assert (user["roles"], user["second_factor"]) == (["admin", "user"], False)
+    assert {entry.action for entry in audit.list_entries(f"account#{user['id']}")} >= {
+        "account.second_factor_set",
+        "account.rights_changed",
+    }

@@ -69,8 +69,8 @@ export async function fetchAsBuyer(request: Request): Promise<Response> {
 }
 
 /** Sign in. A guest stays known to this browser: see `parts/guest-orders.tsx`. */
-export async function signIn(email: string, password: string): Promise<void> {
-  await startSession(() => content(publicApi.POST("/auth/login", { ...COOKIE, body: { email, password } })));
+export async function signIn(email: string, password: string, code?: string): Promise<void> {
+  await startSession(() => content(publicApi.POST("/auth/login", { ...COOKIE, body: { email, password, code } })));
 }
 
 /** Use the demo identity of this browser. Only demo stages accept it. */

@@ -4,6 +4,7 @@ from playwright.sync_api import expect
 
 from chalicelib.foundation import clock
 from tests import builders
+from tests.accounts.test_second_factor import code_of
 from tests.browser.scenes.stage import Scene, Stage
 from tests.browser.scenes.wallet import wallet
 
@@ -51,6 +52,36 @@ def account(stage: Stage) -> None:
     stage.page.get_by_label("First name").fill("Ada")
     stage.buyer.press("Create account")
     expect(stage.buyer.heading("My details")).to_be_visible()
+
+
+def second_factor(stage: Stage) -> None:
+    account(stage)
+    stage.page.get_by_text("Set up an app").first.click()
+    stage.page.locator("#second-factor").get_by_label("Current password", exact=True).fill("seven grey owls")
+    stage.buyer.press("Set up an app")
+    stage.buyer.see("Scan this picture")
+
+
+def recovery_codes(stage: Stage) -> None:
+    second_factor(stage)
+    key = stage.page.locator("#second-factor .code").inner_text()
+    stage.page.get_by_label("Six digits").fill(code_of(key, stage.time.now))
+    stage.buyer.press("Turn on")
+    stage.buyer.see("Your recovery codes")
+
+
+def sign_in_with_a_code(stage: Stage) -> None:
+    recovery_codes(stage)
+    stage.buyer.press("I have saved them")
+    stage.buyer.see("It is on")
+    stage.buyer.press("Sign out")
+    stage.open("/sign-in")
+    stage.page.get_by_label("Email address").fill("ada@example.com")
+    stage.page.get_by_label("Password", exact=True).fill("seven grey owls")
+    stage.buyer.press("Sign in")
+    stage.page.get_by_label("Code from your authenticator app").fill("000000")
+    stage.buyer.press("Sign in")
+    stage.buyer.see("This code is wrong or has been used.")
 
 
 def account_of_a_guest(stage: Stage) -> None:
@@ -225,6 +256,9 @@ SCENES: list[Scene] = [
     forgot_password,
     account,
     account_of_a_guest,
+    second_factor,
+    recovery_codes,
+    sign_in_with_a_code,
     session_over,
     guest_who_signed_in,
     guest_who_stayed_away,

@@ -55,6 +55,7 @@ function Stranger() {
 }
 
 function SignedIn() {
+  const own = useRoomTexts("shell");
   const { value, failure, reload } = useLoaded(() => Promise.all([getMe(), hasDemoIdentity()]), "me");
   const { path } = useLocation();
   if (!value) {
@@ -65,6 +66,13 @@ function SignedIn() {
     );
   }
   const [me, isDemoStage] = value;
+  if (me.lacks_second_factor) {
+    return (
+      <Layout me={me}>
+        <Message title={own.secondFactorTitle} text={own.secondFactorText} href="/account#second-factor" link={own.toAccount} />
+      </Layout>
+    );
+  }
   if (!hasWork(me)) {
     return (
       <Layout me={me}>
@@ -142,14 +150,14 @@ function NothingToManage() {
   );
 }
 
-function Message({ title, text }: { title: string; text: string }) {
+function Message({ title, text, href = "/manage", link }: { title: string; text: string; href?: string; link?: string }) {
   const own = useRoomTexts("shell");
   return (
     <div class="page page-narrow">
       <h1>{title}</h1>
       <p class="lead">{text}</p>
-      <a class="button button-quiet" href="/manage">
-        {own.overview}
+      <a class="button button-quiet" href={href}>
+        {link ?? own.overview}
       </a>
     </div>
   );

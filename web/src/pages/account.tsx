@@ -1,17 +1,20 @@
-/** The account page: details, address, password, devices, waitlists, data, and signing out. */
+/** The account page: details, address, password, second factor, devices, waitlists, data, and signing out. */
 
-import { useLocation } from "preact-iso";
+import { ErrorBoundary, lazy, useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
 import { getMe, updateMe, type User } from "../api";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { Field, Form, PasswordField } from "../parts/form";
 import { useAction, useLoaded, useTitle } from "../parts/hooks";
+import { LoadFailed } from "../parts/load-failed";
 import { OwnAddress } from "../parts/own-address";
 import { OwnData } from "../parts/own-data";
 import { SessionList } from "../parts/session-list";
 import { OwnWaitlists } from "../parts/waitlist";
 import { changePassword, signOut, useBuyer } from "../session";
 import { useTexts } from "../texts";
+
+const SecondFactor = lazy(() => import("../parts/second-factor").then((part) => part.SecondFactor, () => LoadFailed));
 
 export function AccountPage() {
   const { t } = useTexts();
@@ -109,6 +112,7 @@ function Account({ erased }: { erased: () => void }) {
       {me && <Details me={me} />}
       {me && <SessionList />}
       {me && <Password email={me.email ?? ""} />}
+      <ErrorBoundary>{me && <SecondFactor me={me} reload={reload} />}</ErrorBoundary>
       {me && <OwnData hasAccount onErased={erased} />}
       <SignOut label={t.account.signOut} />
     </>

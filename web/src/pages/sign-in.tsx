@@ -1,10 +1,12 @@
 /** The sign-in page, also for ended sessions, guests, and demo stages. */
 
 import { useLocation } from "preact-iso";
+import { useEffect, useState } from "preact/hooks";
+import { ApiFailure } from "../client";
 import { safeAddress, withNext } from "../next-page";
 import { currentBuyer, continueWithoutAccount, hasDemoIdentity, signIn, useBuyer, useDemoIdentity } from "../session";
 import { useContinue } from "../parts/entries";
-import { EmailField, Form, PasswordField } from "../parts/form";
+import { EmailField, Field, Form, PasswordField } from "../parts/form";
 import { useKept, useLoaded, useTitle } from "../parts/hooks";
 import { useTexts } from "../texts";
 
@@ -17,10 +19,19 @@ export function SignIn() {
   const { value: isDemoStage } = useLoaded(hasDemoIdentity, "demo");
   const next = safeAddress(query.next) ?? "/account";
   useTitle(t.signIn.title);
-  const submit = async ({ password }: Record<string, string>) => {
-    await signIn(email.trim(), password!);
+  const [needsCode, setNeedsCode] = useState(false);
+  const submit = async ({ password, code }: Record<string, string>) => {
+    try {
+      await signIn(email.trim(), password!, code?.trim());
+    } catch (error) {
+      if (needsCode || !(error instanceof ApiFailure) || error.code !== "second_factor_required") throw error;
+      return setNeedsCode(true);
+    }
     continueTo(next);
   };
+  useEffect(() => {
+    if (needsCode) document.getElementsByName("code")[0]!.focus();
+  }, [needsCode]);
   const proceed = (begin: () => void) => {
     begin();
     continueTo(next === "/account" && currentBuyer() === null ? "/" : next);
@@ -38,6 +49,7 @@ export function SignIn() {
           <>
             <EmailField value={email} onValue={setEmail} error={errorOf("email")} />
             <PasswordField label={t.form.password} error={errorOf("password")} />
+            {needsCode && <Field name="code" label={t.signIn.code} note={t.signIn.codeNote} error={errorOf("code")} type="text" autocomplete="one-time-code" maxLength={40} required />}
             <p>
               <a href="/forgot-password">{t.signIn.forgot}</a>
             </p>

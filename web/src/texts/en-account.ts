@@ -41,6 +41,8 @@ export const accountTexts = {
     ended: "Your session has ended. Sign in to continue where you left off: what you entered is saved.",
     endedShort: "Your session has ended.",
     again: "Sign in again",
+    code: "Code from your authenticator app",
+    codeNote: "Or one of your recovery codes.",
     withoutAccount: "Continue without an account",
   },
 
@@ -198,6 +200,8 @@ export const accountFailures = {
   session_over: "Your session has ended. Sign in again; what you entered is saved.",
   signed_out: "You are not signed in.",
   login_failed: "The address or the password is wrong. If you have just registered, open the link in our email first.",
+  second_factor_required: "This code is wrong or has been used. Enter the one that your authenticator app shows now, or one of your recovery codes.",
+  no_second_factor: "Your account has no authenticator app, or it has just been changed. Begin again.",
   wrong_password: "This is not your current password.",
   too_many_attempts: "Too many attempts. Wait a few minutes, or reset your password by email.",
   already_registered: "You already have an account. Sign in to it.",

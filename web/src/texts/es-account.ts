@@ -43,6 +43,8 @@ export const accountTexts: typeof english = {
     ended: "Tu sesión ha terminado. Inicia sesión para seguir donde lo dejaste: lo que escribiste sigue guardado.",
     endedShort: "Tu sesión ha terminado.",
     again: "Volver a iniciar sesión",
+    code: "Código de tu aplicación de autenticación",
+    codeNote: "O uno de tus códigos de recuperación.",
     withoutAccount: "Seguir sin cuenta",
   },
 
@@ -200,6 +202,8 @@ export const accountFailures: typeof englishFailures = {
   session_over: "Tu sesión ha terminado. Vuelve a iniciar sesión; lo que escribiste sigue guardado.",
   signed_out: "No has iniciado sesión.",
   login_failed: "El correo o la contraseña no son correctos. Si te acabas de registrar, abre antes el enlace que te enviamos por correo.",
+  second_factor_required: "Este código no es correcto o ya se ha usado. Introduce el que muestra ahora tu aplicación de autenticación o uno de tus códigos de recuperación.",
+  no_second_factor: "Tu cuenta no tiene aplicación de autenticación o se acaba de cambiar. Empieza de nuevo.",
   wrong_password: "Esta no es tu contraseña actual.",
   too_many_attempts: "Demasiados intentos. Espera unos minutos o restablece tu contraseña por correo.",
   already_registered: "Ya tienes una cuenta. Inicia sesión en ella.",

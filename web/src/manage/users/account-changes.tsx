@@ -45,7 +45,7 @@ function Changes({ userId }: { userId: string }) {
 
 function describe(action: string, changes: ChangedFields, own: RoomTexts["users"]): string {
   if (action !== "account.rights_changed") return own.actions[action as keyof typeof own.actions] ?? action;
-  const { locked, roles } = changes;
+  const { locked, roles, second_factor } = changes;
   const names = (value: unknown) => (value as string[]).map((role) => own.roles[role as keyof typeof own.roles]).join(", ");
-  return [locked && (locked.after ? own.wasLocked : own.wasUnlocked), roles && own.rolesChanged(names(roles.before), names(roles.after))].filter(Boolean).join("; ");
+  return [locked && (locked.after ? own.wasLocked : own.wasUnlocked), roles && own.rolesChanged(names(roles.before), names(roles.after)), second_factor && own.secondFactorWasRemoved].filter(Boolean).join("; ");
 }

@@ -76,7 +76,7 @@ function AccountList({ search, group }: { search: string; group: Group }) {
 }
 
 /** A finished action, named by the text that reports it. */
-type ActionText = "accountLocked" | "accountUnlocked" | "promoterMade" | "promoterRemoved" | "adminRemoved" | "sessionsEnded";
+type ActionText = "accountLocked" | "accountUnlocked" | "promoterMade" | "promoterRemoved" | "adminRemoved" | "secondFactorRemoved" | "sessionsEnded";
 
 interface EntryProps {
   account: Account;
@@ -125,6 +125,16 @@ function Entry({ account, done }: EntryProps) {
           {roles.includes("admin") && (
             <Confirmed label={own.removeAdmin} subject={email} confirm={own.removeAdmin} act={() => change({ roles: withRole("admin", false) }, "adminRemoved")}>
               <p>{own.removeAdminText}</p>
+            </Confirmed>
+          )}
+          {account.second_factor && (
+            <Confirmed
+              label={own.removeSecondFactor}
+              subject={email}
+              confirm={own.removeSecondFactor}
+              act={() => change({ removes_second_factor: true }, "secondFactorRemoved")}
+            >
+              <p>{own.removeSecondFactorText}</p>
             </Confirmed>
           )}
           <Confirmed label={own.endSessions} subject={email} confirm={own.endSessions} act={async () => void (await endSessions(id), await done("sessionsEnded", email))}>
