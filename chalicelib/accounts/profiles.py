@@ -25,7 +25,7 @@ MAX_ATTEMPTS = 5
 # Fields that admins check when they verify a promoter.
 _VERIFIED_FIELDS = ("name", "company", "website", "bank_account")
 
-SHOP = "shop"  # owns the legal texts of the shop itself
+SHOP = "shop"  # owns the legal texts and the invoices of the shop itself
 MAX_LEGAL_TEXTS = 30  # of an owner, in all languages together
 _KEPT_KINDS = ("terms", "refunds")  # what buyers were promised stays; other texts are deleted with their owner
 MAX_FORMER_TEXTS = 30  # of the other kinds that an owner has replaced; older ones are deleted
@@ -45,6 +45,14 @@ class InvoiceSeller(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     tax_id: TaxId
     prefix: Annotated[str, Meta(pattern=r"\A[A-Z0-9]{0,10}\Z", examples=["FG"], description="Up to 10 capital letters and digits.")] = ""
     country: Country | None = None
+
+
+class InvoiceIssuer(Struct, frozen=True):
+    """Who issues invoices: a promoter, or the shop (`SHOP`), as the `seller` of the sales since then (epoch seconds)."""
+
+    id: str
+    seller: InvoiceSeller
+    since: int
 
 
 class Promoter(Struct, frozen=True, kw_only=True):
@@ -74,6 +82,17 @@ class Promoter(Struct, frozen=True, kw_only=True):
     def seller_name(self) -> str:
         """The name under which buyers know the promoter."""
         return self.company or self.name
+
+    @property
+    def issuer(self) -> InvoiceIssuer | None:
+        """The promoter as the issuer of invoices. None if invoices are off."""
+        return InvoiceIssuer(self.id, self.invoices, self.invoices_since or 0) if self.invoices is not None else None
+
+
+class ShopInvoicesChanging(ApiError):
+    code: ClassVar[str] = "shop_invoices_changing"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Someone else is changing the invoices of the shop right now. Try again."
 
 
 class PromoterChanging(ApiError):
@@ -179,6 +198,33 @@ def delete_promoter_items(promoter_id: str, *, may_have_texts: bool) -> list[dyn
     texts = [entry.id for entry in row.shown if entry.kind not in _KEPT_KINDS] + (row.former or []) if row is not None else []
     items = [dynamo.delete(PromoterRow(promoter_id)), dynamo.delete(LegalTextsRow(_shown_key(promoter_id)), _is_unchanged(row))]
     return [*items, *map(_delete_text_item, texts)]
+
+
+def find_shop_issuer() -> InvoiceIssuer | None:
+    """Return the shop as the issuer of invoices for events without a promoter. Returns None if it issues none."""
+    row = ShopInvoicesRow.find(_SHOP_INVOICES)
+    return InvoiceIssuer(SHOP, row.seller, int(row.since)) if row is not None and row.seller is not None else None
+
+
+def save_shop_issuer(seller: InvoiceSeller | None, actor: str, now: int) -> InvoiceIssuer | None:
+    """Let the shop's sales from now on get invoices of this seller, or of none, with an audit entry. Returns the shop as the issuer.
+
+    Another seller changes the details only: the sales since the invoices were turned on stay due. Raises ShopInvoicesChanging.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        row = ShopInvoicesRow.find(_SHOP_INVOICES)
+        before, version = (row.seller, int(row.version)) if row is not None else (None, 0)
+        since = int(row.since) if row is not None and before is not None else now
+        if seller != before:
+            is_unchanged = ShopInvoicesRow.id.does_not_exist() if row is None else ShopInvoicesRow.version == version
+            saved = ShopInvoicesRow(_SHOP_INVOICES, seller=seller, since=since, version=version + 1)
+            entry = audit.entry_item(f"promoter#{SHOP}", "promoter.changed", actor, now, {"fields": ["invoices"]})
+            try:
+                dynamo.transact([dynamo.put(saved, is_unchanged), entry])
+            except dynamo.TransactionCanceled:
+                continue
+        return InvoiceIssuer(SHOP, seller, since) if seller is not None else None
+    raise ShopInvoicesChanging()
 
 
 def list_legal_texts(owner_id: str) -> list[LegalTextEntry]:
@@ -328,6 +374,17 @@ class PromoterRow(dynamo.Table):
     state_index = StateIndex()
 
 
+class ShopInvoicesRow(dynamo.Table):
+    """The seller on the invoices of the shop, since when, and the number of changes. Without a seller, the shop issues none."""
+
+    feature = PromoterRow.feature
+
+    id = UnicodeAttribute(hash_key=True)
+    seller = JsonAttribute(InvoiceSeller, null=True)
+    since = NumberAttribute()
+    version = NumberAttribute()
+
+
 class LegalTextsRow(dynamo.Table):
     """The texts that a promoter or the shop shows now. These rows are not in the index, because they have no state."""
 
@@ -346,6 +403,9 @@ class LegalTextRow(dynamo.Table):
 
     id = UnicodeAttribute(hash_key=True)
     text = JsonAttribute(LegalText)
+
+
+_SHOP_INVOICES = f"invoices#{SHOP}"
 
 
 def _is_unchanged(row: LegalTextsRow | None) -> Condition:

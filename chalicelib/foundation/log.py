@@ -49,6 +49,7 @@ COUNTERS = {
     "webhooks_refused": "Webhooks refused because their signature is not the payment provider's.",
     "tickets_issued": "Tickets issued.",
     "invoices_issued": "Invoices and credit notes issued.",
+    "vies_failures": "VAT ids of buyers that VIES could not check.",
     "tickets_checked_in": "People who came in with a ticket.",
     "duplicate_check_ins": "Scans made without a network for more people than the ticket still admitted.",
     "tickets_transferred": "Tickets that a new owner has accepted.",

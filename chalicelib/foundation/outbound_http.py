@@ -171,10 +171,15 @@ class HostReply(Struct, frozen=True):
 
 
 def post(
-    destination: Destination, addresses: Sequence[str], headers: Mapping[str, str], body: bytes, seconds: float = SECONDS
+    destination: Destination,
+    addresses: Sequence[str],
+    headers: Mapping[str, str],
+    body: bytes,
+    seconds: float = SECONDS,
+    max_reply_bytes: int = MAX_REPLY_BYTES,
 ) -> HostReply:
     """Send `body` to the first of `addresses` that accepts a connection. Raises SendFailed if no valid reply begins within `seconds`."""
-    return _exchange("POST", destination, addresses, headers, body, seconds)
+    return _exchange("POST", destination, addresses, headers, body, seconds, max_reply_bytes)
 
 
 def get(destination: Destination, addresses: Sequence[str], seconds: float = SECONDS) -> HostReply:
@@ -183,14 +188,20 @@ def get(destination: Destination, addresses: Sequence[str], seconds: float = SEC
 
 
 def _exchange(
-    method: str, destination: Destination, addresses: Sequence[str], headers: Mapping[str, str], body: bytes | None, seconds: float
+    method: str,
+    destination: Destination,
+    addresses: Sequence[str],
+    headers: Mapping[str, str],
+    body: bytes | None,
+    seconds: float,
+    max_reply_bytes: int = MAX_REPLY_BYTES,
 ) -> HostReply:
     ends_at = clock.monotonic() + seconds
     connection = _Connection(destination, addresses[:MAX_ADDRESSES], ends_at)
     try:
         connection.request(method, destination.target, body, dict(headers))
         reply = connection.getresponse()
-        return HostReply(reply.status, _beginning(reply), _retry_after(reply.headers.get("Retry-After")))
+        return HostReply(reply.status, _beginning(reply, max_reply_bytes), _retry_after(reply.headers.get("Retry-After")))
     except TimeoutError:
         raise SendFailed("timeout") from None
     except ssl.SSLError:
@@ -277,10 +288,10 @@ def _remaining(ends_at: float) -> float:
     return seconds
 
 
-def _beginning(reply: http.client.HTTPResponse) -> bytes:
+def _beginning(reply: http.client.HTTPResponse, max_bytes: int) -> bytes:
     """Read the beginning of the body. The status has already arrived, so a missing body is not a failure."""
     try:
-        return reply.read(MAX_REPLY_BYTES)
+        return reply.read(max_bytes)
     except (OSError, http.client.HTTPException, ValueError):
         return b""
 

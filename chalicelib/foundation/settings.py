@@ -122,6 +122,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "own: `ES=21, ES-CN=7`. Empty: none."
         ),
     ] = ""
+    vies_url: Annotated[
+        str,
+        Meta(pattern=r"^(https?://\S+)?$", title="begins with http:// or https://"),
+        _says(
+            "Address of VIES, which says whether the VAT ids of companies on invoices exist: "
+            "`https://ec.europa.eu/taxation_customs/vies/rest-api`. Empty: only their form is checked."
+        ),
+    ] = ""
     legal_url: Annotated[
         str,
         Meta(pattern=r"^(https?://\S+)?$", title="begins with http:// or https://"),

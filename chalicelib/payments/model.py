@@ -131,12 +131,16 @@ class ProviderDescription(Struct, frozen=True, kw_only=True):
 
 
 class CheckoutPageItem(Struct, frozen=True):
-    """A line item of the hosted page. With a `price_id`, the provider shows its own name and price; the price must equal ours."""
+    """A line item of the hosted page. With a `price_id`, the provider shows its own name and price; the price must equal ours.
+
+    `note` names the fee that the price includes, if any.
+    """
 
     name: str
     quantity: int
     price_cents: int
     price_id: str | None
+    note: str | None = None
 
 
 class CheckoutPage(Struct, frozen=True):

@@ -19,6 +19,7 @@ from chalicelib.accounts.profiles import (
     LegalTextsChanging,
     PromoterChange,
     PromoterChanging,
+    ShopInvoicesChanging,
     TooManyLegalTexts,
 )
 from chalicelib.catalog import permissions
@@ -50,12 +51,14 @@ from chalicelib.promoters.views import (
     PromoterEventsView,
     PromotersView,
     PromoterView,
+    ShopInvoicesView,
     changed_account_view,
     legal_text_view,
     member_view,
     payment_account_view,
     promoter_event_view,
     promoter_view,
+    shop_invoices_view,
 )
 
 bp = Blueprint(__name__)
@@ -109,6 +112,12 @@ class PromoterBody(Struct, forbid_unknown_fields=True, kw_only=True):
     invoices: InvoiceSeller | UnsetType | None = UNSET
     bank_account: BankAccount | UnsetType | None = UNSET
     version: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+
+
+class ShopInvoicesBody(Struct, forbid_unknown_fields=True, frozen=True):
+    """The seller on the invoices of the shop. With null, later sales of the shop get no invoices."""
+
+    invoices: InvoiceSeller | None
 
 
 class DefaultTaxesBody(Struct, forbid_unknown_fields=True, frozen=True):
@@ -211,6 +220,20 @@ def replace_default_taxes(request: RequestContext, promoter_id: str, body: Defau
     """Change the taxes in the prices at a promoter's events, by country and region, for tiers without a tax of their own."""
     check_default_taxes(body.default_taxes)
     return Reply(DefaultTaxesView(service.save_default_taxes(request.require_user(), promoter_id, body.default_taxes, request.now)))
+
+
+@route(bp, "GET", "/admin/shop-invoices", access="admin")
+def show_shop_invoices(_: RequestContext) -> Reply[ShopInvoicesView]:
+    """Show whether the sales of events without a promoter get invoices, which the shop itself issues."""
+    return Reply(shop_invoices_view(profiles.find_shop_issuer()))
+
+
+@route(bp, "PUT", "/admin/shop-invoices", access="admin", errors=(ShopInvoicesChanging,))
+def replace_shop_invoices(request: RequestContext, body: ShopInvoicesBody) -> Reply[ShopInvoicesView]:
+    """Turn invoices of the shop itself on, change the seller that they name, or turn them off."""
+    if body.invoices is not None:
+        check_place(body.invoices.country, None, "$.invoices")
+    return Reply(shop_invoices_view(profiles.save_shop_issuer(body.invoices, request.require_user().user_id, request.now)))
 
 
 @route(bp, "PUT", "/promoters/{promoter_id}/brand", access="manager", errors=(CatalogChanging, RateLimited))

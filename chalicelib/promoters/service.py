@@ -312,7 +312,9 @@ def seller_reply(event_id: str, now: int) -> CacheableReply[Seller]:
 
     def load() -> CacheableReply[Seller]:
         seller = find_seller(event)
-        seller = structs.replace(seller, legal_texts=profiles.list_legal_texts(seller.promoter_id or SHOP))
+        texts = profiles.list_legal_texts(seller.promoter_id or SHOP)
+        invoices = seller.invoices or (event.promoter_id is None and addons.is_on("documents") and profiles.find_shop_issuer() is not None)
+        seller = structs.replace(seller, invoices=invoices, legal_texts=texts)
         return CacheableReply.encode(seller, max_age=SELLER_MAX_AGE)
 
     return _sellers.get(now, None, load, event.promoter_id)

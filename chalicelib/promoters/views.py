@@ -7,7 +7,7 @@ from msgspec.structs import asdict
 
 from chalicelib.accounts.members import Membership
 from chalicelib.accounts.model import Account, BankAccount
-from chalicelib.accounts.profiles import InvoiceSeller, LegalKind, LegalText, LegalTextEntry, Promoter
+from chalicelib.accounts.profiles import InvoiceIssuer, InvoiceSeller, LegalKind, LegalText, LegalTextEntry, Promoter
 from chalicelib.accounts.views import AccountView, account_view
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.images import ImageView, image_view
@@ -44,6 +44,13 @@ class PromoterView(Struct, frozen=True, kw_only=True):
     created_at: Timestamp
     updated_at: Timestamp
     version: int
+
+
+class ShopInvoicesView(Struct, frozen=True):
+    """The seller on the `invoices` of the shop itself, and since when its sales get invoices. Both are null if they get none."""
+
+    invoices: InvoiceSeller | None
+    since: Timestamp | None
 
 
 class DefaultTaxesView(Struct, frozen=True):
@@ -183,6 +190,10 @@ def promoter_view(promoter: Promoter, *, is_own: bool = False) -> PromoterView:
         updated_at=clock.iso(promoter.updated_at),
         version=promoter.version,
     )
+
+
+def shop_invoices_view(issuer: InvoiceIssuer | None) -> ShopInvoicesView:
+    return ShopInvoicesView(issuer.seller, clock.iso(issuer.since)) if issuer is not None else ShopInvoicesView(None, None)
 
 
 def legal_text_view(text: LegalText) -> LegalTextView:

@@ -122,13 +122,17 @@ class CountBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OfferView(Struct, frozen=True, kw_only=True):
-    """Tickets that the box office can sell: a holdback of a tier with its number of tickets left, and the price of the tier."""
+    """Tickets that the box office can sell: a holdback of a tier with its number of tickets left, and the price of the tier.
+
+    The price includes `included_fee_cents`.
+    """
 
     tier_id: str
     tier_name: str
     holdback_id: str
     label: str | None
     price_cents: int
+    included_fee_cents: int
     currency: Currency
     admits: int
     left: int
@@ -160,6 +164,7 @@ class CounterOrderView(Struct, frozen=True, kw_only=True):
     method: PaidBy
     reference: str | None
     total_price_cents: int
+    included_fee_cents: int
     currency: Currency
     tickets: list[CounterTicketView]
 
@@ -343,6 +348,7 @@ def _offers(tiers: Iterable[Tier]) -> list[OfferView]:
             holdback_id=holdback.id,
             label=holdback.label,
             price_cents=tier.price_cents,
+            included_fee_cents=tier.included_fee_cents,
             currency=tier.currency,
             admits=tier.admits,
             left=stocks[stock_id].available if (stock_id := tier.holdback_stock_id(holdback.id)) in stocks else holdback.quantity,
@@ -378,6 +384,7 @@ def _order_view(order: Purchase, now: int) -> CounterOrderView:
         method=order.box_office.method,
         reference=order.box_office.reference,
         total_price_cents=shown.total_price_cents,
+        included_fee_cents=shown.included_fee_cents,
         currency=order.currency,
         tickets=[CounterTicketView(ticket_view(ticket, snapshot, now), qr.ticket_svg(ticket)) for ticket in queries.load_tickets(order)],
     )

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.edge.languages import Language
-from chalicelib.foundation import settings
+from chalicelib.foundation import money, settings
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import CheckoutPage, CheckoutPageItem, Payment, ProviderName
 from chalicelib.purchases.errors import ReturnAddressRefused
@@ -20,6 +20,8 @@ MAX_URL_LENGTH = 2048
 MIN_PAGE_SECONDS = 30 * 60
 MAX_PAGE_SECONDS = 24 * 3600
 CLOCK_SKEW_SECONDS = 60
+
+_FEE: dict[Language, str] = {"en": "Includes {amount} of fees", "es": "Incluye {amount} de gastos de gestión"}
 
 # Printable ASCII without a backslash: browsers parse such a URL as we do, and the provider accepts it.
 _SAFE_URL = re.compile(r"[\x21-\x5b\x5d-\x7e]+")
@@ -88,19 +90,32 @@ def page_content(purchase: Purchase, payment: Payment, email: str | None) -> Che
     """Return the content of the hosted page. Returns None if our own page takes the payment."""
     if payment.success_url is None:
         return None
-    items = [item for line in purchase.lines for item in _page_items(line, with_price_ids=payment.account is None)]
+    items = [item for line in purchase.lines for item in _page_items(purchase, line, with_price_ids=payment.account is None)]
     return CheckoutPage(items, payment.success_url, payment.cancel_url, _expires_at(purchase), email)
 
 
-def _page_items(line: LineItem, *, with_price_ids: bool) -> list[CheckoutPageItem]:
+def _page_items(purchase: Purchase, line: LineItem, *, with_price_ids: bool) -> list[CheckoutPageItem]:
     """Return an item of the page for each distinct ticket price of a line. Discounted tickets have our price, not the provider's price.
 
     The provider's prices belong to the operator's account. For pages of promoters' accounts, leave out `with_price_ids`.
     """
     return [
-        CheckoutPageItem(line.tier_name, quantity, price, line.stripe_price_id if with_price_ids and price == line.price_cents else None)
+        CheckoutPageItem(
+            line.tier_name,
+            quantity,
+            price,
+            line.stripe_price_id if with_price_ids and price == line.price_cents else None,
+            _fee_note(purchase, line, price),
+        )
         for price, quantity in Counter(line.ticket_prices).items()
     ]
+
+
+def _fee_note(purchase: Purchase, line: LineItem, price_cents: int) -> str | None:
+    """Return the words for the fee in the price of one ticket, as on the shop's pages. Returns None if there is no fee."""
+    fee_cents = line.included_fee.included_in(price_cents) if line.included_fee is not None else 0
+    amount = f"{purchase.currency} {money.amount_text(fee_cents, purchase.currency)}"
+    return _FEE[purchase.language or "en"].format(amount=amount) if fee_cents else None
 
 
 def _expires_at(purchase: Purchase) -> int | None:

@@ -130,7 +130,7 @@ def confirmation_params(form: dict[str, str]) -> StripeObject:
 
 def _payment_page(session: StripeObject, form: dict[str, str], problem: str) -> str:
     currency = session["currency"]
-    lines = [(f"{line['quantity']} × {line['description']}", line["amount_subtotal"]) for line in session["_lines"]]
+    lines = [(_line_text(line), line["amount_subtotal"]) for line in session["_lines"]]
     if session["total_details"]["amount_discount"]:
         lines.append(("Discount", -session["total_details"]["amount_discount"]))
     rows = "".join(f"<tr><td>{escape(name)}</td><td>{formatted_amount(amount, currency)}</td></tr>" for name, amount in lines)
@@ -140,6 +140,11 @@ def _payment_page(session: StripeObject, form: dict[str, str], problem: str) -> 
     body += f'<form method="post" action="/c/pay/{session["id"]}">{email}{_card_fields(form) if session["amount_total"] else ""}'
     body += f"<button>Pay {total}</button></form>{_bank_form(session)}{link(session['cancel_url'], 'Back to the shop')}"
     return html_page(f"Pay {total}", body, with_test_cards=True)
+
+
+def _line_text(line: StripeObject) -> str:
+    note = line["price"].get("_note")
+    return f"{line['quantity']} × {line['description']}" + (f" ({note})" if note else "")
 
 
 def _card_fields(form: dict[str, str]) -> str:

@@ -147,9 +147,9 @@ def _create_inline_price(state: AccountState, data: StripeObject, prefix: str) -
         if name not in data:
             param = f"{prefix}[price_data][{name}]"
             raise invalid_request(f"Missing required param: {param}.", param=param, code="parameter_missing")
-    return create_price(
-        state, state.new_id("price_1"), unit_amount=data["unit_amount"], currency=data["currency"], name=data["product_data"]["name"]
-    )
+    product, amount = data["product_data"], data["unit_amount"]
+    note = {"_note": product["description"]} if "description" in product else {}
+    return create_price(state, state.new_id("price_1"), unit_amount=amount, currency=data["currency"], name=product["name"], **note)
 
 
 def create_coupon(state: AccountState, params: StripeObject) -> StripeObject:

@@ -78,6 +78,7 @@ _OF_ACCOUNTS: dict[str, Any] = {
     "PUT /auth/me/second-factor": {"code": "123456"},
     "DELETE /auth/me/second-factor": {"password": PASSWORD, "code": "123456"},
     "POST /events/{event_id}/members": {"email": "new@example.com", "role": "staff"},
+    "PUT /admin/shop-invoices": {"invoices": {"name": "Hall", "address": "1 Harbor Street", "tax_id": "PT501234567"}},
     "PUT /promoters/{promoter_id}": {"name": "New"},
     "PUT /promoters/{promoter_id}/brand": {"color": "#17643f", "dark_color": "#77d3a2"},
     "PUT /promoters/{promoter_id}/default-taxes": {"default_taxes": [{"country": "ES", "tax": {"percent": "21"}}]},

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tests.browser.scenes import accounts, buying, waiting_room, wallet
-from tests.browser.tours import door, promoter, tickets, waiting
+from tests.browser.tours import admin, door, promoter, tickets, waiting
 
 _ID = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}(\.[0-9A-HJKMNP-TV-Z]{26})?\b")
 # Each is `<status> <method> <path below /api/v1>`, with `*` for an id.
@@ -28,6 +28,7 @@ EXPECTED: dict[Callable[..., Any], set[str]] = {
     accounts.guest_who_stayed_away: {"401 POST /auth/refresh"},
     accounts.guest_who_stayed_away_looks_at_an_event: {"401 POST /auth/refresh"},
     accounts.account_about_to_be_deleted: {"403 DELETE /auth/me"},
+    admin.promoters: {"400 PUT /admin/shop-invoices"},
     promoter.events: {"409 POST /events/*/publish"},
     promoter.profile: {"400 PUT /promoters/*", "400 PUT /promoters/*/brand", "400 PUT /promoters/*/default-taxes"},
     promoter.another_ones_edit: {"409 PATCH /events/*"},

@@ -28,6 +28,8 @@ def artefact(tmp_path):
         made.writestr("facturx/facturx.py", "")
         made.writestr("facturx/xsd_and_schematron/facturx-en16931/rules.xslt", "")
         made.writestr("factur_x-7.8.dist-info/METADATA", "")
+        for name in ("luhn.py", "iban.dat", "oui.dat", "pt/vat.py", "be/banks.dat", "us/ein.py"):
+            made.writestr(f"stdnum/{name}", "")
         made.writestr("stripe/params/_a.py", "")
         made.writestr("stripe/_client.py", '"""Docstring."""')
         made.writestr("reportlab/graphics/charts.py", "")
@@ -51,6 +53,9 @@ def test_the_zip_has_what_is_loaded_and_the_source_of_our_code_alone(artefact):
             "botocore/data/endpoints.json",
             "package/__init__.pyc",
             "package/module.pyc",
+            "stdnum/iban.dat",
+            "stdnum/luhn.pyc",
+            "stdnum/pt/vat.pyc",
             "stripe/_client.pyc",
         ]
         assert b"Docstring" not in prepared.read("stripe/_client.pyc")

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct, field
 
+from chalicelib.addons.documents.api import INVOICE_COLUMNS
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
 from chalicelib.ledger import money_cases
@@ -25,7 +26,7 @@ from chalicelib.purchases import store as purchases
 from chalicelib.purchases.model import Purchase
 from chalicelib.reconciliation import compare
 from tests import builders, invariants, store_calls
-from tests.client import Client
+from tests.client import Client, ClientReply
 from tests.payment_pages import DECLINED, VISA
 from tests.stripe_shop import StripeShop, open_shop, sdk_client
 
@@ -43,6 +44,8 @@ PROMOTERS = {
 }
 EVENTS_OF_EACH = 4
 PRICES = (1999, 3333, 4750, 8900)  # odd, so that shares of fees and taxes are rounded
+FEES = (None, {"cents": 50, "percent": "7.5"})  # in the prices
+COMPANY = {"company": "Ada & Sons", "address": "2 Mill Lane\nPorto", "vat_id": "PT509999999"}
 
 
 class Account(Struct):
@@ -108,7 +111,7 @@ class Month:
             account.event_ids.append(event_id)
             for tax in PROMOTERS[promoter]:
                 kind = {"name": f"Kind {len(account.tier_ids[event_id]) + 1}", "price_cents": self.random.choice(PRICES)}
-                body = {**kind, "capacity": self.orders, "tax": tax}
+                body = {**kind, "capacity": self.orders, "tax": tax, "included_fee": self.random.choice(FEES)}
                 created = self.api.post(f"/events/{event_id}/tiers", json=body, token=manager)
                 assert created.status == 201, created.json
                 account.tier_ids[event_id].append(created.json["id"])
@@ -129,6 +132,7 @@ class Month:
         reservation = builders.reserve_items(self.api, user, event_id, quantities)
         assert reservation.status == 201, reservation.json
         options = {"promo_code": "SAVE"} if self.random.random() < 0.2 else {}
+        options |= {"invoice": COMPANY} if self.random.random() < 0.2 else {}
         session = self.shop.request_checkout(reservation.json["id"], user, **options)
         assert session.status == 201, session.json
         self.shop.browser = self.browsers[account.id]
@@ -253,6 +257,10 @@ class Month:
         assert sum(int(row["amount_cents"]) for row in downloaded) == found["net_cents"]
         invoices = self._list_invoices(account, manager)
         assert sum(invoice["total_cents"] for invoice in invoices) == found["net_cents"] + found["fee_cents"]
+        taxes = sum(share["tax_cents"] for totals in shown for share in totals["taxes"])
+        assert sum(invoice["tax_cents"] for invoice in invoices) == taxes
+        assert sum(invoice["included_fee_cents"] for invoice in invoices) == found["included_fee_cents"]
+        self._compare_bookkeeping(account, manager, invoices)
         movements = self._movements(account.id)
         stripes = sum(detail["amount"] for moved in movements for detail in moved["fee_details"] if detail["type"] == "stripe_fee")
         assert sum(moved["net"] for moved in movements) + stripes == found["net_cents"]
@@ -261,6 +269,18 @@ class Month:
         left = sum(balance["available_cents"] + balance["pending_cents"] for balance in page["balances"])
         assert paid_out + left == found["net_cents"] - stripes
         self._compare_orders(account, found, shown)
+
+    def _compare_bookkeeping(self, account: Account, manager: dict[str, str], invoices: list[Any]) -> None:
+        """Compare the file for bookkeeping with the invoices: its amounts, taxes and fees, which have no sign."""
+        added, query = Counter[str](), {"format": "csv"}
+        while query:
+            reply = self.api.get(f"/promoters/{account.promoter}/invoices", query=query, **manager)
+            for row in csv.DictReader(io.StringIO(reply.body.decode()), INVOICE_COLUMNS if "cursor" in query else None):
+                sign = {"S": 1, "H": -1}[row["debit_credit"]]
+                added.update({name: sign * int(row[name].replace(".", "")) for name in ("amount", "tax", "included_fee")})
+            query = _next_query(reply)
+        expected = {"amount": "total_cents", "tax": "tax_cents", "included_fee": "included_fee_cents"}
+        assert added == {name: sum(invoice[of] for invoice in invoices) for name, of in expected.items()}
 
     def _compare_orders(self, account: Account, found: Counter[str], shown: list[Any]) -> None:
         """Compare the statements with the orders: with what they cost, what was paid back, and the taxes that remain."""
@@ -298,9 +318,14 @@ class Month:
         while query:
             reply = self.api.get(f"/events/{event_id}/statement", query=query, **manager)
             parts.append(reply.body.decode())
-            link = reply.headers.get("link")
-            query = dict(parse_qsl(urlsplit(link.partition(">")[0].lstrip("<")).query)) if link else {}
+            query = _next_query(reply)
         return list(csv.DictReader(io.StringIO("".join(parts))))
+
+
+def _next_query(reply: ClientReply) -> dict[str, str]:
+    """Return the query for the next part of a file. Empty after the last part."""
+    link = reply.headers.get("link")
+    return dict(parse_qsl(urlsplit(link.partition(">")[0].lstrip("<")).query)) if link else {}
 
 
 def _taxes(order: Purchase) -> dict[str, int]:

@@ -20,7 +20,7 @@ from tests.simulation import faults
 pytestmark = pytest.mark.usefixtures("store", "time")
 
 COUNTER = {"id": "counter", "reason": "box_office", "quantity": 4}
-PRICE = 5000
+PRICE, FEE = 5000, 150
 
 
 def cashier(event_id: str, user_id: str = "cass") -> dict:
@@ -73,7 +73,7 @@ def left(api, shop) -> int:
 @pytest.fixture
 def shop(api, time):
     """A published event with a tier of 10 tickets, of which 4 are held back for the box office."""
-    shop = create_published(api, price_cents=PRICE, holdbacks=[COUNTER])
+    shop = create_published(api, price_cents=PRICE, included_fee={"cents": FEE}, holdbacks=[COUNTER])
     yield shop
     invariants.check_recovery(time)
 
@@ -109,6 +109,13 @@ def test_the_holdback_is_never_oversold(api, shop):
     assert (refused.status, refused.json["error"], refused.json["available"]) == (409, "not_enough_tickets", 1)
     sold(sell(api, shop, "till-2/sale-1"))
     assert left(api, shop) == 0
+
+
+def test_the_box_office_sees_the_fee_in_the_price(api, shop):
+    [offer] = api.get(f"/events/{shop[0]}/box-office", **cashier(shop[0])).json["offers"]
+    assert (offer["price_cents"], offer["included_fee_cents"]) == (PRICE, FEE)
+    sold = sell(api, shop, quantity=2).json
+    assert (sold["total_price_cents"], sold["included_fee_cents"]) == (2 * PRICE, 2 * FEE)
 
 
 def test_a_sale_at_another_price_is_refused(api, shop):

@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 import app
 from chalicelib.edge.openapi import build_document
+from chalicelib.foundation import settings
 from chalicelib.foundation.money import IncludedFee
 from chalicelib.payments.model import Payment
 from chalicelib.purchases.model import LineItem, Purchase, Refund
 from tests import builders, invariants, pdfs
-from tests.stripe_shop import open_shop
+from tests.stripe_shop import open_shop, over_http
 
 PRICE, FEE = 2500, 300
 OWN = {"cents": 50, "percent": "10"}
@@ -29,8 +31,6 @@ PRICES = ("price_cents", "price_from_cents", "total_price_cents")
 WITHOUT_FEE = {
     "TicketTier": "the price that was paid for a ticket, whose order names the fee",
     "ResaleTicketView": "what the seller of a ticket paid; the offer to buyers names the fee",
-    "OfferView": "the final price, for which staff at a box office ask",
-    "CounterOrderView": "the final price, for which staff at a box office asked",
     "TransferredOrderView": "compares the final price with what has arrived, for managers",
     "RefundPreviewView": "what managers refund",
 }
@@ -39,7 +39,6 @@ PAGES_WITHOUT_FEE = {
     "parts/promo-code.tsx": "says how much a code takes off; the order above has the fee",
     "parts/public-changes.tsx": "says how a price has changed",
     "parts/return-panel.tsx": "says what a buyer gets back",
-    "pages/wallet.tsx": "leads to the order, which has the fee",
 }
 
 
@@ -200,6 +199,18 @@ def test_a_sale_at_the_counter_has_its_fee(api, time, shop):
     builders.sell_at_counter(api, shop, price_cents=PRICE)
     assert statement(api, shop[0])["included_fee_cents"] == FEE
     invariants.check(time.now)
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Includes USD 3.00 of fees"), ("es", "Incluye USD 3.00 de gastos de gestión")])
+def test_the_hosted_page_names_the_fee(stripe, language, words):
+    reservation = builders.reserve(stripe.api, "ada", stripe.event_id, stripe.tier_id, 1).json["id"]
+    headers = {"Idempotency-Key": reservation, "Accept-Language": language}
+    body = {"reservation_id": reservation, "page": "hosted"}
+    with settings.override(checkout_origins="https://shop.test"):
+        session = stripe.api.post("/checkout/sessions", json=body, user="ada", headers=headers).json
+    with over_http():
+        page = requests.get(session["payment"]["url"], timeout=5)
+    assert f"1 × Seats ({words})" in page.content.decode()
 
 
 @pytest.mark.parametrize(

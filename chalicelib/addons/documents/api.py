@@ -141,11 +141,24 @@ class InvoiceLineView(Struct, frozen=True, kw_only=True):
     tax: Tax | None
 
 
+class VatCheckView(Struct, frozen=True, kw_only=True):
+    """What a check of the buyer's VAT id has found before the invoice was issued.
+
+    `malformed` and `well_formed` are about its form and its check digits. If the shop asks VIES, the result is VIES's: `valid`, `invalid`,
+    or `unavailable` if VIES did not answer. With the `reference` of VIES, the seller can prove the enquiry.
+    """
+
+    result: Literal["malformed", "well_formed", "valid", "invalid", "unavailable"]
+    at: Timestamp
+    reference: str | None
+
+
 class InvoiceView(Struct, frozen=True, kw_only=True):
     """An invoice or a credit note. It never changes; `corrects` is the number of the document that it takes back, in whole or in part.
 
     The total includes `included_fee_cents` and the `taxes`. The amounts of a credit note are negative. `buyer` is null if the buyer named
-    no company. A document that corrects another has no `lines`.
+    no company. `vat_id_check` is null without a VAT id that begins as those of the European Union do. A document that corrects another has
+    no `lines`, and the check of the other.
     """
 
     number: str
@@ -158,6 +171,7 @@ class InvoiceView(Struct, frozen=True, kw_only=True):
     event_name: str
     seller: InvoiceSeller
     buyer: InvoiceBuyer | None
+    vat_id_check: VatCheckView | None
     lines: list[InvoiceLineView]
     total_cents: int
     included_fee_cents: int
@@ -220,6 +234,8 @@ INVOICE_COLUMNS = (
     "event",
     "order_id",
     "event_id",
+    "included_fee",
+    "vat_id_check",
 )
 
 
@@ -282,6 +298,7 @@ def list_promoter_invoices(request: RequestContext, promoter_id: str, query: Pro
 
 
 def _invoice_view(invoice: "Invoice") -> InvoiceView:
+    check = invoice.vat_check
     return InvoiceView(
         number=invoice.number,
         kind="credit_note" if invoice.is_credit_note else "invoice",
@@ -293,6 +310,7 @@ def _invoice_view(invoice: "Invoice") -> InvoiceView:
         event_name=invoice.event_name,
         seller=invoice.seller,
         buyer=invoice.buyer,
+        vat_id_check=VatCheckView(result=check.result, at=clock.iso(check.at), reference=check.reference) if check is not None else None,
         lines=[InvoiceLineView(**asdict(line)) for line in invoice.lines],
         total_cents=invoice.total_cents,
         included_fee_cents=invoice.included_fee_cents,
@@ -306,7 +324,8 @@ def _invoice_view(invoice: "Invoice") -> InvoiceView:
 def _bookkeeping_rows(invoice: "Invoice") -> Iterator[list[Cell]]:
     """Yield the lines of a document for bookkeeping: one for each tax, and one for the rest.
 
-    As bookkeepers write it, amounts have no sign: an invoice debits (S) the customer, and a credit note credits (H).
+    As bookkeepers write it, amounts have no sign: an invoice debits (S) the customer, and a credit note credits (H). The first line has the
+    fee of the whole document.
     """
     parts = [(share.gross_cents, share.percent, share.tax_cents) for share in invoice.taxes]
     rest = invoice.total_cents - sum(share.gross_cents for share in invoice.taxes)
@@ -317,7 +336,7 @@ def _bookkeeping_rows(invoice: "Invoice") -> Iterator[list[Cell]]:
     def amount(cents: int) -> str:
         return money.amount_text(abs(cents), invoice.currency)
 
-    for gross_cents, percent, tax_cents in parts:
+    for number, (gross_cents, percent, tax_cents) in enumerate(parts):
         yield [
             clock.iso(invoice.issued_at)[:10],
             invoice.number,
@@ -335,6 +354,8 @@ def _bookkeeping_rows(invoice: "Invoice") -> Iterator[list[Cell]]:
             invoice.event_name,
             invoice.order_id,
             invoice.event_id,
+            amount(0 if number else invoice.included_fee_cents),
+            invoice.vat_check.result if invoice.vat_check is not None else None,
         ]
 
 

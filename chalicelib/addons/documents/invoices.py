@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from itertools import groupby, zip_longest
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
-from chalicelib.accounts.profiles import InvoiceSeller, Promoter
+from chalicelib.accounts.profiles import SHOP, InvoiceIssuer, InvoiceSeller, find_shop_issuer
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, timezone_of
 from chalicelib.catalog.permissions import find_event
@@ -22,7 +23,7 @@ from chalicelib.changes.model import Change, DisputeDecided, OrderPaid, RefundFa
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.edge.languages import Language
-from chalicelib.foundation import clock, deadline, log, parallel
+from chalicelib.foundation import clock, deadline, log, parallel, settings
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.money import Tax, TaxShare
 from chalicelib.ledger import service as ledger
@@ -34,6 +35,9 @@ from chalicelib.tickets.model import order_number
 
 KEPT_YEARS = 10  # after the end of a document's year; tax laws commonly ask for up to ten
 LOST_RACES = 8  # how often other followers may be faster before the changes are delivered again
+VIES_SECONDS = 3.0  # to wait for an answer
+VIES_NEEDS_SECONDS = 20.0  # if less time is left for all changes of the batch, VIES is not asked
+VIES_REPLY_BYTES = 8192  # a reply has the name and the address of the company
 MAX_AT_ONCE = dynamo.MAX_TRANSACT_ITEMS - 1  # documents in a transaction, which also has the row of their series
 
 Series = Literal["C", "I", "S"]  # credit notes, invoices with the buyer's details, and simplified invoices without
@@ -55,6 +59,18 @@ class InvoiceLine(Struct, frozen=True, omit_defaults=True):
     included_fee_cents: int = 0
 
 
+class VatCheck(Struct, frozen=True, omit_defaults=True):
+    """What a check of the buyer's VAT id, before the invoice was issued, has found, and when (epoch seconds).
+
+    `malformed` and `well_formed` are about the form and the check digits, `valid` and `invalid` are VIES's word, and `unavailable` means
+    that VIES did not answer. `reference` is VIES's number of the enquiry, with which the seller can prove it.
+    """
+
+    result: Literal["malformed", "well_formed", "valid", "invalid", "unavailable"]
+    at: int
+    reference: str | None = None
+
+
 class Invoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An invoice or a credit note, with all that its PDF shows. Times are epoch seconds, and `paid_at` is when the money moved.
 
@@ -70,6 +86,7 @@ class Invoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
     seller_id: str
     seller: InvoiceSeller
     buyer: InvoiceBuyer | None = None
+    vat_check: VatCheck | None = None
     order_id: str
     order_number: str
     event_id: str
@@ -123,7 +140,8 @@ def issue_due(orders: Sequence[Purchase]) -> int:
     """
     paid = {order.id: order.event_id for order in orders if _has_money(order)}
     events = {event_id: find_event(event_id) for event_id in sorted(set(paid.values()))}
-    issuers = {event_id: _find_issuer(event) for event_id, event in events.items()}
+    shop = find_shop_issuer() if any(event is not None and event.promoter_id is None for event in events.values()) else None
+    issuers = {event_id: _find_issuer(event, shop) for event_id, event in events.items()}
     returned = {order.id for order in orders if order.refunds or order.disputes}
     # An invoice is corrected although the event has another seller now, or none.
     issued = _load_issued(sorted(order_id for order_id, event_id in paid.items() if order_id in returned or issuers[event_id] is not None))
@@ -137,6 +155,7 @@ def issue_due(orders: Sequence[Purchase]) -> int:
         lambda: parallel.call_each(queries.load_details, wanted),
     )
     pending, races = list(zip(wanted, entries, details, strict=True)), 0
+    checks: dict[tuple[str, str], VatCheck | None] = {}
     while True:
         drafts = {
             purchase.id: list(
@@ -147,7 +166,7 @@ def issue_due(orders: Sequence[Purchase]) -> int:
         pending = [order for order in pending if drafts[order[0].id]]
         if not pending:
             return reads
-        if not _issue([draft for of_purchase in drafts.values() for draft in of_purchase], clock.now()):
+        if not _issue(_check_vat_ids([draft for of_purchase in drafts.values() for draft in of_purchase], checks), clock.now()):
             races += 1
             if races > LOST_RACES:
                 raise dynamo.StoreUnavailable("other followers kept issuing documents of the same series")
@@ -159,12 +178,14 @@ def _has_money(purchase: Purchase) -> bool:
     return purchase.payment is not None and purchase.payment.provider not in _UNPAID and purchase.total_cents > 0
 
 
-def _find_issuer(event: Event | None) -> Promoter | None:
-    """Return the event's promoter if the promoter's sales get invoices."""
+def _find_issuer(event: Event | None, shop: InvoiceIssuer | None) -> InvoiceIssuer | None:
+    """Return who invoices the sales of an event: its verified promoter, or the `shop` if it has no promoter. None if nobody does."""
     if event is None or event.status == "test":
         return None
+    if event.promoter_id is None:
+        return shop
     promoter = find_verified_promoter(event)
-    return promoter if promoter is not None and promoter.invoices is not None else None
+    return promoter.issuer if promoter is not None else None
 
 
 def _load_issued(order_ids: Sequence[str]) -> dict[str, Issued]:
@@ -179,7 +200,7 @@ def _due_documents(
     purchase: Purchase,
     entries: Sequence[LedgerEntry],
     issued: Issued,
-    issuer: Promoter | None,
+    issuer: InvoiceIssuer | None,
     event: Event | None,
     details: CheckoutDetails,
 ) -> Iterator[_Draft]:
@@ -189,9 +210,8 @@ def _due_documents(
         return
     invoice = issued.get(_source(paid))
     if invoice is None:
-        is_own = issuer is not None and paid.seller_id == issuer.id and paid.at >= (issuer.invoices_since or 0)
-        if issuer is not None and issuer.invoices is not None and is_own:
-            yield _Draft(_source(paid), _invoice(purchase, paid, issuer.id, issuer.invoices, event, details.invoice))
+        if issuer is not None and (paid.seller_id or SHOP) == issuer.id and paid.at >= issuer.since:
+            yield _Draft(_source(paid), _invoice(purchase, paid, issuer, event, details.invoice))
         return
     for left, came_back, is_final in _movements(purchase, entries):
         credit_note = issued.get(_source(left))
@@ -245,17 +265,15 @@ def _source(entry: LedgerEntry) -> str:
     return f"{entry.kind}#{entry.reference}"
 
 
-def _invoice(
-    purchase: Purchase, paid: LedgerEntry, seller_id: str, seller: InvoiceSeller, event: Event | None, buyer: InvoiceBuyer | None
-) -> Invoice:
+def _invoice(purchase: Purchase, paid: LedgerEntry, issuer: InvoiceIssuer, event: Event | None, buyer: InvoiceBuyer | None) -> Invoice:
     """Return the invoice of a sale, without a number."""
     return Invoice(
         number="",
         cause=paid.kind,
         issued_at=0,
         paid_at=paid.at,
-        seller_id=seller_id,
-        seller=seller,
+        seller_id=issuer.id,
+        seller=issuer.seller,
         buyer=buyer,
         order_id=purchase.id,
         order_number=order_number(purchase.id, event),
@@ -292,6 +310,88 @@ def _correction(corrected: Invoice, entry: LedgerEntry) -> Invoice:
         included_fee_cents=entry.included_fee_cents,
         corrects=corrected.number,
     )
+
+
+# VAT ids.
+
+
+def _check_vat_ids(drafts: Sequence[_Draft], checks: dict[tuple[str, str], VatCheck | None]) -> list[_Draft]:
+    """Return the drafts with checks of their buyers' VAT ids, which are noted in `checks`. A correction keeps the check of its invoice."""
+    wanted = [_vat_ids(draft.document) for draft in drafts]
+    new = [ids for ids in dict.fromkeys(wanted) if ids is not None and ids not in checks]
+    checks.update(zip(new, parallel.call_each(lambda ids: _check_vat_id(*ids), new), strict=True))
+    return [
+        draft if ids is None else _Draft(draft.source, replace(draft.document, vat_check=checks[ids]))
+        for draft, ids in zip(drafts, wanted, strict=True)
+    ]
+
+
+def _vat_ids(document: Invoice) -> tuple[str, str] | None:
+    """Return the ids of seller and buyer in the invoice of a sale to a company with a VAT id."""
+    vat_id = document.buyer.vat_id if document.buyer is not None and document.corrects is None else None
+    return (document.seller.tax_id, vat_id) if vat_id is not None else None
+
+
+def _check_vat_id(seller_id: str, buyer_id: str) -> VatCheck | None:
+    """Check the buyer's VAT id, and ask VIES if the setting has its address. Returns None if it is not an id of the European Union."""
+    from stdnum.eu import vat  # few orders name a company
+
+    now = clock.now()
+    if buyer_id[:2].lower() not in {*vat.MEMBER_STATES, "el"}:
+        return None
+    if not vat.is_valid(buyer_id):
+        return VatCheck("malformed", now)
+    if not settings.current().vies_url:
+        return VatCheck("well_formed", now)
+    buyer, seller = _vies_parts(vat.validate(buyer_id)), _vies_parts(vat.validate(seller_id)) if vat.is_valid(seller_id) else None
+    answer = _ask_vies(buyer, seller)
+    if answer.has_refused_requester:
+        answer = _ask_vies(buyer, None)
+    if answer.valid is None:
+        log.count("vies_failures")
+        return VatCheck("unavailable", now)
+    return VatCheck("valid" if answer.valid else "invalid", now, answer.reference or None)
+
+
+def _vies_parts(vat_id: str) -> tuple[str, str]:
+    """Return the country's code at VIES, and the number, of a VAT id without separators."""
+    return "EL" if vat_id.startswith("GR") else vat_id[:2], vat_id[2:]
+
+
+class _ViesError(Struct):
+    error: str = ""
+
+
+class _ViesAnswer(Struct, rename={"reference": "requestIdentifier", "errors": "errorWrappers"}):
+    """VIES's answer. Without `valid`, VIES, or the country's own service, could not say."""
+
+    valid: bool | None = None
+    reference: str | None = None
+    errors: list[_ViesError] = []
+
+    @property
+    def has_refused_requester(self) -> bool:
+        return any(found.error == "INVALID_REQUESTER_INFO" for found in self.errors)
+
+
+def _ask_vies(buyer: tuple[str, str], seller: tuple[str, str] | None) -> _ViesAnswer:
+    """Ask VIES about a VAT id, on behalf of the seller if the seller has one. Returns an empty answer if VIES does not answer in time."""
+    from chalicelib.foundation import outbound_http
+
+    if deadline.remaining() < VIES_NEEDS_SECONDS:
+        return _ViesAnswer()
+    asked = {"countryCode": buyer[0], "vatNumber": buyer[1]}
+    if seller is not None:
+        asked |= {"requesterMemberStateCode": seller[0], "requesterNumber": seller[1]}
+    headers = {"Accept": "application/json", "Content-Type": "application/json"}
+    try:
+        destination = outbound_http.parse(f"{settings.current().vies_url.rstrip('/')}/check-vat-number")
+        addresses = outbound_http.resolve(destination)
+        reply = outbound_http.post(destination, addresses, headers, msgspec.json.encode(asked), VIES_SECONDS, VIES_REPLY_BYTES)
+        return msgspec.json.decode(reply.body, type=_ViesAnswer)
+    except (outbound_http.SendFailed, outbound_http.DestinationRefused, msgspec.DecodeError) as failure:
+        logger.warning("invoices.vies_failed", reason=str(failure))
+        return _ViesAnswer()
 
 
 # Numbers.

@@ -469,6 +469,7 @@ def _due_transfer(notification: Notification, event: Event) -> tuple[dict[str, A
         "iban": account.iban,
         "bic": account.bic or "",
         "amount": _amount(payment.amount_cents - payment.transferred_cents, payment.currency),
+        "included_fee": _amount(0 if payment.transferred_cents else purchase.included_fee_cents, payment.currency),
         "currency": payment.currency,
         "order_number": order_number(purchase.id, event),
         "until": clock.local(purchase.expires_at, event.timezone),

@@ -23,6 +23,7 @@ from chalicelib.payments.model import (
     AccountUnreachable,
     CardCheck,
     CheckoutPage,
+    CheckoutPageItem,
     OwnPage,
     Payment,
     PaymentMetadata,
@@ -132,13 +133,17 @@ def _create_payment_intent(metadata: PaymentMetadata, payment: Payment) -> Provi
     )
 
 
+def _product(item: CheckoutPageItem) -> dict[str, str]:
+    return {"name": item.name, **({"description": item.note} if item.note is not None else {})}
+
+
 def _create_checkout_session(metadata: PaymentMetadata, payment: Payment, page: CheckoutPage) -> ProviderPayment:
     items = [
         {"quantity": item.quantity, "price": item.price_id}
         if item.price_id is not None
         else {
             "quantity": item.quantity,
-            "price_data": {"currency": payment.currency.lower(), "unit_amount": item.price_cents, "product_data": {"name": item.name}},
+            "price_data": {"currency": payment.currency.lower(), "unit_amount": item.price_cents, "product_data": _product(item)},
         }
         for item in page.items
     ]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import random
 from unittest.mock import patch
 
@@ -13,7 +14,8 @@ from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.changes.model import DisputeDecided, OrderPaid, RefundSucceeded
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import cursors
-from chalicelib.foundation import clock
+from chalicelib.foundation import clock, deadline, outbound_http, settings
+from chalicelib.foundation.outbound_http import DestinationRefused, HostReply, SendFailed
 from chalicelib.purchases import queries, store
 from chalicelib.reconciliation import records
 from tests import builders, pdfs, store_calls
@@ -271,7 +273,7 @@ def test_changes_of_the_seller_do_not_turn_invoices_on_again(api, time, fest):
     assert invoice["seller"]["address"] == "3 New Street"
 
 
-def test_free_tickets_and_those_of_the_shop_get_none(api, time, fest):
+def test_free_tickets_and_those_of_a_shop_that_issues_none_get_none(api, time, fest):
     free = fest[0], builders.create_tier(api, fest[0], "Free", price_cents=0)
     of_shop = builders.create_shop(api)
     reserved = builders.reserve(api, "bob", *free).json["id"]
@@ -282,6 +284,108 @@ def test_free_tickets_and_those_of_the_shop_get_none(api, time, fest):
     follow()
     assert [issued(api, *order) for order in orders] == [[], []]
     assert api.get(f"/orders/{at_counter}/invoices", **promoter()).json["invoices"] == []
+
+
+def save_shop(api, seller=SELLER, **caller):
+    return api.put("/admin/shop-invoices", json={"invoices": seller}, **(caller or {"token": builders.admin_token()}))
+
+
+def shop_issuer(api):
+    return api.get("/admin/shop-invoices", token=builders.admin_token()).json
+
+
+def test_the_shop_invoices_its_own_sales(api, time, fest):
+    assert shop_issuer(api) == {"invoices": None, "since": None}
+    own = builders.create_shop(api)
+    assert api.get(f"/events/{own[0]}/seller").json["invoices"] is False
+    earlier = buy(api, own, invoice=BUYER)
+    time.advance(60)
+    saved = save_shop(api, SELLER | {"name": "Harbor Hall Ltd", "prefix": "HH"})
+    assert (saved.status, saved.json["since"]) == (200, "2026-06-01T12:01:00Z")
+    assert shop_issuer(api) == saved.json
+    time.advance(60)
+    assert api.get(f"/events/{own[0]}/seller").json["invoices"] is True
+    order_id, of_promoter = buy(api, own, invoice=BUYER), buy(api, fest)
+    builders.refund(api, order_id)
+    follow()
+    run_pass(time)
+    assert (issued(api, earlier), numbers(api, of_promoter)) == ([], ["NN-S2026-000001"])
+    assert [(note["number"], note["seller"]["name"], note["buyer"]) for note in issued(api, order_id)] == [
+        ("HH-I2026-000001", "Harbor Hall Ltd", BUYER),
+        ("HH-C2026-000001", "Harbor Hall Ltd", BUYER),
+    ]
+    assert "Harbor Hall Ltd 1 Harbor Street Lisbon Tax ID: PT501234567" in pdf_text(api, order_id)
+    listing = api.get("/promoters/shop/invoices", query={"year": "2026"}, token=builders.admin_token()).json["invoices"]
+    assert [invoice["number"] for invoice in listing] == ["HH-C2026-000001", "HH-I2026-000001"]
+    assert api.get("/promoters/shop/invoices", **promoter()).status == 403
+    assert invariants.check(followed=False) == []
+
+
+def test_another_seller_of_the_shop_turns_nothing_on_again(api, time):
+    own = builders.create_shop(api)
+    since = save_shop(api).json["since"]
+    order_id = buy(api, own)
+    time.advance(60)
+    assert save_shop(api, SELLER | {"address": "3 New Street"}).json["since"] == since
+    assert save_shop(api, SELLER | {"address": "3 New Street"}).json["since"] == since
+    follow()
+    [invoice] = issued(api, order_id)
+    assert invoice["seller"]["address"] == "3 New Street"
+    assert save_shop(api, None).json == {"invoices": None, "since": None}
+    later = buy(api, own, "bob")
+    builders.refund(api, order_id)
+    follow()
+    assert (len(issued(api, order_id)), issued(api, later, "bob")) == (2, [])
+    time.advance(60)
+    assert save_shop(api).json["since"] == "2026-06-01T12:02:00Z"
+    run_pass(time)
+    assert issued(api, later, "bob") == []
+    audited = api.get("/admin/audit", query={"subject": "promoter#shop"}, token=builders.admin_token()).json["entries"]
+    assert [(entry["action"], entry["details"]) for entry in audited] == [("promoter.changed", {"fields": ["invoices"]})] * 4
+
+
+def test_the_shop_does_not_invoice_what_a_promoter_sold(api, time, fest):
+    """Neither while the promoter is not verified, nor after a file has taken the event from the promoter."""
+
+    def apply_file(**metadata):
+        tree = {"version": "1", "events": {"fest": event("fest", metadata=metadata)}, "ticket_types": {"gold": ticket("gold")}}
+        rollout.apply(validate_tree(tree), "ada", time.now)
+
+    assert save_shop(api, SELLER | {"prefix": "HH"}).status == 200
+    save_profile(api, verified=False)
+    apply_file(promoter_id="nora")
+    sold = buy(api, ("fest", "gold"))
+    follow()
+    apply_file()
+    own = buy(api, ("fest", "gold"), "bob")
+    run_pass(time)
+    assert (issued(api, sold), numbers(api, own, "bob")) == ([], ["HH-S2026-000001"])
+
+
+def test_two_admins_change_the_invoices_of_the_shop_at_the_same_moment(api, time):
+    since, transact, others = save_shop(api).json["since"], dynamo.transact, []
+    time.advance(60)
+
+    def let_the_other_be_faster(items):
+        if not others:
+            others.append("turn off and on")
+            assert save_shop(api, None).status == save_shop(api, SELLER | {"prefix": "OTHER"}).status == 200
+        transact(items)
+
+    with patch.object(dynamo, "transact", let_the_other_be_faster):
+        saved = save_shop(api, SELLER | {"prefix": "LAST"}).json
+    assert (saved["invoices"]["prefix"], saved["since"]) == ("LAST", "2026-06-01T12:01:00Z")
+    assert since == "2026-06-01T12:00:00Z"
+
+
+def test_the_seller_of_the_shop_is_checked(api, time):
+    for wrong, path in (({"name": ""}, "$.invoices.name"), ({"country": "XX"}, "$.invoices.country"), ({"vat": "1"}, "$.invoices.vat")):
+        reply = save_shop(api, SELLER | wrong)
+        assert (reply.status, reply.json["path"]) == (400, path)
+    assert save_shop(api, **promoter()).status == 403
+    with patch.object(dynamo, "transact", side_effect=dynamo.TransactionCanceled([])):
+        assert save_shop(api).json["error"] == "shop_invoices_changing"
+    assert shop_issuer(api)["invoices"] is None
 
 
 def test_the_box_office_gets_simplified_invoices(api, time, fest):
@@ -316,6 +420,133 @@ def test_only_the_promoter_sees_the_seller_of_the_invoices(api, time, fest):
 def test_an_order_shows_what_its_buyer_asked_for(api, time, fest):
     order_id = buy(api, fest, invoice=BUYER)
     assert api.get(f"/orders/{order_id}", user="ada").json["order"]["invoice"] == BUYER
+
+
+# VAT ids.
+
+
+class Vies:
+    """VIES as the tests want it: `known` are the numbers that exist. `asked` are the enquiries, and `answer` replaces the answer."""
+
+    def __init__(self):
+        self.known, self.asked, self.answer = {("PT", "509999999")}, [], None
+
+    def post(self, destination, addresses, headers, body, seconds, max_reply_bytes):
+        assert (destination.scheme, destination.host, destination.target) == ("https", "vies.test", "/rest-api/check-vat-number")
+        assert seconds <= 5
+        self.asked.append(json.loads(body))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if self.answer is not None:
+            return HostReply(*self.answer, None)
+        enquiry = self.asked[-1]
+        if enquiry.get("requesterNumber") == "000000000":
+            return HostReply(400, b'{"actionSucceed": false, "errorWrappers": [{"error": "INVALID_REQUESTER_INFO"}]}', None)
+        is_valid = (enquiry["countryCode"], enquiry["vatNumber"]) in self.known
+        reference = "WAPIAAAA1" if "requesterNumber" in enquiry else ""
+        reply = {"valid": is_valid, "requestIdentifier": reference, "name": "ADA & SONS", "address": "-" * 2000}
+        return HostReply(200, json.dumps(enquiry | reply).encode(), None)
+
+
+@pytest.fixture
+def vies(monkeypatch):
+    found = Vies()
+    monkeypatch.setattr(outbound_http, "resolve", lambda _: ["192.0.2.1"])
+    monkeypatch.setattr(outbound_http, "post", found.post)
+    with settings.override(vies_url="https://vies.test/rest-api/"):
+        yield found
+
+
+def vat_check(api, order_id):
+    [invoice] = issued(api, order_id)
+    return invoice["vat_id_check"] and invoice["vat_id_check"]["result"]
+
+
+@pytest.mark.parametrize(
+    ("vat_id", "result"),
+    [
+        ("PT509999999", "well_formed"),
+        ("pt 509.999.999", "well_formed"),
+        ("EL094259216", "well_formed"),
+        ("PT509999998", "malformed"),
+        ("DE12", "malformed"),
+        ("CHE-123.456.788", None),
+        ("509999999", None),
+    ],
+)
+def test_the_form_of_a_vat_id_is_checked_and_stops_nobody(api, time, fest, vat_id, result):
+    order_id = buy(api, fest, invoice=BUYER | {"vat_id": vat_id})
+    follow()
+    assert vat_check(api, order_id) == result
+    [row] = csv.DictReader(io.StringIO(listed(api, format="csv").body.decode()))
+    assert row["vat_id_check"] == (result or "")
+
+
+def test_vies_says_whether_a_vat_id_exists_and_the_seller_can_prove_the_enquiry(api, time, fest, vies):
+    save_profile(api, invoices=SELLER | {"tax_id": "PT 501.442.600"})
+    order_id, unknown = buy(api, fest, invoice=BUYER), buy(api, fest, "bob", invoice=BUYER | {"vat_id": "EL094259216"})
+    time.advance(5)
+    follow()
+    [invoice] = issued(api, order_id)
+    assert invoice["vat_id_check"] == {"result": "valid", "at": "2026-06-01T12:00:05Z", "reference": "WAPIAAAA1"}
+    assert [found["vat_id_check"]["result"] for found in issued(api, unknown, "bob")] == ["invalid"]
+    requester = {"requesterMemberStateCode": "PT", "requesterNumber": "501442600"}
+    assert sorted(vies.asked, key=lambda asked: asked["countryCode"]) == [
+        {"countryCode": "EL", "vatNumber": "094259216"} | requester,
+        {"countryCode": "PT", "vatNumber": "509999999"} | requester,
+    ]
+    builders.refund(api, order_id)
+    follow()
+    assert {note["vat_id_check"]["reference"] for note in issued(api, order_id)} == {"WAPIAAAA1"}
+    assert len(vies.asked) == 2, "a credit note keeps the check of its invoice"
+
+
+def test_vies_is_asked_without_a_seller_whom_it_does_not_know(api, time, fest, vies):
+    save_profile(api, invoices=SELLER | {"tax_id": "PT000000000"})
+    order_id = buy(api, fest, invoice=BUYER)
+    with patch("stdnum.eu.vat.is_valid", return_value=True), patch("stdnum.eu.vat.validate", side_effect=lambda number: number):
+        follow()
+    assert vat_check(api, order_id) == "valid"
+    assert ["requesterNumber" in asked for asked in vies.asked] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        SendFailed("timeout"),
+        DestinationRefused("", rule="url_host_not_found"),
+        (500, b"<html>"),
+        (200, b'{"actionSucceed": false, "errorWrappers": [{"error": "MS_UNAVAILABLE"}]}'),
+    ],
+)
+def test_an_unreachable_vies_is_recorded_and_the_invoice_is_issued(api, time, fest, vies, answer):
+    vies.answer = answer
+    order_id, other = buy(api, fest, invoice=BUYER), buy(api, fest, "bob")
+    follow()
+    assert (vat_check(api, order_id), len(vies.asked)) == ("unavailable", 1)
+    assert numbers(api, other, "bob") == ["NN-S2026-000001"]
+    vies.answer = None
+    run_pass(time)
+    assert vat_check(api, order_id) == "unavailable", "an invoice never changes"
+
+
+def test_vies_is_not_asked_when_little_time_is_left(api, time, fest, vies):
+    order_id = buy(api, fest, invoice=BUYER)
+    with deadline.within(invoices.VIES_NEEDS_SECONDS - 1):
+        follow()
+    assert (vat_check(api, order_id), vies.asked) == ("unavailable", [])
+
+
+def test_a_follower_that_loses_the_race_asks_vies_once(api, time, fest, vies):
+    order_id = buy(api, fest, invoice=BUYER)
+    issue, lost = invoices._issue, []
+
+    def lose_once(*arguments):
+        return issue(*arguments) if lost else bool(lost.append(1))
+
+    with patch.object(invoices, "_issue", lose_once):
+        follow()
+    assert (vat_check(api, order_id), len(vies.asked)) == ("valid", 1)
 
 
 # Corrections.
@@ -609,6 +840,7 @@ def test_a_page_of_long_documents_is_shorter(api, time, fest, monkeypatch):
 
 def test_bookkeeping_gets_a_line_for_each_tax(api, time, fest):
     untaxed = builders.create_tier(api, fest[0], "Coat check", price_cents=200)
+    assert api.patch(f"/tiers/{fest[1]}", json={"included_fee": {"cents": 50}}, token=builders.admin_token()).status == 200
     reservation = builders.reserve_items(api, "ada", fest[0], {fest[1]: 1, untaxed: 1}).json["id"]
     builders.start_checkout(api, "ada", reservation, invoice=BUYER)
     assert builders.confirm(api, "ada", reservation).status == 201
@@ -622,6 +854,7 @@ def test_bookkeeping_gets_a_line_for_each_tax(api, time, fest):
         ("NN-I2026-000001", "11.90", "S", "19", "1.90", "10.00", "Ada & Sons"),
         ("NN-I2026-000001", "2.00", "S", "", "0.00", "2.00", "Ada & Sons"),
     ]
+    assert [row["included_fee"] for row in rows] == ["0.50", "0.50", "0.00"]
 
 
 def test_others_see_no_invoices(api, time, fest):

@@ -752,11 +752,17 @@ def test_a_seller_hears_of_the_sale_and_the_buyer_gets_the_tickets(post, api, ti
 
 def test_a_buyer_who_pays_by_transfer_is_told_how_and_reminded_until_the_money_arrives(post, api, time):
     shop = bank_transfers.create_shop(api)
+    assert api.patch(f"/tiers/{shop[1]}", json={"included_fee": {"percent": "6"}}, token=builders.admin_token()).status == 200
     paid, late = (bank_transfers.order(api, shop, user, customer_email=f"{user}@home.test") for user in ("ada", "bob"))
     requests = {mail["To"]: mail for mail in post.deliver()}
     assert {mail["Subject"] for mail in requests.values()} == {"Please transfer the money for Night"}
     text = requests["bob@home.test"].get_body(("plain",)).get_content()
-    for line in ("IBAN: PT50000201231234567890154", "Amount: USD 100.00", f"Reference: {bank_transfers.reference(late)}"):
+    for line in (
+        "IBAN: PT50000201231234567890154",
+        "Amount: USD 100.00",
+        "Includes fees: USD 6.00",
+        f"Reference: {bank_transfers.reference(late)}",
+    ):
         assert line in text
     bank_transfers.record(api, shop, (bank_transfers.reference(paid), 10000))
     bank_transfers.record(api, shop, (bank_transfers.reference(late), 6000))
@@ -767,7 +773,9 @@ def test_a_buyer_who_pays_by_transfer_is_told_how_and_reminded_until_the_money_a
     time.advance(120)
     *earlier, reminder = post.deliver()
     assert (len(earlier), reminder["To"], reminder["Subject"]) == (3, "bob@home.test", "Your transfer for Night has not arrived yet")
-    assert "Amount: USD 40.00" in reminder.get_body(("plain",)).get_content()
+    reminded = reminder.get_body(("plain",)).get_content()
+    assert "Amount: USD 40.00" in reminded
+    assert "Includes fees" not in reminded, "the fee is that of the whole price"
 
 
 def test_a_buyer_is_told_when_the_tickets_of_a_transfer_are_released(post, api, time):

@@ -40,6 +40,17 @@ def promoters(manager: Manager) -> Iterator[str]:
     manager.press("Publish")
     expect(manager.page.get_by_role("link", name="Terms, English")).to_be_visible()
     yield "verified"
+    manager.fill("Name on invoices", "Harbor Hall Ltd")
+    manager.fill("Address on invoices", "1 Harbor Street\nLisbon")
+    manager.press("Save invoices of the shop")
+    expect(manager.page.get_by_label("Tax ID", exact=True)).to_have_attribute("aria-invalid", "true")
+    yield "no_tax_id"
+    manager.fill("Tax ID", "PT501234567")
+    manager.press("Save invoices of the shop")
+    expect(manager.page.get_by_role("button", name="Invoices as CSV")).to_have_count(2)
+    saved = manager.api.get("/admin/shop-invoices", token=builders.admin_token()).json["invoices"]
+    assert (saved["name"], saved["tax_id"]) == ("Harbor Hall Ltd", "PT501234567")
+    yield "invoices"
 
 
 def system(manager: Manager) -> Iterator[str]:

@@ -98,6 +98,7 @@ function OrderLine({ order, event }: { order: Order; event: string }) {
         <OrderStatus order={order} />
         <strong class="numbers">{order.total_price_cents === 0 ? t.free : money(order.total_price_cents, order.currency, locale)}</strong>
       </p>
+      <Included of={{ ...order, taxes: [] }} />
     </li>
   );
 }

@@ -8,6 +8,7 @@ import { DocumentButton } from "../parts/document-button";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { GuestNote } from "../parts/guest-note";
 import { useLoaded, useTitle } from "../parts/hooks";
+import { Included } from "../parts/included";
 import { Pass } from "../parts/pass";
 import { Refunds } from "../parts/refunds";
 import { ScanView } from "../parts/scan-view";
@@ -108,6 +109,7 @@ function Done({ placed }: { placed: OrderWithTickets | null }) {
           <p>
             <span class="code">{order.number}</span> · {order.event_name}, {t.orders.tickets(order.quantity)}: <strong>{isFree ? t.free : money(order.total_price_cents, order.currency, locale)}</strong>
           </p>
+          <Included of={{ ...order, taxes: [] }} />
           <div class="row">
             <a class="button button-quiet" href={`/orders/${order.id}`}>
               {t.orders.receipt}

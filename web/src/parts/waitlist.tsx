@@ -147,6 +147,7 @@ export function JoinForm({ event, tiers, joined, place, button }: JoinFormProps)
                 .map((tier) => (
                   <option key={tier.id} value={tier.id}>
                     {tier.name} · {tier.price_cents === 0 ? t.free : money(tier.price_cents, tier.currency, locale)}
+                    {tier.included_fee_cents > 0 && ` · ${t.event.fee(money(tier.included_fee_cents, tier.currency, locale))}`}
                   </option>
                 ))}
             </select>

@@ -113,6 +113,7 @@ function SellForm({ counter, offers, isNext, onSold }: SellProps) {
               <strong>{other.tier_name}</strong> {other.label}
             </span>
             <span class="counter-price">{other.price_cents ? money(other.price_cents, other.currency, locale) : t.free}</span>
+            {other.included_fee_cents > 0 && <span class="small">{t.event.fee(money(other.included_fee_cents, other.currency, locale))}</span>}
             <span class="small">{d.counter.left(other.left, counter.quotaOf(other)?.left ?? 0)}</span>
           </label>
         ))}

@@ -8,6 +8,7 @@ import { manager } from "../api";
 import { Confirmed } from "../parts/confirmed";
 import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
+import { ShopInvoices } from "../profile/invoices";
 import { LegalTexts } from "../profile/legal-texts";
 import { useRoomTexts } from "../texts";
 
@@ -38,6 +39,7 @@ export function PromotersPage() {
       </div>
       <PromoterList key={String(isVerified)} isVerified={isVerified} />
       <LegalTexts ownerId="shop" />
+      {ADDONS.documents && <ShopInvoices />}
     </div>
   );
 }

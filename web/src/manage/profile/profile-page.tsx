@@ -2,15 +2,12 @@
 
 import { useState } from "preact/hooks";
 import { content, type Schemas } from "../../client";
-import { save as saveFile } from "../../downloads";
 import { day, money } from "../../formats";
 import { Failure, Skeleton } from "../../parts/failure";
 import { Form } from "../../parts/form";
 import { useAction, useLoaded } from "../../parts/hooks";
-import { now } from "../../server-time";
 import { useTexts } from "../../texts";
 import { manager } from "../api";
-import { loadFile } from "../parts/csv-file";
 import { toTax } from "../tickets/tier-values";
 import { AreaField, TextField } from "../parts/fields";
 import { SaveNote, useSaved } from "../parts/save-note";
@@ -19,6 +16,7 @@ import { useDraft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
 import { useMe } from "../who";
 import { Brand } from "./brand";
+import { InvoiceFiles, SellerFields, sellerValues, toSeller } from "./invoices";
 import { LegalTexts } from "./legal-texts";
 
 type Profile = Schemas["PromoterView"];
@@ -32,28 +30,12 @@ const toValues = ({ name, company, description, website, email, policies, invoic
   website: website ?? "",
   email: email ?? "",
   policies,
-  "invoices.name": invoices?.name ?? "",
-  "invoices.address": invoices?.address ?? "",
-  "invoices.country": invoices?.country ?? "",
-  "invoices.tax_id": invoices?.tax_id ?? "",
-  "invoices.prefix": invoices?.prefix ?? "",
+  ...sellerValues(invoices),
   "bank_account.holder": bank_account?.holder ?? "",
   "bank_account.iban": bank_account?.iban ?? "",
   "bank_account.bic": bank_account?.bic ?? "",
 });
 type Fields = ReturnType<typeof toValues>;
-
-/** The seller on invoices as the API takes it, or null if the promoter entered nothing. */
-function toSeller(values: Fields): Profile["invoices"] {
-  const seller = {
-    name: values["invoices.name"].trim(),
-    address: values["invoices.address"].trim(),
-    country: values["invoices.country"].trim().toUpperCase() || null,
-    tax_id: values["invoices.tax_id"].trim(),
-    prefix: values["invoices.prefix"].trim().toUpperCase(),
-  };
-  return Object.values(seller).some(Boolean) ? seller : null;
-}
 
 /** The bank account as the API takes it, or null if the promoter entered nothing. */
 function toAccount(values: Fields): Profile["bank_account"] {
@@ -272,11 +254,7 @@ function Editor({ loaded }: { loaded: Profile }) {
                 <legend>{own.invoices}</legend>
                 <p class="small">{own.invoicesNote}</p>
                 {!profile.verified && <p class="small">{own.invoicesUnverified}</p>}
-                <TextField name="invoices.name" label={own["invoices.name"]} maxLength={200} draft={draft} errorOf={errorOf} />
-                <AreaField name="invoices.address" label={own["invoices.address"]} maxLength={500} rows={4} draft={draft} errorOf={errorOf} />
-                <TextField name="invoices.country" label={own["invoices.country"]} maxLength={2} draft={draft} errorOf={errorOf} />
-                <TextField name="invoices.tax_id" label={own["invoices.tax_id"]} maxLength={30} draft={draft} errorOf={errorOf} />
-                <TextField name="invoices.prefix" label={own["invoices.prefix"]} note={own.invoicesPrefixNote} maxLength={10} draft={draft} errorOf={errorOf} />
+                <SellerFields draft={draft} errorOf={errorOf} />
               </fieldset>
             )}
             <fieldset class="fields">
@@ -293,29 +271,7 @@ function Editor({ loaded }: { loaded: Profile }) {
           </>
         )}
       </Form>
-      {ADDONS.documents && profile.invoices && <InvoiceFiles promoterId={profile.id} />}
+      {ADDONS.documents && profile.invoices && <InvoiceFiles sellerId={profile.id} />}
     </>
-  );
-}
-
-/** The invoices of this year and of the last one, for bookkeeping. */
-function InvoiceFiles({ promoterId }: { promoterId: string }) {
-  const own = useRoomTexts("profile");
-  const { isWorking, failure, run } = useAction();
-  const thisYear = new Date(1000 * now()).getUTCFullYear();
-  const load = (year: number) =>
-    loadFile((query) =>
-      manager.GET("/promoters/{promoter_id}/invoices", { params: { path: { promoter_id: promoterId }, query: { ...query, year, format: "csv" } }, parseAs: "text" }),
-    );
-  return (
-    <section class="panel">
-      <h2>{own.invoices}</h2>
-      {failure && <Failure failure={failure} />}
-      {[thisYear, thisYear - 1].map((year) => (
-        <button key={year} type="button" class="button button-quiet" disabled={isWorking} onClick={() => run(async () => saveFile(await load(year), `invoices-${year}.csv`))}>
-          {own.invoicesFile}, {year}
-        </button>
-      ))}
-    </section>
   );
 }

@@ -61,6 +61,7 @@ export const failureTexts: Record<string, string> = {
   too_many_holds: "Too many buyers are reserving right now. Try again.",
   own_account: "This is your own account. Another admin has to do this.",
   user_changing: "Someone else is changing this account right now. Check the account, then try again.",
+  shop_invoices_changing: "Someone else is changing the invoices of the shop right now. Try again.",
   legal_texts_changing: "Someone else is changing these legal texts right now. Try again.",
   too_many_legal_texts: "There can be at most 30 legal texts. Remove one first.",
   promoter_changing: "Someone else is changing this profile right now. Try again.",

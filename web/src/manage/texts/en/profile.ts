@@ -31,6 +31,9 @@ export const profileTexts = {
   invoicesPrefixNote: "Up to 10 capital letters and digits, such as FG for FG-I2026-000001.",
   invoicesUnverified: "Buyers get their invoices once an admin has verified you.",
   invoicesFile: "Invoices as CSV",
+  invoicesOfShop: "Invoices of the shop",
+  invoicesOfShopNote: "Enter the name, address and tax ID of the shop as invoices must show them. From then on, buyers of events that the shop sells itself get an invoice for each order and a credit note for each refund. To issue no more invoices, clear all fields.",
+  saveOfShop: "Save invoices of the shop",
 };
 
 export const defaultTaxesTexts = {

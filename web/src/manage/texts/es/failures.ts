@@ -63,6 +63,7 @@ export const failureTexts: typeof english = {
   too_many_holds: "Demasiados compradores están reservando ahora mismo. Vuelve a intentarlo.",
   own_account: "Es tu propia cuenta. Tiene que hacerlo otro administrador.",
   user_changing: "Otra persona está cambiando esta cuenta ahora mismo. Revísala y vuelve a intentarlo.",
+  shop_invoices_changing: "Otra persona está cambiando las facturas de la tienda ahora mismo. Vuelve a intentarlo.",
   legal_texts_changing: "Otra persona está cambiando estos textos legales ahora mismo. Vuelve a intentarlo.",
   too_many_legal_texts: "Puede haber como máximo 30 textos legales. Quita uno primero.",
   promoter_changing: "Otra persona está cambiando este perfil ahora mismo. Vuelve a intentarlo.",

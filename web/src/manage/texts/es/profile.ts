@@ -33,6 +33,9 @@ export const profileTexts: typeof english = {
   invoicesPrefixNote: "Hasta 10 letras mayúsculas y cifras; por ejemplo, FG para FG-I2026-000001.",
   invoicesUnverified: "Los compradores recibirán sus facturas cuando un administrador haya verificado tu perfil.",
   invoicesFile: "Facturas en CSV",
+  invoicesOfShop: "Facturas de la tienda",
+  invoicesOfShopNote: "Indica el nombre, la dirección y el NIF de la tienda tal como deben figurar en las facturas. A partir de entonces, quienes compren entradas de eventos que vende la propia tienda recibirán una factura por cada pedido y una factura rectificativa por cada reembolso. Para dejar de emitir facturas, borra todos los campos.",
+  saveOfShop: "Guardar las facturas de la tienda",
 };
 
 export const defaultTaxesTexts: typeof englishTaxes = {
