@@ -26,6 +26,7 @@ from chalicelib.payments.model import AccountLink, PayoutPage, ProviderAccount, 
 from chalicelib.purchases import guest_orders, queries
 from chalicelib.waiting_room import entries, tokens
 from tests import builders, pictures
+from tests.accounts.test_second_factor import code_of
 from tests.client import Client, ClientReply
 
 _numbers = itertools.count()
@@ -161,6 +162,7 @@ class _Tour(TourClient):
         change = {"current_password": new_password, "password": password}
         tokens = self.post("/auth/password", change, token=tokens["access_token"]).json
         tokens = self.post("/auth/refresh", {"refresh_token": tokens["refresh_token"]}).json
+        self.set_up_second_factor(password, tokens["access_token"])
         tokens = self.manage_sessions(f"new-{email}", {"email": email, "password": password}, tokens)
         self.administer_account(f"new-{email}", tokens["user"]["id"])
         tokens = self.post("/auth/login", {"email": f"new-{email}", "password": password}).json
@@ -172,6 +174,12 @@ class _Tour(TourClient):
             opened = self.post("/lost-tickets/open", {"token": mailed_token(mails)}).json
             for action in ("export", "erase"):
                 self.post(f"/lost-tickets/{action}", {"token": opened["data_token"]})
+
+    def set_up_second_factor(self, password: str, token: str) -> None:
+        path = "/auth/me/second-factor"
+        secret = self.post(path, {"password": password}, token=token).json["secret"]
+        [first, *_] = self.put(path, {"code": code_of(secret, clock.now())}, token=token).json["recovery_codes"]
+        self.delete(path, json={"password": password, "code": first}, token=token)
 
     def manage_sessions(self, new_email: str, login: dict[str, str], tokens: Any) -> Any:
         """Show and end sessions, and change the address. Returns the tokens of the session that is left."""
@@ -200,6 +208,11 @@ class _Tour(TourClient):
         self.put(f"{promoter}/default-taxes", {"default_taxes": [{"country": "ES", "tax": {"percent": "21"}}]}, token=self.admin)
         self.put("/admin/shop-invoices", {"invoices": None}, token=self.admin)
         self.get("/admin/shop-invoices", token=self.admin)
+        self.put(f"{promoter}/brand", {"color": "#17643f", "dark_color": "#77d3a2"}, token=self.admin)
+        body, content_type = pictures.form(pictures.picture(size=(100, 100)))
+        reply = self.api.post(f"{promoter}/logo", body=body, headers={"Content-Type": content_type}, token=self.admin)
+        assert reply.status == 200, reply.json
+        self.delete(f"{promoter}/logo", token=self.admin)
         [text] = self.put(f"{promoter}/legal-texts/terms/en", {"text": "One ticket, one person."}, token=self.admin).json["legal_texts"]
         for path in ("/promoters", promoter, f"{promoter}/events", f"{promoter}/legal-texts", f"/legal-texts/{text['id']}"):
             self.get(path)

@@ -127,6 +127,7 @@ def test_files_for_a_cdn_are_the_built_ones_without_our_stamp(project, tmp_path)
         "manage-en.js",
         "manage-es.js",
         "public-changes.js",
+        "second-factor.js",
         "seller-note.js",
         "stock-ledger.js",
         "ticket-panels.js",
