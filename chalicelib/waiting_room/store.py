@@ -136,7 +136,7 @@ class WaitingRoomRow(dynamo.Table):
     attempts = NumberAttribute(null=True)
     series = UnicodeAttribute(null=True)
     weights = JsonAttribute(list[int], null=True)  # how many entries have one number, two numbers, and so on
-    lost = UnicodeSetAttribute(null=True)  # ballots, each as `<time of the draw>.<first digits of its commitment>`
+    lost = UnicodeSetAttribute(null=True)  # ballots, each as `<time of the draw>.<event>`
     won_at = NumberAttribute(null=True)
     appeal = JsonAttribute(Appeal, null=True)
     granted = NumberAttribute(null=True)

@@ -102,6 +102,14 @@ def test_a_ballot_that_was_drawn_before_the_last_win_does_not_count(time):
     assert store.find_weight(KEY.entrant, time.now) == 2
 
 
+def test_an_event_counts_once_even_if_its_room_is_reset_between_two_runs_that_tell_losers(api, time, people):
+    event_id, _ = hold(api, time, *people)
+    first = service.find_draw(event_id, time.now)
+    for drawn in (first, replace(first, room=2, commitment="00" * 32, on_sale_at=first.on_sale_at + 60)):
+        service.record_loss(KEY, drawn, time.now)
+    assert store.find_weight(KEY.entrant, time.now) == 2
+
+
 def test_only_people_who_took_part_and_could_have_won_get_better_odds(api, time, people):
     event_id = create(api, time)
     ada, bob, eve, max_, joined, late = people
@@ -294,6 +302,18 @@ def test_a_join_costs_half_a_read_unit_more_and_nothing_without_the_setting(api,
 
 
 # The proof.
+
+
+def test_a_lane_that_a_version_without_weights_built_is_built_again(api, time, people):
+    event_id = create(api, time)
+    register(api, event_id, *people)
+    room, lease_ends_at = store.find_room(event_id), time.now + 15
+    assert store.take_lane(room, 3, time.now, lease_ends_at)
+    old = store.Lane(3, "old", 0, time.now + DAYS, [])
+    assert store.save_lane(room, old, {}, b"", lease_ends_at, time.now + 2 * DAYS)
+    draw(api, time, *people)
+    proof = api.get(f"/events/{event_id}/waiting-room/proof").json
+    assert (proof["n"], proof["entries"]["by_weight"]) == (6, [6, 0, 0, 0, 0])
 
 
 def saved_draw(api, event_id, folder):
