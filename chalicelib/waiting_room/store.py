@@ -637,9 +637,12 @@ def count_excluded(room: Room, reason: EntryReason) -> None:
 
 
 def load_lanes(room: Room) -> tuple[dict[int, Lane], int]:
-    """Return the newest build of each lane that has been built, by its number, and how many entries fewer than numbers the groups leave."""
+    """Return the newest build of each lane that has been built, by its number, and how many entries fewer than numbers the groups leave.
+
+    With better odds, a build without weights does not count: a version that knows no weights made it, so this one makes another.
+    """
     rows = list(WaitingRoomRow.find_all((_lane_id(room, number) for number in range(LANES)), consistent_read=False))
-    built = [row for row in rows if row.build is not None]
+    built = [row for row in rows if row.build is not None and (row.weights or not room.has_better_odds)]
     lanes = (Lane(int(row.id[-1], 16), row.build, int(row.arrivals), int(row.built_at), row.weights or []) for row in built)
     return {lane.number: lane for lane in lanes}, sum(int(row.given_up or 0) for row in rows)
 
