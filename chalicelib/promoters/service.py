@@ -394,8 +394,10 @@ def invite_member(identity: Identity, event_id: str, email: str, role: EventRole
     event = permissions.require_manager(identity, event_id)
     _check_appointment(identity, event, role, members.find_membership(event_id, email))
     work = {"coordinator": f"/manage/events/{event.id}", "cashier": f"/door/box-office?event={event.id}", "staff": "/door"}[role]
+    unverified = settings.current().publishing != "all" and not is_known(event, find_verified_promoter(event))
     membership, url = parallel.both(  # a link that is never mailed does no harm
-        lambda: members.invite(event_id, email, role, identity.user_id, now), lambda: mails.invitation_url(email, work, now)
+        lambda: members.invite(event_id, email, role, identity.user_id, now, unverified=unverified),
+        lambda: mails.invitation_url(email, work, now),
     )
     draft = MailDraft("event_invitation", email, language, {"event": invitation_values(event), "role": role, "url": url})
     notifications.send_requested(draft, now)

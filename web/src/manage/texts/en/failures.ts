@@ -43,7 +43,7 @@ export const failureTexts: Record<string, string> = {
   promo_code_taken: "This event already has this code. Choose another one.",
   max_total_uses_too_small: "This is fewer than the code's uses so far, including open checkouts. Enter a higher number.",
   promo_code_changing: "Someone else is using or changing this code right now. Try again.",
-  too_many_events: "This person already works at 100 events, which is the maximum.",
+  too_many_events: "This person already works at 100 events, or at 20 whose promoters the shop has not verified. That is the maximum.",
   member_changing: "Someone else is changing this person's role right now. Try again.",
   too_many_endpoints: "You have reached the limit of endpoints: ten, or fewer until the shop has verified you. Delete one first.",
   endpoint_changing: "Someone else is changing this endpoint right now. Try again.",

@@ -45,7 +45,7 @@ export const failureTexts: typeof english = {
   promo_code_taken: "Este evento ya tiene ese código. Elige otro.",
   max_total_uses_too_small: "El código ya se ha usado, o se está usando en pagos en curso, más veces que ese máximo.",
   promo_code_changing: "Otra persona usa o cambia este código ahora mismo. Vuelve a intentarlo.",
-  too_many_events: "Esta persona ya trabaja en 100 eventos, que es el máximo.",
+  too_many_events: "Esta persona ya trabaja en 100 eventos, o en 20 de promotores que la tienda no ha verificado. Es el máximo.",
   member_changing: "Otra persona está cambiando el rol de esta persona ahora mismo. Vuelve a intentarlo.",
   too_many_endpoints: "Ya tienes todos los endpoints permitidos: diez, o menos mientras no estés verificado. Elimina uno antes.",
   endpoint_changing: "Otra persona está cambiando este endpoint ahora mismo. Vuelve a intentarlo.",
