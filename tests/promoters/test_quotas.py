@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog import tier_management
 from chalicelib.edge import auth, rate_limits
@@ -79,8 +80,9 @@ def test_events_are_counted_more_strictly_before_the_verification(api, time):
     assert refused.json["error"] == "event_limit_reached", "a draft counts, even if its date has passed"
     assert api.patch(f"/events/{drafts[1]}", json={"starts_at": clock.iso(time.now + 3600)}, **by).status == 200
     assert api.post(f"/events/{drafts[1]}/publish", **by).status == 200
-    time.advance(7200)
-    assert api.post("/events", json=DRAFT, **by).status == 201, "a published event that has ended does not count"
+    time.advance(permissions.RECENT_SECONDS)
+    by = {"token": builders.token(promoter_id, "promoter")}
+    assert api.post("/events", json=DRAFT, **by).status == 201, "a published event that has ended no longer counts"
     refused = api.post("/events", json=DRAFT, **by)
     assert (refused.status, refused.json["error"], refused.json["limit"]) == (409, "event_limit_reached", 3)
     assert "verify" not in refused.json["message"]
@@ -279,6 +281,31 @@ def test_a_verified_promoter_cannot_fill_the_memory_of_all_instances(api, time, 
         assert api.post("/events", json=DRAFT, **by).status == 201, "small events have a limit of their own"
         assert api.delete(f"/events/{first}", **by).status == 200
         assert api.post("/events", json=DRAFT | long, **by).status == 201
+
+
+def test_a_verified_promoter_cannot_fill_the_memory_of_all_instances_with_events_that_are_soon_over(api, time, monkeypatch):
+    monkeypatch.setattr("chalicelib.catalog.permissions.MAX_PROMOTER_MEGABYTES", 1)
+    promoter_id, by = sign_up_promoter(api)
+    verify(api, promoter_id)
+    long = {"description": "\U0001f600" * 10_000, "metadata": {"notes": "x" * 8_000}}
+
+    def create_short(by=by, **fields):
+        created = api.post("/events", json=DRAFT | {"starts_at": clock.iso(time.now + 60)} | fields, **by)
+        if created.status == 201:
+            assert api.post(f"/events/{created.json['id']}/tiers", json=TIER, **by).status == 201
+            assert api.post(f"/events/{created.json['id']}/publish", **by).status == 200
+            time.advance(120)
+        return created
+
+    with settings.override(unverified_kilobytes=40, promoter_events=30, unverified_events=30):
+        assert [create_short(**long).status for _ in range(25)] == [201] * 21 + [400] * 4
+        small = [create_short() for _ in range(10)]
+        assert [created.status for created in small] == [201] * 9 + [409]
+        time.advance(permissions.RECENT_SECONDS)
+        later = {"token": builders.token(promoter_id, "promoter")}
+        filled = [api.patch(f"/events/{each.json['id']}", json=long, **later).status for each in small[:9]]
+        filled += [create_short(later, **long).status for _ in range(14)]
+        assert filled == [200] * 9 + [201] * 12 + [400] * 2
 
 
 def test_strangers_cannot_fill_the_memory_of_all_instances_with_default_taxes(api):

@@ -17,7 +17,7 @@ export const failureTexts: Record<string, string> = {
   catalog_changing: "Someone else is changing events right now. Try again.",
   managed_by_bootstrap: "This event is managed in the bootstrap file. Change it there and apply the file.",
   event_quota_reached: "You have reached your limit of events. Delete drafts that you do not need, or ask the shop to verify you.",
-  event_limit_reached: "You have reached your limit of drafts and events that are not over. Delete drafts that you do not need, or ask the shop for a higher limit.",
+  event_limit_reached: "You have reached your limit of drafts, events that are not over and events that you created in the last 30 days. Delete drafts that you do not need, or ask the shop for a higher limit.",
   announcement_started: "This announcement is already being sent or was stopped, so it can no longer be changed.",
   announcements_need_verification: "The shop must verify the promoter before you can write to ticket holders. Complete your profile, then ask the shop.",
   promoter_not_verified: "The shop must verify the promoter before this event can be published. Complete your profile, then ask the shop. The draft is saved.",

@@ -19,7 +19,7 @@ export const failureTexts: typeof english = {
   catalog_changing: "Otra persona está cambiando eventos ahora mismo. Vuelve a intentarlo.",
   managed_by_bootstrap: "Este evento se gestiona en el archivo bootstrap. Cámbialo allí y aplica el archivo.",
   event_quota_reached: "Has alcanzado tu límite de eventos. Elimina los borradores que no necesites o pide a la tienda que te verifique.",
-  event_limit_reached: "Has alcanzado tu límite de borradores y eventos que aún no han terminado. Elimina los borradores que no necesites o pide a la tienda que te lo amplíe.",
+  event_limit_reached: "Has alcanzado tu límite de borradores, eventos que aún no han terminado y eventos que creaste en los últimos 30 días. Elimina los borradores que no necesites o pide a la tienda que te lo amplíe.",
   announcement_started: "Este aviso ya se está enviando o se detuvo, así que no se puede cambiar.",
   announcements_need_verification: "La tienda debe verificar al promotor antes de que puedas escribir a quienes tienen entradas. Completa tu perfil y pide la verificación.",
   promoter_not_verified: "La tienda debe verificar al promotor antes de publicar este evento. Completa tu perfil y pide la verificación. El borrador está guardado.",
