@@ -307,7 +307,17 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
         before = get_changeable_tier(catalog, tier_id)
         expected.check(before)
         after = replace(
-            before, capacity=0, status="closed", removed=True, description="", metadata={}, options=[], holdbacks=[], releases=[]
+            before,
+            capacity=0,
+            status="closed",
+            removed=True,
+            description="",
+            metadata={},
+            image=None,
+            image_url=None,
+            options=[],
+            holdbacks=[],
+            releases=[],
         )
         try:
             items = capacities.holdback_stock_items(before, after)

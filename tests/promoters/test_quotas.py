@@ -355,6 +355,19 @@ def test_strangers_cannot_fill_the_memory_of_all_instances_with_deleted_entries(
         assert api.post("/events", json=DRAFT, **other).status == 201
 
 
+def test_deleted_entries_keep_no_addresses_of_images(api):
+    promoter_id, by = sign_up_promoter(api)
+    verify(api, promoter_id)
+    image = {"image_url": f"https://example.com/{'x' * 1900}"}
+    kept, deleted = create_draft(api, by, **image), create_draft(api, by, **image)
+    tier_ids = [api.post(f"/events/{event_id}/tiers", json=TIER | image | {"name": "B"}, **by).json["id"] for event_id in (kept, deleted)]
+    assert api.delete(f"/tiers/{tier_ids[0]}", **by).status == 200
+    assert api.delete(f"/events/{deleted}", **by).status == 200
+    current = catalog.load_current()
+    assert [current.tiers[tier_id].image_url for tier_id in tier_ids] == [None, None]
+    assert [current.events[event_id].image_url for event_id in (kept, deleted)] == [image["image_url"], None]
+
+
 def test_a_stranger_cannot_keep_new_promoters_out_with_deleted_entries(api):
     """Nothing removes the deleted entries, not even a lock of the stranger."""
     _, by = sign_up_promoter(api, "one@example.com")
