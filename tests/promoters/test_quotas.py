@@ -355,6 +355,21 @@ def test_strangers_cannot_fill_the_memory_of_all_instances_with_deleted_entries(
         assert api.post("/events", json=DRAFT, **other).status == 201
 
 
+def test_ten_deleted_ticket_types_of_a_verified_promoter_count_as_one(api, monkeypatch):
+    """They stay in the memory of every instance."""
+    monkeypatch.setattr(tier_management, "MAX_TIERS", 3)
+    promoter_id, by = sign_up_promoter(api)
+    verify(api, promoter_id)
+    tiers = f"/events/{create_draft(api, by)}/tiers"
+    replies = []
+    for number in range(21):
+        created = api.post(tiers, json=TIER | {"name": f"Tier {number}"}, **by)
+        replies.append(created.status)
+        if created.status == 201:
+            assert api.delete(f"/tiers/{created.json['id']}", **by).status == 200
+    assert replies == [201] * 20 + [409]
+
+
 def test_deleted_entries_keep_no_addresses_of_images(api):
     promoter_id, by = sign_up_promoter(api)
     verify(api, promoter_id)
