@@ -12,6 +12,7 @@ from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import addons, clock, settings
 from chalicelib.notifications import service as notifications
+from chalicelib.notifications.store import list_event_notifications
 from chalicelib.waiting_room import draw as permutation
 from chalicelib.waiting_room import entries, model, service, store, tokens, verify
 from chalicelib.waiting_room.entries import Entry
@@ -108,6 +109,24 @@ def test_an_event_counts_once_even_if_its_room_is_reset_between_two_runs_that_te
     for drawn in (first, replace(first, room=2, commitment="00" * 32, on_sale_at=first.on_sale_at + 60)):
         service.record_loss(KEY, drawn, time.now)
     assert store.find_weight(KEY.entrant, time.now) == 2
+
+
+def test_the_losers_of_a_draw_after_a_reset_are_told_too(api, time, people):
+    def told():
+        return Counter(each.user_id for each in list_event_notifications(event_id, 50, None)[0] if each.kind == "ballot_lost")
+
+    event_id, _ = hold(api, time, *people)
+    before = told()
+    time.advance(DAYS)
+    opens = {"on_sale_at": clock.iso(time.now + DAYS)}
+    assert api.patch(f"/events/{event_id}", json=opens, token=builders.admin_token()).status == 200
+    assert api.delete(f"/events/{event_id}/waiting-room/clear", token=builders.admin_token()).status == 200
+    builders.run_sweep()  # nobody has paid
+    for user in people:
+        api.delete(f"/waitlist/{own(api, user)[0]['id']}", user=user)
+    register(api, event_id, *people)
+    _, *losers = draw(api, time, *people)
+    assert told() - before == Counter(losers)
 
 
 def test_only_people_who_took_part_and_could_have_won_get_better_odds(api, time, people):
