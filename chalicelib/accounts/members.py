@@ -22,7 +22,6 @@ from chalicelib.edge.auth import MAX_EVENTS, EventRole
 from chalicelib.foundation import parallel, secret_settings
 from chalicelib.foundation.errors import ApiError, NotFound
 
-
 MAX_UNVERIFIED_EVENTS = 20  # events of promoters whom no admin had verified, to which a person may be invited
 
 

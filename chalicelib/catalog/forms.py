@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
 from typing import Annotated, Any, Literal
 
@@ -222,11 +222,11 @@ def _late_shift(year: int) -> timedelta:
     """Return the time to the last year from which on the calendar is the same as from `year` on, for as long as a rule may last."""
 
     def first_weekdays(first: int) -> list[int]:
-        return [date(first + later, 1, 1).weekday() for later in range(MAX_RULE_DAYS // 365 + 3)]
+        return [datetime(first + later, 1, 1).weekday() for later in range(MAX_RULE_DAYS // 365 + 3)]
 
     latest = 9999 - MAX_RULE_DAYS // 365 - 2
     last = next((later for later in range(latest, year, -1) if first_weekdays(later) == first_weekdays(year)), year)
-    return date(last, 1, 1) - date(year, 1, 1)
+    return datetime(last, 1, 1) - datetime(year, 1, 1)
 
 
 def expand_rule(wanted: DateRule, known: Sequence[EventDate], timezone: str) -> tuple[list[EventDate], list[EventDate]]:

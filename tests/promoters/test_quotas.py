@@ -2,9 +2,8 @@
 
 import pytest
 
-from chalicelib.catalog import permissions
+from chalicelib.catalog import permissions, tier_management
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog import tier_management
 from chalicelib.edge import auth, rate_limits
 from chalicelib.foundation import clock, settings
 from chalicelib.promotions import management

@@ -11,8 +11,8 @@
 | `announcing` | a time, an event and an announcement | the event; due at this time, and deleted once all its emails are queued |
 | `pushes` | a time and a notification | the notification to be sent as a push message at this time or later |
 
-Notices can be large, and ended ones are kept, so the notices to work on are found by the small rows in `open`. A turn notice decides whether somebody gets emails. The items
-in the lanes only help to find the turn notice in time, and are deleted if there is no turn notice.
+Notices can be large, and ended ones are kept, so the notices to work on are found by the small rows in `open`. A turn notice decides
+whether somebody gets emails. The items in the lanes only help to find the turn notice in time, and are deleted if there is no turn notice.
 """
 
 from collections.abc import Iterable

@@ -203,8 +203,8 @@ class Line(Struct, frozen=True, kw_only=True):
     `stock_ids` are the stocks of tiers that sold out while people waited for them: tickets returned to these stocks are for the line.
     `draws` are the stocks whose free tickets are drawn now, instead of going to the first in the line. `namings` counts how often stocks or
     draws were added. Until `leased_until` (epoch seconds), only the allocator `leased_by` makes offers.
-    `last_run_at` is when an allocator last took the lease, in epoch seconds. In a ballot, `told_to` says whose owners have been told that the
-    draw gave them no tickets: `<id of the last entry>#<room>`, or None before anybody has been told. Read it with `told_of`.
+    `last_run_at` is when an allocator last took the lease, in epoch seconds. In a ballot, `told_to` says up to which entry people have been
+    told that the draw gave them no tickets: `<id of the entry>#<room>`, or None before anybody has been told. Read it with `told_of`.
     `accepted`, `declined` and `expired` count entries whose offers have ended.
     """
 
