@@ -250,9 +250,8 @@ def show_me(request: RequestContext) -> Reply[UserView]:
 @limited_for_caller(INVITE)
 def begin_second_factor(request: RequestContext, body: PasswordBody) -> Reply[NewSecondFactorView]:
     """Get a secret for an authenticator app. It becomes your second factor once you send a code of the app."""
-    user_id = request.require_user().user_id
-    secret = service.begin_second_factor(request, user_id, body.password)
-    address = factors.app_address(secret, service.get_account(user_id).email, settings.current().shop_name)
+    secret, email = service.begin_second_factor(request, request.require_user().user_id, body.password)
+    address = factors.app_address(secret, email, settings.current().shop_name)
     return Reply(NewSecondFactorView(secret, address, factors.qr_code(address)), 201)
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Struct
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
 from chalicelib.accounts import store
@@ -22,9 +22,15 @@ from chalicelib.edge.auth import MAX_EVENTS, EventRole
 from chalicelib.foundation import parallel, secret_settings
 from chalicelib.foundation.errors import ApiError, NotFound
 
+MAX_UNVERIFIED_EVENTS = 20  # events of promoters whom no admin had verified, to which a person may be invited
+
 
 class Membership(Struct, frozen=True):
-    """A person's role at an event. `member_id` is derived from the address."""
+    """A person's role at an event. `member_id` is derived from the address.
+
+    `unverified` means that no admin had verified the event's promoter when the person got the role. Anybody can register as a promoter, so
+    such roles are counted apart, and take no place from others.
+    """
 
     event_id: str
     member_id: str
@@ -32,6 +38,7 @@ class Membership(Struct, frozen=True):
     role: EventRole
     invited_by: str
     invited_at: int
+    unverified: bool = False
 
 
 PersonRole = Literal["promoter", "coordinator", "staff", "cashier", "accountant", "admin"]
@@ -86,27 +93,34 @@ def list_members(event_id: str, limit: int, after: str | None) -> list[Membershi
 def list_memberships(email: str) -> Sequence[Membership]:
     """Return all memberships of the person with this address, sorted by event id. May miss writes from the last second.
 
-    Simultaneous invitations can give a person a few more than MAX_EVENTS.
+    Simultaneous invitations can give a person a few more than MAX_EVENTS and MAX_UNVERIFIED_EVENTS together.
     """
     return [_membership(row) for row in MembershipRow.email_index.query(email_key(email))]
 
 
 def event_roles(email: str) -> dict[str, EventRole]:
-    """Return the oldest MAX_EVENTS roles of the person with this address, by event id, so that strangers' invitations end no role."""
-    oldest = sorted(list_memberships(email), key=attrgetter("invited_at"))[:MAX_EVENTS]
+    """Return up to MAX_EVENTS roles of the person with this address, by event id, so that strangers' invitations end no role.
+
+    The oldest come first, but those at events of unverified promoters last.
+    """
+    oldest = sorted(list_memberships(email), key=attrgetter("unverified", "invited_at"))[:MAX_EVENTS]
     return {membership.event_id: membership.role for membership in oldest}
 
 
-def invite(event_id: str, email: str, role: EventRole, actor: str, now: int) -> Membership:
+def invite(event_id: str, email: str, role: EventRole, actor: str, now: int, *, unverified: bool = False) -> Membership:
     """Give a person a role at an event, or change that role, and record it in the audit log. Raises TooManyEvents or MemberChanging."""
     before = _load_membership(event_id, member_id(email))
     if before is not None and before.role == role:
         return before
-    if before is None and len(list_memberships(email)) >= MAX_EVENTS:
-        raise TooManyEvents()
+    if before is None:
+        count = sum(membership.unverified == unverified for membership in list_memberships(email))
+        if unverified and count >= MAX_UNVERIFIED_EVENTS:
+            raise TooManyEvents(f"This person already works at {MAX_UNVERIFIED_EVENTS} events whose promoters the shop has not verified.")
+        if count >= MAX_EVENTS:
+            raise TooManyEvents()
     # Another role is no newer than the first one: `event_roles` would let strangers' invitations end it.
     invited_at = now if before is None else before.invited_at
-    membership = Membership(event_id, member_id(email), email_key(email), role, actor, invited_at)
+    membership = Membership(event_id, member_id(email), email_key(email), role, actor, invited_at, unverified)
     action, changes = "member.invited", {"role": (before.role if before else None, role)}
     entry = audit.entry_item(f"event#{event_id}", action, actor, now, _audit_details(membership), changes=changes)
     _transact([_put_item(membership, before), entry])
@@ -174,7 +188,7 @@ class EmailIndex(GlobalSecondaryIndex[Any]):
 
 
 class MembershipRow(dynamo.Table):
-    """`invited_at` is in epoch seconds, and `invited_by` is a user id."""
+    """`invited_at` is in epoch seconds, and `invited_by` is a user id. `unverified` is absent in rows of earlier versions."""
 
     feature = "memberships"
     contents = "Who works at which event."
@@ -186,6 +200,7 @@ class MembershipRow(dynamo.Table):
     role = UnicodeAttribute()
     invited_by = UnicodeAttribute()
     invited_at = NumberAttribute()
+    unverified = BooleanAttribute(null=True)
     email_index = EmailIndex()
 
 
@@ -221,4 +236,4 @@ def _delete_item(membership: Membership) -> dynamo.TransactItem:
 
 def _membership(row: MembershipRow) -> Membership:
     role = msgspec.convert(row.role, EventRole)
-    return Membership(row.event_id, row.member_id, row.email_key, role, row.invited_by, int(row.invited_at))
+    return Membership(row.event_id, row.member_id, row.email_key, role, row.invited_by, int(row.invited_at), bool(row.unverified))

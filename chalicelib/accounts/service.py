@@ -141,17 +141,17 @@ def log_in(request: RequestContext, email: str, password: str, code: str | None 
     return tokens
 
 
-def begin_second_factor(request: RequestContext, user_id: str, password: str) -> str:
-    """Return a new secret for an authenticator app, which counts once `confirm_second_factor` gets a code of it.
+def begin_second_factor(request: RequestContext, user_id: str, password: str) -> tuple[str, str]:
+    """Return a new secret for an authenticator app, and the account's address.
 
-    A present second factor stays until then. Raises NoAccount, TooManyAttempts or WrongPassword.
+    The secret counts once `confirm_second_factor` gets a code of it; until then, a present second factor stays. Raises NoAccount, TooManyAttempts or WrongPassword.
     """
     account = get_account(user_id)
     check_password(request, account, password)
     secret = factors.new_secret()
     if not store.set_pending_secret(user_id, secret):
         raise NoAccount()
-    return secret
+    return secret, account.email
 
 
 def confirm_second_factor(user_id: str, code: str, now: int) -> list[str]:

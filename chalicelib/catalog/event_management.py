@@ -165,7 +165,8 @@ def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_V
         event_states.check_no_sales(catalog, event_id, event_states.read_draft_stock(catalog, before))
         if before.status != "draft":
             raise EventNotDraft(event_id=event_id)
-        after = replace(before, deleted_at=now, description="", metadata={}, change_note=None, dates=[], cancelled_dates=[])
+        without_image = replace(before, image=None, image_url=None)
+        after = replace(without_image, deleted_at=now, description="", metadata={}, change_note=None, dates=[], cancelled_dates=[])
         change = change_event(before, after, "event.deleted", actor, now)
         tiers = [
             replace(emptied, version=tier.version + 1, updated_at=now)
@@ -208,7 +209,7 @@ def _check_removed_dates(catalog: Catalog, before: Event, after: Event) -> None:
 
 def _without_texts(tier: Tier) -> Tier:
     """Return a tier without long texts and dates. Its holdbacks stay if one of them has a stock, because they are the stock's capacity."""
-    emptied = replace(tier, description="", metadata={}, options=[], date_ids=[])
+    emptied = replace(tier, description="", metadata={}, image=None, image_url=None, options=[], date_ids=[])
     return emptied if tier.issuing else replace(emptied, holdbacks=[], releases=[])
 
 

@@ -262,20 +262,22 @@ def change_account(
     raise AssertionError("attempts ends with an exception")
 
 
-def change_choices(promoter_id: str, build: Callable[[PromoterChoices], PromoterChoices], actor: str, now: int) -> PromoterChoices:
-    """Replace a promoter's default taxes or brand, with an audit entry. Returns what was replaced. Raises CatalogChanging."""
+def change_choices(
+    promoter_id: str, build: Callable[[PromoterChoices], PromoterChoices], actor: str, now: int
+) -> tuple[PromoterChoices, PromoterChoices]:
+    """Replace a promoter's default taxes or brand, with an audit entry. Returns the former and the new choices. Raises CatalogChanging."""
     for _ in attempts(is_urgent=False):
         catalog = snapshots.load_current()
         before = catalog.choices_of(promoter_id)
         after = build(before)
         if before == after:
-            return before
+            return before, after
         is_brand = before.brand != after.brand
         changes = {"brand": (before.brand, after.brand)} if is_brand else {"default_taxes": (before.taxes, after.taxes)}
         action = "promoter.brand_changed" if is_brand else "promoter.taxes_changed"
         entry = audit.entry_item(f"promoter#{promoter_id}", action, actor, now, {}, changes=changes)
         if _is_written(catalog, after, store.put_choices_item(after, actor, now), entry):
-            return before
+            return before, after
     raise AssertionError("attempts ends with an exception")
 
 

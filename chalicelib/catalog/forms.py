@@ -223,6 +223,17 @@ class NewTier(Struct, frozen=True, forbid_unknown_fields=True):
         return TierFields(**values, currency=self.currency or UNSET, position=self.display_order)
 
 
+def _late_shift(year: int) -> timedelta:
+    """Return the time to the last year from which on the calendar is the same as from `year` on, for as long as a rule may last."""
+
+    def first_weekdays(first: int) -> list[int]:
+        return [datetime(first + later, 1, 1).weekday() for later in range(MAX_RULE_DAYS // 365 + 3)]
+
+    latest = 9999 - MAX_RULE_DAYS // 365 - 2
+    last = next((later for later in range(latest, year, -1) if first_weekdays(later) == first_weekdays(year)), year)
+    return datetime(last, 1, 1) - datetime(year, 1, 1)
+
+
 def expand_rule(wanted: DateRule, known: Sequence[EventDate], timezone: str) -> tuple[list[EventDate], list[EventDate]]:
     """Return the known dates with the dates of a rule that start at other times than these, and the dates of the rule. Raises InvalidInput.
 
@@ -239,9 +250,8 @@ def expand_rule(wanted: DateRule, known: Sequence[EventDate], timezone: str) -> 
             until = min(until, _rule_end(parts["UNTIL"], zone))
         count = int(parts.get("COUNT", MAX_DATES + 1))
         text = ";".join(f"{name}={value}" for name, value in parts.items() if name not in ("COUNT", "UNTIL"))
-        # If no other day matches, dateutil searches up to the year 9999, which takes seconds. The calendar repeats every 400 years, so the
-        # rule is expanded in the last of these periods.
-        shift = timedelta(days=146_097 * ((9999 - until.year) // 400))
+        # If no other day matches, dateutil searches up to the year 9999, which takes seconds. So the rule is expanded shortly before it.
+        shift = _late_shift(start.year)
         moments = islice(rrule.rrulestr(text, dtstart=start + shift).replace(until=until + shift), min(count, MAX_DATES + 1))
         starts = [int(tz.resolve_imaginary((moment - shift).replace(tzinfo=zone)).timestamp()) for moment in moments]
     except (ValueError, OverflowError, KeyError, IndexError, TypeError) as error:

@@ -15,6 +15,8 @@ from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 
 DELETED_PER_ENTRY = 10  # deleted events or tiers that count as one, so that nobody can create and delete entries endlessly
 MAX_PROMOTER_MEGABYTES = 20  # of long texts and dates that all events of a verified promoter may have in the memory of every instance
+# So long after the last change, an event that is over counts. Otherwise, a promoter could create any number of events that are soon over.
+RECENT_SECONDS = 30 * 86_400
 NEWCOMERS_FACTOR = 3  # how many times as high the limit is for promoters who have deleted fewer than DELETED_PER_ENTRY events or tiers
 
 
@@ -38,12 +40,12 @@ class EventQuotaReached(ApiError):
 
 
 class EventLimitReached(ApiError):
-    """The promoter, whom an admin has verified, has reached the limit of drafts and events that are not over, which is `limit`."""
+    """The promoter, whom an admin has verified, has reached `limit`, the limit of drafts, events that are not over and recent events."""
 
     code: ClassVar[str] = "event_limit_reached"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "You have reached your limit of drafts and events that are not over. "
+        "You have reached your limit of drafts, events that are not over and events that you created in the last 30 days. "
         "Delete drafts that you do not need, or ask the shop for a higher limit."
     )
 
@@ -158,14 +160,17 @@ def check_event_count(catalog: Catalog, promoter_id: str, now: int) -> None:
         if is_crowded:
             raise EventQuotaReached("The shop accepts no more drafts now. Ask the shop to verify you.", limit=limits.unverified_drafts)
         raise EventQuotaReached(limit=limits.unverified_events)
-    if sum(_is_current(event, now) for event in own) >= limits.promoter_events:
+    recent = [event for event in total if event.created_at > now - RECENT_SECONDS]
+    counted = {event.id for event in own if _is_current(event, now)} | {event.id for event in recent if event.deleted_at is None}
+    if strict_count(len(counted), len(counted | {event.id for event in recent})) >= limits.promoter_events:
         raise EventLimitReached(limit=limits.promoter_events)
 
 
 def check_text_size(before: Catalog, after: Catalog, event_id: str) -> None:
     """Raise InvalidInput if a change makes the long texts and the dates of an event too large for its promoter.
 
-    Until an admin has verified the promoter, each event has a limit. Later, drafts and events that are not over have a limit together.
+    Until an admin has verified the promoter, each event has a limit. Later, drafts, events that are not over, and events with a recent
+    change have a limit together.
     Reads the profile only if the texts are long. Events that every promoter may have do not need the second limit, because they are small
     and their number is limited.
     """
@@ -177,16 +182,25 @@ def check_text_size(before: Catalog, after: Catalog, event_id: str) -> None:
         what = f"Until the shop has verified its promoter, an event and its ticket types can have {limit} KB of texts and dates."
         raise InvalidInput(f"{what} Send shorter texts or fewer dates.", path="$.description")
     own, now = [event for event in after.events.values() if event.promoter_id == promoter_id and event.deleted_at is None], clock.now()
-    total = sum(_text_size(after, event.id) for event in own if event.id == event_id or _is_current(event, now))
+    counted = [event for event in own if event.id == event_id or _is_current(event, now) or _is_recent(after, event, now)]
+    total = sum(_text_size(after, event.id) for event in counted)
     if total > MAX_PROMOTER_MEGABYTES * 1024 * 1024:
         what = f"{MAX_PROMOTER_MEGABYTES} MB of texts and dates"
-        message = f"All drafts and events of a promoter that are not over can have {what} together. Send shorter texts, or delete drafts."
+        message = (
+            f"All drafts of a promoter, events that are not over and events changed in the last 30 days can have {what} together. "
+            "Send shorter texts, or delete drafts."
+        )
         raise InvalidInput(message, path="$.description")
 
 
 def _is_current(event: Event, now: int) -> bool:
     """Return whether an event is a draft or is not over."""
     return event.status == "draft" or event.last_sale_at >= now
+
+
+def _is_recent(catalog: Catalog, event: Event, now: int) -> bool:
+    """Return whether an event or one of its tiers was changed recently."""
+    return max(event.updated_at, *(tier.updated_at for tier in catalog.event_tiers(event.id)), 0) > now - RECENT_SECONDS
 
 
 def _text_size(catalog: Catalog, event_id: str) -> int:

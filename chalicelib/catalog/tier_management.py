@@ -307,7 +307,17 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
         before = get_changeable_tier(catalog, tier_id)
         expected.check(before)
         after = replace(
-            before, capacity=0, status="closed", removed=True, description="", metadata={}, options=[], holdbacks=[], releases=[]
+            before,
+            capacity=0,
+            status="closed",
+            removed=True,
+            description="",
+            metadata={},
+            image=None,
+            image_url=None,
+            options=[],
+            holdbacks=[],
+            releases=[],
         )
         try:
             items = capacities.holdback_stock_items(before, after)
@@ -389,12 +399,13 @@ def _check_tier_count(catalog: Catalog, event: Event, more: int = 1) -> None:
     listed, limit = len(catalog.listed_tiers(event.id)), min(settings.current().unverified_tiers, MAX_TIERS)
     owner, max_drafts = event.promoter_id, settings.current().unverified_drafts
     is_crowded = owner is not None and deleted_drafts(catalog, owner) >= max_drafts
-    if not is_crowded and strict_count(listed, len(catalog.event_tiers(event.id))) + more <= limit:
+    wanted = strict_count(listed, len(catalog.event_tiers(event.id))) + more
+    if not is_crowded and wanted <= limit:
         return
     if event.promoter_id is not None and not profiles.is_verified(event.promoter_id):
         message = "The shop accepts no more ticket types now. Ask the shop to verify you." if is_crowded else None
         raise TooManyTiers(message, event_id=event.id, limit=limit)
-    if listed + more > MAX_TIERS:
+    if (listed + more if owner is None else wanted) > MAX_TIERS:
         raise TooManyTiers(event_id=event.id, limit=MAX_TIERS)
 
 

@@ -12,6 +12,7 @@ from chalicelib.catalog.images import ImageView, image_view
 from chalicelib.catalog.model import (
     NO_BRAND,
     BallotCards,
+    Brand,
     CancelledDate,
     Catalog,
     Event,
@@ -448,14 +449,18 @@ def event_with_tiers_view(catalog: Catalog, event: Event, stocks: Stocks, now: i
         **asdict(event_view(catalog, event, stocks, now)),
         tiers=tiers,
         changes=change_views(catalog, event),
-        brand=brand_view(catalog, event.promoter_id),
+        brand=promoter_brand(catalog, event.promoter_id),
     )
 
 
-def brand_view(catalog: Catalog, promoter_id: str | None) -> BrandView | None:
+def brand_view(brand: Brand) -> BrandView:
+    return BrandView(brand.color, brand.dark_color, image_view(brand.logo))
+
+
+def promoter_brand(catalog: Catalog, promoter_id: str | None) -> BrandView | None:
     """Return the brand of a promoter. Returns None if the promoter has none, so that pages look like the shop."""
     brand = catalog.choices_of(promoter_id).brand
-    return None if brand == NO_BRAND else BrandView(brand.color, brand.dark_color, image_view(brand.logo))
+    return None if brand == NO_BRAND else brand_view(brand)
 
 
 def change_views(catalog: Catalog, event: Event) -> list[PublicChangeView]:
@@ -643,7 +648,7 @@ def managed_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int)
     """Return an event and all its tiers as its managers see them."""
     tiers = [admin_tier_view(catalog, tier, stocks, now) for tier in catalog.listed_tiers(event.id)]
     view = asdict(admin_event_view(catalog, event, stocks, now))
-    brand = brand_view(catalog, event.promoter_id)
+    brand = promoter_brand(catalog, event.promoter_id)
     return AdminEventWithTiersView(**view, tiers=tiers, changes=change_views(catalog, event), brand=brand)
 
 

@@ -381,7 +381,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _group("Promoters"),
     ] = "verified"
     promoter_events: Annotated[
-        int, Meta(ge=1, le=10_000), _says("How many drafts, and current and future events, a verified promoter may have.")
+        int,
+        Meta(ge=1, le=10_000),
+        _says("How many drafts, current and future events, and events created in the last 30 days a verified promoter may have."),
     ] = 500
     unverified_events: Annotated[
         int,

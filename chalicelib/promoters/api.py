@@ -1,6 +1,7 @@
 """Promoter routes: profiles, events, and the people who work at an event."""
 
 import re
+from functools import partial
 from itertools import islice
 from typing import Annotated, Literal, get_args
 
@@ -25,6 +26,7 @@ from chalicelib.accounts.profiles import (
 from chalicelib.catalog import permissions
 from chalicelib.catalog.forms import Color, check_brand_colors, check_default_taxes, check_place
 from chalicelib.catalog.revisions import CatalogChanging, PreconditionFailed, VersionConflict, expected_version, versioned_reply
+from chalicelib.catalog.views import BrandView, brand_view
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import EventRole, Forbidden, Role, Unauthenticated
 from chalicelib.edge.cursors import Cursor
@@ -238,12 +240,14 @@ def replace_shop_invoices(request: RequestContext, body: ShopInvoicesBody) -> Re
 
 @route(bp, "PUT", "/promoters/{promoter_id}/brand", access="manager", errors=(CatalogChanging, RateLimited))
 @limited_for_caller(CATALOG)
-def replace_brand(request: RequestContext, promoter_id: str, body: BrandBody) -> Reply[PromoterView]:
+def replace_brand(request: RequestContext, promoter_id: str, body: BrandBody) -> Reply[BrandView]:
     """Change the colors of the pages of a verified promoter's events. The logo stays."""
     check_brand_colors(body.color, body.dark_color)
     identity, (color, dark_color) = request.require_user(), (body.color, body.dark_color)
-    service.change_brand(identity, promoter_id, lambda brand: replace(brand, color=color, dark_color=dark_color), request.now)
-    return Reply(promoter_view(service.get_promoter(identity, promoter_id), is_own=True))
+    service.require_brand(identity, promoter_id, is_removal=color is None)
+    change = partial(replace, color=color, dark_color=dark_color)
+    _, brand = service.change_brand(promoter_id, change, identity.user_id, request.now)
+    return Reply(brand_view(brand))
 
 
 @route(bp, "GET", "/promoters/{promoter_id}/legal-texts", access="public")

@@ -14,7 +14,7 @@ from chalicelib.accounts.model import Account, email_key
 from chalicelib.accounts.profiles import SHOP, LegalKind, LegalText, LegalTextEntry, Promoter, PromoterChange
 from chalicelib.catalog import event_states, permissions, sharing
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import NO_BRAND, Brand, Catalog, Event, PromoterAccount, PromoterStop
+from chalicelib.catalog.model import Brand, Catalog, Event, PromoterAccount, PromoterStop
 from chalicelib.catalog.permissions import may_appoint_coordinators
 from chalicelib.catalog.revisions import Expected
 from chalicelib.catalog.sale_rules import event_phase
@@ -127,28 +127,22 @@ def save_default_taxes(identity: Identity, promoter_id: str, taxes: list[Default
     return taxes
 
 
-def require_brand(identity: Identity, promoter_id: str) -> None:
-    """Require that the caller may give this promoter's events colors or a logo. Raises Forbidden and NotFound.
+def require_brand(identity: Identity, promoter_id: str, *, is_removal: bool = False) -> None:
+    """Require that the caller may change the brand of this promoter. Raises Forbidden and NotFound.
 
-    A promoter needs to be verified: a stranger could make an event look like somebody else's.
+    A promoter needs to be verified, because a stranger could make an event look like somebody else's. A removal needs no verification.
     """
     require_own(identity, promoter_id, "You can only change your own brand.")
-    if get_promoter(identity, promoter_id).state != "verified":
+    if not is_removal and get_promoter(identity, promoter_id).state != "verified":
         raise BrandNeedsVerification()
 
 
-def change_brand(identity: Identity, promoter_id: str, change: Callable[[Brand], Brand], now: int) -> Brand:
-    """Change the colors or the logo of a promoter's events. Returns the former brand. Raises Forbidden, NotFound and CatalogChanging.
-
-    Without verification, a promoter can only remove them.
-    """
-    require_own(identity, promoter_id, "You can only change your own brand.")
-    if change(NO_BRAND) != NO_BRAND:
-        require_brand(identity, promoter_id)
-    replaced = event_states.change_choices(
-        promoter_id, lambda before: structs.replace(before, brand=change(before.brand)), identity.user_id, now
+def change_brand(promoter_id: str, change: Callable[[Brand], Brand], actor: str, now: int) -> tuple[Brand, Brand]:
+    """Change the colors or the logo of a promoter's events. Returns the former and the new brand. Raises CatalogChanging."""
+    before, after = event_states.change_choices(
+        promoter_id, lambda choices: structs.replace(choices, brand=change(choices.brand)), actor, now
     )
-    return replaced.brand
+    return before.brand, after.brand
 
 
 def list_legal_texts(owner_id: str) -> list[LegalTextEntry]:
@@ -431,8 +425,10 @@ def invite_member(identity: Identity, event_id: str, email: str, role: EventRole
         "staff": "/door",
     }
     work = places[role]
+    unverified = settings.current().publishing != "all" and not is_known(event, find_verified_promoter(event))
     membership, url = parallel.both(  # a link that is never mailed does no harm
-        lambda: members.invite(event_id, email, role, identity.user_id, now), lambda: mails.invitation_url(email, work, now)
+        lambda: members.invite(event_id, email, role, identity.user_id, now, unverified=unverified),
+        lambda: mails.invitation_url(email, work, now),
     )
     draft = MailDraft("event_invitation", email, language, {"event": invitation_values(event), "role": role, "url": url})
     notifications.send_requested(draft, now)

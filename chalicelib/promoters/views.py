@@ -13,7 +13,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.images import ImageView, image_view
 from chalicelib.catalog.model import Catalog, Event, PaymentAccountState, PublicEventStatus
 from chalicelib.catalog.sale_rules import public_event_status
-from chalicelib.catalog.views import BrandView, Stocks, brand_view, iso_or_none
+from chalicelib.catalog.views import BrandView, Stocks, iso_or_none, promoter_brand
 from chalicelib.edge.auth import EventRole
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.clock import Timestamp
@@ -182,7 +182,7 @@ def promoter_view(promoter: Promoter, *, is_own: bool = False) -> PromoterView:
         email=promoter.email,
         policies=promoter.policies,
         default_taxes=catalog.snapshot().choices_of(promoter.id).taxes,
-        brand=brand_view(catalog.snapshot(), promoter.id),
+        brand=promoter_brand(catalog.snapshot(), promoter.id),
         verified=promoter.state == "verified",
         invoices=promoter.invoices if is_own else None,
         bank_account=promoter.bank_account if is_own else None,

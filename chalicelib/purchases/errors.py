@@ -160,8 +160,8 @@ class ReturnsClosed(ApiError):
 class TicketsNotReturnable(ApiError):
     """These tickets cannot be returned or offered for resale.
 
-    `reason` says why: `used`, `given_away`, `frozen`, `void`, `declined`, `free`, or `changed` if the ticket type has changed too much for
-    a resale.
+    `reason` says why: `used`, `given_away`, `frozen`, `void`, `declined`, `free`, `cancelled` if the date is cancelled, so that the
+    tickets are refunded without that, or `changed` if the ticket type has changed too much for a resale.
     """
 
     code: ClassVar[str] = "tickets_not_returnable"

@@ -212,7 +212,11 @@ def _list_tickets(request: RequestContext, query: OwnListQuery) -> tuple[list[Ti
     if "guest" in identity.roles and identity.session_id is not None and tickets:  # extend it again: an event may have been postponed
         sessions.keep_session(identity.session_id, guest_orders.kept_until(ticket.event_id for ticket in tickets))
     snapshot = catalog.snapshot()
-    return [ticket_view(ticket, snapshot, request.now) for ticket in tickets], cursors.encode(last) if last else None
+    shown = [ticket_view(ticket, snapshot, request.now) for ticket in tickets]
+    fitting = cursors.fit(shown)  # each ticket of a tour has all dates, and Lambda returns at most 6 MB
+    if len(fitting) < len(shown):
+        last = fitting[-1].id
+    return fitting, cursors.encode(last) if last else None
 
 
 def _order_reply(purchase: Purchase, tickets: list[Ticket], now: int) -> Reply[OrderWithTicketsView]:

@@ -437,7 +437,7 @@ def find_return(purchase: Purchase, issued: Iterable[Ticket], now: int) -> Ticke
     if terms is None or now > terms.until or not purchase.is_order or purchase.is_disputed:
         return None
     requested = _requested(purchase) if terms.needs_approval else set()
-    numbers = [ticket.number for ticket in issued if ticket.number not in requested and return_refusal(purchase, ticket) is None]
+    numbers = [ticket.number for ticket in issued if ticket.number not in requested and own_return_refusal(purchase, ticket) is None]
     fee = terms.fee(purchase, numbers)
     amount = refundable_cents(purchase, numbers, fee)
     return TicketReturn(numbers, amount, fee, terms.until, terms.needs_approval) if amount > 0 else None
@@ -516,7 +516,7 @@ def _accept_return(purchase: Purchase, request: ReturnRequest, by: str, now: int
     if purchase.is_disputed:
         raise OrderDisputed()
     for number in numbers:
-        if (refusal := return_refusal(purchase, issued[number])) is not None:
+        if (refusal := own_return_refusal(purchase, issued[number])) is not None:
             raise TicketsNotReturnable(reason=refusal)
     terms = _return_terms(purchase, now)
     has_changed = terms is not None and terms.returns is None and now <= terms.until  # since the buyer asked
@@ -553,7 +553,7 @@ def _return_own(purchase: Purchase, wanted: Sequence[str] | None, now: int, reas
         if wanted_id not in issued:
             raise RefundInvalid(f"This order has no ticket {wanted_id}.", path=f"$.tickets[{position}]")
     selected = [ticket for ticket in issued.values() if (wanted is None or ticket.id in wanted) and ticket.number not in returned]
-    numbers = [ticket.number for ticket in selected if return_refusal(purchase, ticket) is None]
+    numbers = [ticket.number for ticket in selected if own_return_refusal(purchase, ticket) is None]
     if returned and not (numbers if wanted is None else selected):
         return purchase  # a repeated request
     terms = _return_terms(purchase, now)
@@ -561,7 +561,7 @@ def _return_own(purchase: Purchase, wanted: Sequence[str] | None, now: int, reas
         raise ReturnsClosed(refundable_until=None if terms is None else clock.iso(terms.until))
     if purchase.is_disputed:
         raise OrderDisputed()
-    refusals = [refusal for ticket in selected if (refusal := return_refusal(purchase, ticket)) is not None]
+    refusals = [refusal for ticket in selected if (refusal := own_return_refusal(purchase, ticket)) is not None]
     if refusals and (wanted is not None or not numbers):
         raise TicketsNotReturnable(reason=refusals[0])
     if refundable_cents(purchase, numbers, terms.fee(purchase, numbers)) == 0:
@@ -608,8 +608,19 @@ def refund_at_counter(
     return store.retry_on_conflict(purchase, attempt)
 
 
+def own_return_refusal(purchase: Purchase, ticket: Ticket) -> str | None:
+    """Return the reason why the buyer cannot return or resell a ticket, or None.
+
+    Tickets of cancelled dates are refunded in full without that; a return could keep a fee.
+    """
+    current = catalog.snapshot()
+    event = current.find_event(purchase.event_id)
+    is_cancelled = event is not None and current.is_cancelled(event, [ticket.tier_id])
+    return return_refusal(purchase, ticket) or ("cancelled" if is_cancelled else None)
+
+
 def return_refusal(purchase: Purchase, ticket: Ticket) -> str | None:
-    """Return the reason why the buyer cannot return a ticket, or None."""
+    """Return the reason why a ticket cannot be taken back from the buyer, or None."""
     if ticket.state != "valid":
         return ticket.state
     if ticket.owner_id != purchase.user_id:

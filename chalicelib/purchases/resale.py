@@ -166,7 +166,7 @@ def _fee(purchase: Purchase, number: int) -> int:
 
 def _refusal(purchase: Purchase, ticket: Ticket) -> str | None:
     """Return the reason why the buyer cannot offer a ticket for resale, or None."""
-    if (refusal := refunds.return_refusal(purchase, ticket)) is not None:
+    if (refusal := refunds.own_return_refusal(purchase, ticket)) is not None:
         return refusal
     if refunds.refundable_cents(purchase, [ticket.number], _fee(purchase, ticket.number)) == 0:
         return "free"

@@ -392,8 +392,11 @@ def number_in_draw(event_id: str, user_id: str, token: str | None, now: int) -> 
 
 
 def record_loss(odds_key: OddsKey, draw: RoomState, now: int) -> None:
-    """Record that a ballot drew no tickets for somebody, who has one number more in the promoter's next one. Safe to repeat."""
-    store.record_loss(odds_key, f"{draw.on_sale_at}.{draw.commitment[:8]}", now)
+    """Record that a ballot drew no tickets for somebody, who has one number more in the promoter's next one. Safe to repeat.
+
+    An event counts once, even if its room was reset after the draw.
+    """
+    store.record_loss(odds_key, f"{draw.on_sale_at}.{draw.event_id}", now)
 
 
 def record_win_item(odds_key: OddsKey, now: int) -> dynamo.TransactItem:

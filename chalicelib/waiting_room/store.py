@@ -136,7 +136,7 @@ class WaitingRoomRow(dynamo.Table):
     attempts = NumberAttribute(null=True)
     series = UnicodeAttribute(null=True)
     weights = JsonAttribute(list[int], null=True)  # how many entries have one number, two numbers, and so on
-    lost = UnicodeSetAttribute(null=True)  # ballots, each as `<time of the draw>.<first digits of its commitment>`
+    lost = UnicodeSetAttribute(null=True)  # ballots, each as `<time of the draw>.<event>`
     won_at = NumberAttribute(null=True)
     appeal = JsonAttribute(Appeal, null=True)
     granted = NumberAttribute(null=True)
@@ -637,9 +637,12 @@ def count_excluded(room: Room, reason: EntryReason) -> None:
 
 
 def load_lanes(room: Room) -> tuple[dict[int, Lane], int]:
-    """Return the newest build of each lane that has been built, by its number, and how many entries fewer than numbers the groups leave."""
+    """Return the newest build of each lane that has been built, by its number, and how many entries fewer than numbers the groups leave.
+
+    With better odds, a build without weights does not count: a version that knows no weights made it, so this one makes another.
+    """
     rows = list(WaitingRoomRow.find_all((_lane_id(room, number) for number in range(LANES)), consistent_read=False))
-    built = [row for row in rows if row.build is not None]
+    built = [row for row in rows if row.build is not None and (row.weights or not room.has_better_odds)]
     lanes = (Lane(int(row.id[-1], 16), row.build, int(row.arrivals), int(row.built_at), row.weights or []) for row in built)
     return {lane.number: lane for lane in lanes}, sum(int(row.given_up or 0) for row in rows)
 

@@ -438,6 +438,31 @@ def test_invitations_to_too_many_events_at_once_end_no_earlier_role(api, shop, m
     assert api.delete("/events/event-0/members/me", token=log_in(api, "door@example.com").json["access_token"]).status == 200
 
 
+def test_invitations_of_unverified_promoters_take_no_place_from_others(api, shop, mailbox, time, monkeypatch):  # noqa: F811
+    """Anybody can register as a promoter, and invite somebody whose address they know."""
+    monkeypatch.setattr(members, "MAX_EVENTS", 3)
+    monkeypatch.setattr(members, "MAX_UNVERIFIED_EVENTS", 2)
+    for number in range(2):
+        members.invite(f"draft-{number}", "door@example.com", "staff", "stranger", 0, unverified=True)
+        members.invite(f"event-{number}", "door@example.com", "staff", "root", time.now)
+    with settings.override(publishing="verified"):
+        refused = invite(api)
+    assert (refused.status, refused.json["error"]) == (409, "too_many_events")
+    assert "has not verified" in refused.json["message"]
+    assert put(api, builders.admin_token(), "nora", verified=True).status == 200
+    with settings.override(publishing="verified"):
+        assert invite(api).status == 201
+    register(api, "door@example.com")
+    api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD})
+    assert log_in(api, "door@example.com").json["user"]["events"].keys() == {"fest", "event-0", "event-1"}
+
+
+def test_where_everybody_may_publish_nobody_counts_as_unverified(api, shop, mailbox, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(members, "MAX_UNVERIFIED_EVENTS", 0)
+    with settings.override(publishing="all"):
+        assert invite(api).status == 201
+
+
 def test_people_leave_events_that_they_were_invited_to_and_only_these(api, shop, mailbox):  # noqa: F811
     own, other = invite(api).json["id"], invite(api, "other@example.com").json["id"]
     register(api, "door@example.com")

@@ -2,8 +2,8 @@
 
 import pytest
 
+from chalicelib.catalog import permissions, tier_management
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog import tier_management
 from chalicelib.edge import auth, rate_limits
 from chalicelib.foundation import clock, settings
 from chalicelib.promotions import management
@@ -79,8 +79,9 @@ def test_events_are_counted_more_strictly_before_the_verification(api, time):
     assert refused.json["error"] == "event_limit_reached", "a draft counts, even if its date has passed"
     assert api.patch(f"/events/{drafts[1]}", json={"starts_at": clock.iso(time.now + 3600)}, **by).status == 200
     assert api.post(f"/events/{drafts[1]}/publish", **by).status == 200
-    time.advance(7200)
-    assert api.post("/events", json=DRAFT, **by).status == 201, "a published event that has ended does not count"
+    time.advance(permissions.RECENT_SECONDS)
+    by = {"token": builders.token(promoter_id, "promoter")}
+    assert api.post("/events", json=DRAFT, **by).status == 201, "a published event that has ended no longer counts"
     refused = api.post("/events", json=DRAFT, **by)
     assert (refused.status, refused.json["error"], refused.json["limit"]) == (409, "event_limit_reached", 3)
     assert "verify" not in refused.json["message"]
@@ -281,6 +282,31 @@ def test_a_verified_promoter_cannot_fill_the_memory_of_all_instances(api, time, 
         assert api.post("/events", json=DRAFT | long, **by).status == 201
 
 
+def test_a_verified_promoter_cannot_fill_the_memory_of_all_instances_with_events_that_are_soon_over(api, time, monkeypatch):
+    monkeypatch.setattr("chalicelib.catalog.permissions.MAX_PROMOTER_MEGABYTES", 1)
+    promoter_id, by = sign_up_promoter(api)
+    verify(api, promoter_id)
+    long = {"description": "\U0001f600" * 10_000, "metadata": {"notes": "x" * 8_000}}
+
+    def create_short(by=by, **fields):
+        created = api.post("/events", json=DRAFT | {"starts_at": clock.iso(time.now + 60)} | fields, **by)
+        if created.status == 201:
+            assert api.post(f"/events/{created.json['id']}/tiers", json=TIER, **by).status == 201
+            assert api.post(f"/events/{created.json['id']}/publish", **by).status == 200
+            time.advance(120)
+        return created
+
+    with settings.override(unverified_kilobytes=40, promoter_events=30, unverified_events=30):
+        assert [create_short(**long).status for _ in range(25)] == [201] * 21 + [400] * 4
+        small = [create_short() for _ in range(10)]
+        assert [created.status for created in small] == [201] * 9 + [409]
+        time.advance(permissions.RECENT_SECONDS)
+        later = {"token": builders.token(promoter_id, "promoter")}
+        filled = [api.patch(f"/events/{each.json['id']}", json=long, **later).status for each in small[:9]]
+        filled += [create_short(later, **long).status for _ in range(14)]
+        assert filled == [200] * 9 + [201] * 12 + [400] * 2
+
+
 def test_strangers_cannot_fill_the_memory_of_all_instances_with_default_taxes(api):
     promoter_id, by = sign_up_promoter(api)
     path, taxes = f"/promoters/{promoter_id}/default-taxes", {"default_taxes": [{"country": "ES", "tax": {"percent": "21"}}]}
@@ -326,6 +352,34 @@ def test_strangers_cannot_fill_the_memory_of_all_instances_with_deleted_entries(
         verify(api, promoter_id)
         assert api.post(f"/events/{draft}/tiers", json=TIER | {"name": "B"}, **other).status == 201
         assert api.post("/events", json=DRAFT, **other).status == 201
+
+
+def test_ten_deleted_ticket_types_of_a_verified_promoter_count_as_one(api, monkeypatch):
+    """They stay in the memory of every instance."""
+    monkeypatch.setattr(tier_management, "MAX_TIERS", 3)
+    promoter_id, by = sign_up_promoter(api)
+    verify(api, promoter_id)
+    tiers = f"/events/{create_draft(api, by)}/tiers"
+    replies = []
+    for number in range(21):
+        created = api.post(tiers, json=TIER | {"name": f"Tier {number}"}, **by)
+        replies.append(created.status)
+        if created.status == 201:
+            assert api.delete(f"/tiers/{created.json['id']}", **by).status == 200
+    assert replies == [201] * 20 + [409]
+
+
+def test_deleted_entries_keep_no_addresses_of_images(api):
+    promoter_id, by = sign_up_promoter(api)
+    verify(api, promoter_id)
+    image = {"image_url": f"https://example.com/{'x' * 1900}"}
+    kept, deleted = create_draft(api, by, **image), create_draft(api, by, **image)
+    tier_ids = [api.post(f"/events/{event_id}/tiers", json=TIER | image | {"name": "B"}, **by).json["id"] for event_id in (kept, deleted)]
+    assert api.delete(f"/tiers/{tier_ids[0]}", **by).status == 200
+    assert api.delete(f"/events/{deleted}", **by).status == 200
+    current = catalog.load_current()
+    assert [current.tiers[tier_id].image_url for tier_id in tier_ids] == [None, None]
+    assert [current.events[event_id].image_url for event_id in (kept, deleted)] == [image["image_url"], None]
 
 
 def test_a_stranger_cannot_keep_new_promoters_out_with_deleted_entries(api):

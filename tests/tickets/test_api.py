@@ -1,9 +1,11 @@
 """Tickets over HTTP: the wallet, a single ticket, its QR code, and who may see them."""
 
+import json
+
 import pytest
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.edge import auth
+from chalicelib.edge import auth, cursors
 from chalicelib.foundation import clock, settings
 from chalicelib.tickets import service, signature
 from chalicelib.tickets.model import Attendee, TicketLine, TicketNotFound
@@ -250,6 +252,21 @@ def test_tickets_are_listed_newest_order_first_without_refunded_ones(api, time):
     assert builders.refund(api, orders[2], key="part", tickets=builders.ticket_ids(orders[2], 1)).status == 201
     shown = [ticket["id"] for ticket in api.get("/me/tickets", user="ada").json["tickets"]]
     assert shown == [*builders.ticket_ids(orders[2], 2), *builders.ticket_ids(orders[0], 1, 2)]
+
+
+def test_a_page_of_tickets_of_long_tours_fits_into_a_reply(api, time, monkeypatch):
+    """Each ticket repeats the dates of its event, and Lambda returns at most 6 MB."""
+    orders = [buy(api, 3)[0]["order"]["id"] for _ in range(2)]
+    size = len(json.dumps(api.get(f"/tickets/{orders[0]}-1", user="ada").json))
+    monkeypatch.setattr(cursors, "MAX_PAGE_BYTES", int(2.5 * size))
+    found, pages, query = [], 0, {"limit": 100}
+    while query is not None:
+        page = api.get("/tickets", query=query, user="ada").json
+        found += [ticket["id"] for ticket in page["tickets"]]
+        pages += 1
+        query = {"limit": 100, "cursor": page["next_cursor"]} if page["next_cursor"] else None
+    assert sorted(found) == sorted(f"{order}-{number}" for order in orders for number in (1, 2, 3))
+    assert pages >= 3
 
 
 def test_a_ticket_that_has_another_owner_is_not_shown_to_its_buyer(api, time):

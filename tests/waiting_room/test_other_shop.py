@@ -11,6 +11,7 @@ import subprocess
 import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
+from hashlib import sha256
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -264,12 +265,18 @@ def check_gate(ask, text, wait, *, has_memory=True):
     for wrong in (forged(text), relabelled(text, "none"), relabelled(text, "HS256")):
         assert stranger.get("/harbor/", f"lang=en&fairgate_pass={wrong}") == LINE
     assert stranger.get("/static/logo.png") is None
+    if has_memory:
+        stranger.cookie = f"fairgate_pass={text}"  # set by hand
+        assert stranger.get("/harbor/") == LINE
+        stranger.cookie = ""
     assert visitor.get("/harbor/", f"lang=en&fairgate_pass={text}") == "/harbor/?lang=en"
     assert visitor.get("/harbor/", "lang=en") is None
     assert visitor.get("/harbor/cart", "item=1") is None
     assert visitor.get("/harbor/", f"lang=en&fairgate_pass={text}") == "/harbor/?lang=en"  # the first answer was lost
     if has_memory:
         assert thief.get("/harbor/", f"fairgate_pass={text}", "192.0.2.2") == LINE
+        thief.cookie = f"fairgate_pass={text}.{'0' * 64}"
+        assert thief.get("/harbor/") == LINE
     wait(62)
     assert visitor.get("/harbor/cart") == LINE
 
@@ -340,7 +347,8 @@ def test_the_gate_of_python(time, admitted, create_python_gate, server):
 def test_the_gate_of_python_finds_the_pass_among_cookies_of_any_form(admitted, create_python_gate, other):
     event_id, text = admitted("EdDSA")
     gate = create_python_gate(event_id)
-    for cookies in (f"{other}; fairgate_pass={text}", f"fairgate_pass={text}; {other}", f"{other};fairgate_pass={text}"):
+    own = f"fairgate_pass={text}.session"
+    for cookies in (f"{other}; {own}", f"{own}; {other}", f"{other};{own}"):
         assert gate.answer("/harbor/cart", "", cookies, "192.0.2.1") is None, cookies
     assert gate.answer("/harbor/cart", "", other, "192.0.2.1") == [("location", LINE)]
 
@@ -348,13 +356,14 @@ def test_the_gate_of_python_finds_the_pass_among_cookies_of_any_form(admitted, c
 def test_the_gate_of_python_needs_the_keys_once(time, admitted, create_python_gate, monkeypatch):
     event_id, text = admitted("EdDSA", pass_seconds=9000)
     gate = create_python_gate(event_id)
-    assert gate.answer("/harbor", f"fairgate_pass={text}", "", "192.0.2.1")[0] == ("location", "/harbor")
+    entered = dict(gate.answer("/harbor", f"fairgate_pass={text}", "", "192.0.2.1"))
+    assert entered["location"] == "/harbor"
 
     def fail():
         raise jwt.PyJWKClientConnectionError("away")
 
     monkeypatch.setattr(gate.keys, "fetch_data", fail)
-    assert gate.answer("/harbor/cart", "", f"fairgate_pass={text}", "192.0.2.1") is None
+    assert gate.answer("/harbor/cart", "", entered["set-cookie"], "192.0.2.9") is None
 
 
 def test_the_gate_of_python_forgets_keys_that_the_shop_has_replaced(admitted, create_python_gate):
@@ -373,7 +382,7 @@ def test_nobody_in_the_shop_waits_while_made_up_passes_make_the_gate_of_python_l
         seen.append("shop")
 
     gate = create_python_gate(event_id, application, "asgi")
-    assert gate.answer("/harbor", f"fairgate_pass={text}", "", "192.0.2.1")[0] == ("location", "/harbor")
+    entered = dict(gate.answer("/harbor", f"fairgate_pass={text}", "", "192.0.2.1"))
     made_up = [jwt.encode({"exp": 1}, "x" * 32, headers={"kid": f"made-up-{number}"}) for number in range(50)]
 
     def fetch():
@@ -387,12 +396,12 @@ def test_nobody_in_the_shop_waits_while_made_up_passes_make_the_gate_of_python_l
         assert message.get("status") in (302, None)
 
     async def visit():
-        def ask(token):
-            headers = [(b"cookie", f"fairgate_pass={token}".encode())]
+        def ask(token, session="session"):
+            headers = [(b"cookie", f"fairgate_pass={token}.{session}".encode())]
             return gate({"type": "http", "path": "/harbor/", "headers": headers}, None, send)
 
         async def be_served():
-            await ask(text)
+            await ask(text, re.search(r"[.](\w+);", entered["set-cookie"])[1])
             is_over.set()
 
         await asyncio.gather(*map(ask, made_up), be_served())  # the strangers begin first
@@ -411,10 +420,28 @@ def test_the_gate_of_python_reads_cookies_in_several_headers(admitted, create_py
     async def send(message):
         reached.append(message["type"])
 
-    headers = [(b"cookie", f"fairgate_pass={text}".encode()), (b"cookie", b"theme=dark")]  # as HTTP/2 sends them
+    headers = [(b"cookie", f"fairgate_pass={text}.session".encode()), (b"cookie", b"theme=dark")]  # as HTTP/2 sends them
     scope = {"type": "http", "path": "/harbor/cart", "query_string": b"", "headers": headers, "client": ("192.0.2.1", 1)}
     asyncio.run(create_python_gate(event_id, application, "asgi")(scope, None, send))
     assert reached == ["/harbor/cart"]
+
+
+@pytest.mark.parametrize("has_pass", [False, True])
+def test_the_gate_of_python_lets_no_websocket_without_a_pass_through(admitted, create_python_gate, has_pass):
+    event_id, text = admitted("EdDSA")
+    reached = []
+
+    async def application(scope, receive, send):
+        reached.append(scope["type"])
+
+    async def send(message):
+        reached.append(message)
+
+    gate = create_python_gate(event_id, application, "asgi")
+    headers = [(b"cookie", f"fairgate_pass={text}.session".encode())] if has_pass else []
+    for scope in ({"type": "websocket", "path": "/harbor/live", "headers": headers}, {"type": "lifespan"}):
+        asyncio.run(gate(scope, None, send))
+    assert reached == ["websocket" if has_pass else {"type": "websocket.close"}, "lifespan"]
 
 
 def test_the_gate_of_python_writes_paths_so_that_they_fit_into_a_header(admitted, create_python_gate):
@@ -513,9 +540,10 @@ def test_the_gates_of_javascript(api, time, admitted, server, algorithm):
 
     # A process of Node takes all requests at once, so the cookies of the answers are known before it is started.
     path = "/harbor" if server == "node" else "/harbor/"
-    entered = ["/harbor/?lang=en", f"fairgate_pass={text}; Path={path}; HttpOnly; Secure; SameSite=Lax"]
-    expected = [*[[LINE, None]] * 4, *([None] if server == "node" else []), entered, None, None, entered]
-    expected += [*([[LINE, None]] if server == "node" else []), [LINE, None]]
+    session = f".{sha256(b'192.0.2.1 x').hexdigest()}" if server == "node" else ""
+    entered = ["/harbor/?lang=en", f"fairgate_pass={text}{session}; Path={path}; HttpOnly; Secure; SameSite=Lax"]
+    expected = [*[[LINE, None]] * 4, *([None, [LINE, None]] if server == "node" else []), entered, None, None, entered]
+    expected += [*([[LINE, None]] * 2 if server == "node" else []), [LINE, None]]
     check_gate(record(list(expected)), text, time.advance, has_memory=server == "node")
     assert run_module(SCRIPTS[server].replace("$EXAMPLES", EXAMPLES.as_uri()), cases) == expected
 
@@ -616,7 +644,7 @@ def test_the_gate_of_node_hands_failures_to_the_server(admitted, ask_node):
 
 def test_the_gate_of_node_keeps_its_keys_while_they_cannot_be_read(time, admitted, ask_node):
     event_id, text = admitted("EdDSA", pass_seconds=9000)
-    inside = {"cookie": f"fairgate_pass={text}"}
+    inside = {"cookie": f"fairgate_pass={text}.session"}
     later = time.now + 3700
     early = {"keys": None} | inside
     answers = ask_node(event_id, early, {"now": time.now + 6} | inside, {"now": later, "keys": None} | inside, {"now": later} | inside)

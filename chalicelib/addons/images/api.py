@@ -10,14 +10,12 @@ from chalicelib.addons.images.rendering import IMAGE_TYPES, MAX_IMAGE_BYTES, MAX
 from chalicelib.addons.images.service import ImageOwner
 from chalicelib.catalog import admin_queries, permissions
 from chalicelib.catalog.revisions import CHANGE_ERRORS, CatalogChanging, expected_version, versioned_reply
-from chalicelib.catalog.views import AdminEventWithTiersView
+from chalicelib.catalog.views import AdminEventWithTiersView, BrandView, brand_view
 from chalicelib.edge.operation import IF_MATCH, FormFile
 from chalicelib.edge.rate_limits import CATALOG, RateLimited, limited_for_caller
 from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.promoters import service as promoters
-from chalicelib.promoters.views import PromoterView, promoter_view
 
 bp = Blueprint(__name__)
 
@@ -106,18 +104,16 @@ def show_event_image_upload(request: RequestContext, event_id: str, upload_id: s
     file=IMAGE_FILE,
 )
 @limited_for_caller(CATALOG)
-def set_logo(request: RequestContext, promoter_id: str, file: bytes) -> Reply[PromoterView]:
+def set_logo(request: RequestContext, promoter_id: str, file: bytes) -> Reply[BrandView]:
     """Upload the logo of a verified promoter, which the pages of the promoter's events show. It is re-encoded like an event's image."""
-    service.set_logo(request.require_user(), promoter_id, file, request.now)
-    return _promoter_reply(request, promoter_id)
+    return Reply(brand_view(service.set_logo(request.require_user(), promoter_id, file, request.now)))
 
 
 @route(bp, "DELETE", "/promoters/{promoter_id}/logo", access="manager", errors=(CatalogChanging, RateLimited))
 @limited_for_caller(CATALOG)
-def remove_logo(request: RequestContext, promoter_id: str) -> Reply[PromoterView]:
+def remove_logo(request: RequestContext, promoter_id: str) -> Reply[BrandView]:
     """Remove the logo of a promoter."""
-    service.remove_logo(request.require_user(), promoter_id, request.now)
-    return _promoter_reply(request, promoter_id)
+    return Reply(brand_view(service.remove_logo(request.require_user(), promoter_id, request.now)))
 
 
 def upload_reply(owner: ImageOwner, content_type: str, actor: str, now: int) -> Reply[UploadView]:
@@ -139,10 +135,6 @@ def upload_state_reply(owner: ImageOwner, upload_id: str) -> Reply[UploadStateVi
     if outcome is None:
         return Reply(UploadStateView(id=upload_id, state="waiting"))
     return Reply(UploadStateView(id=upload_id, state=outcome.state, error=outcome.code, reason=outcome.reason, message=outcome.message))
-
-
-def _promoter_reply(request: RequestContext, promoter_id: str) -> Reply[PromoterView]:
-    return Reply(promoter_view(promoters.get_promoter(request.identity, promoter_id), is_own=True))
 
 
 def _event_reply(event_id: str, now: int) -> Reply[AdminEventWithTiersView]:

@@ -6,6 +6,7 @@ reference to missing files; `delete_unused` removes the leftovers.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from hashlib import sha256
 from typing import Any, ClassVar, Literal
 
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 from chalicelib.addons.images import rendering, store
 from chalicelib.catalog import snapshots
 from chalicelib.catalog.images import StoredImage
-from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.catalog.model import Brand, Catalog, Event, Tier
 from chalicelib.catalog.revisions import (
     ANY_VERSION,
     CatalogChange,
@@ -97,19 +98,26 @@ def remove_image(owner: ImageOwner, actor: str, now: int, expected: Expected = A
     _replace_image(owner, None, actor, now, expected)
 
 
-def set_logo(identity: Identity, promoter_id: str, raw: bytes, now: int) -> None:
-    """Make an uploaded file the logo of a promoter. Raises Forbidden, NotFound, ImageRefused, ImageTooLarge and CatalogChanging."""
+def set_logo(identity: Identity, promoter_id: str, raw: bytes, now: int) -> Brand:
+    """Make an uploaded file the logo of a promoter. Returns the new brand.
+
+    Raises Forbidden, NotFound, ImageRefused, ImageTooLarge and CatalogChanging.
+    """
     from chalicelib.promoters import service as promoters  # the functions that only process uploads load no promoters
 
     promoters.require_brand(identity, promoter_id)
-    logo = snapshots.load_current().choices_of(promoter_id).brand.logo
-    if logo is None or logo.digest != _image_digest(raw):
-        _replace_logo(identity, promoter_id, _save_image("logos", ids.new_id(), raw), now)
+    brand = snapshots.load_current().choices_of(promoter_id).brand
+    if brand.logo is not None and brand.logo.digest == _image_digest(raw):
+        return brand
+    return _replace_logo(promoter_id, _save_image("logos", ids.new_id(), raw), identity.user_id, now)
 
 
-def remove_logo(identity: Identity, promoter_id: str, now: int) -> None:
-    """Remove the logo of a promoter. A repeated call changes nothing. Raises Forbidden and CatalogChanging."""
-    _replace_logo(identity, promoter_id, None, now)
+def remove_logo(identity: Identity, promoter_id: str, now: int) -> Brand:
+    """Remove the logo of a promoter, and return the new brand. A repeated call changes nothing. Raises Forbidden and CatalogChanging."""
+    from chalicelib.promoters import service as promoters
+
+    promoters.require_brand(identity, promoter_id, is_removal=True)
+    return _replace_logo(promoter_id, None, identity.user_id, now)
 
 
 def begin_upload(owner: ImageOwner, content_type: str, actor: str, now: int) -> NewUpload:
@@ -214,18 +222,19 @@ def _replace_image(
         _delete_image(replaced)
 
 
-def _replace_logo(identity: Identity, promoter_id: str, logo: StoredImage | None, now: int) -> None:
+def _replace_logo(promoter_id: str, logo: StoredImage | None, actor: str, now: int) -> Brand:
     """Set or clear the logo, then delete the files of the former one. If the catalog refuses the change, delete the new files instead."""
     from chalicelib.promoters import service as promoters
 
     try:
-        former = promoters.change_brand(identity, promoter_id, lambda brand: replace(brand, logo=logo), now).logo
+        before, after = promoters.change_brand(promoter_id, partial(replace, logo=logo), actor, now)
     except ApiError:
         if logo is not None:
             _delete_image(logo)
         raise
-    if former is not None and former != logo:
-        _delete_image(former)
+    if before.logo is not None and before.logo != logo:
+        _delete_image(before.logo)
+    return after
 
 
 def _image_digest(raw: bytes) -> str:

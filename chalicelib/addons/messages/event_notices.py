@@ -48,6 +48,7 @@ PORTION = 250  # tickets
 MAX_TICKETS = 1000  # per run: about as many emails as one run sends at the initial rate of SES
 HEARD_SECONDS = 60  # for this long after a change, an instance may still sell tickets with the event's old details
 SECONDS_RESERVED = 30  # per run, for sending
+UNLISTED_MINUTES = 15  # until the notices of the previous version are found after an upgrade
 MAX_ATTEMPTS = 5
 SILENT_STATUSES = ("draft", "cancelled", "past")  # ticket holders of a cancelled event get an email about the refund instead
 
@@ -80,7 +81,10 @@ def queue_mails(now: int) -> int:
     Notices and announcements take turns: each queues one portion in each turn, and each run begins with a different one. So neither a large
     event nor an error delays the emails of other events.
     """
-    notices = deque((notice.event_id, _queue_portions(notice, now)) for notice in store.list_open_notices())
+    event_ids = store.list_open_notices(now)
+    if now // 60 % UNLISTED_MINUTES == 0:
+        event_ids += store.list_unlisted_notices()
+    notices = deque((event_id, _queue_portions(event_id, now)) for event_id in event_ids)
     notices.extend((due[1], _queue_announcement(*due, now)) for due in store.list_due_announcements(now))
     notices.rotate(now // 60)
     tickets = 0
@@ -99,9 +103,13 @@ def queue_mails(now: int) -> int:
     return tickets
 
 
-def _queue_portions(notice: EventNotice, now: int) -> Iterator[int]:
-    """Queue the due emails of a notice, and yield the number of tickets after each portion."""
-    current = _begin_mailing(notice, now) if notice.mailing is None else notice
+def _queue_portions(event_id: str, now: int) -> Iterator[int]:
+    """Queue the due emails of an event's notice, and yield the number of tickets after each portion."""
+    current = store.find_notice(event_id)
+    if current is not None and current.has_ended:
+        store.save_notice(current, current, now)  # the previous version ended it, and left it in the list
+    if current is not None and current.mailing is None:
+        current = _begin_mailing(current, now)
     while current is not None and current.mailing is not None:
         current, tickets = _queue_portion(current, current.mailing, now)
         yield tickets

@@ -93,8 +93,13 @@ class EventNotice(Struct, frozen=True, kw_only=True):
     mailing: Mailing | None = None
 
     @property
+    def next_at(self) -> int | None:
+        """When there are emails to queue: 0 while they are being queued, and None if there are none."""
+        return self.due_at if self.mailing is None else 0
+
+    @property
     def has_ended(self) -> bool:
-        return self.due_at is None and self.mailing is None
+        return self.next_at is None
 
 
 AnnouncementStatus = Literal["scheduled", "sending", "queued", "stopped"]

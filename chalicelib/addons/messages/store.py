@@ -3,6 +3,7 @@
 | pk | event_id | content |
 | --- | --- | --- |
 | `notices` | an event | the notice about the event's changes |
+| `open` | an event | when the open notice of the event is next due |
 | `user#<user>` | an event | what the user asked for: a turn notice |
 | `rooms` | an event | the number of the newest room in which users have asked |
 | `<lane>#<event>#<room>` | a place | the user with this place. A lane's items are in the order of their places |
@@ -10,8 +11,8 @@
 | `announcing` | a time, an event and an announcement | the event; due at this time, and deleted once all its emails are queued |
 | `pushes` | a time and a notification | the notification to be sent as a push message at this time or later |
 
-All notices of changed events are in one partition, so one query finds them. A turn notice decides whether somebody gets emails. The items
-in the lanes only help to find the turn notice in time, and are deleted if there is no turn notice.
+Notices can be large, and ended ones are kept, so the notices to work on are found by the small rows in `open`. A turn notice decides
+whether somebody gets emails. The items in the lanes only help to find the turn notice in time, and are deleted if there is no turn notice.
 """
 
 from collections.abc import Iterable
@@ -29,7 +30,7 @@ from chalicelib.notifications.model import Notification
 # A notice outlives repeated deliveries of its change, because the stream keeps changes for only a day.
 RETENTION_SECONDS = 3 * 86_400
 ANNOUNCEMENT_SECONDS = 90 * 86_400  # after an announcement is due, as long as its emails are listed
-_NOTICES, _ROOMS, _PUSHES, _ANNOUNCING = "notices", "rooms", "pushes", "announcing"
+_NOTICES, _OPEN, _ROOMS, _PUSHES, _ANNOUNCING = "notices", "open", "rooms", "pushes", "announcing"
 
 # `before_draw` is in the order of arrival. The other lanes are in the order of position, and are named after the email that is due next.
 Lane = Literal["before_draw", "place_mail_due", "turn_mail_due"]
@@ -68,7 +69,7 @@ class PushRow(EventNoticeRow):
 
 
 class RoomRow(EventNoticeRow):
-    """A row of a room or of a lane. Its `content` is the number of the room, or a user's id."""
+    """A row of a room, of a lane, or of an open notice. Its `content` is the number of the room, a user's id, or an epoch second."""
 
     content = UnicodeAttribute()
 
@@ -82,21 +83,36 @@ def find_notice(event_id: str) -> EventNotice | None:
     return None if row is None else row.content
 
 
-def list_open_notices() -> list[EventNotice]:
-    """List the notices with emails to queue now or later. The read is strongly consistent. A notice that cannot be decoded is skipped."""
-    notices = []
+def list_open_notices(until: int) -> list[str]:
+    """List the events with notices that have emails to queue at `until` or earlier. The read is strongly consistent."""
+    return [row.event_id for row in RoomRow.query(_OPEN) if int(row.content) <= until]
+
+
+def list_unlisted_notices() -> list[str]:
+    """List the events with open notices that `list_open_notices` does not know, because the previous version wrote them.
+
+    Reads all notices, also ended ones. A notice that cannot be decoded is skipped.
+    """
+    known, found = {row.event_id for row in RoomRow.query(_OPEN)}, []
     for row in NoticeRow.query(_NOTICES):
         try:
-            notices.append(row.content)
+            if not row.content.has_ended and row.event_id not in known:
+                found.append(row.event_id)
         except msgspec.MsgspecError:
             logger.exception("event_notice.unreadable", event_id=row.event_id)
-    return [notice for notice in notices if not notice.has_ended]
+    return found
 
 
 def save_notice(before: EventNotice | None, after: EventNotice, now: int) -> bool:
     """Write a notice in place of `before`. Returns False and writes nothing if `before` is no longer stored."""
     row = NoticeRow(_NOTICES, after.event_id, content=after, ttl=now + RETENTION_SECONDS if after.has_ended else None)
-    return dynamo.put_if(row, _ABSENT if before is None else NoticeRow.content == before)
+    is_open = RoomRow(_OPEN, after.event_id, content=str(after.next_at))
+    listing = dynamo.delete(is_open) if after.has_ended else dynamo.put(is_open)
+    try:
+        dynamo.transact([dynamo.put(row, _ABSENT if before is None else NoticeRow.content == before), listing])
+    except dynamo.TransactionCanceled:
+        return False
+    return True
 
 
 def find_announcement(event_id: str, announcement_id: str) -> Announcement | None:

@@ -16,6 +16,7 @@ from chalicelib.addons.waitlist import kept_stocks, store
 from chalicelib.addons.waitlist.model import (
     KEPT_SECONDS,
     LAST_DAY_SECONDS,
+    TOLD_ALL,
     BallotOffer,
     Census,
     Entry,
@@ -319,8 +320,8 @@ class _Pass:
 
         The next run continues after the last page that was told.
         """
-        told_to = self.line.told_to
-        if told_to == "" or not (addons.is_on("messages") or draw.better_odds):
+        told_to = self.line.told_of(draw.room)
+        if told_to == TOLD_ALL or not (addons.is_on("messages") or draw.better_odds):
             return
         from chalicelib.notifications import outbox  # few runs need it
         from chalicelib.waiting_room import service as waiting_room
@@ -332,7 +333,7 @@ class _Pass:
             for entry in (place.entry for place in places):
                 if deadline.remaining() < SECONDS_FOR_OFFER:  # a page may have thousands of people
                     if told_to is not None:
-                        store.save_told(self.event.id, told_to)
+                        store.save_told(self.event.id, told_to, draw.room)
                     return
                 if (
                     entry.id not in self.gone
@@ -355,8 +356,8 @@ class _Pass:
                         waiting_room.record_loss(entry.odds_key, draw, self.now)
                 told_to = entry.id
             if places:
-                store.save_told(self.event.id, places[-1].entry.id)
-        store.save_told(self.event.id, "")
+                store.save_told(self.event.id, places[-1].entry.id, draw.room)
+        store.save_told(self.event.id, TOLD_ALL, draw.room)
 
     def _could_win(self, entry: Entry) -> bool:
         """Whether some tickets fit the wishes of an entry. Otherwise, people could collect better odds with wishes that nobody can meet."""

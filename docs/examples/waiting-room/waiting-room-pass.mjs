@@ -5,7 +5,7 @@
  *
  * `use(passId, session)` returns whether no other session has used the pass. Replace it if the shop has more than one process. */
 
-import { createPublicKey, verify } from "node:crypto";
+import { createHash, createPublicKey, verify } from "node:crypto";
 
 const NAME = "fairgate_pass";
 const decode = (part) => JSON.parse(Buffer.from(part, "base64url").toString());
@@ -29,17 +29,19 @@ export function gate({ api, line, event, issuer, audience, path = "/", use = rem
     return keys.get(id);
   }
 
-  async function read(token) {
+  async function admits(token, session) {
+    let claims;
     try {
       const [, header, payload, signature] = /^([\w-]+)\.([\w-]+)\.([\w-]+)$/.exec(token);
       const { alg, kid } = decode(header);
       const key = alg === "EdDSA" && (await keyOf(kid));
-      if (!key || !verify(null, Buffer.from(`${header}.${payload}`), key, Buffer.from(signature, "base64url"))) return null;
-      const claims = decode(payload);
-      return claims.iss === issuer && claims.aud === audience && claims.event === event && claims.exp > Date.now() / 1000 ? claims : null;
+      if (!key || !verify(null, Buffer.from(`${header}.${payload}`), key, Buffer.from(signature, "base64url"))) return false;
+      claims = decode(payload);
     } catch {
-      return null;
+      return false;
     }
+    const isOurs = claims.iss === issuer && claims.aud === audience && claims.event === event;
+    return isOurs && claims.exp > Date.now() / 1000 && use(claims.jti, session);
   }
 
   async function answer(request, response, next) {
@@ -47,12 +49,12 @@ export function gate({ api, line, event, issuer, audience, path = "/", use = rem
     if (![url.pathname, request.url].some((asked) => plain(asked).startsWith(plain(path)))) return next();
     const go = (location, cookie) => response.writeHead(302, cookie ? { location, "set-cookie": cookie } : { location }).end();
     const token = url.searchParams.get(NAME);
-    const kept = new RegExp(`(?:^|; )${NAME}=([^;]*)`).exec(request.headers.cookie ?? "")?.[1];
-    if (token === null) return kept && (await read(kept)) ? next() : go(line);
-    const claims = await read(token);
-    if (!claims || !(await use(claims.jti, `${request.socket.remoteAddress} ${request.headers["user-agent"]}`))) return go(line);
+    const [, kept, keptSession] = new RegExp(`(?:^|; )${NAME}=([^;]*)[.]([^;]*)`).exec(request.headers.cookie ?? "") ?? [];
+    if (token === null) return (await admits(kept, keptSession)) ? next() : go(line);
+    const session = createHash("sha256").update(`${request.socket.remoteAddress} ${request.headers["user-agent"]}`).digest("hex");
+    if (!(await admits(token, session))) return go(line);
     url.searchParams.delete(NAME);
-    return go(`/${url.pathname.replace(/^\/+/, "")}${url.search}`, `${NAME}=${token}; Path=${path.replace(/\/$/, "") || "/"}; HttpOnly; Secure; SameSite=Lax`);
+    return go(`/${url.pathname.replace(/^\/+/, "")}${url.search}`, `${NAME}=${token}.${session}; Path=${path.replace(/\/$/, "") || "/"}; HttpOnly; Secure; SameSite=Lax`);
   }
   return (request, response, next) => answer(request, response, next).catch(next); // a request that fails must not end the process
 }

@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from hashlib import sha256
 from urllib.parse import parse_qsl, quote, urlencode
 
 import jwt
@@ -13,8 +14,7 @@ class Gate:
         self.app, self.line, self.event, self.issuer, self.audience, self.path = app, line, event, issuer, audience, path
         self.first_session = first_session or {}.setdefault  # (pass id, session) -> the first session of this pass
         self.keys = jwt.PyJWKClient(f"{api}/.well-known/jwks.json", cache_jwk_set=False, timeout=5)
-        # Known keys are kept, so buyers in the shop do not need the waiting room's server.
-        self.known, self.next_at, self.lock = {}, 0.0, threading.Lock()
+        self.known, self.next_at, self.lock = {}, 0.0, threading.Lock()  # known keys stay while the waiting room's server is away
 
     def key_of(self, kid):
         # Anybody can send passes that name other keys. So only one thread looks for these, and seldom.
@@ -27,26 +27,25 @@ class Gate:
                 self.lock.release()
         return self.known[kid]
 
-    def read(self, token):
+    def admits(self, token, session):
         try:
             key = self.key_of(jwt.get_unverified_header(token).get("kid"))
             options = {"require": ["exp", "jti"], "verify_iat": False}  # this server's clock may be behind
             claims = jwt.decode(token, key, ["EdDSA"], options, audience=self.audience, issuer=self.issuer)
         except (jwt.PyJWTError, KeyError):
-            return None
-        return claims if claims.get("event") == self.event else None
+            return False
+        return claims.get("event") == self.event and self.first_session(claims["jti"], session) == session
 
     def answer(self, path, query, cookies, *client):
         """Return the headers of a redirect, or None if the request may pass."""
-        fields, kept = parse_qsl(query, keep_blank_values=True), re.search("(?:^|; ?)fairgate_pass=([^;]*)", cookies)
-        token = dict(fields).get("fairgate_pass")
-        if not f"{path}/".startswith(self.path) or (token is None and kept and self.read(kept[1])):
+        fields, kept = parse_qsl(query, keep_blank_values=True), re.search(r"(?:^|; ?)fairgate_pass=([^;]*)\.([^;]*)", cookies)
+        token, session = dict(fields).get("fairgate_pass"), sha256(str(client).encode()).hexdigest()
+        if not f"{path}/".startswith(self.path) or (token is None and kept and self.admits(*kept.groups())):
             return None
-        claims = self.read(token) if token and re.fullmatch(r"[\w.-]+", token, re.ASCII) else None
-        if claims is None or self.first_session(claims["jti"], str(client)) != str(client):
+        if not token or not re.fullmatch(r"[\w.-]+", token, re.ASCII) or not self.admits(token, session):
             return [("location", self.line)]
         rest = urlencode([field for field in fields if field[0] != "fairgate_pass"])
-        cookie = f"fairgate_pass={token}; Path={self.path.rstrip('/') or '/'}; HttpOnly; Secure; SameSite=Lax"
+        cookie = f"fairgate_pass={token}.{session}; Path={self.path.rstrip('/') or '/'}; HttpOnly; Secure; SameSite=Lax"
         return [("location", f"/{quote(path.lstrip('/'))}{'?' if rest else ''}{rest}"), ("set-cookie", cookie)]
 
     def __call__(self, environ, start_response):

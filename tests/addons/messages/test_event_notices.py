@@ -14,6 +14,7 @@ from tests import builders, invariants
 from tests.addons.messages.test_service import SPANISH, buy, create_account, html_of, records
 from tests.bootstrap.conftest import event, ticket
 from tests.simulation import faults
+from tests.simulation.call_log import record_calls
 
 
 def change(api, event_id, **fields):
@@ -156,7 +157,7 @@ def test_unimportant_changes_make_no_mail(post, api, time, changes):
     for fields in changes:
         change(api, shop[0], **fields)
     pass_time(post, time, 600)
-    assert store.list_open_notices() == []
+    assert (store.list_open_notices(time.now), store.list_unlisted_notices()) == ([], [])
     assert [found.kind for found in list_event_notifications(shop[0], 10, None)[0]] == ["order_confirmed"]
 
 
@@ -222,7 +223,7 @@ def test_one_run_queues_the_mails_of_many_small_events(post, api, time):
     post.follow()
     time.advance(event_notices.QUIET_SECONDS)
     event_notices.queue_mails(time.now)
-    assert store.list_open_notices() == []
+    assert store.list_open_notices(time.now) == []
     post.deliver()
     assert len(changed(post)) == 2
 
@@ -266,7 +267,7 @@ def test_a_crash_at_any_call_loses_no_mail_and_sends_none_twice(post, api, time,
         finished = not crash.was_triggered
         for _ in range(3):
             event_notices.queue_mails(time.now)
-        assert store.list_open_notices() == [], number
+        assert (store.list_open_notices(time.now), store.list_unlisted_notices()) == ([], []), number
     kinds = [found.user_id for found in list_event_notifications(shop[0], 1000, None)[0] if found.kind == "event_changed"]
     assert number > 10
     assert sorted(kinds) == sorted(users * number)
@@ -368,3 +369,47 @@ def test_a_notice_that_cannot_be_read_stops_no_others(post, api, time):
     store.NoticeRow("notices", other[0], content=["no notice"]).save()
     pass_time(post, time, 600)
     assert [to for to, _ in changed(post)] == ["ada@home.test"]
+
+
+def test_a_run_reads_only_the_notices_that_are_due(post, api, time):
+    """Notices of tours are large, and a promoter may change many tours at any time."""
+    shops = [builders.create_shop(api) for _ in range(3)]
+    change(api, shops[0][0], venue="The other hall")
+    pass_time(post, time, 600)  # has ended
+    change(api, shops[1][0], venue="The other hall")
+    post.follow()
+    time.advance(event_notices.QUIET_SECONDS)
+    change(api, shops[2][0], venue="The other hall")
+    post.follow()
+    time.advance(60 if time.now // 60 % event_notices.UNLISTED_MINUTES == 0 else 0)
+    with record_calls() as calls:
+        event_notices.queue_mails(time.now)
+    read = [entry.keys for entry in calls.of("GetItem") + calls.of("Query") if "notices" in str(entry.keys)]
+    assert read == [[{"pk": {"S": "notices"}, "event_id": {"S": shops[1][0]}}]]
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_notices_of_the_previous_version_are_found(post, api, time, monkeypatch, has_begun):
+    monkeypatch.setattr(event_notices, "PORTION", 1)
+    shop = builders.create_shop(api)
+    for user in ("ada", "bob"):
+        buy(api, shop, user=user)
+    time.advance(60)
+    change(api, shop[0], venue="The other hall")
+    post.follow()
+    if has_begun:
+        monkeypatch.setattr(event_notices, "MAX_TICKETS", 1)
+        time.advance(event_notices.QUIET_SECONDS)
+        event_notices.queue_mails(time.now)
+    store.EventNoticeRow("open", shop[0]).delete()
+    pass_time(post, time, 60 * event_notices.UNLISTED_MINUTES + event_notices.QUIET_SECONDS + 60)
+    assert [to for to, _ in changed(post)] == ["ada@home.test", "bob@home.test"]
+
+
+def test_a_notice_that_the_previous_version_ended_leaves_the_list(post, api, time):
+    shop = builders.create_shop(api)
+    change(api, shop[0], venue="The other hall")
+    pass_time(post, time, 600)
+    store.RoomRow("open", shop[0], content=str(time.now)).save()
+    event_notices.queue_mails(time.now)
+    assert store.list_open_notices(time.now) == []

@@ -12,6 +12,7 @@ from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import addons, clock, settings
 from chalicelib.notifications import service as notifications
+from chalicelib.notifications.store import list_event_notifications
 from chalicelib.waiting_room import draw as permutation
 from chalicelib.waiting_room import entries, model, service, store, tokens, verify
 from chalicelib.waiting_room.entries import Entry
@@ -100,6 +101,32 @@ def test_a_ballot_that_was_drawn_before_the_last_win_does_not_count(time):
     for at, ballot in ((-1, "sametime"), (0, "sametime"), (1, "afterwin")):
         store.record_loss(KEY, f"{time.now + at}.{ballot}", time.now)
     assert store.find_weight(KEY.entrant, time.now) == 2
+
+
+def test_an_event_counts_once_even_if_its_room_is_reset_between_two_runs_that_tell_losers(api, time, people):
+    event_id, _ = hold(api, time, *people)
+    first = service.find_draw(event_id, time.now)
+    for drawn in (first, replace(first, room=2, commitment="00" * 32, on_sale_at=first.on_sale_at + 60)):
+        service.record_loss(KEY, drawn, time.now)
+    assert store.find_weight(KEY.entrant, time.now) == 2
+
+
+def test_the_losers_of_a_draw_after_a_reset_are_told_too(api, time, people):
+    def told():
+        return Counter(each.user_id for each in list_event_notifications(event_id, 50, None)[0] if each.kind == "ballot_lost")
+
+    event_id, _ = hold(api, time, *people)
+    before = told()
+    time.advance(DAYS)
+    opens = {"on_sale_at": clock.iso(time.now + DAYS)}
+    assert api.patch(f"/events/{event_id}", json=opens, token=builders.admin_token()).status == 200
+    assert api.delete(f"/events/{event_id}/waiting-room/clear", token=builders.admin_token()).status == 200
+    builders.run_sweep()  # nobody has paid
+    for user in people:
+        api.delete(f"/waitlist/{own(api, user)[0]['id']}", user=user)
+    register(api, event_id, *people)
+    _, *losers = draw(api, time, *people)
+    assert told() - before == Counter(losers)
 
 
 def test_only_people_who_took_part_and_could_have_won_get_better_odds(api, time, people):
@@ -294,6 +321,18 @@ def test_a_join_costs_half_a_read_unit_more_and_nothing_without_the_setting(api,
 
 
 # The proof.
+
+
+def test_a_lane_that_a_version_without_weights_built_is_built_again(api, time, people):
+    event_id = create(api, time)
+    register(api, event_id, *people)
+    room, lease_ends_at = store.find_room(event_id), time.now + 15
+    assert store.take_lane(room, 3, time.now, lease_ends_at)
+    old = store.Lane(3, "old", 0, time.now + DAYS, [])
+    assert store.save_lane(room, old, {}, b"", lease_ends_at, time.now + 2 * DAYS)
+    draw(api, time, *people)
+    proof = api.get(f"/events/{event_id}/waiting-room/proof").json
+    assert (proof["n"], proof["entries"]["by_weight"]) == (6, [6, 0, 0, 0, 0])
 
 
 def saved_draw(api, event_id, folder):

@@ -165,6 +165,37 @@ def test_a_listing_for_a_cancelled_date_closes(tour, time):
     invariants.check(time.now, recovered=True)
 
 
+@pytest.mark.parametrize("policy", ["refund", "resale"])
+def test_tickets_of_a_cancelled_date_are_not_returned_for_a_fee(tour, time, policy):
+    """Until the sweep comes to the order, which may take an hour."""
+    tour.change(returns={"policy": policy, "fee_percent": 50})
+    order_id = buy_items(tour, "ada", "friday", "saturday")
+    cancel(tour, "friday")
+    path = f"/orders/{order_id}/{'return' if policy == 'refund' else 'resale'}"
+    refused = tour.api.post(path, json={"tickets": [f"{order_id}-1"]}, user="ada")
+    assert (refused.status, refused.json["error"], refused.json["reason"]) == (409, "tickets_not_returnable", "cancelled")
+    shown = tour.api.get(f"/orders/{order_id}", user="ada").json
+    found = shown["returnable"]["tickets"] if policy == "refund" else [each["ticket_id"] for each in shown["resale"]["tickets"]]
+    assert found == [f"{order_id}-2"]
+    finish(tour, "friday")
+    assert purchases.load(order_id).refunded_cents == 5000
+    invariants.check(time.now, recovered=True)
+
+
+def test_a_requested_return_of_a_date_that_is_cancelled_meanwhile_keeps_no_fee(tour, time):
+    tour.change(returns={"policy": "refund", "fee_percent": 50, "needs_approval": True})
+    order_id = buy_items(tour, "ada", "friday", "saturday")
+    asked = tour.api.post(f"/orders/{order_id}/return", json={"tickets": [f"{order_id}-1"]}, user="ada")
+    assert asked.status == 200, asked.json
+    cancel(tour, "friday")
+    path = f"/admin/orders/{order_id}/return-requests/1"
+    refused = tour.api.post(path, json={"accept": True}, token=builders.admin_token())
+    assert (refused.status, refused.json.get("reason")) == (409, "cancelled"), refused.json
+    finish(tour, "friday")
+    assert purchases.load(order_id).refunded_cents == 5000
+    invariants.check(time.now, recovered=True)
+
+
 def test_offers_of_the_waitlist_end_and_none_follow(tour, time):
     tour.tier_ids["small"] = builders.create_tier(tour.api, tour.event_id, "small", capacity=1)
     tour.change_tier(tour.tier_ids["small"], date_ids=["friday"])

@@ -30,7 +30,7 @@ export function Brand({ profile }: { profile: Profile }) {
   const params = { path: { promoter_id: profile.id } };
   const draft = { values, set: (typed: Partial<typeof values>) => (setValues({ ...values, ...typed }), setSaved(false)) };
   const save = async (colors: Partial<typeof values>) => {
-    setBrand((await content(manager.PUT("/promoters/{promoter_id}/brand", { params, body: colors }))).brand);
+    setBrand(await content(manager.PUT("/promoters/{promoter_id}/brand", { params, body: colors })));
     setSaved(true);
   };
   return (
@@ -42,9 +42,9 @@ export function Brand({ profile }: { profile: Profile }) {
           picture={brand?.logo && <Picture class="logo" image={brand.logo} sizes="12rem" />}
           hasPicture={!!brand?.logo}
           upload={async (file) =>
-            setBrand((await content(manager.POST("/promoters/{promoter_id}/logo", { params, body: { image: "" }, bodySerializer: () => toFormData(file) }))).brand)
+            setBrand(await content(manager.POST("/promoters/{promoter_id}/logo", { params, body: { image: "" }, bodySerializer: () => toFormData(file) })))
           }
-          remove={async () => setBrand((await content(manager.DELETE("/promoters/{promoter_id}/logo", { params }))).brand)}
+          remove={async () => setBrand(await content(manager.DELETE("/promoters/{promoter_id}/logo", { params })))}
         />
       )}
       <Form onSubmit={() => save(values)} button={own.save} isQuiet>
