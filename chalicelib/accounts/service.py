@@ -144,7 +144,8 @@ def log_in(request: RequestContext, email: str, password: str, code: str | None 
 def begin_second_factor(request: RequestContext, user_id: str, password: str) -> tuple[str, str]:
     """Return a new secret for an authenticator app, and the account's address.
 
-    The secret counts once `confirm_second_factor` gets a code of it; until then, a present second factor stays. Raises NoAccount, TooManyAttempts or WrongPassword.
+    The secret counts once `confirm_second_factor` gets a code of it; until then, a present second factor stays. Raises NoAccount,
+    TooManyAttempts or WrongPassword.
     """
     account = get_account(user_id)
     check_password(request, account, password)
