@@ -26,7 +26,7 @@ from chalicelib.payments.model import AccountLink, PayoutPage, ProviderAccount, 
 from chalicelib.purchases import guest_orders, queries
 from chalicelib.waiting_room import entries, tokens
 from tests import builders, pictures
-from tests.accounts.test_second_factor import code_of
+from tests.builders import code_of
 from tests.client import Client, ClientReply
 
 _numbers = itertools.count()

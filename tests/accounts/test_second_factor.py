@@ -1,7 +1,6 @@
 """A second factor: setting it up, signing in with it, losing it, and stages that demand it of managers."""
 
 import base64
-import hmac
 import re
 from threading import Barrier
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +14,7 @@ from chalicelib.audit import service as audit
 from chalicelib.foundation import parallel, settings
 from tests import builders
 from tests.accounts.conftest import PASSWORD
+from tests.builders import code_of
 
 EMAIL = "ada@example.com"
 STEP = factors.CODE_SECONDS
@@ -29,13 +29,6 @@ def ada(api, time):
 
 def sign_in(api, code=None, password=PASSWORD):
     return api.post("/auth/login", json={"email": EMAIL, "password": password} | ({} if code is None else {"code": code}))
-
-
-def code_of(secret, now):
-    """The code of an authenticator app, as RFC 6238 says."""
-    digest = hmac.digest(base64.b32decode(secret), (now // STEP).to_bytes(8, "big"), "sha1")
-    offset = digest[-1] & 15
-    return f"{(int.from_bytes(digest[offset : offset + 4], 'big') & 0x7FFFFFFF) % 10**6:06}"
 
 
 def begin(api, token, password=PASSWORD):

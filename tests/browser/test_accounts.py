@@ -11,8 +11,9 @@ from chalicelib.edge.auth import ACCESS_SECONDS
 from chalicelib.foundation import settings
 from tests import builders, invariants
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, Mailbox, log_in, mailbox, register  # noqa: F401
-from tests.accounts.test_second_factor import code_of, set_up
+from tests.accounts.test_second_factor import set_up
 from tests.browser.buyers import Buyer
+from tests.builders import code_of
 
 TIER = "Floor"
 

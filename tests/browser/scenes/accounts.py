@@ -4,9 +4,9 @@ from playwright.sync_api import expect
 
 from chalicelib.foundation import clock
 from tests import builders
-from tests.accounts.test_second_factor import code_of
 from tests.browser.scenes.stage import Scene, Stage
 from tests.browser.scenes.wallet import wallet
+from tests.builders import code_of
 
 
 def reset_password(stage: Stage) -> None:
