@@ -6,7 +6,8 @@ forgets all idempotency keys. On a virtual clock, calls take the time that `benc
 first places of the draw have one order and one payment each, and nobody else has any. `verify` checks the draw and all offers with nothing
 but the public documents.
 
-Plays 3,000 winners, in two minutes of processor time, and computes the minutes for 100,000. `python -m bench.ballots 100000` plays all.
+Plays 3,000 winners, in two minutes of processor time, and computes the minutes for 100,000. `python -m bench.ballots 100000` plays all, in
+an hour.
 """
 
 import random
@@ -42,7 +43,7 @@ from tests.simulation.interception import Listener, StoreCall, intercept
 WINNERS = 100_000
 PLAYED_WINNERS = 3_000
 PEOPLE_PER_TICKET = 1.25
-CALLS_PER_CRASH = 1_000  # to the store and to the provider, on average
+CRASHES = 3  # for each `winners` calls to the store and to the provider, on average
 SHOP = "https://shop.test/events"
 
 
@@ -51,8 +52,9 @@ class _Crashes(Listener):
 
     rank = 30
 
-    def __init__(self) -> None:
-        self.is_on, self.count, self._is_crashed, self._chance = False, 0, False, random.Random(1)
+    def __init__(self, chance: float) -> None:
+        self.is_on, self.count = False, 0
+        self._chance, self._random, self._is_crashed = chance, random.Random(1), False
 
     @contextmanager
     def run(self) -> Iterator[None]:
@@ -66,7 +68,7 @@ class _Crashes(Listener):
             raise Crash
 
     def after(self, call: StoreCall | None = None) -> None:  # noqa: ARG002
-        if self.is_on and self._chance.random() < 1 / CALLS_PER_CRASH:
+        if self.is_on and self._random.random() < self._chance:
             self.count += 1
             self._is_crashed = True
             raise Crash
@@ -120,7 +122,7 @@ class _CardProvider(RefundProvider):
 
 def charge_winners(winners: int) -> list[int]:
     """Draw a ballot, and run the allocator and the sweep each minute until all are charged. Returns the charges of each whole run."""
-    virtual, crashes, runs, minutes = VirtualTime(), _Crashes(), list[int](), 0
+    virtual, crashes, runs, minutes = VirtualTime(), _Crashes(CRASHES / winners), list[int](), 0
     provider: Any = _CardProvider(virtual, crashes)
     shop = settings.override(checkout_page="own", stripe_publishable_key="pk_test_bench")
     with app_in_process() as api, clock.override(virtual.now), mock.patch.dict(protocol.EXTERNAL, {"stripe": provider}), shop:
