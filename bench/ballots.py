@@ -6,7 +6,8 @@ forgets all idempotency keys. On a virtual clock, calls take the time that `benc
 first places of the draw have one order and one payment each, and nobody else has any. `verify` checks the draw and all offers with nothing
 but the public documents.
 
-Plays 3,000 winners, in two minutes of processor time, and computes the minutes for 100,000. `python -m bench.ballots 100000` plays all.
+Plays 3,000 winners, in two minutes of processor time, and computes the minutes for 100,000. `python -m bench.ballots <winners>` plays
+another number.
 """
 
 import io
