@@ -1,18 +1,16 @@
-"""`python -m bench.cancellation`: how long 100,000 refunds, the ends of 30,000 expired reservations and 100,000 charges of cards take.
+"""`python -m bench.cancellation`: how long 100,000 refunds and the ends of 30,000 expired reservations take.
 
 The first orders are really bought, cancelled and refunded, by one run of the sweep after the other. On a virtual clock, calls to the store
 and to the provider take the latency of AWS and Stripe, and transactions also take processor time. The minutes for all orders are computed:
 the runs that were played, plus one run a minute for the other orders, each with as many refunds as the slowest full run. The same applies
-to the reservations, which all expire in the same minute, and to the winners of a ballot, whose saved cards are charged. While the first
-quarter of these is charged, runs crash again and again. Takes six minutes of processor time.
+to the reservations, which all expire in the same minute. Takes five minutes of processor time.
 """
 
 import math
-import random
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest import mock
@@ -21,20 +19,16 @@ from bench.app_in_process import app_in_process
 from bench.measure import Bound, print_bounds
 from chalicelib.foundation import clock, parallel, settings
 from chalicelib.payments import provider_tasks
-from chalicelib.payments.model import CardCheck, CheckoutPage, Payment, PaymentMetadata, ProviderPayment, ProviderRefund
+from chalicelib.payments.model import CheckoutPage, Payment, PaymentMetadata, ProviderPayment, ProviderRefund
 from chalicelib.payments.providers import protocol, stripe
 from chalicelib.purchases import event_cancellation, sweep
 from tests import builders
-from tests.addons.waitlist import ballots, lines
 from tests.client import Client
-from tests.simulation.faults import Crash
 from tests.simulation.interception import Listener, StoreCall, intercept
 
 ORDERS = 100_000  # of the event
 EXPIRED = 30_000  # reservations of an event that expire together
-WINNERS = 100_000  # of a ballot with saved cards
-PLAYED_ORDERS, PLAYED_RESERVATIONS, PLAYED_WINNERS = 25_000, 10_000, 3_000  # that are really refunded, ended and charged
-CALLS_PER_CRASH = 300  # calls to the provider, on average
+PLAYED_ORDERS, PLAYED_RESERVATIONS = 25_000, 10_000  # that are really refunded and ended
 START = 1_780_315_200
 PRICE_CENTS = 5000  # of an order
 PROVIDER_SECONDS = 0.35  # for one call
@@ -47,7 +41,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class _VirtualTime(Listener):
+class VirtualTime(Listener):
     """The latency of all calls so far, plus their processor time.
 
     Parallel work is done part by part, each from the same moment, and waits as long as its longest part. It shares one processor.
@@ -112,10 +106,10 @@ class _VirtualTime(Listener):
         return SimpleNamespace(done=done)
 
 
-class _Provider:
+class RefundProvider:
     """Stripe without a network: every payment succeeds, and each refund takes PROVIDER_SECONDS."""
 
-    def __init__(self, virtual: _VirtualTime) -> None:
+    def __init__(self, virtual: VirtualTime) -> None:
         self._virtual = virtual
         self.refunded = 0
 
@@ -126,10 +120,10 @@ class _Provider:
         return True
 
     def open_payment(self, payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:  # noqa: ARG002
-        return _payment(f"pi_{metadata.purchase_id}", payment.amount_cents, 0)
+        return provider_payment(f"pi_{metadata.purchase_id}", payment.amount_cents, 0)
 
     def fetch_payment_by_id(self, provider_id: str, account: str | None) -> ProviderPayment:  # noqa: ARG002
-        return _payment(provider_id, PRICE_CENTS, PRICE_CENTS)
+        return provider_payment(provider_id, PRICE_CENTS, PRICE_CENTS)
 
     def create_refund(
         self,
@@ -156,43 +150,7 @@ class _Provider:
         )
 
 
-class _CardProvider(_Provider):
-    """Stripe with saved cards. A charge takes two calls. Until `crashing` charges, functions crash now and then before or after a call."""
-
-    def __init__(self, virtual: _VirtualTime, crashing: int) -> None:
-        super().__init__(virtual)
-        self.charges, self.crashing, self.crashes, self._chance = set[str](), crashing, 0, random.Random(1)
-
-    def check_card(self, card: str, owner: str, account: str | None, customer_id: str | None = None) -> CardCheck:  # noqa: ARG002
-        return CardCheck(id=card, status="confirmed", owner=owner, fingerprint=owner, customer_id=customer_id, method_id=card)
-
-    def create_customer(self, owner: str, account: str | None) -> str:  # noqa: ARG002
-        return f"cus_{owner}"
-
-    def open_payment(self, payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:
-        with self._call():
-            return super().open_payment(payment, metadata, page)
-
-    def charge_card(self, payment: Payment, method_id: str) -> ProviderPayment:  # noqa: ARG002
-        with self._call():
-            assert payment.provider_id is not None
-            self.charges.add(payment.provider_id)  # a Payment Intent takes money only once
-            return _payment(payment.provider_id, PRICE_CENTS, PRICE_CENTS)
-
-    @contextmanager
-    def _call(self) -> Iterator[None]:
-        self._virtual.waited += PROVIDER_SECONDS
-        self._crash_sometimes()
-        yield
-        self._crash_sometimes()
-
-    def _crash_sometimes(self) -> None:
-        if len(self.charges) < self.crashing and self._chance.random() < 1 / (2 * CALLS_PER_CRASH):
-            self.crashes += 1
-            raise Crash
-
-
-def _payment(provider_id: str, amount: int, received: int) -> ProviderPayment:
+def provider_payment(provider_id: str, amount: int, received: int) -> ProviderPayment:
     return ProviderPayment(
         provider="stripe",
         id=provider_id,
@@ -211,8 +169,8 @@ def _payment(provider_id: str, amount: int, received: int) -> ProviderPayment:
 
 def refund_orders(orders: int) -> list[int]:
     """Sell orders, cancel their event, and run the sweep each minute until all are refunded. Returns the refunds made by each run."""
-    virtual, runs = _VirtualTime(), list[int]()
-    provider: Any = _Provider(virtual)
+    virtual, runs = VirtualTime(), list[int]()
+    provider: Any = RefundProvider(virtual)
     with app_in_process() as api, clock.override(virtual.now), mock.patch.dict(protocol.EXTERNAL, {"stripe": provider}):
         event_id, tier_id = builders.create_shop(api, capacity=orders, price_cents=PRICE_CENTS)
         for number in range(orders):
@@ -235,7 +193,7 @@ def refund_orders(orders: int) -> list[int]:
 
 def end_reservations(reservations: int) -> list[int]:
     """Reserve tickets, and run the sweep each minute until all are on sale again. Returns the reservations that each run ended."""
-    virtual, runs = _VirtualTime(), list[int]()
+    virtual, runs = VirtualTime(), list[int]()
     with app_in_process() as api, clock.override(virtual.now):
         event_id, tier_id = builders.create_shop(api, capacity=reservations)
         for number in range(reservations):
@@ -249,42 +207,7 @@ def end_reservations(reservations: int) -> list[int]:
     return runs
 
 
-def charge_winners(winners: int) -> list[int]:
-    """Draw a ballot, and run the allocator and the sweep each minute until all are charged. Returns the charges of each whole run."""
-    virtual, runs, minutes = _VirtualTime(), list[int](), 0
-    provider: Any = _CardProvider(virtual, winners // 4)
-    shop = settings.override(checkout_page="own", stripe_publishable_key="pk_test_bench")
-    with app_in_process() as api, clock.override(virtual.now), mock.patch.dict(protocol.EXTERNAL, {"stripe": provider}), shop:
-        event_id, _ = ballots.create_ballot(api, SimpleNamespace(now=int(virtual.now())), capacity=winners, ballot_cards="required")
-        for number in range(winners):
-            _register_with_card(api, event_id, f"winner-{number}")
-        virtual.waited += ballots.DAYS
-        while len(provider.charges) < winners:
-            minutes += 1
-            virtual.wait_until(START + ballots.DAYS + 3600 + 60 * minutes)
-            before = len(provider.charges)
-            with virtual.simulated(), suppress(Crash):
-                lines.run_allocator()
-                sweep.run_sweep(clock.now())
-                runs.append(len(provider.charges) - before)
-        with virtual.simulated():
-            virtual.waited += 3600
-            sweep.run_sweep(clock.now())  # finishes what a crash has left
-        orders = [order for number in range(winners) for order in api.get("/orders", user=f"winner-{number}").json["orders"]]
-        assert [order["status"] for order in orders] == ["paid"] * winners, "an order for each winner"
-        assert len(provider.charges) == winners, "one payment for each winner"
-    print(f"{winners:,} winners, all charged once, through {provider.crashes} crashes; charges of whole runs of the sweep: {runs}")
-    return runs
-
-
-def _register_with_card(api: Client, event_id: str, user: str) -> None:
-    ballots.register(api, event_id, user)
-    [entry] = lines.own(api, user)
-    body = {"card": "pm_card_visa", "max_cents": PRICE_CENTS}
-    assert api.post(f"/waitlist/{entry['id']}/card", json=body, user=user).status == 200
-
-
-def _minutes(total: int, runs: Sequence[int]) -> int:
+def total_minutes(total: int, runs: Sequence[int]) -> int:
     """Return the minutes for all, computed from the runs for the first of them."""
     return len(runs) + math.ceil((total - sum(runs)) / min(runs[:-1] or runs))
 
@@ -296,15 +219,13 @@ def _buy(api: Client, event_id: str, tier_id: str, user: str) -> None:
     assert builders.confirm(api, user, reserved, simulate=None).status == 201
 
 
-def take_bounds(orders: int = PLAYED_ORDERS, reservations: int = PLAYED_RESERVATIONS, winners: int = PLAYED_WINNERS) -> Iterator[Bound]:
+def take_bounds(orders: int = PLAYED_ORDERS, reservations: int = PLAYED_RESERVATIONS) -> Iterator[Bound]:
     runs = refund_orders(orders)
     print(f"{orders:,} orders; refunds made by each run of the sweep: {', '.join(f'{refunds:,}' for refunds in runs)}", flush=True)
-    yield Bound(f"minutes to refund {ORDERS:,} orders, computed from {orders:,} of them", _minutes(ORDERS, runs), "min", 60)
+    yield Bound(f"minutes to refund {ORDERS:,} orders, computed from {orders:,} of them", total_minutes(ORDERS, runs), "min", 60)
     runs = end_reservations(reservations)
     print(f"{reservations:,} reservations; ended by each run of the sweep: {', '.join(f'{ended:,}' for ended in runs)}")
-    yield Bound(f"minutes to end {EXPIRED:,} reservations, computed from {reservations:,} of them", _minutes(EXPIRED, runs), "min", 10)
-    runs = charge_winners(winners)
-    yield Bound(f"minutes to charge {WINNERS:,} winners, computed from {winners:,} of them", _minutes(WINNERS, runs), "min", 90)
+    yield Bound(f"minutes to end {EXPIRED:,} reservations, computed from {reservations:,} of them", total_minutes(EXPIRED, runs), "min", 10)
 
 
 if __name__ == "__main__":

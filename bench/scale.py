@@ -26,6 +26,7 @@ BENCHES = (
     "reports",
     "joins",
     "cancellation",
+    "ballots",
     "large_catalog",
     "sell_out",
 )

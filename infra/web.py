@@ -45,7 +45,7 @@ LAZY_PAGES = {
     "src/parts/turn-mails.tsx": 2_000,
     "src/parts/line-tickets.tsx": 5_100,
     "src/parts/line-options.tsx": 2_900,
-    "src/parts/ballot.tsx": 3_200,
+    "src/parts/ballot.tsx": 3_500,
     "src/parts/line-access.tsx": 2_250,
     "src/parts/invoice-fields.tsx": 600,
     "src/parts/second-factor.tsx": 2_500,

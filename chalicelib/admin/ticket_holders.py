@@ -9,7 +9,7 @@ from chalicelib.accounts import service as accounts
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.event_states import require_date
 from chalicelib.catalog.model import Event, Tier
-from chalicelib.foundation import parallel
+from chalicelib.foundation import addons, parallel
 from chalicelib.foundation.ids import Id
 from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.model import NO_STOCK, Stock
@@ -60,8 +60,9 @@ class TicketHoldersView(Struct, frozen=True, kw_only=True):
     `people` own the `tickets`. We have no email address for `people_without_email` of them, nor for the buyers of `refunds_without_email`
     of the orders in `refunds`. `orders_without_payment` were free or imported: a cancellation neither refunds nor announces these orders.
     It announces complimentary orders, and counts them neither here nor in `refunds`. It leaves orders of the box office to its counter and
-    `disputed_orders` to the bank. `queue_length` is the number of people in the waiting room, who would leave it; it is 0 if other dates
-    of the event remain, because these people keep their places.
+    `disputed_orders` to the bank. `queue_length` is the number of people in the waiting room, who would leave it, and `waitlist_length` the
+    number of people on the waitlist, who would get no more offers and no email. Both are 0 if other dates of the event remain, because
+    these people keep their places.
     An email about a change contains its `change_note` only if `sends_note` is true: if an admin has verified the promoter, or only admins
     manage the event. If `is_complete` is false, the event has more tickets than were read, and all figures are minimums, except those in
     `tiers`.
@@ -77,6 +78,7 @@ class TicketHoldersView(Struct, frozen=True, kw_only=True):
     orders_without_payment: int
     disputed_orders: int
     queue_length: int
+    waitlist_length: int
     tiers: list[CancellationTier]
     sends_note: bool
     is_complete: bool
@@ -92,12 +94,16 @@ def ticket_holders(event: Event, date_id: str | None, now: int) -> TicketHolders
     current = catalog.snapshot()
     tiers = [tier for tier in current.event_tiers(event.id) if only_date is None or tier.is_valid_on(only_date)]
     ended = {tier.id for tier in tiers if after.for_tiers([tier]).status == "cancelled"}
-    (found, following), (promoter, (stocks, room)) = parallel.both(
+    (found, following), (promoter, (stocks, (room, waiting))) = parallel.both(
         lambda: query_changed_tickets(event.id, change_position(0), MAX_TICKETS),
         lambda: parallel.both(
             lambda: find_verified_promoter(event),
             lambda: parallel.both(
-                lambda: cached_stock([current.stock_group(event.id)], now), lambda: waiting_room.admin_overview(event, now)
+                lambda: cached_stock([current.stock_group(event.id)], now),
+                lambda: parallel.both(
+                    lambda: waiting_room.admin_overview(event, now),
+                    lambda: sum(count(event.id) for count in addons.hooks("waiting_count")),
+                ),
             ),
         ),
     )
@@ -125,6 +131,7 @@ def ticket_holders(event: Event, date_id: str | None, now: int) -> TicketHolders
         orders_without_payment=sum(not order.is_issued_by_staff for order in orders) - len(paid),
         disputed_orders=len(paid) - len(refunded),
         queue_length=room.queue_length if room is not None and only_date is None else 0,
+        waitlist_length=waiting if only_date is None else 0,
         tiers=list(_affected_tiers(tiers, ended, stocks)),
         sends_note=is_known(event, promoter),
         is_complete=following is None,

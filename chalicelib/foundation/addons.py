@@ -32,7 +32,8 @@ class Addon(Struct, frozen=True, kw_only=True):
     `PersonalItems` that describes the data that the add-on keeps about people. `sale_figures` takes an event's id and returns figures about
     the event's purchases and money. `revenue_totals` takes an event's id and returns its `RevenueTotals` by provider and currency, a few
     seconds old. `prepare_release` takes the catalog, an event, a tier and a `ReleaseTo`; it is called before and after a released
-    holdback's tickets are added to the stock, and lets them go to the people whom the `ReleaseTo` names.
+    holdback's tickets are added to the stock, and lets them go to the people whom the `ReleaseTo` names. `waiting_count` takes an event's
+    id and returns the number of people who wait for its tickets, up to a minute old.
     """
 
     routes: str = ""
@@ -45,6 +46,7 @@ class Addon(Struct, frozen=True, kw_only=True):
     sale_figures: str = ""
     revenue_totals: str = ""
     prepare_release: str = ""
+    waiting_count: str = ""
 
 
 class PersonalItems(Struct, frozen=True):

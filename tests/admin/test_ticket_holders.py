@@ -4,14 +4,16 @@ import pytest
 
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
+from chalicelib.addons.waitlist import service as waitlist
 from chalicelib.admin import ticket_holders
 from chalicelib.foundation import clock
 from tests import builders, invariants
+from tests.addons.waitlist import lines
 from tests.checkin.test_dates import Tour
 from tests.waiting_room import sale
 
 NOBODY = {"tickets": 0, "people": 0, "people_without_email": 0, "refunds": [], "refunds_without_email": 0}
-NOTHING_ELSE = {"date_id": None, "tiers": [], "queue_length": 0}
+NOTHING_ELSE = {"date_id": None, "tiers": [], "queue_length": 0, "waitlist_length": 0}
 NOTHING_ELSE |= {"orders_without_payment": 0, "disputed_orders": 0, "sends_note": True, "is_complete": True}
 
 
@@ -147,6 +149,24 @@ def test_people_in_the_waiting_room_count_unless_other_dates_remain(api, time):
     time.advance(601)
     sale.get_status(api, tour.event_id, tokens["u0"])  # draws
     assert [count(api, tour.event_id, **query)["queue_length"] for query in ({}, {"date_id": "friday"})] == [2, 0]
+
+
+@pytest.mark.needs_addon
+def test_people_on_the_waitlist_count_unless_other_dates_remain(api, time, monkeypatch):
+    tour = Tour(api, time)
+    for name in tour.tier_ids:
+        tour.change_tier(tour.tier_ids[name], capacity=1)
+        tour.buy(name, user=f"buyer-{name}")
+    time.advance(5)  # figures are no older than that
+    for user in ("ada", "bob", "cleo"):
+        assert lines.join(api, user, tour.event_id).status == 201
+    lines.run_allocator()  # counts the line
+    entry = lines.own(api, "ada")[0]
+    assert api.delete(f"/waitlist/{entry['id']}", user="ada").status == 200
+    counted = [count(api, tour.event_id, **query)["waitlist_length"] for query in ({}, {"date_id": "friday"})]
+    assert counted == [2, 0]
+    monkeypatch.setattr(waitlist, "MAX_COUNTED", 1)  # a long line is as long as it was when it was counted
+    assert count(api, tour.event_id)["waitlist_length"] == 3
 
 
 def test_a_large_event_is_counted_in_part(api, monkeypatch):

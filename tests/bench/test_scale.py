@@ -7,7 +7,20 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench import background_work, cancellation, entries, instances, joins, large_catalog, other_shop, reports, scale, sell_out, waitlist
+from bench import (
+    background_work,
+    ballots,
+    cancellation,
+    entries,
+    instances,
+    joins,
+    large_catalog,
+    other_shop,
+    reports,
+    scale,
+    sell_out,
+    waitlist,
+)
 from bench.measure import Bound, print_bounds
 from chalicelib.changes import jobs
 from infra.template.stages import ROOT
@@ -21,7 +34,8 @@ SMALL = {
     "background_work": lambda: background_work.take_bounds(20, 40),
     "reports": lambda: reports.take_bounds(10),
     "joins": lambda: joins.take_bounds(20),
-    "cancellation": lambda: cancellation.take_bounds(30, 30, 30),
+    "cancellation": lambda: cancellation.take_bounds(30, 30),
+    "ballots": lambda: ballots.take_bounds(40),
     "large_catalog": lambda: large_catalog.take_bounds(40, 1),
     "sell_out": lambda: sell_out.take_bounds((100,)),
 }

@@ -48,6 +48,11 @@ def check_state(setup: Setup, world: World) -> Violated:
         return "nobody passes those who wait", f"{' '.join(world.overtaken)} took what was kept"
     if len(world.offered) > 1 or (world.entry == "offered") > len(world.offered):
         return "who waits gets one offer", f"offers made: {' '.join(world.offered)}; the entry is {world.entry}"
+    for name in setup.with_card:
+        payments = zip(setup.payments.items(), world.payments, strict=True)
+        paid = [payment for (payment, owner), found in payments if owner == name and found.status == "succeeded"]
+        if len(paid) > 1:
+            return "no card is charged twice", f"{name} was paid with {' and '.join(paid)}"
     for buyer in world.buyers:
         if buyer.bought > setup.limit or buyer.uses > setup.use_limit:
             return "no buyer is above the limit", f"{buyer}, limits {setup.limit} and {setup.use_limit}"

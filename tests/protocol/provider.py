@@ -17,7 +17,7 @@ class Provider:
         return self._change_status(world, name, ("none",), "created")
 
     def show_payment(self, world, name):
-        """Only without the rule `attach`: let the buyer pay, whatever state the purchase is in."""
+        """Only without the rule `attach` or `charge_named`: let the payment be paid, whatever state the purchase is in."""
         return self._change_status(world, name, ("created",), "attached")
 
     def pay(self, world, name):
@@ -31,6 +31,11 @@ class Provider:
             in_time = with_item(world.paid_in_time, self.names.index(name), True)
             succeeded, processing = succeeded._replace(paid_in_time=in_time), processing._replace(paid_in_time=in_time)
         return [(succeeded, "succeeded"), (processing, "processing")]
+
+    def charge_card(self, world, name):
+        """Charge the saved card, if the payment can still be paid. The bank may decline."""
+        [(paid, answer), *_] = self.pay(world, name)
+        return [(paid, answer)] if answer == "refused" else [(paid, answer), (world, "declined")]
 
     def decide_transfer(self, world, name):
         """The bank decides about a transfer, perhaps days later. After an uncancelled failed transfer the buyer may pay again."""

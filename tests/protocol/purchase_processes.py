@@ -86,6 +86,24 @@ class Processes(RefundProcesses):
         if (yield "pay", name) == "processing":
             yield "decide_transfer", name
 
+    def charge(self, name, payment):
+        """The sweep charges the saved card of an offer, in the steps of a checkout. If the card is declined, the buyer may pay.
+
+        The provider may have forgotten the key of an earlier run, so each run that finds no payment creates another one.
+        """
+        yield from self._transition(name, ("held",), "paying")
+        purchase = yield "read_purchase", name
+        if purchase.state == "paying" and not purchase.charge:
+            yield "create_payment", payment
+            if "charge_named" in self.without:
+                yield "show_payment", payment
+                purchase = purchase._replace(charge=payment)
+            else:
+                yield "name_charge", name, payment
+                purchase = yield "read_purchase", name
+        if purchase.state == "paying" and purchase.charge and (yield "charge_card", purchase.charge) == "succeeded":
+            yield from self.confirm(purchase.charge, "charge")
+
     def simulate(self, name, outcome):
         """Confirm a purchase without a provider; free orders are confirmed like this too."""
         purchase = yield "read_purchase", name

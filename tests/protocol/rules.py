@@ -5,6 +5,7 @@ RULES = {
     "arbiter": "the sweep releases a hold without asking its purchase",
     "tombstone": "the sweep leaves nothing behind for a purchase that is absent",
     "fence": "the sweep releases a hold of an expired purchase without writing the purchase first",
+    "charge_named": "a saved card is charged before the purchase names the payment",
     "attach": "the buyer can pay before the purchase names the payment",
     "cancel_first": "a purchase ends while its payment can still be paid",
     "bank_decides": "a purchase ends while its bank has yet to decide about its payment",

@@ -32,6 +32,15 @@ LISTED_ONE = Setup(
     listed=(("A", 0),),
 )
 
+# Bob has an offer of a ballot, and has saved a card.
+CHARGED = Setup(
+    *((1,), {"O": (0,)}, {"O": "bob"}),
+    with_provider=frozenset("O"),
+    initial={"O": "held"},
+    extra_payments={"O2": "O"},
+    with_card=frozenset("O"),
+)
+
 SCENARIOS = {
     "two shards": Scenario(
         "A client's reserve over two shards runs twice, while another buyer wants a ticket of one of them.",
@@ -183,6 +192,26 @@ SCENARIOS = {
             offers=frozenset("OP"),
         ),
         _runs("pay A", "confirm A client", "offer O 1", "offer P 1", "checkout O", "sweep 0", "sweep 1"),
+    ),
+    "ballot, one place": Scenario(
+        "Two accounts share the one place of their address in a ballot, and two allocators offer it; a passer-by wants the ticket too.",
+        Setup((2,), {"O": (0,), "P": (0,), "C": (0,)}, {"O": "bob", "P": "dan", "C": "cat"}, offers=frozenset("OP")),
+        _runs("offer O 1", "offer P 1", "leave", "checkout O", "simulate O success", "sweep 0", "reserve C 1"),
+    ),
+    "ballot, saved card": Scenario(
+        "Two sweeps charge the saved card of an offer, which may be declined, and Bob declines the offer.",
+        CHARGED,
+        _runs("charge O O", "charge O O2", "end_purchase O cancelled"),
+    ),
+    "ballot, declined card": Scenario(
+        "The saved card of an offer may be declined. Bob pays in another way, perhaps too late.",
+        CHARGED,
+        _runs("charge O O", "pay O", "confirm O client", "sweep 0"),
+    ),
+    "series": Scenario(
+        "A buyer whose ticket for one date has expired reserves a pass, and pays both. The limit over all dates is one ticket.",
+        Setup((1, 1, 1), {"A": (0,), "C": (1,), "B": (2,)}, {"A": "ann", "C": "ann", "B": "ann"}, limit=1, with_provider=A),
+        _runs("reserve A 1", "checkout A", "pay A", "confirm A client", "reserve C 1", "checkout C", "simulate C success", "sweep 0"),
     ),
     "resale": Scenario(
         "A offers a ticket for resale and withdraws it, while B buys it, perhaps too late; A's hold may not be converted yet.",

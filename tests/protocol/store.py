@@ -258,6 +258,15 @@ class Store:
             after = after._replace(payments=with_item(world.payments, index, world.payments[index]._replace(status="attached")))
         return [(after, answer)]
 
+    def name_charge(self, world, name, payment):
+        """Write the id of the payment with which a saved card is about to be charged, unless the purchase names one already."""
+        purchase = world.purchases[self.index[name]]
+        if purchase.state != "paying" or purchase.charge:
+            return [(world, "purchase")]
+        number = list(self.setup.payments).index(payment)
+        attached = with_item(world.payments, number, world.payments[number]._replace(status="attached"))
+        return [(self._with_purchase(world, name, purchase._replace(charge=payment))._replace(payments=attached), "done")]
+
     # ------------------------------------------------------------------ refunds and disputes: one transaction each
     def request_refund(self, world, name, numbers, version):
         """Make tickets void, return their seats to the stock, change the buyer's record and make the refund due. Returns `done`, or

@@ -12,6 +12,7 @@ NEEDED_FOR = {
     "arbiter": ("two shards", "an active purchase has its holds"),
     "tombstone": ("two shards", "an active purchase has its holds"),
     "fence": ("two sweeps", "every sold ticket is paid, once"),
+    "charge_named": ("ballot, saved card", "who pays in time gets tickets"),
     "attach": ("client and webhook", "who pays in time gets tickets"),
     "cancel_first": ("client and webhook", "who pays in time gets tickets"),
     "bank_decides": ("slow bank", "who pays in time gets tickets"),
@@ -73,6 +74,13 @@ def test_every_rule_is_needed(rule):
     violation = Explorer(SCENARIOS[scenario], frozenset({rule})).explore()
     assert violation is not None, f"{scenario} violates no invariant without {rule}"
     assert violation.invariant == invariant
+
+
+def test_two_sweeps_would_charge_a_card_twice():
+    scenario = SCENARIOS["ballot, saved card"]
+    violation = Explorer(scenario._replace(runs=scenario.runs[:2]), frozenset({"charge_named"})).explore()
+    assert violation is not None
+    assert violation.invariant == "no card is charged twice"
 
 
 def test_the_shortest_way_to_a_violation_reads_as_a_timeline():

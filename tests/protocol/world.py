@@ -45,6 +45,7 @@ class Purchase(NamedTuple):
     lost_tickets: tuple[int, ...] = ()  # numbers of the tickets that a lost dispute made void
     pool_holds: HoldRefs = ()  # of the tickets, in the same order; none if the event had no pool
     promo_holds: HoldRefs = ()  # of the use of its promo code, from the checkout on
+    charge: str = ""  # the payment with which its buyer's saved card is charged
     resale_holds: HoldRefs = ()  # of a purchase from the resale stock; once it is paid, `holds` has the seats of the tickets that it got
 
     @property
@@ -138,6 +139,7 @@ class Setup(NamedTuple):
     resale: int | None = None
     from_resale: frozenset[str] = frozenset()
     listed: tuple[tuple[str, int], ...] = ()
+    with_card: frozenset[str] = frozenset()  # offers of a ballot whose buyer has saved a card
     offers: frozenset[str] = frozenset()  # purchases that are made for the one who waits; at the start the tickets are kept for them
 
     @property

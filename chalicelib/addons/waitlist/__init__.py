@@ -9,4 +9,5 @@ ADDON = Addon(
     follow_changes="service.follow",
     personal_items="views.PERSONAL_ITEMS",
     prepare_release="kept_stocks.prepare_release",
+    waiting_count="service.waiting_count",
 )

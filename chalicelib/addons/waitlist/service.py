@@ -36,7 +36,7 @@ from chalicelib.changes.model import Change, EventChanged, EventResumed, OrderPa
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import rate_limits
 from chalicelib.edge.languages import Language
-from chalicelib.foundation import clock, ids, log, settings
+from chalicelib.foundation import clock, ids, log, parallel, settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.availability import cached_stock, read_shown_stock
@@ -49,6 +49,7 @@ from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.waiting_room import service as waiting_room
 from chalicelib.waiting_room.model import DrawnByBallot
 
+MAX_COUNTED = 100  # of the people in a line; more are counted once a minute
 MAX_COUNTED_OFFERS = 100  # more open offers are counted once a minute, not for each page that a manager loads
 
 
@@ -304,6 +305,12 @@ def line_overview(event_id: str, state: Literal["waiting", "offered"], limit: in
     offered = store.list_offered(event_id, limit=MAX_COUNTED_OFFERS + 1)
     offered_count = len(offered) if len(offered) <= MAX_COUNTED_OFFERS else max(len(offered), offered_before)
     return LineOverview(line, page, is_last, census.people, offered_count, census.tiers)
+
+
+def waiting_count(event_id: str) -> int:
+    """Return the number of people who wait. A line of up to MAX_COUNTED people is counted now; a longer one was within the last minute."""
+    places, census = parallel.both(lambda: next(store.read_pages(event_id, size=MAX_COUNTED + 1), []), lambda: store.find_census(event_id))
+    return len(places) if len(places) <= MAX_COUNTED or census is None else max(len(places), census.people)
 
 
 def list_ballot_offers(event_id: str, limit: int, after: int, now: int) -> tuple[int | None, list[BallotOffer]]:

@@ -841,6 +841,7 @@ def test_winners_with_a_card_get_their_tickets_and_an_offer_only_if_the_card_is_
     assert "we charged the card that you saved" in html_of(mails["ada@example.com"])
     assert mails["bob@example.com"]["Subject"] == "There are tickets for you: Ballot"
     assert "We could not charge the card that you saved." in html_of(mails["bob@example.com"])
+    assert f'/events/{event_id}"' in html_of(mails["bob@example.com"])  # the page on which the offer is paid
     assert len(mails) == len(post.deliver()) == 2
     assert lines.own(api, "ada")[0]["status"] == "accepted"
     invariants.check(time.now)

@@ -72,6 +72,14 @@ def ballot_registered(stage: Stage) -> None:
     stage.buyer.see("You take part in the draw.")
 
 
+def ballot_withdrawn(stage: Stage) -> None:
+    ballot_registered(stage)
+    stage.buyer.see("You asked for 1 ticket: Front rows")
+    stage.page.get_by_text("Withdraw from the ballot").click()
+    stage.buyer.press("Withdraw now")
+    stage.buyer.see("You are not registered until you send your wishes.")
+
+
 def ballot_with_an_offer(stage: Stage) -> None:
     ballot_registered(stage)
     stage.time.advance(754)
@@ -88,6 +96,8 @@ def ballot_without_its_card(stage: Stage) -> None:
     stage.buyer.press("Take part")
     stage.page.get_by_label("Which tickets?").select_option(index=2)
     stage.buyer.press("Register")
+    expect(stage.buyer.heading("Your registration is not complete")).to_be_visible()
+    stage.buyer.see("You do not take part in the draw yet.")
     stage.buyer.see("One step is missing: save a card.")
 
 
@@ -207,6 +217,7 @@ SCENES: list[Scene] = [
     ballot_of_a_stranger,
     ballot_to_register,
     ballot_registered,
+    ballot_withdrawn,
     ballot_with_an_offer,
     ballot_without_its_card,
     ballot_card_form,

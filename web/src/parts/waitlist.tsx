@@ -168,10 +168,18 @@ interface EntryProps {
   link?: string;
   /** The tiers of the event, for the names of those in the entry. */
   tiers?: Tier[];
+  /** Before the draw of a ballot: what a registration says instead. */
+  words?: { asked: string; place: string; leave: LeavingWords };
+}
+
+interface LeavingWords {
+  title: string;
+  text: string;
+  button: string;
 }
 
 /** One waitlist entry: its place, its offer, or how it ended. */
-export function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) {
+export function Entry({ entry, reload, heading, link, tiers = [], words }: EntryProps) {
   const { t, locale } = useTexts();
   const texts = t.waitlist;
   const time = useNow();
@@ -200,7 +208,7 @@ export function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) 
               </a>
             </>
           )}
-          <Leaving entry={entry} reload={reload} />
+          <Leaving entry={entry} reload={reload} words={texts.decline} />
         </Outcome>
       ) : (
         <section class="panel">
@@ -208,17 +216,17 @@ export function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) 
           {status === "waiting" ? (
             <>
               <p>
-                {texts.asked(entry.quantity)}
+                {words?.asked ?? texts.asked(entry.quantity)}
                 {names.length > 0 && `: ${names.join(", ")}`}
               </p>
               <p role="status">
-                <strong>{entry.has_number ? texts.drawn(entry.drawn_position) : texts.before(entry.people_before, entry.tickets_before)}</strong>
+                <strong>{words?.place ?? (entry.has_number ? texts.drawn(entry.drawn_position) : texts.before(entry.people_before, entry.tickets_before))}</strong>
               </p>
               <p class="small">
                 {entry.has_number ? texts.drawnNote : texts.waitingNote} {entry.quantity > 1 && texts.fewerFirst}
               </p>
               {ADDONS.messages && <MailNote />}
-              <Leaving entry={entry} reload={reload} />
+              <Leaving entry={entry} reload={reload} words={words?.leave ?? texts.leave} />
             </>
           ) : (
             <p role="status">{texts.over[status]}</p>
@@ -249,11 +257,9 @@ function MailNote() {
   );
 }
 
-/** Leave the waitlist or decline the offer, in two steps because the place is lost. */
-function Leaving({ entry, reload }: { entry: WaitlistEntry; reload: () => Promise<void> }) {
-  const { waitlist: texts } = useTexts().t;
+/** Leave the waitlist, withdraw from a ballot, or decline the offer, in two steps because the place is lost. */
+function Leaving({ entry, reload, words }: { entry: WaitlistEntry; reload: () => Promise<void>; words: LeavingWords }) {
   const { isWorking, failure, run } = useAction();
-  const words = entry.status === "offered" ? texts.decline : texts.leave;
   const leave = () =>
     run(async () => {
       await leaveWaitlist(entry.id);

@@ -41,7 +41,7 @@ export function CancellationEffects({ dateId }: { dateId?: string }) {
   const { locale } = useTexts();
   return (
     <Counted dateId={dateId}>
-      {({ people, refunds, refunds_without_email: unreached, orders_without_payment: free, disputed_orders: disputed, tiers, queue_length, is_complete }) => {
+      {({ people, refunds, refunds_without_email: unreached, orders_without_payment: free, disputed_orders: disputed, tiers, queue_length, waitlist_length, is_complete }) => {
         const orders = refunds.reduce((sum, refund) => sum + refund.orders, 0);
         const amounts = refunds.map(({ amount_cents, currency }) => money(amount_cents, currency, locale)).join(" + ");
         const ending = tiers.filter(({ stays_valid }) => !stays_valid);
@@ -62,6 +62,7 @@ export function CancellationEffects({ dateId }: { dateId?: string }) {
             {disputed > 0 && <p>{own.disputed(disputed)}</p>}
             {reserved > 0 && <p>{own.cancelReserved(reserved)}</p>}
             {queue_length > 0 && <p>{own.cancelQueue(queue_length)}</p>}
+            {waitlist_length > 0 && <p>{own.cancelWaitlist(waitlist_length)}</p>}
             {passes.length > 0 && <p>{own.cancelPasses(passes.map((tier) => `${tier.tier_name} (${tier.sold.toLocaleString(locale)})`).join(", "))}</p>}
           </>
         );

@@ -1,0 +1,214 @@
+"""`python -m bench.ballots`: a ballot with better odds and saved cards, from the registration to the last charge, through crashes.
+
+For each ticket, 1.25 people have registered, with one to five numbers each. Runs of the allocator and of the sweep crash again and again,
+after any call to the store or to the provider, while tickets are offered and the first quarter of the winners is charged. The provider
+forgets all idempotency keys. On a virtual clock, calls take the time that `bench.cancellation` gives them. In the end, the people at the
+first places of the draw have one order and one payment each, and nobody else has any. `verify` checks the draw and all offers with nothing
+but the public documents.
+
+Plays 3,000 winners, in two minutes of processor time, and computes the minutes for 100,000. `python -m bench.ballots <winners>` plays
+another number.
+"""
+
+import io
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+from urllib.parse import parse_qsl, urlsplit
+
+from msgspec.structs import replace
+
+from bench.app_in_process import app_in_process
+from bench.cancellation import PRICE_CENTS, PROVIDER_SECONDS, START, RefundProvider, VirtualTime, provider_payment, total_minutes
+from bench.measure import Bound, print_bounds
+from chalicelib.accounts import store as accounts
+from chalicelib.accounts.model import Account
+from chalicelib.catalog import service as catalog
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, settings
+from chalicelib.payments.model import CardCheck, CheckoutPage, Payment, PaymentMetadata, ProviderPayment
+from chalicelib.payments.providers import protocol
+from chalicelib.purchases import sweep
+from chalicelib.waiting_room import entries, model, tokens, verify
+from chalicelib.waiting_room import store as rooms
+from tests.addons.waitlist import ballots, lines
+from tests.client import Client
+from tests.simulation.faults import Crash
+from tests.simulation.interception import Listener, StoreCall, intercept
+
+WINNERS = 100_000
+PLAYED_WINNERS = 3_000
+PEOPLE_PER_TICKET = 1.25
+CRASHES = 3  # for each `winners` calls to the store and to the provider, on average
+SHOP = "https://shop.test/events"
+
+
+class _Crashes(Listener):
+    """While `is_on`, the run crashes after a call now and then. No later call of a crashed run reaches the store or the provider."""
+
+    rank = 30
+
+    def __init__(self, chance: float) -> None:
+        self.is_on, self.count = False, 0
+        self._chance, self._random, self._is_crashed = chance, random.Random(1), False
+
+    @contextmanager
+    def run(self) -> Iterator[None]:
+        """Run a function of the shop, which may crash."""
+        with intercept(self), suppress(Crash):
+            yield
+        self._is_crashed = False
+
+    def before(self, call: StoreCall | None = None) -> None:  # noqa: ARG002
+        if self._is_crashed:
+            raise Crash
+
+    def after(self, call: StoreCall | None = None) -> None:  # noqa: ARG002
+        if self.is_on and self._random.random() < self._chance:
+            self.count += 1
+            self._is_crashed = True
+            raise Crash
+
+
+class _CardProvider(RefundProvider):
+    """Stripe with saved cards, without idempotency keys: each call opens another payment. A payment takes money only once."""
+
+    def __init__(self, virtual: VirtualTime, crashes: _Crashes) -> None:
+        super().__init__(virtual)
+        self._crashes = crashes
+        self._opened: dict[str, str] = {}  # the purchase of each payment
+        self.charged = set[str]()  # payments
+
+    def check_card(self, card: str, owner: str, account: str | None, customer_id: str | None = None) -> CardCheck:  # noqa: ARG002
+        return CardCheck(id=card, status="confirmed", owner=owner, fingerprint=owner, customer_id=customer_id, method_id=card)
+
+    def create_customer(self, owner: str, account: str | None) -> str:  # noqa: ARG002
+        return f"cus_{owner}"
+
+    def open_payment(self, payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:  # noqa: ARG002
+        with self._call():
+            provider_id = f"pi_{len(self._opened)}"
+            self._opened[provider_id] = metadata.purchase_id
+            return self._payment(provider_id)
+
+    def charge_card(self, payment: Payment, method_id: str) -> ProviderPayment:  # noqa: ARG002
+        with self._call():
+            assert payment.provider_id is not None
+            self.charged.add(payment.provider_id)
+            return self._payment(payment.provider_id)
+
+    def fetch_payment_by_id(self, provider_id: str, account: str | None) -> ProviderPayment:  # noqa: ARG002
+        return self._payment(provider_id)
+
+    def charged_purchases(self) -> list[str]:
+        """Return the purchase of each payment that took money."""
+        return [self._opened[provider_id] for provider_id in self.charged]
+
+    def _payment(self, provider_id: str) -> ProviderPayment:
+        received = PRICE_CENTS if provider_id in self.charged else 0
+        return replace(provider_payment(provider_id, PRICE_CENTS, received), purchase_id=self._opened[provider_id])
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        self._crashes.before()
+        self._virtual.waited += PROVIDER_SECONDS
+        yield
+        self._crashes.after()
+
+
+def charge_winners(winners: int) -> list[int]:
+    """Draw a ballot, and run the allocator and the sweep each minute until all are charged. Returns the charges of each whole run."""
+    virtual, crashes, runs, minutes = VirtualTime(), _Crashes(CRASHES / max(winners, 500)), list[int](), 0
+    provider: Any = _CardProvider(virtual, crashes)
+    shop = settings.override(checkout_page="own", stripe_publishable_key="pk_test_bench")
+    with app_in_process() as api, clock.override(virtual.now), mock.patch.dict(protocol.EXTERNAL, {"stripe": provider}), shop:
+        time, rules = SimpleNamespace(now=int(virtual.now())), {"entry": "account", "better_odds": True}
+        event_id, _ = ballots.create_ballot(api, time, capacity=winners, ballot_cards="required", **rules)
+        people = [f"person-{number}" for number in range(round(winners * PEOPLE_PER_TICKET))]
+        for number, user in enumerate(people):
+            _create_person(event_id, user, lost_ballots=number % entries.MAX_WEIGHT)
+            _register_with_card(api, event_id, user)
+        commitment = api.get(f"/events/{event_id}/waiting-room/state").json["commitment"]
+        virtual.waited += ballots.DAYS
+        while len(provider.charged) < winners:
+            minutes += 1
+            virtual.wait_until(START + ballots.DAYS + 3600 + 60 * minutes)
+            crashes.is_on = len(provider.charged) < winners // 4
+            before = len(provider.charged)
+            with virtual.simulated(), crashes.run():
+                lines.run_allocator()
+            with virtual.simulated(), crashes.run():
+                sweep.run_sweep(clock.now())
+                runs += [charges] if (charges := len(provider.charged) - before) else []
+        with virtual.simulated():
+            virtual.waited += 3600
+            sweep.run_sweep(clock.now())  # finishes what a crash has left
+        orders = {user: api.get("/orders", user=user).json["orders"] for user in people}
+        drawn = {user: lines.own(api, user)[0] for user in people}
+        first = set(sorted(people, key=lambda user: drawn[user]["drawn_position"])[:winners])
+        assert {user: [order["status"] for order in orders[user]] for user in people} == {
+            user: ["paid"] if user in first else [] for user in people
+        }
+        assert sorted(provider.charged_purchases()) == sorted(order["id"] for user in first for order in orders[user])
+        _verify(api, event_id, commitment, winners)
+    shares = [Counter(drawn[user]["weight"] for user in group) for group in (people, first)]
+    print(f"{winners:,} winners, all charged once, through {crashes.count} crashes; charges of whole runs of the sweep: {runs}")
+    print(
+        "won, by how many numbers they had:",
+        ", ".join(f"{number}: {shares[1][number] / count:.0%}" for number, count in sorted(shares[0].items())),
+    )
+    return runs
+
+
+def _create_person(event_id: str, user: str, lost_ballots: int) -> None:
+    """Create an account whose address has lost so many ballots of the promoter."""
+    email = f"{user}@example.com"
+    account = Account(user_id=user, email=email, roles=("user",), created_at=START, verified_at=START)
+    dynamo.transact(accounts.create_items(account, "no hash"))
+    series = model.series_of(catalog.load_current().events[event_id])
+    assert series is not None
+    key = tokens.address_key(series, email)
+    for number in range(lost_ballots):
+        rooms.record_loss(model.OddsKey(key, user), f"{START - number}.{number:08}", START)
+
+
+def _register_with_card(api: Client, event_id: str, user: str) -> None:
+    ballots.register(api, event_id, user)
+    [entry] = lines.own(api, user)
+    body = {"card": "pm_card_visa", "max_cents": PRICE_CENTS}
+    assert api.post(f"/waitlist/{entry['id']}/card", json=body, user=user).status == 200
+
+
+def _verify(api: Client, event_id: str, commitment: str, winners: int) -> None:
+    """Run `verify.pyz` as anybody can, with the addresses of the public documents."""
+
+    def load(address: str) -> dict[str, Any]:
+        parts = urlsplit(address)
+        reply = api.get(parts.path, query=dict(parse_qsl(parts.query)))
+        assert reply.status == 200, reply.json
+        return dict(reply.json)
+
+    public = f"{SHOP}/{event_id}"
+    root = load(f"{public}/waiting-room/proof")["entries"]["root"]
+    noted = ["--commitment", commitment, "--root", root]
+    addresses = [f"{public}/waiting-room/proof", "--entries", f"{public}/waiting-room/entries", "--ballot", f"{public}/ballot"]
+    found = io.StringIO()
+    with mock.patch.object(verify, "_load_document", load), redirect_stdout(found):
+        code = verify.main([*addresses, *noted])
+    print(found.getvalue())
+    assert code == verify.EXIT_OK, "verify finds no fault"
+    assert f"{winners} places were offered tickets" in found.getvalue()
+
+
+def take_bounds(winners: int = PLAYED_WINNERS) -> Iterator[Bound]:
+    runs = charge_winners(winners)
+    yield Bound(f"minutes to charge {WINNERS:,} winners, computed from {winners:,} of them", total_minutes(WINNERS, runs), "min", 90)
+
+
+if __name__ == "__main__":
+    sys.exit(print_bounds(take_bounds(*map(int, sys.argv[1:]))))
