@@ -33,7 +33,8 @@ from bootstrap import aws_stage
 from chalicelib.addons.images import store as image_store
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, memory, parallel, settings
-from devtools.dynamodb.engine import Engine, Record, answered, attached, is_about_items
+from devtools.dynamodb.engine import Engine, Pending, Record, answered, attached, is_about_items
+from devtools.dynamodb.items import Outcome
 from devtools.dynamodb.journal import open_journal
 from devtools.s3.folder_buckets import FolderBuckets
 from devtools.s3.transport import in_process_buckets
@@ -41,10 +42,34 @@ from infra import tables
 from infra.local.environment import UNREACHABLE_ENDPOINT
 
 _TEMPLATE = "template"  # the stage whose tables are copied for each test
+_RECORDED = {"inventory", "stock-ledger"}
 
 _stages = itertools.count(1)
-_engines: list[Engine] = []  # the last one answers
+_engines: list["RecordingEngine"] = []  # the last one answers
 _folders: list[Path] = []  # the last one has the buckets
+
+
+class RecordedWrite(msgspec.Struct, frozen=True, gc=False):
+    """A write that changed items at one moment: for each item its table, and how it was encoded before and after; None for no item."""
+
+    at: float
+    items: list[tuple[str, bytes | None, bytes | None]]
+
+
+class RecordingEngine(Engine):
+    """A local store that remembers all `writes` of the `recorded` tables in their order, so that each earlier state can be computed."""
+
+    def __init__(self, clock: Any) -> None:
+        super().__init__(clock)
+        self.recorded: set[str] = set()
+        self.writes: list[RecordedWrite] = []
+
+    def write(self, outcomes: list[Outcome], *args: Any, **options: Any) -> Pending | None:
+        pending = super().write(outcomes, *args, **options)
+        items = [(each.table.name, each.old_encoded, each.encoded) for each in outcomes if each.table.name in self.recorded]
+        if any(old != new for _, old, new in items):
+            self.writes.append(RecordedWrite(self.clock(), items))
+        return pending
 
 
 def speed_up_moto() -> None:
@@ -148,7 +173,7 @@ def _decode_binaries(value: Any) -> None:
 @contextmanager
 def local(folder: Path | None = None) -> Iterator[None]:
     """Run the local store in memory, or in a folder, where it writes its journal. It has the clock of the product, which tests move."""
-    engine = Engine(clock.precise_now)
+    engine = RecordingEngine(clock.precise_now)
     journal = nullcontext() if folder is None else open_journal(folder, engine)
     with settings.override(store_endpoint=UNREACHABLE_ENDPOINT), journal, attached(engine, dynamo.client()):
         _engines.append(engine)
@@ -176,9 +201,14 @@ def bucket_folder() -> Path | None:
     return _folders[-1] if _folders else None
 
 
-def local_engine() -> Engine:
-    """Return the local store in use, for tests that read its streams."""
+def local_engine() -> RecordingEngine:
+    """Return the local store in use, for tests that read its streams or its earlier writes."""
     return _engines[-1]
+
+
+def remembers_writes() -> bool:
+    """Whether the store in use is local and in this process."""
+    return bool(settings.current().store_endpoint and _engines)
 
 
 @contextmanager
@@ -208,6 +238,7 @@ def create_tables() -> None:
     """Create the current stage's tables as copies of the tables that `tables.create_all` made once. Copying takes a tenth of the time."""
     if settings.current().store_endpoint:
         local_engine().apply(_local_definitions(settings.current().stage))
+        local_engine().recorded.update(map(dynamo.table_name, _RECORDED))
     else:
         for feature, template in _moto_templates().items():
             table = copy.deepcopy(template)

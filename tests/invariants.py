@@ -1,7 +1,11 @@
 """The invariants of the stored data. Tests of flows, violations and races call `check` at their end."""
 
+import base64
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from unittest.mock import patch
 
@@ -13,9 +17,10 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog import stock_ledger
 from chalicelib.catalog.model import Catalog, is_resale_stock, is_split_off
-from chalicelib.foundation import addons, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import addons, clock, settings
 from chalicelib.inventory.model import Shard, stocks_of
-from chalicelib.inventory.store import scan_shards
+from chalicelib.inventory.store import ShardRow, _shard, scan_shards
 from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import LedgerEntry
@@ -32,7 +37,8 @@ from chalicelib.tickets.model import Ticket
 from chalicelib.tickets.store import TicketRow, _ticket, change_position, scan_listings
 from chalicelib.waiting_room import verify
 from chalicelib.waiting_room.model import LATE
-from tests import builders
+from devtools.dynamodb.values import decode_item
+from tests import builders, engines
 
 RECOVERY_SECONDS = 400  # longer than a hold and the time after which the sweep ends its purchase
 
@@ -52,6 +58,7 @@ def check(now: int, *, recovered: bool = False) -> None:
         *invariants.check_dates(current, current.events, stocks_of(shards)),
         *_check_holdbacks(shards, current, now if recovered else None),
         *_check_stock_ledgers(shards, current),
+        *(_check_earlier_totals(current) if engines.remembers_writes() else []),
         *_check_tills(current, orders),
         *_check_resale(shards, current, orders, tickets, recovered),
         *_check_pools(shards, current, purchases_by_id, recovered),
@@ -222,6 +229,98 @@ def _check_stock_ledgers(shards: list[Shard], current: Catalog) -> list[str]:
     return violations
 
 
+class _Totals(msgspec.Struct):
+    """An entry with totals, and the states of each shard that its writer may have read."""
+
+    entry: stock_ledger.StockEntry
+    seen: dict[str, list[Shard]] = msgspec.field(default_factory=dict)
+    is_found: bool = False
+
+
+def _check_earlier_totals(current: Catalog) -> list[str]:
+    """Check that all totals in the stock ledgers are those of the shards at one moment of their count.
+
+    The count began after the entry before was written and not before `counted_from`, and it ended before its own entry was written. Totals
+    that are not exact were read shard by shard, so each shard may have been read at another moment.
+    """
+    engine, shard_table = engines.local_engine(), dynamo.table_name("inventory")
+    state = {shard.id: shard for shard in map(_decode_shard, list(engine.tables[shard_table].items.values()))}
+    ledger_table, violations, opened = dynamo.table_name("stock-ledger"), [], dict[str, _Totals]()
+
+    def look(event_id: str, totals: _Totals) -> None:
+        """Compare the totals with the present `state`, or note it."""
+        shards = [shard for shard in state.values() if shard.stock_id in stock_ids[event_id]]
+        if not totals.entry.exact:
+            for shard in shards:
+                totals.seen.setdefault(shard.id, []).append(shard)
+        elif not totals.is_found:
+            totals.is_found = _ledger_lines(event_id, shards, current, totals.entry.definition) == totals.entry.lines
+
+    def close(event_id: str) -> None:
+        totals = opened.pop(event_id, None)
+        if totals is not None and not totals.is_found and not (totals.seen and _are_possible(event_id, totals, current)):
+            violations.append(f"{event_id}: the shards never had the totals of its stock ledger's entry {totals.entry}")
+
+    stock_ids = {event_id: _ledger_stocks(event_id, current) for event_id in current.events}
+    for write in reversed(list(engine.writes)):
+        changed, written = set(), []
+        for table, old, new in write.items:
+            if table == shard_table:
+                shard_id = _decode_shard(old or new or b"").id
+                changed.add(shard_id.rpartition("#")[0])
+                state.pop(shard_id, None)
+                if old is not None:
+                    state[shard_id] = _decode_shard(old)
+            elif table == ledger_table and new is not None:
+                item = decode_item(new)
+                if int(item["number"]["N"]) > 0:  # others are the markers of figures
+                    body = zlib.decompress(base64.b64decode(item["body"]["B"]))
+                    written.append((item["event_id"]["S"], msgspec.json.decode(body, type=stock_ledger.StockEntry)))
+        for event_id, totals in list(opened.items()):
+            if write.at < clock.epoch_seconds(datetime.fromisoformat(totals.entry.counted_from or "")):
+                close(event_id)
+            elif changed & stock_ids[event_id]:
+                look(event_id, totals)
+        for event_id, entry in written:
+            close(event_id)
+            if entry.counted_from is not None and event_id in stock_ids:
+                opened[event_id] = _Totals(entry)
+                look(event_id, opened[event_id])
+    for event_id in list(opened):
+        close(event_id)
+    return violations
+
+
+@lru_cache(10_000)
+def _decode_shard(encoded: bytes) -> Shard:
+    return _shard(ShardRow.from_raw_data(decode_item(encoded)))
+
+
+def _ledger_stocks(event_id: str, current: Catalog) -> set[str]:
+    """Return the ids of all stocks that the stock ledger of an event counts."""
+    tiers = [tier for tier in current.tiers.values() if tier.event_id == event_id]
+    holdbacks = {tier.holdback_stock_id(holdback_id) for tier in tiers for holdback_id in tier.issuing}
+    return {tier.stock_id for tier in tiers} | holdbacks | {current.events[event_id].pool_id or ""}
+
+
+def _are_possible(event_id: str, totals: _Totals, current: Catalog) -> bool:
+    """Whether totals that were read shard by shard lie between the smallest and the largest sums of what was there to read."""
+    lines = []
+    for choose in (min, max):
+        shards = []
+        for states in totals.seen.values():
+            numbers = {name: choose(getattr(shard, name) for shard in states) for name in ("available", "sold", "returned", "unpaid")}
+            holds = {"": (choose(shard.held for shard in states), 0)}
+            shards.append(msgspec.structs.replace(states[0], holds=holds, **numbers))
+        lines.append(_ledger_lines(event_id, shards, current, totals.entry.definition))
+    counts = ("available", "held", "sold", "returned", "unpaid")
+    return all(
+        getattr(low, name) is None or getattr(low, name) <= getattr(line, name) <= getattr(high, name)
+        for low, line, high in zip(lines[0], totals.entry.lines, lines[1], strict=True)
+        for name in counts
+    )
+
+
 def _is_signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
     """Check a signature with `cryptography`, twenty times as fast as the verifier, which may only use Python's own library."""
     try:
@@ -231,13 +330,16 @@ def _is_signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
     return True
 
 
-def _ledger_lines(event_id: str, shards: list[Shard], current: Catalog) -> list[stock_ledger.StockLine]:
-    """The totals of an event, summed up shard by shard."""
+def _ledger_lines(
+    event_id: str, shards: list[Shard], current: Catalog, definition: list[stock_ledger.StockLine] | None = None
+) -> list[stock_ledger.StockLine]:
+    """The totals of an event, summed up shard by shard, for the definition of an earlier entry or the present one."""
     lines, event = [], current.events[event_id]
-    tiers = {tier.id: tier for tier in current.listed_tiers(event_id)}
-    for line in stock_ledger.define_lines(current, event_id) or []:
-        hidden = [tier for tier in tiers.values() if tier.hidden and stock_ledger._public_id(tier) == line.tier_id]
-        tier = hidden[0] if hidden else tiers.get(line.tier_id)
+    tiers = {}
+    for tier in (tier for tier in current.tiers.values() if tier.event_id == event_id):
+        tiers |= {tier.id: tier, stock_ledger._public_id(msgspec.structs.replace(tier, hidden=True)): tier}
+    for line in (stock_ledger.define_lines(current, event_id) or []) if definition is None else definition:
+        tier = None if line.tier_id is None else tiers[line.tier_id]
         own = [shard for shard in shards if shard.stock_id == (event.pool_id if tier is None else tier.stock_id)]
         issued = Counter()
         for holdback_id in [] if tier is None else tier.issuing:

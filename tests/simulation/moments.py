@@ -43,7 +43,7 @@ class Moment:
     def __init__(self, time: Any, fake: Provider | None = None, *receivers: Receiver) -> None:
         engine = engines.local_engine()
         self._time, self._now = time, time.now
-        self._items = _stored_items()
+        self._items, self._writes = _stored_items(), list(engine.writes)
         self._streams = {arn: (list(stream.records), dict(stream.processed)) for arn, stream in engine.streams.items()}
         self._positions, self._tokens, self._sequence = dict(engine.positions), dict(engine.tokens), engine.sequence
         self._files = _stored_files()
@@ -89,6 +89,7 @@ class Moment:
         for arn, (records, processed) in self._streams.items():
             engine.streams[arn].records, engine.streams[arn].processed = list(records), dict(processed)
         engine.positions, engine.tokens, engine.sequence = dict(self._positions), dict(self._tokens), self._sequence
+        engine.writes = list(self._writes)
 
     def _restore_files(self) -> None:
         files = _stored_files()
