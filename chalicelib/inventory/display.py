@@ -24,7 +24,7 @@ from chalicelib.inventory import store
 from chalicelib.inventory.model import NO_STOCK, Shard, Stock, shard_ids
 
 LEASE_SECONDS = 2
-PATIENCE_SECONDS = 1  # after this delay, any instance may refresh figures that are due, not only the instance that refreshed them last
+PATIENCE_SECONDS = 0.1  # after it, any instance may refresh figures that are due, not only the one that refreshed them last
 MAX_QUIET = 2  # after this many refreshes without a change, figures are read a third as often as changing figures
 MAX_SKEW_SECONDS = 5
 CONTENDERS = 16  # one in this many instances that find figures overdue in the same second tries to refresh them
@@ -144,13 +144,12 @@ class Display(Struct, frozen=True):
     def is_turn_of(self, instance: str, seconds_due: Mapping[str, float], now: int) -> bool:
         """Whether this instance should refresh the due figures: always if it refreshed the item last, otherwise once the item is overdue.
 
-        In the first overdue second, only some instances try: thousands may notice at once, and a refused write costs as much as a
-        successful one.
+        Until then, only some of the others try: thousands may notice at once, and a refused write costs as much as a successful one.
         """
         if not seconds_due or self.is_leased_to_another(instance, now):
             return False
-        overdue = max(seconds_due.values()) - PATIENCE_SECONDS
-        return self.holder == instance or overdue > 0 or (overdue == 0 and random.randrange(CONTENDERS) == 0)
+        is_overdue = max(seconds_due.values()) + clock.precise_now() - now >= PATIENCE_SECONDS
+        return self.holder == instance or is_overdue or random.randrange(CONTENDERS) == 0
 
     def replaced_by(self, other: Self, now: int) -> Self:
         """Return the other item, with this item's figures where they are newer or the other item has none."""
@@ -322,6 +321,12 @@ def try_read_display(group_id: str, now: int) -> Display | None:
 def note_movement(stock_id: str, now: int) -> None:
     """Remember that this instance has moved tickets of a stock."""
     _moved_at.entries[stock_id] = now
+
+
+def expect_movement(group: StockGroup, now: int) -> None:
+    """Read the figures of a group as often as changing figures, because people watch its sale."""
+    for stock_id in group.shard_counts:
+        note_movement(stock_id, now)
 
 
 def note_change(stock_id: str) -> None:

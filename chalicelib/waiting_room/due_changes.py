@@ -18,6 +18,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log, memory, settings
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.availability import cached_stock
+from chalicelib.inventory.display import expect_movement
 from chalicelib.inventory.model import Stock, finite
 from chalicelib.payments import service as payments
 from chalicelib.waiting_room import admission_plan, draw, model, store
@@ -347,12 +348,19 @@ def tickets_left(event: Event, now: int) -> dict[str, TicketsLeft] | None:
     if sale_rules.event_phase(event, now) != "open":
         return None
     snapshot = catalog.snapshot()
-    stocks = cached_stock([snapshot.stock_group(event.id)], now)
+    stocks = _moving_stocks(event, now)
     left = [(tier.id, snapshot.tier_stock(tier, stocks)) for tier in snapshot.visible_tiers(event)]
     return {
         tier_id: TicketsLeft(available=finite(stock.available), taken=stock.sold + stock.held - stock.for_waitlist)
         for tier_id, stock in left
     }
+
+
+def _moving_stocks(event: Event, now: int) -> dict[str, Stock]:
+    """Return the displayed stocks of an event. They are refreshed as often as while they change: people wait for the next sale."""
+    group = catalog.snapshot().stock_group(event.id)
+    expect_movement(group, now)
+    return cached_stock([group], now)
 
 
 def _event_stock(event: Event, now: int) -> Stock:
@@ -361,7 +369,7 @@ def _event_stock(event: Event, now: int) -> Stock:
     Tickets of closed tiers, and of dates that were cancelled or have passed, would otherwise keep people in line for nothing.
     """
     snapshot = catalog.snapshot()
-    stocks = cached_stock([snapshot.stock_group(event.id)], now)
+    stocks = _moving_stocks(event, now)
     tiers = [tier for tier in snapshot.event_tiers(event.id) if sale_rules.current_tier_status(snapshot, tier, now) in _FOR_SALE]
     stock = snapshot.event_stock(event, stocks, tiers)
     resale_tiers = [resale for tier in tiers for resale in tier.resale_tiers if resale.stock_id in stocks]

@@ -1,6 +1,7 @@
 """Make a stock named `t`, hold tickets of it and read it back; instances that display it."""
 
 from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock
 from chalicelib.inventory import availability
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest, hold_tickets
@@ -34,7 +35,7 @@ class DisplayingInstance(InstanceMemory):
         super().__init__()
         self.group = StockGroup("g", {"t": shard_count})
 
-    def show(self, now: int) -> Stock:
+    def show(self, now: float) -> Stock:
         """The figures that this instance shows."""
-        with self.active():
-            return cached_stock([self.group], now)["t"]
+        with self.active(), clock.override(lambda: now):
+            return cached_stock([self.group], int(now))["t"]

@@ -10,7 +10,7 @@ from chalicelib.foundation import clock
 from chalicelib.inventory import display
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.availability import cached_stock
-from chalicelib.inventory.display import StockGroup, invalidate_figures
+from chalicelib.inventory.display import PATIENCE_SECONDS, StockGroup, invalidate_figures
 from tests.inventory.stocks import NOW, DisplayingInstance, create_stock, hold
 from tests.simulation import faults
 from tests.simulation.call_log import record_calls
@@ -29,6 +29,12 @@ def instances():
 def everybody_contends(monkeypatch):
     """Every instance that notices overdue figures tries to refresh them, not one in sixteen."""
     monkeypatch.setattr(display.random, "randrange", lambda _: 0)
+
+
+@pytest.fixture
+def nobody_contends(monkeypatch):
+    """Before the patience with the last instance has ended, no other instance tries."""
+    monkeypatch.setattr(display.random, "randrange", lambda contenders: contenders - 1)
 
 
 def sell(quantity):
@@ -55,7 +61,7 @@ def test_the_holder_of_the_lease_writes_what_other_instances_read():
     assert second.show(NOW).available == 10
 
 
-def test_the_instance_that_refreshed_last_continues_without_a_lease():
+def test_the_instance_that_refreshed_last_continues_without_a_lease(nobody_contends):
     create_stock(10, 2)
     first, second = DisplayingInstance(), DisplayingInstance()
     first.show(NOW)
@@ -103,14 +109,14 @@ def test_an_instance_shows_its_own_sales_after_a_second():
     assert instance.show(NOW + 7).available == 8
 
 
-def test_another_instance_takes_over_from_a_silent_one():
+def test_another_instance_takes_over_from_a_silent_one(nobody_contends):
     create_stock(10, 2)
-    gone, other = DisplayingInstance(), DisplayingInstance()
+    gone, early, other = DisplayingInstance(), DisplayingInstance(), DisplayingInstance()
     gone.show(NOW)
     sell(3)
-    assert other.show(NOW + 1).available == 10, "it is the turn of the first instance"
-    assert other.show(NOW + 2).available == 7
-    assert calls_of(lambda: other.show(NOW + 3))[1:] == [READ_SHARDS, WRITE_ITEM]
+    assert early.show(NOW + 1).available == 10, "it is the turn of the first instance"
+    assert other.show(NOW + 1 + PATIENCE_SECONDS).available == 7
+    assert calls_of(lambda: other.show(NOW + 2))[1:] == [READ_SHARDS, WRITE_ITEM]
 
 
 def test_the_first_reader_refreshes_figures_that_were_long_unread():
@@ -142,13 +148,12 @@ def test_each_instance_reads_the_very_first_figures_itself():
     assert other.show(NOW).available == 10
 
 
-def test_only_some_of_many_instances_try_to_take_over_at_once(monkeypatch):
+def test_only_some_of_many_instances_try_to_take_over_at_once(nobody_contends):
     create_stock(10, 2)
     DisplayingInstance().show(NOW)
-    monkeypatch.setattr(display.random, "randrange", lambda contenders: contenders - 1)
-    others = [DisplayingInstance() for _ in range(10)]
-    assert [WRITE_ITEM in calls_of(partial(other.show, NOW + 2)) for other in others] == [False] * 10
-    assert [WRITE_ITEM in calls_of(partial(other.show, NOW + 3)) for other in others] == [True] + [False] * 9
+    others = [DisplayingInstance() for _ in range(20)]
+    assert [WRITE_ITEM in calls_of(partial(other.show, NOW + 1.01)) for other in others[:10]] == [False] * 10
+    assert [WRITE_ITEM in calls_of(partial(other.show, NOW + 1.11)) for other in others[10:]] == [True] + [False] * 9
 
 
 @pytest.mark.parametrize("skew", [-1, 1])

@@ -19,7 +19,7 @@ PLAN = {"buyers": 100, "capacity": 60, "wave_size": 20, "pause_at": 12, "resume_
 
 MAX_SEGMENTS = 12  # a pause, a resume, and a few waves whose size follows the stock
 MAX_STATE_BYTES = 2048
-MAX_READS_PER_INSTANCE = 2  # units a second: the head of the catalog, the room with its late arrivals, the stock as it is shown
+MAX_READS_PER_INSTANCE = 2.1  # units a second: the head of the catalog, the room with its late arrivals, the stock as it is shown
 MAX_WRITES_AT_OPENING = 2 * ARRIVAL_COUNTERS + 4  # joins aside, of the room and its counters, also those that are refused
 MAX_REFUSAL_MS = 100
 

@@ -1,7 +1,8 @@
 """A simulation of what people who wait see of a sale: pages fetch the public state through a CDN, from many instances with wrong clocks."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
+from typing import Any
 
 import msgspec
 
@@ -13,7 +14,9 @@ from tests import builders
 from tests.client import Client
 from tests.simulation.instances import Result, simulated_fleet
 
-PAUSE_SECONDS = 1.6, 2.4  # between two fetches of a visible page while the line moves, as in web/src/place.ts
+PAUSE_SECONDS = 1.62, 1.98  # between two fetches of a visible page while the line moves, as in web/src/place.ts
+CLOCK_ERROR = 0.3  # the most seconds by which an instance's clock is early or late
+TRIP_SECONDS = 0.01, 0.1  # from a page to the CDN, and back
 OPENING, BUYING_FROM, BUYERS, BUYERS_PER_SECOND, QUANTITY, SETTLED = 5, 10, 160, 4, 10, 10
 
 
@@ -32,7 +35,7 @@ def watch_sale(api: Client, *, instances: int, pages: int, cdn_places: int, seed
     """Sell all tickets of an event, and let people watch. Each place of the CDN keeps a reply for as long as the API allows."""
     rng, report, shown = random.Random(seed), DisplayReport(), dict[int, int]()
     end = BUYING_FROM + BUYERS / BUYERS_PER_SECOND + SETTLED
-    with simulated_fleet(instances, start=start, seed=seed) as (timeline, fleet, _):
+    with simulated_fleet(instances, start=start, seed=seed, clock_error=CLOCK_ERROR) as (timeline, fleet, _):
         opens_at = clock.iso(int(start) + OPENING)
         event_id = builders.create_event(api, on_sale_at=opens_at, status="scheduled", waiting_room={"wave_size": 100})
         tier_id = builders.create_tier(api, event_id, capacity=BUYERS * QUANTITY)
@@ -47,28 +50,37 @@ def watch_sale(api: Client, *, instances: int, pages: int, cdn_places: int, seed
             request = HoldRequest(tier_id, shard_count, QUANTITY, f"p{number}", int(start) + 10_000, int(start) + 10)
             fleet.submit(lambda: hold_tickets(request), lambda _: left.append((timeline.now, left[-1][1] - QUANTITY)))
 
-        def fetch(page: int, place: int) -> None:
-            def receive(result: Result) -> None:
+        def send(request: tuple[int], reply: Callable[[int], None]) -> None:
+            timeline.at(timeline.now + rng.uniform(*TRIP_SECONDS), lambda: ask_cdn(*request, reply))
+
+        def ask_cdn(place: int, reply: Callable[[int], None]) -> None:
+            def answer() -> None:
+                _, number = kept[place]
+                timeline.at(timeline.now + rng.uniform(*TRIP_SECONDS), lambda: reply(number))
+
+            def keep(result: Result) -> None:
                 kept[place] = timeline.now, result.value.json["tickets"][tier_id]["available"]
                 report.in_replies.append(seconds_wrong(kept[place][1]))
-                shown[page] = kept[place][1]
+                answer()
 
             if place in kept and timeline.now < kept[place][0] + MAX_AGE_SECONDS:
-                shown[page] = kept[place][1]
+                answer()
             else:
-                fleet.submit(lambda: api.get(f"/events/{event_id}/waiting-room/state"), receive)
+                fleet.submit(lambda: api.get(f"/events/{event_id}/waiting-room/state"), keep)
 
-        def watch(page: int, place: int) -> Iterator[float]:
+        def watch(page: int, place: int) -> Generator[Any, int, None]:
             yield rng.uniform(OPENING + 2, OPENING + 4)
             while True:
-                fetch(page, place)
+                number = yield (place,)
+                if page in shown:
+                    report.on_pages.append(seconds_wrong(shown[page]))
+                shown[page] = number
                 yield rng.uniform(*PAUSE_SECONDS)
-                report.on_pages.append(seconds_wrong(shown[page]))
 
         for number in range(BUYERS):
             timeline.at(BUYING_FROM + (number + rng.random()) / BUYERS_PER_SECOND, lambda number=number: buy(number))
         for page in range(pages):
-            timeline.follow(watch(page, rng.randrange(cdn_places)), lambda *_: None, end)
+            timeline.follow(watch(page, rng.randrange(cdn_places)), send, end)
         timeline.run()
     report.last_shown = set(shown.values())
     return report

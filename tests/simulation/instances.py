@@ -117,10 +117,10 @@ class _Server(Actor):
 class Fleet:
     """`count` instances and their requests. A request goes to a random idle instance, or waits until an instance is idle."""
 
-    def __init__(self, timeline: Timeline, count: int, seed: int, start: float) -> None:
+    def __init__(self, timeline: Timeline, count: int, seed: int, start: float, clock_error: float) -> None:
         self.back = threading.Semaphore(0)  # released by a server that pauses or ends
         self.timeline, self._start, self._random = timeline, start, random.Random(seed)
-        self._idle = [Instance(self._random.uniform(-MAX_CLOCK_ERROR, MAX_CLOCK_ERROR)) for _ in range(count)]
+        self._idle = [Instance(self._random.uniform(-clock_error, clock_error)) for _ in range(count)]
         self._waiting: deque[tuple[Callable[[], Any], Callable[[Result], None]]] = deque()
         self._servers: list[_Server] = []
 
@@ -174,11 +174,11 @@ class Fleet:
 
 @contextmanager
 def simulated_fleet(
-    count: int, *, start: float, seed: int = 0, limits: Limits | None = None
+    count: int, *, start: float, seed: int = 0, limits: Limits | None = None, clock_error: float = MAX_CLOCK_ERROR
 ) -> Iterator[tuple[Timeline, Fleet, SimulatedService]]:
-    """Run a fleet of new instances. Virtual second 0 is the epoch second `start`."""
+    """Run a fleet of new instances. Virtual second 0 is the epoch second `start`. Clocks are up to `clock_error` seconds early or late."""
     timeline, service = Timeline(), SimulatedService(limits or Limits(), seed)
-    fleet = Fleet(timeline, count, seed, start)
+    fleet = Fleet(timeline, count, seed, start, clock_error)
     random.seed(seed)
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(secrets, "token_bytes", random.Random(seed).randbytes))  # the keys of draws

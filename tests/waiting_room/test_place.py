@@ -119,8 +119,8 @@ def _run(*steps, now: float = OPENS - 600, **case):
         (OPENS - 30, _room(), 29, False, [0, 8, 16, 24]),
         (OPENS - 30, _room(), 29, True, [0, 20]),
         (OPENS - 3, _room(), 8, True, [0, 4.5, 6, 7.5]),  # just after the opening, and until the draw is there
-        (OPENS + 60, _room(), 8, False, [0, 2, 4, 6, 8]),  # the shop waits for the public random number
-        (OPENS + 60, _opened(), 8, False, [0, 2, 4, 6, 8]),
+        (OPENS + 60, _room(), 8, False, [0, 1.8, 3.6, 5.4, 7.2]),  # the shop waits for the public random number
+        (OPENS + 60, _opened(), 8, False, [0, 1.8, 3.6, 5.4, 7.2]),
         (OPENS + 60, _opened(), 30, True, [0, 20]),
         (OPENS + 60, _opened(stopped="sold_out"), 70, False, [0, 30, 60]),
     ],
@@ -139,7 +139,7 @@ def test_a_page_pauses_as_in_the_simulation_of_what_it_shows(chance, pause):
 def test_a_silent_shop_is_asked_less_often_while_the_page_continues():
     steps = [["room", _opened()], ["start"], ["failure", 503], ["wait", 90], ["failure", None], ["wait", 31]]
     result = _run(*steps, now=OPENS + 60, kept={"token": _token()})
-    assert result["fetches"][:8] == [0, 2, 6, 14, 30, 46, 62, 78]
+    assert result["fetches"][:8] == [0, 1.8, 5.4, 12.6, 27, 41.4, 55.8, 70.2]
     assert not result["view"]["isOffline"]
     offline = _run(*steps[:4], now=OPENS + 60, kept={"token": _token()})["view"]
     assert (offline["stage"], offline["isOffline"], offline["failure"]["status"]) == ("waiting", True, 503)

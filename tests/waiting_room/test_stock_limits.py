@@ -115,17 +115,11 @@ def test_people_who_wait_see_what_is_left_of_as_many_tiers_as_an_event_may_have(
 @pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_people_who_wait_see_a_sale_with_a_delay_of_seconds(api):
-    """Also behind a CDN, with instances whose clocks are up to a second early or late, and until nothing is left."""
+    """Also behind a CDN, with instances whose clocks are up to 0.3 seconds early or late, and until nothing is left."""
     report = watch_sale(api, instances=100, pages=150, cdn_places=50, seed=1, start=clock.now())
     assert report.last_shown == {0}
-    assert share_within(report.in_replies, 2) > 0.8
-    assert share_within(report.on_pages, 5) > 0.9
-    assert max(report.in_replies) < 4
-    assert max(report.on_pages) < 7
-
-
-def share_within(delays, seconds):
-    return sum(delay <= seconds for delay in delays) / len(delays)
+    assert max(report.in_replies) < 2.3, "two seconds, and the difference between the clocks of two instances"
+    assert max(report.on_pages) < 5
 
 
 def test_joining_stops_when_everything_is_sold(api, time):

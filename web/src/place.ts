@@ -80,7 +80,7 @@ const FAR = { seen: 30, hidden: 60 };
 const NEAR = { seen: 8, hidden: 20 };
 const DRAWING = { seen: 1.5, hidden: 1.5 }; // opening the sale takes the shop a moment
 const DRAWING_SECONDS = 30; // after them, the shop is waiting for the public random number
-const MOVING = { seen: 2, hidden: 20 }; // so that a page rarely shows tickets that were gone five seconds ago
+const MOVING = { seen: 1.8, hidden: 20 }; // so that no page shows tickets that were gone five seconds ago
 const OVER = { seen: 30, hidden: 60 };
 const FAR_SECONDS = 90; // before the opening
 const PROOFS_PER_SECOND = 1000; // of a whole crowd: unlike the document, no cache has a buyer's proof
@@ -282,7 +282,7 @@ export class Place {
     const untilOpening = (this.#room?.on_sale_at ?? 0) - now();
     const isDrawing = this.#room?.key === null && untilOpening <= 0 && untilOpening > -DRAWING_SECONDS;
     const pace = this.#room?.stopped ? OVER : isDrawing ? DRAWING : untilOpening > FAR_SECONDS ? FAR : untilOpening > 0 ? NEAR : MOVING;
-    const pause = (isHidden() ? pace.hidden : pace.seen) * (0.8 + 0.4 * random()) * 2 ** Math.min(this.#failures, MAX_DOUBLINGS);
+    const pause = (isHidden() ? pace.hidden : pace.seen) * (0.9 + 0.2 * random()) * 2 ** Math.min(this.#failures, MAX_DOUBLINGS);
     return untilOpening > 0 ? Math.min(pause, untilOpening + 0.5 + 2 * random()) : pause;
   }
 }
