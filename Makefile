@@ -31,7 +31,7 @@ help:
 	@echo "                 FILES='a.json b.json'  other files than bootstrap/bootstrap-tickets.json and, in a local run, its demo"
 	@echo "make test      run the tests, without the slow ones (about six minutes)"
 	@echo "                 ARGS='-k name'         run some of all tests instead (ARGS='-n 0': in one process)"
-	@echo "make test-all  run all tests, with fresh random seeds, on both engines (45 minutes)"
+	@echo "make test-all  run all tests, with fresh random seeds, on both engines (30 minutes)"
 	@echo "                 SEED=number            repeat the run that printed this seed"
 	@echo "make proof     break every flow at each of its calls, simulate a day, let many clients act at once, make up histories (an hour)"
 	@echo "make coverage  run the tests of make test, and list the lines of the product that no test reaches (12 minutes)"

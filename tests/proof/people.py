@@ -97,6 +97,20 @@ class PersonScene(StoredScene):
     def refresh(self) -> ClientReply:
         return self.api.post("/auth/refresh", json={"refresh_token": self.text})
 
+    def begin_second_factor(self) -> ClientReply:
+        self.guest = log_in(self.api).json["access_token"]
+        reply = self.api.post("/auth/me/second-factor", json={"password": PASSWORD}, token=self.guest)
+        self.text = reply.json["secret"]
+        return reply
+
+    def turn_on_second_factor(self) -> ClientReply:
+        body = {"code": builders.code_of(self.text, self.time.now)}
+        return self.api.put("/auth/me/second-factor", json=body, token=self.guest)
+
+    def turn_off_second_factor(self) -> ClientReply:
+        body = {"password": PASSWORD, "code": builders.code_of(self.text, self.time.now + 30)}
+        return self.api.delete("/auth/me/second-factor", json=body, token=self.guest)
+
     # Tickets that somebody has lost, and returns.
 
     def ask_for_link(self) -> ClientReply:
@@ -516,6 +530,8 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "verify an address": (["sign_up", "read_verification"], "verify_email"),
     "reset a password": (["sign_up", "forget_password", "read_reset"], "reset_password"),
     "refresh a session": (["sign_up", "sign_in"], "refresh"),
+    "turn on a second factor": (["sign_up", "begin_second_factor"], "turn_on_second_factor"),
+    "turn off a second factor": (["sign_up", "begin_second_factor", "turn_on_second_factor"], "turn_off_second_factor"),
     "open lost tickets": (["buy", "ask_for_link", "read_link"], "follow_link"),
     "export by a link": (["buy", "ask_for_link", "read_link", "follow_link"], "export_by_link"),
     "erase by a link": (["buy", "ask_for_link", "read_link", "follow_link"], "erase_by_link"),
@@ -596,8 +612,11 @@ FUNCTIONS = {
     "sweep": "expire in a sweep",
 }
 
-# A token that is used again ends its session. After a failure, somebody has to look at the plan again.
-_NEVER_THE_SAME = {"refresh a session", "go back to an earlier version", "ask for a code"}
+# A token that is used again ends its session, and a code of an app works once. After a failure, somebody has to look at the plan again.
+_NEVER_THE_SAME = {
+    *("refresh a session", "go back to an earlier version", "ask for a code"),
+    *("turn on a second factor", "turn off a second factor"),
+}
 FLOWS = {name: Flow(_open, before, step, name not in _NEVER_THE_SAME) for name, (before, step) in _STEPS.items()}
 _POOLED = ("hold tickets back", "release a holdback", "pay for tickets for resale")
 FLOWS |= {f"{name}, event capacity": Flow(partial(_open, event_capacity=5), *_STEPS[name]) for name in _POOLED}
@@ -607,6 +626,8 @@ ROUTES = {
     "POST /auth/email/verify": "verify an address",
     "POST /auth/password/reset": "reset a password",
     "POST /auth/refresh": "refresh a session",
+    "PUT /auth/me/second-factor": "turn on a second factor",
+    "DELETE /auth/me/second-factor": "turn off a second factor",
     "POST /auth/guest/orders": "move a guest's orders",
     "POST /lost-tickets/open": "open lost tickets",
     "POST /lost-tickets/export": "export by a link",

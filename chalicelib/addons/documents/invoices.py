@@ -23,7 +23,7 @@ from chalicelib.changes.model import Change, DisputeDecided, OrderPaid, RefundFa
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.edge.languages import Language
-from chalicelib.foundation import clock, deadline, log, parallel, settings
+from chalicelib.foundation import clock, deadline, log, memory, parallel, settings
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.money import Tax, TaxShare
 from chalicelib.ledger import service as ledger
@@ -388,7 +388,7 @@ def _ask_vies(buyer: tuple[str, str], seller: tuple[str, str] | None) -> _ViesAn
         destination = outbound_http.parse(f"{settings.current().vies_url.rstrip('/')}/check-vat-number")
         addresses = outbound_http.resolve(destination)
         reply = outbound_http.post(destination, addresses, headers, msgspec.json.encode(asked), VIES_SECONDS, VIES_REPLY_BYTES)
-        return msgspec.json.decode(reply.body, type=_ViesAnswer)
+        return memory.decoder(_ViesAnswer).decode(reply.body)
     except (outbound_http.SendFailed, outbound_http.DestinationRefused, msgspec.DecodeError) as failure:
         logger.warning("invoices.vies_failed", reason=str(failure))
         return _ViesAnswer()

@@ -13,6 +13,7 @@ import { SessionList } from "../parts/session-list";
 import { OwnWaitlists } from "../parts/waitlist";
 import { changePassword, signOut, useBuyer } from "../session";
 import { useTexts } from "../texts";
+import { useDemoTexts } from "../texts/use-demo";
 
 const SecondFactor = lazy(() => import("../parts/second-factor").then((part) => part.SecondFactor, () => LoadFailed));
 
@@ -87,15 +88,15 @@ function Guest({ erased }: { erased: () => void }) {
 }
 
 function Demo() {
-  const { t } = useTexts();
+  const own = useDemoTexts();
   return (
     <>
-      <Outcome tone="calm" title={t.demo.title}>
-        <p>{t.demo.text}</p>
+      <Outcome tone="calm" title={own.title}>
+        <p>{own.text}</p>
       </Outcome>
       {ADDONS.reports && <OrdersLink />}
       {ADDONS.waitlist && <OwnWaitlists />}
-      <SignOut label={t.demo.leave} />
+      <SignOut label={own.leave} />
     </>
   );
 }

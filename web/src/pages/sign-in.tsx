@@ -1,17 +1,19 @@
 /** The sign-in page, also for ended sessions, guests, and demo stages. */
 
 import { useLocation } from "preact-iso";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { ApiFailure } from "../client";
 import { safeAddress, withNext } from "../next-page";
 import { currentBuyer, continueWithoutAccount, hasDemoIdentity, signIn, useBuyer, useDemoIdentity } from "../session";
 import { useContinue } from "../parts/entries";
-import { EmailField, Field, Form, PasswordField } from "../parts/form";
+import { EmailField, Form, PasswordField } from "../parts/form";
 import { useKept, useLoaded, useTitle } from "../parts/hooks";
 import { useTexts } from "../texts";
+import { useDemoTexts } from "../texts/use-demo";
 
 export function SignIn() {
   const { t } = useTexts();
+  const demo = useDemoTexts();
   const { query } = useLocation();
   const continueTo = useContinue();
   const { buyer, hasEnded, wasGuest } = useBuyer();
@@ -19,19 +21,17 @@ export function SignIn() {
   const { value: isDemoStage } = useLoaded(hasDemoIdentity, "demo");
   const next = safeAddress(query.next) ?? "/account";
   useTitle(t.signIn.title);
-  const [needsCode, setNeedsCode] = useState(false);
+  const [codes, setCodes] = useState<typeof import("../parts/second-factor") | null>(null); // if this account needs one
   const submit = async ({ password, code }: Record<string, string>) => {
     try {
       await signIn(email.trim(), password!, code?.trim());
     } catch (error) {
-      if (needsCode || !(error instanceof ApiFailure) || error.code !== "second_factor_required") throw error;
-      return setNeedsCode(true);
+      const part = !codes && error instanceof ApiFailure && error.code === "second_factor_required" ? await import("../parts/second-factor").catch(() => null) : null;
+      if (!part) throw error;
+      return setCodes(part);
     }
     continueTo(next);
   };
-  useEffect(() => {
-    if (needsCode) document.getElementsByName("code")[0]!.focus();
-  }, [needsCode]);
   const proceed = (begin: () => void) => {
     begin();
     continueTo(next === "/account" && currentBuyer() === null ? "/" : next);
@@ -49,7 +49,7 @@ export function SignIn() {
           <>
             <EmailField value={email} onValue={setEmail} error={errorOf("email")} />
             <PasswordField label={t.form.password} error={errorOf("password")} />
-            {needsCode && <Field name="code" label={t.signIn.code} note={t.signIn.codeNote} error={errorOf("code")} type="text" autocomplete="one-time-code" maxLength={40} required />}
+            {codes && <codes.CodeField error={errorOf("code")} />}
             <p>
               <a href="/forgot-password">{t.signIn.forgot}</a>
             </p>
@@ -70,10 +70,10 @@ export function SignIn() {
       )}
       {isDemoStage && buyer?.kind !== "demo" && (
         <section class="notice">
-          <h2>{t.demo.title}</h2>
-          <p>{t.demo.offer}</p>
+          <h2>{demo.title}</h2>
+          <p>{demo.offer}</p>
           <button type="button" class="button button-quiet" onClick={() => proceed(useDemoIdentity)}>
-            {t.demo.use}
+            {demo.use}
           </button>
         </section>
       )}

@@ -2,8 +2,11 @@
 
 import type { InvoiceBuyer } from "../api";
 import { useTexts } from "../texts";
+import { invoiceTexts as en } from "../texts/en-invoice";
+import { invoiceTexts as es } from "../texts/es-invoice";
 import { Labelled } from "./form";
 
+const TEXTS = { en, es };
 const NOBODY = { company: "", address: "", country: "", vat_id: "" };
 
 interface Props {
@@ -13,8 +16,7 @@ interface Props {
 }
 
 export function InvoiceFields({ value, onValue }: Props) {
-  const { t } = useTexts();
-  const own = t.checkout.invoice;
+  const own = TEXTS[useTexts().language];
   return (
     <fieldset>
       <label class="check">

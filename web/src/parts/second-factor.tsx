@@ -1,59 +1,69 @@
-/** Signing in with an authenticator app: setting it up, the recovery codes, and turning it off. Loaded only on the account page. */
+/** Signing in with an authenticator app, setting it up, the recovery codes, and turning it off. Loaded only when somebody needs it. */
 
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { buyer, type User } from "../api";
 import { content, type Schemas } from "../client";
 import { useTexts } from "../texts";
 import { secondFactorTexts as en } from "../texts/en-second-factor";
 import { secondFactorTexts as es } from "../texts/es-second-factor";
+import { FailureTexts } from "./failure";
 import { Field, Form, PasswordField } from "./form";
 
 const TEXTS = { en, es };
 const PATH = "/auth/me/second-factor";
 const useOwnTexts = () => TEXTS[useTexts().language];
 
+/** The code at a sign-in. `error` is not null if a code was wrong. */
+export function CodeField({ error }: { error: string | null }) {
+  const own = useOwnTexts();
+  useEffect(() => document.getElementsByName("code")[0]!.focus(), []);
+  return <Field name="code" label={own.appCode} note={own.appCodeNote} error={error && own.failures.second_factor_required!} type="text" autocomplete="one-time-code" maxLength={40} required />;
+}
+
 export function SecondFactor({ me, reload }: { me: User; reload: () => Promise<void> }) {
   const own = useOwnTexts();
   const [codes, setCodes] = useState<string[] | null>(null);
   return (
-    <section class="panel" id="second-factor">
-      <h2>{own.title}</h2>
-      {codes ? (
-        <>
-          <h3>{own.codesTitle}</h3>
-          <p role="status">{own.codesText}</p>
-          <ul class="recovery-codes">
-            {codes.map((code) => (
-              <li key={code} class="code">
-                {code}
-              </li>
-            ))}
-          </ul>
-          {/* A page that loads again gets a token with the rights of a manager. */}
-          <button type="button" class="button" onClick={() => location.reload()}>
-            {own.saved}
-          </button>
-        </>
-      ) : me.second_factor ? (
-        <>
-          <p>{own.on}</p>
-          <More summary={own.another}>
-            <SetUp onDone={setCodes} />
-          </More>
-          <More summary={own.remove}>
-            <Removal onDone={reload} />
-          </More>
-        </>
-      ) : (
-        <>
-          <p>{me.lacks_second_factor ? own.lacking : own.off}</p>
-          <More summary={own.begin}>
-            <SetUp onDone={setCodes} />
-          </More>
-        </>
-      )}
-    </section>
+    <FailureTexts.Provider value={own.failures}>
+      <section class="panel" id="second-factor">
+        <h2>{own.title}</h2>
+        {codes ? (
+          <>
+            <h3>{own.codesTitle}</h3>
+            <p role="status">{own.codesText}</p>
+            <ul>
+              {codes.map((code) => (
+                <li key={code} class="code">
+                  {code}
+                </li>
+              ))}
+            </ul>
+            {/* A page that loads again gets a token with the rights of a manager. */}
+            <button type="button" class="button" onClick={() => location.reload()}>
+              {own.saved}
+            </button>
+          </>
+        ) : me.second_factor ? (
+          <>
+            <p>{own.on}</p>
+            <More summary={own.another}>
+              <SetUp onDone={setCodes} />
+            </More>
+            <More summary={own.remove}>
+              <Removal onDone={reload} />
+            </More>
+          </>
+        ) : (
+          <>
+            <p>{me.lacks_second_factor ? own.lacking : own.off}</p>
+            <More summary={own.begin}>
+              <SetUp onDone={setCodes} />
+            </More>
+          </>
+        )}
+      </section>
+    </FailureTexts.Provider>
   );
 }
 

@@ -41,8 +41,6 @@ export const accountTexts = {
     ended: "Your session has ended. Sign in to continue where you left off: what you entered is saved.",
     endedShort: "Your session has ended.",
     again: "Sign in again",
-    code: "Code from your authenticator app",
-    codeNote: "Or one of your recovery codes.",
     withoutAccount: "Continue without an account",
   },
 
@@ -77,11 +75,6 @@ export const accountTexts = {
   },
 
   demo: {
-    title: "Demo identity",
-    offer: "This shop is a demo. You can try it without a password, under a made-up name that this browser saves. Nothing protects that name, so do not use it for anything real.",
-    use: "Use a demo identity",
-    text: "You are using this demo as a made-up buyer. Anyone who knows the name can use it, so do not use it for anything real.",
-    leave: "Leave the demo identity",
     asBuyer: "You are viewing this demo as a made-up buyer.",
     backToManaging: "Back to managing",
   },
@@ -200,8 +193,6 @@ export const accountFailures = {
   session_over: "Your session has ended. Sign in again; what you entered is saved.",
   signed_out: "You are not signed in.",
   login_failed: "The address or the password is wrong. If you have just registered, open the link in our email first.",
-  second_factor_required: "This code is wrong or has been used. Enter the one that your authenticator app shows now, or one of your recovery codes.",
-  no_second_factor: "Your account has no authenticator app, or it has just been changed. Begin again.",
   wrong_password: "This is not your current password.",
   too_many_attempts: "Too many attempts. Wait a few minutes, or reset your password by email.",
   already_registered: "You already have an account. Sign in to it.",

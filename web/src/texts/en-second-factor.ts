@@ -18,4 +18,10 @@ export const secondFactorTexts = {
   remove: "Turn it off",
   removeNow: "Turn off",
   code: "Code from the app, or a recovery code",
+  appCode: "Code from your authenticator app",
+  appCodeNote: "Or one of your recovery codes.",
+  failures: {
+    second_factor_required: "This code is wrong or has been used. Enter the one that your authenticator app shows now, or one of your recovery codes.",
+    no_second_factor: "Your account has no authenticator app, or it has just been changed. Begin again.",
+  } as Record<string, string>,
 };

@@ -43,8 +43,6 @@ export const accountTexts: typeof english = {
     ended: "Tu sesión ha terminado. Inicia sesión para seguir donde lo dejaste: lo que escribiste sigue guardado.",
     endedShort: "Tu sesión ha terminado.",
     again: "Volver a iniciar sesión",
-    code: "Código de tu aplicación de autenticación",
-    codeNote: "O uno de tus códigos de recuperación.",
     withoutAccount: "Seguir sin cuenta",
   },
 
@@ -79,11 +77,6 @@ export const accountTexts: typeof english = {
   },
 
   demo: {
-    title: "Identidad de demostración",
-    offer: "Esta tienda es una demostración. Pruébala sin contraseña, con un nombre inventado que guarda este navegador y que nada protege.",
-    use: "Usar una identidad de demostración",
-    text: "Usas esta demostración como un comprador inventado. Cualquiera que conozca el nombre puede usarlo, así que no lo uses para nada real.",
-    leave: "Dejar la identidad de demostración",
     asBuyer: "Estás viendo esta demostración como un comprador inventado.",
     backToManaging: "Volver a Gestión",
   },
@@ -202,8 +195,6 @@ export const accountFailures: typeof englishFailures = {
   session_over: "Tu sesión ha terminado. Vuelve a iniciar sesión; lo que escribiste sigue guardado.",
   signed_out: "No has iniciado sesión.",
   login_failed: "El correo o la contraseña no son correctos. Si te acabas de registrar, abre antes el enlace que te enviamos por correo.",
-  second_factor_required: "Este código no es correcto o ya se ha usado. Introduce el que muestra ahora tu aplicación de autenticación o uno de tus códigos de recuperación.",
-  no_second_factor: "Tu cuenta no tiene aplicación de autenticación o se acaba de cambiar. Empieza de nuevo.",
   wrong_password: "Esta no es tu contraseña actual.",
   too_many_attempts: "Demasiados intentos. Espera unos minutos o restablece tu contraseña por correo.",
   already_registered: "Ya tienes una cuenta. Inicia sesión en ella.",

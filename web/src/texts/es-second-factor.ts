@@ -20,4 +20,10 @@ export const secondFactorTexts: typeof english = {
   remove: "Desactivarlo",
   removeNow: "Desactivar",
   code: "Código de la aplicación o de recuperación",
+  appCode: "Código de tu aplicación de autenticación",
+  appCodeNote: "O uno de tus códigos de recuperación.",
+  failures: {
+    second_factor_required: "Este código no es correcto o ya se ha usado. Introduce el que muestra ahora tu aplicación de autenticación o uno de tus códigos de recuperación.",
+    no_second_factor: "Tu cuenta no tiene aplicación de autenticación o se acaba de cambiar. Empieza de nuevo.",
+  } as Record<string, string>,
 };
