@@ -260,7 +260,7 @@ def begin_second_factor(request: RequestContext, body: PasswordBody) -> Reply[Ne
     "PUT",
     "/auth/me/second-factor",
     access="user",
-    errors=(NoAccount, NoSecondFactor, SecondFactorRequired, AccountChanging, RateLimited),
+    errors=(NoAccount, NoSecondFactor, SecondFactorRequired, RateLimited),
 )
 @limited_for_caller(INVITE)
 def confirm_second_factor(request: RequestContext, body: FactorConfirmation) -> Reply[RecoveryCodesView]:

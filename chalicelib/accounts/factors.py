@@ -102,13 +102,9 @@ def find_step(secret: str, code: str, now: int) -> int | None:
 
     The steps before and after the present one count too, because clocks differ. Callers accept each step only once.
     """
-    present = now // CODE_SECONDS
-    matching = [
-        step
-        for step in (present - 1, present, present + 1)
-        if hmac.compare_digest(_totp(secret).generate(step * CODE_SECONDS), code.encode())
-    ]
-    return max(matching, default=None)
+    totp, present = _totp(secret), now // CODE_SECONDS
+    steps = (present - 1, present, present + 1)
+    return max((step for step in steps if hmac.compare_digest(totp.generate(step * CODE_SECONDS), code.encode())), default=None)
 
 
 def new_recovery_codes() -> list[str]:

@@ -16,6 +16,7 @@ from chalicelib.edge.rate_limits import CATALOG, RateLimited, limited_for_caller
 from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
+from chalicelib.promoters import service as promoters
 
 bp = Blueprint(__name__)
 
@@ -106,14 +107,18 @@ def show_event_image_upload(request: RequestContext, event_id: str, upload_id: s
 @limited_for_caller(CATALOG)
 def set_logo(request: RequestContext, promoter_id: str, file: bytes) -> Reply[BrandView]:
     """Upload the logo of a verified promoter, which the pages of the promoter's events show. It is re-encoded like an event's image."""
-    return Reply(brand_view(service.set_logo(request.require_user(), promoter_id, file, request.now)))
+    identity = request.require_user()
+    promoters.require_brand(identity, promoter_id)
+    return Reply(brand_view(service.set_logo(promoter_id, file, identity.user_id, request.now)))
 
 
 @route(bp, "DELETE", "/promoters/{promoter_id}/logo", access="manager", errors=(CatalogChanging, RateLimited))
 @limited_for_caller(CATALOG)
 def remove_logo(request: RequestContext, promoter_id: str) -> Reply[BrandView]:
     """Remove the logo of a promoter."""
-    return Reply(brand_view(service.remove_logo(request.require_user(), promoter_id, request.now)))
+    identity = request.require_user()
+    promoters.require_brand(identity, promoter_id, is_removal=True)
+    return Reply(brand_view(service.remove_logo(promoter_id, identity.user_id, request.now)))
 
 
 def upload_reply(owner: ImageOwner, content_type: str, actor: str, now: int) -> Reply[UploadView]:

@@ -28,7 +28,7 @@ from chalicelib.catalog.revisions import (
     get_changeable_event,
 )
 from chalicelib.catalog.tier_management import change_tier, get_changeable_tier
-from chalicelib.edge.auth import Forbidden, Identity
+from chalicelib.edge.auth import Forbidden
 from chalicelib.foundation import ids, memory
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.log import logger
@@ -98,26 +98,17 @@ def remove_image(owner: ImageOwner, actor: str, now: int, expected: Expected = A
     _replace_image(owner, None, actor, now, expected)
 
 
-def set_logo(identity: Identity, promoter_id: str, raw: bytes, now: int) -> Brand:
-    """Make an uploaded file the logo of a promoter. Returns the new brand.
-
-    Raises Forbidden, NotFound, ImageRefused, ImageTooLarge and CatalogChanging.
-    """
-    from chalicelib.promoters import service as promoters  # the functions that only process uploads load no promoters
-
-    promoters.require_brand(identity, promoter_id)
+def set_logo(promoter_id: str, raw: bytes, actor: str, now: int) -> Brand:
+    """Make an uploaded file the logo of a promoter. Returns the new brand. Raises ImageRefused, ImageTooLarge and CatalogChanging."""
     brand = snapshots.load_current().choices_of(promoter_id).brand
     if brand.logo is not None and brand.logo.digest == _image_digest(raw):
         return brand
-    return _replace_logo(promoter_id, _save_image("logos", ids.new_id(), raw), identity.user_id, now)
+    return _replace_logo(promoter_id, _save_image("logos", ids.new_id(), raw), actor, now)
 
 
-def remove_logo(identity: Identity, promoter_id: str, now: int) -> Brand:
-    """Remove the logo of a promoter, and return the new brand. A repeated call changes nothing. Raises Forbidden and CatalogChanging."""
-    from chalicelib.promoters import service as promoters
-
-    promoters.require_brand(identity, promoter_id, is_removal=True)
-    return _replace_logo(promoter_id, None, identity.user_id, now)
+def remove_logo(promoter_id: str, actor: str, now: int) -> Brand:
+    """Remove the logo of a promoter, and return the new brand. A repeated call changes nothing. Raises CatalogChanging."""
+    return _replace_logo(promoter_id, None, actor, now)
 
 
 def begin_upload(owner: ImageOwner, content_type: str, actor: str, now: int) -> NewUpload:
@@ -224,7 +215,7 @@ def _replace_image(
 
 def _replace_logo(promoter_id: str, logo: StoredImage | None, actor: str, now: int) -> Brand:
     """Set or clear the logo, then delete the files of the former one. If the catalog refuses the change, delete the new files instead."""
-    from chalicelib.promoters import service as promoters
+    from chalicelib.promoters import service as promoters  # the functions that only process uploads load no promoters
 
     try:
         before, after = promoters.change_brand(promoter_id, partial(replace, logo=logo), actor, now)
