@@ -157,8 +157,8 @@ class InvoiceView(Struct, frozen=True, kw_only=True):
     """An invoice or a credit note. It never changes; `corrects` is the number of the document that it takes back, in whole or in part.
 
     The total includes `included_fee_cents` and the `taxes`. The amounts of a credit note are negative. `buyer` is null if the buyer named
-    no company. `vat_id_check` is null without a VAT id that begins as those of the European Union do. A document that corrects another has
-    no `lines`, and the check of the other.
+    no company. `vat_id_check` is null unless the buyer gave a VAT id that begins with the code of a country of the European Union. A
+    document that corrects another has no `lines`, and the same check as the other.
     """
 
     number: str
