@@ -7,10 +7,10 @@ from playwright.sync_api import Locator, Page, expect
 from chalicelib.tickets import service as tickets
 from tests import builders
 from tests.accounts.conftest import PASSWORD, Mailbox, register
-from tests.browser.async_checks import wait_until
+from tests.browser.async_checks import WORKER_IS_ACTIVE, wait_until
 from tests.client import Client
 
-IS_KEPT = "async () => (await caches.match('/door')) && navigator.serviceWorker.controller !== null"
+IS_KEPT = "async () => (await caches.match('/door')) !== undefined"
 COUNT_KEPT = """async () => {
   const database = await new Promise((resolve) => (indexedDB.open("fairgate-door").onsuccess = ({ target }) => resolve(target.result)));
   const count = (name) => new Promise((resolve) => {
@@ -96,6 +96,7 @@ class DoorStaff:
     def wait_until_kept(self) -> None:
         """Wait until the browser has kept the page and the service worker has taken over: requests meanwhile pass by the test's routes."""
         wait_until(self.page, IS_KEPT)
+        wait_until(self.page, WORKER_IS_ACTIVE)
 
     def lose_network(self) -> None:
         """The network is gone; what the browser has kept is not."""

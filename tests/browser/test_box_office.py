@@ -8,7 +8,7 @@ from chalicelib.purchases import store
 from chalicelib.tickets.store import find_ticket_id
 from tests import builders, invariants
 from tests.accounts.conftest import PASSWORD, mailbox, register  # noqa: F401
-from tests.browser.async_checks import wait_until
+from tests.browser.async_checks import WORKER_IS_ACTIVE, wait_until
 from tests.browser.door_staff import IS_KEPT
 from tests.browser.doors import Door
 from tests.browser.page_checks import check
@@ -54,6 +54,7 @@ class Cashier:
 
     def lose_network(self) -> None:
         wait_until(self.page, IS_KEPT)
+        wait_until(self.page, WORKER_IS_ACTIVE)
         self.page.context.set_offline(True)
 
     def find_network(self) -> None:

@@ -10,7 +10,7 @@ from chalicelib.foundation import settings
 from chalicelib.tickets import service as tickets
 from tests import builders, invariants, pdfs
 from tests.accounts.conftest import Mailbox, mailbox, register  # noqa: F401
-from tests.browser.async_checks import wait_until
+from tests.browser.async_checks import WORKER_IS_ACTIVE, wait_until
 from tests.browser.test_accounts import sign_in
 
 EVENT = "Night of the Proms"
@@ -91,7 +91,7 @@ def codes(buyer) -> list[str]:
 
 def wait_until_kept(buyer) -> None:
     buyer.see("this page also opens without a connection")
-    wait_until(buyer.page, "() => navigator.serviceWorker.controller !== null")
+    wait_until(buyer.page, WORKER_IS_ACTIVE)
 
 
 def test_one_note_tells_guests_how_long_they_have_their_tickets(new_buyer, shop):
