@@ -25,12 +25,13 @@ from chalicelib.catalog import event_management, search
 from chalicelib.changes import jobs as changes_jobs
 from chalicelib.checkin import api as checkin_api
 from chalicelib.edge import api as edge_api
-from chalicelib.edge import cors, error_replies, operation
+from chalicelib.edge import auth, cors, error_replies, operation
 from chalicelib.foundation import addons, memory
 from chalicelib.notifications import api as notifications_api
 from chalicelib.notifications import service as notifications
 from chalicelib.privacy import api as privacy_api
 from chalicelib.promoters import api as promoters_api
+from chalicelib.promoters import service as promoters
 from chalicelib.promotions import api as promotions_api
 from chalicelib.purchases import api as purchases_api
 from chalicelib.purchases import box_office_api, orders_api, queries
@@ -68,6 +69,7 @@ for module in (
 for module in (purchases_jobs, reconciliation_jobs, changes_jobs, *addons.jobs()):
     app.register_blueprint(module.bp)
 
+auth.register_api_keys(promoters.identify_api_key)
 operation.register_resolver("event_id", search.resolve_event_id)  # paths also take an event's slug
 event_management.register_opening_check(waiting_room.check_opening)
 # The stage's limit for emails that anybody can request does not apply to these addresses.

@@ -1,9 +1,13 @@
 """Roles at events. People are invited by email address, and get the role as soon as they have verified the address and sign in with it.
 
+A promoter's own software has an API key instead, which has one role at events of the promoter until it expires.
+
 This module knows only the ids of events; `promoters` decides who may invite people to an event.
 """
 
 import hmac
+import re
+import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import sha256
 from operator import attrgetter
@@ -11,17 +15,19 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Struct
-from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
 from chalicelib.accounts import store
 from chalicelib.accounts.model import Account, email_key
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
-from chalicelib.edge.auth import MAX_EVENTS, EventRole
-from chalicelib.foundation import parallel, secret_settings
+from chalicelib.edge.auth import API_KEY_PREFIX, MAX_EVENTS, EventRole
+from chalicelib.foundation import clock, ids, parallel, secret_settings
 from chalicelib.foundation.errors import ApiError, NotFound
 
+MAX_API_KEYS = 20  # of a promoter, with those that have expired
+USE_NOTED_SECONDS = 3600  # the time of a key's last use is exact to this number of seconds
 MAX_UNVERIFIED_EVENTS = 20  # events of promoters whom no admin had verified, to which a person may be invited
 
 
@@ -52,6 +58,35 @@ class Person(Struct, frozen=True):
 
     name: str | None
     role: PersonRole | None
+
+
+class ApiKey(Struct, frozen=True, kw_only=True):
+    """A key with which software of a promoter has a role at the promoter's events: at those of `event_ids`, or at all if it is empty.
+
+    Times are epoch seconds. `used_at` is at most USE_NOTED_SECONDS older than the last use, and None before the first use. Only the
+    SHA-256 of the key is stored.
+    """
+
+    id: str
+    promoter_id: str
+    name: str
+    role: EventRole
+    event_ids: frozenset[str]
+    digest: str
+    created_at: int
+    expires_at: int
+    used_at: int | None = None
+
+    @property
+    def user_id(self) -> str:
+        """The caller's id in the audit log and in logs."""
+        return f"key-{self.id}"
+
+
+class TooManyApiKeys(ApiError):
+    code: ClassVar[str] = "too_many_api_keys"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = f"You already have {MAX_API_KEYS} API keys. Delete those that you do not need."
 
 
 class TooManyEvents(ApiError):
@@ -139,6 +174,68 @@ def delete_memberships(memberships: Sequence[Membership]) -> None:
     parallel.call_each(lambda membership: MembershipRow(membership.event_id, membership.member_id).delete(), memberships)
 
 
+_API_KEY = re.compile(rf"{API_KEY_PREFIX}(?P<promoter_id>[A-Za-z0-9][A-Za-z0-9._@+-]{{0,63}})_(?P<id>[0-9A-HJKMNP-TV-Z]{{26}})_[A-Za-z0-9-]{{43}}")
+
+
+def create_api_key(promoter_id: str, name: str, role: EventRole, event_ids: frozenset[str], expires_at: int, actor: str, now: int) -> tuple[ApiKey, str]:
+    """Create an API key of a promoter, and record it in the audit log. Returns it with its text. Raises TooManyApiKeys.
+
+    Simultaneous requests can create a few more keys than MAX_API_KEYS.
+    """
+    if len(list_api_keys(promoter_id)) >= MAX_API_KEYS:
+        raise TooManyApiKeys()
+    key_id = ids.new_id()
+    text = f"{API_KEY_PREFIX}{promoter_id}_{key_id}_{secrets.token_urlsafe(32).replace('_', '-')}"
+    digest = sha256(text.encode()).hexdigest()
+    fields: dict[str, Any] = {"role": role, "digest": digest, "created_at": now, "expires_at": expires_at}
+    key = ApiKey(id=key_id, promoter_id=promoter_id, name=name, event_ids=event_ids, **fields)
+    row = ApiKeyRow(_owner(promoter_id), key_id, label=name, event_ids=set(event_ids) or None, **fields)
+    _transact([dynamo.put(row), _api_key_entry(key, "api_key.created", actor, now)])
+    return key, text
+
+
+def list_api_keys(promoter_id: str) -> list[ApiKey]:
+    """Return the API keys of a promoter, oldest first, with those that have expired. Strongly consistent."""
+    return [_api_key(row) for row in ApiKeyRow.query(_owner(promoter_id), consistent_read=True)]
+
+
+def delete_api_key(promoter_id: str, key_id: str, actor: str, now: int) -> None:
+    """Delete an API key, and record it in the audit log. Raises NotFound or MemberChanging."""
+    row = ApiKeyRow.find(_owner(promoter_id), key_id)
+    if row is None:
+        raise NotFound("There is no API key with this id.", key_id=key_id)
+    key = _api_key(row)
+    _transact([dynamo.delete(ApiKeyRow(row.event_id, key_id)), _api_key_entry(key, "api_key.deleted", actor, now)])
+
+
+def delete_api_keys(promoter_id: str) -> None:
+    """Delete all API keys of a person whose data is being erased. May be repeated."""
+    parallel.call_each(lambda key: ApiKeyRow(_owner(promoter_id), key.id).delete(), list_api_keys(promoter_id))
+
+
+def name_api_key(text: str) -> tuple[str, str] | None:
+    """Return the ids of the promoter and of the key that a text names. Returns None if the text is not the text of a key."""
+    found = _API_KEY.fullmatch(text)
+    return None if found is None else (found["promoter_id"], found["id"])
+
+
+def find_api_key(promoter_id: str, key_id: str) -> ApiKey | None:
+    """Return the API key, which may have expired. Returns None if it does not exist. The read is strongly consistent."""
+    row = ApiKeyRow.find(_owner(promoter_id), key_id)
+    return None if row is None else _api_key(row)
+
+
+def is_text_of(key: ApiKey, text: str) -> bool:
+    """Return whether a text is the text of the key, in constant time."""
+    return hmac.compare_digest(key.digest, sha256(text.encode()).hexdigest())
+
+
+def note_use(key: ApiKey, now: int) -> None:
+    """Store the time of the key's last use, unless it is new enough or the key was deleted."""
+    if key.used_at is None or key.used_at <= now - USE_NOTED_SECONDS:
+        dynamo.update_if(ApiKeyRow(_owner(key.promoter_id), key.id), [ApiKeyRow.used_at.set(now)], ApiKeyRow.digest == key.digest)
+
+
 def find_people(event_id: str, promoter_id: str | None, user_ids: Iterable[str], former_ids: Collection[str] = ()) -> dict[str, Person]:
     """Return the given users who work at the event or are admins, by user id. Makes two round trips per 100 users.
 
@@ -164,6 +261,15 @@ def _audit_details(membership: Membership) -> dict[str, str]:
     return {"member": mac.hex()[:32]}
 
 
+def _owner(promoter_id: str) -> str:
+    return f"promoter#{promoter_id}"
+
+
+def _api_key_entry(key: ApiKey, action: str, actor: str, now: int) -> dynamo.TransactItem:
+    details = {"key": key.id, "name": key.name, "role": key.role, "events": sorted(key.event_ids), "expires_at": clock.iso(key.expires_at)}
+    return audit.entry_item(f"account#{key.promoter_id}", action, actor, now, details)
+
+
 def _name(account: Account) -> str:
     return account.name or account.email
 
@@ -175,7 +281,8 @@ def _transact(items: list[dynamo.TransactItem]) -> None:
         raise MemberChanging() from None
 
 
-# The table `memberships`: who works at which event, by email address. The index `by_email` finds a person's events.
+# The table `memberships`: who works at which event, by email address, and each promoter's API keys, in the place of an event. The index
+# `by_email` finds a person's events.
 
 
 class EmailIndex(GlobalSecondaryIndex[Any]):
@@ -202,6 +309,36 @@ class MembershipRow(dynamo.Table):
     invited_at = NumberAttribute()
     unverified = BooleanAttribute(null=True)
     email_index = EmailIndex()
+
+
+class ApiKeyRow(dynamo.Table):
+    """An API key, with the fields of `ApiKey`. `event_id` is `promoter#<promoter id>`, and `member_id` is the key's id."""
+
+    feature = "memberships"
+
+    event_id = UnicodeAttribute(hash_key=True)
+    member_id = UnicodeAttribute(range_key=True)
+    label = UnicodeAttribute()
+    role = UnicodeAttribute()
+    event_ids = UnicodeSetAttribute(null=True)  # absent for all events of the promoter
+    digest = UnicodeAttribute()
+    created_at = NumberAttribute()
+    expires_at = NumberAttribute()
+    used_at = NumberAttribute(null=True)
+
+
+def _api_key(row: ApiKeyRow) -> ApiKey:
+    return ApiKey(
+        id=row.member_id,
+        promoter_id=row.event_id.partition("#")[2],
+        name=row.label,
+        role=msgspec.convert(row.role, EventRole),
+        event_ids=frozenset(row.event_ids or ()),
+        digest=row.digest,
+        created_at=int(row.created_at),
+        expires_at=int(row.expires_at),
+        used_at=None if row.used_at is None else int(row.used_at),
+    )
 
 
 def _load_membership(event_id: str, member_id: str) -> Membership | None:

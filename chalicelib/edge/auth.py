@@ -1,4 +1,4 @@
-"""Authentication: access tokens, which are JWTs signed with HS256 only, and the demo header, which gives only the role `user`.
+"""Authentication: access tokens, which are JWTs signed with HS256 only, API keys, and the demo header, which gives only the role `user`.
 
 A token names its key (`kid`). The first key of the setting `jwt_keys` signs tokens, and all keys verify them. To rotate keys, put a new key
 first, and remove the old key once its last token has expired.
@@ -6,7 +6,7 @@ first, and remove the old key once its last token has expired.
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -18,6 +18,7 @@ from chalicelib.foundation.errors import ApiError
 
 ALGORITHM = "HS256"
 ACCESS_SECONDS = 15 * 60
+API_KEY_PREFIX = "fgk_"
 AUDIENCE = "fairgate-api"  # so that other kinds of tokens that this shop may sign are not accepted as access tokens
 
 # `guest`: somebody without an account, who can register later and keep their tickets.
@@ -47,13 +48,15 @@ class Claims(msgspec.Struct):
 class Identity(msgspec.Struct, frozen=True):
     """The authenticated caller of a request. `events`: event id -> the caller's role at an event that somebody else owns.
 
-    `session_id`: the session that issued the access token. It is None if no session issued one.
+    `session_id`: the session that issued the access token. It is None if no session issued one. An API key is a caller of its own: its
+    `user_id` is nobody's account, and it has rights only at `events`.
     """
 
     user_id: str
     roles: frozenset[str]
     events: Mapping[str, EventRole] = {}
     session_id: str | None = None
+    is_api_key: bool = False
 
 
 class Unauthenticated(ApiError):
@@ -111,17 +114,32 @@ def issue_token(
     return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id})
 
 
+_find_api_key: Callable[[str], Identity | None] = lambda _: None  # noqa: E731
+
+
+def register_api_keys(find: Callable[[str], Identity | None]) -> None:
+    """Identify the callers who send an API key by `find(key)`, which must return None if the key is not valid now."""
+    global _find_api_key
+    _find_api_key = find
+
+
 def identify(headers: Mapping[str, str]) -> Identity | None:
     """Return the caller of a request. Returns None if the request is anonymous.
 
-    Raises Unauthenticated if the token is forged, expired or malformed, and UserRequired if the demo user id is malformed.
+    Raises Unauthenticated if the token or API key is forged, expired or malformed, and UserRequired if the demo user id is malformed.
     """
     bearer = headers.get("authorization")
     if bearer is not None:
         scheme, _, token = bearer.partition(" ")
+        token = token.strip()
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated()
-        return _verify(token.strip())
+        if not token.startswith(API_KEY_PREFIX):
+            return _verify(token)
+        identity = _find_api_key(token)
+        if identity is None:
+            raise Unauthenticated("This API key does not exist, or it has expired. Its promoter can create a new one.")
+        return identity
     user_id = headers.get("x-user-id")
     if user_id and _is_demo():
         if not _USER_ID.fullmatch(user_id):

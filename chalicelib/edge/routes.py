@@ -254,7 +254,7 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
             try:
                 seconds = settings.current().request_seconds  # invalid settings make every request fail
                 if access != "public":
-                    check_access(access, request.identity)
+                    check_access(access, request.identity, operation.method)
                 if not all(map(ids.is_id, parameters.values())):
                     raise NotFound()
                 with deadline.within(min(seconds, scheduled.lambda_seconds(chalice_request.lambda_context))):

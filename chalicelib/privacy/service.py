@@ -93,6 +93,7 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
     deletions: list[Callable[[], object]] = [
         lambda: erasure.erase_personal_details(details),
         lambda: members.delete_memberships(memberships),
+        lambda: members.delete_api_keys(identity.user_id),
         lambda: parallel.call_each(sessions.end_session, session_ids),  # including the sessions from before a guest registered
         lambda: delete_from_addons(found, identity.user_id, request.now),
         lambda: waiting_room.forget_losses(identity.user_id),

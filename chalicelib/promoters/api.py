@@ -11,8 +11,9 @@ from msgspec.structs import replace
 
 from chalicelib.accounts import members, profiles
 from chalicelib.accounts.directory import OwnAccount, RightsChange, UserChanging
-from chalicelib.accounts.members import MemberChanging, TooManyEvents
-from chalicelib.accounts.model import BankAccount, Company, Email, email_key
+from chalicelib.accounts.login_attempts import TooManyAttempts
+from chalicelib.accounts.members import MemberChanging, TooManyApiKeys, TooManyEvents
+from chalicelib.accounts.model import BankAccount, Company, Email, EnteredPassword, NoAccount, WrongPassword, email_key
 from chalicelib.accounts.profiles import (
     InvoiceSeller,
     LegalKind,
@@ -28,13 +29,13 @@ from chalicelib.catalog.forms import Color, check_brand_colors, check_default_ta
 from chalicelib.catalog.revisions import CatalogChanging, PreconditionFailed, VersionConflict, expected_version, versioned_reply
 from chalicelib.catalog.views import BrandView, brand_view
 from chalicelib.edge import cursors
-from chalicelib.edge.auth import EventRole, Forbidden, Role, Unauthenticated
+from chalicelib.edge.auth import MAX_EVENTS, EventId, EventRole, Forbidden, Role, Unauthenticated
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.rate_limits import CATALOG, INVITE, MAIL, RateLimited, limited, limited_for_caller
-from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
+from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.money import DefaultTax
@@ -43,17 +44,20 @@ from chalicelib.promoters import service
 from chalicelib.promoters.service import AccountsNotOffered, Seller
 from chalicelib.promoters.views import (
     AccountLinkView,
+    ApiKeysView,
     ChangedAccountView,
     DefaultTaxesView,
     LegalTextsView,
     LegalTextView,
     MembersView,
     MemberView,
+    NewApiKeyView,
     PaymentAccountView,
     PromoterEventsView,
     PromotersView,
     PromoterView,
     ShopInvoicesView,
+    api_key_view,
     changed_account_view,
     legal_text_view,
     member_view,
@@ -169,6 +173,20 @@ class MemberBody(Struct, forbid_unknown_fields=True):
 
     email: Email
     role: EventRole
+
+
+class ApiKeyBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    """An API key for software that works at a promoter's events. `password` is the password of the caller's account.
+
+    Software that sends the key may do what a person with this `role` may do at an event, except invite and remove people. Without
+    `events`, it has the role at all events of the promoter, and at those that are created later.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=100, examples=["Our accounting"])]
+    role: EventRole
+    events: Annotated[list[EventId], Meta(max_length=MAX_EVENTS)] = []
+    expires_in_days: Annotated[int, Meta(ge=1, le=366)] = 90
+    password: EnteredPassword
 
 
 @route(bp, "GET", "/promoters", access="public", errors=(Unauthenticated, Forbidden))
@@ -391,6 +409,34 @@ def list_members(request: RequestContext, event_id: str, query: PageQuery) -> Re
 def remove_member(request: RequestContext, event_id: str, member_id: str) -> Reply[MemberView]:
     """Remove a member's role at an event, or your own role (`me`); access ends within 15 minutes, when the access token expires."""
     return Reply(member_view(service.remove_member(request.require_user(), event_id, member_id, request.now)))
+
+
+@route(
+    bp,
+    "POST",
+    "/promoters/{promoter_id}/api-keys",
+    access="manager",
+    statuses=(201,),
+    errors=(NoAccount, TooManyApiKeys, WrongPassword, TooManyAttempts, RateLimited),
+)
+@limited_for_caller(INVITE)
+def create_api_key(request: RequestContext, promoter_id: str, body: ApiKeyBody) -> Reply[NewApiKeyView]:
+    """Create an API key for software that works at a promoter's events. Only this reply has the text of the key."""
+    key, text = service.create_api_key(request, promoter_id, body.password, body.name, body.role, body.events, body.expires_in_days)
+    return Reply(NewApiKeyView(api_key_view(key), text), 201)
+
+
+@route(bp, "GET", "/promoters/{promoter_id}/api-keys", access="manager")
+def list_api_keys(request: RequestContext, promoter_id: str) -> Reply[ApiKeysView]:
+    """List a promoter's API keys, with those that have expired."""
+    return Reply(ApiKeysView([api_key_view(key) for key in service.list_api_keys(request.require_user(), promoter_id)]))
+
+
+@route(bp, "DELETE", "/promoters/{promoter_id}/api-keys/{key_id}", access="manager", errors=(MemberChanging,))
+def delete_api_key(request: RequestContext, promoter_id: str, key_id: str) -> Reply[Done]:
+    """Delete an API key. It stops working within 30 seconds."""
+    service.delete_api_key(request.require_user(), promoter_id, key_id, request.now)
+    return Reply(Done("The API key has been deleted."))
 
 
 @route(bp, "PATCH", "/admin/users/{user_id}", access="admin", errors=(OwnAccount, UserChanging))

@@ -1,6 +1,6 @@
 """Promoters and event staff: read and change profiles and event roles with permission checks, and invite people."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, structs
 from chalicelib.accounts import directory, mails, members, profiles
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.directory import RightsChange
-from chalicelib.accounts.members import Membership
+from chalicelib.accounts.members import ApiKey, Membership
 from chalicelib.accounts.model import Account, email_key
 from chalicelib.accounts.profiles import SHOP, LegalKind, LegalText, LegalTextEntry, Promoter, PromoterChange
 from chalicelib.catalog import event_states, permissions, sharing
@@ -23,9 +23,9 @@ from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge.auth import EventRole, Forbidden, Identity
 from chalicelib.edge.languages import Language
 from chalicelib.edge.rate_limits import LEGAL_TEXT, may_notify, require_effect
-from chalicelib.edge.routes import CacheableReply
-from chalicelib.foundation import addons, parallel, settings
-from chalicelib.foundation.errors import ApiError, NotFound
+from chalicelib.edge.routes import CacheableReply, RequestContext
+from chalicelib.foundation import addons, clock, parallel, settings
+from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.foundation.money import DefaultTax
 from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.model import Stock
@@ -36,6 +36,7 @@ from chalicelib.payments.model import AccountLink, AccountUnreachable, ProviderA
 if TYPE_CHECKING:
     from chalicelib.payments.providers.protocol import AccountProvider
 
+API_KEY_SECONDS = 30  # for which an instance keeps an API key, and how long a deleted key may work at most
 SELLER_MAX_AGE = 60  # seconds
 # How many attempts to stop a promoter also write an entry to the catalog's log. Such an attempt fails if somebody edits an event meanwhile.
 # Without the entry, every instance reads all of the catalog's entries from their one key.
@@ -43,6 +44,8 @@ LOGGED_ATTEMPTS = 25
 MAX_NOTIFIED = 20  # admins, and coordinators of an event, to whom an email about it is sent
 MAX_MEMBERS = 500  # of an event, among whom coordinators are looked for
 _HIDDEN_STATUSES = ("draft", "test")  # event statuses that public lists leave out
+_OWN_KEYS = "You can only manage your own API keys."
+_api_keys: TtlCache[tuple[ApiKey, Identity] | None] = TtlCache(lambda: API_KEY_SECONDS, max_keys=1000)  # by promoter and key
 _sellers: TtlCache[CacheableReply["Seller"]] = TtlCache(lambda: SELLER_MAX_AGE, max_keys=1000)  # by promoter id
 
 
@@ -414,6 +417,70 @@ def remove_account(promoter_id: str, actor: str, now: int) -> PaymentAccount:
     )
 
 
+# API keys of promoters.
+
+
+def create_api_key(
+    request: RequestContext, promoter_id: str, password: str, name: str, role: EventRole, event_ids: Collection[str], days: int
+) -> tuple[ApiKey, str]:
+    """Create an API key for a promoter's events, which expires after `days`. Returns it with its text, which is not stored.
+
+    It needs the caller's password, so that somebody with a stolen session cannot keep the access. Raises Forbidden, NotFound, InvalidInput,
+    NoAccount, TooManyApiKeys, WrongPassword and TooManyAttempts.
+    """
+    identity = request.require_user()
+    require_own(identity, promoter_id, _OWN_KEYS)
+    get_promoter(identity, promoter_id)
+    if unknown := sorted(set(event_ids) - _events_of(promoter_id)):
+        raise InvalidInput(f"The promoter has no event with the id {unknown[0]}.", path="$.events")
+    accounts.check_password(request, accounts.get_account(identity.user_id), password)
+    expires_at = request.now + days * 86_400
+    return members.create_api_key(promoter_id, name, role, frozenset(event_ids), expires_at, identity.user_id, request.now)
+
+
+def list_api_keys(identity: Identity, promoter_id: str) -> list[ApiKey]:
+    """Return a promoter's API keys, oldest first, with those that have expired. Raises Forbidden."""
+    require_own(identity, promoter_id, _OWN_KEYS)
+    return members.list_api_keys(promoter_id)
+
+
+def delete_api_key(identity: Identity, promoter_id: str, key_id: str, now: int) -> None:
+    """Delete an API key, which works for at most API_KEY_SECONDS more. Raises Forbidden, NotFound and MemberChanging."""
+    require_own(identity, promoter_id, _OWN_KEYS)
+    members.delete_api_key(promoter_id, key_id, identity.user_id, now)
+
+
+def identify_api_key(text: str) -> Identity | None:
+    """Return the caller who sends an API key, with the key's role at the promoter's events. Returns None if the key is not valid now.
+
+    Instances keep the result for API_KEY_SECONDS.
+    """
+    named, now = members.name_api_key(text), clock.now()
+    if named is None:
+        return None
+    found = _api_keys.get(now, None, lambda: _load_api_key(*named, now), named)
+    if found is None or not members.is_text_of(found[0], text) or found[0].expires_at <= now:
+        return None
+    return found[1]
+
+
+def _load_api_key(promoter_id: str, key_id: str, now: int) -> tuple[ApiKey, Identity] | None:
+    """Return an API key and its caller. Returns None if there is no such key, or its promoter could not manage events now either."""
+    key, account = parallel.both(lambda: members.find_api_key(promoter_id, key_id), lambda: accounts.find_account(promoter_id))
+    if key is None or account is None or _is_stopped(account) or accounts.lacks_second_factor(account, {}):
+        return None
+    if key.expires_at > now:
+        members.note_use(key, now)
+    event_ids = _events_of(promoter_id)
+    roles = dict.fromkeys(sorted(key.event_ids & event_ids if key.event_ids else event_ids), key.role)
+    return key, Identity(key.user_id, frozenset(), roles, is_api_key=True)
+
+
+def _events_of(promoter_id: str) -> set[str]:
+    """Return the ids of the promoter's events, with drafts."""
+    return {event.id for event in catalog.snapshot_with_drafts().events.values() if event.promoter_id == promoter_id}
+
+
 def invite_member(identity: Identity, event_id: str, email: str, role: EventRole, language: Language, now: int) -> Membership:
     """Give a person a role at an event and mail an invitation. Raises NotFound, Forbidden, TooManyEvents or MemberChanging."""
     event = permissions.require_manager(identity, event_id)
@@ -457,7 +524,9 @@ def _own_member_id(user_id: str) -> str | None:
 
 
 def _check_appointment(identity: Identity, event: Event, role: EventRole, before: Membership | None) -> None:
-    """Raise CoordinatorForbidden if the change concerns a coordinator and the caller may not appoint coordinators."""
+    """Raise Forbidden if the caller may not make this change: an API key, or a coordinator whose change concerns a coordinator."""
+    if identity.is_api_key:
+        raise Forbidden("An API key cannot change who works at an event.", event_id=event.id)
     is_about_coordinators = role == "coordinator" or (before is not None and before.role == "coordinator")
     if is_about_coordinators and not may_appoint_coordinators(identity, event):
         raise CoordinatorForbidden(event_id=event.id)

@@ -5,7 +5,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from chalicelib.accounts.members import Membership
+from chalicelib.accounts.members import ApiKey, Membership
 from chalicelib.accounts.model import Account, BankAccount
 from chalicelib.accounts.profiles import InvoiceIssuer, InvoiceSeller, LegalKind, LegalText, LegalTextEntry, Promoter
 from chalicelib.accounts.views import AccountView, account_view
@@ -129,6 +129,34 @@ class MembersView(Struct, frozen=True):
     next_cursor: str | None
 
 
+class ApiKeyView(Struct, frozen=True, kw_only=True):
+    """An API key of a promoter. It has its `role` at the `events`, or at all events of the promoter if there are none.
+
+    `used_at` is up to an hour older than the last use. It is null before the first use.
+    """
+
+    id: str
+    name: str
+    role: EventRole
+    events: list[str]
+    created_at: Timestamp
+    expires_at: Timestamp
+    used_at: Timestamp | None
+
+
+class ApiKeysView(Struct, frozen=True):
+    """The API keys of a promoter, oldest first."""
+
+    api_keys: list[ApiKeyView]
+
+
+class NewApiKeyView(Struct, frozen=True):
+    """A new API key. `key` is its text, which software sends as `Authorization: Bearer <key>`. It cannot be shown again."""
+
+    api_key: ApiKeyView
+    key: str
+
+
 class PaymentAccountView(Struct, frozen=True, kw_only=True):
     """A promoter's account at the payment provider, on which buyers of the promoter's events pay while it is `active`.
 
@@ -249,4 +277,16 @@ def member_view(membership: Membership) -> MemberView:
         role=membership.role,
         invited_by=membership.invited_by,
         invited_at=clock.iso(membership.invited_at),
+    )
+
+
+def api_key_view(key: ApiKey) -> ApiKeyView:
+    return ApiKeyView(
+        id=key.id,
+        name=key.name,
+        role=key.role,
+        events=sorted(key.event_ids),
+        created_at=clock.iso(key.created_at),
+        expires_at=clock.iso(key.expires_at),
+        used_at=iso_or_none(key.used_at),
     )
