@@ -162,6 +162,8 @@ def list_errors(operation: Operation) -> list[type[ApiError]]:
     found = [*operation.errors, *_COMMON_ERRORS]
     if operation.access != "public":
         found += _USER_ERRORS if operation.access == "user" else _ROLE_ERRORS
+    if not operation.takes_api_keys and Unauthenticated in found:
+        found.append(Forbidden)
     if "{" in operation.path:
         found.append(NotFound)
     if operation.body is not None:
@@ -204,7 +206,7 @@ DESCRIPTION = (
 )
 
 _SECURITY_SCHEMES = {
-    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The access token that sign-in returns."},
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The access token that sign-in returns, or an API key."},
     "demo_user": {"type": "apiKey", "in": "header", "name": "X-User-Id", "description": "A user id, only in stages with demo identity."},
 }
 _LINK = {"description": 'The next page, relative to this page, as `rel="next"`; absent on the last page.', "schema": {"type": "string"}}

@@ -7,7 +7,6 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from chalicelib.edge.auth import Forbidden, Identity, require_user
-from chalicelib.edge.error_replies import READING_METHODS
 from chalicelib.foundation.errors import ApiError
 
 # Who may call a route. This is the only table of roles. Every route must declare its access, so nobody can forget to restrict a route.
@@ -36,17 +35,12 @@ _DENIALS = {
 }
 
 
-def check_access(access: Access, identity: Identity | None, method: str) -> None:
-    """Raise Unauthenticated or Forbidden if the caller may not call a route with this access.
-
-    An API key has no purchases or account, so what every user may do is not for it.
-    """
+def check_access(access: Access, identity: Identity | None) -> None:
+    """Raise Unauthenticated or Forbidden if the caller may not call a route with this access."""
     if access == "public":
         return
     caller = require_user(identity)
     if access == "user":
-        if caller.is_api_key and method not in READING_METHODS:
-            raise Forbidden("An API key cannot do this. Send the access token of a user.")
         return
     if not (caller.roles & _ROLES[access] or _EVENT_ROLES[access].intersection(caller.events.values())):
         raise Forbidden(_DENIALS[access])
@@ -105,6 +99,11 @@ class Operation(Struct, frozen=True, kw_only=True):
     headers: tuple[Header, ...] = ()
     errors: tuple[type[ApiError], ...] = ()
     media_types: tuple[str, ...] = ()
+
+    @property
+    def takes_api_keys(self) -> bool:
+        """Whether an API key may call the route. What every user may do, such as buy, is not for software, but it may read."""
+        return self.access not in ("public", "user") or self.method == "GET"
 
     @property
     def has_optional_body(self) -> bool:

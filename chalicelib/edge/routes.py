@@ -110,12 +110,15 @@ class RequestContext:
 
     `is_repeatable`: the request can be sent again without doing anything twice, because it has an Idempotency-Key, or because a handler
     that needs no key says so. If the outcome of the request is unknown, the error then advises the caller to repeat it.
+
+    Unless the route `takes_api_keys`, `identity` raises Forbidden for an API key.
     """
 
-    __slots__ = ("_identity", "chalice_request", "is_repeatable", "now")
+    __slots__ = ("_identity", "chalice_request", "is_repeatable", "now", "takes_api_keys")
 
-    def __init__(self, chalice_request: ChaliceRequest) -> None:
+    def __init__(self, chalice_request: ChaliceRequest, *, takes_api_keys: bool = False) -> None:
         self.chalice_request = chalice_request
+        self.takes_api_keys = takes_api_keys
         self.now = clock.now()
         self.is_repeatable = False
         self._identity: auth.Identity | UnsetType | None = UNSET  # until `identity` reads the headers for the first time
@@ -158,7 +161,10 @@ class RequestContext:
     def identity(self) -> auth.Identity | None:
         """The caller, or None if the request is anonymous."""
         if self._identity is UNSET:
-            self._identity = auth.identify(self.chalice_request.headers)
+            identity = auth.identify(self.chalice_request.headers)
+            if identity is not None and identity.is_api_key and not self.takes_api_keys:
+                raise auth.Forbidden("An API key cannot do this. Send the access token of a user.")
+            self._identity = identity
         return self._identity
 
     def require_user(self) -> auth.Identity:
@@ -249,12 +255,12 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
         if "accept" not in chalice_request.headers:
             # With binary media types, Chalice answers 400 to a request without Accept, although a missing Accept means "anything".
             chalice_request.headers = CaseInsensitiveMapping({**chalice_request.headers, "accept": "*/*"})
-        request = RequestContext(chalice_request)
+        request = RequestContext(chalice_request, takes_api_keys=operation.takes_api_keys)
         with log.scope(_request_id(chalice_request), request.source_address), effects.observed():
             try:
                 seconds = settings.current().request_seconds  # invalid settings make every request fail
                 if access != "public":
-                    check_access(access, request.identity, operation.method)
+                    check_access(access, request.identity)
                 if not all(map(ids.is_id, parameters.values())):
                     raise NotFound()
                 with deadline.within(min(seconds, scheduled.lambda_seconds(chalice_request.lambda_context))):

@@ -29,7 +29,7 @@ from chalicelib.catalog.forms import Color, check_brand_colors, check_default_ta
 from chalicelib.catalog.revisions import CatalogChanging, PreconditionFailed, VersionConflict, expected_version, versioned_reply
 from chalicelib.catalog.views import BrandView, brand_view
 from chalicelib.edge import cursors
-from chalicelib.edge.auth import MAX_EVENTS, EventId, EventRole, Forbidden, Role, Unauthenticated
+from chalicelib.edge.auth import EventRole, Forbidden, Role, Unauthenticated
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
@@ -38,6 +38,7 @@ from chalicelib.edge.rate_limits import CATALOG, INVITE, MAIL, RateLimited, limi
 from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.ids import Id
 from chalicelib.foundation.money import DefaultTax
 from chalicelib.payments.model import PROVIDER_ERRORS
 from chalicelib.promoters import service
@@ -81,6 +82,7 @@ Website = Annotated[
 
 Policies = Annotated[str, Meta(max_length=2_000, description="What buyers should know before they buy, such as when they get refunds.")]
 
+MAX_KEY_EVENTS = 100  # that an API key names
 MAX_DEFAULT_TAXES = 50  # of a promoter, because every instance keeps them in its memory
 _ID = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,299}"
 _EVENT_POSITION = r"\d{1,12}#[A-Za-z0-9][A-Za-z0-9._-]{0,299}"
@@ -184,7 +186,7 @@ class ApiKeyBody(Struct, forbid_unknown_fields=True, kw_only=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=100, examples=["Our accounting"])]
     role: EventRole
-    events: Annotated[list[EventId], Meta(max_length=MAX_EVENTS)] = []
+    events: Annotated[list[Id], Meta(max_length=MAX_KEY_EVENTS)] = []
     expires_in_days: Annotated[int, Meta(ge=1, le=366)] = 90
     password: EnteredPassword
 

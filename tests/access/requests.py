@@ -83,6 +83,7 @@ _OF_ACCOUNTS: dict[str, Any] = {
     "PUT /promoters/{promoter_id}/brand": {"color": "#17643f", "dark_color": "#77d3a2"},
     "PUT /promoters/{promoter_id}/default-taxes": {"default_taxes": [{"country": "ES", "tax": {"percent": "21"}}]},
     "PUT /promoters/{promoter_id}/legal-texts/{kind}/{language}": {"text": "One ticket, one person."},
+    "POST /promoters/{promoter_id}/api-keys": {"name": "Till", "role": "cashier", "password": PASSWORD},
     "POST /promoters/{promoter_id}/webhook-endpoints": {"url": HOOKS},
     "PATCH /promoters/{promoter_id}/webhook-endpoints/{endpoint_id}": {"description": "New"},
     "POST /promoters/{promoter_id}/webhook-endpoints/{endpoint_id}/replay-failed": {},

@@ -8,7 +8,7 @@ import app
 from chalicelib.edge.routes import Operation
 from chalicelib.payments import service as payments
 from tests.access import requests
-from tests.access.world import CALLERS, is_invalid, new_world, outcome
+from tests.access.world import API_KEY, CALLERS, is_invalid, new_world, outcome
 from tests.conftest import Time
 from tests.repository import ROOT
 from tests.simulation.moments import Moment
@@ -46,6 +46,23 @@ def _try_everybody(operation: str, time: Time) -> list[str]:
             if cells[-1] == "yes" and method != "GET":
                 moment.return_to()
     return cells
+
+
+def test_an_api_key_may_do_no_more_than_its_role(rows, time):
+    """Of what every user may do, it only reads. It invites and removes nobody."""
+    more = {}
+    with new_world() as world:
+        moment = Moment(time)
+        for operation, declared in OPERATIONS.items():
+            method, path = operation.split(" ")
+            reply = world.send(method, path, API_KEY)
+            cell, of_role = outcome(reply), dict(zip(CALLERS, rows[operation], strict=True))["coordinator"]
+            may = of_role == "yes" and not (declared.access == "user" and method != "GET") and "/members" not in path
+            if cell == "yes" and not (may or method == "GET" and "/members" in path):
+                more[operation] = cell
+            if cell == "yes" and method != "GET":
+                moment.return_to()
+    assert more == {}
 
 
 def row(operation: str, cells: list[str]) -> str:

@@ -111,6 +111,7 @@ _NEVER_THE_SAME = {
         "POST /auth/email/resend",
         "POST /auth/login",
         "POST /auth/guest",
+        "POST /promoters/{promoter_id}/api-keys",
     ),
     "DELETE /events/{event_id}/waiting-room/clear",
 }

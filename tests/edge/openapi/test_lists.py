@@ -110,6 +110,7 @@ BOUNDED = {
     "/waitlist": {"entries": _ENTRIES},
     "/events/{event_id}/tickets/packages": {"packages": _OF_EVENT},
     "/orders/{order_id}/invoices": {"invoices": f"the sale, and {_REFUNDS}"},
+    "/promoters/{promoter_id}/api-keys": {"api_keys": "a promoter has 20 at most"},
     "/promoters/{promoter_id}": {"default_taxes": _DEFAULT_TAXES, "brand.logo.thumbnails": _THUMBNAILS},
     "/promoters/{promoter_id}/legal-texts": {"legal_texts": "30 texts at most"},
     "/promoters/{promoter_id}/payment-account": {"missing": "the provider asks for a few dozen things at most"},

@@ -51,6 +51,13 @@ const ALL_PAGES: (Page | false)[] = [
     load: async () => (await import("./webhooks/replay-page")).ReplayPage,
   },
   {
+    path: "/manage/api-keys",
+    name: "apiKeys",
+    right: "editOwnProfile",
+    isListed: true,
+    load: async () => (await import("./profile/api-keys-page")).ApiKeysPage,
+  },
+  {
     path: "/manage/profile",
     name: "profile",
     right: "editOwnProfile",

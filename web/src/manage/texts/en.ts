@@ -18,7 +18,7 @@ import { pageNames } from "./en/pages";
 import { payoutTexts } from "./en/payouts";
 import { peopleTexts } from "./en/people";
 import { pictureTexts } from "./en/pictures";
-import { brandTexts, defaultTaxesTexts, legalTextsTexts, paymentAccountTexts, profileTexts } from "./en/profile";
+import { apiKeyTexts, brandTexts, defaultTaxesTexts, legalTextsTexts, paymentAccountTexts, profileTexts } from "./en/profile";
 import { promoTexts } from "./en/promo-codes";
 import { providerTexts } from "./en/providers";
 import { salesTexts } from "./en/sales";
@@ -30,6 +30,7 @@ import { webhookTexts } from "./en/webhooks";
 
 export const en = {
   admin: adminTexts,
+  apiKeys: apiKeyTexts,
   attendees: attendeeTexts,
   bankTransfers: bankTransferTexts,
   brand: brandTexts,

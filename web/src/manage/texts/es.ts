@@ -19,7 +19,7 @@ import { pageNames } from "./es/pages";
 import { payoutTexts } from "./es/payouts";
 import { peopleTexts } from "./es/people";
 import { pictureTexts } from "./es/pictures";
-import { brandTexts, defaultTaxesTexts, legalTextsTexts, paymentAccountTexts, profileTexts } from "./es/profile";
+import { apiKeyTexts, brandTexts, defaultTaxesTexts, legalTextsTexts, paymentAccountTexts, profileTexts } from "./es/profile";
 import { promoTexts } from "./es/promo-codes";
 import { providerTexts } from "./es/providers";
 import { salesTexts } from "./es/sales";
@@ -31,6 +31,7 @@ import { webhookTexts } from "./es/webhooks";
 
 export const es: typeof en = {
   admin: adminTexts,
+  apiKeys: apiKeyTexts,
   attendees: attendeeTexts,
   bankTransfers: bankTransferTexts,
   brand: brandTexts,

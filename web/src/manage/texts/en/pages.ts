@@ -5,6 +5,7 @@ export const pageNames = {
   webhooks: "Webhooks",
   replay: "Resend failed deliveries",
   profile: "Your profile",
+  apiKeys: "API keys",
   newEvent: "New event",
   overview: "Overview",
   facts: "Details",

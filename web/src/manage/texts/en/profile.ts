@@ -99,3 +99,27 @@ export const paymentAccountTexts = {
   connect: "Connect a Stripe account",
   resume: "Continue at Stripe",
 };
+
+export const apiKeyTexts = {
+  title: "API keys",
+  lead: "Your own software can use the shop's API with a key: accounting, a till or a list of sales, for example. A key has one role at your events until it expires. It cannot invite anybody or change your profile.",
+  createdTitle: "Copy the key now",
+  createdText: (name: string) => `This is the key for “${name}”. We show it only once. If you lose it, delete it and create a new one.`,
+  newTitle: "New key",
+  create: "Create key",
+  name: "What it is for",
+  nameNote: "For example, the name of the software.",
+  role: "Role",
+  event: "Events",
+  allEvents: "All your events, including later ones",
+  days: "Expires",
+  inDays: (days: number) => (days === 365 ? "in a year" : `in ${days} days`),
+  password: "Your password",
+  expires: (when: string) => `Expires on ${when}`,
+  expired: (when: string) => `Expired on ${when}`,
+  used: (when: string) => `last used on ${when}`,
+  unused: "never used",
+  delete: "Delete",
+  deleteNow: "Yes, delete it",
+  deleteText: "Software that uses this key loses access within 30 seconds.",
+};

@@ -7,6 +7,7 @@ export const pageNames: typeof english = {
   webhooks: "Webhooks",
   replay: "Reenviar envíos fallidos",
   profile: "Tu perfil",
+  apiKeys: "Claves de API",
   newEvent: "Evento nuevo",
   overview: "Resumen",
   facts: "Datos",

@@ -1,6 +1,6 @@
 /** A promoter's public profile. */
 
-import type { brandTexts as englishBrand, defaultTaxesTexts as englishTaxes, legalTextsTexts as englishLegal, paymentAccountTexts as englishAccount, profileTexts as english } from "../en/profile";
+import type { apiKeyTexts as englishApiKeys, brandTexts as englishBrand, defaultTaxesTexts as englishTaxes, legalTextsTexts as englishLegal, paymentAccountTexts as englishAccount, profileTexts as english } from "../en/profile";
 
 export const profileTexts: typeof english = {
   title: "Tu perfil",
@@ -100,4 +100,28 @@ export const paymentAccountTexts: typeof englishAccount = {
   payouts: "Transferencias a tu banco",
   connect: "Conectar una cuenta de Stripe",
   resume: "Seguir en Stripe",
+};
+
+export const apiKeyTexts: typeof englishApiKeys = {
+  title: "Claves de API",
+  lead: "Tu propio software puede usar la API de la tienda con una clave: por ejemplo, tu contabilidad, una caja o una lista de ventas. Cada clave tiene un rol en tus eventos hasta que caduca. No puede invitar a nadie ni cambiar tu perfil.",
+  createdTitle: "Copia la clave ahora",
+  createdText: (name: string) => `Esta es la clave para «${name}». Solo la mostramos una vez. Si la pierdes, elimínala y crea otra.`,
+  newTitle: "Nueva clave",
+  create: "Crear clave",
+  name: "Para qué sirve",
+  nameNote: "Por ejemplo, el nombre del software.",
+  role: "Rol",
+  event: "Eventos",
+  allEvents: "Todos tus eventos, también los futuros",
+  days: "Caduca",
+  inDays: (days: number) => (days === 365 ? "en un año" : `en ${days} días`),
+  password: "Tu contraseña",
+  expires: (when: string) => `Caduca el ${when}`,
+  expired: (when: string) => `Caducó el ${when}`,
+  used: (when: string) => `usada por última vez el ${when}`,
+  unused: "sin usar",
+  delete: "Eliminar",
+  deleteNow: "Sí, eliminarla",
+  deleteText: "El software que usa esta clave pierde el acceso en 30 segundos.",
 };
