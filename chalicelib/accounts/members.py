@@ -174,10 +174,14 @@ def delete_memberships(memberships: Sequence[Membership]) -> None:
     parallel.call_each(lambda membership: MembershipRow(membership.event_id, membership.member_id).delete(), memberships)
 
 
-_API_KEY = re.compile(rf"{API_KEY_PREFIX}(?P<promoter_id>[A-Za-z0-9][A-Za-z0-9._@+-]{{0,63}})_(?P<id>[0-9A-HJKMNP-TV-Z]{{26}})_[A-Za-z0-9-]{{43}}")
+_API_KEY = re.compile(
+    rf"{API_KEY_PREFIX}(?P<promoter_id>[A-Za-z0-9][A-Za-z0-9._@+-]{{0,63}})_(?P<id>[0-9A-HJKMNP-TV-Z]{{26}})_[A-Za-z0-9-]{{43}}"
+)
 
 
-def create_api_key(promoter_id: str, name: str, role: EventRole, event_ids: frozenset[str], expires_at: int, actor: str, now: int) -> tuple[ApiKey, str]:
+def create_api_key(
+    promoter_id: str, name: str, role: EventRole, event_ids: frozenset[str], expires_at: int, actor: str, now: int
+) -> tuple[ApiKey, str]:
     """Create an API key of a promoter, and record it in the audit log. Returns it with its text. Raises TooManyApiKeys.
 
     Simultaneous requests can create a few more keys than MAX_API_KEYS.

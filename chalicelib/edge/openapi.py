@@ -206,7 +206,12 @@ DESCRIPTION = (
 )
 
 _SECURITY_SCHEMES = {
-    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The access token that sign-in returns, or an API key."},
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The access token that sign-in returns, or an API key.",
+    },
     "demo_user": {"type": "apiKey", "in": "header", "name": "X-User-Id", "description": "A user id, only in stages with demo identity."},
 }
 _LINK = {"description": 'The next page, relative to this page, as `rel="next"`; absent on the last page.', "schema": {"type": "string"}}

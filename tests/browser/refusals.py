@@ -30,6 +30,7 @@ EXPECTED: dict[Callable[..., Any], set[str]] = {
     accounts.account_about_to_be_deleted: {"403 DELETE /auth/me"},
     admin.promoters: {"400 PUT /admin/shop-invoices"},
     promoter.events: {"409 POST /events/*/publish"},
+    promoter.api_keys: {"403 POST /promoters/*/api-keys"},
     promoter.profile: {"400 PUT /promoters/*", "400 PUT /promoters/*/brand", "400 PUT /promoters/*/default-taxes"},
     promoter.another_ones_edit: {"409 PATCH /events/*"},
     tickets.tickets: {"400 POST /events/*/tiers"},

@@ -125,7 +125,9 @@ def test_a_key_is_shown_once_and_only_its_digest_is_stored(api, promoter, time):
     assert members.list_api_keys(promoter_id)[0].used_at == time.now
 
 
-@pytest.mark.parametrize("change", [lambda key: key[:-1] + ("A" if key[-1] != "A" else "B"), lambda _: "fgk_", lambda key: f"{key} ", str.upper])
+@pytest.mark.parametrize(
+    "change", [lambda key: key[:-1] + ("A" if key[-1] != "A" else "B"), lambda _: "fgk_", lambda key: f"{key} ", str.upper]
+)
 def test_a_changed_key_is_refused(api, promoter, change):
     key = key_of(api, promoter)
     refused = see_status(api, promoter[2], change(key))

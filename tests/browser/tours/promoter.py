@@ -218,6 +218,29 @@ def newcomer(manager: Manager) -> Iterator[str]:
     manager.see("Event published")
 
 
+def api_keys(manager: Manager) -> Iterator[str]:
+    manager.sign_up()
+    manager.create_event()
+    manager.go("API keys")
+    manager.see("Your own software can use the shop's API with a key")
+    manager.fill("What it is for", "Box office till")
+    manager.page.get_by_label("Role", exact=True).select_option("cashier")
+    manager.fill("Your password", "wrong")
+    manager.press("Create key")
+    manager.see("This is not your password.")
+    yield "refused"
+    manager.fill("Your password", PASSWORD)
+    manager.press("Create key")
+    manager.see("Copy the key now")
+    key = manager.page.locator(".outcome-good .code").inner_text()
+    manager.see("Cashier · All events, also later ones")
+    assert manager.api.get("/auth/me", token=key).json["id"].startswith("key-"), "the key is a caller of its own"
+    yield "created"
+    manager.press("Delete: Box office till")
+    manager.press("Yes, delete it")
+    expect(manager.page.get_by_role("heading", name="Box office till")).to_have_count(0)
+
+
 def as_a_buyer(manager: Manager) -> Iterator[str]:
     manager.sign_up()
     manager.press("View the shop as a buyer")
@@ -226,4 +249,4 @@ def as_a_buyer(manager: Manager) -> Iterator[str]:
     yield "shop"
 
 
-TOURS: list[Tour] = [entering, as_a_buyer, events, profile, newcomer, another_ones_edit, ballot_with_better_odds, published]
+TOURS: list[Tour] = [entering, as_a_buyer, events, profile, api_keys, newcomer, another_ones_edit, ballot_with_better_odds, published]

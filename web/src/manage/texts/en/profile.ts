@@ -111,7 +111,7 @@ export const apiKeyTexts = {
   nameNote: "For example, the name of the software.",
   role: "Role",
   event: "Events",
-  allEvents: "All your events, including later ones",
+  allEvents: "All events, also later ones",
   days: "Expires",
   inDays: (days: number) => (days === 365 ? "in a year" : `in ${days} days`),
   password: "Your password",

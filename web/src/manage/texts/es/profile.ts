@@ -113,7 +113,7 @@ export const apiKeyTexts: typeof englishApiKeys = {
   nameNote: "Por ejemplo, el nombre del software.",
   role: "Rol",
   event: "Eventos",
-  allEvents: "Todos tus eventos, también los futuros",
+  allEvents: "Todos, también los futuros",
   days: "Caduca",
   inDays: (days: number) => (days === 365 ? "en un año" : `en ${days} días`),
   password: "Tu contraseña",
