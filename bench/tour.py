@@ -163,6 +163,7 @@ class _Tour(TourClient):
         tokens = self.post("/auth/password", change, token=tokens["access_token"]).json
         tokens = self.post("/auth/refresh", {"refresh_token": tokens["refresh_token"]}).json
         self.set_up_second_factor(password, tokens["access_token"])
+        self.manage_api_keys(f"/promoters/{tokens['user']['id']}/api-keys", password, tokens["access_token"])
         tokens = self.manage_sessions(f"new-{email}", {"email": email, "password": password}, tokens)
         self.administer_account(f"new-{email}", tokens["user"]["id"])
         tokens = self.post("/auth/login", {"email": f"new-{email}", "password": password}).json
@@ -180,6 +181,11 @@ class _Tour(TourClient):
         secret = self.post(path, {"password": password}, token=token).json["secret"]
         [first, *_] = self.put(path, {"code": code_of(secret, clock.now())}, token=token).json["recovery_codes"]
         self.delete(path, json={"password": password, "code": first}, token=token)
+
+    def manage_api_keys(self, path: str, password: str, token: str) -> None:
+        key = self.post(path, {"name": "Till", "role": "cashier", "password": password}, token=token).json["api_key"]
+        self.get(path, token=token)
+        self.delete(f"{path}/{key['id']}", token=token)
 
     def manage_sessions(self, new_email: str, login: dict[str, str], tokens: Any) -> Any:
         """Show and end sessions, and change the address. Returns the tokens of the session that is left."""

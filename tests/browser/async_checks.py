@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 
 SECONDS = 60.0
 POLL_MS = 50
-# Asking for `controller` would not do: a page that loads while its service worker starts is never controlled. The next one is, also offline.
+# Not `controller`: a page that loads while its service worker starts is never controlled. The next one is, also offline.
 WORKER_IS_ACTIVE = "async () => (await navigator.serviceWorker.getRegistration())?.active?.state === 'activated'"
 
 
