@@ -430,10 +430,10 @@ def create_api_key(
     """
     identity = request.require_user()
     require_own(identity, promoter_id, _OWN_KEYS)
-    get_promoter(identity, promoter_id)
     if unknown := sorted(set(event_ids) - _events_of(promoter_id)):
         raise InvalidInput(f"The promoter has no event with the id {unknown[0]}.", path="$.events")
-    accounts.check_password(request, accounts.get_account(identity.user_id), password)
+    account, _ = parallel.both(lambda: accounts.get_account(identity.user_id), lambda: get_promoter(identity, promoter_id))
+    accounts.check_password(request, account, password)
     expires_at = request.now + days * 86_400
     return members.create_api_key(promoter_id, name, role, frozenset(event_ids), expires_at, identity.user_id, request.now)
 
