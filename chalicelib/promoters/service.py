@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, structs
 from chalicelib.accounts import directory, mails, members, profiles
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.directory import RightsChange
-from chalicelib.accounts.members import ApiKey, Membership
+from chalicelib.accounts.members import ApiKey, Membership, TooManyApiKeys
 from chalicelib.accounts.model import Account, email_key
 from chalicelib.accounts.profiles import SHOP, LegalKind, LegalText, LegalTextEntry, Promoter, PromoterChange
 from chalicelib.catalog import event_states, permissions, sharing
@@ -432,7 +432,12 @@ def create_api_key(
     require_own(identity, promoter_id, _OWN_KEYS)
     if unknown := sorted(set(event_ids) - _events_of(promoter_id)):
         raise InvalidInput(f"The promoter has no event with the id {unknown[0]}.", path="$.events")
-    account, _ = parallel.both(lambda: accounts.get_account(identity.user_id), lambda: get_promoter(identity, promoter_id))
+    (account, _), keys = parallel.both(
+        lambda: parallel.both(lambda: accounts.get_account(identity.user_id), lambda: get_promoter(identity, promoter_id)),
+        lambda: members.list_api_keys(promoter_id),
+    )
+    if len(keys) >= members.MAX_API_KEYS:  # simultaneous requests can create a few more
+        raise TooManyApiKeys()
     accounts.check_password(request, account, password)
     expires_at = request.now + days * 86_400
     return members.create_api_key(promoter_id, name, role, frozenset(event_ids), expires_at, identity.user_id, request.now)
