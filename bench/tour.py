@@ -12,6 +12,9 @@ from zlib import crc32
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
+from chalicelib.accounts import members
+from chalicelib.accounts import service as accounts
+from chalicelib.accounts.model import Account
 from chalicelib.accounts.profiles import InvoiceIssuer, InvoiceSeller
 from chalicelib.addons.documents import invoices
 from chalicelib.bootstrap_file import rollout
@@ -228,6 +231,16 @@ class _Tour(TourClient):
             member = self.post(people, {"email": f"{self.name}@example.com", "role": "staff"}, token=self.admin).json
         self.get(people, token=self.admin)
         self.delete(f"{people}/{member['id']}", token=self.admin)
+        self.answer_invitations(event_id)
+
+    def answer_invitations(self, event_id: str) -> None:
+        now, user_id = clock.now(), f"{self.name}-staff"
+        account = Account(user_id=user_id, email=f"{user_id}@example.com", roles=("user",), created_at=now, verified_at=now)
+        accounts.create_account(account, "seven grey owls")
+        for answer in (self.delete, self.post):
+            members.invite(event_id, account.email, "staff", "root", now)
+            self.get("/me/invitations", token=builders.token(user_id))
+            answer(f"/me/invitations/{event_id}", token=builders.token(user_id))
 
     def connect_account(self) -> None:
         """Connect the payment account of the promoter whom `manage_people` has verified, and remove it."""

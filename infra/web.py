@@ -47,6 +47,7 @@ LAZY_PAGES = {
     "src/parts/line-options.tsx": 2_900,
     "src/parts/ballot.tsx": 3_500,
     "src/parts/line-access.tsx": 2_250,
+    "src/parts/invitations.tsx": 1_000,
     "src/parts/invoice-fields.tsx": 1_150,
     "src/parts/second-factor.tsx": 2_500,
     "src/parts/seller-note.tsx": 1_450,

@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.accounts import members
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.dynamodb import dynamo
@@ -56,6 +57,18 @@ def create_tier(api: Client, event_id: str, name: str = "Floor", **fields: Any) 
     reply = api.post("/admin/tiers", json=body | fields, token=admin_token())
     assert reply.status == 201, reply.json
     return str(reply.json["id"])
+
+
+def appoint(event_id: str, email: str, role: auth.EventRole, actor: str, now: int, *, unverified: bool = False) -> members.Membership:
+    """Invite a person to work at an event, who accepts at once."""
+    return members.accept(members.invite(event_id, email, role, actor, now, unverified=unverified), "invited", now)
+
+
+def accept_invitation(event_id: str, email: str) -> None:
+    """Accept the invitation that somebody got for this event."""
+    membership = members.find_membership(event_id, email)
+    assert membership is not None
+    members.accept(membership, "invited", clock.now())
 
 
 def create_promo_code(api: Client, event_id: str, code: str = "SAVE", **fields: Any) -> str:

@@ -1,4 +1,4 @@
-"""Roles at events. People are invited by email address, and get the role as soon as they have verified the address and sign in with it.
+"""Roles at events. People are invited by email address, and get the role once they have verified the address and accepted the invitation.
 
 A promoter's own software has an API key instead, which has one role at events of the promoter until it expires.
 
@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any, ClassVar, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
@@ -32,7 +32,7 @@ MAX_UNVERIFIED_EVENTS = 20  # events of promoters whom no admin had verified, to
 
 
 class Membership(Struct, frozen=True):
-    """A person's role at an event. `member_id` is derived from the address.
+    """A person's role at an event. `member_id` is derived from the address. The role is `pending` until the person accepts the invitation.
 
     `unverified` means that no admin had verified the event's promoter when the person got the role. Anybody can register as a promoter, so
     such roles are counted apart, and take no place from others.
@@ -45,6 +45,7 @@ class Membership(Struct, frozen=True):
     invited_by: str
     invited_at: int
     unverified: bool = False
+    pending: bool = False
 
 
 PersonRole = Literal["promoter", "coordinator", "staff", "cashier", "accountant", "admin"]
@@ -134,16 +135,20 @@ def list_memberships(email: str) -> Sequence[Membership]:
 
 
 def event_roles(email: str) -> dict[str, EventRole]:
-    """Return up to MAX_EVENTS roles of the person with this address, by event id, so that strangers' invitations end no role.
+    """Return up to MAX_EVENTS roles that the person with this address has accepted, by event id.
 
     The oldest come first, but those at events of unverified promoters last.
     """
-    oldest = sorted(list_memberships(email), key=attrgetter("unverified", "invited_at"))[:MAX_EVENTS]
+    accepted = [membership for membership in list_memberships(email) if not membership.pending]
+    oldest = sorted(accepted, key=attrgetter("unverified", "invited_at"))[:MAX_EVENTS]
     return {membership.event_id: membership.role for membership in oldest}
 
 
 def invite(event_id: str, email: str, role: EventRole, actor: str, now: int, *, unverified: bool = False) -> Membership:
-    """Give a person a role at an event, or change that role, and record it in the audit log. Raises TooManyEvents or MemberChanging."""
+    """Invite a person to have a role at an event, or change that role, and record it in the audit log.
+
+    Raises TooManyEvents or MemberChanging.
+    """
     before = _load_membership(event_id, member_id(email))
     if before is not None and before.role == role:
         return before
@@ -155,11 +160,24 @@ def invite(event_id: str, email: str, role: EventRole, actor: str, now: int, *, 
             raise TooManyEvents()
     # Another role is no newer than the first one: `event_roles` would let strangers' invitations end it.
     invited_at = now if before is None else before.invited_at
-    membership = Membership(event_id, member_id(email), email_key(email), role, actor, invited_at, unverified)
+    pending = before is None or before.pending
+    membership = Membership(event_id, member_id(email), email_key(email), role, actor, invited_at, unverified, pending)
     action, changes = "member.invited", {"role": (before.role if before else None, role)}
     entry = audit.entry_item(f"event#{event_id}", action, actor, now, _audit_details(membership), changes=changes)
     _transact([_put_item(membership, before), entry])
     return membership
+
+
+def accept(membership: Membership, actor: str, now: int) -> Membership:
+    """Accept an invitation, and record it in the audit log. Does nothing if it was already accepted. Raises MemberChanging."""
+    if not membership.pending:
+        return membership
+    row = MembershipRow(membership.event_id, membership.member_id)
+    is_same = (MembershipRow.role == membership.role) & MembershipRow.pending.exists()
+    changes = {"pending": (True, False)}
+    entry = audit.entry_item(f"event#{membership.event_id}", "member.accepted", actor, now, _audit_details(membership), changes=changes)
+    _transact([dynamo.update(row, [MembershipRow.pending.remove()], is_same), entry])
+    return structs.replace(membership, pending=False)
 
 
 def remove(membership: Membership, actor: str, now: int) -> None:
@@ -294,7 +312,10 @@ class EmailIndex(GlobalSecondaryIndex[Any]):
 
 
 class MembershipRow(dynamo.Table):
-    """`invited_at` is in epoch seconds, and `invited_by` is a user id. `unverified` is absent in rows of earlier versions."""
+    """`invited_at` is in epoch seconds, and `invited_by` is a user id. `unverified` is absent in rows of earlier versions.
+
+    `pending` is absent once the person has accepted, and in rows of earlier versions, in which nobody had to accept.
+    """
 
     feature = "memberships"
     contents = "Who works at which event."
@@ -307,6 +328,7 @@ class MembershipRow(dynamo.Table):
     invited_by = UnicodeAttribute()
     invited_at = NumberAttribute()
     unverified = BooleanAttribute(null=True)
+    pending = BooleanAttribute(null=True)
     email_index = EmailIndex()
 
 
@@ -347,22 +369,26 @@ def _load_membership(event_id: str, member_id: str) -> Membership | None:
 
 
 def _load_roles(event_id: str, member_ids: Mapping[str, str]) -> dict[str, EventRole]:
-    """Map each key to the member's role at the event, and leave out keys of people without a role.
+    """Map each key to the member's role at the event, and leave out keys of people without a role or who have not accepted it.
 
     `member_ids` maps keys to member ids. Each round trip reads up to 100 members.
     """
     rows = MembershipRow.find_all([(event_id, member_id) for member_id in set(member_ids.values())], consistent_read=False)
-    roles = {row.member_id: _membership(row).role for row in rows}
+    roles = {row.member_id: _membership(row).role for row in rows if not row.pending}
     return {key: roles[member_id] for key, member_id in member_ids.items() if member_id in roles}
 
 
 def _put_item(membership: Membership, before: Membership | None) -> dynamo.TransactItem:
     """Return a transaction item that writes a membership.
 
-    It is refused if the stored role differs from the role in `before`. A new membership has no `before`.
+    It is refused if the stored membership has another role than `before`, or was accepted meanwhile. A new membership has no `before`.
     """
-    row = MembershipRow(**{name: getattr(membership, name) for name in Membership.__struct_fields__})
-    return dynamo.put(row, MembershipRow.event_id.does_not_exist() if before is None else MembershipRow.role == before.role)
+    fields = {name: getattr(membership, name) for name in Membership.__struct_fields__}
+    row = MembershipRow(**fields | {"pending": membership.pending or None})
+    if before is None:
+        return dynamo.put(row, MembershipRow.event_id.does_not_exist())
+    is_as_pending = MembershipRow.pending.exists() if before.pending else MembershipRow.pending.does_not_exist()
+    return dynamo.put(row, (MembershipRow.role == before.role) & is_as_pending)
 
 
 def _delete_item(membership: Membership) -> dynamo.TransactItem:
@@ -372,4 +398,5 @@ def _delete_item(membership: Membership) -> dynamo.TransactItem:
 
 def _membership(row: MembershipRow) -> Membership:
     role = msgspec.convert(row.role, EventRole)
-    return Membership(row.event_id, row.member_id, row.email_key, role, row.invited_by, int(row.invited_at), bool(row.unverified))
+    is_unverified, is_pending = bool(row.unverified), bool(row.pending)
+    return Membership(row.event_id, row.member_id, row.email_key, role, row.invited_by, int(row.invited_at), is_unverified, is_pending)

@@ -58,6 +58,8 @@ from chalicelib.promoters.views import (
     PromotersView,
     PromoterView,
     ShopInvoicesView,
+    WorkInvitationsView,
+    WorkInvitationView,
     api_key_view,
     changed_account_view,
     legal_text_view,
@@ -66,6 +68,7 @@ from chalicelib.promoters.views import (
     promoter_event_view,
     promoter_view,
     shop_invoices_view,
+    work_invitation_view,
 )
 
 bp = Blueprint(__name__)
@@ -386,7 +389,7 @@ def list_promoter_events(request: RequestContext, promoter_id: str, query: PageQ
     errors=(MemberChanging, TooManyEvents, RateLimited),
 )
 def invite_member(request: RequestContext, event_id: str, body: MemberBody) -> Reply[MemberView]:
-    """Invite a person to work at an event, or change a member's role."""
+    """Invite a person to work at an event, or change a member's role. Invited people get the role once they accept it."""
     identity = request.require_user()
 
     def execute(_: str) -> Reply[MemberView]:
@@ -411,6 +414,26 @@ def list_members(request: RequestContext, event_id: str, query: PageQuery) -> Re
 def remove_member(request: RequestContext, event_id: str, member_id: str) -> Reply[MemberView]:
     """Remove a member's role at an event, or your own role (`me`); access ends within 15 minutes, when the access token expires."""
     return Reply(member_view(service.remove_member(request.require_user(), event_id, member_id, request.now)))
+
+
+@route(bp, "GET", "/me/invitations", access="user")
+def list_invitations(request: RequestContext) -> Reply[WorkInvitationsView]:
+    """List the invitations to work at events that you have not accepted yet. They are for your account's verified address."""
+    return Reply(WorkInvitationsView([work_invitation_view(found) for found in service.list_invitations(request.require_user().user_id)]))
+
+
+@route(bp, "POST", "/me/invitations/{event_id}", access="user", errors=(MemberChanging, RateLimited))
+@limited_for_caller(INVITE)
+def accept_invitation(request: RequestContext, event_id: str) -> Reply[WorkInvitationView]:
+    """Accept an invitation to work at an event. Access tokens have the role after the next refresh."""
+    return Reply(work_invitation_view(service.accept_invitation(request.require_user().user_id, event_id, request.now)))
+
+
+@route(bp, "DELETE", "/me/invitations/{event_id}", access="user", errors=(MemberChanging,))
+def decline_invitation(request: RequestContext, event_id: str) -> Reply[Done]:
+    """Decline an invitation to work at an event."""
+    service.decline_invitation(request.require_user().user_id, event_id, request.now)
+    return Reply(Done("You have declined the invitation."))
 
 
 @route(

@@ -41,6 +41,7 @@ SELLER_MAX_AGE = 60  # seconds
 # How many attempts to stop a promoter also write an entry to the catalog's log. Such an attempt fails if somebody edits an event meanwhile.
 # Without the entry, every instance reads all of the catalog's entries from their one key.
 LOGGED_ATTEMPTS = 25
+MAX_INVITATIONS = 20  # that are listed
 MAX_NOTIFIED = 20  # admins, and coordinators of an event, to whom an email about it is sent
 MAX_MEMBERS = 500  # of an event, among whom coordinators are looked for
 _HIDDEN_STATUSES = ("draft", "test")  # event statuses that public lists leave out
@@ -256,7 +257,9 @@ def list_manager_ids(event: Event) -> list[str]:
     if event.suspended:
         return []
     owners = directory.list_admin_ids(MAX_NOTIFIED) if event.promoter_id is None else [event.promoter_id]
-    coordinators = [member for member in members.list_members(event.id, MAX_MEMBERS, None) if member.role == "coordinator"]
+    coordinators = [
+        member for member in members.list_members(event.id, MAX_MEMBERS, None) if member.role == "coordinator" and not member.pending
+    ]
     found = parallel.call_each(lambda member: accounts.find_user_id(member.email_key), coordinators[:MAX_NOTIFIED])
     return list(dict.fromkeys([*owners, *(user_id for user_id in found if user_id is not None)]))
 
@@ -268,7 +271,7 @@ def is_manager(event: Event, account: Account) -> bool:
     if "admin" in account.roles or ("promoter" in account.roles and event.promoter_id == account.user_id):
         return True
     membership = members.find_membership(event.id, account.email)
-    return membership is not None and membership.role == "coordinator"
+    return membership is not None and membership.role == "coordinator" and not membership.pending
 
 
 def invitation_values(event: Event) -> dict[str, Any]:
@@ -487,24 +490,79 @@ def _events_of(promoter_id: str) -> set[str]:
 
 
 def invite_member(identity: Identity, event_id: str, email: str, role: EventRole, language: Language, now: int) -> Membership:
-    """Give a person a role at an event and mail an invitation. Raises NotFound, Forbidden, TooManyEvents or MemberChanging."""
+    """Invite a person to have a role at an event, and mail the invitation. Raises NotFound, Forbidden, TooManyEvents or MemberChanging."""
     event = permissions.require_manager(identity, event_id)
-    _check_appointment(identity, event, role, members.find_membership(event_id, email))
-    places = {
-        "coordinator": f"/manage/events/{event.id}",
-        "accountant": f"/manage/events/{event.id}/sales",
-        "cashier": f"/door/box-office?event={event.id}",
-        "staff": "/door",
-    }
-    work = places[role]
+    before = members.find_membership(event_id, email)
+    _check_appointment(identity, event, role, before)
+    is_accepted = before is not None and not before.pending
     unverified = settings.current().publishing != "all" and not is_known(event, find_verified_promoter(event))
     membership, url = parallel.both(  # a link that is never mailed does no harm
         lambda: members.invite(event_id, email, role, identity.user_id, now, unverified=unverified),
-        lambda: mails.invitation_url(email, work, now),
+        lambda: mails.invitation_url(email, _work_page(event.id, role) if is_accepted else "/account", now),
     )
-    draft = MailDraft("event_invitation", email, language, {"event": invitation_values(event), "role": role, "url": url})
+    values = {"event": invitation_values(event), "role": role, "is_accepted": is_accepted, "url": url}
+    draft = MailDraft("event_invitation", email, language, values)
     notifications.send_requested(draft, now)
     return membership
+
+
+class Invitation(Struct, frozen=True):
+    """An invitation to work at an event. `event_name` is None if a stranger may have written it; `page` is where the work begins."""
+
+    membership: Membership
+    event_name: str | None
+    page: str
+
+
+def list_invitations(user_id: str) -> list[Invitation]:
+    """Return the latest invitations that a user has not accepted yet, up to MAX_INVITATIONS."""
+    email = _verified_address(user_id)
+    pending = [membership for membership in members.list_memberships(email) if membership.pending] if email is not None else []
+    latest = sorted(pending, key=lambda membership: membership.invited_at, reverse=True)[:MAX_INVITATIONS]
+    found = parallel.call_each(_invitation, latest)
+    return [invitation for invitation in found if invitation is not None]
+
+
+def accept_invitation(user_id: str, event_id: str, now: int) -> Invitation:
+    """Accept an invitation. The role is in the access tokens from the next one on. Raises NotFound or MemberChanging."""
+    membership = _find_invitation(user_id, event_id)
+    invitation = _invitation(members.accept(membership, user_id, now)) if membership is not None else None
+    if invitation is None:
+        raise NotFound("You have no invitation to this event.", event_id=event_id)
+    return invitation
+
+
+def decline_invitation(user_id: str, event_id: str, now: int) -> None:
+    """Decline an invitation. Raises NotFound or MemberChanging."""
+    membership = _find_invitation(user_id, event_id)
+    if membership is None or not membership.pending:
+        raise NotFound("You have no invitation to this event.", event_id=event_id)
+    members.remove(membership, user_id, now)
+
+
+def _find_invitation(user_id: str, event_id: str) -> Membership | None:
+    email = _verified_address(user_id)
+    return members.find_membership(event_id, email) if email is not None else None
+
+
+def _invitation(membership: Membership) -> Invitation | None:
+    """Return an invitation as its recipient sees it. Returns None if nobody can work at the event."""
+    event = permissions.find_event(membership.event_id)
+    if event is None or event.suspended:
+        return None
+    name = event.name if is_known(event, find_verified_promoter(event)) else None
+    return Invitation(membership, name, _work_page(event.id, membership.role))
+
+
+def _work_page(event_id: str, role: EventRole) -> str:
+    """Return the address of the page on which people with this role at an event begin."""
+    pages = {
+        "coordinator": f"/manage/events/{event_id}",
+        "accountant": f"/manage/events/{event_id}/sales",
+        "cashier": f"/door/box-office?event={event_id}",
+        "staff": "/door",
+    }
+    return pages[role]
 
 
 def remove_member(identity: Identity, event_id: str, member_id: str, now: int) -> Membership:
@@ -524,8 +582,13 @@ def remove_member(identity: Identity, event_id: str, member_id: str, now: int) -
 
 def _own_member_id(user_id: str) -> str | None:
     """Return the member id of a user's verified email address. Returns None if the user has no verified address."""
+    email = _verified_address(user_id)
+    return members.member_id(email) if email is not None else None
+
+
+def _verified_address(user_id: str) -> str | None:
     account = accounts.find_account(user_id)
-    return members.member_id(account.email) if account is not None and account.verified_at is not None else None
+    return account.email if account is not None and account.verified_at is not None else None
 
 
 def _check_appointment(identity: Identity, event: Event, role: EventRole, before: Membership | None) -> None:

@@ -18,7 +18,7 @@ from chalicelib.edge.auth import EventRole
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.money import DefaultTax
-from chalicelib.promoters.service import PaymentAccount
+from chalicelib.promoters.service import Invitation, PaymentAccount
 
 
 class PromoterView(Struct, frozen=True, kw_only=True):
@@ -111,7 +111,7 @@ class PromoterEventsView(Struct, frozen=True):
 
 
 class MemberView(Struct, frozen=True, kw_only=True):
-    """A person with a role at an event. The role takes effect when the person signs in with this address and has verified it."""
+    """A person with a role at an event. While the person has not accepted the invitation, the role is `pending` and has no effect."""
 
     id: str
     event_id: str
@@ -119,6 +119,7 @@ class MemberView(Struct, frozen=True, kw_only=True):
     role: EventRole
     invited_by: str
     invited_at: Timestamp
+    pending: bool
     message: str | None = None
 
 
@@ -127,6 +128,25 @@ class MembersView(Struct, frozen=True):
 
     members: list[MemberView]
     next_cursor: str | None
+
+
+class WorkInvitationView(Struct, frozen=True, kw_only=True):
+    """An invitation to work at an event. `event_name` is null while the shop has not verified the event's promoter.
+
+    `page` is the address of the page on which the work begins, once the invitation has been accepted.
+    """
+
+    event_id: str
+    event_name: str | None
+    role: EventRole
+    invited_at: Timestamp
+    page: str
+
+
+class WorkInvitationsView(Struct, frozen=True):
+    """The latest invitations that were not accepted yet, newest first."""
+
+    invitations: list[WorkInvitationView]
 
 
 class ApiKeyView(Struct, frozen=True, kw_only=True):
@@ -277,6 +297,18 @@ def member_view(membership: Membership) -> MemberView:
         role=membership.role,
         invited_by=membership.invited_by,
         invited_at=clock.iso(membership.invited_at),
+        pending=membership.pending,
+    )
+
+
+def work_invitation_view(invitation: Invitation) -> WorkInvitationView:
+    membership = invitation.membership
+    return WorkInvitationView(
+        event_id=membership.event_id,
+        event_name=invitation.event_name,
+        role=membership.role,
+        invited_at=clock.iso(membership.invited_at),
+        page=invitation.page,
     )
 
 

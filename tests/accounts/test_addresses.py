@@ -2,9 +2,10 @@
 
 import pytest
 
-from chalicelib.accounts import members, service, sessions, store
+from chalicelib.accounts import service, sessions, store
 from chalicelib.accounts.model import mailbox_key
 from chalicelib.foundation import settings
+from tests import builders
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, register, sign_up
 from tests.simulation import faults
 
@@ -36,7 +37,7 @@ def test_an_address_is_changed_when_the_new_one_is_confirmed(api, time, mailbox)
 @pytest.mark.parametrize(("password", "sent"), [(None, "Send the password of the account."), (OTHER_PASSWORD, "password")])
 def test_nobody_confirms_a_new_address_for_an_account_of_somebody_else(api, time, mailbox, password, sent):
     """The owner of a mistyped address could take the account over, or give a stranger the roles at events that await the address."""
-    members.invite("fest", NEW, "staff", "nora", time.now)
+    builders.appoint("fest", NEW, "staff", "nora", time.now)
     ask(api, sign_up(api))
     refused = confirm(api, mailbox.token("change_email"), password)
     assert (refused.status, refused.json["error"]) == (403, "wrong_password")
@@ -210,7 +211,7 @@ def test_after_a_crash_one_address_works_and_the_link_may_be_used_again(api, tim
 
 def test_roles_at_events_stay_with_the_address_that_was_invited(api, time, mailbox):
     tokens = sign_up(api)
-    members.invite("fest", NEW, "staff", "nora", time.now)
+    builders.appoint("fest", NEW, "staff", "nora", time.now)
     ask(api, tokens)
     confirm(api, mailbox.token("change_email"))
     assert log_in(api, NEW).json["user"]["events"] == {"fest": "staff"}

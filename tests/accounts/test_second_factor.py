@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from chalicelib.accounts import factors, members, store
+from chalicelib.accounts import factors, store
 from chalicelib.accounts.login_attempts import FREE_ATTEMPTS
 from chalicelib.accounts.service import Account, create_account
 from chalicelib.audit import service as audit
@@ -186,7 +186,7 @@ def test_a_stage_can_demand_it_of_managers(api, time, ada):
     create_account(Account(user_id="cleo", email="cleo@example.com", roles=("user",), created_at=time.now, verified_at=time.now), PASSWORD)
     event_id = builders.create_event(api)
     for email, role in (("cleo@example.com", "coordinator"), (EMAIL, "staff")):
-        members.invite(event_id, email, role, "root", time.now)
+        builders.appoint(event_id, email, role, "root", time.now)
     with settings.override(second_factor="managers"):
         tokens = sign_in(api).json
         user, token = tokens["user"], tokens["access_token"]

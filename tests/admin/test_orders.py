@@ -65,6 +65,7 @@ def test_a_refund_names_the_member_who_requested_it(api, time):
     account = Account(user_id="cleo", email="cleo@example.com", roles=("user",), created_at=time.now, first_name="Cleo")
     accounts.create_account(account, "seven grey owls")
     invited = api.post(f"/events/{event_id}/members", json={"email": account.email, "role": "coordinator"}, token=builders.admin_token())
+    builders.accept_invitation(event_id, account.email)
     coordinator = auth.issue_token("cleo", {"user"}, events={event_id: "coordinator"})
     reply = builders.refund(api, order_id, tickets=[f"{order_id}-1"], by=coordinator, key="first").json["refund"]
     assert (reply["by"], reply["by_name"], reply["by_role"]) == ("cleo", "Cleo", "coordinator")

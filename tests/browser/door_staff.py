@@ -37,6 +37,7 @@ class DoorStaff:
             member = {"email": email, "role": "staff"}
             reply = self.api.post(f"/events/{self.event_id}/members", json=member, token=builders.admin_token())
             assert reply.status == 201, reply.json
+            builders.accept_invitation(self.event_id, email)
         self.page.goto("/sign-in?next=/door")
         self.sign_in_again(email)
 

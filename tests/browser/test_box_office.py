@@ -25,6 +25,7 @@ class Cashier:
         assert api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD}).status == 200
         member = {"email": "cass@example.com", "role": "cashier"}
         assert api.post(f"/events/{event_id}/members", json=member, token=builders.admin_token()).status == 201
+        builders.accept_invitation(event_id, member["email"])
         page.goto("/door/box-office")
         page.get_by_role("link", name="Sign in").click()
         page.get_by_label("Email address").fill("cass@example.com")

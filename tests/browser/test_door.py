@@ -354,6 +354,7 @@ def test_the_address_in_the_code_of_an_event_opens_its_door_after_signing_in(new
     staff.sign_in()
     member = {"email": "door@example.com", "role": "staff"}
     assert api.post(f"/events/{events[1]}/members", json=member, token=builders.admin_token()).status == 201
+    builders.accept_invitation(events[1], member["email"])
     staff.sign_out()
     staff.page.goto(f"/door?event={events[1]}")
     staff.page.get_by_role("main").get_by_role("link", name="Sign in").click()

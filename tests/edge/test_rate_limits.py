@@ -393,6 +393,7 @@ WITHOUT_LIMIT = {
     "POST /events/{event_id}/waiting-room/pass": "It writes nothing, unless the token is of nobody's entry.",
     "POST /events/{event_id}/waiting-room/pass-uses": "Another shop's server sends it, once for each of its buyers, and only with a pass.",
     "DELETE /events/{event_id}/members/{member_id}": ENDS,
+    "DELETE /me/invitations/{event_id}": ENDS,
     "DELETE /promoters/{promoter_id}/api-keys/{key_id}": ENDS,
     "DELETE /promoters/{promoter_id}/webhook-endpoints/{endpoint_id}": ENDS,
     "POST /admin/events/{event_id}/waiting-room/rate": BOUNDED,

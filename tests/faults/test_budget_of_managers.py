@@ -118,6 +118,7 @@ def test_an_erasure_reads_purchases_while_it_checks_the_password(api):
     builders.buy(api, token["user"]["id"], event_id, tier_id)
     invite = {"email": EMAIL, "role": "staff"}
     assert api.post(f"/events/{event_id}/members", json=invite, **promoter()).status == 201
+    builders.accept_invitation(event_id, EMAIL)
     assert trips(lambda: api.delete("/auth/me", json={"password": PASSWORD}, token=token["access_token"])) == 8
     assert log_in(api, EMAIL).status == 401
 

@@ -54,6 +54,7 @@ VALUES = {
     "iban": "PT50000201231234567890154",
     "bic": "BCOMPTPL",
     "role": "coordinator",
+    "is_accepted": False,
     "host": HOSTILE,
     "is_gone": True,
     "is_ballot": True,

@@ -32,7 +32,7 @@ def buyer(api, time, mailbox) -> dict:  # noqa: F811
     for ticket in paid["tickets"]:
         api.patch(f"/tickets/{ticket['id']}", json={"attendee": {"name": ATTENDEE}}, token=token)
     assert builders.refund(api, reserved, tickets=[paid["tickets"][0]["id"]]).status == 201
-    members.invite(shop[0], EMAIL, "staff", "nora", time.now)
+    builders.appoint(shop[0], EMAIL, "staff", "nora", time.now)
     return refresh(api, tokens["refresh_token"]).json | {"order": reserved}
 
 
@@ -175,7 +175,7 @@ def test_an_address_is_free_again_for_somebody_new(api, buyer):
 
 def test_event_roles_of_an_address_stay_with_its_owner_until_it_is_verified(api, time, mailbox):  # noqa: F811
     event_id, _ = builders.create_promoted_shop("nora")
-    members.invite(event_id, EMAIL, "staff", "nora", time.now)
+    builders.appoint(event_id, EMAIL, "staff", "nora", time.now)
     guest = api.post("/auth/guest").json["access_token"]
     assert register(api, token=guest).status == 201
     assert api.get("/me/export", token=guest).json["memberships"] == []
@@ -185,7 +185,7 @@ def test_event_roles_of_an_address_stay_with_its_owner_until_it_is_verified(api,
 
 def test_an_erasure_deletes_more_roles_than_a_token_can_name(api, buyer, time, monkeypatch):
     for number in range(3):
-        members.invite(f"event-{number}", EMAIL, "staff", "nora", time.now)
+        builders.appoint(f"event-{number}", EMAIL, "staff", "nora", time.now)
     monkeypatch.setattr(members, "MAX_EVENTS", 2)
     exported = api.get("/me/export", token=buyer["access_token"]).json["memberships"]
     assert [membership["event_id"] for membership in exported] == ["event-0", "event-1", "event-2", "fest"]

@@ -7,8 +7,11 @@ from urllib.parse import quote
 import pytest
 
 from chalicelib.accounts import members
+from chalicelib.accounts import service as accounts
 from chalicelib.audit import service as audit
+from chalicelib.catalog import permissions
 from chalicelib.foundation import settings
+from chalicelib.promoters import service as promoters
 from tests import builders
 from tests.accounts.conftest import PASSWORD, log_in, mailbox, refresh, register, sign_up  # noqa: F401
 from tests.simulation.call_log import record_calls
@@ -289,17 +292,75 @@ def test_an_invited_person_has_the_role_after_logging_in(api, shop, mailbox):  #
     tokens = sign_up(api, "door@example.com")
     assert tokens["user"]["events"] == {}  # anybody can register with an address that is not theirs
     api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD})
-    tokens = refresh(api, tokens["refresh_token"]).json
-    assert tokens["user"]["events"] == {"fest": "staff"}
+    assert refresh_roles(api, tokens) == {}, "the role is an offer until it is accepted"
+    [invitation] = api.get("/me/invitations", token=tokens["access_token"]).json["invitations"]
+    assert (invitation["event_id"], invitation["role"], invitation["page"]) == ("fest", "staff", "/door")
+    assert api.get("/events/fest/members", token=builders.admin_token()).json["members"][0]["pending"] is True
+    assert api.post("/me/invitations/fest", token=tokens["access_token"]).status == 200
+    assert api.get("/me/invitations", token=tokens["access_token"]).json["invitations"] == []
+    assert refresh_roles(api, tokens) == {"fest": "staff"}
+    assert api.get("/events/fest/members", token=builders.admin_token()).json["members"][0]["pending"] is False
     assert api.get("/events/fest/members", token=tokens["access_token"]).status == 403  # staff do not manage
     assert invite(api, "door@example.com", "coordinator").status == 201
-    tokens = refresh(api, tokens["refresh_token"]).json
+    assert refresh_roles(api, tokens) == {"fest": "coordinator"}, "another role needs no other acceptance"
     assert api.get("/events/fest/members", token=tokens["access_token"]).json["members"][0]["role"] == "coordinator"
     assert api.delete(f"/events/fest/members/{member.json['id']}", token=builders.token("nora", "promoter")).status == 200
-    assert refresh(api, tokens["refresh_token"]).json["user"]["events"] == {}
+    assert refresh_roles(api, tokens) == {}
 
 
-def test_an_invitation_leads_to_the_work_and_says_when_and_where(api, mailbox):  # noqa: F811
+def refresh_roles(api, tokens):
+    """Get the next access token into `tokens`. Returns its roles at events."""
+    tokens.update(refresh(api, tokens["refresh_token"]).json)
+    return tokens["user"]["events"]
+
+
+def test_an_invitation_can_be_declined_by_its_recipient_only(api, shop, mailbox, time):  # noqa: F811
+    invite(api)
+    other = sign_up(api, "other@example.com")["access_token"]
+    tokens = sign_up(api, "door@example.com")
+    token = tokens["access_token"]
+    assert api.get("/me/invitations", token=token).json["invitations"] == [], "the address may be somebody else's"
+    assert api.post("/me/invitations/fest", token=token).status == 404
+    api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD})
+    assert [api.request(method, "/me/invitations/fest", token=other).status for method in ("POST", "DELETE")] == [404, 404]
+    assert api.delete("/me/invitations/fest", token=token).status == 200
+    assert [api.request(method, "/me/invitations/fest", token=token).status for method in ("POST", "DELETE")] == [404, 404]
+    assert members.list_members("fest", 10, None) == []
+    invite(api)
+    assert [api.post("/me/invitations/fest", token=token).status for _ in range(2)] == [200, 200]
+    assert api.delete("/me/invitations/fest", token=token).status == 404, "members leave an event by its own route"
+    assert refresh_roles(api, tokens) == {"fest": "staff"}
+    actions = [entry.action for entry in reversed(audit.list_entries("event#fest")) if entry.action.startswith("member.")]
+    assert actions == ["member.invited", "member.removed", "member.invited", "member.accepted"]
+
+
+def test_a_role_that_changes_while_it_is_accepted_is_not_lost(api, shop, mailbox, time):  # noqa: F811
+    invite(api)
+    before = members.find_membership("fest", "door@example.com")
+    invite(api, role="cashier")
+    with pytest.raises(members.MemberChanging):
+        members.accept(before, "dana", time.now)
+    accepted = members.accept(members.find_membership("fest", "door@example.com"), "dana", time.now)
+    assert (accepted.role, accepted.pending) == ("cashier", False)
+    assert members.event_roles("door@example.com") == {"fest": "cashier"}
+    invite(api, role="coordinator")
+    assert members.event_roles("door@example.com") == {"fest": "coordinator"}
+
+
+def test_a_pending_coordinator_manages_nothing(api, shop, mailbox, time):  # noqa: F811
+    invite(api, role="coordinator")
+    sign_up(api, "door@example.com")
+    api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD})
+    account = accounts.find_account(log_in(api, "door@example.com").json["user"]["id"])
+    event = permissions.find_event("fest")
+    assert account.user_id not in promoters.list_manager_ids(event)
+    assert not promoters.is_manager(event, account)
+    builders.accept_invitation("fest", "door@example.com")
+    assert account.user_id in promoters.list_manager_ids(event)
+    assert promoters.is_manager(event, account)
+
+
+def test_an_invitation_says_when_and_where_the_work_is(api, mailbox):  # noqa: F811
     event_id = builders.create_event(api, "Night of Jazz", venue="The Hall")
     changed = {"city": "Boulder", "timezone": "America/Denver"}
     assert api.patch(f"/events/{event_id}", json=changed, token=builders.admin_token()).status == 200
@@ -308,14 +369,14 @@ def test_an_invitation_leads_to_the_work_and_says_when_and_where(api, mailbox): 
         body = {"email": f"{role}@example.com", "role": role}
         assert api.post(members_path, json=body, token=builders.admin_token()).status == 201
     staff, coordinator = mailbox.mails
-    for mail, label, path in ((staff, "Open the door", "/door"), (coordinator, "Manage the event", f"/manage/events/{event_id}")):
+    for mail in (staff, coordinator):
         for text in (mail.text, mail.html):
-            address = f"{settings.current().shop_url.rstrip('/')}/register?next={quote(path, safe='')}#token="
-            assert [part for part in (label, address, "Night of Jazz", "The Hall, Boulder") if part not in text] == []
+            address = f"{settings.current().shop_url.rstrip('/')}/register?next={quote('/account', safe='')}#token="
+            assert [part for part in ("See the invitation", address, "Night of Jazz", "The Hall, Boulder") if part not in text] == []
             assert re.search(r"\d:\d\d [AP]M M[DS]T", text)
     body = {"email": "luz@example.com", "role": "staff"}
     api.post(members_path, json=body, token=builders.admin_token(), headers={"Accept-Language": "es"})
-    assert "Abrir la puerta" in mailbox.mails[-1].text
+    assert "Ver la invitación" in mailbox.mails[-1].text
 
 
 def invited_token(mail):
@@ -333,12 +394,14 @@ def invitation(api, mailbox):  # noqa: F811
         yield event_id, invited_token(mailbox.mails[0])
 
 
-def test_whoever_registers_with_the_link_of_an_invitation_can_work_at_once(api, mailbox, invitation):  # noqa: F811
+def test_whoever_registers_with_the_link_of_an_invitation_can_accept_it_at_once(api, mailbox, invitation):  # noqa: F811
     event_id, token = invitation
     reply = register(api, "dana@example.com", invitation=token)
     assert (reply.status, reply.json["verification_required"]) == (201, False)
-    user = log_in(api, "dana@example.com").json["user"]
-    assert (user["email_verified"], user["events"]) == (True, {event_id: "staff"})
+    tokens = log_in(api, "dana@example.com").json
+    assert tokens["user"]["email_verified"] is True
+    assert api.post(f"/me/invitations/{event_id}", token=tokens["access_token"]).status == 200
+    assert refresh_roles(api, tokens) == {event_id: "staff"}
     assert len(mailbox.mails) == 1, "nothing is left to verify"
 
 
@@ -414,7 +477,7 @@ def test_an_invitation_is_repeated_with_its_key(api, shop, mailbox):  # noqa: F8
 def test_nobody_works_at_more_events_than_a_token_can_name(api, shop, mailbox, monkeypatch):  # noqa: F811
     monkeypatch.setattr(members, "MAX_EVENTS", 3)
     for number in range(3):
-        members.invite(f"event-{number}", "door@example.com", "staff", "root", 0)
+        builders.appoint(f"event-{number}", "door@example.com", "staff", "root", 0)
     reply = invite(api)
     assert (reply.status, reply.json["error"]) == (409, "too_many_events")
     register(api, "door@example.com")
@@ -425,8 +488,9 @@ def test_nobody_works_at_more_events_than_a_token_can_name(api, shop, mailbox, m
 def test_invitations_to_too_many_events_at_once_end_no_earlier_role(api, shop, mailbox, time, monkeypatch):  # noqa: F811
     """Each invitation counts the roles in an index that lags, so strangers can invite somebody to a few events more than a token names."""
     assert invite(api).status == 201
+    builders.accept_invitation("fest", "door@example.com")
     for number in range(3):
-        members.invite(f"event-{number}", "door@example.com", "staff", "stranger", time.now + 1)
+        builders.appoint(f"event-{number}", "door@example.com", "staff", "stranger", time.now + 1)
     monkeypatch.setattr(members, "MAX_EVENTS", 3)
     register(api, "door@example.com")
     api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD})
@@ -443,8 +507,8 @@ def test_invitations_of_unverified_promoters_take_no_place_from_others(api, shop
     monkeypatch.setattr(members, "MAX_EVENTS", 3)
     monkeypatch.setattr(members, "MAX_UNVERIFIED_EVENTS", 2)
     for number in range(2):
-        members.invite(f"draft-{number}", "door@example.com", "staff", "stranger", 0, unverified=True)
-        members.invite(f"event-{number}", "door@example.com", "staff", "root", time.now)
+        builders.appoint(f"draft-{number}", "door@example.com", "staff", "stranger", 0, unverified=True)
+        builders.appoint(f"event-{number}", "door@example.com", "staff", "root", time.now)
     with settings.override(publishing="verified"):
         refused = invite(api)
     assert (refused.status, refused.json["error"]) == (409, "too_many_events")
@@ -452,6 +516,7 @@ def test_invitations_of_unverified_promoters_take_no_place_from_others(api, shop
     assert put(api, builders.admin_token(), "nora", verified=True).status == 200
     with settings.override(publishing="verified"):
         assert invite(api).status == 201
+    builders.accept_invitation("fest", "door@example.com")
     register(api, "door@example.com")
     api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD})
     assert log_in(api, "door@example.com").json["user"]["events"].keys() == {"fest", "event-0", "event-1"}
@@ -465,6 +530,7 @@ def test_where_everybody_may_publish_nobody_counts_as_unverified(api, shop, mail
 
 def test_people_leave_events_that_they_were_invited_to_and_only_these(api, shop, mailbox):  # noqa: F811
     own, other = invite(api).json["id"], invite(api, "other@example.com").json["id"]
+    builders.accept_invitation("fest", "door@example.com")
     register(api, "door@example.com")
     api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD})
     token = log_in(api, "door@example.com").json["access_token"]
@@ -472,6 +538,7 @@ def test_people_leave_events_that_they_were_invited_to_and_only_these(api, shop,
     assert api.delete(f"/events/fest/members/{own}", token=token).status == 200
     assert log_in(api, "door@example.com").json["user"]["events"] == {}
     invite(api)
+    builders.accept_invitation("fest", "door@example.com")
     assert api.delete("/events/fest/members/me", token=log_in(api, "door@example.com").json["access_token"]).json["id"] == own
     assert api.delete("/events/fest/members/me", token=builders.admin_token()).status == 404
 

@@ -668,7 +668,7 @@ def test_managers_hear_once_a_day_of_an_order_whose_buyer_asks_to_return_tickets
         create_account(user_id, time)
     event_id, _ = shop = create_shop_with_returns(api, time, "nora")
     for user_id, role in (("cora", "coordinator"), ("sam", "staff"), ("new", "coordinator")):
-        members.invite(event_id, f"{user_id}@example.com", role, "nora", time.now)
+        builders.appoint(event_id, f"{user_id}@example.com", role, "nora", time.now)
     order_id = buy(api, shop, 3)
     ids = builders.ticket_ids(order_id, 1, 2, 3)
     post.deliver()

@@ -48,6 +48,7 @@ def hire(api, event_id, email, role="staff", **fields):
     """Invite a person with an account. Returns their token and their member id."""
     user_id = sign_up(api, email, **fields)["user"]["id"]
     member = api.post(f"/events/{event_id}/members", json={"email": email, "role": role}, token=builders.admin_token()).json
+    builders.accept_invitation(event_id, email)
     return auth.issue_token(user_id, {"user"}, events={event_id: role}), member["id"]
 
 

@@ -2,6 +2,8 @@
 
 from playwright.sync_api import expect
 
+from chalicelib.accounts import members, service, store
+from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock
 from tests import builders
 from tests.browser.scenes.stage import Scene, Stage
@@ -52,6 +54,18 @@ def account(stage: Stage) -> None:
     stage.page.get_by_label("First name").fill("Ada")
     stage.buyer.press("Create account")
     expect(stage.buyer.heading("My details")).to_be_visible()
+
+
+def invited(stage: Stage) -> None:
+    account(stage)
+    found = service.find_account(str(service.find_user_id("ada@example.com")))
+    assert found is not None
+    dynamo.transact([store.set_verified_item(found, stage.time.now)])
+    for role, event_id in (("coordinator", builders.create_event(stage.api, "Harbor Lights: Afterglow Tour")), ("staff", stage.drop)):
+        members.invite(event_id, "ada@example.com", role, "root", stage.time.now)
+    stage.page.reload()
+    stage.buyer.see("Accept only what you expected.")
+    stage.buyer.see("As a coordinator")
 
 
 def second_factor(stage: Stage) -> None:
@@ -256,6 +270,7 @@ SCENES: list[Scene] = [
     forgot_password,
     account,
     account_of_a_guest,
+    invited,
     second_factor,
     recovery_codes,
     sign_in_with_a_code,

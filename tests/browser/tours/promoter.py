@@ -181,6 +181,7 @@ def hire_staff(api: Client, event_id: str, token: str) -> str:
     account = {"email": "door@example.com", "password": PASSWORD}
     api.post("/auth/register", json=account | {"first_name": "Dana", "last_name": "Door"})
     assert api.post(f"/events/{event_id}/members", json={"email": account["email"], "role": "staff"}, token=token).status == 201
+    builders.accept_invitation(event_id, account["email"])
     user_id = api.post("/auth/login", json=account).json["user"]["id"]
     return auth.issue_token(user_id, {"user"}, events={event_id: "staff"})
 

@@ -143,6 +143,7 @@ BOUNDED = {
         "webhook_endpoints": _ENDPOINTS,
         "waitlist": _ENTRIES,
     },
+    "/me/invitations": {"invitations": "the latest 20 are listed"},
     "/me/order": {
         "order.items": _OF_ORDER,
         "order.taxes": _OF_ORDER,

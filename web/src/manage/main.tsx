@@ -142,6 +142,9 @@ function NothingToManage() {
     <div class="page page-narrow">
       <h1>{own.nothingTitle}</h1>
       <p class="lead">{own.nothingText}</p>
+      <p>
+        <a href="/account">{own.toAccount}</a>
+      </p>
       {failure && <Failure failure={failure} />}
       <button type="button" class="button" disabled={isWorking} onClick={become}>
         {own.sellHere}

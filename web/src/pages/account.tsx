@@ -15,6 +15,7 @@ import { changePassword, signOut, useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { useDemoTexts } from "../texts/use-demo";
 
+const Invitations = lazy(() => import("../parts/invitations").then((part) => part.Invitations, () => LoadFailed));
 const SecondFactor = lazy(() => import("../parts/second-factor").then((part) => part.SecondFactor, () => LoadFailed));
 
 export function AccountPage() {
@@ -106,6 +107,9 @@ function Account({ erased }: { erased: () => void }) {
   const { value: me, failure, reload } = useLoaded(getMe, "me");
   return (
     <>
+      <ErrorBoundary>
+        <Invitations />
+      </ErrorBoundary>
       {ADDONS.reports && <OrdersLink />}
       {ADDONS.waitlist && <OwnWaitlists />}
       {failure && !me && <Failure failure={failure} retry={reload} />}

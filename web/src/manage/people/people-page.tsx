@@ -99,7 +99,7 @@ function Row({ member, roles, onChanged }: { member: Member; roles: EventRole[];
     <li class="row-card tier-row">
       <div class="row-text">
         <h2>{member.email}</h2>
-        <p class="small">{own.since(shell.roles[member.role], day(member.invited_at, useManagedEvent().event.timezone, locale))}</p>
+        <p class="small">{(member.pending ? own.pending : own.since)(shell.roles[member.role], day(member.invited_at, useManagedEvent().event.timezone, locale))}</p>
       </div>
       {mayChange && (
         <div class="row-actions">

@@ -33,6 +33,7 @@ const actions: Record<string, string> = {
   "tier.image_changed": "Ticket picture changed",
   "tier.options_changed": "Questions changed",
   "member.invited": "Team member invited",
+  "member.accepted": "Invitation accepted",
   "member.role_changed": "Team member's role changed",
   "member.removed": "Team member removed",
   "promo_code.created": "Promo code created",

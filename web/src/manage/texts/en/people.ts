@@ -22,6 +22,7 @@ export const peopleTexts = {
   },
   changeTo: { staff: "Make staff", cashier: "Make cashier", accountant: "Make accountant", coordinator: "Make coordinator" },
   invited: (email: string) => `Invitation sent to ${email}`,
+  pending: (role: string, when: string) => `${role}, invited ${when}, not accepted yet`,
   since: (role: string, when: string) => `${role}, invited ${when}`,
   remove: "Remove",
   removeNow: "Yes, remove",

@@ -14,7 +14,7 @@ export const shellTexts = {
   signInText: "These pages are for people who sell tickets or work at events.",
   becomePromoter: "Create a promoter account",
   nothingTitle: "Nothing to manage yet",
-  nothingText: "You are signed in, but you have no events to sell or work at yet. If someone invited you, sign out and sign in again with the address they invited.",
+  nothingText: "You are signed in, but you have no events to sell or work at yet. If someone invited you, accept the invitation in your account, or sign in with the address they invited.",
   secondFactorTitle: "Set up two-step sign-in first",
   secondFactorText: "This shop asks everybody who manages events for a second step at the sign-in. Set it up on the page of your account, then come back.",
   toAccount: "To my account",

@@ -34,6 +34,7 @@ const actions: Record<string, string> = {
   "tier.image_changed": "Imagen de una entrada cambiada",
   "tier.options_changed": "Preguntas cambiadas",
   "member.invited": "Miembro del equipo invitado",
+  "member.accepted": "Invitación aceptada",
   "member.role_changed": "Rol de un miembro del equipo modificado",
   "member.removed": "Miembro eliminado del equipo",
   "promo_code.created": "Código promocional creado",

@@ -24,6 +24,7 @@ export const peopleTexts: typeof english = {
   },
   changeTo: { staff: "Pasar a personal de puerta", cashier: "Pasar a taquilla", accountant: "Pasar a contabilidad", coordinator: "Pasar a coordinación" },
   invited: (email: string) => `Invitación enviada a ${email}`,
+  pending: (role: string, when: string) => `${role}, invitación del ${when}, aún sin aceptar`,
   since: (role: string, when: string) => `${role}, invitación del ${when}`,
   remove: "Quitar",
   removeNow: "Sí, quitar",

@@ -16,7 +16,7 @@ export const shellTexts: typeof english = {
   signInText: "Estas páginas son para quienes venden entradas o trabajan en un evento.",
   becomePromoter: "Crear una cuenta de promotor",
   nothingTitle: "Todavía no hay nada que gestionar",
-  nothingText: "Has iniciado sesión, pero todavía no vendes ningún evento ni trabajas en ninguno. Si te han invitado, cierra la sesión y entra con la dirección en la que recibiste la invitación.",
+  nothingText: "Has iniciado sesión, pero todavía no vendes ningún evento ni trabajas en ninguno. Si te han invitado, acepta la invitación en tu cuenta o entra con la dirección en la que la recibiste.",
   secondFactorTitle: "Configura primero el inicio de sesión en dos pasos",
   secondFactorText: "Esta tienda pide un segundo paso al iniciar sesión a quienes gestionan eventos. Configúralo en la página de tu cuenta y vuelve después.",
   toAccount: "A mi cuenta",
