@@ -9,6 +9,7 @@ from playwright.sync_api import Locator, expect
 from chalicelib.foundation import settings
 from tests import invariants
 from tests.accounts.conftest import EMAIL, PASSWORD, Mailbox, log_in, mailbox  # noqa: F401
+from tests.browser.async_checks import wait_until
 from tests.browser.buyers import Buyer
 from tests.browser.test_accounts import TIER, ada, buy, event_id, sign_in  # noqa: F401
 
@@ -108,12 +109,14 @@ def test_a_deleted_account_leaves_nothing_in_the_browser(at_home, api, time, eve
     form = _section(at_home, "The data we hold about you")
     form.get_by_label("Current password", exact=True).fill(PASSWORD)
     at_home.press("Delete permanently")
+    expect(form.get_by_label("I have saved what I need")).to_be_focused()
     assert form.get_by_label("I have saved what I need").evaluate("box => box.validity.valueMissing")
     form.get_by_label("I have saved what I need").check()
     at_home.press("Delete permanently")
     at_home.see("Your data has been deleted")
     assert log_in(api).status == 401
-    assert at_home.page.evaluate("async () => [await caches.keys(), localStorage.getItem('fairgate.buyer')]") == [[], None]
+    # The page says so before it signs out.
+    wait_until(at_home.page, "async () => (await caches.keys()).length === 0 && localStorage.getItem('fairgate.buyer') === null")
     at_home.follow("My tickets")
     at_home.see("No tickets yet")
     invariants.check(time.now)
