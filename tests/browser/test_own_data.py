@@ -162,15 +162,20 @@ def test_a_promoter_with_current_events_learns_why_erasure_is_refused(at_home):
     expect(form.get_by_label("I have saved what I need")).to_be_checked()
 
 
+def _create_account_at_checkout(buyer: Buyer) -> None:
+    buyer.follow("Create an account")
+    expect(buyer.page.get_by_text("Cancel the reservation")).to_have_count(0)  # until the page changes, the address is the checkout's
+    buyer.page.get_by_label("Email address").fill(EMAIL)
+    buyer.page.get_by_label("Password", exact=True).fill(PASSWORD)
+    buyer.press("Create account")
+
+
 def test_a_guest_registers_at_the_checkout_and_pays_with_the_accounts_address(new_buyer, time, event_id):  # noqa: F811
     buyer = new_buyer()
     buyer.page.goto(f"/events/{event_id}")
     buyer.choose(TIER, 1)
     buyer.see("With an account, you have your tickets on all your devices.")
-    buyer.follow("Create an account")
-    buyer.page.get_by_label("Email address").fill(EMAIL)
-    buyer.page.get_by_label("Password", exact=True).fill(PASSWORD)
-    buyer.press("Create account")
+    _create_account_at_checkout(buyer)
     expect(buyer.heading("Checkout")).to_be_visible()
     expect(buyer.page.get_by_text("You are buying as a guest")).to_have_count(0)
     expect(buyer.page.get_by_label("Email address")).to_have_count(0)
@@ -185,10 +190,7 @@ def test_a_guest_who_registers_pays_before_confirming_the_address(new_buyer, tim
         buyer = new_buyer()
         buyer.page.goto(f"/events/{event_id}")
         buyer.choose(TIER, 1)
-        buyer.follow("Create an account")
-        buyer.page.get_by_label("Email address").fill(EMAIL)
-        buyer.page.get_by_label("Password", exact=True).fill(PASSWORD)
-        buyer.press("Create account")
+        _create_account_at_checkout(buyer)
         buyer.see("Check your inbox")
         buyer.follow("Continue in the meantime")
         buyer.pay()
