@@ -95,6 +95,7 @@ def _import_a_part(session: pytest.Session) -> None:
             importlib.import_module(".".join(file.relative_to(TESTS.parent).with_suffix("").parts))
 
 
+@cache
 def _names(path: Path) -> set[str]:
     return set(path.relative_to(TESTS).with_suffix("").parts)
 

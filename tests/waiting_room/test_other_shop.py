@@ -386,7 +386,7 @@ def test_nobody_in_the_shop_waits_while_made_up_passes_make_the_gate_of_python_l
     made_up = [jwt.encode({"exp": 1}, "x" * 32, headers={"kid": f"made-up-{number}"}) for number in range(50)]
 
     def fetch():
-        seen.append(f"the visitor was in the shop: {is_over.wait(5)}")
+        seen.append(f"the visitor was in the shop: {is_over.wait(60)}")
         raise jwt.PyJWKClientConnectionError("away")
 
     monkeypatch.setattr(gate.keys, "fetch_data", fetch)
@@ -596,7 +596,7 @@ def test_the_gate_of_nginx_in_nginx(api, time, admitted, tmp_path):
 
         def ask(path, query, cookie, address):
             (tmp_path / "now").write_text(str(time.now))
-            connection = HTTPConnection("127.0.0.1", port, timeout=20)
+            connection = HTTPConnection("127.0.0.1", port, timeout=60)
             connection.request("GET", f"{path}?{query}", headers={"Cookie": cookie})
             reply = connection.getresponse()
             connection.close()
