@@ -17,7 +17,7 @@ def public_copy(value: Any) -> Any:
 
 
 def encode(value: Any) -> bytes:
-    """Return the JSON of a value, indented as Stripe's. `json.dumps` with an indent takes ten times as long."""
+    """Return the JSON of a value, indented as Stripe's. `json.dumps` with an indent takes twenty times as long."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2)
 
 
