@@ -89,12 +89,13 @@ def _import_a_part(session: pytest.Session) -> None:
     worker = getattr(session.config, "workerinput", None)
     if worker is None or [Path(name).absolute() for name in session.config.args] != [TESTS]:
         return
-    files = sorted(TESTS.rglob("test_*.py"))
+    files = sorted(file for file in TESTS.rglob("test_*.py") if not (_leaves_out_slow(session.config) and _is_slow(file)))
     for file in files[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
         with contextlib.suppress(Exception):  # the collection reports the error
             importlib.import_module(".".join(file.relative_to(TESTS.parent).with_suffix("").parts))
 
 
+@cache
 def _names(path: Path) -> set[str]:
     return set(path.relative_to(TESTS).with_suffix("").parts)
 
@@ -115,10 +116,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize("store_engine", ["local", "moto"], indirect=True)
 
 
+def _leaves_out_slow(config: pytest.Config) -> bool:
+    return config.option.markexpr == "not slow"
+
+
+def _is_slow(path: Path) -> bool:
+    """Whether all tests of a file are slow because of its folder."""
+    names = _names(path)
+    return bool(SLOW & names) or ("infra" in names and "local" not in names)
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """With `--addons=none`, collect only the tests of the core's features: others import add-ons."""
-    is_left_out = collection_path.suffix == ".py" and not _is_of_a_feature(collection_path)
-    return True if config.option.addons == "none" and (collection_path == TESTS / "addons" or is_left_out) else None
+    """Do not import test files that are left out: without the slow tests, that is a third of what the collection takes.
+
+    With `--addons=none`, collect only the tests of the core's features: others import add-ons.
+    """
+    if collection_path.suffix != ".py":
+        return True if config.option.addons == "none" and collection_path == TESTS / "addons" else None
+    is_left_out = config.option.addons == "none" and not _is_of_a_feature(collection_path)
+    return True if is_left_out or (_leaves_out_slow(config) and _is_slow(collection_path)) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
@@ -126,9 +142,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
     if config.option.addons == "none":
         items[:] = [item for item in items if item.get_closest_marker("needs_addon") is None]
     for item in items:
-        names = _names(item.path)
-        is_of_deployment = "infra" in names and "local" not in names
-        if SLOW & names or is_of_deployment or ("browser" in names and item.get_closest_marker("journey") is None):
+        if _is_slow(item.path) or ("browser" in _names(item.path) and item.get_closest_marker("journey") is None):
             item.add_marker("slow")
 
 

@@ -20,6 +20,7 @@ from devtools.stripe.schema import decode_form, parse_parameters
 from devtools.stripe.wire_format import (
     StripeApiError,
     StripeObject,
+    encode,
     idempotency_error,
     injected_error,
     invalid_request,
@@ -421,4 +422,4 @@ def _api_key(request: StripeRequest) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, indent=2)
+    return encode(value).decode()

@@ -1,7 +1,6 @@
 """Webhooks: the queue of deliveries (which endpoint gets which event when), signed requests, and retries until a response with 2xx."""
 
 import hmac
-import json
 import random
 import threading
 from collections import deque
@@ -15,7 +14,7 @@ from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from devtools.stripe.account_state import AccountState
-from devtools.stripe.wire_format import StripeObject, public_copy
+from devtools.stripe.wire_format import StripeObject, encode, public_copy
 
 
 def signature_header(body: bytes, secrets: Sequence[str], at: int) -> str:
@@ -175,7 +174,7 @@ class WebhookQueue:
 
     def signed_request(self, endpoint: WebhookEndpoint, event: StripeObject, at: int | None = None) -> tuple[bytes, dict[str, str]]:
         """Return the body and headers of a delivery, signed at this time (None: now)."""
-        body = json.dumps(public_copy(event), indent=2).encode()
+        body = encode(public_copy(event))
         return body, webhook_headers(signature_header(body, endpoint.secrets, self.state.now() if at is None else at))
 
     def _send(self, delivery: StripeObject) -> DeliveryAttempt:

@@ -1,7 +1,8 @@
 """Stripe's wire format: objects, and errors in Stripe's words. Fields whose name starts with `_` are the fake's own and never leave it."""
 
-import copy
 from typing import Any
+
+import msgspec
 
 StripeObject = dict[str, Any]
 
@@ -12,7 +13,12 @@ def public_copy(value: Any) -> Any:
         return {name: public_copy(inner) for name, inner in value.items() if not name.startswith("_")}
     if isinstance(value, list):
         return [public_copy(inner) for inner in value]
-    return copy.copy(value)
+    return value
+
+
+def encode(value: Any) -> bytes:
+    """Return the JSON of a value, indented as Stripe's. `json.dumps` with an indent takes twenty times as long."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2)
 
 
 class StripeApiError(Exception):

@@ -3,11 +3,11 @@
 from time import monotonic
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 SECONDS = 60.0
 POLL_MS = 50
-# Not `controller`: a page that loads while its service worker starts is never controlled. The next one is, also offline.
+# Not `controller`: a page that loads while its service worker starts is never controlled. The next page is, also offline.
 WORKER_IS_ACTIVE = "async () => (await navigator.serviceWorker.getRegistration())?.active?.state === 'activated'"
 
 
@@ -20,4 +20,12 @@ def wait_until(page: Page, check: str, arg: Any = None) -> None:
     ends_at = monotonic() + SECONDS
     while not page.evaluate(check, arg):
         assert monotonic() < ends_at, f"never true: {check}"
+        page.wait_for_timeout(POLL_MS)
+
+
+def await_routes(page: Page, held: list[Route], count: int = 1) -> None:
+    """Wait until a page has sent so many requests that the test holds back."""
+    ends_at = monotonic() + SECONDS
+    while len(held) < count:
+        assert monotonic() < ends_at, f"{len(held)} of {count} requests"
         page.wait_for_timeout(POLL_MS)

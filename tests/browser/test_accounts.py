@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, Response, Route, expect
@@ -12,6 +13,7 @@ from chalicelib.foundation import settings
 from tests import builders, invariants
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, Mailbox, log_in, mailbox, register  # noqa: F401
 from tests.accounts.test_second_factor import set_up
+from tests.browser.async_checks import await_routes
 from tests.browser.buyers import Buyer
 from tests.builders import code_of
 
@@ -208,6 +210,7 @@ def test_a_manager_sets_up_the_second_factor_that_the_stage_demands(new_buyer, a
         expect(buyer.heading("Your events")).to_be_visible()
         page.goto("/account")
         buyer.press("Sign out")
+        page.wait_for_url(lambda url: urlsplit(url).path == "/")  # a page that is left while it signs out may stay signed in
         page.goto("/sign-in?next=/manage")
         sign_in(buyer)
         expect(page.get_by_label("Code from your authenticator app")).to_be_focused()
@@ -285,8 +288,9 @@ def test_two_tabs_refresh_one_after_the_other_and_both_stay_signed_in(ada, time)
             tab.page.reload()
             expect(tab.heading("My details")).to_be_visible()
     time.advance(ACCESS_SECONDS)
-    for tab in (ada, other):
-        tab.page.evaluate("setTimeout(() => location.reload())")
+    with ada.page.expect_event("load"), other.page.expect_event("load"):
+        for tab in (ada, other):
+            tab.page.evaluate("setTimeout(() => location.reload())")
     for tab in (ada, other):
         expect(tab.heading("My details")).to_be_visible()
     assert other.problems == []
@@ -305,6 +309,7 @@ def test_requests_whose_token_was_refused_are_all_sent_again(ada, time, event_id
     with ada.page.expect_response(is_refused("/auth/me")), ada.page.expect_response(is_refused("/waitlist")):
         ada.follow("Account")
     expect(ada.page.get_by_label("First name")).to_have_count(0)
+    await_routes(ada.page, refreshes)
     for route in refreshes:
         route.continue_()
     expect(ada.page.get_by_label("First name")).to_have_value("Ada")

@@ -7,10 +7,16 @@ from playwright.sync_api import Locator, expect
 
 from chalicelib.foundation import clock
 from tests import builders, invariants
+from tests.browser.async_checks import wait_until
 from tests.browser.buyers import Buyer
 from tests.browser.keyboard import Keyboard
 
 TIER = "Floor"
+# Whether these are all amounts on the page.
+SHOWS_AMOUNTS = """([pattern, amounts]) => {
+  const shown = new Set([...document.body.innerText.matchAll(pattern)].map(([, found]) => found.replace(",", ".")));
+  return JSON.stringify([...shown].sort()) === JSON.stringify(amounts);
+}"""
 
 
 @pytest.fixture
@@ -36,8 +42,7 @@ def see_amounts(buyer: Buyer, *amounts: str) -> None:
     for language, pattern in (("es", r"([\d,]+)\sUS\$"), ("en", r"\$([\d.]+)")):
         buyer.page.locator("footer select").select_option(language)
         buyer.page.locator(f"html[lang={language}]").wait_for(state="attached")
-        shown = {found.replace(",", ".") for found in re.findall(pattern, buyer.page.locator("body").inner_text())}
-        assert shown == set(amounts), f"{buyer.page.url} in {language}"
+        wait_until(buyer.page, SHOWS_AMOUNTS, [pattern, sorted(amounts)])
 
 
 def test_every_page_shows_the_final_price_and_names_its_fee(new_buyer, api, time):
@@ -323,7 +328,8 @@ def test_a_sale_that_is_paused_or_sold_out_says_so(new_buyer, api, time, event_i
 
     def pause_first(route):
         """Before the buyer's request arrives, because a page that hears of a pause has no button."""
-        api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
+        if route.request.method == "POST":
+            api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
         route.continue_()
 
     buyer.page.route("**/reservations", pause_first)

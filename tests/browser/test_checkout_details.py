@@ -6,11 +6,17 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import builders, invariants
+from tests.browser.async_checks import wait_until
 from tests.browser.managers import Manager
 from tests.browser.page_checks import check
 from tests.purchases import bank_transfers
 
 CODE = "Promo code (optional)"
+# Whether a field is below the clock, with its error in sight.
+IS_BETWEEN = """field => {
+  const [clock, error] = [".hold", ".field-error"].map(name => document.querySelector(name).getBoundingClientRect());
+  return clock.bottom <= field.getBoundingClientRect().top && error.bottom <= innerHeight;
+}"""
 
 
 @pytest.fixture
@@ -31,9 +37,7 @@ def test_a_wrong_promo_code_is_explained_at_its_field(new_buyer, tier, button):
     expect(field).to_have_accessible_description(re.compile("^This promo code is not valid for this event"))
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_be_focused()
-    clock, error = (buyer.page.locator(name).bounding_box() for name in (".hold", ".field-error"))
-    assert clock["y"] + clock["height"] <= field.bounding_box()["y"]
-    assert error["y"] + error["height"] <= buyer.page.viewport_size["height"]
+    wait_until(buyer.page, IS_BETWEEN, field.element_handle())
     field.fill("save1")
     expect(field).not_to_have_attribute("aria-invalid", "true")
 
@@ -109,7 +113,7 @@ def test_answers_to_a_package_survive_a_reload(new_buyer, api, time, tier):
     yes.nth(0).check()
     no.nth(1).check()
     buyer.press("Continue to payment")
-    assert buyer.page.get_by_label("Fish").evaluate("input => input.validationMessage") == "Choose at least one."
+    expect(buyer.page.get_by_label("Fish")).to_have_js_property("validationMessage", "Choose at least one.")
     buyer.page.get_by_label("Vegan").check()
     buyer.page.reload()
     expect(buyer.page.get_by_label("Vegan")).to_be_checked()
@@ -134,7 +138,8 @@ def test_a_guests_mistyped_address_is_corrected_with_one_click_and_kept(new_buye
     buyer.choose("Table", 1)
     address.fill("")
     buyer.press("Continue to payment")
-    assert address.evaluate("input => input === document.activeElement && input.validity.valueMissing")
+    expect(address).to_be_focused()
+    assert address.evaluate("input => input.validity.valueMissing")
     address.fill("ada@gmial.com")
     buyer.press("Did you mean ada@gmail.com?")
     expect(address).to_have_value("ada@gmail.com")
@@ -204,7 +209,7 @@ def test_a_promoter_turns_invoices_on_and_a_buyer_gets_one_for_a_company(new_buy
     manager.fill("Tax ID", "PT501234567")
     manager.fill("Beginning of invoice numbers (optional)", "nn")
     manager.press("Save")
-    manager.see("Saved")
+    expect(page.get_by_text("Saved", exact=True)).to_be_visible()  # not "Not saved yet"
     buyer = new_buyer()
     buyer.page.goto(f"/events/{tier[0]}")
     buyer.choose("Table", 1)

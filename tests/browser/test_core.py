@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, expect
 from chalicelib.foundation import clock
 from infra import web
 from tests.browser.buyers import Buyer
+from tests.browser.conftest import PATIENCE_MS
 from tests.infra.conftest import LocalRun, start  # noqa: F401
 
 pytestmark = pytest.mark.slow
@@ -69,6 +70,7 @@ def new_visitor(browser: Browser, core: LocalRun) -> Iterator:
 
     def open_browser(width: int = 390, login: str = "") -> Buyer:
         context = browser.new_context(locale="en-US", base_url=core.demo["web_url"], viewport={"width": width, "height": 844})
+        context.set_default_timeout(PATIENCE_MS)
         visitors.append(Buyer(context.new_page()))
         if login:
             _sign_in(visitors[-1], core.demo[login])

@@ -47,12 +47,15 @@ def test_screenshots_of_codes_are_admitted_online_and_offline(door, film, new_bu
     holder.pay()
     holder.see_tickets(2)
     holder.page.get_by_role("button", name="Show at the door").first.click()
-    expect(holder.page.get_by_role("dialog").get_by_role("img")).to_be_visible()
+    dialog = holder.page.get_by_role("dialog")
+    expect(dialog.get_by_role("img")).to_be_visible()
     pictures, codes = [], []
     for number in range(2):
         if number:
             holder.press("Next")
-        codes.append(holder.page.get_by_role("dialog").locator(".code").inner_text())
+            expect(dialog.locator(".code")).not_to_have_text(codes[0])
+        wait_until(holder.page, "image => image.complete && image.naturalWidth > 0", dialog.get_by_role("img").element_handle())
+        codes.append(dialog.locator(".code").inner_text())
         pictures.append(holder.page.screenshot())
     first, second = (tickets.get_ticket(find_ticket_id(code)) for code in codes)
 
@@ -314,11 +317,11 @@ def test_an_idle_camera_sleeps_and_a_busy_one_keeps_the_screen_on(door, film, ne
     camera.show(film, None)
     staff.press("Start the camera")
     staff.page.get_by_text("Hold the code in front of the camera.").wait_for()
-    assert staff.page.evaluate("() => screenLocks") == ["screen"]
+    wait_until(staff.page, "() => screenLocks.join() === 'screen'")
     staff.page.clock.fast_forward(121_000)
     staff.page.get_by_text("The camera is asleep to save battery.").wait_for()
     wait_until(staff.page, "() => screenLocks.length === 0")
-    assert staff.page.locator("video").evaluate("video => video.srcObject") is None
+    expect(staff.page.locator("video")).to_have_js_property("srcObject", None)
 
 
 def test_the_door_in_spanish_by_the_keyboard_alone(door, new_buyer, api, mailbox):  # noqa: F811

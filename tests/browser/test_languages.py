@@ -42,7 +42,7 @@ def test_only_the_language_of_the_page_is_loaded(new_buyer, origin):
     buyer.page.get_by_label("Idioma").select_option("en")
     buyer.see("There are no events at the moment")
     assert loaded == ["es", "en"]
-    assert buyer.page.evaluate("document.documentElement.lang") == "en"
+    expect(buyer.page.locator("html")).to_have_attribute("lang", "en")
     buyer.page.reload()
     buyer.see("There are no events at the moment")
 
@@ -54,7 +54,7 @@ def test_in_a_local_run_every_page_links_to_its_emails(new_buyer, origin, has_ma
         page.goto(address)
         with page.context.expect_page() as opened:
             page.get_by_role("contentinfo").get_by_role("link", name="Correos de esta tienda local").click()
-        assert opened.value.url == f"{origin}/dev/mailbox"
+        expect(opened.value).to_have_url(f"{origin}/dev/mailbox")
         expect(opened.value.get_by_text("No mails yet.")).to_be_visible()
         opened.value.close()
     page.get_by_label("Idioma").select_option("en")
@@ -127,7 +127,7 @@ def test_managers_load_one_language_and_keep_what_they_typed(new_buyer, api, tim
     manager.fill("Recinto", "Orchard Concert House")
     manager.page.get_by_label("Idioma").select_option("en")
     manager.see_heading("New event")
-    assert manager.page.get_by_label("Venue", exact=True).input_value() == "Orchard Concert House"
+    expect(manager.page.get_by_label("Venue", exact=True)).to_have_value("Orchard Concert House")
     manager.press("Create draft")
     manager.see_heading("Nothing to sell yet")
 

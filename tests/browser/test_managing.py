@@ -8,6 +8,7 @@ from playwright.sync_api import Route, expect
 from chalicelib.foundation import clock, settings
 from tests import builders, invariants
 from tests.accounts.conftest import mailbox  # noqa: F401
+from tests.browser.async_checks import await_routes
 from tests.browser.managers import FRONT_ROWS, PASSWORD, Manager
 from tests.browser.page_checks import check
 from tests.browser.test_layout_shift import MAX_SHIFT, OBSERVE
@@ -41,6 +42,7 @@ def test_a_late_reply_does_not_close_the_form_of_a_new_package(new_buyer, api, t
     manager.press("Create")
     manager.press("Add a question")
     manager.fill("Question", "Dinner")
+    await_routes(manager.page, requests, 2)
     with manager.page.expect_response(f"**/api/v1/events/{event_id}"):
         requests[1].continue_()
     expect(manager.page.get_by_label("Question", exact=True)).to_have_value("Dinner")
@@ -309,7 +311,7 @@ def test_a_change_that_holders_notice_says_first_whom_it_reaches(new_buyer, api,
     check(manager.page, "facts_noticed")
     manager.press("No, go back")
     expect(manager.page.get_by_role("dialog")).to_have_count(0)
-    assert manager.page.evaluate("document.activeElement.textContent") == "Save"
+    expect(manager.page.get_by_role("button", name="Save", exact=True)).to_be_focused()
     assert api.get(f"/events/{event_id}").json["venue"] == "The Paramount Hall"
     manager.press("Save")
     manager.press("Save the changes")

@@ -9,6 +9,7 @@ from playwright.sync_api import Locator, expect
 from chalicelib.foundation import settings
 from tests import invariants
 from tests.accounts.conftest import EMAIL, PASSWORD, Mailbox, log_in, mailbox  # noqa: F401
+from tests.browser.async_checks import wait_until
 from tests.browser.buyers import Buyer
 from tests.browser.test_accounts import TIER, ada, buy, event_id, sign_in  # noqa: F401
 
@@ -108,12 +109,14 @@ def test_a_deleted_account_leaves_nothing_in_the_browser(at_home, api, time, eve
     form = _section(at_home, "The data we hold about you")
     form.get_by_label("Current password", exact=True).fill(PASSWORD)
     at_home.press("Delete permanently")
+    expect(form.get_by_label("I have saved what I need")).to_be_focused()
     assert form.get_by_label("I have saved what I need").evaluate("box => box.validity.valueMissing")
     form.get_by_label("I have saved what I need").check()
     at_home.press("Delete permanently")
     at_home.see("Your data has been deleted")
     assert log_in(api).status == 401
-    assert at_home.page.evaluate("async () => [await caches.keys(), localStorage.getItem('fairgate.buyer')]") == [[], None]
+    # The page says so before it signs out.
+    wait_until(at_home.page, "async () => (await caches.keys()).length === 0 && localStorage.getItem('fairgate.buyer') === null")
     at_home.follow("My tickets")
     at_home.see("No tickets yet")
     invariants.check(time.now)
@@ -159,15 +162,20 @@ def test_a_promoter_with_current_events_learns_why_erasure_is_refused(at_home):
     expect(form.get_by_label("I have saved what I need")).to_be_checked()
 
 
+def _create_account_at_checkout(buyer: Buyer) -> None:
+    buyer.follow("Create an account")
+    expect(buyer.page.get_by_text("Cancel the reservation")).to_have_count(0)  # until the page changes, the address is the checkout's
+    buyer.page.get_by_label("Email address").fill(EMAIL)
+    buyer.page.get_by_label("Password", exact=True).fill(PASSWORD)
+    buyer.press("Create account")
+
+
 def test_a_guest_registers_at_the_checkout_and_pays_with_the_accounts_address(new_buyer, time, event_id):  # noqa: F811
     buyer = new_buyer()
     buyer.page.goto(f"/events/{event_id}")
     buyer.choose(TIER, 1)
     buyer.see("With an account, you have your tickets on all your devices.")
-    buyer.follow("Create an account")
-    buyer.page.get_by_label("Email address").fill(EMAIL)
-    buyer.page.get_by_label("Password", exact=True).fill(PASSWORD)
-    buyer.press("Create account")
+    _create_account_at_checkout(buyer)
     expect(buyer.heading("Checkout")).to_be_visible()
     expect(buyer.page.get_by_text("You are buying as a guest")).to_have_count(0)
     expect(buyer.page.get_by_label("Email address")).to_have_count(0)
@@ -182,10 +190,7 @@ def test_a_guest_who_registers_pays_before_confirming_the_address(new_buyer, tim
         buyer = new_buyer()
         buyer.page.goto(f"/events/{event_id}")
         buyer.choose(TIER, 1)
-        buyer.follow("Create an account")
-        buyer.page.get_by_label("Email address").fill(EMAIL)
-        buyer.page.get_by_label("Password", exact=True).fill(PASSWORD)
-        buyer.press("Create account")
+        _create_account_at_checkout(buyer)
         buyer.see("Check your inbox")
         buyer.follow("Continue in the meantime")
         buyer.pay()

@@ -92,6 +92,7 @@ def codes(buyer) -> list[str]:
 def wait_until_kept(buyer) -> None:
     buyer.see("this page also opens without a connection")
     wait_until(buyer.page, WORKER_IS_ACTIVE)
+    wait_until(buyer.page, LACKS_NO_FILE)
 
 
 def test_one_note_tells_guests_how_long_they_have_their_tickets(new_buyer, shop):
@@ -109,7 +110,6 @@ def test_one_note_tells_guests_how_long_they_have_their_tickets(new_buyer, shop)
 
 def test_the_wallet_opens_without_a_network_and_says_what_it_keeps(holder, server, time):
     wait_until_kept(holder)
-    wait_until(holder.page, LACKS_NO_FILE)
     before = codes(holder)
     time.advance(3600)
     server.stop()
@@ -129,7 +129,7 @@ def test_the_wallet_opens_without_a_network_and_says_what_it_keeps(holder, serve
     holder.page.goto("/tickets")
     holder.see("We cannot reach the shop.")  # a week later nothing is kept any more
     expect(holder.page.get_by_role("img", name="QR code of ticket")).to_have_count(0)
-    assert holder.page.evaluate("() => caches.keys()") == []
+    wait_until(holder.page, "async () => (await caches.keys()).length === 0")
 
 
 def test_signing_out_deletes_what_is_kept(new_buyer, api, shop):
@@ -200,7 +200,7 @@ def test_kept_tickets_of_another_user_are_never_shown_but_deleted(holder):
     holder.page.reload()
     holder.see("We cannot reach the shop.")
     expect(holder.page.locator(".pass")).to_have_count(0)
-    assert "fairgate-wallet" not in holder.page.evaluate("() => caches.keys()")
+    wait_until(holder.page, "async () => !(await caches.has('fairgate-wallet'))")
 
 
 def test_the_shop_is_never_an_old_one_while_the_network_answers(holder, api, time):
@@ -242,7 +242,7 @@ def test_a_ticket_fills_the_screen_for_the_scanner(holder):
     holder.press("Next")
     expect(view.locator(".code")).not_to_have_text(first)
     expect(view.get_by_text("2 of 2")).to_be_visible()
-    assert holder.page.evaluate("() => screenLocks") == ["screen"]
+    wait_until(holder.page, "() => screenLocks.join() === 'screen'")
     holder.page.keyboard.press("Escape")
     expect(view).to_be_hidden()
     wait_until(holder.page, "() => screenLocks.length === 0")

@@ -21,7 +21,7 @@ from devtools.beacon import sign
 from infra import web
 from tests import builders, invariants
 from tests.accounts.conftest import Mailbox, mailbox  # noqa: F401
-from tests.browser.async_checks import wait_until
+from tests.browser.async_checks import await_routes, wait_until
 from tests.browser.buyers import Buyer
 from tests.browser.keyboard import Keyboard
 from tests.browser.managers import Manager
@@ -276,7 +276,7 @@ def test_the_line_moves_on_the_page_and_announces_the_turn(new_buyer, api, time,
     sound.uncheck()
     assert buyer.page.evaluate("tones") == 0
     sound.check()
-    assert buyer.page.evaluate("tones") == 3  # so that the buyer knows the sound
+    wait_until(buyer.page, "() => tones === 3")  # so that the buyer knows the sound
     _pass(buyer, time, 90)
     buyer.see("It is your turn")
     expect(buyer.page).to_have_title(re.compile("^Your turn!"))
@@ -546,7 +546,7 @@ def test_the_list_of_numbers_is_checked_before_the_key_is_known(new_buyer, api, 
     buyer.see("Your place was drawn fairly")
     buyer.see("Your browser has also checked the list of all numbers")
     buyer.see("It is your turn")
-    with buyer.page.expect_request("**/reservations") as reserving:
+    with buyer.page.expect_request(lambda request: request.method == "POST" and request.url.endswith("/reservations")) as reserving:
         buyer.choose("Floor", 1)
     assert len(reserving.value.post_data_json["entry_proof"]["path"]) >= 4  # the bits of 16 pages
     visitor = new_buyer()
@@ -744,17 +744,17 @@ def test_a_visit_that_begins_in_the_room_loads_it_and_the_texts_while_the_script
         page.expect_response(f"**/api/v1/events/{drop_id}"),
     ):
         page.goto(f"/events/{drop_id}/line", wait_until="commit")
-    while not scripts:
-        page.wait_for_timeout(10)
+    await_routes(page, scripts)
     time.advance(30)
     page.clock.fast_forward(30_000)  # the scripts take this long to arrive
     scripts[0].continue_()
     expect(page.get_by_role("button", name="Entrar en la sala de espera")).to_be_visible()
+    page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 1)  # so that the page does not ask again by itself
     page.wait_for_load_state("networkidle")
     assert sorted(asked) == [f"/api/v1/events/{drop_id}", f"/api/v1/events/{drop_id}/waiting-room/state", "/assets/es-"]
     countdown = page.get_by_role("timer")
     first = countdown.inner_text()
-    page.clock.fast_forward(1000)
+    page.clock.run_for(1000)
     expect(countdown).not_to_have_text(first)
     minutes, seconds = countdown.inner_text().split(":")
     assert 60 * int(minutes) + int(seconds) <= OPENS_AFTER - 30  # the page knows that the replies have been waiting
@@ -905,7 +905,8 @@ def test_the_worker_shows_a_push_message_and_opens_its_page(new_buyer, drop_id):
     buyer.press("Join the waiting room")
     buyer.press("Notify me before my turn")
     buyer.see("This browser will show you a notification")
-    [worker] = buyer.page.context.service_workers
+    context = buyer.page.context
+    worker = context.service_workers[0] if context.service_workers else context.wait_for_event("serviceworker")
     here = buyer.page.url
     message = {"title": "It is your turn: Drop", "body": "You have until 8:00 PM MDT.", "url": here, "tag": "one", "lang": "en"}
     shown = {"title": message["title"], "body": message["body"], "tag": "one", "lang": "en", "renotify": True, "data": here}

@@ -5,11 +5,14 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from random import SystemRandom
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -19,6 +22,14 @@ from tests.repository import ROOT
 
 COMMAND = (sys.executable, "-m", "infra.local")
 DIRECT = build_opener(ProxyHandler({}))
+
+
+def find_port() -> int:
+    """Return a free port below those that the system assigns, so that no other test gets it before the process that is to use it."""
+    for port in SystemRandom().sample(range(20_000, 32_000), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 _NOT_COPIED = (".git", ".venv", ".data", ".build", "__pycache__", ".*_cache", ".hypothesis", "node_modules", ".coverage*", ".env")

@@ -6,7 +6,6 @@ import json
 import re
 import runpy
 import shutil
-import socket
 import subprocess
 import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -22,6 +21,7 @@ import pytest
 
 from chalicelib.waiting_room.store import WaitingRoomRow
 from tests import builders, invariants
+from tests.infra.conftest import find_port
 from tests.javascript import run_module
 from tests.repository import ROOT
 from tests.waiting_room.sale import SECONDS_TO_OPENING, get_status, join, join_many, users_by_position
@@ -386,7 +386,7 @@ def test_nobody_in_the_shop_waits_while_made_up_passes_make_the_gate_of_python_l
     made_up = [jwt.encode({"exp": 1}, "x" * 32, headers={"kid": f"made-up-{number}"}) for number in range(50)]
 
     def fetch():
-        seen.append(f"the visitor was in the shop: {is_over.wait(5)}")
+        seen.append(f"the visitor was in the shop: {is_over.wait(60)}")
         raise jwt.PyJWKClientConnectionError("away")
 
     monkeypatch.setattr(gate.keys, "fetch_data", fetch)
@@ -585,10 +585,9 @@ def test_the_gate_of_nginx_in_nginx(api, time, admitted, tmp_path):
         source = re.sub(f"const {name.upper()} = .*;", f"const {name.upper()} = {json.dumps(value)};", source)
     source = f'import fs from "fs";\n{source}'.replace("Date.now()", f'Number(fs.readFileSync("{tmp_path}/now")) * 1000')
     (tmp_path / "waiting-room-pass-nginx.js").write_text(source)
-    with HTTPServer(("127.0.0.1", 0), Shop) as shop, socket.create_server(("127.0.0.1", 0)) as free:
+    with HTTPServer(("127.0.0.1", 0), Shop) as shop:
         threading.Thread(target=shop.serve_forever, daemon=True).start()
-        address, port = f"http://127.0.0.1:{shop.server_port}", free.getsockname()[1]
-        free.close()
+        address, port = f"http://127.0.0.1:{shop.server_port}", find_port()
         values = {"MODULE": NGINX_MODULE, "FOLDER": tmp_path, "PORT": port, "HTTP": http, "SHOP": address}
         values["LOCATION"] = location.replace("http://127.0.0.1:8080", address)
         (tmp_path / "nginx.conf").write_text(Template(NGINX_CONF).safe_substitute(values))
@@ -596,7 +595,7 @@ def test_the_gate_of_nginx_in_nginx(api, time, admitted, tmp_path):
 
         def ask(path, query, cookie, address):
             (tmp_path / "now").write_text(str(time.now))
-            connection = HTTPConnection("127.0.0.1", port, timeout=20)
+            connection = HTTPConnection("127.0.0.1", port, timeout=60)
             connection.request("GET", f"{path}?{query}", headers={"Cookie": cookie})
             reply = connection.getresponse()
             connection.close()

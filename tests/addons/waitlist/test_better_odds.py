@@ -469,6 +469,7 @@ def test_an_entry_without_weight_has_the_bytes_that_it_always_had():
 # The odds.
 
 
+@pytest.mark.slow
 def test_more_numbers_mean_proportionally_better_odds_and_equal_weights_stay_equal():
     weights = [1, 1, 1, 2, 2, 3, 5]
     firsts = [1 + sum(weights[:person]) for person in range(len(weights))]

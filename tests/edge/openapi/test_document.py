@@ -10,8 +10,9 @@ from chalice.app import Blueprint, Chalice
 import app
 from chalicelib.edge.openapi import Undescribed, build_document, list_operations
 from chalicelib.edge.routes import Reply, RequestContext, route
+from tests.documented import document
 
-DOCUMENT = build_document(app.app.routes)
+DOCUMENT = document()
 OPERATIONS = {(method.upper(), path): operation for path, methods in DOCUMENT["paths"].items() for method, operation in methods.items()}
 
 each_operation = pytest.mark.parametrize("key", OPERATIONS, ids=" ".join)

@@ -5,11 +5,10 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-import app
-from chalicelib.edge.openapi import build_document
 from tests.access.world import World, new_world
+from tests.documented import document
 
-DOCUMENT = build_document(app.app.routes)
+DOCUMENT = document()
 OPERATIONS: dict[str, Any] = {path: methods["get"] for path, methods in DOCUMENT["paths"].items() if "get" in methods}
 
 _OF_EVENT = "an event has 98 tiers at most"

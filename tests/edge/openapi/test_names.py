@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import app
 from chalicelib.edge import deprecations
-from chalicelib.edge.openapi import build_document
+from tests.documented import document
 
-DOCUMENT = build_document(app.app.routes)
+DOCUMENT = document()
 
 SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 

@@ -1,14 +1,13 @@
 """Plain `chalice local`: a purchase through Chalice's own server, and the stores that it uses."""
 
 import json
-import socket
 import sys
 from urllib.error import HTTPError
 from urllib.request import Request
 
 import pytest
 
-from tests.infra.conftest import DIRECT, LocalRun
+from tests.infra.conftest import DIRECT, LocalRun, find_port
 
 pytestmark = pytest.mark.slow
 
@@ -22,9 +21,7 @@ def start(tmp_path):
     runs: list[LocalRun] = []
 
     def start(**environment: str) -> tuple[LocalRun, str]:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = str(listener.getsockname()[1])
+        port = str(find_port())
         runs.append(LocalRun(tmp_path / "data", command=(*CHALICE, port), PYTHONUNBUFFERED="1", **environment))
         return runs[-1], f"http://127.0.0.1:{port}/v1"
 

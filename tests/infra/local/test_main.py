@@ -12,7 +12,7 @@ import pytest
 
 from devtools.beacon import FakeBeacon
 from infra import web
-from tests.infra.conftest import DIRECT, LocalRun
+from tests.infra.conftest import DIRECT, LocalRun, find_port
 
 pytestmark = pytest.mark.slow
 
@@ -87,8 +87,7 @@ def test_the_printed_logins_work_and_mails_arrive(start, tmp_path):
 
 
 def test_demo_json_is_written_before_the_first_answer(start, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = find_port()
     run = start(tmp_path / "data", PORT=str(port))
     while True:
         try:

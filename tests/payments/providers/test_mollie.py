@@ -37,7 +37,7 @@ def test_a_buyer_pays_on_mollies_page_and_the_webhook_issues_the_tickets(shop):
     [payment] = shop.fake.objects["payments"]
     assert (payment["amount"], payment["description"]) == ({"currency": "USD", "value": "100.00"}, "2 x Floor")
     assert payment["metadata"]["purchase_id"] == reply.json["id"]
-    page = requests.post(reply.json["payment"]["url"], data={"status": "paid"}, allow_redirects=False, timeout=10)
+    page = requests.post(reply.json["payment"]["url"], data={"status": "paid"}, allow_redirects=False, timeout=60)
     assert page.headers["location"] == f"https://shop.test/?checkout_id={reply.json['id']}"
     assert shop.state(reply.json["id"]) == "paying"
     assert shop.fake.deliver() == [200]
