@@ -16,6 +16,7 @@ from chalicelib.accounts.model import (
     AccountChanging,
     AccountLocked,
     AddressBody,
+    AddressNotVerified,
     AlreadyRegistered,
     CommonPassword,
     Company,
@@ -245,7 +246,7 @@ def show_me(request: RequestContext) -> Reply[UserView]:
     "/auth/me/second-factor",
     access="user",
     statuses=(201,),
-    errors=(NoAccount, WrongPassword, TooManyAttempts, RateLimited),
+    errors=(NoAccount, AddressNotVerified, WrongPassword, TooManyAttempts, RateLimited),
 )
 @limited_for_caller(INVITE)
 def begin_second_factor(request: RequestContext, body: PasswordBody) -> Reply[NewSecondFactorView]:

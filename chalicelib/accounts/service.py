@@ -11,6 +11,7 @@ from chalicelib.accounts.model import (
     Account,
     AccountChanging,
     AccountLocked,
+    AddressNotVerified,
     AlreadyRegistered,
     Credentials,
     LinkExpired,
@@ -144,11 +145,14 @@ def log_in(request: RequestContext, email: str, password: str, code: str | None 
 def begin_second_factor(request: RequestContext, user_id: str, password: str) -> tuple[str, str]:
     """Return a new secret for an authenticator app, and the account's address.
 
-    The secret counts once `confirm_second_factor` gets a code of it; until then, a present second factor stays. Raises NoAccount,
-    TooManyAttempts or WrongPassword.
+    The secret counts once `confirm_second_factor` gets a code of it; until then, a present second factor stays. The address must be
+    verified: otherwise, people could register somebody else's address and lock out its owner, who takes the account over with a new
+    password. Raises NoAccount, AddressNotVerified, TooManyAttempts or WrongPassword.
     """
     account = get_account(user_id)
     check_password(request, account, password)
+    if account.verified_at is None:
+        raise AddressNotVerified()
     secret = factors.new_secret()
     if not store.set_pending_secret(user_id, secret):
         raise NoAccount()

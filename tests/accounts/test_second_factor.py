@@ -13,7 +13,7 @@ from chalicelib.accounts.service import Account, create_account
 from chalicelib.audit import service as audit
 from chalicelib.foundation import parallel, settings
 from tests import builders
-from tests.accounts.conftest import PASSWORD
+from tests.accounts.conftest import PASSWORD, sign_up
 from tests.builders import code_of
 
 EMAIL = "ada@example.com"
@@ -31,13 +31,13 @@ def sign_in(api, code=None, password=PASSWORD):
     return api.post("/auth/login", json={"email": EMAIL, "password": password} | ({} if code is None else {"code": code}))
 
 
-def begin(api, token, password=PASSWORD):
-    return api.post("/auth/me/second-factor", json={"password": password}, token=token)
+def begin(api, token, password=PASSWORD, code=None):
+    return api.post("/auth/me/second-factor", json={"password": password} | ({} if code is None else {"code": code}), token=token)
 
 
-def set_up(api, token, now):
-    """Set up a second factor. Returns its secret, and the recovery codes."""
-    secret = begin(api, token).json["secret"]
+def set_up(api, token, now, code=None):
+    """Set up a second factor, in place of the one that has this `code`. Returns its secret, and the recovery codes."""
+    secret = begin(api, token, code=code).json["secret"]
     confirmed = api.put("/auth/me/second-factor", json={"code": code_of(secret, now)}, token=token)
     assert confirmed.status == 200, confirmed.json
     return secret, confirmed.json["recovery_codes"]
@@ -200,3 +200,11 @@ def test_a_stage_can_demand_it_of_managers(api, time, ada):
         assert (renewed["user"]["roles"], renewed["user"]["lacks_second_factor"]) == (["promoter", "user"], False)
         assert api.post("/events", json={"name": "Night"}, token=renewed["access_token"]).status == 201
     assert api.get("/auth/me", token=token).json["lacks_second_factor"] is False
+
+
+def test_nobody_locks_out_the_owner_of_an_address_that_they_registered(api, time, mailbox):
+    """Strangers know the password of an account that they registered. The owner of the address takes it over with a new password."""
+    tokens = sign_up(api)
+    refused = begin(api, tokens["access_token"])
+    assert (refused.status, refused.json["error"]) == (409, "address_not_verified")
+    assert sign_in(api).status == 200

@@ -25,5 +25,6 @@ export const secondFactorTexts: typeof english = {
   failures: {
     second_factor_required: "Este código no es correcto o ya se ha usado. Introduce el que muestra ahora tu aplicación de autenticación o uno de tus códigos de recuperación.",
     no_second_factor: "Tu cuenta no tiene aplicación de autenticación o se acaba de cambiar. Empieza de nuevo.",
+    address_not_verified: "Primero confirma tu correo electrónico: abre el enlace que te enviamos. Arriba puedes pedirlo otra vez.",
   } as Record<string, string>,
 };
