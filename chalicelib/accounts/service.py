@@ -142,17 +142,19 @@ def log_in(request: RequestContext, email: str, password: str, code: str | None 
     return tokens
 
 
-def begin_second_factor(request: RequestContext, user_id: str, password: str) -> tuple[str, str]:
-    """Return a new secret for an authenticator app, and the account's address.
+def begin_second_factor(request: RequestContext, user_id: str, password: str, code: str | None = None) -> tuple[str, str]:
+    """Return a new secret for an authenticator app, and the account's address. To replace an app, the `code` of a present one is needed.
 
     The secret counts once `confirm_second_factor` gets a code of it; until then, a present second factor stays. The address must be
     verified: otherwise, people could register somebody else's address and lock out its owner, who takes the account over with a new
-    password. Raises NoAccount, AddressNotVerified, TooManyAttempts or WrongPassword.
+    password. Raises NoAccount, AddressNotVerified, TooManyAttempts, WrongPassword or SecondFactorRequired.
     """
     account = get_account(user_id)
     check_password(request, account, password)
     if account.verified_at is None:
         raise AddressNotVerified()
+    if account.totp_secret is not None and (code is None or not _use_code(account, code, request.now)):
+        raise SecondFactorRequired()
     secret = factors.new_secret()
     if not store.set_pending_secret(user_id, secret):
         raise NoAccount()

@@ -142,11 +142,11 @@ def test_simultaneous_sign_ins_use_a_code_once(api, time, threaded_store):
 def test_another_app_replaces_the_first_once_it_is_confirmed(api, time, ada):
     first, codes = set_up(api, ada, time.now)
     time.advance(STEP)
-    begin(api, ada)
+    begin(api, ada, code=codes[0])
     assert sign_in(api, code_of(first, time.now)).status == 200, "until then, the first one counts"
-    second, _ = set_up(api, ada, time.now)
+    second, _ = set_up(api, ada, time.now, code=codes[1])
     time.advance(STEP)
-    assert sign_in(api, code_of(first, time.now)).status == sign_in(api, codes[0]).status == 401
+    assert sign_in(api, code_of(first, time.now)).status == sign_in(api, codes[2]).status == 401
     assert sign_in(api, code_of(second, time.now)).status == 200
 
 
@@ -208,3 +208,15 @@ def test_nobody_locks_out_the_owner_of_an_address_that_they_registered(api, time
     refused = begin(api, tokens["access_token"])
     assert (refused.status, refused.json["error"]) == (409, "address_not_verified")
     assert sign_in(api).status == 200
+
+
+def test_another_app_needs_a_code_of_the_first(api, time, ada):
+    """Otherwise, somebody with a stolen session and the password could replace the app, although they cannot remove it."""
+    first, codes = set_up(api, ada, time.now)
+    time.advance(STEP)
+    for code in (None, "000000"):
+        refused = begin(api, ada, code=code)
+        assert (refused.status, refused.json["error"]) == (401, "second_factor_required"), code
+    assert begin(api, ada, code=code_of(first, time.now)).status == 201
+    assert begin(api, ada, code=codes[0]).status == 201
+    assert begin(api, ada, code=codes[0]).status == 401, "used up"
