@@ -266,8 +266,11 @@ def begin_second_factor(request: RequestContext, body: NewSecondFactor) -> Reply
 )
 @limited_for_caller(INVITE)
 def confirm_second_factor(request: RequestContext, body: FactorConfirmation) -> Reply[RecoveryCodesView]:
-    """Make the new secret your second factor. Later sign-ins need a code of the app, or one of the recovery codes."""
-    return Reply(RecoveryCodesView(service.confirm_second_factor(request.require_user().user_id, body.code, request.now)))
+    """Make the new secret your second factor. Later sign-ins need a code of the app, or one of the recovery codes.
+
+    Your other sessions end.
+    """
+    return Reply(RecoveryCodesView(service.confirm_second_factor(request.require_user(), body.code, request.now)))
 
 
 @route(

@@ -161,20 +161,21 @@ def begin_second_factor(request: RequestContext, user_id: str, password: str, co
     return secret, account.email
 
 
-def confirm_second_factor(user_id: str, code: str, now: int) -> list[str]:
+def confirm_second_factor(identity: Identity, code: str, now: int) -> list[str]:
     """Make the new secret the account's second factor, and return its recovery codes. The former app and codes no longer count.
 
+    All sessions except the current one end: one of them may be that of somebody who knew the password, and nobody asked it for a code.
     Raises NoAccount, NoSecondFactor or SecondFactorRequired.
     """
-    account = get_account(user_id)
+    account = get_account(identity.user_id)
     if account.totp_pending is None:
         raise NoSecondFactor()
     step = factors.find_step(account.totp_pending, code, now)
     if step is None:
         raise SecondFactorRequired()
     codes = factors.new_recovery_codes()
-    item = store.set_second_factor_item(account, step, set(map(factors.recovery_hash, codes)))
-    _change_second_factor(account, item, "account.second_factor_set", now)
+    items = [store.set_second_factor_item(account, step, set(map(factors.recovery_hash, codes))), *_keep_session_items(identity, account, now)]
+    _change_second_factor(account, items, "account.second_factor_set", now)
     return codes
 
 
@@ -188,12 +189,12 @@ def remove_second_factor(request: RequestContext, user_id: str, password: str, c
     if not _use_code(account, code, request.now):
         raise SecondFactorRequired()
     login_attempts.forgive_attempt(request, counter)
-    _change_second_factor(account, store.remove_second_factor_item(account), "account.second_factor_removed", request.now)
+    _change_second_factor(account, [store.remove_second_factor_item(account)], "account.second_factor_removed", request.now)
 
 
-def _change_second_factor(account: Account, item: dynamo.TransactItem, action: str, now: int) -> None:
+def _change_second_factor(account: Account, items: Sequence[dynamo.TransactItem], action: str, now: int) -> None:
     try:
-        dynamo.transact([item, audit.entry_item(f"account#{account.user_id}", action, account.user_id, now, {})])
+        dynamo.transact([*items, audit.entry_item(f"account#{account.user_id}", action, account.user_id, now, {})])
     except dynamo.TransactionCanceled:
         raise NoSecondFactor() from None
 
@@ -325,14 +326,19 @@ def end_other_sessions(identity: Identity, now: int) -> None:
         account = store.find_account(identity.user_id)
         if account is None:
             return
-        current = _find_session(identity, account.generation, now)
-        current_items = [sessions.carry_over_session_item(current, account.generation + 1)] if current is not None else []
+        items = [store.end_sessions_item(account.user_id, generation=account.generation), *_keep_session_items(identity, account, now)]
         try:
-            dynamo.transact([store.end_sessions_item(account.user_id, generation=account.generation), *current_items])
+            dynamo.transact(items)
             return
         except dynamo.TransactionCanceled:
             continue
     raise AccountChanging()
+
+
+def _keep_session_items(identity: Identity, account: Account, now: int) -> list[dynamo.TransactItem]:
+    """Return transaction items with which the caller's session outlasts the end of all of the account's sessions."""
+    current = _find_session(identity, account.generation, now)
+    return [sessions.carry_over_session_item(current, account.generation + 1)] if current is not None else []
 
 
 def find_accounts(user_ids: Iterable[str]) -> list[Account]:

@@ -190,10 +190,13 @@ def set_pending_secret(user_id: str, secret: str) -> bool:
 
 
 def set_second_factor_item(account: Account, step: int, recovery_hashes: set[str]) -> dynamo.TransactItem:
-    """Return a transaction item that makes the pending secret the account's second factor. It is refused if there is another one."""
+    """Return a transaction item that makes the pending secret the account's second factor, and ends all of the account's sessions.
+
+    It is refused if there is another pending secret, or if the sessions have ended since `account` was read.
+    """
     changes = {"totp_secret": account.totp_pending, "totp_pending": None, "totp_step": step, "recovery_hashes": recovery_hashes}
-    row, is_pending = AccountRow(f"user#{account.user_id}"), AccountRow.totp_pending == account.totp_pending
-    return dynamo.update(row, AccountRow.assign(changes), is_pending)
+    is_same = (AccountRow.totp_pending == account.totp_pending) & (AccountRow.generation == account.generation)
+    return dynamo.update(AccountRow(f"user#{account.user_id}"), [*AccountRow.assign(changes), _END_SESSIONS], is_same)
 
 
 def remove_second_factor_item(account: Account) -> dynamo.TransactItem:

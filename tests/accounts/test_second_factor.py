@@ -220,3 +220,13 @@ def test_another_app_needs_a_code_of_the_first(api, time, ada):
     assert begin(api, ada, code=code_of(first, time.now)).status == 201
     assert begin(api, ada, code=codes[0]).status == 201
     assert begin(api, ada, code=codes[0]).status == 401, "used up"
+
+
+def test_setting_it_up_ends_all_other_sessions(api, time, ada):
+    """Somebody who knew the password may have signed in before, and would get the rights of a manager."""
+    with settings.override(second_factor="managers"):
+        thief, owner = sign_in(api).json, sign_in(api).json
+        set_up(api, owner["access_token"], time.now)
+        assert api.post("/auth/refresh", json={"refresh_token": thief["refresh_token"]}).status == 401
+        renewed = api.post("/auth/refresh", json={"refresh_token": owner["refresh_token"]})
+        assert (renewed.status, renewed.json["user"]["roles"]) == (200, ["promoter", "user"])

@@ -15,7 +15,7 @@ export const secondFactorTexts: typeof english = {
   digits: "Seis cifras",
   confirm: "Activar",
   codesTitle: "Tus códigos de recuperación",
-  codesText: "Si pierdes el teléfono, cada uno de estos códigos sustituye una vez a la aplicación. Solo los mostramos ahora: imprímelos o guárdalos donde guardas tus contraseñas.",
+  codesText: "Si pierdes el teléfono, cada uno de estos códigos sustituye una vez a la aplicación. Solo los mostramos ahora: imprímelos o guárdalos donde guardas tus contraseñas. Hemos cerrado la sesión en tus otros dispositivos.",
   saved: "Los he guardado",
   remove: "Desactivarlo",
   removeNow: "Desactivar",
