@@ -184,11 +184,9 @@ def remove_second_factor(request: RequestContext, user_id: str, password: str, c
     account = get_account(user_id)
     if account.totp_secret is None:
         raise NoSecondFactor()
-    counter = login_attempts.password_counter(user_id)
-    check_password(request, account, password, forgives=False)
+    check_password(request, account, password)
     if not _use_code(account, code, request.now):
         raise SecondFactorRequired()
-    login_attempts.forgive_attempt(request, counter)
     _change_second_factor(account, [store.remove_second_factor_item(account)], "account.second_factor_removed", request.now)
 
 
@@ -200,9 +198,17 @@ def _change_second_factor(account: Account, items: Sequence[dynamo.TransactItem]
 
 
 def _use_code(account: Account, code: str, now: int) -> bool:
-    """Use up a code of the account's authenticator app, or a recovery code. Returns False if it is wrong or was used before."""
+    """Use up a code of the account's authenticator app, or a recovery code. Returns False if it is wrong or was used before.
+
+    Guesses of codes have a counter of their own, which only a right code ends: a password, which a guesser knows or has got by email, does
+    not. Raises TooManyAttempts.
+    """
+    login_attempts.count_code(account.user_id, now)
     step = factors.find_step(account.totp_secret or "", code.replace(" ", ""), now)
-    return store.use_step(account, step) if step is not None else store.use_recovery_code(account, factors.recovery_hash(code))
+    is_right = store.use_step(account, step) if step is not None else store.use_recovery_code(account, factors.recovery_hash(code))
+    if is_right:
+        login_attempts.forgive_codes(account.user_id)
+    return is_right
 
 
 def lacks_second_factor(account: Account | None, events: Mapping[str, EventRole]) -> bool:
@@ -404,19 +410,15 @@ def _mail_password_notice(email: str, language: Language, now: int) -> None:
         notifications.send(mails.draft("password_changed", email, language, settings.current().page_url("forgot-password")))
 
 
-def check_password(request: RequestContext, account: Account, password: str, *, forgives: bool = True) -> Credentials:
-    """Check the password of an account and return its credentials. Raises TooManyAttempts or WrongPassword.
-
-    Unless the call `forgives`, the attempt stays counted even if the password is correct.
-    """
+def check_password(request: RequestContext, account: Account, password: str) -> Credentials:
+    """Check the password of an account and return its credentials. Raises TooManyAttempts or WrongPassword."""
     counter = login_attempts.password_counter(account.user_id)
     _, credentials = parallel.both(lambda: login_attempts.count_attempt(request, counter), lambda: store.find_credentials(account.email))
     if credentials is None or not factors.is_correct(password, credentials.password_hash):
         logger.info("password.wrong", user_id=account.user_id)
         raise WrongPassword()
     logger.info("password.confirmed", user_id=account.user_id)
-    if forgives:
-        login_attempts.forgive_attempt(request, counter)
+    login_attempts.forgive_attempt(request, counter)
     return credentials
 
 

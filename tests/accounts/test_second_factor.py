@@ -107,11 +107,11 @@ def test_guesses_of_codes_are_delayed_like_those_of_passwords(api, time, ada):
     for _ in range(FREE_ATTEMPTS + 1):
         assert sign_in(api, "000000").json["error"] == "second_factor_required"
     assert (sign_in(api, "000000").status, sign_in(api).status) == (429, 429)
-    for _ in range(FREE_ATTEMPTS + 1):
-        assert remove(api, ada, "000000").status == 401
-    assert remove(api, ada, "000000").status == 429
+    assert remove(api, ada, "000000").status == 429, "all codes of an account count together"
     time.advance(4000)
     assert sign_in(api, code_of(secret, time.now)).status == 200
+    for _ in range(FREE_ATTEMPTS + 1):
+        assert sign_in(api, "000000").json["error"] == "second_factor_required", "a right code has ended the delay"
 
 
 def test_a_recovery_code_works_once(api, time, ada):
@@ -230,3 +230,18 @@ def test_setting_it_up_ends_all_other_sessions(api, time, ada):
         assert api.post("/auth/refresh", json={"refresh_token": thief["refresh_token"]}).status == 401
         renewed = api.post("/auth/refresh", json={"refresh_token": owner["refresh_token"]})
         assert (renewed.status, renewed.json["user"]["roles"]) == (200, ["promoter", "user"])
+
+
+def test_neither_the_password_nor_emails_make_guesses_of_codes_faster(api, time, ada, mailbox):
+    secret, _ = set_up(api, ada, time.now)
+    new_email = {"email": EMAIL, "password": PASSWORD}
+    for _ in range(FREE_ATTEMPTS + 1):
+        assert remove(api, ada, "000000").status == 401
+        assert api.post("/auth/email", json=new_email, token=ada).json["rule"] == "same_address", "the password is right"
+    assert remove(api, ada, "000000").status == 429
+    api.post("/auth/password/forgot", json={"email": EMAIL})
+    new = "nine green herons"
+    assert api.post("/auth/password/reset", json={"token": mailbox.token("reset_password"), "password": new}).status == 200
+    assert sign_in(api, "000000", password=new).status == 429
+    time.advance(4000)
+    assert sign_in(api, code_of(secret, time.now), password=new).status == 200
