@@ -262,6 +262,7 @@ def begin_second_factor(request: RequestContext, body: NewSecondFactor) -> Reply
     "PUT",
     "/auth/me/second-factor",
     access="user",
+    headers=(ACCEPT_LANGUAGE,),
     errors=(NoAccount, NoSecondFactor, SecondFactorRequired, RateLimited),
 )
 @limited_for_caller(INVITE)
@@ -270,7 +271,7 @@ def confirm_second_factor(request: RequestContext, body: FactorConfirmation) -> 
 
     Your other sessions end.
     """
-    return Reply(RecoveryCodesView(service.confirm_second_factor(request.require_user(), body.code, request.now)))
+    return Reply(RecoveryCodesView(service.confirm_second_factor(request, request.require_user(), body.code)))
 
 
 @route(
@@ -278,6 +279,7 @@ def confirm_second_factor(request: RequestContext, body: FactorConfirmation) -> 
     "DELETE",
     "/auth/me/second-factor",
     access="user",
+    headers=(ACCEPT_LANGUAGE,),
     errors=(NoAccount, NoSecondFactor, WrongPassword, SecondFactorRequired, TooManyAttempts),
 )
 def remove_second_factor(request: RequestContext, body: FactorRemoval) -> Reply[Done]:

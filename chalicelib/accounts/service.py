@@ -1,7 +1,7 @@
 """Accounts: register, sign in, change and reset passwords, and end sessions. No reply reveals whether an address has an account."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct, structs
 
@@ -161,8 +161,8 @@ def begin_second_factor(request: RequestContext, user_id: str, password: str, co
     return secret, account.email
 
 
-def confirm_second_factor(identity: Identity, code: str, now: int) -> list[str]:
-    """Make the new secret the account's second factor, and return its recovery codes. The former app and codes no longer count.
+def confirm_second_factor(request: RequestContext, identity: Identity, code: str) -> list[str]:
+    """Make the new secret the account's second factor, mail a notice, and return its recovery codes. The former ones no longer count.
 
     All sessions except the current one end: one of them may be that of somebody who knew the password, and nobody asked it for a code.
     Raises NoAccount, NoSecondFactor or SecondFactorRequired.
@@ -170,31 +170,37 @@ def confirm_second_factor(identity: Identity, code: str, now: int) -> list[str]:
     account = get_account(identity.user_id)
     if account.totp_pending is None:
         raise NoSecondFactor()
-    step = factors.find_step(account.totp_pending, code, now)
+    step = factors.find_step(account.totp_pending, code, request.now)
     if step is None:
         raise SecondFactorRequired()
     codes = factors.new_recovery_codes()
-    items = [store.set_second_factor_item(account, step, set(map(factors.recovery_hash, codes))), *_keep_session_items(identity, account, now)]
-    _change_second_factor(account, items, "account.second_factor_set", now)
+    new = store.set_second_factor_item(account, step, set(map(factors.recovery_hash, codes)))
+    _change_second_factor(request, account, "second_factor_set", [new, *_keep_session_items(identity, account, request.now)])
     return codes
 
 
 def remove_second_factor(request: RequestContext, user_id: str, password: str, code: str) -> None:
-    """Remove the account's second factor. Raises NoAccount, NoSecondFactor, TooManyAttempts, WrongPassword or SecondFactorRequired."""
+    """Remove the account's second factor, and mail a notice. Raises NoAccount, NoSecondFactor, TooManyAttempts, WrongPassword or SecondFactorRequired."""
     account = get_account(user_id)
     if account.totp_secret is None:
         raise NoSecondFactor()
     check_password(request, account, password)
     if not _use_code(account, code, request.now):
         raise SecondFactorRequired()
-    _change_second_factor(account, [store.remove_second_factor_item(account)], "account.second_factor_removed", request.now)
+    _change_second_factor(request, account, "second_factor_removed", [store.remove_second_factor_item(account)])
 
 
-def _change_second_factor(account: Account, items: Sequence[dynamo.TransactItem], action: str, now: int) -> None:
+def _change_second_factor(
+    request: RequestContext,
+    account: Account,
+    change: Literal["second_factor_set", "second_factor_removed"],
+    items: Sequence[dynamo.TransactItem],
+) -> None:
     try:
-        dynamo.transact([*items, audit.entry_item(f"account#{account.user_id}", action, account.user_id, now, {})])
+        dynamo.transact([*items, audit.entry_item(f"account#{account.user_id}", f"account.{change}", account.user_id, request.now, {})])
     except dynamo.TransactionCanceled:
         raise NoSecondFactor() from None
+    _mail_notice(change, account.email, request.language, request.now)
 
 
 def _use_code(account: Account, code: str, now: int) -> bool:
@@ -397,17 +403,17 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
     except dynamo.TransactionCanceled:  # the address was changed, the sessions were ended, or the account was erased
         raise AccountChanging() from None
     logger.info("password.changed", user_id=user_id)
-    _mail_password_notice(account.email, request.language, request.now)
+    _mail_notice("password_changed", account.email, request.language, request.now)
     return _issue_tokens(user_id, structs.replace(account, generation=generation), refresh_token, events)
 
 
-def _mail_password_notice(email: str, language: Language, now: int) -> None:
-    """Tell the owner of an account that its password was changed, with a link to the page for a forgotten password.
+def _mail_notice(kind: AccountMail, email: str, language: Language, now: int) -> None:
+    """Tell the owner of an account how its sign-in has changed, with a link to the page for a forgotten password.
 
     An address gets only a limited number of these emails, because somebody may have registered a stranger's address.
     """
-    if rate_limits.may_notify("password_changed", email_key(email), now):
-        notifications.send(mails.draft("password_changed", email, language, settings.current().page_url("forgot-password")))
+    if rate_limits.may_notify(kind, email_key(email), now):
+        notifications.send(mails.draft(kind, email, language, settings.current().page_url("forgot-password")))
 
 
 def check_password(request: RequestContext, account: Account, password: str) -> Credentials:
@@ -450,7 +456,7 @@ def reset_password(token: str, password: str, language: Language, now: int) -> t
     mails.use_link(link, items)
     logger.info("password.reset", user_id=user_id)
     login_attempts.reset(link.email)
-    _mail_password_notice(link.email, language, now)
+    _mail_notice("password_changed", link.email, language, now)
     return link.email, None if link.generation is None else link.generation + 1
 
 

@@ -43,8 +43,8 @@ def set_up(api, token, now, code=None):
     return secret, confirmed.json["recovery_codes"]
 
 
-def remove(api, token, code, password=PASSWORD):
-    return api.delete("/auth/me/second-factor", json={"password": password, "code": code}, token=token)
+def remove(api, token, code, password=PASSWORD, **options):
+    return api.delete("/auth/me/second-factor", json={"password": password, "code": code}, token=token, **options)
 
 
 @pytest.mark.parametrize(("at", "code"), [(59, "287082"), (1111111109, "081804"), (1234567890, "005924"), (20000000000, "353130")])
@@ -245,3 +245,12 @@ def test_neither_the_password_nor_emails_make_guesses_of_codes_faster(api, time,
     assert sign_in(api, "000000", password=new).status == 429
     time.advance(4000)
     assert sign_in(api, code_of(secret, time.now), password=new).status == 200
+
+
+def test_the_owner_hears_that_it_was_set_up_or_removed(api, time, ada, mailbox):
+    _, codes = set_up(api, ada, time.now)
+    assert mailbox.kinds() == ["second_factor_set"]
+    assert remove(api, ada, codes[0], headers={"Accept-Language": "es"}).status == 200
+    assert mailbox.kinds() == ["second_factor_set", "second_factor_removed"]
+    assert mailbox.mails[-1].subject == "El inicio de sesión en dos pasos está desactivado"
+    assert "/forgot-password" in mailbox.mails[-1].text
