@@ -180,7 +180,10 @@ def confirm_second_factor(request: RequestContext, identity: Identity, code: str
 
 
 def remove_second_factor(request: RequestContext, user_id: str, password: str, code: str) -> None:
-    """Remove the account's second factor, and mail a notice. Raises NoAccount, NoSecondFactor, TooManyAttempts, WrongPassword or SecondFactorRequired."""
+    """Remove the account's second factor, and mail a notice.
+
+    Raises NoAccount, NoSecondFactor, TooManyAttempts, WrongPassword or SecondFactorRequired.
+    """
     account = get_account(user_id)
     if account.totp_secret is None:
         raise NoSecondFactor()
