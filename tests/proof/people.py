@@ -530,8 +530,11 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "verify an address": (["sign_up", "read_verification"], "verify_email"),
     "reset a password": (["sign_up", "forget_password", "read_reset"], "reset_password"),
     "refresh a session": (["sign_up", "sign_in"], "refresh"),
-    "turn on a second factor": (["sign_up", "begin_second_factor"], "turn_on_second_factor"),
-    "turn off a second factor": (["sign_up", "begin_second_factor", "turn_on_second_factor"], "turn_off_second_factor"),
+    "turn on a second factor": (["sign_up", "read_verification", "verify_email", "begin_second_factor"], "turn_on_second_factor"),
+    "turn off a second factor": (
+        ["sign_up", "read_verification", "verify_email", "begin_second_factor", "turn_on_second_factor"],
+        "turn_off_second_factor",
+    ),
     "open lost tickets": (["buy", "ask_for_link", "read_link"], "follow_link"),
     "export by a link": (["buy", "ask_for_link", "read_link", "follow_link"], "export_by_link"),
     "erase by a link": (["buy", "ask_for_link", "read_link", "follow_link"], "erase_by_link"),
