@@ -32,6 +32,7 @@ from chalicelib.edge.auth import EventRole, Forbidden, Identity, Role
 from chalicelib.edge.languages import Language
 from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import ids, log, parallel, settings
+from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.log import logger
 from chalicelib.notifications import service as notifications
 
@@ -175,7 +176,9 @@ def confirm_second_factor(request: RequestContext, identity: Identity, code: str
         raise SecondFactorRequired()
     codes = factors.new_recovery_codes()
     new = store.set_second_factor_item(account, step, set(map(factors.recovery_hash, codes)))
-    _change_second_factor(request, account, "second_factor_set", [new, *_keep_session_items(identity, account, request.now)])
+    _change_second_factor(
+        request, account, "second_factor_set", [new, *_keep_session_items(identity, account, request.now)], NoSecondFactor()
+    )
     return codes
 
 
@@ -188,9 +191,10 @@ def remove_second_factor(request: RequestContext, user_id: str, password: str, c
     if account.totp_secret is None:
         raise NoSecondFactor()
     check_password(request, account, password)
-    if not _use_code(account, code, request.now):
-        raise SecondFactorRequired()
-    _change_second_factor(request, account, "second_factor_removed", [store.remove_second_factor_item(account)])
+    login_attempts.count_code(account.user_id, request.now)
+    removal = store.remove_second_factor_item(account, _find_step(account, code, request.now), factors.recovery_hash(code))
+    _change_second_factor(request, account, "second_factor_removed", [removal], SecondFactorRequired())
+    login_attempts.forgive_codes(account.user_id)
 
 
 def _change_second_factor(
@@ -198,11 +202,12 @@ def _change_second_factor(
     account: Account,
     change: Literal["second_factor_set", "second_factor_removed"],
     items: Sequence[dynamo.TransactItem],
+    refusal: ApiError,
 ) -> None:
     try:
         dynamo.transact([*items, audit.entry_item(f"account#{account.user_id}", f"account.{change}", account.user_id, request.now, {})])
     except dynamo.TransactionCanceled:
-        raise NoSecondFactor() from None
+        raise refusal from None
     _mail_notice(change, account.email, request.language, request.now)
 
 
@@ -213,11 +218,16 @@ def _use_code(account: Account, code: str, now: int) -> bool:
     not. Raises TooManyAttempts.
     """
     login_attempts.count_code(account.user_id, now)
-    step = factors.find_step(account.totp_secret or "", code.replace(" ", ""), now)
+    step = _find_step(account, code, now)
     is_right = store.use_step(account, step) if step is not None else store.use_recovery_code(account, factors.recovery_hash(code))
     if is_right:
         login_attempts.forgive_codes(account.user_id)
     return is_right
+
+
+def _find_step(account: Account, code: str, now: int) -> int | None:
+    """Return the step of a code of the account's authenticator app. Returns None for other codes."""
+    return factors.find_step(account.totp_secret or "", code.replace(" ", ""), now)
 
 
 def lacks_second_factor(account: Account | None, events: Mapping[str, EventRole]) -> bool:
