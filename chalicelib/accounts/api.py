@@ -16,6 +16,7 @@ from chalicelib.accounts.model import (
     AccountChanging,
     AccountLocked,
     AddressBody,
+    AddressNotVerified,
     AlreadyRegistered,
     CommonPassword,
     Company,
@@ -126,10 +127,11 @@ class PasswordChange(Struct, forbid_unknown_fields=True):
     password: NewPassword
 
 
-class PasswordBody(Struct, forbid_unknown_fields=True):
-    """The password of the account."""
+class NewSecondFactor(Struct, forbid_unknown_fields=True):
+    """The password of the account. An account that has a second factor also needs a `code` of its app, or a recovery code."""
 
     password: EnteredPassword
+    code: FactorCode | None = None
 
 
 class FactorConfirmation(Struct, forbid_unknown_fields=True):
@@ -245,12 +247,12 @@ def show_me(request: RequestContext) -> Reply[UserView]:
     "/auth/me/second-factor",
     access="user",
     statuses=(201,),
-    errors=(NoAccount, WrongPassword, TooManyAttempts, RateLimited),
+    errors=(NoAccount, AddressNotVerified, WrongPassword, SecondFactorRequired, TooManyAttempts, RateLimited),
 )
 @limited_for_caller(INVITE)
-def begin_second_factor(request: RequestContext, body: PasswordBody) -> Reply[NewSecondFactorView]:
+def begin_second_factor(request: RequestContext, body: NewSecondFactor) -> Reply[NewSecondFactorView]:
     """Get a secret for an authenticator app. It becomes your second factor once you send a code of the app."""
-    secret, email = service.begin_second_factor(request, request.require_user().user_id, body.password)
+    secret, email = service.begin_second_factor(request, request.require_user().user_id, body.password, body.code)
     address = factors.app_address(secret, email, settings.current().shop_name)
     return Reply(NewSecondFactorView(secret, address, factors.qr_code(address)), 201)
 
@@ -260,12 +262,16 @@ def begin_second_factor(request: RequestContext, body: PasswordBody) -> Reply[Ne
     "PUT",
     "/auth/me/second-factor",
     access="user",
+    headers=(ACCEPT_LANGUAGE,),
     errors=(NoAccount, NoSecondFactor, SecondFactorRequired, RateLimited),
 )
 @limited_for_caller(INVITE)
 def confirm_second_factor(request: RequestContext, body: FactorConfirmation) -> Reply[RecoveryCodesView]:
-    """Make the new secret your second factor. Later sign-ins need a code of the app, or one of the recovery codes."""
-    return Reply(RecoveryCodesView(service.confirm_second_factor(request.require_user().user_id, body.code, request.now)))
+    """Make the new secret your second factor. Later sign-ins need a code of the app, or one of the recovery codes.
+
+    Your other sessions end.
+    """
+    return Reply(RecoveryCodesView(service.confirm_second_factor(request, request.require_user(), body.code)))
 
 
 @route(
@@ -273,6 +279,7 @@ def confirm_second_factor(request: RequestContext, body: FactorConfirmation) -> 
     "DELETE",
     "/auth/me/second-factor",
     access="user",
+    headers=(ACCEPT_LANGUAGE,),
     errors=(NoAccount, NoSecondFactor, WrongPassword, SecondFactorRequired, TooManyAttempts),
 )
 def remove_second_factor(request: RequestContext, body: FactorRemoval) -> Reply[Done]:

@@ -58,6 +58,19 @@ def password_counter(user_id: str) -> str:
     return _counter_id("user", user_id)
 
 
+def count_code(user_id: str, now: int) -> None:
+    """Count a code of the account's second factor, before it is compared. Raises TooManyAttempts or the store's errors.
+
+    Only people who know the password can use up these attempts, so known devices have no counter of their own.
+    """
+    _count_at(_counter_id("code", user_id), FREE_ATTEMPTS, now)
+
+
+def forgive_codes(user_id: str) -> None:
+    """Delete the counter of an account's codes, because the last code was right."""
+    _delete(_counter_id("code", user_id))
+
+
 def find_mark(marks: Sequence[str], email: str) -> Mark | None:
     """Return the first mark that belongs to the address, or None. The mark's generation may no longer be current."""
     for text in marks:

@@ -49,6 +49,8 @@ AccountMail = Literal[
     "change_requested",
     "email_changed",
     "password_changed",
+    "second_factor_set",
+    "second_factor_removed",
     "payment_account_link",
     "find_tickets",
 ]

@@ -200,6 +200,12 @@ class NoSecondFactor(ApiError):
     default_message: ClassVar[str] = "Your account has no authenticator app, or somebody has just changed it. Begin again."
 
 
+class AddressNotVerified(ApiError):
+    code: ClassVar[str] = "address_not_verified"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Verify your email address first: follow the link in our email."
+
+
 class WrongPassword(ApiError):
     code: ClassVar[str] = "wrong_password"
     status: ClassVar[int] = 403

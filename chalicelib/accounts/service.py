@@ -1,7 +1,7 @@
 """Accounts: register, sign in, change and reset passwords, and end sessions. No reply reveals whether an address has an account."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct, structs
 
@@ -11,6 +11,7 @@ from chalicelib.accounts.model import (
     Account,
     AccountChanging,
     AccountLocked,
+    AddressNotVerified,
     AlreadyRegistered,
     Credentials,
     LinkExpired,
@@ -31,6 +32,7 @@ from chalicelib.edge.auth import EventRole, Forbidden, Identity, Role
 from chalicelib.edge.languages import Language
 from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import ids, log, parallel, settings
+from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.log import logger
 from chalicelib.notifications import service as notifications
 
@@ -141,61 +143,91 @@ def log_in(request: RequestContext, email: str, password: str, code: str | None 
     return tokens
 
 
-def begin_second_factor(request: RequestContext, user_id: str, password: str) -> tuple[str, str]:
-    """Return a new secret for an authenticator app, and the account's address.
+def begin_second_factor(request: RequestContext, user_id: str, password: str, code: str | None = None) -> tuple[str, str]:
+    """Return a new secret for an authenticator app, and the account's address. To replace an app, the `code` of a present one is needed.
 
-    The secret counts once `confirm_second_factor` gets a code of it; until then, a present second factor stays. Raises NoAccount,
-    TooManyAttempts or WrongPassword.
+    The secret counts once `confirm_second_factor` gets a code of it; until then, a present second factor stays. The address must be
+    verified: otherwise, people could register somebody else's address and lock out its owner, who takes the account over with a new
+    password. Raises NoAccount, AddressNotVerified, TooManyAttempts, WrongPassword or SecondFactorRequired.
     """
     account = get_account(user_id)
     check_password(request, account, password)
+    if account.verified_at is None:
+        raise AddressNotVerified()
+    if account.totp_secret is not None and (code is None or not _use_code(account, code, request.now)):
+        raise SecondFactorRequired()
     secret = factors.new_secret()
     if not store.set_pending_secret(user_id, secret):
         raise NoAccount()
     return secret, account.email
 
 
-def confirm_second_factor(user_id: str, code: str, now: int) -> list[str]:
-    """Make the new secret the account's second factor, and return its recovery codes. The former app and codes no longer count.
+def confirm_second_factor(request: RequestContext, identity: Identity, code: str) -> list[str]:
+    """Make the new secret the account's second factor, mail a notice, and return its recovery codes. The former ones no longer count.
 
+    All sessions except the current one end: one of them may be that of somebody who knew the password, and nobody asked it for a code.
     Raises NoAccount, NoSecondFactor or SecondFactorRequired.
     """
-    account = get_account(user_id)
+    account = get_account(identity.user_id)
     if account.totp_pending is None:
         raise NoSecondFactor()
-    step = factors.find_step(account.totp_pending, code, now)
+    step = factors.find_step(account.totp_pending, code, request.now)
     if step is None:
         raise SecondFactorRequired()
     codes = factors.new_recovery_codes()
-    item = store.set_second_factor_item(account, step, set(map(factors.recovery_hash, codes)))
-    _change_second_factor(account, item, "account.second_factor_set", now)
+    new = store.set_second_factor_item(account, step, set(map(factors.recovery_hash, codes)))
+    _change_second_factor(
+        request, account, "second_factor_set", [new, *_keep_session_items(identity, account, request.now)], NoSecondFactor()
+    )
     return codes
 
 
 def remove_second_factor(request: RequestContext, user_id: str, password: str, code: str) -> None:
-    """Remove the account's second factor. Raises NoAccount, NoSecondFactor, TooManyAttempts, WrongPassword or SecondFactorRequired."""
+    """Remove the account's second factor, and mail a notice.
+
+    Raises NoAccount, NoSecondFactor, TooManyAttempts, WrongPassword or SecondFactorRequired.
+    """
     account = get_account(user_id)
     if account.totp_secret is None:
         raise NoSecondFactor()
-    counter = login_attempts.password_counter(user_id)
-    check_password(request, account, password, forgives=False)
-    if not _use_code(account, code, request.now):
-        raise SecondFactorRequired()
-    login_attempts.forgive_attempt(request, counter)
-    _change_second_factor(account, store.remove_second_factor_item(account), "account.second_factor_removed", request.now)
+    check_password(request, account, password)
+    login_attempts.count_code(account.user_id, request.now)
+    removal = store.remove_second_factor_item(account, _find_step(account, code, request.now), factors.recovery_hash(code))
+    _change_second_factor(request, account, "second_factor_removed", [removal], SecondFactorRequired())
+    login_attempts.forgive_codes(account.user_id)
 
 
-def _change_second_factor(account: Account, item: dynamo.TransactItem, action: str, now: int) -> None:
+def _change_second_factor(
+    request: RequestContext,
+    account: Account,
+    change: Literal["second_factor_set", "second_factor_removed"],
+    items: Sequence[dynamo.TransactItem],
+    refusal: ApiError,
+) -> None:
     try:
-        dynamo.transact([item, audit.entry_item(f"account#{account.user_id}", action, account.user_id, now, {})])
+        dynamo.transact([*items, audit.entry_item(f"account#{account.user_id}", f"account.{change}", account.user_id, request.now, {})])
     except dynamo.TransactionCanceled:
-        raise NoSecondFactor() from None
+        raise refusal from None
+    _mail_notice(change, account.email, request.language, request.now)
 
 
 def _use_code(account: Account, code: str, now: int) -> bool:
-    """Use up a code of the account's authenticator app, or a recovery code. Returns False if it is wrong or was used before."""
-    step = factors.find_step(account.totp_secret or "", code.replace(" ", ""), now)
-    return store.use_step(account, step) if step is not None else store.use_recovery_code(account, factors.recovery_hash(code))
+    """Use up a code of the account's authenticator app, or a recovery code. Returns False if it is wrong or was used before.
+
+    Guesses of codes have a counter of their own, which only a right code ends: a password, which a guesser knows or has got by email, does
+    not. Raises TooManyAttempts.
+    """
+    login_attempts.count_code(account.user_id, now)
+    step = _find_step(account, code, now)
+    is_right = store.use_step(account, step) if step is not None else store.use_recovery_code(account, factors.recovery_hash(code))
+    if is_right:
+        login_attempts.forgive_codes(account.user_id)
+    return is_right
+
+
+def _find_step(account: Account, code: str, now: int) -> int | None:
+    """Return the step of a code of the account's authenticator app. Returns None for other codes."""
+    return factors.find_step(account.totp_secret or "", code.replace(" ", ""), now)
 
 
 def lacks_second_factor(account: Account | None, events: Mapping[str, EventRole]) -> bool:
@@ -319,14 +351,19 @@ def end_other_sessions(identity: Identity, now: int) -> None:
         account = store.find_account(identity.user_id)
         if account is None:
             return
-        current = _find_session(identity, account.generation, now)
-        current_items = [sessions.carry_over_session_item(current, account.generation + 1)] if current is not None else []
+        items = [store.end_sessions_item(account.user_id, generation=account.generation), *_keep_session_items(identity, account, now)]
         try:
-            dynamo.transact([store.end_sessions_item(account.user_id, generation=account.generation), *current_items])
+            dynamo.transact(items)
             return
         except dynamo.TransactionCanceled:
             continue
     raise AccountChanging()
+
+
+def _keep_session_items(identity: Identity, account: Account, now: int) -> list[dynamo.TransactItem]:
+    """Return transaction items with which the caller's session outlasts the end of all of the account's sessions."""
+    current = _find_session(identity, account.generation, now)
+    return [sessions.carry_over_session_item(current, account.generation + 1)] if current is not None else []
 
 
 def find_accounts(user_ids: Iterable[str]) -> list[Account]:
@@ -379,32 +416,28 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
     except dynamo.TransactionCanceled:  # the address was changed, the sessions were ended, or the account was erased
         raise AccountChanging() from None
     logger.info("password.changed", user_id=user_id)
-    _mail_password_notice(account.email, request.language, request.now)
+    _mail_notice("password_changed", account.email, request.language, request.now)
     return _issue_tokens(user_id, structs.replace(account, generation=generation), refresh_token, events)
 
 
-def _mail_password_notice(email: str, language: Language, now: int) -> None:
-    """Tell the owner of an account that its password was changed, with a link to the page for a forgotten password.
+def _mail_notice(kind: AccountMail, email: str, language: Language, now: int) -> None:
+    """Tell the owner of an account how its sign-in has changed, with a link to the page for a forgotten password.
 
     An address gets only a limited number of these emails, because somebody may have registered a stranger's address.
     """
-    if rate_limits.may_notify("password_changed", email_key(email), now):
-        notifications.send(mails.draft("password_changed", email, language, settings.current().page_url("forgot-password")))
+    if rate_limits.may_notify(kind, email_key(email), now):
+        notifications.send(mails.draft(kind, email, language, settings.current().page_url("forgot-password")))
 
 
-def check_password(request: RequestContext, account: Account, password: str, *, forgives: bool = True) -> Credentials:
-    """Check the password of an account and return its credentials. Raises TooManyAttempts or WrongPassword.
-
-    Unless the call `forgives`, the attempt stays counted even if the password is correct.
-    """
+def check_password(request: RequestContext, account: Account, password: str) -> Credentials:
+    """Check the password of an account and return its credentials. Raises TooManyAttempts or WrongPassword."""
     counter = login_attempts.password_counter(account.user_id)
     _, credentials = parallel.both(lambda: login_attempts.count_attempt(request, counter), lambda: store.find_credentials(account.email))
     if credentials is None or not factors.is_correct(password, credentials.password_hash):
         logger.info("password.wrong", user_id=account.user_id)
         raise WrongPassword()
     logger.info("password.confirmed", user_id=account.user_id)
-    if forgives:
-        login_attempts.forgive_attempt(request, counter)
+    login_attempts.forgive_attempt(request, counter)
     return credentials
 
 
@@ -436,7 +469,7 @@ def reset_password(token: str, password: str, language: Language, now: int) -> t
     mails.use_link(link, items)
     logger.info("password.reset", user_id=user_id)
     login_attempts.reset(link.email)
-    _mail_password_notice(link.email, language, now)
+    _mail_notice("password_changed", link.email, language, now)
     return link.email, None if link.generation is None else link.generation + 1
 
 

@@ -190,16 +190,23 @@ def set_pending_secret(user_id: str, secret: str) -> bool:
 
 
 def set_second_factor_item(account: Account, step: int, recovery_hashes: set[str]) -> dynamo.TransactItem:
-    """Return a transaction item that makes the pending secret the account's second factor. It is refused if there is another one."""
+    """Return a transaction item that makes the pending secret the account's second factor, and ends all of the account's sessions.
+
+    It is refused if there is another pending secret, or if the sessions have ended since `account` was read.
+    """
     changes = {"totp_secret": account.totp_pending, "totp_pending": None, "totp_step": step, "recovery_hashes": recovery_hashes}
-    row, is_pending = AccountRow(f"user#{account.user_id}"), AccountRow.totp_pending == account.totp_pending
-    return dynamo.update(row, AccountRow.assign(changes), is_pending)
+    is_same = (AccountRow.totp_pending == account.totp_pending) & (AccountRow.generation == account.generation)
+    return dynamo.update(AccountRow(f"user#{account.user_id}"), [*AccountRow.assign(changes), _END_SESSIONS], is_same)
 
 
-def remove_second_factor_item(account: Account) -> dynamo.TransactItem:
-    """Return a transaction item that removes an account's second factor. It is refused if there is another one or none."""
+def remove_second_factor_item(account: Account, step: int | None, recovery_hash: str) -> dynamo.TransactItem:
+    """Return a transaction item that removes an account's second factor with the code of this step, or else with a recovery code.
+
+    It is refused if the code was used before, or if there is another second factor or none.
+    """
+    is_right = AccountRow.recovery_hashes.contains(recovery_hash) if step is None else AccountRow.totp_step < step
     row, is_same = AccountRow(f"user#{account.user_id}"), AccountRow.totp_secret == account.totp_secret
-    return dynamo.update(row, AccountRow.assign(_NO_SECOND_FACTOR), is_same)
+    return dynamo.update(row, AccountRow.assign(_NO_SECOND_FACTOR), is_same & is_right)
 
 
 def use_step(account: Account, step: int) -> bool:

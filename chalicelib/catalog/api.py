@@ -119,7 +119,7 @@ def show_catalog(request: RequestContext) -> Reply[CatalogView]:  # noqa: ARG001
 
 @route(bp, "GET", "/events", access="public")
 def list_events(request: RequestContext, query: EventQuery) -> CacheableReply[list[ListedEventView]]:
-    """List the public events in display order, with the beginning of their descriptions. With filters, list them page by page.
+    """List the public events, with the beginning of their descriptions: those that are over come last. With filters, list them by page.
 
     A page is at most 1 MB.
     """

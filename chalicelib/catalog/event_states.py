@@ -283,7 +283,7 @@ def change_choices(
 
 def forget_brand(promoter_id: str, now: int) -> None:
     """Remove the colors and the logo of a promoter whose data is erased. Files of logos that nobody uses are deleted within a day."""
-    if snapshots.snapshot().choices_of(promoter_id).brand != NO_BRAND:
+    if snapshots.load_current().choices_of(promoter_id).brand != NO_BRAND:
         change_choices(promoter_id, lambda before: replace(before, brand=NO_BRAND), promoter_id, now)
 
 

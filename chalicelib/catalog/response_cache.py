@@ -36,7 +36,7 @@ T = TypeVar("T")
 _seller_names: TtlCache[Mapping[str, str]] = TtlCache(lambda: SELLER_SECONDS, max_keys=100)  # by the promoters of a page
 
 # Sort key for the tiers of all events: the key of the event, then the order within the event.
-_TierKey = tuple[int, int, str, int, str]
+_TierKey = tuple[int, int, int, str, int, str]
 
 
 class TicketTypesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -53,12 +53,13 @@ def events_reply(now: int) -> CacheableReply[list[ListedEventView]]:
     catalog = service.snapshot()
 
     def encode() -> CacheableReply[list[ListedEventView]]:
-        keyed = (((0, *event.sort_key), event) for event in _public_events(catalog))
+        keyed = search.in_turns(_public_events(catalog), now)
+        keys = {event.id: key for key, event in keyed}
         events, next_cursor = cursors.take_page(keyed, search.Key, MAX_LISTED, None)
         open_events = (event.id for event in events if event_phase(event, now) == "open")
         stocks = cached_stock(map(catalog.stock_group, open_events), now)
         names = _load_seller_names(events, now)
-        keyed_views = (((0, *event.sort_key), views.listed_event_view(catalog, event, stocks, now, names)) for event in events)
+        keyed_views = ((keys[event.id], views.listed_event_view(catalog, event, stocks, now, names)) for event in events)
         body, next_cursor = cursors.fit_page(keyed_views, next_cursor)
         link = cursors.link_headers(search.EventQuery(limit=search.MAX_LIMIT), next_cursor)
         return CacheableReply.encode(body, max_age=LIST_MAX_AGE, headers=link)
@@ -159,9 +160,11 @@ def ticket_types_reply(query: TicketTypesQuery, now: int) -> CacheableReply[Tick
 
 
 def _encode_ticket_types(catalog: Catalog, query: TicketTypesQuery, now: int) -> CacheableReply[TicketTypesView]:
+    keyed = search.in_turns(_public_events(catalog), now)
+    keys = {event.id: key for key, event in keyed}
     listed = [
-        (_tier_key(event, tier), (event, tier))
-        for event in _public_events(catalog)
+        (_tier_key(key, tier), (event, tier))
+        for key, event in keyed
         if query.event_id in (None, event.id)
         for tier in in_display_order(catalog.visible_tiers(event))
         if query.status in (None, tier.status)
@@ -172,7 +175,7 @@ def _encode_ticket_types(catalog: Catalog, query: TicketTypesQuery, now: int) ->
     stocks = cached_stock(map(catalog.stock_group, events), now)
     statuses = {event.id: public_event_status(catalog, event, now, stocks) for event in events.values()}
     keyed_views = (
-        (_tier_key(event, tier), views.ticket_type_view(catalog, event, statuses[event.id], tier, stocks, now))
+        (_tier_key(keys[event.id], tier), views.ticket_type_view(catalog, event, statuses[event.id], tier, stocks, now))
         for event, tier in event_tiers
     )
     ticket_types, next_cursor = cursors.fit_page(keyed_views, next_cursor)
@@ -180,15 +183,14 @@ def _encode_ticket_types(catalog: Catalog, query: TicketTypesQuery, now: int) ->
     return CacheableReply.encode(body, max_age=LIST_MAX_AGE, headers=cursors.link_headers(query, next_cursor))
 
 
-def _tier_key(event: Event, tier: Tier) -> _TierKey:
-    return *event.sort_key, tier.display_order, tier.id
+def _tier_key(event_key: search.Key, tier: Tier) -> _TierKey:
+    return *event_key, tier.display_order, tier.id
 
 
 def _public_events(catalog: Catalog) -> list[Event]:
-    """Return the events of public lists in display order. Ticket holders still find suspended events by their address."""
+    """Return the events of public lists, in any order. Ticket holders still find suspended events by their address."""
     listed = (event for event in catalog.events.values() if not (event.removed or event.suspended))
-    public = (event for event in listed if event.status not in ("draft", "test"))
-    return sorted(public, key=lambda event: event.sort_key)
+    return [event for event in listed if event.status not in ("draft", "test")]
 
 
 def _load_seller_names(events: Iterable[Event], now: int) -> Mapping[str, str]:

@@ -111,12 +111,15 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 CHUNK = 100  # number of events whose stock is read at once when a filter needs their status
 
+SHARE = 50  # events of one promoter in a turn of a list
+_OVER = 1_000_000  # the first turn of events that are over
+
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NAME, _PLACE, _TEXT = 3, 2, 1
 
 _indexes: Memory[str, tuple[Catalog, TextIndex]] = Memory()
 
-# Sort key of events: the search score first, then the display order.
+# Sort key of events: the search score or the turn of `in_turns` first, then the display order.
 Key = tuple[int, int, int, str]
 
 
@@ -152,7 +155,7 @@ class EventPage(Struct, frozen=True):
 
 def find_events(catalog: Catalog, public_events: Sequence[Event], query: EventQuery, now: int) -> EventPage:
     """Return a page of the events that match a query. Raises InvalidInput for an invalid time or cursor."""
-    ranked = _rank(catalog, public_events, query)
+    ranked = _rank(catalog, public_events, query, now)
     if query.cursor is not None:
         after: Key = cursors.decode_key(query.cursor, Key)
         ranked = [(key, event) for key, event in ranked if key > after]
@@ -164,15 +167,30 @@ def find_events(catalog: Catalog, public_events: Sequence[Event], query: EventQu
     return EventPage(events, stocks, next_cursor)
 
 
-def _rank(catalog: Catalog, public_events: Sequence[Event], query: EventQuery) -> list[tuple[Key, Event]]:
+def in_turns(events: Iterable[Event], now: int) -> list[tuple[Key, Event]]:
+    """Sort the events of a list, and return them with their keys: events that are not over come first.
+
+    The first reply, the start page and the feeds have only the beginning of a long list. So a promoter with many events has only SHARE of
+    them in each turn. All events of the shop itself come in the first turn until they are over. Of events that are over, the latest come in
+    the first turn.
+    """
+    counts = Counter[tuple[str | None, bool]]()
+    keyed: list[tuple[Key, Event]] = []
+    for event in sorted(events, key=lambda event: (-event.starts_at if event.last_sale_at < now else event.starts_at, event.id)):
+        is_over = event.last_sale_at < now
+        turn = counts[event.promoter_id, is_over] // SHARE
+        counts[event.promoter_id, is_over] += is_over or event.promoter_id is not None
+        keyed.append(((turn + _OVER * is_over, *event.sort_key), event))
+    return sorted(keyed, key=lambda entry: entry[0])
+
+
+def _rank(catalog: Catalog, public_events: Sequence[Event], query: EventQuery, now: int) -> list[tuple[Key, Event]]:
     """Return the sorted events that match all filters except the status."""
-    scores = None if query.q is None else _index(catalog, public_events).search(query.q)
     accepts = _filter(query)
-    ranked = [
-        ((-(scores[event.id] if scores else 0), *event.sort_key), event)
-        for event in public_events
-        if (scores is None or event.id in scores) and accepts(event)
-    ]
+    if query.q is None:
+        return [(key, event) for key, event in in_turns(public_events, now) if accepts(event)]
+    scores = _index(catalog, public_events).search(query.q)
+    ranked = [((-scores[event.id], *event.sort_key), event) for event in public_events if event.id in scores and accepts(event)]
     return sorted(ranked, key=lambda entry: entry[0])
 
 

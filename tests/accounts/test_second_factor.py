@@ -13,7 +13,7 @@ from chalicelib.accounts.service import Account, create_account
 from chalicelib.audit import service as audit
 from chalicelib.foundation import parallel, settings
 from tests import builders
-from tests.accounts.conftest import PASSWORD
+from tests.accounts.conftest import PASSWORD, sign_up
 from tests.builders import code_of
 
 EMAIL = "ada@example.com"
@@ -31,20 +31,20 @@ def sign_in(api, code=None, password=PASSWORD):
     return api.post("/auth/login", json={"email": EMAIL, "password": password} | ({} if code is None else {"code": code}))
 
 
-def begin(api, token, password=PASSWORD):
-    return api.post("/auth/me/second-factor", json={"password": password}, token=token)
+def begin(api, token, password=PASSWORD, code=None):
+    return api.post("/auth/me/second-factor", json={"password": password} | ({} if code is None else {"code": code}), token=token)
 
 
-def set_up(api, token, now):
-    """Set up a second factor. Returns its secret, and the recovery codes."""
-    secret = begin(api, token).json["secret"]
+def set_up(api, token, now, code=None):
+    """Set up a second factor, in place of the one that has this `code`. Returns its secret, and the recovery codes."""
+    secret = begin(api, token, code=code).json["secret"]
     confirmed = api.put("/auth/me/second-factor", json={"code": code_of(secret, now)}, token=token)
     assert confirmed.status == 200, confirmed.json
     return secret, confirmed.json["recovery_codes"]
 
 
-def remove(api, token, code, password=PASSWORD):
-    return api.delete("/auth/me/second-factor", json={"password": password, "code": code}, token=token)
+def remove(api, token, code, password=PASSWORD, **options):
+    return api.delete("/auth/me/second-factor", json={"password": password, "code": code}, token=token, **options)
 
 
 @pytest.mark.parametrize(("at", "code"), [(59, "287082"), (1111111109, "081804"), (1234567890, "005924"), (20000000000, "353130")])
@@ -107,11 +107,11 @@ def test_guesses_of_codes_are_delayed_like_those_of_passwords(api, time, ada):
     for _ in range(FREE_ATTEMPTS + 1):
         assert sign_in(api, "000000").json["error"] == "second_factor_required"
     assert (sign_in(api, "000000").status, sign_in(api).status) == (429, 429)
-    for _ in range(FREE_ATTEMPTS + 1):
-        assert remove(api, ada, "000000").status == 401
-    assert remove(api, ada, "000000").status == 429
+    assert remove(api, ada, "000000").status == 429, "all codes of an account count together"
     time.advance(4000)
     assert sign_in(api, code_of(secret, time.now)).status == 200
+    for _ in range(FREE_ATTEMPTS + 1):
+        assert sign_in(api, "000000").json["error"] == "second_factor_required", "a right code has ended the delay"
 
 
 def test_a_recovery_code_works_once(api, time, ada):
@@ -142,11 +142,11 @@ def test_simultaneous_sign_ins_use_a_code_once(api, time, threaded_store):
 def test_another_app_replaces_the_first_once_it_is_confirmed(api, time, ada):
     first, codes = set_up(api, ada, time.now)
     time.advance(STEP)
-    begin(api, ada)
+    begin(api, ada, code=codes[0])
     assert sign_in(api, code_of(first, time.now)).status == 200, "until then, the first one counts"
-    second, _ = set_up(api, ada, time.now)
+    second, _ = set_up(api, ada, time.now, code=codes[1])
     time.advance(STEP)
-    assert sign_in(api, code_of(first, time.now)).status == sign_in(api, codes[0]).status == 401
+    assert sign_in(api, code_of(first, time.now)).status == sign_in(api, codes[2]).status == 401
     assert sign_in(api, code_of(second, time.now)).status == 200
 
 
@@ -200,3 +200,57 @@ def test_a_stage_can_demand_it_of_managers(api, time, ada):
         assert (renewed["user"]["roles"], renewed["user"]["lacks_second_factor"]) == (["promoter", "user"], False)
         assert api.post("/events", json={"name": "Night"}, token=renewed["access_token"]).status == 201
     assert api.get("/auth/me", token=token).json["lacks_second_factor"] is False
+
+
+def test_nobody_locks_out_the_owner_of_an_address_that_they_registered(api, time, mailbox):
+    """Strangers know the password of an account that they registered. The owner of the address takes it over with a new password."""
+    tokens = sign_up(api)
+    refused = begin(api, tokens["access_token"])
+    assert (refused.status, refused.json["error"]) == (409, "address_not_verified")
+    assert sign_in(api).status == 200
+
+
+def test_another_app_needs_a_code_of_the_first(api, time, ada):
+    """Otherwise, somebody with a stolen session and the password could replace the app, although they cannot remove it."""
+    first, codes = set_up(api, ada, time.now)
+    time.advance(STEP)
+    for code in (None, "000000"):
+        refused = begin(api, ada, code=code)
+        assert (refused.status, refused.json["error"]) == (401, "second_factor_required"), code
+    assert begin(api, ada, code=code_of(first, time.now)).status == 201
+    assert begin(api, ada, code=codes[0]).status == 201
+    assert begin(api, ada, code=codes[0]).status == 401, "used up"
+
+
+def test_setting_it_up_ends_all_other_sessions(api, time, ada):
+    """Somebody who knew the password may have signed in before, and would get the rights of a manager."""
+    with settings.override(second_factor="managers"):
+        thief, owner = sign_in(api).json, sign_in(api).json
+        set_up(api, owner["access_token"], time.now)
+        assert api.post("/auth/refresh", json={"refresh_token": thief["refresh_token"]}).status == 401
+        renewed = api.post("/auth/refresh", json={"refresh_token": owner["refresh_token"]})
+        assert (renewed.status, renewed.json["user"]["roles"]) == (200, ["promoter", "user"])
+
+
+def test_neither_the_password_nor_emails_make_guesses_of_codes_faster(api, time, ada, mailbox):
+    secret, _ = set_up(api, ada, time.now)
+    new_email = {"email": EMAIL, "password": PASSWORD}
+    for _ in range(FREE_ATTEMPTS + 1):
+        assert remove(api, ada, "000000").status == 401
+        assert api.post("/auth/email", json=new_email, token=ada).json["rule"] == "same_address", "the password is right"
+    assert remove(api, ada, "000000").status == 429
+    api.post("/auth/password/forgot", json={"email": EMAIL})
+    new = "nine green herons"
+    assert api.post("/auth/password/reset", json={"token": mailbox.token("reset_password"), "password": new}).status == 200
+    assert sign_in(api, "000000", password=new).status == 429
+    time.advance(4000)
+    assert sign_in(api, code_of(secret, time.now), password=new).status == 200
+
+
+def test_the_owner_hears_that_it_was_set_up_or_removed(api, time, ada, mailbox):
+    _, codes = set_up(api, ada, time.now)
+    assert mailbox.kinds() == ["second_factor_set"]
+    assert remove(api, ada, codes[0], headers={"Accept-Language": "es"}).status == 200
+    assert mailbox.kinds() == ["second_factor_set", "second_factor_removed"]
+    assert mailbox.mails[-1].subject == "El inicio de sesión en dos pasos está desactivado"
+    assert "/forgot-password" in mailbox.mails[-1].text

@@ -1,8 +1,11 @@
 """The list of public events with filters and pages."""
 
+from urllib.parse import parse_qsl
+
 import pytest
 
 from chalicelib.catalog import response_cache, search
+from chalicelib.foundation import clock
 from tests import builders
 from tests.catalog.requests import create_draft, create_kind, create_published, promoter
 from tests.simulation.call_log import record_calls
@@ -102,6 +105,36 @@ def test_a_catalog_too_large_for_one_reply_has_a_next_page(api, monkeypatch):
     following = api.get(f"/events{first.headers['link'].removeprefix('<').partition('>')[0]}")
     assert [event["name"] for event in first.json + following.json] == [*expected, "Fourth"]
     assert (len(first.json), "link" in following.headers) == (2, False)
+
+
+def test_events_that_are_over_come_last(api, time, monkeypatch):
+    """The start page and the feeds have the first reply only. A thousand events of the past would leave no place for those to come."""
+    for number in range(3):
+        publish(api, f"Past {number}", starts_at=clock.iso(time.now + 60 + number))
+    publish(api, "To come", starts_at=clock.iso(time.now + 86_400))
+    time.advance(3600)
+    assert names(api) == ["To come", "Past 0", "Past 1", "Past 2"]
+    ticket_types = api.get("/tickets/types").json["ticket_types"]
+    assert [ticket_type["event_name"] for ticket_type in ticket_types] == names(api)
+    assert names(api, q="past") == ["Past 0", "Past 1", "Past 2"]
+    monkeypatch.setattr(search, "SHARE", 1)
+    assert names(api, limit=4) == ["To come", "Past 2", "Past 1", "Past 0"], "the latest ones first"
+
+
+def test_one_promoter_with_many_events_does_not_push_others_off_the_first_page(api, time, monkeypatch):
+    monkeypatch.setattr(search, "SHARE", 2)
+    for number in range(5):
+        publish(api, f"Many {number}", starts_at=clock.iso(time.now + 3600 + number))
+    builders.create_event(api, "Of the shop", starts_at=clock.iso(time.now + 7200))
+    expected = ["Many 0", "Many 1", "Of the shop", "Many 2", "Many 3", "Many 4"]
+    assert names(api) == expected
+    pages, query = [], {"limit": "1"}
+    while query is not None:
+        reply = api.get("/events", query=query)
+        pages += [event["name"] for event in reply.json]
+        link = reply.headers.get("link")
+        query = dict(parse_qsl(link.partition("?")[2].partition(">")[0])) if link is not None else None
+    assert pages == expected
 
 
 @pytest.mark.usefixtures("_events")

@@ -9,10 +9,12 @@ from chalicelib.addons.images import service as images
 from chalicelib.audit import service as audit
 from chalicelib.catalog import forms
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import NO_BRAND
 from tests import builders, invariants, pictures
 from tests.accounts.conftest import PASSWORD
 from tests.promoters.test_quotas import verify
 from tests.promoters.test_suspension import sign_up_promoter
+from tests.simulation.instance_memory import InstanceMemory, separate_memories
 
 BUCKET = "images"
 GREEN = {"color": "#17643f", "dark_color": "#77d3a2"}
@@ -139,3 +141,16 @@ def test_the_data_of_a_promoter_is_erased_with_the_brand(api, promoter, buckets,
     time.advance(2 * images.UNUSED_SECONDS)
     assert images.delete_unused(time.now) > 0
     assert list(buckets.list_keys(BUCKET)) == []
+
+
+def test_an_instance_that_does_not_know_the_brand_yet_erases_it_too(api, promoter):
+    promoter_id, by = promoter
+    other = InstanceMemory()
+    with separate_memories():
+        with other.active():
+            catalog.snapshot()
+        with InstanceMemory().active():
+            assert api.put(f"/promoters/{promoter_id}/brand", json=GREEN, **by).status == 200
+        with other.active():
+            assert api.delete("/auth/me", json={"password": PASSWORD}, **by).status == 200
+    assert catalog.load_current().choices_of(promoter_id).brand == NO_BRAND

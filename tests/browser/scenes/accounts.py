@@ -8,7 +8,7 @@ from chalicelib.foundation import clock
 from tests import builders
 from tests.browser.scenes.stage import Scene, Stage
 from tests.browser.scenes.wallet import wallet
-from tests.builders import code_of
+from tests.builders import code_of, verify_address
 
 
 def reset_password(stage: Stage) -> None:
@@ -70,6 +70,7 @@ def invited(stage: Stage) -> None:
 
 def second_factor(stage: Stage) -> None:
     account(stage)
+    verify_address("ada@example.com")
     stage.page.get_by_text("Set up an app").first.click()
     stage.page.locator("#second-factor").get_by_label("Current password", exact=True).fill("seven grey owls")
     stage.buyer.press("Set up an app")

@@ -48,7 +48,7 @@ export function SecondFactor({ me, reload }: { me: User; reload: () => Promise<v
           <>
             <p>{own.on}</p>
             <More summary={own.another}>
-              <SetUp onDone={setCodes} />
+              <SetUp replaces onDone={setCodes} />
             </More>
             <More summary={own.remove}>
               <Removal onDone={reload} />
@@ -77,16 +77,22 @@ function More({ summary, children }: { summary: string; children: ComponentChild
   );
 }
 
-function SetUp({ onDone }: { onDone: (codes: string[]) => void }) {
+function SetUp({ replaces, onDone }: { replaces?: boolean; onDone: (codes: string[]) => void }) {
   const { t } = useTexts();
   const own = useOwnTexts();
   const [app, setApp] = useState<Schemas["NewSecondFactorView"] | null>(null);
-  const begin = async ({ current_password }: Record<string, string>) => setApp(await content(buyer.POST(PATH, { body: { password: current_password! } })));
+  const begin = async ({ current_password, code }: Record<string, string>) =>
+    setApp(await content(buyer.POST(PATH, { body: { password: current_password!, ...(code && { code: code.trim() }) } })));
   const confirm = async ({ code }: Record<string, string>) => onDone((await content(buyer.PUT(PATH, { body: { code: code!.trim() } }))).recovery_codes);
   if (!app) {
     return (
       <Form key="begin" onSubmit={begin} button={own.begin} class="fields" isQuiet>
-        {(errorOf) => <PasswordField name="current_password" label={t.form.currentPassword} error={errorOf("current_password")} />}
+        {(errorOf) => (
+          <>
+            <PasswordField name="current_password" label={t.form.currentPassword} error={errorOf("current_password")} />
+            {replaces && <PresentCode error={errorOf("code")} />}
+          </>
+        )}
       </Form>
     );
   }
@@ -118,9 +124,15 @@ function Removal({ onDone }: { onDone: () => Promise<void> }) {
       {(errorOf) => (
         <>
           <PasswordField name="current_password" label={t.form.currentPassword} error={errorOf("current_password")} />
-          <Field name="code" label={own.code} error={errorOf("code")} type="text" autocomplete="one-time-code" maxLength={40} required />
+          <PresentCode error={errorOf("code")} />
         </>
       )}
     </Form>
   );
+}
+
+/** A code that proves who owns the present app. */
+function PresentCode({ error }: { error: string | null }) {
+  const own = useOwnTexts();
+  return <Field name="code" label={own.code} error={error} type="text" autocomplete="one-time-code" maxLength={40} required />;
 }

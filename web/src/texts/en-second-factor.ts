@@ -13,7 +13,7 @@ export const secondFactorTexts = {
   digits: "Six digits",
   confirm: "Turn on",
   codesTitle: "Your recovery codes",
-  codesText: "If you lose your phone, each of these codes replaces the app once. We show them only now: print them, or keep them where you keep your passwords.",
+  codesText: "If you lose your phone, each of these codes replaces the app once. We show them only now: print them, or keep them where you keep your passwords. All your other devices have been signed out.",
   saved: "I have saved them",
   remove: "Turn it off",
   removeNow: "Turn off",
@@ -23,5 +23,6 @@ export const secondFactorTexts = {
   failures: {
     second_factor_required: "This code is wrong or has been used. Enter the one that your authenticator app shows now, or one of your recovery codes.",
     no_second_factor: "Your account has no authenticator app, or it has just been changed. Begin again.",
+    address_not_verified: "Confirm your email address first: open the link in our email. Above, we can send it again.",
   } as Record<string, string>,
 };

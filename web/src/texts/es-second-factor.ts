@@ -15,7 +15,7 @@ export const secondFactorTexts: typeof english = {
   digits: "Seis cifras",
   confirm: "Activar",
   codesTitle: "Tus códigos de recuperación",
-  codesText: "Si pierdes el teléfono, cada uno de estos códigos sustituye una vez a la aplicación. Solo los mostramos ahora: imprímelos o guárdalos donde guardas tus contraseñas.",
+  codesText: "Si pierdes el teléfono, cada uno de estos códigos sustituye una vez a la aplicación. Solo los mostramos ahora: imprímelos o guárdalos donde guardas tus contraseñas. Hemos cerrado la sesión en tus otros dispositivos.",
   saved: "Los he guardado",
   remove: "Desactivarlo",
   removeNow: "Desactivar",
@@ -25,5 +25,6 @@ export const secondFactorTexts: typeof english = {
   failures: {
     second_factor_required: "Este código no es correcto o ya se ha usado. Introduce el que muestra ahora tu aplicación de autenticación o uno de tus códigos de recuperación.",
     no_second_factor: "Tu cuenta no tiene aplicación de autenticación o se acaba de cambiar. Empieza de nuevo.",
+    address_not_verified: "Primero confirma tu correo electrónico: abre el enlace que te enviamos. Arriba puedes pedirlo otra vez.",
   } as Record<string, string>,
 };
