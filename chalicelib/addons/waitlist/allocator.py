@@ -16,6 +16,7 @@ from chalicelib.addons.waitlist import kept_stocks, store
 from chalicelib.addons.waitlist.model import (
     KEPT_SECONDS,
     LAST_DAY_SECONDS,
+    OF_CANCELLATION,
     TOLD_ALL,
     BallotOffer,
     Census,
@@ -30,7 +31,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.sale_rules import current_tier_status, event_phase
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import addons, deadline, ids, settings
+from chalicelib.foundation import addons, deadline, ids, parallel, settings
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused, TooManyHolds
@@ -46,6 +47,7 @@ MAX_FOLLOWED_ENDS = 100  # open offers that are checked while following a change
 DRAWN_PAGE = 1000  # places that are planned at once in the drawn order
 RELEASE_SECONDS = 60  # after this time, a release has added its tickets to the stock; the draw begins before that
 MAX_NOTES = 200  # per run: entries that are noted as passed over for the first time
+MAX_TOLD = 1000  # per run: people who hear that their event was cancelled, about as many as one run of `send_messages` sends emails
 MAX_PROLONGED = 200  # per run: entries that are kept longer because their event was postponed
 PLACES_PER_SECOND = 500  # counted on average: a line of 30,000 is counted each minute, and longer lines less often
 MAX_BUYERS = dynamo.MAX_BATCH_GET  # checked at once
@@ -120,10 +122,11 @@ def allocate(line: Line, now: int, is_following: bool = False) -> AllocationRepo
     if event is None:
         return report
     if not _takes_offers(event, now):
+        are_all_told = not is_following and _tell_of_cancellation(event, line, now)
         if line.stock_ids:
             kept_stocks.release_stocks(current, event, line)
             store.remove_stocks(line, line.stock_ids)
-        elif not store.list_offered(event.id):
+        elif are_all_told and not store.list_offered(event.id):
             store.delete_line(line)
         return report
     allocator = ids.new_id()
@@ -140,6 +143,25 @@ def allocate(line: Line, now: int, is_following: bool = False) -> AllocationRepo
 
 def _takes_offers(event: Event, now: int) -> bool:
     return event.has_waitlist and event_phase(event, now) not in ("closed", "cancelled")
+
+
+def _tell_of_cancellation(event: Event, line: Line, now: int) -> bool:
+    """Tell the next MAX_TOLD people who wait for a cancelled event. Returns whether all have been told; the next run continues."""
+    told_to = line.told_of(OF_CANCELLATION)
+    if told_to == TOLD_ALL or event.status != "cancelled" or now > event.last_sale_at or not addons.is_on("messages"):
+        return True
+    from chalicelib.notifications import outbox  # few runs need it
+
+    entries = [place.entry for place in next(store.read_pages(event.id, told_to, MAX_TOLD // store.PARTS), [])]
+    mails = [
+        outbox.new_notification(
+            "waitlist_cancelled", entry.id, 1, user_id=entry.user_id, event_id=event.id, now=now, language=entry.language
+        )
+        for entry in entries
+    ]
+    parallel.call_each(outbox.queue_notification, mails)
+    store.save_told(event.id, entries[-1].id if entries else TOLD_ALL, OF_CANCELLATION)
+    return not entries
 
 
 def end_offers(event_id: str, now: int, is_following: bool = False) -> int:
