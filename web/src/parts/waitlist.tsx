@@ -67,7 +67,7 @@ export function OwnWaitlists() {
   if (entries.length === 0) return null;
   return (
     <section class="waitlist">
-      <h2>{entries.some(({ has_number }) => has_number) ? texts.ownWithBallots : texts.own}</h2>
+      <h2>{texts.own}</h2>
       {entries.map((entry) => (
         <Entry key={entry.id} entry={entry} reload={reload} />
       ))}
@@ -183,10 +183,9 @@ export function Entry({ entry, reload, event }: EntryProps) {
   const status = entry.status === "offered" && seconds <= 0 ? "expired" : entry.status;
   const names = entry.tier_ids.flatMap((id) => event?.tiers.find((tier) => tier.id === id)?.name ?? []);
   const isRegistered = entry.has_number && entry.drawn_position === null; // for a draw that has not been made
-  const end = !isRegistered ? status : status === "left" ? "withdrawn" : status === "closed" ? "ended" : status;
   const lacksCard = isRegistered && entry.card?.status === "missing" && event?.ballot_cards !== "optional";
   const heading = !isRegistered ? texts.waiting : lacksCard ? texts.almost : texts.registered;
-  const drawn = !lacksCard ? texts.drawn(entry.drawn_position) : event ? texts.withoutCard : texts.noCard; // which it may not need
+  const drawn = !lacksCard ? texts.drawn(entry.drawn_position) : event && texts.withoutCard; // elsewhere, nobody knows whether it needs the card
   return (
     <FailureTexts.Provider value={texts.failures}>
       {status === "offered" ? (
@@ -229,7 +228,7 @@ export function Entry({ entry, reload, event }: EntryProps) {
               <Leaving entry={entry} reload={reload} words={isRegistered ? texts.withdraw : texts.leave} />
             </>
           ) : (
-            <p role="status">{texts.over[end]}</p>
+            <p role="status">{texts.over[isRegistered && status === "left" ? "withdrawn" : status]}</p>
           )}
         </section>
       )}

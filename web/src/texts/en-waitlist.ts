@@ -9,7 +9,6 @@ const tickets = (count: number) => `${count.toLocaleString("en")} ${plural.selec
 export const waitlistTexts = {
   title: "Waitlist",
   own: "My waitlists",
-  ownWithBallots: "My waitlists and ballots",
   rule: "We offer returned tickets to people on the waitlist, in the order in which they joined.",
   signIn: "You need an account to join.",
   toSignIn: "Sign in to join",
@@ -32,7 +31,6 @@ export const waitlistTexts = {
   almost: "Your registration is not complete",
   wished: (count: number) => `You asked for ${tickets(count)}`,
   withoutCard: "You do not take part in the draw yet.",
-  noCard: "You have not saved a card yet.",
   drawn: (position: number | null): string => (position === null ? "You take part in the draw." : `The draw gave you place ${position.toLocaleString("en")}.`),
   drawnNote: "After the draw, we offer the tickets in its order.",
   fewerFirst: "People who want fewer tickets may get an offer before you.",
@@ -58,7 +56,6 @@ export const waitlistTexts = {
     left: "You have left the waitlist. You can join again at the end.",
     closed: "The waitlist is closed.",
     withdrawn: "You have withdrawn from the ballot.",
-    ended: "The ballot has ended.",
   } as Record<string, string>,
   expiredOnSale: "You did not buy the tickets in time. Tickets are on sale now, and you can buy them without waiting.",
   failures: {

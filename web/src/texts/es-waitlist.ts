@@ -9,7 +9,6 @@ const entradas = (count: number) => `${count.toLocaleString("es")} ${count === 1
 export const waitlistTexts: typeof english = {
   title: "Lista de espera",
   own: "Mis listas de espera",
-  ownWithBallots: "Mis listas de espera y sorteos",
   rule: "Las entradas que se devuelven se ofrecen a la lista de espera por orden de inscripción.",
   signIn: "Para apuntarte necesitas una cuenta.",
   toSignIn: "Inicia sesión para apuntarte",
@@ -32,7 +31,6 @@ export const waitlistTexts: typeof english = {
   almost: "Tu inscripción está incompleta",
   wished: (count) => `Has pedido ${entradas(count)}`,
   withoutCard: "Todavía no participas en el sorteo.",
-  noCard: "Todavía no has guardado una tarjeta.",
   drawn: (position) => (position === null ? "Participas en el sorteo." : `En el sorteo te ha tocado el puesto ${position.toLocaleString("es")}.`),
   drawnNote: "Tras el sorteo, ofrecemos las entradas en su orden.",
   fewerFirst: "Quien quiera menos entradas puede recibir una oferta antes que tú.",
@@ -58,7 +56,6 @@ export const waitlistTexts: typeof english = {
     left: "Has salido de la lista. Puedes volver a apuntarte al final.",
     closed: "La lista de espera está cerrada.",
     withdrawn: "Te has dado de baja del sorteo.",
-    ended: "El sorteo ha terminado.",
   },
   expiredOnSale: "No compraste las entradas a tiempo. Ahora hay entradas a la venta y puedes comprarlas sin esperar.",
   failures: {
