@@ -1,10 +1,10 @@
 """`python -m bench.ballots`: a ballot with better odds and saved cards, from the registration to the last charge, through crashes.
 
-For each ticket, 1.25 people have registered, with one to five numbers each, the first 2,500 of them through the API. Runs of the allocator and of the sweep crash again and again,
-after any call to the store or to the provider, while tickets are offered and the first quarter of the winners is charged. The provider
-forgets all idempotency keys. On a virtual clock, calls take the time that `bench.cancellation` gives them. In the end, the people at the
-first places of the draw have one order and one payment each, and nobody else has any. `verify` checks the draw and all offers with nothing
-but the public documents.
+For each ticket, 1.25 people have registered, with one to five numbers each, the first 2,500 of them through the API. Runs of the allocator
+and of the sweep crash again and again, after any call to the store or to the provider, while tickets are offered and the first quarter of
+the winners is charged. The provider forgets all idempotency keys. On a virtual clock, calls take the time that `bench.cancellation` gives
+them. In the end, the people at the first places of the draw have one order and one payment each, and nobody else has any. `verify` checks
+the draw and all offers with nothing but the public documents.
 
 Plays 3,000 winners, in two minutes of processor time, and computes the minutes for 100,000. `python -m bench.ballots <winners>` plays
 another number.
@@ -47,7 +47,7 @@ from tests.simulation.interception import Listener, StoreCall, intercept
 WINNERS = 100_000
 PLAYED_WINNERS = 3_000
 PEOPLE_PER_TICKET = 1.25
-PEOPLE_WITH_API = 2500  # who register through the API; the others through the services behind it, in a third of the time
+PEOPLE_WITH_API = 2500  # who register through the API; the others through the services behind it, in less time
 CRASHES = 3  # for each `winners` calls to the store and to the provider, on average
 SHOP = "https://shop.test/events"
 

@@ -204,9 +204,9 @@ class Line(Struct, frozen=True, kw_only=True):
     `stock_ids` are the stocks of tiers that sold out while people waited for them: tickets returned to these stocks are for the line.
     `draws` are the stocks whose free tickets are drawn now, instead of going to the first in the line. `namings` counts how often stocks or
     draws were added. Until `leased_until` (epoch seconds), only the allocator `leased_by` makes offers.
-    `last_run_at` is when an allocator last took the lease, in epoch seconds. `told_to` says up to which entry people have been told that the
-    draw of a ballot gave them no tickets, `<id of the entry>#<room>`, or that the event was cancelled, `<id of the entry>#cancelled`. It is
-    None before anybody has been told. Read it with `told_of`.
+    `last_run_at` is when an allocator last took the lease, in epoch seconds. `told_to` says up to which entry people have been told that
+    the draw of a ballot gave them no tickets, `<id of the entry>#<room>`, or that the event was cancelled, `<id of the entry>#cancelled`.
+    It is None before anybody has been told. Read it with `told_of`.
     `accepted`, `declined` and `expired` count entries whose offers have ended.
     """
 

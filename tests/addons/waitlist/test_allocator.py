@@ -567,7 +567,7 @@ def test_a_line_whose_offers_expire_together_keeps_no_other_line_waiting(api, ti
 
 
 def test_each_run_checks_another_part_of_many_offers(api, time, monkeypatch):
-    """A ballot has 100,000 offers that are open for hours, and a run that read all of their purchases would have no time for anything else."""
+    """A ballot may have 100,000 offers that are open for hours. A run that read all of their purchases would have no time for others."""
     event_id, _, orders = lines.sold_out_shop(api, time, sold=40)
     for number, order_id in enumerate(orders):
         assert lines.join(api, f"w{number}", event_id).status == 201
