@@ -184,7 +184,7 @@ def _register_with_card(api: Client | None, event_id: str, user: str) -> None:
     if api is None:
         now = clock.now()
         place = waiting_room.join(event_id, user, lambda: None, lambda _: False, now)
-        joined = waitlist.join_waitlist(user, waitlist.JoinRequest(event_id, token=place.view.token), now)
+        joined = waitlist.join_waitlist(user, waitlist.JoinRequest(event_id, token=str(place.view.token)), now)
         waitlist.save_card(user, joined.own.entry.id, "pm_card_visa", PRICE_CENTS, now)
         return
     ballots.register(api, event_id, user)
