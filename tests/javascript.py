@@ -15,7 +15,7 @@ WEB = ROOT / "web"
 # the hook, which takes longer.
 _HOOK = r"""
 import { registerHooks } from "node:module";
-registerHooks({ resolve: (name, context, next) => next(/^\.\.?\/[^.]+$/.test(name) ? `${name}.ts` : name, context) });
+registerHooks({ resolve: (name, context, next) => next(/^(\.\.?\/)+[^.]+$/.test(name) ? `${name}.ts` : name, context) });
 """
 _COMPILED = ROOT / ".build" / "node"  # compiled modules by their content: to compile them again took most of the time
 TYPESCRIPT = ("--experimental-strip-types", "--disable-warning=ExperimentalWarning")  # Node 22 needs these options, Node 24 does not

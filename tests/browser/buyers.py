@@ -5,9 +5,11 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, Response, expect
 
+from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock
 from tests.browser.async_checks import wait_until
 from tests.browser.page_checks import NOTE_USE
+from tests.browser.words import speak, translate
 
 expect.set_options(timeout=60_000)
 
@@ -17,6 +19,7 @@ class Buyer:
 
     def __init__(self, page: Page) -> None:
         self.page = page
+        self.language: Language = "en"
         self.problems: list[str] = []
         self.refused: list[str] = []
         page.clock.install(time=clock.now())
@@ -25,18 +28,30 @@ class Buyer:
         page.on("console", self._note)
         page.on("response", self._note_refusal)
 
+    def speak(self, language: Language) -> None:
+        """Read the pages in this language from now on. The other methods take their English texts all the same."""
+        speak(self.page, language)
+        self.language = language
+
+    def say(self, text: str, value: str = "") -> str:
+        """Return an English text of the pages in the buyer's language, with `value` in place of {}."""
+        return translate(text, self.language, value)
+
     def see(self, text: str) -> None:
         """Wait until the text can be seen."""
-        expect(self.page.get_by_text(text).first).to_be_visible()
+        expect(self.page.get_by_text(self.say(text)).first).to_be_visible()
 
     def heading(self, name: str) -> Locator:
-        return self.page.get_by_role("heading", name=name)
+        return self.page.get_by_role("heading", name=self.say(name))
+
+    def field(self, label: str) -> Locator:
+        return self.page.get_by_label(self.say(label))
 
     def press(self, name: str) -> None:
-        self.page.get_by_role("button", name=name, exact=True).click()
+        self.page.get_by_role("button", name=self.say(name), exact=True).click()
 
     def follow(self, name: str) -> None:
-        self.page.get_by_role("link", name=name, exact=True).click()
+        self.page.get_by_role("link", name=self.say(name), exact=True).click()
 
     def use_demo_identity(self) -> None:
         """Be a user whose identity never expires; a guest's identity expires after a week without a visit."""
@@ -60,14 +75,14 @@ class Buyer:
 
     def choose(self, tier: str, quantity: int) -> None:
         """Reserve tickets where they can be chosen."""
-        self.page.get_by_label(f"Number of tickets: {tier}").select_option(str(quantity))
+        self.field(self.say("Number of tickets: {}", tier)).select_option(str(quantity))
         self.press("Reserve tickets")
         self.give_address()
 
     def give_address(self, address: str = "guest@example.com") -> None:
         """Type the address on the checkout page, which asks only buyers without an account."""
-        expect(self.page.get_by_text("Cancel the reservation")).to_be_visible()
-        field = self.page.get_by_label("Email address")
+        self.see("Cancel the reservation")
+        field = self.field("Email address")
         if field.count():
             field.fill(address)
 
@@ -78,8 +93,8 @@ class Buyer:
 
     def pay(self, outcome: str = "Card is accepted") -> None:
         self.press("Continue to payment")
-        self.page.get_by_label(outcome).check()
-        self.page.get_by_role("button", name="Pay $").click()
+        self.field(outcome).check()
+        self.page.get_by_role("button", name=self.say("Pay {}")).click()
 
     def pay_by_card(self, number: str) -> None:
         """Pay with a test card on the provider's page."""
@@ -91,7 +106,7 @@ class Buyer:
     def see_tickets(self, count: int) -> None:
         """Wait for that many tickets whose QR codes have been drawn."""
         expect(self.heading("My tickets")).to_be_visible()
-        codes = self.page.get_by_role("img", name="QR code of ticket")
+        codes = self.page.get_by_role("img", name=self.say("QR code of ticket {}"))
         expect(codes).to_have_count(count)
         for code in codes.all():
             code.scroll_into_view_if_needed()

@@ -7,7 +7,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
+from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock
+from tests.browser.words import speak, translate
 from tests.client import Client
 from tests.conftest import Time
 
@@ -20,6 +22,7 @@ class Manager:
 
     def __init__(self, page: Page, api: Client, time: Time) -> None:
         self.page, self.api, self.time = page, api, time
+        self.language: Language = "en"
         self.token = ""
 
     def sign_up(self, email: str = "promoter@example.com", *, role: str = "promoter") -> None:
@@ -44,6 +47,15 @@ class Manager:
         self.page.wait_for_url(lambda url: urlsplit(url).path == address)
         self.token = self.api.post("/auth/login", json={"email": email, "password": PASSWORD}).json["access_token"]
 
+    def speak(self, language: Language) -> None:
+        """Read the pages in this language from now on. The other methods take their English texts all the same."""
+        speak(self.page, language)
+        self.language = language
+
+    def say(self, text: str, value: str = "") -> str:
+        """Return an English text of the pages in the manager's language, with `value` in place of {}."""
+        return translate(text, self.language, value)
+
     def open(self, path: str) -> None:
         """Reload the page."""
         self.page.goto(f"/manage{path}")
@@ -56,19 +68,19 @@ class Manager:
         self.page.get_by_role("main").get_by_role("link", name=name, exact=True).click()
 
     def press(self, name: str) -> None:
-        self.page.get_by_role("button", name=name, exact=True).click()
+        self.page.get_by_role("button", name=self.say(name), exact=True).click()
 
     def fill(self, label: str, text: str) -> None:
-        self.page.get_by_label(label, exact=True).fill(text)
+        self.page.get_by_label(self.say(label), exact=True).fill(text)
 
     def see(self, text: str) -> Locator:
         """Wait until the text can be seen."""
-        found = self.page.get_by_text(text).first
+        found = self.page.get_by_text(self.say(text)).first
         expect(found).to_be_visible()
         return found
 
     def see_heading(self, name: str) -> None:
-        expect(self.page.get_by_role("heading", name=name)).to_be_visible()
+        expect(self.page.get_by_role("heading", name=self.say(name))).to_be_visible()
 
     def create_event(self, name: str = "Nova Lights: Afterglow Tour", *, tiers: Sequence[Mapping[str, object]] = (FRONT_ROWS,)) -> str:
         """Create a draft of theirs through the API. Returns its id."""

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from email.utils import parseaddr
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -26,6 +26,9 @@ from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, order_number
 from chalicelib.waiting_room.model import GUEST_PREFIX
+
+if TYPE_CHECKING:
+    from chalicelib.addons.waitlist.model import Entry
 
 OFFERS = ("waitlist_offer", "offer_expiring")  # emails with an unsubscribe link
 TO_SELLERS = ("webhook_disabled", "return_requested", "payments_paused")  # emails to the people to whom buyers reply
@@ -229,6 +232,8 @@ def _content(notification: Notification, event: Event, address: str, *, has_name
             return _offer(notification, event)
         case "ballot_lost":
             return _lost_ballot(notification, event)
+        case "waitlist_cancelled":
+            return _cancelled_wait(notification, event)
         case "event_changed":
             return _event_change(notification, event, address)
         case "announcement":
@@ -330,16 +335,26 @@ def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Se
 
 def _lost_ballot(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
     """Tell somebody that the draw of a ballot gave them no tickets. Raises Moot if they have an offer by now, or have left."""
-    _require_waiting(notification.subject_id)
+    _find_waiting(notification.subject_id)
     return {"url": settings.current().page_url(f"events/{event.id}")}, []
 
 
-def _require_waiting(entry_id: str) -> None:
-    """Raise Moot if an entry of the waitlist no longer waits."""
+def _cancelled_wait(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+    """Tell somebody that the event for which they waited was cancelled. Raises Moot if they have left, or the event is on sale again."""
+    entry = _find_waiting(notification.subject_id)
+    if event.status != "cancelled":
+        raise Moot
+    return {"is_ballot": event.has_ballot, "has_card": entry.has_card, "url": settings.current().page_url(f"events/{event.id}")}, []
+
+
+def _find_waiting(entry_id: str) -> "Entry":
+    """Return an entry of the waitlist. Raises Moot if it no longer waits."""
     from chalicelib.addons.waitlist import store as waitlist
 
-    if not addons.is_on("waitlist") or waitlist.find_waiting(entry_id) is None:
+    place = waitlist.find_waiting(entry_id) if addons.is_on("waitlist") else None
+    if place is None:
         raise Moot
+    return place.entry
 
 
 def _event_change(notification: Notification, event: Event, address: str) -> tuple[dict[str, Any], Sequence[Attachment]]:
@@ -362,7 +377,7 @@ def _announcement(notification: Notification, event: Event) -> dict[str, Any]:
     if announcement is None or announcement.status == "stopped" or event.suspended:
         raise Moot
     if announcement.audience == "waiting":
-        _require_waiting(str(notification.facts["entry_id"]))
+        _find_waiting(str(notification.facts["entry_id"]))
         return _announcement_values(announcement)
     order_id, ticket_id = notification.facts.get("order_id"), notification.facts.get("ticket_id")
     purchase = queries.load(str(order_id)) if order_id is not None else None

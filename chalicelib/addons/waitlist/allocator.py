@@ -8,6 +8,7 @@ fails because its entry or its buyer has just changed, the allocator plans the r
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Set
+from zlib import crc32
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from chalicelib.addons.waitlist import kept_stocks, store
 from chalicelib.addons.waitlist.model import (
     KEPT_SECONDS,
     LAST_DAY_SECONDS,
+    OF_CANCELLATION,
     TOLD_ALL,
     BallotOffer,
     Census,
@@ -30,7 +32,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.sale_rules import current_tier_status, event_phase
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import addons, deadline, ids, settings
+from chalicelib.foundation import addons, deadline, ids, parallel, settings
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused, TooManyHolds
@@ -42,10 +44,12 @@ from chalicelib.waiting_room.model import RoomState
 MAX_PASSES = 3  # per run; the line is read again after stocks were released, because somebody may have joined in the meantime
 MAX_FOLLOWED_PAGES = 4  # of the line, read while following a change: meanwhile, emails and webhooks wait
 MAX_FOLLOWED_OFFERS = 20
-MAX_FOLLOWED_ENDS = 100  # open offers that are checked while following a change; scheduled runs check all of them
+MAX_FOLLOWED_ENDS = 100  # offers that are checked while following a change
+MAX_CHECKED = 5000  # offers that a scheduled run checks; of more offers, each run checks another part
 DRAWN_PAGE = 1000  # places that are planned at once in the drawn order
 RELEASE_SECONDS = 60  # after this time, a release has added its tickets to the stock; the draw begins before that
 MAX_NOTES = 200  # per run: entries that are noted as passed over for the first time
+MAX_TOLD = 1000  # per run: people who hear that their event was cancelled, about as many as one run of `send_messages` sends emails
 MAX_PROLONGED = 200  # per run: entries that are kept longer because their event was postponed
 PLACES_PER_SECOND = 500  # counted on average: a line of 30,000 is counted each minute, and longer lines less often
 MAX_BUYERS = dynamo.MAX_BATCH_GET  # checked at once
@@ -112,7 +116,7 @@ def allocate(line: Line, now: int, is_following: bool = False) -> AllocationRepo
     event, report = current.find_event(line.event_id), AllocationReport()
     if event is None:
         return report
-    report.ended = end_offers(event.id, now, is_following)
+    report.ended, open_offers = end_offers(event.id, now, is_following)
     if not _takes_offers(event, now):
         # What follows may delete the line of people who wait, so check the current catalog: a newer version may allow the waitlist again.
         current = catalog.load_current()
@@ -120,10 +124,11 @@ def allocate(line: Line, now: int, is_following: bool = False) -> AllocationRepo
     if event is None:
         return report
     if not _takes_offers(event, now):
+        are_all_told = not is_following and _tell_of_cancellation(event, line, now)
         if line.stock_ids:
             kept_stocks.release_stocks(current, event, line)
             store.remove_stocks(line, line.stock_ids)
-        elif not store.list_offered(event.id):
+        elif are_all_told and not store.list_offered(event.id):
             store.delete_line(line)
         return report
     allocator = ids.new_id()
@@ -131,7 +136,7 @@ def allocate(line: Line, now: int, is_following: bool = False) -> AllocationRepo
         return report
     try:
         for _ in range(MAX_PASSES):
-            if not _Pass(current, event, allocator, now, report, is_following).run():
+            if not _Pass(current, event, allocator, now, report, open_offers, is_following).run():
                 break
     finally:
         store.end_lease(event.id, allocator)
@@ -142,22 +147,49 @@ def _takes_offers(event: Event, now: int) -> bool:
     return event.has_waitlist and event_phase(event, now) not in ("closed", "cancelled")
 
 
-def end_offers(event_id: str, now: int, is_following: bool = False) -> int:
-    """Mark the event's finished offers as accepted, declined or expired. Returns their number.
+def _tell_of_cancellation(event: Event, line: Line, now: int) -> bool:
+    """Tell the next MAX_TOLD people who wait for a cancelled event. Returns whether all have been told; the next run continues."""
+    told_to = line.told_of(OF_CANCELLATION)
+    if told_to == TOLD_ALL or event.status != "cancelled" or now > event.last_sale_at or not addons.is_on("messages"):
+        return True
+    from chalicelib.notifications import outbox  # few runs need it
 
-    Uses at most half of the remaining time, so that thousands of offers that expire together do not delay other lines. An allocator that is
-    following a change checks only the first offers. The next run continues.
+    entries = [place.entry for place in next(store.read_pages(event.id, told_to, MAX_TOLD // store.PARTS), [])]
+    mails = [
+        outbox.new_notification(
+            "waitlist_cancelled", entry.id, 1, user_id=entry.user_id, event_id=event.id, now=now, language=entry.language
+        )
+        for entry in entries
+    ]
+    parallel.call_each(outbox.queue_notification, mails)
+    store.save_told(event.id, entries[-1].id if entries else TOLD_ALL, OF_CANCELLATION)
+    return not entries
+
+
+def end_offers(event_id: str, now: int, is_following: bool = False) -> tuple[int, int]:
+    """Mark the event's finished offers as accepted, declined or expired. Returns their number, and the number of the other offers.
+
+    Uses at most half of the remaining time, so that thousands of offers that expire together do not delay other lines. The next run
+    continues. Of more than MAX_CHECKED offers, each minute checks another part: a ballot has many thousands, which are open for hours, and
+    people see the outcome of an offer even before it is recorded. An allocator that is following a change checks only the first offers.
     """
     offered = store.list_offered(event_id, limit=MAX_FOLLOWED_ENDS if is_following else None)
-    purchases, unreadable = queries.load_readable(entry.purchase_id for entry in offered if entry.purchase_id is not None)
-    decided = [entry for entry in offered if entry.purchase_id not in unreadable]  # a newer version can read the others
+    parts = max(1, -(-len(offered) // MAX_CHECKED))
+    checked = [entry for entry in offered if crc32(entry.id.encode()) % parts == now // 60 % parts]
+    purchases, unreadable = _load_purchases(checked)
+    decided = [entry for entry in checked if entry.purchase_id not in unreadable]  # a newer version can read the others
     ended = [entry for entry in decided if not _is_open(purchases.get(entry.purchase_id or ""))]
     reserved = deadline.remaining() / 2 if ended else 0
     for count, entry in enumerate(ended):
         if deadline.remaining() < max(reserved, SECONDS_FOR_OFFER):
-            return count
+            return count, len(offered) - count
         end_offer(entry, purchases.get(entry.purchase_id or ""), now)
-    return len(ended)
+    return len(ended), len(offered) - len(ended)
+
+
+def _load_purchases(offered: Iterable[Entry]) -> tuple[dict[str, Purchase | None], set[str]]:
+    """Return the purchases of offers by id, and the ids of the purchases that this version cannot read."""
+    return queries.load_readable(entry.purchase_id for entry in offered if entry.purchase_id is not None)
 
 
 def end_offer(entry: Entry, purchase: Purchase | None, now: int) -> Entry:
@@ -212,9 +244,18 @@ class _Pass:
     offer now.
     """
 
-    def __init__(self, current: Catalog, event: Event, allocator: str, now: int, report: AllocationReport, is_following: bool) -> None:
+    def __init__(
+        self,
+        current: Catalog,
+        event: Event,
+        allocator: str,
+        now: int,
+        report: AllocationReport,
+        open_offers: int,
+        is_following: bool,
+    ) -> None:
         self.current, self.event, self.allocator, self.now, self.report = current, event, allocator, now, report
-        self.is_following = is_following
+        self.open_offers, self.is_following = open_offers, is_following
         self.line = store.find_line(event.id) or Line(event_id=event.id)
         self.stock = kept_stocks.read_stock(current, event, self.line, now)
         self.left = dict(self.stock.free)
@@ -256,7 +297,7 @@ class _Pass:
                 for places in store.read_pages(self.event.id, self.census.counted_to or None):
                     self._note_wanted(places)
                     self._count(places)
-            self.census.offered = len(store.list_offered(self.event.id))
+            self.census.offered = self.open_offers + self.report.offered
             store.save_census(self.event.id, self.census, self.now, self.kept_until)
             if self.prolonged:
                 store.prolong_arrivals(self.event.id, self.kept_until)
@@ -327,7 +368,7 @@ class _Pass:
         from chalicelib.waiting_room import service as waiting_room
 
         held = sum(shard.held for supply in self.stock.supplies.values() for shard in self.stock.shards[supply.tier.stock_id])
-        if held > sum(entry.quantity for entry in store.list_offered(self.event.id)):
+        if held > self._count_offered_tickets():
             return  # tickets may come back without an offer to anybody, for example after a crash
         for places in store.read_pages(self.event.id, told_to):
             for entry in (place.entry for place in places):
@@ -358,6 +399,14 @@ class _Pass:
             if places:
                 store.save_told(self.event.id, places[-1].entry.id, draw.room)
         store.save_told(self.event.id, TOLD_ALL, draw.room)
+
+    def _count_offered_tickets(self) -> int:
+        """Return the number of tickets in open offers. Reads all of their purchases, because outcomes are recorded later."""
+        offered = store.list_offered(self.event.id)
+        purchases, unreadable = _load_purchases(offered)
+        return sum(
+            entry.quantity for entry in offered if entry.purchase_id in unreadable or _is_open(purchases.get(entry.purchase_id or ""))
+        )
 
     def _could_win(self, entry: Entry) -> bool:
         """Whether some tickets fit the wishes of an entry. Otherwise, people could collect better odds with wishes that nobody can meet."""

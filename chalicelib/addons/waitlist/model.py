@@ -23,6 +23,7 @@ ENDED_STATES: tuple[EntryState, ...] = ("accepted", "declined", "expired", "left
 
 MAX_TIERS = 10  # per entry
 TOLD_ALL = "~"  # follows all ids of entries
+OF_CANCELLATION = "cancelled"  # what people were told of, if not of the draw of a room
 MAX_GROUPS = 8  # that a census counts separately; a group has the entries for the same set of tiers
 SEGMENT_SHARE = 10  # a segment of a census has at most a tenth of the people before it, so the first twenty people are counted exactly
 OFFER_SHARE = 4  # an offer lasts at most a quarter of the time until the last sale, unless a quarter is less than the shortest offer
@@ -203,8 +204,9 @@ class Line(Struct, frozen=True, kw_only=True):
     `stock_ids` are the stocks of tiers that sold out while people waited for them: tickets returned to these stocks are for the line.
     `draws` are the stocks whose free tickets are drawn now, instead of going to the first in the line. `namings` counts how often stocks or
     draws were added. Until `leased_until` (epoch seconds), only the allocator `leased_by` makes offers.
-    `last_run_at` is when an allocator last took the lease, in epoch seconds. In a ballot, `told_to` says up to which entry people have been
-    told that the draw gave them no tickets: `<id of the entry>#<room>`, or None before anybody has been told. Read it with `told_of`.
+    `last_run_at` is when an allocator last took the lease, in epoch seconds. `told_to` says up to which entry people have been told that
+    the draw of a ballot gave them no tickets, `<id of the entry>#<room>`, or that the event was cancelled, `<id of the entry>#cancelled`.
+    It is None before anybody has been told. Read it with `told_of`.
     `accepted`, `declined` and `expired` count entries whose offers have ended.
     """
 
@@ -220,12 +222,12 @@ class Line(Struct, frozen=True, kw_only=True):
     declined: int = 0
     expired: int = 0
 
-    def told_of(self, room: int) -> str | None:
-        """Return the id of the last entry that was told of the draw of this room, TOLD_ALL once all were, and None before."""
-        told, separator, of_room = (self.told_to or "").rpartition("#")
-        if not separator:  # of the previous version, which has "" once all were told
+    def told_of(self, news: int | str) -> str | None:
+        """Return the id of the last entry that was told of the draw of a room, or OF_CANCELLATION. Returns TOLD_ALL once all were told."""
+        told, separator, of_news = (self.told_to or "").rpartition("#")
+        if not separator and news != OF_CANCELLATION:  # of the previous version, which has "" once all were told
             return TOLD_ALL if self.told_to == "" else self.told_to
-        return told if of_room == str(room) else None
+        return told if of_news == str(news) else None
 
     @property
     def conversion(self) -> float | None:

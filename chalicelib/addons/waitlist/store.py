@@ -341,9 +341,9 @@ def list_ballot_offers(event_id: str, room: int, after: int = 0, limit: int | No
     return [row.ballot_offer for row in WaitlistRow.query(f"drawn#{event_id}", condition, limit=limit)]
 
 
-def save_told(event_id: str, told_to: str, room: int) -> None:
-    """Record up to which entry of a ballot people have been told that the draw of a room gave them no tickets."""
-    dynamo.update_if(WaitlistRow(_LINES, event_id), [WaitlistRow.told_to.set(f"{told_to}#{room}")], _EXISTS)
+def save_told(event_id: str, told_to: str, news: int | str) -> None:
+    """Record up to which entry people have been told that the draw of a room gave them no tickets, or of OF_CANCELLATION."""
+    dynamo.update_if(WaitlistRow(_LINES, event_id), [WaitlistRow.told_to.set(f"{told_to}#{news}")], _EXISTS)
 
 
 def end_offer(before: Entry, after: Entry, items: Iterable[dynamo.TransactItem]) -> None:

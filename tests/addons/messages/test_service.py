@@ -16,12 +16,16 @@ from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.addons.messages.composition import OFFERS
 from chalicelib.addons.outgoing_webhooks import endpoints
+from chalicelib.addons.waitlist import allocator
+from chalicelib.addons.waitlist import service as waitlist
+from chalicelib.addons.waitlist import store as waitlists
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import event_states
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import PromoterAccount
 from chalicelib.changes import jobs as followers
+from chalicelib.changes.model import EventResumed
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, settings
 from chalicelib.notifications import outbox
@@ -545,6 +549,83 @@ def test_losers_are_told_even_if_the_first_run_crashes(post, api, time, monkeypa
     told = [found.user_id for found in list_event_notifications(event_id, 50, None)[0] if found.kind == "ballot_lost"]
     winner = [user for user in users if lines.own(api, user)[0]["status"] == "offered"]
     assert sorted(told + winner) == users
+
+
+def cancel(api, event_id):
+    assert api.post(f"/events/{event_id}/cancel", json={}, token=builders.admin_token()).status == 200
+
+
+def test_people_on_the_waitlist_of_a_cancelled_event_are_told_once(post, api, time):
+    event_id, _, orders = lines.sold_out_shop(api, time, sold=1)
+    for user, headers in (("ada", None), ("bob", SPANISH), ("eve", None), ("eli", None)):
+        create_account(user, time)
+        assert lines.join(api, user, event_id, headers=headers).status == 201
+    lines.give_back(api, orders[0])
+    lines.run_allocator()  # ada has an offer, and no longer waits
+    [left] = lines.own(api, "eve")
+    assert api.delete(f"/waitlist/{left['id']}", user="eve").status == 200
+    cancel(api, event_id)
+    for _ in range(3):
+        post.follow()  # runs the allocator too, which must not delete the line before people are told
+        time.advance(60)
+        lines.run_allocator()
+    [late] = lines.own(api, "eli")
+    assert api.delete(f"/waitlist/{late['id']}", user="eli").status == 200
+    mails = [mail for mail in post.deliver() if mail["To"] != "ada@example.com"]
+    assert [(mail["To"], mail["Subject"]) for mail in mails] == [("bob@example.com", "Cancelado: Night")]
+    text = mails[0].get_body(("plain",)).get_content()
+    assert "ya no estás en la lista de espera" in text
+    assert "tarjeta" not in text
+    assert f"https://shop.test/events/{event_id}" in text
+
+
+def test_people_registered_in_a_ballot_hear_that_the_event_was_cancelled(post, api, time):
+    event_id, _ = ballots.create_ballot(api, time)
+    create_account("ada", time)
+    ballots.register(api, event_id, "ada")
+    cancel(api, event_id)
+    lines.run_allocator()
+    [mail] = post.deliver()
+    assert (mail["To"], mail["Subject"]) == ("ada@example.com", "Cancelled: Ballot")
+    assert "Your registration for the draw has ended. " in " ".join(mail.get_body(("plain",)).get_content().split())
+
+
+def test_people_who_waited_for_an_event_that_has_ended_are_not_told_of_its_cancellation(post, api, time):
+    event_id, _, _ = lines.sold_out_shop(api, time)
+    assert lines.join(api, "ada", event_id).status == 201
+    time.now = catalog.load_current().events[event_id].last_sale_at + 1
+    cancel(api, event_id)
+    lines.run_allocator()
+    assert not [each for each in list_event_notifications(event_id, 50, None)[0] if each.kind == "waitlist_cancelled"]
+
+
+def test_people_are_told_of_a_cancellation_in_portions_and_once_despite_a_crash(api, time, monkeypatch):
+    event_id, _, _ = lines.sold_out_shop(api, time)
+    users = {f"u{number}" for number in range(40)}
+    for user in users:
+        assert lines.join(api, user, event_id).status == 201
+    cancel(api, event_id)
+    for _ in range(2):  # the follower of changes leaves the emails to the schedule, and the line too
+        waitlist.follow([EventResumed(at=time.now, event_id=event_id)])
+    monkeypatch.setattr(allocator, "MAX_TOLD", 8)
+
+    def told():
+        return [each.user_id for each in list_event_notifications(event_id, 50, None)[0] if each.kind == "waitlist_cancelled"]
+
+    def crash(*_):
+        raise RuntimeError("crash")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(waitlists, "save_told", crash)
+        lines.run_allocator()
+    assert 0 < len(told()) <= 8
+    for _ in range(20):
+        before = len(told())
+        time.advance(60)
+        lines.run_allocator()
+        assert len(told()) <= before + 8
+    assert sorted(told()) == sorted(users)
+    assert waitlists.find_line(event_id) is None
 
 
 def test_an_offer_that_is_over_soon_has_no_reminder(post, api, time):

@@ -11,6 +11,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, deadline, settings
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.store import scan_shards
+from chalicelib.purchases import queries
 from tests import builders, invariants
 from tests.addons.waitlist import lines
 from tests.simulation import faults
@@ -563,6 +564,33 @@ def test_a_line_whose_offers_expire_together_keeps_no_other_line_waiting(api, ti
         with deadline.within(55), suppress(deadline.DeadlineExceeded):
             allocator.allocate_all(time.now)
     assert statuses(api, "next") == ["offered"]
+
+
+def test_each_run_checks_another_part_of_many_offers(api, time, monkeypatch):
+    """A ballot may have 100,000 offers that are open for hours. A run that read all of their purchases would have no time for others."""
+    event_id, _, orders = lines.sold_out_shop(api, time, sold=40)
+    for number, order_id in enumerate(orders):
+        assert lines.join(api, f"w{number}", event_id).status == 201
+        lines.give_back(api, order_id)
+    assert lines.run_allocator()["offered"] == 40
+    time.advance(2 * 86_400)
+    builders.run_sweep()
+    monkeypatch.setattr(allocator, "MAX_CHECKED", 10)
+    checked, load = list[int](), queries.load_readable
+
+    def note(ids):
+        checked.append(len(wanted := list(ids)))
+        return load(wanted)
+
+    monkeypatch.setattr(queries, "load_readable", note)
+    lines.run_allocator()
+    assert sum(checked) < 30
+    assert store.find_census(event_id).offered == len(store.list_offered(event_id)) == 40 - sum(checked)
+    for _ in range(20):
+        time.advance(60)
+        lines.run_allocator()
+    assert store.list_offered(event_id) == []
+    assert set(statuses(api, *(f"w{number}" for number in range(40)))) == {"expired"}
 
 
 def test_a_line_that_the_store_refuses_keeps_no_other_line_waiting(api, time, monkeypatch):

@@ -6,13 +6,16 @@ from datetime import datetime
 import pytest
 
 from chalicelib.addons.waitlist import allocator, store
+from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock, deadline
 from chalicelib.notifications import outbox
 from chalicelib.notifications.store import list_event_notifications
+from chalicelib.tickets import service as tickets
 from chalicelib.waiting_room import room_cache, verify
 from tests import builders, invariants
 from tests.addons.waitlist.ballots import DAYS, create_ballot, draw, make_draw, register
 from tests.addons.waitlist.lines import join, own, run_allocator
+from tests.checkin.test_dates import Tour
 from tests.waiting_room import sale
 from tests.waiting_room.beacon import open_beacon
 from tests.waiting_room.test_entry_rules import create_account
@@ -104,6 +107,23 @@ def test_wishes_are_ranked_and_counted(api, time):
     items = [own(api, user)[0]["offer"]["items"][0] for user in order[:3]]
     assert [(item["tier_name"], item["quantity"]) for item in items] == [("Floor", 2), ("Balcony", 2), ("Balcony", 2)]
     assert statuses(api, order[3]) == ["waiting"]
+    invariants.check(time.now)
+
+
+def test_dates_are_wishes_in_order_of_preference(api, time):
+    """Everybody wants Saturday most, then Friday. Saturday has room for one person, and the pass for all dates is nobody's wish."""
+    tour = Tour(api, time, on_sale_at=clock.iso(time.now + DAYS), status="scheduled", waiting_room={"ballot": True})
+    for name in ("saturday", "friday"):
+        tour.change_tier(tour.tier_ids[name], capacity=1)
+    register(api, tour.event_id, *USERS[:3], tier_ids=[tour.tier_ids[name] for name in ("saturday", "friday")])
+    order = draw(api, time, *USERS[:3])
+    assert statuses(api, *order) == ["offered", "offered", "waiting"]
+    offered = [own(api, user)[0]["offer"] for user in order[:2]]
+    assert [offer["items"][0]["tier_name"] for offer in offered] == ["saturday", "friday"]
+    for user, offer, name in zip(order, offered, ("saturday", "friday"), strict=False):
+        builders.confirm(api, user, builders.start_checkout(api, user, offer["id"]).json["id"])
+        ticket = tickets.get_ticket(f"{offer['id']}-1")
+        assert catalog.load_current().tiers[ticket.tier_id].date_ids == [name]
     invariants.check(time.now)
 
 

@@ -42,12 +42,6 @@ export function Ballot({ event, place, LineEntry }: Props) {
   const { value: entries, failure, reload } = useLoaded(load, `${event.id} ${buyer?.id}`, ENTRIES_SECONDS);
   const entry = entries?.find(({ event_id }) => event_id === event.id);
   const isOpen = entry && ["waiting", "offered"].includes(entry.status);
-  const isUnfinished = event.ballot_cards === "required" && entry?.status === "waiting" && entry.card?.status === "missing";
-  const waitingTitle = !entry?.has_number ? t.waitlist.waiting : isUnfinished ? texts.almost : texts.registered;
-  const words =
-    entry?.has_number && entry.drawn_position === null
-      ? { asked: texts.wished(entry.quantity), place: isUnfinished ? texts.withoutCard : texts.takesPart, leave: texts.withdraw }
-      : undefined;
   const room = place.room;
   return (
     <FailureTexts.Provider value={texts.failures}>
@@ -57,13 +51,7 @@ export function Ballot({ event, place, LineEntry }: Props) {
         <p>{event.status === "closed" ? t.event.closedText : t.event.cancelledText}</p>
       ) : isOpen ? (
         <>
-          <Entry
-            entry={entry}
-            reload={reload}
-            heading={entry.status === "offered" ? t.waitlist.offered(entry.quantity) : waitingTitle}
-            tiers={event.tiers}
-            words={words}
-          />
+          <Entry entry={entry} reload={reload} event={event} />
           {entry.weight && <p class="small">{texts.odds(entry.weight)}</p>}
           {entry.status === "waiting" && entry.card && (
             <section class={entry.card.status === "missing" ? "panel" : ""}>

@@ -41,8 +41,8 @@ export function useWaitlist(event: EventWithTiers, availability: Availability[])
   const { value: entries, failure, reload } = useLoaded(load, `${event.id} ${buyer?.id} ${canWait}`, ENTRIES_SECONDS);
   const entry = entries?.find(({ event_id }) => event_id === event.id) ?? null;
   if (!canWait) return { offer: null, panel: null };
-  if (entry?.status === "offered") return { offer: <Entry entry={entry} reload={reload} heading={texts.offered(entry.quantity)} />, panel: null };
-  if (entry?.status === "waiting") return { offer: null, panel: <Entry entry={entry} reload={reload} heading={texts.waiting} tiers={event.tiers} /> };
+  if (entry?.status === "offered") return { offer: <Entry entry={entry} reload={reload} event={event} />, panel: null };
+  if (entry?.status === "waiting") return { offer: null, panel: <Entry entry={entry} reload={reload} event={event} /> };
   if (event.has_ballot) return { offer: null, panel: null }; // the way to the ballot is above
   if (entry?.status === "expired" && tiers.length === 0 && event.status === "on_sale") {
     return { offer: null, note: <p class="notice">{texts.expiredOnSale}</p>, panel: null };
@@ -69,7 +69,7 @@ export function OwnWaitlists() {
     <section class="waitlist">
       <h2>{texts.own}</h2>
       {entries.map((entry) => (
-        <Entry key={entry.id} entry={entry} reload={reload} heading={entry.event_name} link={`/events/${entry.event_id}`} />
+        <Entry key={entry.id} entry={entry} reload={reload} />
       ))}
     </section>
   );
@@ -164,12 +164,8 @@ export function JoinForm({ event, tiers, joined, place, button }: JoinFormProps)
 interface EntryProps {
   entry: WaitlistEntry;
   reload: () => Promise<void>;
-  heading: string;
-  link?: string;
-  /** The tiers of the event, for the names of those in the entry. */
-  tiers?: Tier[];
-  /** Before the draw of a ballot: what a registration says instead. */
-  words?: { asked: string; place: string; leave: LeavingWords };
+  /** The event on whose page the entry is. Elsewhere, the heading is the name of the entry's event and leads there. */
+  event?: EventWithTiers;
 }
 
 interface LeavingWords {
@@ -178,19 +174,22 @@ interface LeavingWords {
   button: string;
 }
 
-/** One waitlist entry: its place, its offer, or how it ended. */
-export function Entry({ entry, reload, heading, link, tiers = [], words }: EntryProps) {
+/** One entry of a waitlist or a ballot: its place, its offer, or how it ended. */
+export function Entry({ entry, reload, event }: EntryProps) {
   const { t, locale } = useTexts();
   const texts = t.waitlist;
   const time = useNow();
   const seconds = entry.offer ? Date.parse(entry.offer.expires_at) / 1000 - time : 0;
   const status = entry.status === "offered" && seconds <= 0 ? "expired" : entry.status;
-  const names = entry.tier_ids.flatMap((id) => tiers.find((tier) => tier.id === id)?.name ?? []);
-  const title = link ? <a href={link}>{heading}</a> : heading;
+  const names = entry.tier_ids.flatMap((id) => event?.tiers.find((tier) => tier.id === id)?.name ?? []);
+  const isRegistered = entry.has_number && entry.drawn_position === null; // for a draw that has not been made
+  const lacksCard = isRegistered && entry.card?.status === "missing" && event?.ballot_cards !== "optional";
+  const heading = !isRegistered ? texts.waiting : lacksCard ? texts.almost : texts.registered;
+  const drawn = !lacksCard ? texts.drawn(entry.drawn_position) : event && texts.withoutCard; // elsewhere, nobody knows whether it needs the card
   return (
     <FailureTexts.Provider value={texts.failures}>
       {status === "offered" ? (
-        <Outcome tone="good" title={heading}>
+        <Outcome tone="good" title={event ? texts.offered(entry.quantity) : entry.event_name}>
           <p>
             {entry.offer!.items.map((item) => `${item.quantity} × ${item.tier_name}`).join(", ")} · {money(entry.offer!.total_price_cents, entry.offer!.currency, locale)}
           </p>
@@ -212,24 +211,24 @@ export function Entry({ entry, reload, heading, link, tiers = [], words }: Entry
         </Outcome>
       ) : (
         <section class="panel">
-          <h2>{title}</h2>
+          <h2>{event ? heading : <a href={`/events/${entry.event_id}`}>{entry.event_name}</a>}</h2>
           {status === "waiting" ? (
             <>
               <p>
-                {words?.asked ?? texts.asked(entry.quantity)}
+                {isRegistered ? texts.wished(entry.quantity) : texts.asked(entry.quantity)}
                 {names.length > 0 && `: ${names.join(", ")}`}
               </p>
               <p role="status">
-                <strong>{words?.place ?? (entry.has_number ? texts.drawn(entry.drawn_position) : texts.before(entry.people_before, entry.tickets_before))}</strong>
+                <strong>{entry.has_number ? drawn : texts.before(entry.people_before, entry.tickets_before)}</strong>
               </p>
               <p class="small">
                 {entry.has_number ? texts.drawnNote : texts.waitingNote} {entry.quantity > 1 && texts.fewerFirst}
               </p>
               {ADDONS.messages && <MailNote />}
-              <Leaving entry={entry} reload={reload} words={words?.leave ?? texts.leave} />
+              <Leaving entry={entry} reload={reload} words={isRegistered ? texts.withdraw : texts.leave} />
             </>
           ) : (
-            <p role="status">{texts.over[status]}</p>
+            <p role="status">{texts.over[isRegistered && status === "left" ? "withdrawn" : status]}</p>
           )}
         </section>
       )}

@@ -27,6 +27,10 @@ export const waitlistTexts = {
       : `Ahead of you: about ${people(rounded(count))} waiting for about ${tickets(rounded(wanted))}.`;
   },
   waitingNote: "We cannot promise that tickets will be returned. If they are, your offer appears under Account and on the page of the event.",
+  registered: "You are registered for the ballot",
+  almost: "Your registration is not complete",
+  wished: (count: number) => `You asked for ${tickets(count)}`,
+  withoutCard: "You do not take part in the draw yet.",
   drawn: (position: number | null): string => (position === null ? "You take part in the draw." : `The draw gave you place ${position.toLocaleString("en")}.`),
   drawnNote: "After the draw, we offer the tickets in its order.",
   fewerFirst: "People who want fewer tickets may get an offer before you.",
@@ -44,12 +48,14 @@ export const waitlistTexts = {
   takeUp: "Accept the offer",
   decline: { title: "Decline the offer", text: "The offer goes to the next person, and you lose your place.", button: "Decline now" },
   leave: { title: "Leave the waitlist", text: "You lose your place.", button: "Leave now" },
+  withdraw: { title: "Withdraw from the ballot", text: "You no longer take part in the draw. You can register again until registration closes.", button: "Withdraw now" },
   over: {
     accepted: "You have bought the tickets you were waiting for.",
     declined: "You have declined the offer. You can join again at the end of the waitlist.",
     expired: "You did not buy the tickets in time. You can join again at the end of the waitlist.",
     left: "You have left the waitlist. You can join again at the end.",
     closed: "The waitlist is closed.",
+    withdrawn: "You have withdrawn from the ballot.",
   } as Record<string, string>,
   expiredOnSale: "You did not buy the tickets in time. Tickets are on sale now, and you can buy them without waiting.",
   failures: {

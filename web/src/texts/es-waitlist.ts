@@ -27,6 +27,10 @@ export const waitlistTexts: typeof english = {
       : `Delante de ti: unas ${personas(rounded(count))} que esperan unas ${entradas(rounded(wanted))}.`;
   },
   waitingNote: "No podemos asegurar que se devuelvan entradas. Si las hay, verás tu oferta en Cuenta y en la página del evento.",
+  registered: "Te has inscrito en el sorteo",
+  almost: "Tu inscripción está incompleta",
+  wished: (count) => `Has pedido ${entradas(count)}`,
+  withoutCard: "Todavía no participas en el sorteo.",
   drawn: (position) => (position === null ? "Participas en el sorteo." : `En el sorteo te ha tocado el puesto ${position.toLocaleString("es")}.`),
   drawnNote: "Tras el sorteo, ofrecemos las entradas en su orden.",
   fewerFirst: "Quien quiera menos entradas puede recibir una oferta antes que tú.",
@@ -44,12 +48,14 @@ export const waitlistTexts: typeof english = {
   takeUp: "Aceptar la oferta",
   decline: { title: "Rechazar la oferta", text: "La oferta pasará a la siguiente persona y perderás tu puesto.", button: "Rechazar ahora" },
   leave: { title: "Salir de la lista", text: "Perderás tu puesto.", button: "Salir ahora" },
+  withdraw: { title: "Darte de baja del sorteo", text: "Dejarás de participar en el sorteo. Puedes volver a inscribirte hasta el cierre de la inscripción.", button: "Darme de baja ahora" },
   over: {
     accepted: "Has comprado las entradas que esperabas.",
     declined: "Has rechazado la oferta. Puedes volver a apuntarte al final de la lista.",
     expired: "No compraste las entradas a tiempo. Puedes volver a apuntarte al final de la lista.",
     left: "Has salido de la lista. Puedes volver a apuntarte al final.",
     closed: "La lista de espera está cerrada.",
+    withdrawn: "Te has dado de baja del sorteo.",
   },
   expiredOnSale: "No compraste las entradas a tiempo. Ahora hay entradas a la venta y puedes comprarlas sin esperar.",
   failures: {

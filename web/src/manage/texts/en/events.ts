@@ -120,7 +120,7 @@ export const eventTexts = {
   cancelStock: (count: number, amount: string) => `In total, ${tickets(count)} ${count === 1 ? "is" : "are"} sold: ${amount} at today's prices.`,
   cancelReserved: (count: number) => `${tickets(count)} ${count === 1 ? "is" : "are"} reserved or in a checkout. ${count === 1 ? "This reservation ends" : "These reservations end"}.`,
   cancelQueue: (count: number) => `${people(count)} ${count === 1 ? "is" : "are"} in the waiting room. The page tells them that the event is cancelled.`,
-  cancelWaitlist: (count: number) => `${people(count)} ${count === 1 ? "is" : "are"} on the waitlist. They get no more offers, and no email about the cancellation.`,
+  cancelWaitlist: (count: number) => `${people(count)} ${count === 1 ? "is" : "are"} on the waitlist. ${count === 1 ? "This person gets" : "They get"} no more offers, and an email about the cancellation.`,
   cancelPasses: (names: string) => `These tickets stay valid for the other dates, with the number sold: ${names}.`,
   cancelMailed: (count: number) => (count === 1 ? "The buyer gets an email about the refund." : `The buyers of ${orders(count)} get an email about their refund.`),
   refundsWithoutEmail: (count: number) => `${orders(count)} ${count === 1 ? "has" : "have"} no email address: the ${count === 1 ? "buyer sees" : "buyers see"} the cancellation only in the shop.`,

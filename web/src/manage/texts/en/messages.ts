@@ -18,6 +18,7 @@ const kinds: Record<string, string> = {
   payments_paused: "Sales paused: payment account restricted",
   waitlist_offer: "Waitlist offer",
   ballot_lost: "No tickets in the draw",
+  waitlist_cancelled: "Event cancelled, to people who waited",
   offer_expiring: "Offer ending soon",
   transfer_due: "Bank transfer due",
   transfer_ended: "Tickets of a bank transfer released",

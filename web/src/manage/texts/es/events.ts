@@ -122,7 +122,7 @@ export const eventTexts: typeof english = {
   cancelStock: (count, amount) => `En total hay ${entradas(count)} ${count === 1 ? "vendida" : "vendidas"}: ${amount} a los precios de hoy.`,
   cancelReserved: (count) => `${entradas(count)} ${count === 1 ? "está reservada o pendiente de pago. Su reserva termina." : "están reservadas o pendientes de pago. Sus reservas terminan."}`,
   cancelQueue: (count) => `${personas(count)} ${count === 1 ? "está" : "están"} en la sala de espera. La página les dirá que el evento se ha cancelado.`,
-  cancelWaitlist: (count) => `${personas(count)} ${count === 1 ? "está" : "están"} en la lista de espera. No recibirán más ofertas ni ningún correo sobre la cancelación.`,
+  cancelWaitlist: (count) => `${personas(count)} ${count === 1 ? "está" : "están"} en la lista de espera. No ${count === 1 ? "recibirá" : "recibirán"} más ofertas y ${count === 1 ? "sabrá" : "sabrán"} por correo que el evento se ha cancelado.`,
   cancelPasses: (names) => `Estas entradas siguen valiendo para las demás fechas (entre paréntesis, las vendidas): ${names}.`,
   cancelMailed: (count) => (count === 1 ? "El comprador recibe un correo sobre el reembolso." : `Los compradores de ${pedidos(count)} reciben un correo sobre su reembolso.`),
   refundsWithoutEmail: (count) => `${pedidos(count)} sin correo electrónico: el comprador solo verá la cancelación en la tienda.`,

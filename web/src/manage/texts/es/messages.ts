@@ -19,6 +19,7 @@ const kinds: Record<string, string> = {
   payments_paused: "Ventas en pausa: cuenta de cobro restringida",
   waitlist_offer: "Oferta de la lista de espera",
   ballot_lost: "Sin entradas en el sorteo",
+  waitlist_cancelled: "Evento cancelado, a quienes esperaban",
   offer_expiring: "Oferta a punto de terminar",
   transfer_due: "Transferencia pendiente",
   transfer_ended: "Entradas de una transferencia liberadas",
