@@ -8,9 +8,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.accounts import members
+from chalicelib.accounts import members, store
 from chalicelib.accounts import service as accounts
-from chalicelib.accounts import store
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.dynamodb import dynamo
