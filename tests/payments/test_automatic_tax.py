@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import settings
 from chalicelib.ledger import service as ledger
@@ -273,3 +274,5 @@ def test_a_shop_without_its_own_page_offers_no_automatic_taxes(shop):
 def test_only_the_promoter_and_admins_choose(shop, account):
     assert turn_on(shop.api, token=builders.token("mallory", "promoter")).status == 403
     assert shop.api.get("/promoters/pat").json["automatic_tax"] is True
+    [entry] = [entry for entry in audit.list_entries("promoter#pat") if entry.action == "promoter.taxes_changed"]
+    assert {name: change.after for name, change in entry.changes.items()} == {"automatic_tax": True}
