@@ -4,10 +4,12 @@ import pytest
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
-from chalicelib.foundation import settings
+from chalicelib.foundation import clock, settings
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases import checkout
 from tests import builders, invariants
+from tests.addons.waitlist.ballots import create_ballot, draw, register
+from tests.addons.waitlist.test_ballot_cards import finish, purchase_of, save_card
 from tests.client import Client
 from tests.payments.test_connected_accounts import purchase_cost
 from tests.reconciliation.comparing import assert_no_differences
@@ -91,6 +93,19 @@ def test_the_calculated_amount_counts_even_if_the_percentage_says_something_else
     invariants.check(shop.time.now)
 
 
+def test_an_order_with_a_default_tax_has_the_calculated_one(shop, account):
+    body = {"default_taxes": [{"country": "US", "tax": {"percent": "8"}}]}
+    assert shop.api.put("/promoters/pat/default-taxes", json=body, token=builders.admin_token()).status == 200
+    session = shop.open_checkout()
+    assert taxes(session) == [("17.71", 10_000, 1505)]
+    shop.pay(session)
+    assert shop.confirm(session).status == 201
+    assert builders.refund(shop.api, session["id"], tickets=[f"{session['id']}-1"]).status == 201
+    entries = ledger.list_purchase_entries(shop.event_id, session["id"])
+    assert [(share.percent, share.tax_cents) for entry in entries for share in entry.taxes] == [("17.71", 1505), ("17.71", -752)]
+    invariants.check(shop.time.now)
+
+
 def test_another_promo_code_has_another_calculation(shop, account):
     builders.create_promo_code(shop.api, shop.event_id, "SAVE", discount_value=70)
     reservation = shop.reserve()
@@ -100,6 +115,15 @@ def test_another_promo_code_has_another_calculation(shop, account):
     shop.pay(changed.json)
     assert shop.confirm(changed.json).status == 201
     assert reported(shop, changed.json) == 452
+
+
+def test_an_order_that_has_become_free_keeps_no_taxes(shop, account):
+    builders.create_promo_code(shop.api, shop.event_id, "FREE", discount_value=100)
+    reservation = shop.reserve(quantity=1)
+    assert taxes(shop.request_checkout(reservation).json) == [("17.71", 5000, 752)]
+    changed = shop.request_checkout(reservation, key="again", replace=True, promo_code="FREE")
+    assert (changed.status, taxes(changed.json)) == (200, [])
+    invariants.check(shop.time.now)
 
 
 def test_a_lost_dispute_takes_the_calculated_taxes_back(shop, account):
@@ -276,3 +300,50 @@ def test_only_the_promoter_and_admins_choose(shop, account):
     assert shop.api.get("/promoters/pat").json["automatic_tax"] is True
     [entry] = [entry for entry in audit.list_entries("promoter#pat") if entry.action == "promoter.taxes_changed"]
     assert {name: change.after for name, change in entry.changes.items()} == {"automatic_tax": True}
+
+
+def test_the_card_of_a_ballot_is_charged_with_calculated_taxes(shop, time):
+    """The sweep opens this payment. It also makes the location, if the offer is the first payment at the address."""
+    shop.event_id, shop.tier_id = create_ballot(shop.api, time, capacity=1, ballot_cards="required")
+    place(shop)
+    register(shop.api, shop.event_id, "ada")
+    save_card(shop, "ada")
+    with settings.override(automatic_tax="on"):
+        draw(shop.api, time, "ada")
+        finish(shop, shop.event_id)
+    order = purchase_of(shop, "ada")
+    assert (order.state, taxes(shop.api.get(f"/orders/{order.id}", user="ada").json["order"])) == ("paid", [("17.71", 5000, 752)])
+    assert reported(shop, {"id": order.id}) == 752
+    assert [(request.method, request.route) for request in shop.fake.request_log].count(("POST", LOCATIONS)) == 1
+
+
+def test_a_resold_ticket_has_taxes_of_its_own_and_the_seller_gets_them_back(shop, account):
+    changes = {"returns": {"policy": "resale"}, "starts_at": clock.iso(shop.time.now + 39_600)}
+    assert shop.api.patch(f"/events/{shop.event_id}", json=changes, token=builders.admin_token()).status == 200
+    sold = shop.buy("ada", 1)
+    assert shop.api.post(f"/orders/{sold}/resale", json={}, user="ada").status == 200
+    item = {"tier_id": shop.tier_id, "quantity": 1, "resale_price_cents": 5000}
+    reservation = shop.api.post(f"/events/{shop.event_id}/reservations", json={"items": [item]}, user="bob")
+    session = shop.request_checkout(reservation.json["id"], "bob").json
+    assert taxes(session) == [("17.71", 5000, 752)]
+    shop.pay(session)
+    assert shop.confirm(session, "bob").status == 201
+    builders.run_sweep()
+    shop.fake.deliver()
+    [totals] = ledger.statement(shop.event_id)
+    assert [share.tax_cents for share in totals.taxes] == [752]
+    assert (reported(shop, session), reported(shop, {"id": sold})) == (752, 0)
+
+
+def test_an_invoice_and_its_credit_note_have_the_calculated_taxes(shop, account):
+    seller = {"name": "Pat Ltd", "address": "1 Harbor Street", "tax_id": "PT501234567"}
+    profile = {"name": "Pat", "verified": True, "invoices": seller}
+    assert shop.api.put("/promoters/pat", json=profile, token=builders.admin_token()).status == 200
+    builders.create_promo_code(shop.api, shop.event_id, "SAVE", discount_value=70)
+    session = shop.open_checkout(promo_code="SAVE")
+    shop.pay(session)
+    assert shop.confirm(session).status == 201
+    builders.refund(shop.api, session["id"], tickets=[f"{session['id']}-1"])
+    builders.project_changes()
+    listed = shop.api.get("/promoters/pat/invoices", token=builders.token("pat", "promoter")).json["invoices"]
+    assert sorted((invoice["total_cents"], invoice["tax_cents"]) for invoice in listed) == [(-1500, -226), (3000, 452)]
