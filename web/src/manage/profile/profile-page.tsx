@@ -104,6 +104,7 @@ function DefaultTaxes({ profile }: { profile: Profile }) {
             name="automatic_tax"
             label={own.automatic}
             note={own.automaticNote}
+            errorOf={errorOf}
             draft={{ values: { automatic_tax: isAutomatic }, set: ({ automatic_tax }) => (setAutomatic(automatic_tax!), setSaved(false)) }}
           />
           {rows.map((row, index) => {

@@ -39,7 +39,7 @@ export const profileTexts = {
 export const defaultTaxesTexts = {
   title: "Default taxes",
   lead: "The taxes in your prices, by the country and region of the event. They apply to ticket types that say nothing about tax, and to tickets that are reserved from now on. Orders keep the tax of their sale.",
-  automatic: "Calculate taxes automatically",
+  automatic: "Let Stripe calculate the taxes",
   automaticNote: "Stripe Tax calculates the taxes in each payment by card from the venue's address, if you have set it up at Stripe. The prices stay as they are. Tickets that Stripe is not paid for, such as those from the box office, have the taxes below.",
   country: "Country",
   countryNote: "Its code, such as ES.",

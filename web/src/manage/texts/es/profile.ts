@@ -41,7 +41,7 @@ export const profileTexts: typeof english = {
 export const defaultTaxesTexts: typeof englishTaxes = {
   title: "Impuestos predeterminados",
   lead: "Los impuestos incluidos en tus precios, según el país y la región del evento. Se aplican a los tipos de entrada que no indican ninguno y a las entradas que se reserven a partir de ahora. Los pedidos conservan el impuesto de su venta.",
-  automatic: "Calcular los impuestos automáticamente",
+  automatic: "Que Stripe calcule los impuestos",
   automaticNote: "Stripe Tax calcula los impuestos de cada pago con tarjeta según la dirección del recinto, si lo has configurado en Stripe. Los precios no cambian. Las entradas que no se pagan con Stripe, como las de taquilla, llevan los impuestos de abajo.",
   country: "País",
   countryNote: "Su código, como ES.",
