@@ -529,10 +529,4 @@ class TaxNotCalculated(ApiError):
     )
 
 
-PROVIDER_ERRORS: tuple[type[ApiError], ...] = (
-    ProviderUnavailable,
-    PaymentsUnavailable,
-    PriceMismatch,
-    TaxNotCalculated,
-    AccountUnreachable,
-)
+PROVIDER_ERRORS: tuple[type[ApiError], ...] = (ProviderUnavailable, PaymentsUnavailable, PriceMismatch, AccountUnreachable)
