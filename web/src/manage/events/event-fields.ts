@@ -37,7 +37,7 @@ export const EVENT_FIELDS = {
     nullable: true,
     maxLength: 20,
     label: { en: "Postal code", es: "Código postal" },
-    note: { en: "Needed if taxes are calculated automatically.", es: "Necesario si los impuestos se calculan automáticamente." },
+    note: { en: "Needed if Stripe calculates the taxes.", es: "Necesario si Stripe calcula los impuestos." },
   },
   description: { kind: "area", place: "what", optional: true, maxLength: 10_000, rows: 5, label: { en: "Description", es: "Descripción" } },
   starts_at: { kind: "time", place: "when", half: true, label: { en: "Starts", es: "Empieza" } },

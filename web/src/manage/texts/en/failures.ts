@@ -104,7 +104,7 @@ export const failureTexts: Record<string, string> = {
   metadata_too_large: "The fields contain too much text in total.",
   other_currency: "Use the same currency as this event's other tickets.",
   account_needed: "Connect your payment account first, so that buyers can pay you.",
-  tax_address_needed: "Taxes are calculated automatically, which needs the venue's address, city, postal code and country, in Canada and the United States also the region, and no other venues of single dates.",
+  tax_address_needed: "To calculate the taxes, Stripe needs the venue's address, city, postal code and country, and in Canada and the United States also the region. Dates cannot have venues of their own.",
   automatic_tax_not_offered: "No payment provider of this shop can calculate taxes. Enter them yourself.",
   automatic_tax_own_page: "The taxes of this event are calculated only for payments on the shop's own page.",
   choices_count: "Enter 2 to 10 choices, separated by commas.",

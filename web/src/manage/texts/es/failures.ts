@@ -106,7 +106,7 @@ export const failureTexts: typeof english = {
   metadata_too_large: "Los campos contienen demasiado texto en total.",
   other_currency: "Usa la misma moneda que las demás entradas de este evento.",
   account_needed: "Conecta primero tu cuenta de cobro para que el público pueda pagarte.",
-  tax_address_needed: "Los impuestos se calculan automáticamente. Para eso hacen falta la dirección, la ciudad, el código postal y el país del recinto; en Canadá y Estados Unidos, también la región. Ninguna fecha puede tener otro recinto.",
+  tax_address_needed: "Para calcular los impuestos, Stripe necesita la dirección, la ciudad, el código postal y el país del recinto; en Canadá y Estados Unidos, también la región. Ninguna fecha puede tener un recinto propio.",
   automatic_tax_not_offered: "Ningún proveedor de pagos de esta tienda puede calcular los impuestos. Indícalos tú.",
   automatic_tax_own_page: "Los impuestos de este evento solo se calculan para los pagos en la página de la tienda.",
   choices_count: "Escribe de 2 a 10 opciones, separadas por comas.",
