@@ -108,6 +108,9 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
                 check(before, after, now)
         sale_rules.check_frozen_event(catalog, before, after, now)
         _check_room(before, after)
+        loses_tax_address = before.tax_address is not None and sale_rules.lacks_tax_address(catalog, after)
+        if loses_tax_address and before.status != "draft" and any(tier.price_cents for tier in catalog.event_tiers(event_id)):
+            raise InvalidInput(sale_rules.TAX_ADDRESS_NEEDED, path="$.postal_code", rule="tax_address_needed")
         shards: list[dynamo.TransactItem] = []
         if before.pool_id is not None and "capacity" in values:
             after, known = capacities.with_changed_pool(catalog, before, after)

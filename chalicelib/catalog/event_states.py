@@ -262,10 +262,13 @@ def change_account(
     raise AssertionError("attempts ends with an exception")
 
 
+_CHOSEN = {"brand": "brand", "default_taxes": "taxes", "automatic_tax": "automatic_tax"}  # name in the audit log -> field
+
+
 def change_choices(
     promoter_id: str, build: Callable[[PromoterChoices], PromoterChoices], actor: str, now: int
 ) -> tuple[PromoterChoices, PromoterChoices]:
-    """Replace a promoter's default taxes or brand, with an audit entry. Returns the former and the new choices. Raises CatalogChanging."""
+    """Replace a promoter's taxes or brand, with an audit entry. Returns the former and the new choices. Raises CatalogChanging."""
     for _ in attempts(is_urgent=False):
         catalog = snapshots.load_current()
         before = catalog.choices_of(promoter_id)
@@ -273,7 +276,8 @@ def change_choices(
         if before == after:
             return before, after
         is_brand = before.brand != after.brand
-        changes = {"brand": (before.brand, after.brand)} if is_brand else {"default_taxes": (before.taxes, after.taxes)}
+        chosen = {name: (getattr(before, of), getattr(after, of)) for name, of in _CHOSEN.items()}
+        changes = {name: (old, new) for name, (old, new) in chosen.items() if old != new}
         action = "promoter.brand_changed" if is_brand else "promoter.taxes_changed"
         entry = audit.entry_item(f"promoter#{promoter_id}", action, actor, now, {}, changes=changes)
         if _is_written(catalog, after, store.put_choices_item(after, actor, now), entry):
@@ -398,6 +402,8 @@ def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, st
     problems += list_room_problems(event)
     if any(tier.price_cents for tier in tiers) and sale_rules.lacks_account(catalog, event):
         problems.append({"path": "$.promoter_id", "message": sale_rules.ACCOUNT_NEEDED})
+    if any(tier.price_cents for tier in tiers) and sale_rules.lacks_tax_address(catalog, event):
+        problems.append({"path": "$.postal_code", "message": sale_rules.TAX_ADDRESS_NEEDED})
     return problems
 
 

@@ -21,6 +21,14 @@ MAX_CAPACITY = 1_000_000
 Name = Annotated[NotBlank, Meta(max_length=200, examples=["Harbor Nights"])]
 Text = Annotated[str, Meta(max_length=10_000)]
 Line = Annotated[str, Meta(max_length=200)]
+PostalCode = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[A-Za-z0-9][A-Za-z0-9 -]{1,18}[A-Za-z0-9]\Z",
+        examples=["80202"],
+        description="A postal code: 3 to 20 letters, digits, spaces or -, beginning and ending with a letter or digit.",
+    ),
+]
 Label = Annotated[NotBlank, Meta(max_length=100)]
 Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY)]
 Count = Annotated[int, Meta(ge=0, le=MAX_CAPACITY)]

@@ -18,10 +18,10 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib.catalog.custom_options import CustomOption
-from chalicelib.catalog.fields import Capacity, Count, Field, Label, Line, Minutes, Reason, ShopUrl, Text, TimeZone
+from chalicelib.catalog.fields import Capacity, Count, Field, Label, Line, Minutes, PostalCode, Reason, ShopUrl, Text, TimeZone
 from chalicelib.catalog.images import StoredImage
 from chalicelib.foundation import clock
-from chalicelib.foundation.money import Cents, Country, DefaultTax, IncludedFee, Region, Tax
+from chalicelib.foundation.money import Cents, Country, DefaultTax, IncludedFee, Region, Tax, TaxAddress
 from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
 
@@ -297,7 +297,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
             "were reserved while transfers were free stay free.",
         ),
     ] = "free"
-    address: Annotated[str, Field("public", "The street and number of the venue.", Line, in_file="no")] = ""
+    address: Annotated[str, Field("public", "The street and number of the venue.", Line)] = ""
     city: Annotated[str | None, Field("public", "The city, which filters the list of events.", Label | None, in_file="elsewhere")] = None
     country: Annotated[
         str | None,
@@ -307,6 +307,9 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         str | None,
         Field("public", "The region of the country: the second part of an ISO 3166-2 code, such as `CN` for ES-CN.", Region | None),
     ] = None
+    postal_code: Annotated[str | None, Field("public", "The postal code of the venue, which automatic taxes need.", PostalCode | None)] = (
+        None
+    )
     category: Annotated[str | None, Field("public", "The category, which filters the list of events.", Label | None, in_file="no")] = None
     slug: str | None = None  # a readable id for URLs; events of the bootstrap file need none, because their ids are readable
     promoter_id: str | None = None  # the user id of the promoter; null for an event that only admins manage
@@ -440,6 +443,17 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def place(self) -> str:
         """The venue, address and city on one line."""
         return ", ".join(part for part in (self.venue, self.address, self.city) if part)
+
+    @property
+    def tax_address(self) -> TaxAddress | None:
+        """The address by which a payment provider finds the taxes. None if a part is missing, or if dates have venues of their own."""
+        country, city, postal_code = self.country, self.city, self.postal_code
+        has_other_venues = any(date.venue is not None and date.venue != self.venue for date in self.dates)
+        if country is None or city is None or postal_code is None or not self.address or has_other_venues:
+            return None
+        if self.region is None and country in ("CA", "US"):
+            return None
+        return TaxAddress(self.address, city, postal_code, country, self.region)
 
     @property
     def announced(self) -> tuple[str, str, int, str, str]:
@@ -785,11 +799,15 @@ NO_BRAND = Brand()
 
 
 class PromoterChoices(Struct, frozen=True):  # `taxes` is always stored: the previous release cannot read the row without
-    """What a promoter has chosen for all of their events: the default taxes, for ticket types without a tax of their own, and the brand."""
+    """What a promoter has chosen for all of their events: the default taxes, for ticket types without a tax of their own, and the brand.
+
+    With `automatic_tax`, the payment provider calculates the taxes of the payments that it takes.
+    """
 
     promoter_id: str
     taxes: list[DefaultTax] = []
     brand: Brand = NO_BRAND
+    automatic_tax: bool = False
 
 
 CatalogEntry = Event | Tier | PromoterStop | PromoterAccount | PromoterChoices

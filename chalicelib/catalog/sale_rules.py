@@ -69,6 +69,24 @@ def lacks_account(catalog: Catalog, event: Event) -> bool:
     return is_required and (account is None or account.state != "active")
 
 
+TAX_ADDRESS_NEEDED = (
+    "Taxes are calculated automatically, which needs the address of the venue: `address`, `city`, `postal_code`, `country`, and in Canada "
+    "and the United States also `region`. Dates cannot have venues of their own."
+)
+
+
+def has_automatic_tax(catalog: Catalog, event: Event) -> bool:
+    """Whether the payment provider calculates the taxes at an event, as its promoter has chosen, or the shop for its own events."""
+    if event.promoter_id is not None:
+        return catalog.choices_of(event.promoter_id).automatic_tax
+    return settings.current().automatic_tax == "on"
+
+
+def lacks_tax_address(catalog: Catalog, event: Event) -> bool:
+    """Whether taxes at the event are calculated automatically, and its address is incomplete. Only tickets that cost money have taxes."""
+    return has_automatic_tax(catalog, event) and event.tax_address is None
+
+
 def current_tier_status(catalog: Catalog, tier: Tier, now: int, stock: Stock | None = None) -> TierStatus:
     """Return a tier's status at `now`, which depends on its sale period and, if `stock` is given, on the available tickets."""
     if not catalog.states[tier.status].purchasable:

@@ -12,11 +12,12 @@
 | `live` | `event#<id>`, `tier#<id>`, `pause#<event id>` | entries created through the API, and pause flags |
 | `live` | `pause#promoter#<user id>` | stopped promoters: locked, or no longer promoters |
 | `live` | `payments#<user id>` | promoters' accounts at the payment provider |
-| `live` | `promoter-taxes#<user id>` | promoters' default taxes |
+| `live` | `promoter-taxes#<user id>` | promoters' default taxes, automatic taxes and brands |
 | `live` | `release#<tier id>` | a bootstrap tier's releases, and its holdbacks with a stock; a tier of the API has its own |
 | `change#<number>` | `change` | what a revision changed; the number is the revision modulo CHANGE_ROWS |
 | `snapshot#<number>#<i>` | `part` | a part of a snapshot of `live`; the number is the snapshot's modulo SNAPSHOT_ROWS |
 | `counter` | `snapshot` | the number of the latest snapshot |
+| `tax-locations` | `<account>#<hash>` | the id that the payment provider gave an address, with which it calculates taxes |
 
 `live` is the source of truth. Reading all of it from its one key is slow in a large catalog, so instances read the snapshot and the changes
 since, which are spread over many keys. So is the copy of a large version. All these rows are reused in rotation, so a reader compares the
@@ -29,6 +30,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from hashlib import sha256
 from itertools import chain
 from typing import Any
 
@@ -52,12 +54,14 @@ from chalicelib.catalog.model import (
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import memory, parallel
+from chalicelib.foundation.money import TaxAddress
 
 PART_BYTES = 300_000  # an item may take 400 KB
 _RELEASE = "release#"
 _ACCOUNT, _CHOICES = "payments#", "promoter-taxes#"  # between _PROMOTER's flags and _RELEASE, so that one query reads all of them
 _PROMOTER = "promoter#"  # in the sort key of a stopped promoter; event ids have no #
 
+TAX_LOCATIONS = "tax-locations"
 CHANGE_ROWS = 4096  # several minutes of changes at 10 a second; the sweep writes a snapshot every minute if necessary
 MAX_CHANGES = 500  # an instance that lags further behind reads the snapshot
 
@@ -565,6 +569,24 @@ def set_promoter_stopped_item(stop: PromoterStop, by: str, now: int) -> dynamo.T
 def put_account_item(account: PromoterAccount, by: str, now: int) -> dynamo.TransactItem:
     """Return the transaction item that stores a promoter's payment account. Its transaction must check the head's revision."""
     return dynamo.put(CatalogRow("live", f"{_ACCOUNT}{account.promoter_id}", text=account, by=by, at=now))
+
+
+def find_tax_location(account: str | None, address: TaxAddress) -> str | None:
+    """Return the id that the provider gave an address on an account, or None if nobody has asked for one yet."""
+    row = CatalogRow.find(TAX_LOCATIONS, _tax_location_key(account, address))
+    return str(row.text["id"]) if row is not None else None
+
+
+def save_tax_location(account: str | None, address: TaxAddress, location_id: str, now: int) -> None:
+    """Remember the id that the provider gave an address. Two ids for one address do no harm."""
+    CatalogRow(
+        TAX_LOCATIONS, _tax_location_key(account, address), text={"id": location_id, "address": msgspec.to_builtins(address)}, at=now
+    ).save()
+
+
+def _tax_location_key(account: str | None, address: TaxAddress) -> str:
+    digest = sha256(msgspec.json.encode(address, order="deterministic")).hexdigest()
+    return f"{account or 'operator'}#{digest}"
 
 
 def put_choices_item(choices: PromoterChoices, by: str, now: int) -> dynamo.TransactItem:

@@ -531,6 +531,8 @@ def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:
     costs_money_now = tier.price_cents > 0 and (before is None or before.price_cents == 0)
     if costs_money_now and event.status != "draft" and sale_rules.lacks_account(catalog, event):
         raise InvalidInput(sale_rules.ACCOUNT_NEEDED, path="$.price_cents", rule="account_needed")
+    if costs_money_now and event.status != "draft" and sale_rules.lacks_tax_address(catalog, event):
+        raise InvalidInput(sale_rules.TAX_ADDRESS_NEEDED, path="$.price_cents", rule="tax_address_needed")
 
 
 def has_sales(tier: Tier) -> bool:

@@ -74,6 +74,16 @@ class IncludedFee(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         return min(price_cents, self.total(price_cents))
 
 
+class TaxAddress(Struct, frozen=True, omit_defaults=True):
+    """The address of a venue, in the parts from which a provider finds the taxes of the place. `state` is a region without its country."""
+
+    line: str
+    city: str
+    postal_code: str
+    country: str
+    state: str | None = None
+
+
 class DefaultTax(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The tax in the prices of tickets for events in a country, or only in a region of it, if the ticket types say nothing else."""
 

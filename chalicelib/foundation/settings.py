@@ -122,6 +122,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "own: `ES=21, ES-CN=7`. Empty: none."
         ),
     ] = ""
+    automatic_tax: Annotated[
+        Switch,
+        _says(
+            "Whether Stripe Tax calculates the taxes in prices at events without a promoter, which need the venue's full address. "
+            "Payments that Stripe does not take have the default taxes."
+        ),
+    ] = "off"
     vies_url: Annotated[
         str,
         Meta(pattern=r"^(https?://\S+)?$", title="begins with http:// or https://"),

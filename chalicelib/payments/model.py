@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.accounts.model import BankAccount
 from chalicelib.foundation.errors import ApiError, InvalidInput
+from chalicelib.foundation.money import TaxAddress, TaxShare
 from chalicelib.foundation.settings import ExternalProviderName
 
 SimulatedOutcome = Literal["success", "decline", "fail"]
@@ -31,6 +32,17 @@ class ConnectedAccount(Struct, frozen=True, omit_defaults=True):
     id: str
     fee_cents: int = 0
     returns_fee: bool = False
+
+
+class TaxPlace(Struct, frozen=True, omit_defaults=True):
+    """Where an event takes place, if the provider calculates the taxes of a payment: the address, and the provider's id for it.
+
+    `calculation_id` is the provider's calculation, of which the order keeps the taxes. It is null until the payment is opened.
+    """
+
+    location_id: str
+    address: TaxAddress
+    calculation_id: str | None = None
 
 
 class BankTransfer(Struct, frozen=True):
@@ -69,7 +81,8 @@ class Payment(Struct, frozen=True, omit_defaults=True):
     A payment by bank transfer goes to the promoter's `bank_account`, as it was when the checkout was opened. `transfers` are the transfers
     that have arrived before the purchase was paid or ended. The first one has the id of the payment.
 
-    `customer_id` is the customer whose saved card the shop charges. If that fails, the buyer can pay in any other way.
+    `customer_id` is the customer whose saved card the shop charges. If that fails, the buyer can pay in any other way. With a `tax_place`,
+    the provider calculates the taxes before it opens the payment.
     """
 
     provider: ProviderName
@@ -86,6 +99,7 @@ class Payment(Struct, frozen=True, omit_defaults=True):
     bank_account: BankAccount | None = None
     transfers: list[BankTransfer] = []
     customer_id: str | None = None
+    tax_place: TaxPlace | None = None
 
     @property
     def transferred_cents(self) -> int:
@@ -117,7 +131,8 @@ class ProviderDescription(Struct, frozen=True, kw_only=True):
     `signature_parameter` of the address that we gave the provider. `event_types` are the types of events that the provider must be told to
     send to the webhook; a provider that learns the address with each payment needs none. Without `own_page`, buyers always pay on the
     provider's hosted page. With `has_accounts`, promoters can connect accounts of their own. With `checks_cards`, our own page can have a
-    card confirmed without a charge, and can save it to charge it later.
+    card confirmed without a charge, and can save it to charge it later. With `calculates_taxes`, the provider says which taxes the price of
+    a payment on our own page includes.
     """
 
     name: ExternalProviderName
@@ -128,6 +143,14 @@ class ProviderDescription(Struct, frozen=True, kw_only=True):
     own_page: OwnPage | None = None
     has_accounts: bool = False
     checks_cards: bool = False
+    calculates_taxes: bool = False
+
+
+class TaxCalculation(Struct, frozen=True):
+    """The taxes that a provider has calculated: the share of each amount, in the order of the amounts."""
+
+    id: str
+    shares: list[TaxShare]
 
 
 class CheckoutPageItem(Struct, frozen=True):
@@ -493,6 +516,17 @@ class PriceMismatch(ApiError):
     code: ClassVar[str] = "price_mismatch"
     status: ClassVar[int] = 503
     default_message: ClassVar[str] = "The prices are being updated, and you have not been charged. Try again later."
+
+
+class TaxNotCalculated(ApiError):
+    """The taxes of a payment cannot be calculated: the venue's address is incomplete, or the provider refuses or contradicts itself."""
+
+    code: ClassVar[str] = "tax_not_calculated"
+    status: ClassVar[int] = 503
+    default_message: ClassVar[str] = (
+        "The tax in the price could not be calculated, and you have not been charged. Your tickets stay reserved. Try again, or contact "
+        "the seller."
+    )
 
 
 PROVIDER_ERRORS: tuple[type[ApiError], ...] = (ProviderUnavailable, PaymentsUnavailable, PriceMismatch, AccountUnreachable)

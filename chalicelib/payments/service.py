@@ -5,7 +5,7 @@ that allow simulated payments, and `imported` for orders from another system. Th
 `bank_transfer`, promoters say which money has arrived and which they have sent back.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, TypeVar, cast
 
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from chalicelib.accounts.model import BankAccount
 from chalicelib.catalog import event_states
 from chalicelib.foundation import log, money, settings
 from chalicelib.foundation.log import logger
+from chalicelib.foundation.money import TaxAddress
 from chalicelib.foundation.settings import Settings
 from chalicelib.payments.model import (
     AccountRefused,
@@ -38,8 +39,17 @@ from chalicelib.payments.model import (
     SimulatedOutcome,
     SimulationRefused,
     SimulationRequired,
+    TaxCalculation,
+    TaxNotCalculated,
 )
-from chalicelib.payments.providers.protocol import EXTERNAL, AccountProvider, CardChecker, ChangesProvider, ExternalProvider
+from chalicelib.payments.providers.protocol import (
+    EXTERNAL,
+    AccountProvider,
+    CardChecker,
+    ChangesProvider,
+    ExternalProvider,
+    TaxCalculator,
+)
 
 T = TypeVar("T")
 SIMULATED_DECLINE = "declined"  # the simulated card that its bank declines
@@ -54,11 +64,13 @@ def new_payment(
     account: str | None = None,
     ticket_count: int = 0,
     bank_account: BankAccount | None = None,
+    has_automatic_tax: bool = False,
 ) -> Payment:
     """Choose a provider, and return a new payment. Nothing is opened at the provider yet.
 
     The money goes to the connected `account`, if there is one, less the operator's fee for `ticket_count` tickets. A payment of 0 is always
-    `free`, even if another provider was requested. With a `bank_account`, `bank_transfer` is offered.
+    `free`, even if another provider was requested. With a `bank_account`, `bank_transfer` is offered. If the event `has_automatic_tax`, of
+    the companies only those that calculate taxes are offered.
 
     Raises ProviderNotOffered if the requested provider is not offered here, or if the provider is a company that has no connected accounts,
     because the money for an `account` is not the operator's. Raises PaymentsUnavailable if no provider was requested and the default
@@ -73,6 +85,12 @@ def new_payment(
             f"Payments with `{requested}` are not available here. Leave out `provider` to use the default one.", path="$.provider"
         )
     provider = requested or _default_provider(account)
+    if has_automatic_tax and is_external(provider) and not external_provider(provider).DESCRIPTION.calculates_taxes:
+        calculator = find_tax_calculator()
+        if requested is not None or calculator is None:
+            message = f"Payments with `{provider}` are not available for this event: its taxes are calculated by another provider."
+            raise ProviderNotOffered(message, path="$.provider")
+        provider = calculator
     if not _is_offered(provider):
         raise PaymentsUnavailable()
     payment = Payment(provider, "open", amount_cents, currency)
@@ -249,6 +267,34 @@ def find_card_check(check_id: str, account: str | None) -> CardCheck | None:
     """Return a check in its current state. Returns None if the provider has no such check. Raises what `check_card` raises."""
     name = card_checker()
     return cast(CardChecker, external_provider(name)).find_card_check(check_id, account) if is_external(name) else None
+
+
+def find_tax_calculator() -> ProviderName | None:
+    """Return the provider that calculates the taxes of payments on our own page in this stage, or None."""
+    calculators = (name for name, provider in EXTERNAL.items() if provider.DESCRIPTION.calculates_taxes)
+    return next((name for name in calculators if _is_offered(name) and has_own_page(name)), None)
+
+
+def create_tax_location(provider: ProviderName, address: TaxAddress, account: str | None) -> str:
+    """Create the place of events at this address. Returns its id. Raises TaxNotCalculated, AccountUnreachable and ProviderUnavailable."""
+    return cast(TaxCalculator, external_provider(provider)).create_tax_location(address, account)
+
+
+def calculate_taxes(payment: Payment, metadata: PaymentMetadata, amounts: Sequence[int]) -> TaxCalculation:
+    """Calculate the taxes that the amounts of a payment with a `tax_place` include. A repeated call returns the same calculation.
+
+    Raises TaxNotCalculated, also if the result does not fit the amounts, AccountUnreachable and ProviderUnavailable.
+    """
+    assert payment.tax_place is not None  # the caller has checked it
+    provider = cast(TaxCalculator, external_provider(payment.provider))
+    found = provider.calculate_taxes(payment, metadata, payment.tax_place, amounts)
+    is_plausible = [share.gross_cents for share in found.shares] == [*amounts] and all(
+        0 <= share.tax_cents <= share.gross_cents for share in found.shares
+    )
+    if not is_plausible:
+        logger.error("payment.tax_implausible", purchase_id=metadata.purchase_id, calculation=found.id)
+        raise TaxNotCalculated()
+    return found
 
 
 def create_customer(provider: ProviderName, owner: str, account: str | None) -> str:

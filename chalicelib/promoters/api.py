@@ -135,9 +135,12 @@ class DefaultTaxesBody(Struct, forbid_unknown_fields=True, frozen=True):
     """A promoter's default taxes. They replace the earlier ones, and apply to tickets that are reserved from now on.
 
     The default of a region takes precedence over the default of its country, which has no `region`. Events without a `country` have none.
+    With `automatic_tax`, the payment provider calculates the taxes of the payments that it takes, instead. Without the field, it stays as
+    it is.
     """
 
     default_taxes: Annotated[list[DefaultTax], Meta(max_length=MAX_DEFAULT_TAXES)]
+    automatic_tax: bool | UnsetType = UNSET
 
 
 class BrandBody(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -244,7 +247,8 @@ def replace_promoter(request: RequestContext, promoter_id: str, body: PromoterBo
 def replace_default_taxes(request: RequestContext, promoter_id: str, body: DefaultTaxesBody) -> Reply[DefaultTaxesView]:
     """Change the taxes in the prices at a promoter's events, by country and region, for tiers without a tax of their own."""
     check_default_taxes(body.default_taxes)
-    return Reply(DefaultTaxesView(service.save_default_taxes(request.require_user(), promoter_id, body.default_taxes, request.now)))
+    choices = service.save_taxes(request.require_user(), promoter_id, body.default_taxes, body.automatic_tax, request.now)
+    return Reply(DefaultTaxesView(choices.taxes, choices.automatic_tax))
 
 
 @route(bp, "GET", "/admin/shop-invoices", access="admin")

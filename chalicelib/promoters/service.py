@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
-from msgspec import Meta, Struct, structs
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from chalicelib.accounts import directory, mails, members, profiles
 from chalicelib.accounts import service as accounts
@@ -14,10 +14,10 @@ from chalicelib.accounts.model import Account, email_key
 from chalicelib.accounts.profiles import SHOP, LegalKind, LegalText, LegalTextEntry, Promoter, PromoterChange
 from chalicelib.catalog import event_states, permissions, sharing
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Brand, Catalog, Event, PromoterAccount, PromoterStop
+from chalicelib.catalog.model import Brand, Catalog, Event, PromoterAccount, PromoterChoices, PromoterStop
 from chalicelib.catalog.permissions import may_appoint_coordinators
 from chalicelib.catalog.revisions import Expected
-from chalicelib.catalog.sale_rules import event_phase
+from chalicelib.catalog.sale_rules import TAX_ADDRESS_NEEDED, event_phase
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge.auth import EventRole, Forbidden, Identity
@@ -117,18 +117,37 @@ def save_promoter(identity: Identity, promoter_id: str, change: PromoterChange, 
     return profiles.save_promoter(promoter_id, change, identity.user_id, now, by_admin=is_admin, check=expected.check)
 
 
-def save_default_taxes(identity: Identity, promoter_id: str, taxes: list[DefaultTax], now: int) -> list[DefaultTax]:
-    """Replace a promoter's default taxes. Returns the new ones.
+def save_taxes(identity: Identity, promoter_id: str, taxes: list[DefaultTax], automatic_tax: bool | UnsetType, now: int) -> PromoterChoices:
+    """Replace a promoter's default taxes, and turn automatic taxes on or off. Returns the new choices.
 
     A promoter needs to be verified, unless all promoters may publish events: every instance keeps the taxes in its memory, and anybody can
-    register any number of promoters. Raises Forbidden, NotFound and CatalogChanging.
+    register any number of promoters. Raises Forbidden, NotFound, CatalogChanging, and InvalidInput if automatic taxes are not possible.
     """
     require_own(identity, promoter_id, "You can only change your own default taxes.")
-    is_free = "admin" in identity.roles or settings.current().publishing == "all" or not taxes
+    is_free = "admin" in identity.roles or settings.current().publishing == "all" or not (taxes or automatic_tax is True)
     if get_promoter(identity, promoter_id).state != "verified" and not is_free:
         raise TaxesNeedVerification()
-    event_states.change_choices(promoter_id, lambda before: structs.replace(before, taxes=taxes), identity.user_id, now)
-    return taxes
+    if automatic_tax is True:
+        _require_automatic_tax(promoter_id, now)
+    changes: dict[str, Any] = {"taxes": taxes} | ({} if automatic_tax is UNSET else {"automatic_tax": automatic_tax})
+    _, after = event_states.change_choices(promoter_id, lambda before: structs.replace(before, **changes), identity.user_id, now)
+    return after
+
+
+def _require_automatic_tax(promoter_id: str, now: int) -> None:
+    """Raise InvalidInput unless a provider can calculate the taxes at all published events of the promoter that sell tickets for money."""
+    from chalicelib.payments import service as payments  # functions that only look for sellers load no payment provider
+
+    if payments.find_tax_calculator() is None:
+        message = "No payment provider of this shop can calculate taxes on the shop's own payment page. Set default taxes instead."
+        raise InvalidInput(message, path="$.automatic_tax", rule="automatic_tax_not_offered")
+    current = catalog.load_current()
+    for event in current.events.values():
+        is_on_sale = event.promoter_id == promoter_id and event.status in ("active", "test") and event.deleted_at is None
+        costs_money = any(tier.price_cents for tier in current.event_tiers(event.id) if not tier.removed)
+        if is_on_sale and costs_money and event.tax_address is None and event.last_sale_at > now:
+            message = f"{TAX_ADDRESS_NEEDED} Complete the address of {event.name} first."
+            raise InvalidInput(message, path="$.automatic_tax", rule="tax_address_needed", event_id=event.id)
 
 
 def require_brand(identity: Identity, promoter_id: str, *, is_removal: bool = False) -> None:

@@ -25,8 +25,9 @@ class PromoterView(Struct, frozen=True, kw_only=True):
     """A promoter of events. `verified` means that an admin has checked the name, company and website.
 
     `default_taxes` are the taxes in the prices at the promoter's events, by country and region, for tiers without a tax of their own.
-    `brand` is how the pages of the promoter's events look; null means like the shop. `invoices` is the seller on the promoter's invoices,
-    and buyers may pay to the `bank_account` by transfer. Both are null if they are not set, and for everybody but the promoter and admins.
+    With `automatic_tax`, the payment provider calculates the taxes of the payments that it takes, instead. `brand` is how the pages of the
+    promoter's events look; null means like the shop. `invoices` is the seller on the promoter's invoices, and buyers may pay to the
+    `bank_account` by transfer. Both are null if they are not set, and for everybody but the promoter and admins.
     """
 
     id: str
@@ -37,6 +38,7 @@ class PromoterView(Struct, frozen=True, kw_only=True):
     email: str | None
     policies: str
     default_taxes: list[DefaultTax]
+    automatic_tax: bool
     brand: BrandView | None
     verified: bool
     invoices: InvoiceSeller | None
@@ -54,9 +56,13 @@ class ShopInvoicesView(Struct, frozen=True):
 
 
 class DefaultTaxesView(Struct, frozen=True):
-    """The taxes in the prices at a promoter's events, by country and region, for tiers without a tax of their own."""
+    """The taxes in the prices at a promoter's events, by country and region, for tiers without a tax of their own.
+
+    With `automatic_tax`, the payment provider calculates the taxes of the payments that it takes, instead.
+    """
 
     default_taxes: list[DefaultTax]
+    automatic_tax: bool
 
 
 class LegalTextView(Struct, frozen=True, kw_only=True):
@@ -229,7 +235,8 @@ def promoter_view(promoter: Promoter, *, is_own: bool = False) -> PromoterView:
         website=promoter.website,
         email=promoter.email,
         policies=promoter.policies,
-        default_taxes=catalog.snapshot().choices_of(promoter.id).taxes,
+        default_taxes=(choices := catalog.snapshot().choices_of(promoter.id)).taxes,
+        automatic_tax=choices.automatic_tax,
         brand=promoter_brand(catalog.snapshot(), promoter.id),
         verified=promoter.state == "verified",
         invoices=promoter.invoices if is_own else None,

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from chalicelib.accounts import profiles
 from chalicelib.accounts.model import BankAccount
+from chalicelib.catalog import sale_rules
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.sale_rules import EventNotOnSale, lacks_account
 from chalicelib.dynamodb import dynamo
@@ -17,6 +18,8 @@ from chalicelib.foundation import log, settings
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.ids import KeyUse
 from chalicelib.foundation.log import logger
+from chalicelib.foundation.memory import Memory
+from chalicelib.foundation.money import TaxAddress
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest
 from chalicelib.inventory.model import Hold, NotEnoughTickets, SalePaused, TooManyHolds
@@ -32,6 +35,8 @@ from chalicelib.payments.model import (
     ProviderUnavailable,
     SavedCard,
     SimulatedOutcome,
+    TaxNotCalculated,
+    TaxPlace,
 )
 from chalicelib.payments.provider_tasks import RETRY_SECONDS, Failure, ProviderTask
 from chalicelib.promotions import management
@@ -54,7 +59,7 @@ from chalicelib.purchases import checkout_page, hold_recovery, holds, ledger_ent
 from chalicelib.purchases.answers import with_answers
 from chalicelib.purchases.checkout_page import CheckoutOptions
 from chalicelib.purchases.errors import NothingForResale, ReservationEnded, refusal_of_ended
-from chalicelib.purchases.model import ANY_USES, CheckoutDetails, Purchase
+from chalicelib.purchases.model import ANY_USES, CheckoutDetails, LineItem, Purchase
 from chalicelib.purchases.settlement import SettlementResult
 from chalicelib.waiting_room.model import GUEST_PREFIX
 
@@ -207,7 +212,7 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
     """Move the purchase from `held` to `paying`, or give a `paying` purchase a new payment. Hold a use of its promo code, if any.
 
     Raises Conflict. Before anything is written, also raises EventNotOnSale, SalePaused, ReturnAddressRefused, the refusals of a promo
-    code, and what `with_answers` and `new_payment` raise.
+    code, and what `with_answers`, `new_payment` and `_tax_place` raise.
     """
     options, now = request.options, request.now
     _check_event(purchase)
@@ -219,6 +224,9 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
         full_price = without_discount(purchase)
         promo_code = find_code(full_price, code_text, now) if code_text is not None else None
         priced = with_discount(full_price, promo_code) if promo_code is not None else full_price
+    priced = replace(priced, lines=[replace(line, calculated_tax=None) for line in priced.lines])  # calculated for the earlier payment
+    event = catalog.snapshot().events.get(purchase.event_id)
+    has_automatic_tax = event is not None and sale_rules.has_automatic_tax(catalog.snapshot(), event)
     earlier = purchase.payment
     payment = payments.new_payment(
         priced.total_cents,
@@ -227,8 +235,10 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
         account=_account(purchase),
         ticket_count=sum(price > 0 for line in priced.lines for price in line.ticket_prices),
         bank_account=_bank_account(purchase) if options.provider == "bank_transfer" else None,
+        has_automatic_tax=has_automatic_tax,
     )
-    event = catalog.snapshot().events.get(purchase.event_id)
+    if has_automatic_tax and payments.is_external(payment.provider):
+        payment = replace(payment, tax_place=_tax_place(purchase, payment, now))
     payment = replace(
         checkout_page.choose_page(priced, payment, options),
         number=earlier.number + 1 if earlier is not None else 1,
@@ -296,6 +306,29 @@ def _bank_account(purchase: Purchase) -> BankAccount | None:
     return promoter.bank_account if promoter is not None and promoter.state == "verified" else None
 
 
+def _tax_place(purchase: Purchase, payment: Payment, now: int) -> TaxPlace:
+    """Return the place of the event for the calculation of its taxes. Reads an item once per instance, account and address.
+
+    The first payment at an address takes a call to the provider and a write more. Raises TaxNotCalculated if the address is incomplete, and
+    what `create_tax_location` raises.
+    """
+    event = purchase.event_in(catalog.snapshot())
+    address = event.tax_address if event is not None else None
+    if address is None:
+        logger.warning("payment.tax_address_incomplete", purchase_id=purchase.id, event_id=purchase.event_id)
+        raise TaxNotCalculated()
+    key = payment.account, address
+    location_id = _tax_locations.entries.get(key) or catalog.find_tax_location(*key)
+    if location_id is None:
+        location_id = payments.create_tax_location(payment.provider, address, payment.account)
+        catalog.save_tax_location(*key, location_id, now)
+    _tax_locations.entries[key] = location_id
+    return TaxPlace(location_id, address)
+
+
+_tax_locations: Memory[tuple[str | None, TaxAddress], str] = Memory()  # by account and address
+
+
 def _transfer_deadline(purchase: Purchase, now: int) -> int:
     """Return until when the tickets wait for a bank transfer: for the days of the code, but not after the end of the sale."""
     assert purchase.bank_transfer_days is not None  # the code allows a transfer
@@ -338,6 +371,9 @@ def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResu
         current = payments.fetch_payment(payment)
         return CheckoutResult(purchase, is_new, current.client_secret, current.url)
     metadata = PaymentMetadata(purchase.id, purchase.event_id, purchase.user_id)
+    lines = purchase.lines
+    if payment.tax_place is not None:
+        payment, lines = _calculate_taxes(purchase, payment, payment.tax_place, metadata)
     email = store.load_details(purchase).customer_email if payment.success_url is not None else None
     provider_payment = payments.open_payment(payment, metadata, checkout_page.page_content(purchase, payment, email))
     if provider_payment is None:
@@ -346,10 +382,22 @@ def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResu
     opened_payment = replace(payment, provider_id=provider_payment.id)
     try:
         entry = ledger_entries.checkout_opened_item(purchase, provider_payment, now)
-        saved = store.save(purchase, replace(purchase, payment=opened_payment), [entry])
+        saved = store.save(purchase, replace(purchase, payment=opened_payment, lines=lines), [entry])
     except store.Conflict:
         saved = _require_same_payment(purchase, opened_payment, now)
     return CheckoutResult(saved, is_new, provider_payment.client_secret, provider_payment.url)
+
+
+def _calculate_taxes(purchase: Purchase, payment: Payment, place: TaxPlace, metadata: PaymentMetadata) -> tuple[Payment, list[LineItem]]:
+    """Return the payment with the provider's calculation of its taxes, and the lines with their taxes. The prices do not change.
+
+    A repeated call gets the same calculation. Raises what `calculate_taxes` raises; then nothing is opened, and the hold stays.
+    """
+    amounts = [line.total_cents for line in purchase.lines if line.total_cents]
+    found = payments.calculate_taxes(payment, metadata, amounts)
+    shares = iter(found.shares)
+    lines = [replace(line, calculated_tax=next(shares)) if line.total_cents else line for line in purchase.lines]
+    return replace(payment, tax_place=replace(place, calculation_id=found.id)), lines
 
 
 def _require_same_payment(purchase: Purchase, payment: Payment, now: int) -> Purchase:

@@ -11,7 +11,14 @@ from chalicelib.edge.rate_limits import RateLimited
 from chalicelib.foundation import settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory.model import NotEnoughTickets, SalePaused, TooManyHolds
-from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, ProviderNotOffered, SimulationRefused, SimulationRequired
+from chalicelib.payments.model import (
+    PROVIDER_ERRORS,
+    PaymentNotCompleted,
+    ProviderNotOffered,
+    SimulationRefused,
+    SimulationRequired,
+    TaxNotCalculated,
+)
 from chalicelib.promotions.model import ACCESS_ERRORS, USE_ERRORS
 from chalicelib.purchases.model import BuyerRecord, Purchase
 from chalicelib.waiting_room.model import TOKEN_ERRORS
@@ -289,6 +296,7 @@ CHECKOUT_ERRORS: tuple[type[ApiError], ...] = (
     SalePaused,
     PaymentRefunded,
     PaymentNotCompleted,
+    TaxNotCalculated,
     *PROVIDER_ERRORS,
 )
 

@@ -49,6 +49,9 @@ class LineItem(Struct, frozen=True, omit_defaults=True):
 
     With `is_resale`, the tickets are other buyers' tickets for resale, which `resale_holds` hold in a stock of their own. Once the purchase
     is paid, `holds` are the holds that became the seats of these tickets, one for each ticket, in the sellers' purchases.
+
+    `tax` is the tax by a percentage. If the provider has calculated the taxes of the payment, `calculated_tax` is the share of the line,
+    which counts instead.
     """
 
     tier_id: str
@@ -63,6 +66,7 @@ class LineItem(Struct, frozen=True, omit_defaults=True):
     resale_holds: list[Hold] = []
     tax: Tax | None = None
     included_fee: IncludedFee | None = None
+    calculated_tax: TaxShare | None = None
 
     @classmethod
     def for_tier(cls, tier: Tier, quantity: int, tax: Tax | None) -> Self:
@@ -93,6 +97,19 @@ class LineItem(Struct, frozen=True, omit_defaults=True):
     def total_cents(self) -> int:
         """The price of all tickets in cents, after the discount."""
         return self.quantity * self.price_cents - self.discount_cents
+
+    @property
+    def effective_tax(self) -> Tax | None:
+        """The tax that the price includes: as the provider has calculated it, or else by the percentage."""
+        return self.tax if self.calculated_tax is None else self.calculated_tax.tax
+
+    @property
+    def tax_share(self) -> TaxShare | None:
+        """The tax in the price of all tickets, after the discount. None for free tickets, and if documents do not mention tax."""
+        cents = self.total_cents
+        if self.calculated_tax is not None or self.tax is None or not cents:
+            return self.calculated_tax
+        return TaxShare(self.tax.percent, cents, self.tax.included_in(cents), self.tax.exempt_because)
 
     @property
     def included_fee_cents(self) -> int:
@@ -383,8 +400,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     @property
     def taxes(self) -> list[TaxShare]:
         """The taxes that the price of the purchase includes, one share for each tax, lowest rate first. Taxes are rounded for each line."""
-        lines = [(line.total_cents, line.tax) for line in self.lines if line.tax is not None and line.total_cents]
-        return money.add_taxes(TaxShare(tax.percent, cents, tax.included_in(cents), tax.exempt_because) for cents, tax in lines)
+        return money.add_taxes(share for line in self.lines if (share := line.tax_share) is not None)
 
     @property
     def kept_taxes(self) -> list[TaxShare]:
@@ -405,7 +421,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
         prices: Counter[Tax | None] = Counter()
         for number in tickets:
             if price := self.ticket_price(number):  # free tickets have no share, even if no other ticket has their tax
-                prices[self.ticket_line(number).tax] += price
+                prices[self.ticket_line(number).effective_tax] += price
         parts = _allocate(amount_cents, prices if tickets else left, left)
         found = []
         for before, share in zip(self.taxes, kept, strict=True):

@@ -600,7 +600,7 @@ def _items(purchase: Purchase) -> list[OrderItem]:
             discount_cents=line.discount_cents,
             total_price_cents=line.total_cents,
             included_fee_cents=line.included_fee_cents,
-            tax=line.tax,
+            tax=line.effective_tax,
             resale=line.is_resale,
         )
         for line in purchase.lines

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from devtools.stripe import account_state, accounts, balance, checkout_sessions, disputes, pages, prices, refunds
+from devtools.stripe import account_state, accounts, balance, checkout_sessions, disputes, pages, prices, refunds, tax
 from devtools.stripe.account_state import AccountState
 from devtools.stripe.http_server import StripeHttpServer
 from devtools.stripe.outcomes import apply_elapsed_time, complete_authentication, complete_pending, intent_table
@@ -185,6 +185,12 @@ class FakeStripe:
             account = self._state.get("account", account_id)
             self._state.put("account", {**account, "_refused_with": status})
             return self._committed("account", account_id)
+
+    def set_up_tax(self, *, is_active: bool, account: str | None = None) -> None:
+        """Turn Stripe Tax off for an account, as for one that has not set it up, or on again."""
+        with self._state.lock, self._state.acting_for(account):
+            tax.deactivate(self._state, is_active=is_active)
+            self._state.commit()
 
     def add_price(self, price_id: str, *, unit_amount: int | None, currency: str, name: str, **fields: Any) -> StripeObject:
         """Create or replace a price and its product, like the dashboard. `fields` as in `prices.create_price`."""

@@ -1,6 +1,6 @@
 """Payment Intents: creation, update, cancellation, and payment: confirmation, authentication, and the outcome of the charge."""
 
-from devtools.stripe import account_state, accounts, charges, customers, disputes, payment_methods
+from devtools.stripe import account_state, accounts, charges, customers, disputes, payment_methods, tax
 from devtools.stripe.account_state import AccountState, schedule_outcome
 from devtools.stripe.prices import check_amount
 from devtools.stripe.wire_format import (
@@ -23,6 +23,7 @@ def create(state: AccountState, params: StripeObject) -> StripeObject:
     accounts.check_fee(state, params.get("application_fee_amount"), params["amount"])
     if "customer" in params:
         state.get("customer", params["customer"], param="customer", status=400)
+    calculation_id = tax.check_hook(state, params.get("hooks"))
     method_id = payment_methods.resolve_payment_method(state, params)
     intent_id = state.new_id("pi_3")
     empty = (
@@ -57,6 +58,7 @@ def create(state: AccountState, params: StripeObject) -> StripeObject:
         },
         "payment_method_types": params.get("allowed_payment_method_types") or ["card", "us_bank_account"],
         "status": "requires_confirmation" if method_id else "requires_payment_method",
+        **({"hooks": {"inputs": {"tax": {"calculation": calculation_id}}}} if calculation_id is not None else {}),
         "_return_url": params.get("return_url"),
         "_session": params.get("_session"),
     }
@@ -230,6 +232,7 @@ def _debit(state: AccountState, intent: StripeObject, method: StripeObject) -> S
 
 def _succeed(state: AccountState, intent: StripeObject, charge: StripeObject) -> StripeObject:
     intent.update(status="succeeded", amount_received=intent["amount"])
+    tax.commit(state, intent)
     account_state.emit_event(state, "payment_intent.succeeded", state.put("payment_intent", intent))
     card = payment_methods.card_by_number(charge["_number"] or "")
     if card is not None and card.dispute_reason:

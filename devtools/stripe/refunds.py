@@ -1,6 +1,6 @@
 """Refunds: they succeed at once, are pending for a while, or fail after they had succeeded."""
 
-from devtools.stripe import account_state, accounts, charges, payment_methods
+from devtools.stripe import account_state, accounts, charges, payment_methods, tax
 from devtools.stripe.account_state import AccountState, schedule_outcome
 from devtools.stripe.balance import create_balance_transaction
 from devtools.stripe.wire_format import StripeObject, invalid_request, unexpected_intent_state, updated_metadata
@@ -24,6 +24,7 @@ def create(state: AccountState, params: StripeObject) -> StripeObject:
     if outcome == "pending":
         refund.update(status="pending", pending_reason="processing")
     state.put("refund", refund)
+    tax.reverse(state, refund, charge["amount_refunded"])
     before = {name: charge[name] for name in ("amount_refunded", "refunded")}
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]

@@ -72,11 +72,15 @@ EXPANDABLE_FIELDS = {
     "price": {"product": "product"},
 }
 # Lists that are left out unless they are expanded.
-EXPANDABLE_LISTS: dict[tuple[str, str], Callable[[AccountState, StripeObject], StripeObject]] = {
+EXPANDABLE_LISTS: dict[tuple[str, str], Callable[[AccountState, StripeObject], Any]] = {
     ("charge", "refunds"): lambda state, charge: _refunds_of(state, charge),
     ("checkout.session", "line_items"): lambda _, session: list_page(
         session["_lines"], f"/v1/checkout/sessions/{session['id']}/line_items", {}
     ),
+    ("tax.calculation", "line_items"): lambda _, calculation: list_page(
+        calculation["_lines"], f"/v1/tax/calculations/{calculation['id']}/line_items", {}
+    ),
+    ("tax.calculation_line_item", "tax_breakdown"): lambda _, line: line["_parts"],
 }
 # Path of calls that change objects -> the object that they return.
 RETURNED_OBJECTS = {
@@ -89,6 +93,8 @@ RETURNED_OBJECTS = {
     "/v1/coupons": "coupon",
     "/v1/accounts": "account",
     "/v1/account_links": "account_link",
+    "/v1/tax/locations": "tax.location",
+    "/v1/tax/calculations": "tax.calculation",
 }
 # The fields of a payment intent that a browser with a publishable key and the client secret may see.
 _BROWSER_FIELDS = (
@@ -115,12 +121,12 @@ def render(state: AccountState, obj: StripeObject, expand: list[str]) -> StripeO
 def check_expand(path: str, expand: list[str]) -> None:
     """Raise StripeApiError, before a call is executed, for paths that never exist in the object that it returns."""
     for expanded in expand:
-        kind = RETURNED_OBJECTS[path.split("/:id")[0]]
+        kind = owner = RETURNED_OBJECTS[path.split("/:id")[0]]
         for name in expanded.split("."):
             if (kind, name) in EXPANDABLE_LISTS:
-                kind = "list"
+                kind, owner = "list", kind
             elif kind == "list" and name == "data":
-                kind = "refund"
+                kind = "tax.calculation_line_item" if owner == "tax.calculation" else "refund"
             elif name in EXPANDABLE_FIELDS.get(kind, {}):
                 kind = EXPANDABLE_FIELDS[kind][name]
             else:

@@ -20,6 +20,7 @@ from devtools.stripe import (
     prices,
     refunds,
     setup_intents,
+    tax,
 )
 from devtools.stripe.account_state import AccountState
 from devtools.stripe.rendering import list_page
@@ -86,6 +87,7 @@ INTENT_CREATE: Parameters = {
     "customer": text(),
     "description": text(1000),
     "error_on_requires_action": boolean(),
+    "hooks": nested_object({"inputs": nested_object({"tax": nested_object({"calculation": text()})})}),
     "metadata": metadata(),
     "off_session": boolean(),
     "receipt_email": text(512, r"[^@\s]+@[^@\s]+"),
@@ -214,6 +216,30 @@ ACCOUNT_LINK_CREATE: Parameters = {
 }
 RETRIEVE: Parameters = _expand
 
+_tax_line = nested_object(
+    {
+        "amount": required(integer()),
+        "performance_location": text(),
+        "quantity": integer(1),
+        "reference": text(500),
+        "tax_behavior": choice("inclusive", "exclusive"),
+        "tax_code": text(pattern=r"txcd_\d{8}"),
+    }
+)
+TAX_LOCATION_CREATE: Parameters = {
+    "address": required(_address),
+    "description": text(),
+    "type": required(choice("performance")),
+    **_expand,
+}
+TAX_CALCULATION_CREATE: Parameters = {
+    "currency": required(_currency),
+    "customer_details": nested_object({"address": _address, "address_source": choice("billing", "shipping")}),
+    "line_items": required(array(_tax_line)),
+    **_expand,
+}
+TAX_ASSOCIATION_FIND: Parameters = {"payment_intent": required(text()), **_expand}
+
 _page: Parameters = {"limit": integer(1), "starting_after": text(), "ending_before": text(), "created": time_filter(), **_expand}
 INTENT_LIST: Parameters = _page
 CHARGE_LIST: Parameters = {"payment_intent": text(), "transfer_group": text(), **_page}
@@ -233,6 +259,7 @@ PRICE_LIST: Parameters = {
 ACCOUNT_LIST: Parameters = _page
 FEE_LIST: Parameters = {"charge": text(), **_page}
 FEE_REFUND_CREATE: Parameters = {"amount": integer(1), "metadata": metadata(), **_expand}
+TAX_LOCATION_LIST: Parameters = {name: parameter for name, parameter in _page.items() if name != "created"}
 LINE_ITEM_LIST: Parameters = {name: parameter for name, parameter in _page.items() if name != "created"}
 
 
@@ -329,6 +356,7 @@ def _create_payment_method(state: AccountState, call: ApiCall) -> StripeObject:
 _PAYMENT_METHOD: dict[str, Parameter] = {**PAYMENT_METHOD, **RETRIEVE}
 _INTENTS, _SESSIONS, _REFUNDS, _DISPUTES = "/v1/payment_intents", "/v1/checkout/sessions", "/v1/refunds", "/v1/disputes"
 _SETUPS = "/v1/setup_intents"
+_TAX_LOCATIONS = "/v1/tax/locations"
 _CONFIRM = {**INTENT_CONFIRM, **BROWSER}
 
 ROUTES = (
@@ -353,6 +381,24 @@ ROUTES = (
     Route("POST", "/v1/customers", CUSTOMER_CREATE, lambda state, call: customers.create(state, call.params)),
     Route("GET", "/v1/customers/:id", RETRIEVE, _retrieve("customer")),
     Route("DELETE", "/v1/customers/:id", {}, lambda state, call: customers.delete(state, state.get("customer", call.object_id))),
+    Route("POST", _TAX_LOCATIONS, TAX_LOCATION_CREATE, lambda state, call: tax.create_location(state, call.params)),
+    Route("GET", _TAX_LOCATIONS, TAX_LOCATION_LIST, _list("tax.location", _TAX_LOCATIONS)),
+    Route("GET", f"{_TAX_LOCATIONS}/:id", RETRIEVE, _retrieve("tax.location", "location")),
+    Route("POST", "/v1/tax/calculations", TAX_CALCULATION_CREATE, lambda state, call: tax.create_calculation(state, call.params)),
+    Route("GET", "/v1/tax/calculations/:id", RETRIEVE, _retrieve("tax.calculation", "calculation")),
+    Route(
+        "GET",
+        "/v1/tax/associations/find",
+        TAX_ASSOCIATION_FIND,
+        lambda state, call: tax.find_association(state, call.params["payment_intent"]),
+    ),
+    Route("GET", "/v1/tax/transactions/:id", RETRIEVE, _retrieve("tax.transaction", "transaction")),
+    Route(
+        "GET",
+        "/v1/tax/transactions/:id/line_items",
+        LINE_ITEM_LIST,
+        lambda state, call: tax.transaction_line_items(state.get("tax.transaction", call.object_id)),
+    ),
     Route("POST", _SETUPS, SETUP_CREATE, lambda state, call: setup_intents.create(state, call.params, call.origin)),
     Route("GET", f"{_SETUPS}/:id", RETRIEVE, _retrieve("setup_intent", "intent")),
     Route("POST", _SESSIONS, SESSION_CREATE, lambda state, call: checkout_sessions.create(state, call.params, call.origin)),

@@ -129,11 +129,11 @@ def test_it_joins_the_files_of_a_stage_and_conflicts_are_refused(api, time, run,
 def test_fields_that_a_file_lacks_are_listed(api, export):
     event_id = builders.create_event(api, status="draft")
     tier_id = builders.create_tier(api, event_id)
-    change(api, f"/events/{event_id}", address="Main Street 1", hold_seconds=600)
+    change(api, f"/events/{event_id}", category="Rock", hold_seconds=600)
     change(api, f"/tiers/{tier_id}", hidden=True)
     file, result = export(event_id)
     assert result.err.splitlines()[1:] == [
-        f"event {event_id}: `address` is left out, because the file does not support it",
+        f"event {event_id}: `category` is left out, because the file does not support it",
         f"event {event_id}: `hold_seconds` is left out, because the file does not support it",
         f"event {event_id}: is a draft, which the file does not support; it is written as `test`, which is not listed",
         f"tier {tier_id}: is hidden, which the file does not support; it is written as `closed`",

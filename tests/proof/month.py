@@ -1,8 +1,9 @@
-"""A month of three promoters: their sales, refunds, disputes and payouts at the fake Stripe, and books that agree at its end.
+"""A month of four promoters and the shop: their sales, refunds, disputes and payouts at the fake Stripe, and books that agree at its end.
 
-The promoters have accounts of their own, and the operator takes a fee. Their buyers pay at once, late or not at all, return tickets, get
-refunds and dispute payments. At the end, six books must say the same to the cent, for each account and in all: the orders, the payment
-ledger, the statements that promoters download, their invoices, Stripe's balance transactions, and the payouts to the banks.
+The promoters have accounts of their own, and the operator takes a fee, and sells tickets of its own. The taxes of one promoter are
+calculated by Stripe. Buyers pay at once, late or not at all, return tickets, get refunds and dispute payments. At the end, six books must
+say the same to the cent, for each seller and in all: the orders, the payment ledger, the statements that sellers download, their invoices,
+Stripe's balance transactions, and the payouts to the banks. The calculated taxes must also be those of Stripe's tax reports.
 """
 
 import csv
@@ -16,6 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct, field
 
+from chalicelib.accounts.profiles import SHOP
 from chalicelib.addons.documents.api import INVOICE_COLUMNS
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
@@ -25,6 +27,7 @@ from chalicelib.purchases import event_cancellation
 from chalicelib.purchases import store as purchases
 from chalicelib.purchases.model import Purchase
 from chalicelib.reconciliation import compare
+from devtools.stripe.fake import PUBLISHABLE_KEY
 from tests import builders, invariants, store_calls
 from tests.client import Client, ClientReply
 from tests.payment_pages import DECLINED, VISA
@@ -34,14 +37,20 @@ SETTINGS = {
     "connected_accounts": "standard",
     "application_fee_cents": 45,
     "application_fee_basis_points": 175,
+    "checkout_page": "own",
+    "stripe_publishable_key": PUBLISHABLE_KEY,
 }
 DAY = 86_400
-# Per promoter: the taxes of the tickets of an event, one for each of its ticket types.
-PROMOTERS = {
+AUTOMATIC = "quinn"  # whose taxes Stripe calculates
+# Per seller: the taxes of the tickets of an event, one for each of its ticket types.
+SELLERS = {
     "nora": ({"percent": "19"}, {"percent": "7"}),
     "ollie": ({"percent": "21"}, {"percent": "0", "exempt_because": "Exempt: concerts of choirs"}),
     "pat": (None, {"percent": "7.7"}),
+    AUTOMATIC: (None, {"percent": "7.7"}),  # which counts for nothing
+    SHOP: ({"percent": "19"}, {"percent": "7"}),
 }
+DENVER = {"address": "1 Main Street", "city": "Denver", "postal_code": "80202", "region": "CO", "country": "US"}
 EVENTS_OF_EACH = 4
 PRICES = (1999, 3333, 4750, 8900)  # odd, so that shares of fees and taxes are rounded
 FEES = (None, {"cents": 50, "percent": "7.5"})  # in the prices
@@ -49,10 +58,10 @@ COMPANY = {"company": "Ada & Sons", "address": "2 Mill Lane\nPorto", "vat_id": "
 
 
 class Account(Struct):
-    """A promoter, with the account at Stripe and what the promoter sells."""
+    """A promoter or the shop, with the account at Stripe and what is sold there. The id None is the operator's own account."""
 
     promoter: str
-    id: str
+    id: str | None
     event_ids: list[str] = field(default_factory=list)
     tier_ids: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
@@ -71,9 +80,9 @@ class Month:
         self.api, self.time, self.shop, self.fake = api, time, shop, shop.fake
         self.orders, self.random, self.counts = orders, random.Random(seed), Counter[str]()
         self.later = defaultdict[int, list[tuple[Any, ...]]](list)  # day -> what happens on it, as (action, arguments)
-        self.browsers: dict[str, Any] = {}
+        self.browsers: dict[str | None, Any] = {}
         self.by_hand = set[str]()  # refunds at Stripe of which only a person can say for which tickets they are
-        self.accounts = [self._open_promoter(promoter) for promoter in PROMOTERS]
+        self.accounts = [self._open_seller(seller) for seller in SELLERS]
         self.cancelled = self.accounts[0].event_ids[-1]
 
     def run(self, days: int) -> MonthReport:
@@ -93,30 +102,42 @@ class Month:
 
     # What promoters do.
 
-    def _open_promoter(self, promoter: str) -> Account:
+    def _open_seller(self, promoter: str) -> Account:
         seller = {"name": f"{promoter.title()} Ltd", "address": "1 Harbor Street", "tax_id": "PT501234567", "prefix": promoter[:2].upper()}
-        manager, profile = builders.token(promoter, "promoter"), {"name": promoter.title(), "verified": True, "invoices": seller}
-        assert self.api.put(f"/promoters/{promoter}", json=profile, token=builders.admin_token()).status == 200
-        assert self.api.post(f"/promoters/{promoter}/payment-account", token=manager).status == 200
-        account = Account(promoter, catalog.load_current().accounts[promoter].id)
-        self.fake.complete_onboarding(account.id)
-        self.fake.deliver()
-        self.browsers[account.id] = sdk_client(self.fake, self.fake.publishable_key, account.id)
+        admin = {"token": builders.admin_token()}
+        account = Account(promoter, None)
+        if promoter == SHOP:
+            assert self.api.put("/admin/shop-invoices", json={"invoices": seller}, **admin).status == 200
+            self.browsers[None] = sdk_client(self.fake, self.fake.publishable_key)
+        else:
+            profile = {"name": promoter.title(), "verified": True, "invoices": seller}
+            assert self.api.put(f"/promoters/{promoter}", json=profile, **admin).status == 200
+            assert self.api.post(f"/promoters/{promoter}/payment-account", **self._manager(account)).status == 200
+            account.id = catalog.load_current().accounts[promoter].id
+            self.fake.complete_onboarding(account.id)
+            self.fake.deliver()
+            self.browsers[account.id] = sdk_client(self.fake, self.fake.publishable_key, account.id)
+        if promoter == AUTOMATIC:
+            chosen = {"default_taxes": [], "automatic_tax": True}
+            assert self.api.put(f"/promoters/{promoter}/default-taxes", json=chosen, **self._manager(account)).status == 200
         for number in range(EVENTS_OF_EACH):
             returns = {"policy": "refund", "fee_cents": 100, "fee_percent": 10, "until": clock.iso(self.time.now + 90 * DAY)}
             starts_at = clock.iso(self.time.now + 100 * DAY)
             event_id = builders.create_event(self.api, f"{promoter} {number}", starts_at=starts_at, purchase_limit=8)
-            changes = {"promoter_id": promoter, "returns": returns}
-            assert self.api.patch(f"/events/{event_id}", json=changes, token=builders.admin_token()).status == 200
+            changes = {"returns": returns, **DENVER, **({} if promoter == SHOP else {"promoter_id": promoter})}
+            assert self.api.patch(f"/events/{event_id}", json=changes, **admin).status == 200
             account.event_ids.append(event_id)
-            for tax in PROMOTERS[promoter]:
+            for tax in SELLERS[promoter]:
                 kind = {"name": f"Kind {len(account.tier_ids[event_id]) + 1}", "price_cents": self.random.choice(PRICES)}
                 body = {**kind, "capacity": self.orders, "tax": tax, "included_fee": self.random.choice(FEES)}
-                created = self.api.post(f"/events/{event_id}/tiers", json=body, token=manager)
+                created = self.api.post(f"/events/{event_id}/tiers", json=body, **self._manager(account))
                 assert created.status == 201, created.json
                 account.tier_ids[event_id].append(created.json["id"])
             builders.create_promo_code(self.api, event_id, "SAVE", discount_value=15)
         return account
+
+    def _manager(self, account: Account) -> dict[str, str]:
+        return {"token": builders.admin_token() if account.promoter == SHOP else builders.token(account.promoter, "promoter")}
 
     def _cancel_event(self) -> None:
         reply = self.api.post(f"/events/{self.cancelled}/cancel", token=builders.token(self.accounts[0].promoter, "promoter"))
@@ -215,7 +236,7 @@ class Month:
         self.fake.complete_pending()
         self.fake.deliver()
         self._compare_with_stripe()
-        for account in (None, *(account.id for account in self.accounts)):
+        for account in [account.id for account in self.accounts]:
             if sum(moved["net"] for moved in self.fake.objects("balance_transaction", account=account)) > 0:
                 self.fake.create_payout(account=account)
 
@@ -242,15 +263,16 @@ class Month:
         at_stripe = self.fake.objects("application_fee")
         fees = sum(totals.fee_cents for account in self.accounts for totals in self._totals(account))
         assert fees == sum(fee["amount"] - fee["amount_refunded"] for fee in at_stripe)
-        assert fees == sum(moved["net"] for moved in self._movements(None)), "the operator's balance is its fees"
+        own = [moved for moved in self._movements(None) if moved["type"] in ("application_fee", "application_fee_refund")]
+        assert fees == sum(moved["net"] for moved in own), "the operator gets its fees beside its own sales"
 
     def _compare_account(self, account: Account) -> None:
-        manager = {"token": builders.token(account.promoter, "promoter")}
+        manager = self._manager(account)
         statements = [self.api.get(f"/events/{event_id}/statement", **manager).json for event_id in account.event_ids]
         shown = [totals for statement in statements for totals in statement["totals"]]
         found = Counter[str]()
         for totals in shown:
-            assert totals["account"] == account.id
+            assert totals["account"] == account.id, totals
             found.update({name: cents for name, cents in totals.items() if name.endswith("_cents")})
         assert found["net_cents"] == found["captured_cents"] - found["refunded_cents"] - found["disputed_cents"] - found["fee_cents"]
         downloaded = [row for event_id in account.event_ids for row in self._download_statement(event_id, manager)]
@@ -261,13 +283,14 @@ class Month:
         assert sum(invoice["tax_cents"] for invoice in invoices) == taxes
         assert sum(invoice["included_fee_cents"] for invoice in invoices) == found["included_fee_cents"]
         self._compare_bookkeeping(account, manager, invoices)
-        movements = self._movements(account.id)
+        movements = [moved for moved in self._movements(account.id) if not moved["type"].startswith("application_fee")]
         stripes = sum(detail["amount"] for moved in movements for detail in moved["fee_details"] if detail["type"] == "stripe_fee")
         assert sum(moved["net"] for moved in movements) + stripes == found["net_cents"]
-        paid_out = sum(payout["amount"] for payout in self.fake.objects("payout", account=account.id))
-        page = self.api.get(f"/promoters/{account.promoter}/payouts", **manager).json
-        left = sum(balance["available_cents"] + balance["pending_cents"] for balance in page["balances"])
-        assert paid_out + left == found["net_cents"] - stripes
+        if account.id is not None:
+            paid_out = sum(payout["amount"] for payout in self.fake.objects("payout", account=account.id))
+            page = self.api.get(f"/promoters/{account.promoter}/payouts", **manager).json
+            left = sum(balance["available_cents"] + balance["pending_cents"] for balance in page["balances"])
+            assert paid_out + left == found["net_cents"] - stripes
         self._compare_orders(account, found, shown)
 
     def _compare_bookkeeping(self, account: Account, manager: dict[str, str], invoices: list[Any]) -> None:
@@ -301,6 +324,27 @@ class Month:
             assert +left == +Counter(expected), order
             kept.update(left)
         assert +stated == +kept
+        if account.promoter == AUTOMATIC:
+            self._compare_tax_reports(account, orders)
+
+    def _compare_tax_reports(self, account: Account, orders: list[Purchase]) -> None:
+        """Compare the taxes of the orders with the sales in Stripe's tax reports, which have no other sales."""
+        tax = sdk_client(self.fake, self.fake.api_key, account.id).v1.tax
+        sales = [
+            transaction for transaction in self.fake.objects("tax.transaction", account=account.id) if transaction["type"] == "transaction"
+        ]
+        reported = {
+            sale["reference"]: [(line.amount, line.amount_tax) for line in tax.transactions.line_items.list(sale["id"]).data]
+            for sale in sales
+        }
+        assert all(line.tax is None or line.calculated_tax is not None for order in orders for line in order.lines)
+        assert reported == {
+            order.payment.provider_id: [
+                (share.gross_cents, share.tax_cents) for line in order.lines if (share := line.calculated_tax) is not None
+            ]
+            for order in orders
+            if order.payment is not None
+        }
 
     def _movements(self, account: str | None) -> list[Any]:
         return [moved for moved in self.fake.objects("balance_transaction", account=account) if moved["type"] != "payout"]
@@ -329,10 +373,12 @@ def _next_query(reply: ClientReply) -> dict[str, str]:
 
 
 def _taxes(order: Purchase) -> dict[str, int]:
-    """Return the taxes in the lines of an order, by rate: total x rate / (100 + rate), rounded half up."""
+    """Return the taxes in the lines of an order, by rate: as calculated, or else total x rate / (100 + rate), rounded half up."""
     taxes = Counter[str]()
     for line in order.lines:
-        if line.tax is not None:
+        if line.calculated_tax is not None:
+            taxes[line.calculated_tax.percent] += line.calculated_tax.tax_cents
+        elif line.tax is not None:
             rate = Fraction(line.tax.percent)
             taxes[line.tax.percent] += floor(line.total_cents * rate / (100 + rate) + Fraction(1, 2))
     return taxes

@@ -14,6 +14,7 @@ from chalicelib.ledger import money_cases
 from chalicelib.purchases import store
 from chalicelib.purchases.hold_recovery import BANK_CHECK_SECONDS
 from chalicelib.tickets import service as tickets
+from devtools.stripe.fake import PUBLISHABLE_KEY
 from tests import builders, invariants, shops
 from tests.addons.waitlist import ballots, lines
 from tests.bootstrap.conftest import ticket
@@ -293,6 +294,19 @@ def _open_promoted(time: Any, *, is_connected: bool = False) -> Iterator[Payment
         yield PaymentScene(shop)
 
 
+@contextmanager
+def _open_with_taxes(time: Any) -> Iterator[PaymentScene]:
+    """A purchase of a promoter's tickets whose taxes Stripe calculates. Nobody has paid at this address before."""
+    changes = {"connected_accounts": "standard", "checkout_page": "own", "stripe_publishable_key": PUBLISHABLE_KEY}
+    with open_app() as api, shops.isolated_shop(api), open_shop(api, time, **changes) as shop:
+        shop.connect_account()
+        place = {"address": "1 Main Street", "city": "Denver", "postal_code": "80202", "region": "CO", "country": "US"}
+        assert api.patch(f"/events/{shop.event_id}", json=place, token=builders.admin_token()).status == 200
+        chosen = {"default_taxes": [], "automatic_tax": True}
+        assert api.put("/promoters/pat/default-taxes", json=chosen, token=builders.admin_token()).status == 200
+        yield PaymentScene(shop)
+
+
 class CardScene(PaymentScene):
     """A ballot with one ticket and cards. Ada and Bob have registered. `id` is Ada's entry."""
 
@@ -552,6 +566,9 @@ ACCOUNT_STEPS: dict[str, tuple[list[str], str]] = {
     "remove an account": (["buy"], "remove_account"),
 }
 
+# The same with taxes that Stripe calculates.
+WITH_TAXES = ("checkout", "confirm", "refund of the rest")
+
 _CANNOT_BE_SOLD = {"hosted, price differs at Stripe": {503}}  # until the prices agree
 
 FLOWS = {
@@ -566,6 +583,7 @@ FLOWS |= {
     f"Stripe: {name}, on an account": Flow(partial(_open_promoted, is_connected=True), *(STEPS | REFUND_STEPS | ACCOUNT_STEPS)[name])
     for name in (*ON_ACCOUNT, *ACCOUNT_STEPS)
 }
+FLOWS |= {f"Stripe: {name}, with calculated taxes": Flow(_open_with_taxes, *(STEPS | REFUND_STEPS)[name]) for name in WITH_TAXES}
 FLOWS["Stripe: connect an account"] = Flow(_open_promoted, [], "request_account")
 FLOWS |= {f"Stripe: {name}": Flow(_open_with_cards, before, step) for name, (before, step) in CARD_STEPS.items()}
 FLOWS |= {f"Mollie: {name}": Flow(_open_mollie, before, step) for name, (before, step) in MOLLIE_STEPS.items()}

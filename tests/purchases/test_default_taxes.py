@@ -80,7 +80,7 @@ def test_a_change_applies_to_later_reservations_only(api, time, promoter):
     assert put_taxes(api, SPAIN).status == 200
     event_id, tier_id = create_shop(api, promoter_id=promoter, country="ES")
     order_id = builders.create_order(api, (event_id, tier_id), 1)
-    assert put_taxes(api).json == {"default_taxes": []}
+    assert put_taxes(api).json == {"default_taxes": [], "automatic_tax": False}
     assert rates(api.get(f"/orders/{order_id}", user="ada").json["order"]) == [("21", 210)]
     assert rates(builders.reserve(api, "bob", event_id, tier_id).json) == []
 
@@ -114,7 +114,7 @@ def test_a_reservation_with_a_default_tax_takes_two_round_trips(api, time, promo
 
 def test_promoters_change_their_own_taxes_with_an_audit_entry(api, time, promoter):
     pat = {"token": builders.token("pat", "promoter")}
-    assert put_taxes(api, SPAIN, **pat).json == {"default_taxes": [SPAIN]}
+    assert put_taxes(api, SPAIN, **pat).json == {"default_taxes": [SPAIN], "automatic_tax": False}
     assert api.get("/promoters/pat", **pat).json["default_taxes"] == [SPAIN]
     assert put_taxes(api, SPAIN, **pat).status == 200  # a repeated request writes nothing
     entries = [entry for entry in audit.list_entries("promoter#pat") if entry.action == "promoter.taxes_changed"]

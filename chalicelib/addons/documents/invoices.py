@@ -283,7 +283,7 @@ def _invoice(purchase: Purchase, paid: LedgerEntry, issuer: InvoiceIssuer, event
         timezone=timezone_of(event),
         language=purchase.language or "en",
         lines=[
-            InvoiceLine(line.tier_name, line.quantity, line.price_cents, line.discount_cents, line.tax, line.included_fee_cents)
+            InvoiceLine(line.tier_name, line.quantity, line.price_cents, line.discount_cents, line.effective_tax, line.included_fee_cents)
             for line in purchase.lines
         ],
         total_cents=paid.amount_cents,

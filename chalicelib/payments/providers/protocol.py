@@ -3,9 +3,10 @@
 To add a provider, add a module here, an entry in MODULES, and its name and secrets in `foundation/settings.py` (docs/recipes.md).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from chalicelib.foundation.money import TaxAddress
 from chalicelib.payments.model import (
     AccountLink,
     CardCheck,
@@ -23,6 +24,8 @@ from chalicelib.payments.model import (
     ProviderPayment,
     ProviderRefund,
     ReturnedFee,
+    TaxCalculation,
+    TaxPlace,
 )
 from chalicelib.payments.providers import mollie, stripe
 
@@ -154,6 +157,20 @@ class CardChecker(ExternalProvider, Protocol):
         """Pay an open payment with a saved card of its customer, without the buyer. A repeated call charges nothing more.
 
         Returns the payment in its current state, which is not paid if the bank refuses or wants to ask the buyer.
+        """
+
+
+class TaxCalculator(ExternalProvider, Protocol):
+    """A provider whose DESCRIPTION `calculates_taxes`."""
+
+    def create_tax_location(self, address: TaxAddress, account: str | None) -> str:
+        """Create the place of events at this address. A repeated call within a day returns the same place's id. Raises TaxNotCalculated."""
+
+    def calculate_taxes(self, payment: Payment, metadata: PaymentMetadata, place: TaxPlace, amounts: Sequence[int]) -> TaxCalculation:
+        """Calculate the taxes that these amounts of a payment include. A repeated call returns the same calculation.
+
+        The provider enters the calculation in its tax reports once the payment is paid, if `open_payment` gets its id. Raises
+        TaxNotCalculated.
         """
 
 

@@ -5,7 +5,7 @@ new, even after a crash. Each function that calls Stripe raises ProviderUnavaila
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +16,7 @@ from chalicelib.foundation import log, memory, secret_settings, settings
 from chalicelib.foundation.deadline import DeadlineExceeded
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.log import logger
+from chalicelib.foundation.money import TaxAddress
 from chalicelib.payments.model import (
     UNREACHABLE,
     AccountLink,
@@ -38,6 +39,9 @@ from chalicelib.payments.model import (
     ProviderRefund,
     ProviderUnavailable,
     ReturnedFee,
+    TaxCalculation,
+    TaxNotCalculated,
+    TaxPlace,
 )
 from chalicelib.payments.providers import stripe_mapping as mapping
 
@@ -59,7 +63,9 @@ DESCRIPTION = ProviderDescription(
     ),
     has_accounts=True,
     checks_cards=True,
+    calculates_taxes=True,
 )
+TICKETS = "txcd_50010001"  # Stripe's tax code of admission to events
 SIGNATURE_TOLERANCE_SECONDS = 300
 MAX_PAGE_SIZE = 100  # Stripe's maximum
 
@@ -126,11 +132,67 @@ def _create_payment_intent(metadata: PaymentMetadata, payment: Payment) -> Provi
         "metadata": _stripe_metadata(metadata),
         **_fee(payment),
         **({"customer": payment.customer_id} if payment.customer_id is not None else {}),
+        **_tax_hook(payment),
     }
     options = _opening_options("intent", metadata, payment, params)
     return mapping.convert_payment_intent(
         _call_to_open(lambda api: api.v1.payment_intents.create(params, options), payment.account), payment.account
     )
+
+
+def _tax_hook(payment: Payment) -> dict[str, Any]:
+    """Return the parameter with which Stripe enters the calculated taxes in its reports once the payment succeeds, less refunds."""
+    calculation_id = payment.tax_place.calculation_id if payment.tax_place is not None else None
+    return {"hooks": {"inputs": {"tax": {"calculation": calculation_id}}}} if calculation_id is not None else {}
+
+
+def create_tax_location(address: TaxAddress, account: str | None) -> str:
+    """Create a Tax Location for events at this address. A repeated call within a day returns the same one's id. Raises TaxNotCalculated."""
+    params: Any = {"type": "performance", "address": _tax_address(address)}
+    options: Any = {**_idempotency_key("tax-location", account or "operator", params), **_on(account)}
+    return str(_call_for_tax(lambda api: api.v1.tax.locations.create(params, options), account)["id"])
+
+
+def calculate_taxes(payment: Payment, metadata: PaymentMetadata, place: TaxPlace, amounts: Sequence[int]) -> TaxCalculation:
+    """Make a Tax Calculation of amounts that include their taxes. A repeated call returns the same one. Raises TaxNotCalculated.
+
+    Stripe asks where the buyer lives, which it does not need for tickets of consumers. We do not know it, so the buyer is at the venue.
+    """
+    items = [
+        {
+            "amount": amount,
+            "reference": str(number),
+            "performance_location": place.location_id,
+            "tax_behavior": "inclusive",
+            "tax_code": TICKETS,
+        }
+        for number, amount in enumerate(amounts)
+    ]
+    params: Any = {
+        "currency": payment.currency.lower(),
+        "customer_details": {"address": _tax_address(place.address), "address_source": "billing"},
+        "line_items": items,
+        "expand": ["line_items.data.tax_breakdown"],
+    }
+    options = _opening_options("tax", metadata, payment, params)
+    found = _call_for_tax(lambda api: api.v1.tax.calculations.create(params, options), payment.account)
+    return mapping.convert_tax_calculation(found)
+
+
+def _tax_address(address: TaxAddress) -> dict[str, str]:
+    state = {"state": address.state} if address.state is not None else {}
+    return {"line1": address.line, "city": address.city, "postal_code": address.postal_code, "country": address.country, **state}
+
+
+def _call_for_tax(operation: Callable[["stripe.StripeClient"], Any], account: str | None) -> dict[str, Any]:
+    """Call Stripe Tax. Raises TaxNotCalculated if Stripe refuses, for example because the account has not set up Stripe Tax."""
+    import stripe
+
+    try:
+        return call(operation, account)
+    except stripe.InvalidRequestError as error:
+        logger.exception("stripe.tax_refused", code=error.code, param=error.param)
+        raise TaxNotCalculated() from error
 
 
 def _product(item: CheckoutPageItem) -> dict[str, str]:

@@ -1,8 +1,10 @@
 """Conversion of Stripe's JSON objects to our types. Stripe writes currencies in lower case; we write them in capitals."""
 
+from decimal import Decimal
 from typing import Any, Literal
 
 from chalicelib.foundation import ids
+from chalicelib.foundation.money import TaxShare
 from chalicelib.payments.model import (
     CardCheck,
     DisputeStatus,
@@ -15,6 +17,8 @@ from chalicelib.payments.model import (
     ProviderPayout,
     ProviderRefund,
     ReturnedFee,
+    TaxCalculation,
+    TaxNotCalculated,
 )
 
 Json = dict[str, Any]
@@ -265,6 +269,24 @@ def _payment_fields(intent: Json) -> Json:
         "fee_cents": intent.get("application_fee_amount") or 0,
         "decline_code": error.get("decline_code") or error.get("code"),
     }
+
+
+def convert_tax_calculation(calculation: Json) -> TaxCalculation:
+    """Convert a Tax Calculation with its line items, whose `reference` is their number. Raises TaxNotCalculated for a part of the items."""
+    items = calculation["line_items"]
+    if items["has_more"] or calculation["id"] is None or calculation["tax_amount_exclusive"]:
+        raise TaxNotCalculated()
+    return TaxCalculation(calculation["id"], [_tax_share(item) for item in sorted(items["data"], key=lambda item: int(item["reference"]))])
+
+
+def _tax_share(item: Json) -> TaxShare:
+    """Return the tax in a line item. The taxes of a country, a state and a city are one tax, whose rate is the sum of theirs."""
+    parts = item.get("tax_breakdown") or []
+    rates = [Decimal(part["tax_rate_details"]["percentage_decimal"]) for part in parts if part["amount"] and part.get("tax_rate_details")]
+    percent = format(sum(rates, Decimal(0)).quantize(Decimal("0.001")).normalize(), "f")
+    reasons = dict.fromkeys(part["taxability_reason"].replace("_", " ") for part in parts)
+    untaxed = None if item["amount_tax"] or "zero rated" in reasons else f"Stripe Tax: {', '.join(reasons) or 'no tax'}"
+    return TaxShare(percent, item["amount"], item["amount_tax"], untaxed)
 
 
 def _dispute_status(dispute: Json) -> DisputeStatus | None:

@@ -213,6 +213,17 @@ def test_an_invoice_never_changes(api, time, fest):
     assert (issued(api, order_id), pdf_text(api, order_id)) == (before, pages)
 
 
+def test_documents_are_kept_for_ten_years_after_their_year(api, time, fest):
+    order_id = buy(api, fest)
+    follow()
+    time.set(1_798_761_600)  # 2027-01-01T00:00:00Z
+    builders.refund(api, order_id)
+    follow()
+    rows = [row for row in invoices.InvoiceRow.scan() if row.document is not None]
+    kept_until = {row.document.number: clock.iso(int(row.ttl)) for row in rows}
+    assert kept_until == {"NN-S2026-000001": "2037-01-01T00:00:00Z", "NN-C2027-000001": "2038-01-01T00:00:00Z"}
+
+
 def test_sales_while_the_details_of_the_seller_were_missing_get_no_invoice(api, time, fest):
     save_profile(api, invoices=None)
     order_id = buy(api, fest, invoice=BUYER)

@@ -114,6 +114,13 @@ def profile(manager: Manager) -> Iterator[str]:
     saved = manager.api.get(f"/promoters/{own['id']}").json
     assert saved["default_taxes"] == [{"country": "GB", "tax": {"percent": "20"}}]
     yield "taxes"
+    manager.page.get_by_label("Let Stripe calculate the taxes").check()
+    manager.press("Save taxes")
+    manager.see("No payment provider of this shop can calculate taxes.")
+    yield "no_automatic_taxes"
+    manager.page.get_by_label("Let Stripe calculate the taxes").uncheck()
+    manager.press("Save taxes")
+    expect(manager.page.get_by_text("Saved", exact=True)).to_have_count(2)
 
 
 def another_ones_edit(manager: Manager) -> Iterator[str]:

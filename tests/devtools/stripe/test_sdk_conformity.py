@@ -35,6 +35,11 @@ PARAMETERS = {
     "GET /v1/balance": "_balance_retrieve_params.BalanceRetrieveParams",
     "GET /v1/balance_transactions": "_balance_transaction_list_params.BalanceTransactionListParams",
     "GET /v1/payouts": "_payout_list_params.PayoutListParams",
+    "POST /v1/tax/locations": "tax._location_create_params.LocationCreateParams",
+    "GET /v1/tax/locations": "tax._location_list_params.LocationListParams",
+    "POST /v1/tax/calculations": "tax._calculation_create_params.CalculationCreateParams",
+    "GET /v1/tax/associations/find": "tax._association_find_params.AssociationFindParams",
+    "GET /v1/tax/transactions/:id/line_items": "tax._transaction_line_item_list_params.TransactionLineItemListParams",
     "POST /v1/coupons": "_coupon_create_params.CouponCreateParams",
     "POST /v1/accounts": "_account_create_params.AccountCreateParams",
     "GET /v1/accounts": "_account_list_params.AccountListParams",
@@ -107,7 +112,22 @@ def objects(shop, fake):
     on_account_intent = shop.intents.create(paid, on_account)
     shop.refunds.create({"payment_intent": on_account_intent.id, "amount": 100, "refund_application_fee": True}, on_account)
     fake.restrict_account(account_id)
+    tax, address = shop.client.v1.tax, {"line1": "1 Main Street", "city": "Denver", "postal_code": "80202", "state": "CO", "country": "US"}
+    location = tax.locations.create({"type": "performance", "address": address})
+    item = {"amount": 5000, "tax_behavior": "inclusive", "tax_code": "txcd_50010001", "performance_location": location.id}
+    taxed = {"currency": "usd", "customer_details": {"address": address}, "line_items": [item], "expand": ["line_items.data.tax_breakdown"]}
+    calculation = tax.calculations.create(taxed)
+    hooked = shop.pay(hooks={"inputs": {"tax": {"calculation": calculation.id}}})
+    association = tax.associations.find({"payment_intent": hooked.id})
+    transaction = tax.transactions.retrieve(association.tax_transaction_attempts[0].committed.transaction)
     return {
+        "tax location": location,
+        "tax calculation": calculation,
+        "calculated line": calculation.line_items.data[0],
+        "payment with taxes": hooked,
+        "tax association": association,
+        "tax transaction": transaction,
+        "reported line": tax.transactions.line_items.list(transaction.id).data[0],
         "account": accounts.retrieve(account_id),
         "account link": link,
         "customer": shop.client.v1.customers.create({"email": "ann@example.com"}),

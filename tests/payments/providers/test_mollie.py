@@ -431,7 +431,9 @@ def test_mollie_takes_no_payments_for_promoters_accounts_and_checks_no_cards(sho
 
 @pytest.mark.parametrize("module", protocol.MODULES, ids=lambda module: module.DESCRIPTION.name)
 def test_each_provider_has_the_functions_that_its_description_promises(module):
-    parts = [(module.DESCRIPTION.has_accounts, protocol.AccountProvider), (module.DESCRIPTION.checks_cards, protocol.CardChecker)]
+    description = module.DESCRIPTION
+    parts = [(description.has_accounts, protocol.AccountProvider), (description.checks_cards, protocol.CardChecker)]
+    parts.append((description.calculates_taxes, protocol.TaxCalculator))
     for promised, part in parts:
         names = [name for name in vars(part) if not name.startswith("_")]
         assert [name for name in names if hasattr(module, name)] == (names if promised else [])

@@ -358,6 +358,7 @@ export const en = {
       pass_used: "You have already bought tickets with this place in line. Join the waiting room again to buy more.",
       pass_expired: "Your turn is over. Join the waiting room again.",
       reservation_expired_or_invalid: "Your time to pay ran out, and you have not been charged. Please choose again.",
+      tax_not_calculated: "The tax in the price could not be calculated, and you have not been charged. Your tickets stay reserved: try again, or contact the seller.",
       turn_not_ahead: "Your turn has begun, so we cannot notify you before it.",
       rate_limited: "That was a little too fast. Wait a moment and try again.",
       link_expired: "This link has expired or has already been used. Ask for a new one.",

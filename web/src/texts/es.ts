@@ -360,6 +360,7 @@ export const es: Texts = {
       pass_used: "Ya has comprado con este puesto en la cola. Vuelve a entrar en la sala de espera para comprar más.",
       pass_expired: "Tu turno ha pasado. Vuelve a entrar en la sala de espera.",
       reservation_expired_or_invalid: "Se ha agotado el tiempo para pagar y no te hemos cobrado nada. Vuelve a elegir.",
+      tax_not_calculated: "No hemos podido calcular el impuesto incluido en el precio y no te hemos cobrado nada. Tus entradas siguen reservadas: vuelve a intentarlo o contacta con quien las vende.",
       turn_not_ahead: "Tu turno ya ha empezado, así que no podemos avisarte antes.",
       rate_limited: "Vas demasiado rápido. Espera un momento y vuelve a intentarlo.",
       link_expired: "Este enlace ha caducado o ya se ha usado. Pide uno nuevo.",

@@ -1,6 +1,7 @@
 /** Form controls for the values of a draft (use-draft.ts). Each has the name of its API field, so that refusals find it. */
 
 import type { ComponentChildren } from "preact";
+import { useId } from "preact/hooks";
 import { Labelled } from "../../parts/form";
 import type { Values } from "../draft";
 
@@ -81,7 +82,9 @@ export function SelectField<V extends Values>({ name, label, note, draft, errorO
   );
 }
 
-export function CheckField<V extends Values>({ name, label, note, draft, disabled }: Omit<Common<V>, "errorOf">) {
+export function CheckField<V extends Values>({ name, label, note, draft, errorOf, disabled }: Omit<Common<V>, "errorOf"> & Partial<Pick<Common<V>, "errorOf">>) {
+  const id = useId();
+  const error = errorOf?.(name);
   return (
     <div>
       <label class="check">
@@ -89,12 +92,19 @@ export function CheckField<V extends Values>({ name, label, note, draft, disable
           type="checkbox"
           name={name}
           disabled={disabled}
+          aria-invalid={error ? true : undefined}
+          aria-describedby={error ? `${id}-error` : undefined}
           checked={draft.values[name] as boolean}
           onChange={({ currentTarget }) => draft.set({ [name]: currentTarget.checked } as Partial<V>)}
         />
         {label}
       </label>
       {note && <p class="small">{note}</p>}
+      {error && (
+        <p class="field-error" id={`${id}-error`}>
+          {error}
+        </p>
+      )}
     </div>
   );
 }

@@ -9,7 +9,7 @@ import { useAction, useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { manager } from "../api";
 import { toTax } from "../tickets/tier-values";
-import { AreaField, TextField } from "../parts/fields";
+import { AreaField, CheckField, TextField } from "../parts/fields";
 import { SaveNote, useSaved } from "../parts/save-note";
 import { TheirChanges } from "../parts/their-changes";
 import { useDraft } from "../parts/use-draft";
@@ -80,6 +80,7 @@ function DefaultTaxes({ profile }: { profile: Profile }) {
   const own = useRoomTexts("defaultTaxes");
   const form = useRoomTexts("forms");
   const [rows, setRows] = useState(() => profile.default_taxes.map(toRow));
+  const [isAutomatic, setAutomatic] = useState(profile.automatic_tax);
   const [isSaved, setSaved] = useState(false);
   const change = (changed: TaxRow[]) => (setRows(changed), setSaved(false));
   const save = async () => {
@@ -88,8 +89,9 @@ function DefaultTaxes({ profile }: { profile: Profile }) {
       region: row.region.trim().toUpperCase() || null,
       tax: toTax(row["tax.percent"], row["tax.exempt_because"]) ?? { percent: "" },
     }));
-    const saved = await content(manager.PUT("/promoters/{promoter_id}/default-taxes", { ...path(profile.id), body: { default_taxes } }));
+    const saved = await content(manager.PUT("/promoters/{promoter_id}/default-taxes", { ...path(profile.id), body: { default_taxes, automatic_tax: isAutomatic } }));
     setRows(saved.default_taxes.map(toRow));
+    setAutomatic(saved.automatic_tax);
     setSaved(true);
   };
   return (
@@ -98,6 +100,13 @@ function DefaultTaxes({ profile }: { profile: Profile }) {
         <>
           <h2>{own.title}</h2>
           <p>{own.lead}</p>
+          <CheckField
+            name="automatic_tax"
+            label={own.automatic}
+            note={own.automaticNote}
+            errorOf={errorOf}
+            draft={{ values: { automatic_tax: isAutomatic }, set: ({ automatic_tax }) => (setAutomatic(automatic_tax!), setSaved(false)) }}
+          />
           {rows.map((row, index) => {
             const prefix = `default_taxes[${index}].`;
             const field = (name: keyof TaxRow) => ({

@@ -39,6 +39,8 @@ export const profileTexts = {
 export const defaultTaxesTexts = {
   title: "Default taxes",
   lead: "The taxes in your prices, by the country and region of the event. They apply to ticket types that say nothing about tax, and to tickets that are reserved from now on. Orders keep the tax of their sale.",
+  automatic: "Let Stripe calculate the taxes",
+  automaticNote: "Set up Stripe Tax at Stripe first. It finds the taxes in your prices by the address of the venue; the prices stay as they are. Tickets that are not paid at Stripe, such as those from the box office, have the taxes below.",
   country: "Country",
   countryNote: "Its code, such as ES.",
   region: "Region (optional)",
