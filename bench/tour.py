@@ -12,7 +12,6 @@ from zlib import crc32
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from chalicelib.accounts import members
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.accounts.profiles import InvoiceIssuer, InvoiceSeller
@@ -238,7 +237,8 @@ class _Tour(TourClient):
         account = Account(user_id=user_id, email=f"{user_id}@example.com", roles=("user",), created_at=now, verified_at=now)
         accounts.create_account(account, "seven grey owls")
         for answer in (self.delete, self.post):
-            members.invite(event_id, account.email, "staff", "root", now)
+            with caught_mails():
+                self.post(f"/events/{event_id}/members", {"email": account.email, "role": "staff"}, token=self.admin)
             self.get("/me/invitations", token=builders.token(user_id))
             answer(f"/me/invitations/{event_id}", token=builders.token(user_id))
 

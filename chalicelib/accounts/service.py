@@ -194,7 +194,6 @@ def remove_second_factor(request: RequestContext, user_id: str, password: str, c
     login_attempts.count_code(account.user_id, request.now)
     removal = store.remove_second_factor_item(account, _find_step(account, code, request.now), factors.recovery_hash(code))
     _change_second_factor(request, account, "second_factor_removed", [removal], SecondFactorRequired())
-    login_attempts.forgive_codes(account.user_id)
 
 
 def _change_second_factor(
@@ -204,11 +203,15 @@ def _change_second_factor(
     items: Sequence[dynamo.TransactItem],
     refusal: ApiError,
 ) -> None:
+    """Commit a change for which the person has entered a right code, and mail a notice. Raises the `refusal` if an item is refused."""
     try:
         dynamo.transact([*items, audit.entry_item(f"account#{account.user_id}", f"account.{change}", account.user_id, request.now, {})])
     except dynamo.TransactionCanceled:
         raise refusal from None
-    _mail_notice(change, account.email, request.language, request.now)
+    parallel.both(
+        lambda: login_attempts.forgive_codes(account.user_id),
+        lambda: _mail_notice(change, account.email, request.language, request.now),
+    )
 
 
 def _use_code(account: Account, code: str, now: int) -> bool:

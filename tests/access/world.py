@@ -164,7 +164,6 @@ def _build(_now: int, _settings: settings.Settings) -> _Built:
         [entry_id, _] = [_join_waitlist(api, user, event) for user in (BUYER, "eva")]
         member = members.invite(event, "new@example.com", "staff", PROMOTER, clock.now())
         login = _create_accounts()
-        members.invite(event, CALLERS["user"].email, "staff", PROMOTER, clock.now())
         key, key_text = members.create_api_key(PROMOTER, "Till", "coordinator", frozenset(), clock.now() + 86_400, PROMOTER, clock.now())
         endpoint = webhook_endpoints.create_endpoint(PROMOTER, "01KT0000000000000000000001", requests.HOOKS, "", [], PROMOTER, clock.now())
         purchase = purchases.load(order)
@@ -217,8 +216,7 @@ def _schedule_announcement(event: str) -> str:
 def _create_accounts() -> str:
     """The accounts of all callers, the promoter's profile, and a session of the buyer. Returns the id of the session."""
     for caller in filter(None, CALLERS.values()):
-        verified_at = clock.now() if caller.user_id == BUYER else None  # to accept an invitation
-        account = Account(user_id=caller.user_id, email=caller.email, roles=caller.roles, created_at=clock.now(), verified_at=verified_at)
+        account = Account(user_id=caller.user_id, email=caller.email, roles=caller.roles, created_at=clock.now())
         accounts.create_account(account, requests.PASSWORD)
     profiles.save_promoter(PROMOTER, PromoterChange("Nora", None, "", None, None, "", True), "root", clock.now(), by_admin=True)
     terms = LegalText(owner_id=PROMOTER, kind="terms", language="en", text="Each ticket admits one person.")

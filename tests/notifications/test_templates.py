@@ -55,6 +55,7 @@ VALUES = {
     "bic": "BCOMPTPL",
     "role": "coordinator",
     "is_accepted": False,
+    "has_card": True,
     "host": HOSTILE,
     "is_gone": True,
     "is_ballot": True,

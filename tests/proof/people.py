@@ -12,6 +12,7 @@ from unittest import mock
 
 import app
 from bootstrap import ticket_import
+from chalicelib.accounts import members
 from chalicelib.addons.images import store as images
 from chalicelib.addons.outgoing_webhooks import endpoints
 from chalicelib.addons.outgoing_webhooks.store import query_deliveries
@@ -103,6 +104,16 @@ class PersonScene(StoredScene):
         self.read_verification()
         self.verify_email()
         self.guest = log_in(self.api).json["access_token"]
+
+    def be_invited(self) -> None:
+        """Be invited to work at an event."""
+        members.invite(self.shop.event_id, EMAIL, "staff", "root", clock.now())
+
+    def accept_invitation(self) -> ClientReply:
+        return self.api.post(f"/me/invitations/{self.shop.event_id}", token=self.guest)
+
+    def decline_invitation(self) -> ClientReply:
+        return self.api.delete(f"/me/invitations/{self.shop.event_id}", token=self.guest)
 
     def begin_second_factor(self) -> ClientReply:
         reply = self.api.post("/auth/me/second-factor", json={"password": PASSWORD}, token=self.guest)
@@ -536,6 +547,8 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "verify an address": (["sign_up", "read_verification"], "verify_email"),
     "reset a password": (["sign_up", "forget_password", "read_reset"], "reset_password"),
     "refresh a session": (["sign_up", "sign_in"], "refresh"),
+    "accept an invitation": (["own_account", "be_invited"], "accept_invitation"),
+    "decline an invitation": (["own_account", "be_invited"], "decline_invitation"),
     "begin a second factor": (["own_account"], "begin_second_factor"),
     "turn on a second factor": (["own_account", "begin_second_factor"], "turn_on_second_factor"),
     "turn off a second factor": (["own_account", "begin_second_factor", "turn_on_second_factor"], "turn_off_second_factor"),
@@ -623,6 +636,7 @@ FUNCTIONS = {
 _NEVER_THE_SAME = {
     *("refresh a session", "go back to an earlier version", "ask for a code"),
     *("begin a second factor", "turn on a second factor", "turn off a second factor"),
+    "decline an invitation",
 }
 FLOWS = {name: Flow(_open, before, step, name not in _NEVER_THE_SAME) for name, (before, step) in _STEPS.items()}
 _POOLED = ("hold tickets back", "release a holdback", "pay for tickets for resale")
@@ -633,6 +647,8 @@ ROUTES = {
     "POST /auth/email/verify": "verify an address",
     "POST /auth/password/reset": "reset a password",
     "POST /auth/refresh": "refresh a session",
+    "POST /me/invitations/{event_id}": "accept an invitation",
+    "DELETE /me/invitations/{event_id}": "decline an invitation",
     "POST /auth/me/second-factor": "begin a second factor",
     "PUT /auth/me/second-factor": "turn on a second factor",
     "DELETE /auth/me/second-factor": "turn off a second factor",
