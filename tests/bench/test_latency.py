@@ -26,6 +26,7 @@ ONE_MORE = {
     "POST /admin/events/{event_id}/tickets/packages",
     "PATCH /admin/events/{event_id}/tickets/packages/{package_id}",
     "POST /admin/events/{event_id}/tickets/packages/{package_id}/image",
+    "DELETE /auth/me/second-factor",  # counts the password and the code
     "POST /auth/email",
     "POST /auth/email/verify",
     "POST /events/{event_id}/members",
