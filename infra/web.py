@@ -35,7 +35,7 @@ API = ROOT / ".build" / "openapi"  # the OpenAPI document and the types generate
 SHOP = "index.html"
 WIDGET = "widget.js"  # for other websites; no page of the shop loads it
 LAZY_PAGES = {
-    "src/pages/account-pages.ts": 12_900,
+    "src/pages/account-pages.ts": 13_900,
     "src/pages/draw.tsx": 12_800,
     "src/pages/card.tsx": 3_100,
     "src/parts/public-changes.tsx": 1_350,
@@ -47,7 +47,6 @@ LAZY_PAGES = {
     "src/parts/line-options.tsx": 2_900,
     "src/parts/ballot.tsx": 3_500,
     "src/parts/line-access.tsx": 2_250,
-    "src/parts/invitations.tsx": 1_000,
     "src/parts/invoice-fields.tsx": 1_150,
     "src/parts/second-factor.tsx": 2_500,
     "src/parts/seller-note.tsx": 1_450,

@@ -91,7 +91,7 @@ def withdraw_in_account(buyer: Buyer, event_id: str) -> None:
     expect(buyer.page.get_by_text(buyer.say("Leave the waitlist"))).to_have_count(0)
     buyer.page.get_by_text(buyer.say("Withdraw from the ballot")).click()
     buyer.press("Withdraw now")
-    buyer.see("You have withdrawn from the ballot.")
+    buyer.see("You no longer take part in the draw.")
     buyer.page.goto(f"/events/{event_id}/line")
     buyer.see("You are not registered until you send your wishes.")
 

@@ -42,7 +42,7 @@ PATHS = (
     "/admin/audit",
     "/stats",
 )
-PROMOTER = ("Events", "Your profile")  # the navigation
+PROMOTER = ("Events", "API keys", "Your profile")  # the navigation
 ADMIN = ("Events", "Users", "Promoters", "Catalog", "System", "Payouts", "Open cases")
 RIGHTS = "rights-"  # the chunk with the calls that prove each right
 

@@ -133,6 +133,7 @@ def test_nobody_sees_a_control_that_is_not_for_their_role(new_buyer, api, time, 
     promoter.publish(event_id)
     members = f"/events/{event_id}/members"
     assert api.post(members, json={"email": "door@example.com", "role": "staff"}, token=promoter.token).status == 201
+    builders.accept_invitation(event_id, "door@example.com")
     api.post("/auth/register", json={"email": "door@example.com", "password": PASSWORD})
     assert api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD}).status == 200
     door.sign_in("door@example.com")

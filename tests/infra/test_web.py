@@ -119,7 +119,6 @@ def test_files_for_a_cdn_are_the_built_ones_without_our_stamp(project, tmp_path)
         "en.js",
         "es.js",
         "index.html",
-        "invitations.js",
         "invoice-fields.js",
         "line-access.js",
         "line-options.js",

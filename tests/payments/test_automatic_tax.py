@@ -335,6 +335,7 @@ def test_a_resold_ticket_has_taxes_of_its_own_and_the_seller_gets_them_back(shop
     assert (reported(shop, session), reported(shop, {"id": sold})) == (752, 0)
 
 
+@pytest.mark.not_on_moto  # the streams wake the follower
 def test_an_invoice_and_its_credit_note_have_the_calculated_taxes(shop, account):
     seller = {"name": "Pat Ltd", "address": "1 Harbor Street", "tax_id": "PT501234567"}
     profile = {"name": "Pat", "verified": True, "invoices": seller}

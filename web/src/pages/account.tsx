@@ -6,6 +6,7 @@ import { getMe, updateMe, type User } from "../api";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { Field, Form, PasswordField } from "../parts/form";
 import { useAction, useLoaded, useTitle } from "../parts/hooks";
+import { Invitations } from "../parts/invitations";
 import { LoadFailed } from "../parts/load-failed";
 import { OwnAddress } from "../parts/own-address";
 import { OwnData } from "../parts/own-data";
@@ -15,7 +16,6 @@ import { changePassword, signOut, useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { useDemoTexts } from "../texts/use-demo";
 
-const Invitations = lazy(() => import("../parts/invitations").then((part) => part.Invitations, () => LoadFailed));
 const SecondFactor = lazy(() => import("../parts/second-factor").then((part) => part.SecondFactor, () => LoadFailed));
 
 export function AccountPage() {
@@ -107,9 +107,7 @@ function Account({ erased }: { erased: () => void }) {
   const { value: me, failure, reload } = useLoaded(getMe, "me");
   return (
     <>
-      <ErrorBoundary>
-        <Invitations />
-      </ErrorBoundary>
+      <Invitations />
       {ADDONS.reports && <OrdersLink />}
       {ADDONS.waitlist && <OwnWaitlists />}
       {failure && !me && <Failure failure={failure} retry={reload} />}

@@ -5,7 +5,7 @@ import { acceptTransfer, getTicket, previewTransfer, type OfferedTicket, type Ti
 import { ApiFailure } from "../client";
 import { eventTime } from "../formats";
 import { BuyerEmail } from "../parts/buyer-email";
-import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
+import { Failure, FailureTexts, OtherWays, Outcome, Skeleton } from "../parts/failure";
 import { useAction, useKept, useLoaded, useTitle } from "../parts/hooks";
 import { Moment } from "../parts/moment";
 import { currentBuyer, useBuyer } from "../session";
@@ -25,30 +25,32 @@ export function Transfer() {
   const [token] = useState(() => new URLSearchParams(location.hash.slice(1)).get("token"));
   useTitle(t.transfer.title);
   return (
-    <div class="page page-narrow">
-      <h1>{t.transfer.title}</h1>
-      {accepted ? (
-        <Outcome tone="good" title={own.doneTitle}>
-          <p>
-            <strong>{accepted.event.name}</strong>
-            {accepted.event.starts_at && ` · ${eventTime(accepted.event.starts_at, accepted.event.timezone, locale, t.event.bothTimes)}`}
-          </p>
-          <p>
-            {own.doneText} {ADDONS.messages && accepted.email && own.mailedTo(accepted.email)}
-          </p>
-          <a class="button" href="/tickets">
-            {t.wallet.title}
-          </a>
-        </Outcome>
-      ) : token ? (
-        <Offer token={token} done={setAccepted} />
-      ) : (
-        <Outcome tone="bad" title={t.transfer.brokenTitle}>
-          <p>{t.transfer.brokenText}</p>
-          <OtherWays />
-        </Outcome>
-      )}
-    </div>
+    <FailureTexts.Provider value={own.failures}>
+      <div class="page page-narrow">
+        <h1>{t.transfer.title}</h1>
+        {accepted ? (
+          <Outcome tone="good" title={own.doneTitle}>
+            <p>
+              <strong>{accepted.event.name}</strong>
+              {accepted.event.starts_at && ` · ${eventTime(accepted.event.starts_at, accepted.event.timezone, locale, t.event.bothTimes)}`}
+            </p>
+            <p>
+              {own.doneText} {ADDONS.messages && accepted.email && own.mailedTo(accepted.email)}
+            </p>
+            <a class="button" href="/tickets">
+              {t.wallet.title}
+            </a>
+          </Outcome>
+        ) : token ? (
+          <Offer token={token} done={setAccepted} />
+        ) : (
+          <Outcome tone="bad" title={t.transfer.brokenTitle}>
+            <p>{t.transfer.brokenText}</p>
+            <OtherWays />
+          </Outcome>
+        )}
+      </div>
+    </FailureTexts.Provider>
   );
 }
 

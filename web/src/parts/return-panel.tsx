@@ -1,7 +1,7 @@
 /** Lets buyers return tickets, or offer them for resale, while their order or the event allows it. */
 
 import { useState } from "preact/hooks";
-import type { OrderWithTickets, Resale, ReturnReason, TicketReturn } from "../api";
+import type { ApiFailure, OrderWithTickets, Resale, ReturnReason, TicketReturn } from "../api";
 import { eventTime, money } from "../formats";
 import { useTexts, type Language } from "../texts";
 import { returnTexts as en } from "../texts/en-returns";
@@ -12,6 +12,14 @@ import { useAction } from "./hooks";
 /** Both languages are in this file, because one is smaller than a second request. */
 const TEXTS: Record<Language, typeof en> = { en, es };
 export const useReturnTexts = () => TEXTS[useTexts().language];
+
+function Refusal({ failure }: { failure: ApiFailure }) {
+  return (
+    <FailureTexts.Provider value={useReturnTexts().failures}>
+      <Failure failure={failure} />
+    </FailureTexts.Provider>
+  );
+}
 
 /** Takes two steps, because the tickets become invalid at once. */
 export function ReturnPanel({ offer, onReturn }: { offer: TicketReturn; onReturn: (reason?: ReturnReason) => Promise<unknown> }) {
@@ -44,7 +52,7 @@ export function ReturnPanel({ offer, onReturn }: { offer: TicketReturn; onReturn
               </select>
             </label>
           )}
-          {failure && <Failure failure={failure} />}
+          {failure && <Refusal failure={failure} />}
           <button type="button" class="button" disabled={isWorking} onClick={() => run(async () => void (await onReturn(asks ? reason : undefined)))}>
             {isWorking ? t.checkout.working : (asks ? own.askNow : own.now)(count)}
           </button>
@@ -81,11 +89,7 @@ export function ResalePanel({ resale, onChange }: { resale: Resale; onChange: (t
           </li>
         ))}
       </ul>
-      {failure && (
-        <FailureTexts.Provider value={own.failures}>
-          <Failure failure={failure} />
-        </FailureTexts.Provider>
-      )}
+      {failure && <Refusal failure={failure} />}
       {open.length > 1 && (
         <button type="button" class="button" disabled={isWorking} onClick={() => change(open.map(({ ticket_id }) => ticket_id), true)}>
           {own.offerAll(open.length)}
@@ -127,7 +131,7 @@ function Withdraw({ onWithdraw }: { onWithdraw: () => Promise<unknown> }) {
   const { isWorking, failure, run } = useAction();
   return (
     <>
-      {failure && <Failure failure={failure} />}
+      {failure && <Refusal failure={failure} />}
       <button type="button" class="link" disabled={isWorking} onClick={() => run(async () => void (await onWithdraw()))}>
         {useReturnTexts().withdraw}
       </button>

@@ -6,7 +6,7 @@ import { currentBuyer } from "../session";
 import { useTexts, type Language } from "../texts";
 import { mailTexts as en } from "../texts/en-mails";
 import { mailTexts as es } from "../texts/es-mails";
-import { Failure } from "./failure";
+import { Failure, FailureTexts } from "./failure";
 import { Field, Form } from "./form";
 import { useAction } from "./hooks";
 
@@ -91,7 +91,11 @@ export function TurnMails({ eventId, token, isDrawn, mayAsk }: { eventId: string
         {(email || !hasPush) && <p role="status">{what(email)}</p>}
         {hasPush && isAccount && <p class="small">{texts.accountToo}</p>}
         {blocked}
-        {failure && <Failure failure={failure} />}
+        {failure && (
+          <FailureTexts.Provider value={texts.failures}>
+            <Failure failure={failure} />
+          </FailureTexts.Provider>
+        )}
         {hasPush && !email && !isAccount && mayAsk && (
           <p>
             <button type="button" class="link" onClick={() => setNeedsEmail(true)}>

@@ -10,4 +10,5 @@ export const mailTexts = {
   emailToo: "Email me too",
   accountToo: "If you have confirmed the email address of your account, we email you too.",
   stop: "Stop these messages",
+  failures: { turn_not_ahead: "Your turn has begun, so we cannot notify you before it." },
 };

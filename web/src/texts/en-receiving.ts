@@ -10,4 +10,9 @@ export const receivingTexts = {
   doneTitle: "The ticket is yours",
   doneText: "It has a new code, and the old code no longer works.",
   mailedTo: (email: string) => `We are also sending it to ${email}.`,
+  failures: {
+    transfer_not_found: "This link has been used or cancelled. Ask the sender for a new one.",
+    transfer_expired: "This link has expired. Ask the sender for a new one.",
+    transfer_to_self: "This ticket is already yours. Send the link to the person who should have it.",
+  } as Record<string, string>,
 };

@@ -25,7 +25,11 @@ export const returnTexts = {
   resaleUntil: (time: string) => `You can offer them until ${time}.`,
   ticket: (number: string) => `Ticket ${number}`,
   youGet: (amount: string) => `you get ${amount} back.`,
-  failures: { tickets_being_sold: "Somebody is buying this ticket right now. Try again in a few minutes." },
+  failures: {
+    returns_closed: "The deadline for returning tickets has passed.",
+    tickets_not_returnable: "These tickets cannot be returned: they have been used or given to someone else, or are no longer valid. Reload the page.",
+    tickets_being_sold: "Somebody is buying this ticket right now. Try again in a few minutes.",
+  },
   listed: "For resale",
   offer: "Offer for resale",
   unlist: "Withdraw",

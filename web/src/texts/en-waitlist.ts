@@ -48,14 +48,14 @@ export const waitlistTexts = {
   takeUp: "Accept the offer",
   decline: { title: "Decline the offer", text: "The offer goes to the next person, and you lose your place.", button: "Decline now" },
   leave: { title: "Leave the waitlist", text: "You lose your place.", button: "Leave now" },
-  withdraw: { title: "Withdraw from the ballot", text: "You no longer take part in the draw. You can register again until registration closes.", button: "Withdraw now" },
+  withdraw: { title: "Withdraw from the ballot", text: "You can register again until registration closes.", button: "Withdraw now" },
   over: {
     accepted: "You have bought the tickets you were waiting for.",
     declined: "You have declined the offer. You can join again at the end of the waitlist.",
     expired: "You did not buy the tickets in time. You can join again at the end of the waitlist.",
     left: "You have left the waitlist. You can join again at the end.",
     closed: "The waitlist is closed.",
-    withdrawn: "You have withdrawn from the ballot.",
+    withdrawn: "You no longer take part in the draw.",
   } as Record<string, string>,
   expiredOnSale: "You did not buy the tickets in time. Tickets are on sale now, and you can buy them without waiting.",
   failures: {

@@ -12,4 +12,5 @@ export const mailTexts: typeof english = {
   emailToo: "Avisarme también por correo",
   accountToo: "Si has confirmado la dirección de tu cuenta, también te avisaremos por correo.",
   stop: "No quiero más avisos",
+  failures: { turn_not_ahead: "Tu turno ya ha empezado, así que no podemos avisarte antes." },
 };

@@ -12,4 +12,9 @@ export const receivingTexts: typeof english = {
   doneTitle: "La entrada ya es tuya",
   doneText: "Tiene un código nuevo y el anterior ya no vale.",
   mailedTo: (email) => `También te la enviamos a ${email}.`,
+  failures: {
+    transfer_not_found: "Este enlace ya se ha usado o se ha cancelado. Pide uno nuevo a quien te lo envió.",
+    transfer_expired: "Este enlace ha caducado. Pide uno nuevo a quien te lo envió.",
+    transfer_to_self: "Esta entrada ya es tuya. Envía el enlace a la persona que la va a usar.",
+  },
 };

@@ -27,7 +27,11 @@ export const returnTexts: typeof english = {
   resaleUntil: (time) => `Puedes ponerlas en reventa hasta el ${time}.`,
   ticket: (number) => `Entrada ${number}`,
   youGet: (amount) => `te devolvemos ${amount}.`,
-  failures: { tickets_being_sold: "Alguien está comprando esta entrada. Inténtalo de nuevo en unos minutos." },
+  failures: {
+    returns_closed: "El plazo para devolver entradas ha terminado.",
+    tickets_not_returnable: "Estas entradas no se pueden devolver: se han usado, son de otra persona o ya no son válidas. Recarga la página.",
+    tickets_being_sold: "Alguien está comprando esta entrada. Inténtalo de nuevo en unos minutos.",
+  },
   listed: "En reventa",
   offer: "Poner en reventa",
   unlist: "Retirar",

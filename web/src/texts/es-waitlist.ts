@@ -48,14 +48,14 @@ export const waitlistTexts: typeof english = {
   takeUp: "Aceptar la oferta",
   decline: { title: "Rechazar la oferta", text: "La oferta pasará a la siguiente persona y perderás tu puesto.", button: "Rechazar ahora" },
   leave: { title: "Salir de la lista", text: "Perderás tu puesto.", button: "Salir ahora" },
-  withdraw: { title: "Darte de baja del sorteo", text: "Dejarás de participar en el sorteo. Puedes volver a inscribirte hasta el cierre de la inscripción.", button: "Darme de baja ahora" },
+  withdraw: { title: "Darte de baja del sorteo", text: "Puedes volver a inscribirte hasta el cierre.", button: "Darme de baja ahora" },
   over: {
     accepted: "Has comprado las entradas que esperabas.",
     declined: "Has rechazado la oferta. Puedes volver a apuntarte al final de la lista.",
     expired: "No compraste las entradas a tiempo. Puedes volver a apuntarte al final de la lista.",
     left: "Has salido de la lista. Puedes volver a apuntarte al final.",
     closed: "La lista de espera está cerrada.",
-    withdrawn: "Te has dado de baja del sorteo.",
+    withdrawn: "Ya no participas en el sorteo.",
   },
   expiredOnSale: "No compraste las entradas a tiempo. Ahora hay entradas a la venta y puedes comprarlas sin esperar.",
   failures: {
