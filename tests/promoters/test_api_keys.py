@@ -185,3 +185,14 @@ def test_an_erased_promoter_leaves_no_keys(api, promoter, time):
 
 def test_no_access_token_looks_like_a_key(api, time):
     assert not builders.token().startswith(auth.API_KEY_PREFIX)
+
+
+@pytest.mark.needs_addon
+def test_a_key_gets_documents_from_their_own_function(api, promoter, time):
+    """That function reads the key itself, so it needs the rights to do so."""
+    event_id = promoter[2]
+    tier_id = api.get(f"/events/{event_id}").json["tiers"][0]["id"]
+    order_id = builders.buy(api, "ada", event_id, tier_id).json["order"]["id"]
+    receipt = f"/orders/{order_id}/receipt.pdf"
+    assert api.get(receipt, token=key_of(api, promoter)).status == 200
+    assert api.get(receipt, token=key_of(api, promoter, "staff")).status == 404
