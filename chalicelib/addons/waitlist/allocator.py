@@ -152,18 +152,19 @@ def _tell_of_cancellation(event: Event, line: Line, now: int) -> bool:
     told_to = line.told_of(OF_CANCELLATION)
     if told_to == TOLD_ALL or event.status != "cancelled" or now > event.last_sale_at or not addons.is_on("messages"):
         return True
-    from chalicelib.notifications import outbox  # few runs need it
-
     entries = [place.entry for place in next(store.read_pages(event.id, told_to, MAX_TOLD // store.PARTS), [])]
-    mails = [
-        outbox.new_notification(
-            "waitlist_cancelled", entry.id, 1, user_id=entry.user_id, event_id=event.id, now=now, language=entry.language
-        )
-        for entry in entries
-    ]
-    parallel.call_each(outbox.queue_notification, mails)
+    parallel.call_each(lambda entry: _queue_email("waitlist_cancelled", entry, now), entries)
     store.save_told(event.id, entries[-1].id if entries else TOLD_ALL, OF_CANCELLATION)
     return not entries
+
+
+def _queue_email(kind: str, entry: Entry, now: int) -> None:
+    """Queue the only email of this kind about an entry. Does nothing if it was queued before."""
+    from chalicelib.notifications import outbox  # few runs need it
+
+    user_id, event_id = entry.user_id, entry.event_id
+    email = outbox.new_notification(kind, entry.id, 1, user_id=user_id, event_id=event_id, now=now, language=entry.language)
+    outbox.queue_notification(email)
 
 
 def end_offers(event_id: str, now: int, is_following: bool = False) -> tuple[int, int]:
@@ -364,8 +365,7 @@ class _Pass:
         told_to = self.line.told_of(draw.room)
         if told_to == TOLD_ALL or not (addons.is_on("messages") or draw.better_odds):
             return
-        from chalicelib.notifications import outbox  # few runs need it
-        from chalicelib.waiting_room import service as waiting_room
+        from chalicelib.waiting_room import service as waiting_room  # few runs need it
 
         held = sum(shard.held for supply in self.stock.supplies.values() for shard in self.stock.shards[supply.tier.stock_id])
         if held > self._count_offered_tickets():
@@ -382,17 +382,7 @@ class _Pass:
                     and _drawn_position(entry, draw) is not None
                 ):
                     if addons.is_on("messages"):
-                        outbox.queue_notification(
-                            outbox.new_notification(
-                                "ballot_lost",
-                                entry.id,
-                                1,
-                                user_id=entry.user_id,
-                                event_id=entry.event_id,
-                                now=self.now,
-                                language=entry.language,
-                            )
-                        )
+                        _queue_email("ballot_lost", entry, self.now)
                     if entry.odds_key is not None and self._could_win(entry):
                         waiting_room.record_loss(entry.odds_key, draw, self.now)
                 told_to = entry.id
