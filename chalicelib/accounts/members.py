@@ -62,7 +62,7 @@ class Person(Struct, frozen=True):
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):
-    """A key with which software of a promoter has a role at the promoter's events: at those of `event_ids`, or at all if it is empty.
+    """A key with which a promoter's software has a role at the events of `event_ids`, or at all events of the promoter if there are none.
 
     Times are epoch seconds. `used_at` is at most USE_NOTED_SECONDS older than the last use, and None before the first use. Only the
     SHA-256 of the key is stored.

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from chalicelib.edge.auth import Forbidden, Identity, require_user
+from chalicelib.edge.error_replies import READING_METHODS
 from chalicelib.foundation.errors import ApiError
 
 # Who may call a route. This is the only table of roles. Every route must declare its access, so nobody can forget to restrict a route.
@@ -103,7 +104,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     @property
     def takes_api_keys(self) -> bool:
         """Whether an API key may call the route. What every user may do, such as buy, is not for software, but it may read."""
-        return self.access not in ("public", "user") or self.method == "GET"
+        return self.access not in ("public", "user") or self.method in READING_METHODS
 
     @property
     def has_optional_body(self) -> bool:
