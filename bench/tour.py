@@ -166,6 +166,7 @@ class _Tour(TourClient):
         tokens = self.post("/auth/refresh", {"refresh_token": tokens["refresh_token"]}).json
         self.set_up_second_factor(password, tokens["access_token"])
         self.manage_api_keys(f"/promoters/{tokens['user']['id']}/api-keys", password, tokens["access_token"])
+        self.get(f"/promoters/{tokens['user']['id']}/audit", token=tokens["access_token"])
         tokens = self.manage_sessions(f"new-{email}", {"email": email, "password": password}, tokens)
         self.administer_account(f"new-{email}", tokens["user"]["id"])
         tokens = self.post("/auth/login", {"email": f"new-{email}", "password": password}).json

@@ -36,12 +36,12 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
 
 
 class AuditFilter(Struct, frozen=True, kw_only=True):
-    """Which entries to list. A null field does not filter. `since` (inclusive) and `until` (exclusive) are epoch seconds.
+    """Which entries to list. A null field or no subjects do not filter. `since` (inclusive) and `until` (exclusive) are epoch seconds.
 
     Entries with the action `hidden` are left out.
     """
 
-    subject: str | None = None
+    subjects: tuple[str, ...] = ()
     event_id: str | None = None
     actor: str | None = None
     action: str | None = None
@@ -50,10 +50,10 @@ class AuditFilter(Struct, frozen=True, kw_only=True):
     until: int | None = None
 
     def accepts(self, entry: AuditEntry) -> bool:
-        """Return whether an entry matches the filter's subject, event, actor and actions. Times are not compared."""
-        if entry.action == self.hidden:
+        """Return whether an entry matches the filter's subjects, event, actor and actions. Times are not compared."""
+        if entry.action == self.hidden or (self.subjects and entry.subject not in self.subjects):
             return False
-        names = ("subject", "event_id", "actor", "action")
+        names = ("event_id", "actor", "action")
         return all(wanted is None or wanted == getattr(entry, name) for name in names for wanted in (getattr(self, name),))
 
 
@@ -66,3 +66,10 @@ class AuditPage(Struct, frozen=True):
     def without_addresses(self) -> "AuditPage":
         """Return the page without network addresses, for readers who may not see them."""
         return AuditPage([replace(entry, address=None) for entry in self.entries], self.next_before)
+
+    def without_notes(self) -> "AuditPage":
+        """Return the page without network addresses and without the reasons of admins, which are for admins only."""
+        entries = [
+            replace(entry, details={name: value for name, value in entry.details.items() if name != "reason"}) for entry in self.entries
+        ]
+        return AuditPage(entries, self.next_before).without_addresses()

@@ -48,14 +48,14 @@ def entry_item(
 
 def list_entries(subject: str, limit: int = 100) -> list[AuditEntry]:
     """Return the latest `limit` entries about `subject`, newest first. The read is strongly consistent."""
-    return search_entries(AuditFilter(subject=subject), limit).entries
+    return search_entries(AuditFilter(subjects=(subject,)), limit).entries
 
 
 def search_entries(wanted: AuditFilter, limit: int, before: str | None = None) -> AuditPage:
     """Return up to `limit` entries that the filter accepts, newest first. `before` is the `next_before` of the previous page.
 
     A page ends early after MAX_ROWS_READ rows or MAX_PAGE_BYTES, and its `next_before` says where to continue. The list is strongly
-    consistent only if the filter names a subject.
+    consistent only if the filter names subjects.
     """
     from chalicelib.edge.cursors import MAX_PAGE_BYTES
 

@@ -1,13 +1,13 @@
 """The table `audit`. Entries are added and never changed or deleted.
 
 The sort key of the table and of its indexes is `<ISO time>#<ULID>`, so every list of entries is sorted by time. The entries of a list
-belong to a subject, an event, an actor or, if the filter names none of these, a day.
+belong to subjects, an event, an actor or, if the filter names none of these, a day.
 
 The index `day` has LANES keys for each day, because one key of an index accepts 1,000 writes per second. The first lane has the key under
 which the previous version wrote all entries of a day.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from itertools import chain
 from operator import attrgetter
@@ -23,7 +23,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import clock
 
-MAX_DAYS = 31  # how far back one page reads if the filter names no subject, event or actor
+MAX_DAYS = 31  # how far back one page reads if the filter names no subjects, event or actor
 PAGE_ROWS = 250  # rows in one response from the store
 LANES = 4  # per day
 
@@ -100,7 +100,7 @@ def create_entry_item(entry: AuditEntry) -> dynamo.TransactItem:
 def query(wanted: AuditFilter, before: str | None) -> Iterator[tuple[AuditEntry, str]]:
     """Yield entries, newest first, each with its sort key.
 
-    The filter's subject selects the entries. A filter without a subject selects entries by event, then by actor, and otherwise by day.
+    The filter's subjects select the entries. A filter without subjects selects entries by event, then by actor, and otherwise by day.
     The filter's times are applied too, but its other fields are not. If the sort key `before` is given, only entries before that key are
     yielded.
     """
@@ -115,8 +115,9 @@ def query(wanted: AuditFilter, before: str | None) -> Iterator[tuple[AuditEntry,
 
 
 def _query_rows(wanted: AuditFilter, within: Condition, first: str, last: str) -> Iterator[AuditRow]:
-    if wanted.subject is not None:
-        return AuditRow.query(wanted.subject, within, scan_index_forward=False, page_size=PAGE_ROWS)
+    if wanted.subjects:
+        size = PAGE_ROWS // len(wanted.subjects)
+        return _merge([AuditRow.query(subject, within, scan_index_forward=False, page_size=size) for subject in wanted.subjects])
     if wanted.event_id is not None:
         return AuditRow.event_index.query(wanted.event_id, within, scan_index_forward=False, page_size=PAGE_ROWS)
     if wanted.actor is not None:
@@ -130,7 +131,11 @@ def _query_day(day: str, within: Condition) -> Iterator[AuditRow]:
         AuditRow.day_index.query(_day_lane(day, lane), within, scan_index_forward=False, page_size=PAGE_ROWS // LANES)
         for lane in range(LANES)
     ]
-    return dynamo.merge_lanes(lanes, attrgetter("at"), reverse=True)
+    return _merge(lanes)
+
+
+def _merge(lists: Sequence[Iterator[AuditRow]]) -> Iterator[AuditRow]:
+    return dynamo.merge_lanes(lists, attrgetter("at"), reverse=True)
 
 
 def _day_lane(day: str, lane: int) -> str:

@@ -36,6 +36,7 @@ DRAWN: dict[str, Callable[..., Any]] = {
     "/manage/webhooks": tickets.webhooks,
     "/manage/webhooks/:promoterId": tickets.webhooks_of_another,
     "/manage/webhooks/:promoterId/:endpointId/failed": tickets.failed_webhooks,
+    "/manage/activity": promoter.activity,
     "/manage/api-keys": promoter.api_keys,
     "/manage/profile": promoter.profile,
     "/manage/events/new": promoter.events,

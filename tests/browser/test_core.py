@@ -38,6 +38,7 @@ PATHS = (
     "/suppressed-addresses",
     "/tickets/packages",
     "/webhook-endpoints",
+    "/promoters/{promoter_id}/audit",
     ".pdf",
     "/admin/audit",
     "/stats",

@@ -160,7 +160,9 @@ def delete_option(package_id: str, option_id: str, actor: str, now: int, expecte
 
 def list_history(package_id: str, limit: int, cursor: str | None, *, shows_addresses: bool) -> PackageAuditView:
     """Return the changes to a package, newest first. Raises InvalidInput for a cursor from another list."""
-    page = audit.search_entries(AuditFilter(subject=f"tier#{package_id}"), limit, cursors.decode(cursor, POSITION_FORM) if cursor else None)
+    page = audit.search_entries(
+        AuditFilter(subjects=(f"tier#{package_id}",)), limit, cursors.decode(cursor, POSITION_FORM) if cursor else None
+    )
     page = page if shows_addresses else page.without_addresses()
     next_cursor = cursors.encode(page.next_before) if page.next_before else None
     return PackageAuditView([audit_entry_view(entry) for entry in page.entries], next_cursor)

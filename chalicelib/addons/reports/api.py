@@ -22,8 +22,10 @@ from chalicelib.addons.reports.audit_views import (
     AuditQuery,
     EventAuditLogView,
     EventAuditQuery,
+    PromoterAuditQuery,
     audit_reply,
     event_audit_reply,
+    promoter_audit_reply,
     record_reading,
 )
 from chalicelib.addons.reports.orders import (
@@ -55,6 +57,7 @@ from chalicelib.edge.auth import Forbidden
 from chalicelib.edge.csv_replies import CSV_MEDIA_TYPES
 from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.foundation.errors import NotFound
+from chalicelib.promoters.service import require_own
 
 bp = Blueprint(__name__)
 
@@ -172,4 +175,12 @@ def list_event_audit(request: RequestContext, event_id: str, query: EventAuditQu
 @route(bp, "GET", "/admin/audit", access="admin", media_types=CSV_MEDIA_TYPES)
 def list_audit(request: RequestContext, query: AuditQuery) -> Reply[AuditLogView | str]:  # noqa: ARG001
     """List all audited changes: who changed what, and when."""
-    return audit_reply(query, query.event_id)
+    return audit_reply(query)
+
+
+@route(bp, "GET", "/promoters/{promoter_id}/audit", access="manager", media_types=CSV_MEDIA_TYPES)
+def list_promoter_audit(request: RequestContext, promoter_id: str, query: PromoterAuditQuery) -> Reply[AuditLogView | str]:
+    """List the changes to a promoter's account, profile, brand, payment account and API keys: what, when and by whom."""
+    user = request.require_user()
+    require_own(user, promoter_id, "You can only see your own activity.")
+    return promoter_audit_reply(query, promoter_id, by_admin="admin" in user.roles)

@@ -34,10 +34,9 @@ _AT_THE_DOOR = (
 )
 
 
-class EventAuditQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class PromoterAuditQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Which entries to list, newest first, from `from` (inclusive) to `to` (exclusive)."""
 
-    subject: ShortText | None = None
     actor: ShortText | None = None
     action: ShortText | None = None
     since: Time | None = field(default=None, name="from")
@@ -45,6 +44,10 @@ class EventAuditQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     format: Literal["json", "csv"] = "json"
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
     cursor: Cursor | None = None
+
+
+class EventAuditQuery(PromoterAuditQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    subject: ShortText | None = None
 
 
 class AuditQuery(EventAuditQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -92,7 +95,8 @@ def event_audit_reply(query: EventAuditQuery, event: Event, *, shows_addresses: 
 
     Entries about the reading of names and addresses would bury the changes, so they are listed only if the query asks for this action.
     """
-    page, next_cursor = _read_page(query, event.id, hidden=None if query.action else PEOPLE_READ)
+    hidden = None if query.action else PEOPLE_READ
+    page, next_cursor = _read_page(query, _subjects(query), event.id, hidden)
     page = page if shows_addresses else page.without_addresses()
     former = {entry.actor for entry in page.entries if entry.action in _AT_THE_DOOR}
     people = find_people(event.id, event.promoter_id, (entry.actor for entry in page.entries), former)
@@ -101,17 +105,35 @@ def event_audit_reply(query: EventAuditQuery, event: Event, *, shows_addresses: 
     return Reply(EventAuditLogView([_event_entry_view(entry, people) for entry in page.entries], next_cursor))
 
 
-def audit_reply(query: EventAuditQuery, event_id: str | None) -> Reply[AuditLogView | str]:
-    """Return audit entries of one event or of all events, as JSON or CSV."""
-    page, next_cursor = _read_page(query, event_id)
+def promoter_audit_reply(query: PromoterAuditQuery, promoter_id: str, *, by_admin: bool) -> Reply[AuditLogView | str]:
+    """Return the audit entries of a promoter's account, profile, brand, money and API keys, as JSON or CSV.
+
+    Only admins see network addresses, and the reasons that admins have noted.
+    """
+    page, next_cursor = _read_page(query, (f"account#{promoter_id}", f"promoter#{promoter_id}"))
+    return _reply(query, page if by_admin else page.without_notes(), next_cursor)
+
+
+def audit_reply(query: AuditQuery) -> Reply[AuditLogView | str]:
+    """Return audit entries of one event or of everything, as JSON or CSV."""
+    return _reply(query, *_read_page(query, _subjects(query), query.event_id))
+
+
+def _reply(query: PromoterAuditQuery, page: AuditPage, next_cursor: str | None) -> Reply[AuditLogView | str]:
     if query.format == "csv":
         return csv_reply(query, _COLUMNS, map(_csv_row, page.entries), next_cursor)
     return Reply(AuditLogView([AuditEntryView(**_fields(entry)) for entry in page.entries], next_cursor))
 
 
-def _read_page(query: EventAuditQuery, event_id: str | None, hidden: str | None = None) -> tuple[AuditPage, str | None]:
+def _subjects(query: EventAuditQuery) -> tuple[str, ...]:
+    return () if query.subject is None else (query.subject,)
+
+
+def _read_page(
+    query: PromoterAuditQuery, subjects: tuple[str, ...], event_id: str | None = None, hidden: str | None = None
+) -> tuple[AuditPage, str | None]:
     wanted = AuditFilter(
-        subject=query.subject,
+        subjects=subjects,
         event_id=event_id,
         actor=query.actor,
         action=query.action,

@@ -249,6 +249,18 @@ def api_keys(manager: Manager) -> Iterator[str]:
     expect(manager.page.get_by_role("heading", name="Box office till")).to_have_count(0)
 
 
+def activity(manager: Manager) -> Iterator[str]:
+    manager.sign_up()
+    manager.go("Your profile")
+    manager.fill("Website (optional)", "nova.example")
+    manager.press("Save")
+    expect(manager.page.get_by_text("Saved", exact=True)).to_be_visible()
+    manager.go("Activity")
+    manager.see("Changes to your account, profile, payments and API keys.")
+    manager.see("Profile changed")
+    yield "list"
+
+
 def as_a_buyer(manager: Manager) -> Iterator[str]:
     manager.sign_up()
     manager.press("View the shop as a buyer")
@@ -257,4 +269,15 @@ def as_a_buyer(manager: Manager) -> Iterator[str]:
     yield "shop"
 
 
-TOURS: list[Tour] = [entering, as_a_buyer, events, profile, api_keys, newcomer, another_ones_edit, ballot_with_better_odds, published]
+TOURS: list[Tour] = [
+    entering,
+    as_a_buyer,
+    events,
+    profile,
+    api_keys,
+    activity,
+    newcomer,
+    another_ones_edit,
+    ballot_with_better_odds,
+    published,
+]

@@ -57,6 +57,13 @@ const ALL_PAGES: (Page | false)[] = [
     isListed: true,
     load: async () => (await import("./profile/api-keys-page")).ApiKeysPage,
   },
+  ADDONS.reports && {
+    path: "/manage/activity",
+    name: "activity",
+    right: "editOwnProfile",
+    isListed: true,
+    load: async () => (await import("./profile/activity-page")).ActivityPage,
+  },
   {
     path: "/manage/profile",
     name: "profile",

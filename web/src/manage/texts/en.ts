@@ -18,7 +18,7 @@ import { pageNames } from "./en/pages";
 import { payoutTexts } from "./en/payouts";
 import { peopleTexts } from "./en/people";
 import { pictureTexts } from "./en/pictures";
-import { apiKeyTexts, brandTexts, defaultTaxesTexts, legalTextsTexts, paymentAccountTexts, profileTexts } from "./en/profile";
+import { activityTexts, apiKeyTexts, brandTexts, defaultTaxesTexts, legalTextsTexts, paymentAccountTexts, profileTexts } from "./en/profile";
 import { promoTexts } from "./en/promo-codes";
 import { providerTexts } from "./en/providers";
 import { salesTexts } from "./en/sales";
@@ -29,6 +29,7 @@ import { waitlistTexts } from "./en/waitlist";
 import { webhookTexts } from "./en/webhooks";
 
 export const en = {
+  activity: activityTexts,
   admin: adminTexts,
   apiKeys: apiKeyTexts,
   attendees: attendeeTexts,

@@ -19,7 +19,7 @@ import { pageNames } from "./es/pages";
 import { payoutTexts } from "./es/payouts";
 import { peopleTexts } from "./es/people";
 import { pictureTexts } from "./es/pictures";
-import { apiKeyTexts, brandTexts, defaultTaxesTexts, legalTextsTexts, paymentAccountTexts, profileTexts } from "./es/profile";
+import { activityTexts, apiKeyTexts, brandTexts, defaultTaxesTexts, legalTextsTexts, paymentAccountTexts, profileTexts } from "./es/profile";
 import { promoTexts } from "./es/promo-codes";
 import { providerTexts } from "./es/providers";
 import { salesTexts } from "./es/sales";
@@ -30,6 +30,7 @@ import { waitlistTexts } from "./es/waitlist";
 import { webhookTexts } from "./es/webhooks";
 
 export const es: typeof en = {
+  activity: activityTexts,
   admin: adminTexts,
   apiKeys: apiKeyTexts,
   attendees: attendeeTexts,

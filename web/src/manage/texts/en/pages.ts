@@ -6,6 +6,7 @@ export const pageNames = {
   replay: "Resend failed deliveries",
   profile: "Your profile",
   apiKeys: "API keys",
+  activity: "Activity",
   newEvent: "New event",
   overview: "Overview",
   facts: "Details",

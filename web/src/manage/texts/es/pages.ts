@@ -8,6 +8,7 @@ export const pageNames: typeof english = {
   replay: "Reenviar envíos fallidos",
   profile: "Tu perfil",
   apiKeys: "Claves de API",
+  activity: "Actividad",
   newEvent: "Evento nuevo",
   overview: "Resumen",
   facts: "Datos",

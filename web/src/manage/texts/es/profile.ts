@@ -1,6 +1,6 @@
 /** A promoter's public profile. */
 
-import type { apiKeyTexts as englishApiKeys, brandTexts as englishBrand, defaultTaxesTexts as englishTaxes, legalTextsTexts as englishLegal, paymentAccountTexts as englishAccount, profileTexts as english } from "../en/profile";
+import type { activityTexts as englishActivity, apiKeyTexts as englishApiKeys, brandTexts as englishBrand, defaultTaxesTexts as englishTaxes, legalTextsTexts as englishLegal, paymentAccountTexts as englishAccount, profileTexts as english } from "../en/profile";
 
 export const profileTexts: typeof english = {
   title: "Tu perfil",
@@ -126,4 +126,43 @@ export const apiKeyTexts: typeof englishApiKeys = {
   delete: "Eliminar",
   deleteNow: "Sí, eliminarla",
   deleteText: "El software que usa esta clave pierde el acceso en 30 segundos.",
+};
+
+export const activityTexts: typeof englishActivity = {
+  title: "Actividad",
+  lead: "Cambios en tu cuenta, tu perfil, tus pagos y tus claves de API. Los cambios de cada evento están en su historial. Nadie puede editar esta lista.",
+  none: "Todavía no hay cambios",
+  noneText: "Aquí aparecen los cambios de tu cuenta y tu perfil.",
+  byTheShop: "por la tienda",
+  actions: {
+    "account.became_promoter": "Cuenta de promotor creada",
+    "account.role_added": "Rol añadido",
+    "account.rights_changed": "Permisos cambiados",
+    "account.sessions_ended": "Sesiones cerradas en todas partes",
+    "account.email_changed": "Correo electrónico cambiado",
+    "account.second_factor_set": "Verificación en dos pasos activada",
+    "account.second_factor_removed": "Verificación en dos pasos desactivada",
+    "api_key.created": "Clave de API creada",
+    "api_key.deleted": "Clave de API eliminada",
+    "legal_text.replaced": "Texto legal cambiado",
+    "promoter.created": "Perfil creado",
+    "promoter.changed": "Perfil cambiado",
+    "promoter.account_changed": "Cuenta de cobro cambiada",
+    "promoter.brand_changed": "Marca cambiada",
+    "promoter.taxes_changed": "Impuestos por defecto cambiados",
+  },
+  fields: {
+    name: "Nombre",
+    company: "Empresa",
+    description: "Descripción",
+    website: "Web",
+    email: "Correo electrónico",
+    policies: "Políticas",
+    state: "Estado",
+    invoices: "Facturas",
+    bank_account: "Cuenta bancaria",
+    roles: "Roles",
+    locked: "Bloqueo",
+    second_factor: "Verificación en dos pasos",
+  },
 };
