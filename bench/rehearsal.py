@@ -1,0 +1,488 @@
+"""`python -m bench.rehearsal <event id>`: play the sale of an event from the bootstrap files with a made-up crowd, before it takes place.
+
+The event's own waiting room, tickets, limits and times decide, with the handlers of the product, on a virtual clock, against DynamoDB's
+limits. The clock starts some minutes before the event goes on sale. Payments are simulated. The same seed always plays the same sale.
+
+Writes a page with the waits, the limit that is closest to its end, the dollars and what to change. Exits with 1 if the answer is "no go".
+20,000 people take about three minutes.
+"""
+
+import argparse
+import random
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator, Mapping
+from functools import partial
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from bench import costs
+from bench.app_in_process import app_in_process
+from bench.prices import Usage, cdn_dollars, total_dollars
+from bench.rehearsal_page import lines, summary, write_page
+from bootstrap import files
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.findings import InvalidDocument
+from chalicelib.bootstrap_file.validation import Tree, to_events, validate_tree
+from chalicelib.foundation import clock
+from chalicelib.waiting_room import entries, room_cache, tokens
+from chalicelib.waiting_room.model import compute_queue_status
+from tests import builders, invariants
+from tests.client import Client, ClientReply
+from tests.simulation.instances import Fleet, Result, Timeline, simulated_fleet
+from tests.simulation.interception import feature_of
+from tests.simulation.limits import Limits, SimulatedService
+
+PAGE = Path(".build") / "rehearsal.html"
+LEAD_SECONDS = 600  # from the start of the clock to the opening
+WATCH_SECONDS = 5  # between two looks of the promoter at the live page
+MAX_HOURS = 3  # after the opening
+READ_UNITS, WRITE_UNITS = 3000, 1000  # that a partition key takes in a second
+CALLS_OF_ORDER = 2  # to the payment provider: one opens the payment, one reads it
+TRIES = 15  # to reserve tickets, by people whose turn it is
+NEAR = 0.7  # of a limit, from which the report warns
+LATE_MAIL_SECONDS = 600
+
+Kind = Literal["patient", "impatient", "double-clicking", "vanishing", "declined", "bot"]
+CROWD: dict[Kind, float] = {"patient": 0.5, "impatient": 0.17, "double-clicking": 0.1, "vanishing": 0.06, "declined": 0.07, "bot": 0.1}
+QUANTITIES, QUANTITY_WEIGHTS = (1, 2, 3, 4), (30, 50, 8, 12)
+BOT_ADDRESSES = 20  # which all bots share
+
+# A person is a generator. It yields either the seconds for which it waits, or requests at the same time, and then receives the best reply.
+Request = tuple[str, Callable[[Client], ClientReply]]
+Person = Generator[float | tuple[Request, ...], ClientReply, None]
+
+
+class Limit(Struct, frozen=True):
+    """A limit, the highest use of it, and what to do before it is reached."""
+
+    name: str
+    peak: float
+    limit: float
+    unit: str
+    advice: str
+
+    @property
+    def share(self) -> float:
+        return self.peak / self.limit
+
+
+class Moment(Struct, frozen=True):
+    """What the promoter sees `second` seconds after the opening. `waiting` counts the people in line who have not had a turn."""
+
+    second: float
+    sold: int
+    held: int
+    waiting: int
+
+
+class Report(Struct, kw_only=True):
+    """A rehearsal. `waits` are (place, seconds from the opening to the turn). `ends` counts how it ended for the people, by kind.
+
+    `faults` are reasons for "no go" besides limits, and `notes` say what the rehearsal left out. `seconds` is the time of the sale.
+    """
+
+    event_id: str
+    event_name: str
+    people: int
+    seed: int
+    tickets: int | None
+    opens_at: str
+    waits: list[tuple[int, float]] = []
+    ends: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    replies: Counter[str] = field(default_factory=Counter)
+    moments: list[Moment] = []
+    limits: list[Limit] = []
+    sold_out_after: float | None = None
+    seconds: float = 0.0
+    orders: int = 0
+    dollars: float = 0.0
+    last_mail_late: float = 0.0
+    faults: list[str] = []
+    notes: list[str] = []
+
+    @property
+    def nearest(self) -> Limit:
+        """The limit that is reached first if more people come."""
+        return max(self.limits, key=lambda limit: limit.share)
+
+    @property
+    def is_go(self) -> bool:
+        return not self.faults and self.nearest.share < 1
+
+    @property
+    def advice(self) -> list[str]:
+        near = [limit.advice for limit in sorted(self.limits, key=lambda limit: -limit.share) if limit.share >= NEAR]
+        if self.last_mail_late > LATE_MAIL_SECONDS:
+            near.append(
+                f"The last ticket email leaves {self.last_mail_late / 60:.0f} minutes late: ask the mail provider for a higher rate."
+            )
+        return near
+
+    def wait(self, percent: float) -> float:
+        """Return the seconds that `percent` of the people who had a turn did not wait longer than."""
+        seconds = sorted(second for _, second in self.waits)
+        return seconds[max(0, -(-len(seconds) * int(percent) // 100) - 1)] if seconds else 0.0
+
+
+class RehearsalRefused(Exception):
+    """The event cannot be rehearsed, for the reason in the message."""
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """`instances` is the number of instances that the stage may run at once; rates are per second."""
+
+    people: int
+    seed: int = 1
+    instances: int = 100
+    provider_rate: int = 100
+    mail_rate: int = 14
+
+
+def prepare(tree: Tree, event_id: str) -> tuple[Tree, float, list[str]]:
+    """Return the files' content as it can be played, the epoch second of the opening, and notes about what was left out."""
+    event = (tree.get("events") or {}).get(event_id)
+    if event is None:
+        known = ", ".join(sorted(tree.get("events") or {}))
+        raise RehearsalRefused(f"There is no event '{event_id}' in the files. They have: {known}.")
+    tree, notes = msgspec.json.decode(msgspec.json.encode(tree)), []
+    event = tree["events"][event_id]
+    room = event.get("waiting_room")
+    if isinstance(room, dict):
+        if room.pop("randomness", "key") != "key":
+            notes.append("The draw used the shop's key alone, because a round of the public beacon cannot be known in advance.")
+        if room.pop("entry", "open") != "open":
+            notes.append("Everybody could join: the rule about who may enter was not played.")
+    opening = to_events(validate_tree(tree))[event_id].on_sale_at
+    if opening is None:
+        raise RehearsalRefused(f"Event '{event_id}' has no `on_sale_at`, so there is no opening to rehearse.")
+    return tree, float(opening), notes
+
+
+class Rehearsal:
+    """A run of the sale."""
+
+    def __init__(self, api: Client, options: Options, report: Report, timeline: Timeline, fleet: Fleet) -> None:
+        self.api, self.options, self.report, self.timeline, self.fleet = api, options, report, timeline, fleet
+        self.event_id = report.event_id
+        self.usage, self.waited, self._in_line = 0, 0.0, 0
+        self._busy: list[tuple[float, int]] = []  # (virtual second, +1 or -1)
+        self._calls, self._mails = Counter[int](), Counter[int]()  # by second
+        self._has_room = self._is_over = False
+        self._state: dict[str, Any] = {}  # as the public sees it
+        self._tiers: list[dict[str, Any]] = []
+        self._available: dict[str, int | None] = {}
+
+    def start(self) -> None:
+        shown = self.api.get(f"/events/{self.event_id}").json
+        self._has_room = self.api.get(self._room("state")).json.get("commitment") is not None
+        self._tiers = [tier for tier in shown["tiers"] if tier["status"] not in ("closed", "test")]
+        asking = [tier["name"] for tier in self._tiers if any(option["required"] for option in tier["options"])]
+        if asking:
+            self.report.notes.append(f"Nobody bought {', '.join(asking)}: the made-up people cannot answer questions.")
+            self._tiers = [tier for tier in self._tiers if tier["name"] not in asking]
+        if not self._tiers:
+            raise RehearsalRefused(f"Event '{self.event_id}' has no tickets that the crowd can buy.")
+        self.report.event_name = shown["name"]
+        capacities = [tier["capacity"] for tier in self._tiers]
+        self.report.tickets = None if None in capacities else sum(capacities)
+        number = 0
+        kinds = random.Random(self.options.seed).choices(list(CROWD), list(CROWD.values()), k=self.options.people)
+        for number, kind in enumerate(kinds):
+            self.timeline.follow(self._person(number, kind), self._send_all, LEAD_SECONDS + MAX_HOURS * 3600)
+        for second in range(LEAD_SECONDS + MAX_HOURS * 3600):
+            self.timeline.at(second + 0.5, lambda: self._look(("state", lambda api: api.get(self._room("state"))), self._note_state))
+        for second in range(LEAD_SECONDS, LEAD_SECONDS + MAX_HOURS * 3600, WATCH_SECONDS):
+            self.timeline.at(second, lambda: self._look(("live", self._live), self._note_live))
+        for second in range(30, LEAD_SECONDS + MAX_HOURS * 3600, 60):
+            self.timeline.at(second, lambda: None if self._is_over else self.fleet.submit(builders.run_sweep))
+
+    def finish(self, service: SimulatedService) -> None:
+        report = self.report
+        writes, reads = service.report.busiest_seconds, service.report.busiest_reads
+        peak_calls, busy = max(self._calls.values(), default=0), max(accumulate(step for _, step in sorted(self._busy)), default=0)
+        report.limits = [
+            _key_limit("writes", writes, WRITE_UNITS),
+            _key_limit("reads", reads, READ_UNITS),
+            Limit(
+                "instances at work at once",
+                busy,
+                self.options.instances,
+                "instances",
+                "Raise reserved_concurrency in infra/stages.json, and ask AWS for more concurrent executions.",
+            ),
+            Limit(
+                "calls to the payment provider",
+                peak_calls,
+                self.options.provider_rate,
+                "calls a second",
+                "Make the waves smaller, or ask the payment provider for a higher rate.",
+            ),
+        ]
+        report.orders = self._mails.total()
+        report.last_mail_late = _backlog_seconds(self._mails, self.options.mail_rate)
+        if service.report.throttles.total():
+            report.faults.append(f"DynamoDB throttled {service.report.throttles.total():,} calls.")
+        if still_here := report.people - sum(map(Counter.total, report.ends.values())):
+            report.faults.append(f"{still_here:,} people were still there {MAX_HOURS} hours after the opening.")
+        report.faults += [f"{count:,} replies to {name}." for name, count in report.replies.items() if name.split()[-1] >= "500"]
+        read, write = (sum(units[kind] for units in service.report.units.values()) for kind in (0, 1))
+        memory_mb, architecture = costs.lambda_configuration()
+        usage = Usage(self.usage, service.report.calls, 0, read, write)
+        polls = self.waited / costs.POLL_SECONDS[1]
+        state = cdn_dollars(polls, costs.HEADER_BYTES + 1500)
+        report.dollars = total_dollars(usage, memory_mb, architecture) + state
+
+    def _person(self, number: int, kind: Kind) -> Person:
+        numbers, user = random.Random(f"{self.options.seed} {number}"), f"{kind}-{number}"
+        address = f"192.0.2.{number % BOT_ADDRESSES}" if kind == "bot" else f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+        end = yield from self._visit(numbers, kind, {"user": user, "source_ip": address})
+        self.report.ends[kind][end] += 1
+
+    def _visit(self, numbers: random.Random, kind: Kind, who: dict[str, Any]) -> Generator[Any, Any, str]:
+        # Most people come in the last minutes before the opening, and some after it.
+        early = numbers.expovariate(1 / 150) % LEAD_SECONDS
+        yield LEAD_SECONDS - early if numbers.random() < 0.8 else LEAD_SECONDS + numbers.expovariate(1 / 60)
+        token = None
+        if kind == "bot":
+            for _ in range(5):  # tries without a place
+                yield (("reserve", self._reservation(numbers, who, None, None)),)
+                yield 0.5
+        if self._has_room:
+            joined = yield from self._insist(numbers, "join", lambda api: api.post(self._room("join"), **who), twice=kind in _HASTY)
+            if joined.status != 200:
+                return "turned away"
+            token = joined.json["token"]
+            proof = yield from self._wait_in_line(numbers, kind, token)
+            if isinstance(proof, str):
+                return proof
+        else:
+            proof = None
+            yield max(0.0, LEAD_SECONDS - self.timeline.now) + numbers.uniform(0, 3)
+        return (yield from self._buy(numbers, kind, who, token, proof))
+
+    def _wait_in_line(self, numbers: random.Random, kind: Kind, token: str) -> Generator[Any, Any, Mapping[str, Any] | str | None]:
+        """Wait for one's turn. Returns the proof of the entry, or None without one; or how it ended if the turn does not come."""
+        self._in_line += 1
+        try:
+            return (yield from self._wait_for_turn(numbers, kind, token))
+        finally:
+            self._in_line -= 1
+
+    def _wait_for_turn(self, numbers: random.Random, kind: Kind, token: str) -> Generator[Any, Any, Mapping[str, Any] | str | None]:
+        arrival, joined_at, proof = tokens.read_token(token), self.timeline.now, None
+        assert arrival is not None
+        leaves_at = max(joined_at, LEAD_SECONDS) + (numbers.uniform(120, 900) if kind == "impatient" else MAX_HOURS * 3600)
+        yield max(0.0, LEAD_SECONDS - 40 - self.timeline.now) + numbers.uniform(0, 30)  # a page looks at the state every 30 s
+        if self._state["root"] is not None and arrival.joined_at < self._state["closes_at"]:
+            digest = entries.entrant_digest(self._state["commitment"], arrival.user).hex()
+            entry = yield (("entry", lambda api: api.get(self._room(f"entries/{digest}"))),)
+            proof = {name: entry.json[name] for name in ("index", "page_size", "path")} if entry.status == 200 else None
+        yield max(0.0, LEAD_SECONDS - self.timeline.now) + numbers.uniform(0.5, 4)
+        while True:
+            # A page computes this too, from the public state that the CDN has.
+            now = clock.now()
+            place = compute_queue_status(room_cache.get_room(self.event_id, now).state, arrival, now)
+            if place.can_enter:
+                yield (("status", lambda api: api.get(self._room("status"), query={"token": token})),)
+                self.waited += self.timeline.now - joined_at
+                self.report.waits.append((place.position or 0, self.timeline.now - LEAD_SECONDS))
+                return proof
+            if self._is_sold_out or self.timeline.now > leaves_at:
+                self.waited += self.timeline.now - joined_at
+                return "sold out" if self._is_sold_out else "left the line"
+            soon = numbers.uniform(1, 2)  # until the page's next look at the state
+            yield min(max(soon, place.eta_seconds or 0), max(soon, leaves_at - self.timeline.now), 60 + soon)
+
+    def _buy(
+        self, numbers: random.Random, kind: Kind, who: dict[str, Any], token: str | None, proof: Mapping[str, Any] | None
+    ) -> Generator[Any, Any, str]:
+        twice, reservation = kind in _HASTY, self._reservation(numbers, who, token, proof)
+        for _ in range(TRIES):
+            yield numbers.uniform(3, 25) if kind != "bot" else 2.0
+            if self._is_sold_out:
+                return "sold out"
+            reserved = yield from self._insist(numbers, "reserve", reservation, twice=twice)
+            if reserved.status == 201:
+                break
+            reservation = self._reservation(numbers, who, token, proof)
+        else:
+            return "refused"
+        if kind == "vanishing":
+            return "left with tickets on hold"
+        yield numbers.uniform(15, 90) if kind != "bot" else 1.0
+        session = {"json": {"reservation_id": reserved.json["id"]}, "headers": {"Idempotency-Key": reserved.json["id"]}}
+        opened = yield from self._insist(numbers, "checkout", lambda api: api.post("/checkout/sessions", **session, **who), twice=twice)
+        if opened.status not in (200, 201):
+            return "too late"
+        self._calls[int(self.timeline.now)] += 1
+        outcomes = ("decline", "success" if numbers.random() < 0.6 else "decline") if kind == "declined" else ("success",)
+        paid = None
+        for outcome in outcomes:
+            yield numbers.uniform(5, 40) if kind != "bot" else 1.0
+            body = {"checkout_id": opened.json["id"], "simulate": outcome}
+            paid = yield from self._insist(numbers, "confirm", partial(_confirm, body, who), twice=twice)
+            self._calls[int(self.timeline.now)] += CALLS_OF_ORDER - 1
+        if paid is None or paid.status not in (200, 201):
+            return "card declined" if kind == "declined" else "too late"
+        self._mails[int(self.timeline.now)] += 1
+        return "bought"
+
+    def _insist(self, numbers: random.Random, name: str, call: Callable[[Client], ClientReply], *, twice: bool) -> Generator[Any, Any, Any]:
+        """Send a request, and again after it is refused for a moment. People who click twice send it twice at once."""
+        for attempt in range(3):
+            reply = yield ((name, call),) * (2 if twice else 1)
+            if reply.status not in (429, 503):
+                break
+            yield float(reply.headers.get("retry-after", 1)) + numbers.uniform(0, 2) * attempt
+        return reply
+
+    def _reservation(
+        self, numbers: random.Random, who: dict[str, Any], token: str | None, proof: Mapping[str, Any] | None
+    ) -> Callable[[Client], ClientReply]:
+        shown = [tier for tier in self._tiers if self._available.get(tier["id"]) != 0] or self._tiers
+        [tier] = numbers.choices(shown, [tier["capacity"] or 1000 for tier in shown])
+        most = min(limit for limit in (4, tier["max_per_order"], tier["per_user_limit"] or None) if limit)
+        [quantity] = numbers.choices(QUANTITIES, QUANTITY_WEIGHTS)
+        body = {"tier_id": tier["id"], "quantity": min(quantity, most)} | ({"token": token} if token else {})
+        path = f"/events/{self.event_id}/reservations"
+        return lambda api: api.post(path, json=body | ({"entry_proof": proof} if proof else {}), **who)
+
+    def _send_all(self, requests: tuple[Request, ...], receive: Callable[[ClientReply], None]) -> None:
+        replies: list[ClientReply] = []
+
+        def collect(reply: ClientReply) -> None:
+            replies.append(reply)
+            if len(replies) == len(requests):
+                receive(min(replies, key=lambda reply: reply.status))
+
+        for request in requests:
+            self._send(request, collect)
+
+    def _send(self, request: Request, receive: Callable[[ClientReply], None]) -> None:
+        name, call = request
+
+        def note(result: Result) -> None:
+            reply: ClientReply = result.value
+            self.report.replies[f"{name} {reply.status}"] += 1
+            self._busy += [(self.timeline.now - result.seconds, 1), (self.timeline.now, -1)]
+            self.usage += 1
+            receive(reply)
+
+        self.fleet.submit(lambda: call(self.api), note)
+
+    def _look(self, request: Request, receive: Callable[[ClientReply], None]) -> None:
+        if not self._is_over:
+            self._send(request, receive)
+
+    def _live(self, api: Client) -> ClientReply:
+        return api.get(f"/admin/events/{self.event_id}/live", token=builders.admin_token())
+
+    def _note_state(self, reply: ClientReply) -> None:
+        self._state = reply.json
+
+    def _note_live(self, reply: ClientReply) -> None:
+        sale, second = reply.json["sale"], self.timeline.now - LEAD_SECONDS
+        self._available = {tier["tier_id"]: tier["available"] for tier in sale["tiers"]}
+        self.report.moments.append(Moment(second, sale["total_sold"], sale["total_active_holds"], self._in_line))
+        if sale["total_available"] == 0 and sale["total_active_holds"] == 0 and self.report.sold_out_after is None:
+            self.report.sold_out_after = second
+        here = sum(sum(ends.values()) for ends in self.report.ends.values())
+        self._is_over = here == self.options.people and sale["total_active_holds"] == 0
+        self.report.seconds = second
+
+    @property
+    def _is_sold_out(self) -> bool:
+        return self.report.sold_out_after is not None
+
+    def _room(self, name: str) -> str:
+        return f"/events/{self.event_id}/waiting-room/{name}"
+
+
+def _confirm(body: dict[str, Any], who: dict[str, Any], api: Client) -> ClientReply:
+    return api.post("/checkout/confirm", json=body, **who)
+
+
+_HASTY: tuple[Kind, ...] = ("double-clicking",)
+
+
+def _key_limit(name: str, busiest: Mapping[tuple[str, str], float], limit: int) -> Limit:
+    (table, _), peak = max(busiest.items(), key=lambda item: item[1], default=(("", ""), 0.0))
+    table = feature_of(table)
+    advice = f"One key of the table {table} takes nearly all that DynamoDB allows: make the waves smaller."
+    return Limit(f"{name} of one key ({table})", peak, limit, "units a second", advice)
+
+
+def _backlog_seconds(mails: Counter[int], rate: int) -> float:
+    """Return how long after its order the last email leaves, at `rate` emails a second."""
+    waiting = 0.0
+    longest = 0.0
+    for second in range(min(mails, default=0), max(mails, default=-1) + 1):
+        waiting = max(0.0, waiting + mails[second] - rate)
+        longest = max(longest, waiting / rate)
+    return longest
+
+
+def rehearse(tree: Tree, event_id: str, options: Options) -> Report:
+    """Play the sale of an event. Raises RehearsalRefused, or InvalidDocument for files that cannot be applied."""
+    tree, opening, notes = prepare(tree, event_id)
+    report = Report(
+        event_id=event_id, event_name="", people=options.people, seed=options.seed, tickets=None, opens_at=clock.iso(int(opening))
+    )
+    report.notes = notes
+    with (
+        app_in_process(rate_limits="on") as api,
+        simulated_fleet(options.instances, start=opening - LEAD_SECONDS, seed=options.seed, limits=Limits()) as (timeline, fleet, service),
+    ):
+        rollout.apply(validate_tree(tree), "rehearsal", clock.now())
+        rehearsal = Rehearsal(api, options, report, timeline, fleet)
+        rehearsal.start()
+        timeline.run()
+        rehearsal.finish(service)
+        try:
+            invariants.check(clock.now())
+        except AssertionError as error:
+            report.faults.append(f"The books do not agree: {error}")
+    return report
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.rehearsal", description="Play the sale of an event with a made-up crowd.")
+    parser.add_argument("event_id", help="the id of the event in the bootstrap files")
+    parser.add_argument("--file", dest="files", type=Path, action="append", help="a bootstrap file (default: that of `make plan`)")
+    parser.add_argument("--people", type=int, default=2000, help="number of people who want tickets (default: 2000)")
+    parser.add_argument("--seed", type=int, default=1, help="another seed makes up another crowd (default: 1)")
+    parser.add_argument("--instances", type=int, default=100, help="instances of the API that the stage may run at once (default: 100)")
+    parser.add_argument("--provider-rate", type=int, default=100, help="calls a second that the payment provider accepts (default: 100)")
+    parser.add_argument("--mail-rate", type=int, default=14, help="emails a second that the mail provider accepts (default: 14)")
+    parser.add_argument("--page", type=Path, default=PAGE, help=f"where to write the page (default: {PAGE})")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    given = parser.parse_args()
+    options = Options(
+        people=given.people,
+        seed=given.seed,
+        instances=given.instances,
+        provider_rate=given.provider_rate,
+        mail_rate=given.mail_rate,
+    )
+    try:
+        tree = files.load_files(given.files or [files.default_file()]).tree
+        report = rehearse(tree, given.event_id, options)
+    except RehearsalRefused as refusal:
+        print(refusal, file=sys.stderr)
+        return 2
+    except InvalidDocument as invalid:
+        print(*invalid.faults, sep="\n", file=sys.stderr)
+        return 2
+    write_page(report, given.page)
+    print(msgspec.json.encode(summary(report)).decode() if given.json else "\n".join(lines(report)))
+    print(f"The page is in {given.page}.", file=sys.stderr)
+    return 0 if report.is_go else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
