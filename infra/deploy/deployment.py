@@ -20,7 +20,7 @@ from bootstrap.__main__ import main as run_bootstrap
 from chalicelib.foundation import settings
 from infra import migrations, smoke_test, tables
 from infra.deploy import account
-from infra.deploy.account import AwsAccount, DeploymentFailed, open_account
+from infra.deploy.account import AwsAccount, DeploymentFailed, Interrupted, NotConfirmed, open_account
 from infra.deploy.options import Options
 from infra.deploy.stack import ChangeSet, Stack
 from infra.deploy.storage import PackageBucket, upload_package, upload_pages
@@ -178,7 +178,7 @@ class Deployment:
                 step.run()
             except KeyboardInterrupt:
                 self._go_back()
-                raise DeploymentFailed(f"Interrupted in the step {step.name}. {step.if_stopped}") from None
+                raise Interrupted(f"Interrupted in the step {step.name}. {step.if_stopped}") from None
             except BaseException:
                 self._go_back()
                 raise
@@ -271,7 +271,7 @@ class Deployment:
             if not has_agreed:
                 self._stack.delete_change_set(self._change_set)
         if not has_agreed:
-            raise DeploymentFailed("The stack was not changed, because nobody confirmed. To skip the question: make deploy YES=1")
+            raise NotConfirmed("The stack was not changed, because nobody confirmed. To skip the question: make deploy YES=1")
 
     def _execute(self) -> None:
         if self._change_set is None:
