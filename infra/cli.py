@@ -53,7 +53,7 @@ _ROWS = (
         "On this machine",
         "start everything on this machine and serve the shop",
         "infra.local.__main__",
-        ("run", "run --port 9000 --data .data/second --reset"),
+        ("run", "run --port 9000 --data second-shop --reset"),
         first=("--build-pages",),
     ),
     _catalog("validate", "check bootstrap files and list every fault; needs no store", "validate bootstrap/bootstrap-tickets.json"),

@@ -84,7 +84,7 @@ def test_commands_in_the_text_exist():
 def _unknown_options(page: Path) -> list[str]:
     """Return the options of verify.pyz in the commands of a page that the program does not have."""
     commands = re.findall(r"^    python verify\.pyz (.*(?:(?<=\\)\n.*)*)", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    known = {option for action in verify._parser()._actions for option in action.option_strings}
+    known = {option for action in verify.parser()._actions for option in action.option_strings}
     return sorted({option for command in commands for option in re.findall(r"--[a-z]+", command)} - known)
 
 

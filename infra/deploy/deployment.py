@@ -22,7 +22,7 @@ from infra import migrations, smoke_test, tables
 from infra.deploy import account
 from infra.deploy.account import AwsAccount, DeploymentFailed, Interrupted, NotConfirmed, open_account
 from infra.deploy.options import Options
-from infra.deploy.stack import ChangeSet, Stack
+from infra.deploy.stack import API_URL, DISTRIBUTION, PAGES_BUCKET, SHOP_URL, ChangeSet, Stack
 from infra.deploy.storage import PackageBucket, upload_package, upload_pages
 from infra.template.functions import PRODUCTION_PYTHON
 from infra.template.stages import ROOT, function_settings
@@ -67,10 +67,6 @@ class CatalogCommands:
         with redirect_stdout(io.StringIO()) as printed:
             self._run(*words, "--json")
         return json.loads(printed.getvalue())
-
-
-# Outputs of the stack.
-API_URL, SHOP_URL, PAGES_BUCKET, DISTRIBUTION = "EndpointURL", "ShopURL", "WebBucketName", "DistributionId"
 
 
 _STAGE_UNCHANGED = "The stage is unchanged. A secret or a bucket may be new; the next run uses them."

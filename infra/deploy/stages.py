@@ -11,11 +11,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.foundation.settings import REGION_VARIABLES, SettingsError
 from infra.deploy.account import explain, open_account
-from infra.deploy.deployment import SHOP_URL
-from infra.deploy.stack import Stack
+from infra.deploy.stack import BUILD, SHOP_URL, Stack
 from infra.template.stages import deployed_stages
-
-BUILD = "Build"  # output of the stack
 
 
 def main(argv: Sequence[str] | None = None) -> int:

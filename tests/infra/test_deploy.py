@@ -285,12 +285,13 @@ def test_stopping_the_smoke_test_or_the_question_restores_the_stage(deploy, aws,
     (package / "sam.json").write_text(json.dumps(template(More=queue("fairgate-dev-more"))))
     with monkeypatch.context() as patched:
         patched.setattr(command, "_confirm", _press_ctrl_c)
-        assert "Interrupted in the step review. The stage is unchanged." in deploy(yes=False)[1]
+        code, printed = deploy(yes=False)
+        assert (code, "Interrupted in the step review. The stage is unchanged." in printed) == (130, True)
     assert _change_sets(aws) == before
     with monkeypatch.context() as patched:
         patched.setattr(deployment.smoke_test, "main", _press_ctrl_c)
         code, printed = deploy()
-    assert code == 1
+    assert code == 130
     assert "Interrupted in the step smoke test. The changes of this run were rolled back" in printed
     assert not aws.client("sqs").list_queues().get("QueueUrls")
 
@@ -314,7 +315,7 @@ def test_tables_of_a_deleted_stack_are_taken_into_the_new_one(deploy, aws, api_u
 
 def test_a_deployment_that_cannot_ask_is_not_confirmed(deploy, aws):
     code, printed = deploy(yes=False)
-    assert code == 1
+    assert code == 3
     assert "make deploy YES=1" in printed
     assert _stack_status(aws) is None
 
