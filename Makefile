@@ -194,5 +194,5 @@ define prepare
 	@{ $(PIP) --quiet -c constraints.txt pip setuptools wheel && $(PIP) -r $(1); echo $$? >$(VENV)/status; } 2>$(VENV)/errors | \
 		awk '/^Collecting/ { printf "."; fflush() } END { print "" }'
 	@test "$$(cat $(VENV)/status)" = 0 || { $(SAY_WHY); exit 1; }
-	@ln -sf "$(CURDIR)/infra/fairgate" $(BIN)/fairgate
+	@cp infra/fairgate $(BIN)/fairgate
 endef

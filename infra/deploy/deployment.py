@@ -29,7 +29,7 @@ from infra.template.stages import ROOT, function_settings
 
 
 class CatalogCommands:
-    """Runs the commands of `python -m bootstrap` for a stage, with the project's own file unless `files` are given.
+    """Runs the commands of `fairgate` for a stage, with the project's own file unless `files` are given.
 
     The commands print as usual. Every method raises DeploymentFailed if its command fails.
     """
@@ -114,8 +114,8 @@ class Deployment:
             Step("check", "make check", lambda: self._make("check")),
             Step("test", "make test", lambda: self._make("test")),
             Step("package", f"{build} (writes {folder})", lambda: self._make(*build.split()[1:])),
-            Step("validate", f"python -m bootstrap validate {files}".rstrip(), self._validate),
-            Step("plan", f"python -m bootstrap plan {files}".rstrip() + ", unless the stage is new", self._plan),
+            Step("validate", f"fairgate validate {files}".rstrip(), self._validate),
+            Step("plan", f"fairgate plan {files}".rstrip() + ", unless the stage is new", self._plan),
             Step(
                 "secret",
                 f"create the secret {account.secret_name(stage)} with random keys, or add a missing key",
@@ -145,11 +145,11 @@ class Deployment:
             ),
             Step(
                 "apply",
-                f"python -m bootstrap apply {files}".rstrip() + ", unless that version is already served",
+                f"fairgate apply {files}".rstrip() + ", unless that version is already served",
                 self._apply,
                 _ROLLED_BACK,
             ),
-            Step("smoke test", "python -m infra.smoke_test: health, catalog, and the purchase of a test ticket", self._test, _ROLLED_BACK),
+            Step("smoke test", "fairgate smoke-test: health, catalog, and the purchase of a test ticket", self._test, _ROLLED_BACK),
             Step(
                 "pages",
                 f"upload {folder}/web to the bucket of the stack ({PAGES_BUCKET})",

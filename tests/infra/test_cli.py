@@ -3,7 +3,9 @@
 import json
 import os
 import shlex
+import shutil
 import subprocess
+import sys
 from argparse import ArgumentParser
 from datetime import UTC, datetime
 from importlib import import_module
@@ -115,14 +117,21 @@ def test_the_overview_loads_no_command():
     code = (
         "import sys; from infra import cli; cli.main([]); print([name for name in ('boto3', 'chalicelib', 'shtab') if name in sys.modules])"
     )
-    command = [os.path.join(ROOT, ".venv", "bin", "python"), "-c", code]
+    command = [sys.executable, "-c", code]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
     assert printed.endswith("\n[]\n")
 
 
-def test_the_program_starts_in_any_folder(tmp_path):
-    done = subprocess.run([ROOT / "infra" / "fairgate", "help"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.startswith("usage: fairgate ")
+def test_the_program_runs_the_code_of_its_clone_from_any_folder(tmp_path):
+    programs = tmp_path / "a clone" / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (tmp_path / "a clone" / "infra").mkdir()
+    (tmp_path / "a clone" / "infra" / "cli.py").write_text("import sys\n\ndef main():\n    print(sys.argv)\n    return 3\n")
+    (programs / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (programs / "python").chmod(0o755)
+    shutil.copy(ROOT / "infra" / "fairgate", programs)
+    done = subprocess.run([programs / "fairgate", "help", "a b"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (3, "['-c', 'help', 'a b']\n")
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -157,10 +157,13 @@ def test_an_invalid_address_is_quoted_in_the_error(refused, monkeypatch, email):
 
 
 def test_commands_of_the_pages_name_the_region_of_their_stage():
-    on_a_stage = re.compile(r"FAIRGATE_STAGE=(?:dev|prod) [^`\n]*|make (?:plan|apply|status|admin) [^`\n]*STAGE=[^`\n]*")
+    variables = r"FAIRGATE_STAGE=(?:dev|prod) [^`\n]*|make (?:plan|apply|status|admin) [^`\n]*STAGE=[^`\n]*"
+    on_a_stage = re.compile(variables + r"|fairgate --stage (?:dev|prod) [^`\n]*")
     for page in (page for page in PAGES if page.parent.name != "decisions"):
         for command in on_a_stage.findall(page.read_text()):
-            assert "AWS_REGION=" in command or "DRY_RUN=1" in command, f"{page.name}: {command}"
+            assert "AWS_REGION=" in command or "--region " in command or "DRY_RUN=1" in command or "--dry-run" in command, (
+                f"{page.name}: {command}"
+            )
 
 
 WITH_MAKE = [
