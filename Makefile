@@ -54,6 +54,7 @@ help:
 	@echo "                 FROM=revision          first deploy that revision and sell there, then upgrade it (needs the git history)"
 	@echo "make admin     make a person an admin of a deployed stage: STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com"
 	@echo "make release   save a stage, check, test, commit and tag a version with the unreleased changes of CHANGELOG.md: VERSION=1.2.0"
+	@echo "               .venv/bin/fairgate has all commands for operators, with help and completion (docs/command-line.md)"
 	@echo "make clean     delete the Python environment and all build output, but not the data"
 
 # docs/command-line.md has these commands with all their options.

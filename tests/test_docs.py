@@ -74,7 +74,7 @@ def _unknown_commands(page: Path) -> list[str]:
     known = {name for names in targets for name in names.split()}
     modules = {name.rstrip(".") for name in re.findall(r"python -m ((?:bench|bootstrap|infra)[\w.]*)", text)}
     paths = {module: ROOT / module.replace(".", "/") for module in modules}
-    words = re.findall(r"`fairgate ([a-z][a-z-]*)", text) if page.parent.name != "decisions" else []
+    words = re.findall(r"`fairgate ([a-z][a-z-]*)(?: [^`,]*)?`", text) if page.parent.name != "decisions" else []
     missing = [f"fairgate {word}" for word in words if word not in {*cli.COMMANDS, "help"}]
     missing += [module for module, path in paths.items() if not path.is_dir() and not path.with_suffix(".py").exists()]
     return sorted({*re.findall(r"`make ([a-z][a-z-]*)", text)} - known) + missing

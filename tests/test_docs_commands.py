@@ -21,7 +21,7 @@ from tests.test_docs import shell_blocks
 STAND_INS = ROOT / "tests" / "stand_ins"
 # _LOCAL marks pages with commands for the local run; _OTHER marks the blocks on such pages that do not use the local run.
 _LOCAL = re.compile(r"\$API|\.data/|^make (plan|apply|status)$", re.MULTILINE)
-_OTHER = re.compile(r"STAGE=|^make run$|^aws ", re.MULTILINE)
+_OTHER = re.compile(r"STAGE=|--stage |^make run$|^aws ", re.MULTILINE)
 _STARTS_RUN = "make run\n"
 
 
