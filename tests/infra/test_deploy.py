@@ -235,7 +235,7 @@ def test_a_stopped_deployment_reports_its_state_and_can_continue(deploy, aws, mo
     with monkeypatch.context() as patched:
         patched.setattr(*stopped_at[step], _press_ctrl_c)
         code, printed = deploy()
-    assert (code, _stack_status(aws)) == (1, status)
+    assert (code, _stack_status(aws)) == (130, status)
     assert message in printed
     code, printed = deploy()
     assert code == 0, printed
@@ -247,7 +247,7 @@ def test_an_upload_of_assets_that_stops_leaves_the_stage_unchanged(deploy, aws, 
     with monkeypatch.context() as patched:
         patched.setattr(deployment, "upload_pages", _press_ctrl_c)
         code, printed = deploy()
-    assert (code, _stack_status(aws)) == (1, "CREATE_COMPLETE")
+    assert (code, _stack_status(aws)) == (130, "CREATE_COMPLETE")
     assert "Interrupted in the step assets. The stage is unchanged." in printed
     assert not aws.client("sqs").list_queues().get("QueueUrls")
 
