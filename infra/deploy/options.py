@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from bootstrap import aws_stage
 from chalicelib.foundation.settings import REGION_VARIABLES, SettingsError
-from infra.package import ARCHITECTURES
+from infra.template.functions import ARCHITECTURES
 from infra.template.stages import ROOT
 
 SKIPPABLE = ("check", "test", "package")
