@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -92,6 +93,29 @@ def test_arguments_and_exit_codes_are_passed_on(name, started):
     ((argv, *variables),) = calls
     assert argv == [*COMMANDS[name].first, "--some", "word"]
     assert variables == (["dev", "", "eu-west-1"] if name == "deploy" else ["", "dev", "eu-west-1"])
+
+
+@pytest.mark.parametrize(
+    ("file", "typed", "expected"),
+    [
+        ("bootstrap/__main__.py", ["plan", "a.json"], ["plan", "a.json"]),
+        ("infra/backup.py", ["save", "load"], ["backup", "load"]),
+        ("infra/backup.py", ["load", "monday", "--create-tables"], ["restore", "monday", "--create-tables"]),
+        ("infra/create_admin.py", ["ada@example.com"], ["admin", "ada@example.com"]),
+        ("infra/dead_letters.py", ["--replay"], ["replay", "--replay"]),
+        ("infra/deploy/__main__.py", [], ["deploy"]),
+        ("infra/rebuild_reports.py", [], ["rebuild"]),
+        ("infra/reconcile.py", ["--records"], ["reconcile", "--records"]),
+        ("infra/smoke_test.py", ["https://shop.example.com/api/v1"], ["smoke-test", "https://shop.example.com/api/v1"]),
+    ],
+)
+def test_modules_of_commands_can_still_be_started(file, typed, expected, monkeypatch):
+    """As scripts of operators do since before `fairgate`."""
+    monkeypatch.setattr(sys, "argv", [file, *typed])
+    monkeypatch.setattr(cli, "main", lambda argv=None: sys.exit(json.dumps(sys.argv[1:] if argv is None else argv)))
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / file), run_name="__main__")
+    assert json.loads(ended.value.code) == expected
 
 
 def test_a_region_on_the_command_line_wins(started, monkeypatch):
