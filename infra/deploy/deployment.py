@@ -17,6 +17,7 @@ from uuid import uuid4
 from msgspec import Struct
 
 from bootstrap.__main__ import main as run_bootstrap
+from bootstrap.interrupts import NOT_CONFIRMED
 from chalicelib.foundation import settings
 from infra import migrations, smoke_test, tables
 from infra.deploy import account
@@ -61,7 +62,8 @@ class CatalogCommands:
         with settings.override(stage=self._stage, region=self._region):
             code = run_bootstrap(words)
         if code:
-            raise DeploymentFailed(f"bootstrap {words[0]} failed. The reason is above.")
+            failed = NotConfirmed if code == NOT_CONFIRMED else DeploymentFailed
+            raise failed(f"fairgate {words[0]} failed. The reason is above.")
 
     def _read(self, *words: str) -> Any:
         with redirect_stdout(io.StringIO()) as printed:

@@ -11,10 +11,12 @@ import pytest
 import urllib3
 
 import app
+from bootstrap.interrupts import NOT_CONFIRMED
 from chalicelib.foundation import memory, settings
 from infra import migrations
 from infra.deploy import __main__ as command
 from infra.deploy import deployment, stack
+from infra.deploy.account import DeploymentFailed
 from infra.deploy.deployment import CatalogCommands
 from infra.emulation.aws import REGION, EmulatedAws
 from infra.local.gateway import Gateway
@@ -318,6 +320,14 @@ def test_a_deployment_that_cannot_ask_is_not_confirmed(deploy, aws):
     assert code == 3
     assert "make deploy YES=1" in printed
     assert _stack_status(aws) is None
+
+
+def test_a_catalog_that_nobody_confirmed_has_the_same_exit_code(monkeypatch):
+    for code, expected in ((NOT_CONFIRMED, 3), (1, 1)):
+        monkeypatch.setattr(deployment, "run_bootstrap", lambda _, code=code: code)
+        with pytest.raises(DeploymentFailed) as failed:
+            CatalogCommands(STAGE, REGION, ()).apply(yes=False)
+        assert failed.value.exit_code == expected
 
 
 def test_a_failed_change_is_rolled_back_and_nothing_else_is_done(deploy, package, api_url):
