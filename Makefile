@@ -54,17 +54,21 @@ help:
 	@echo "                 FROM=revision          first deploy that revision and sell there, then upgrade it (needs the git history)"
 	@echo "make admin     make a person an admin of a deployed stage: STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com"
 	@echo "make release   save a stage, check, test, commit and tag a version with the unreleased changes of CHANGELOG.md: VERSION=1.2.0"
+	@echo "               .venv/bin/fairgate has all commands for operators, with help and completion (docs/command-line.md)"
 	@echo "make clean     delete the Python environment and all build output, but not the data"
 
+# docs/command-line.md has these commands with all their options.
+STAGE_OPTION = $(if $(STAGE),--stage $(STAGE))
+
 run: $(RUN_STAMP)
-	@exec $(BIN)/python -m infra.local --build-pages
+	@exec $(BIN)/fairgate run
 
 plan apply: $(RUN_STAMP)
 	@case "$(YES)" in ""|0|1) ;; *) echo "YES must be 1 (do not ask) or 0, not '$(YES)'" >&2; exit 2 ;; esac
-	@$(if $(STAGE),FAIRGATE_STAGE=$(STAGE)) $(BIN)/python -m bootstrap $@ $(if $(filter 1,$(YES)),$(if $(filter apply,$@),--yes)) $(FILES)
+	@$(BIN)/fairgate $(STAGE_OPTION) $@ $(if $(filter 1,$(YES)),$(if $(filter apply,$@),--yes)) $(FILES)
 
 status: $(RUN_STAMP)
-	@$(if $(STAGE),FAIRGATE_STAGE=$(STAGE)) $(BIN)/python -m bootstrap status
+	@$(BIN)/fairgate $(STAGE_OPTION) status
 
 # docs/testing.md says what these commands run.
 SHORT := -m "not slow" --seeds=1
@@ -151,7 +155,7 @@ package: $(STAMP)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m infra.package
 
 deploy: $(STAMP)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m infra.deploy
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/fairgate deploy
 
 emulate: $(STAMP)
 	@$(BIN)/python -m infra.emulation
@@ -159,7 +163,7 @@ emulate: $(STAMP)
 admin: $(STAMP)
 	@test -n "$(STAGE)" && test -n "$(EMAIL)" || \
 		{ echo "Name the stage and the e-mail address: make admin STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com" >&2; exit 2; }
-	@FAIRGATE_STAGE=$(STAGE) $(BIN)/python -m infra.create_admin $(ARGS) "$(EMAIL)"
+	@$(BIN)/fairgate $(STAGE_OPTION) admin $(ARGS) "$(EMAIL)"
 
 release: $(STAMP)
 	@VERSION="$(VERSION)" $(BIN)/python -m infra.release
@@ -191,4 +195,5 @@ define prepare
 	@{ $(PIP) --quiet -c constraints.txt pip setuptools wheel && $(PIP) -r $(1); echo $$? >$(VENV)/status; } 2>$(VENV)/errors | \
 		awk '/^Collecting/ { printf "."; fflush() } END { print "" }'
 	@test "$$(cat $(VENV)/status)" = 0 || { $(SAY_WHY); exit 1; }
+	@cp infra/fairgate $(BIN)/fairgate
 endef

@@ -1,4 +1,4 @@
-"""python -m bootstrap validate|plan|apply|status|drift|rollback|export|import-stripe|import-tickets|schema"""
+"""fairgate validate|plan|apply|status|drift|rollback|export|import-stripe|import-tickets|schema"""
 
 import getpass
 import sys
@@ -6,20 +6,22 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from bootstrap import aws_errors, commands, env_file, interrupts
+from bootstrap import aws_errors, commands
 from bootstrap.files import SHIPPED_FILE, default_file
+from bootstrap.interrupts import NOT_CONFIRMED
 from bootstrap.target import NoStore, Target, choose_target
 from bootstrap.ticket_file import FIELDS
 from chalicelib.bootstrap_file.findings import InvalidDocument
 from chalicelib.bootstrap_file.rollout import ApplyRefused
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation.settings import SettingsError
+from infra import cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. Returns 0: success or nothing to do; 1: faults, a refusal, drift or a failed store; 2: wrong arguments or settings."""
+    """Run a command. Returns the exit code; docs/command-line.md has their meanings."""
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = parser().parse_args(argv)
     except SystemExit as error:
         return int(error.code or 0)
     try:
@@ -35,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ApplyRefused as error:
         lines = commands.refusal_lines(arguments, error)
     except commands.NotApproved as error:
-        lines = commands.unapproved_lines(arguments, error)
+        print("\n".join(commands.unapproved_lines(arguments, error)), file=sys.stderr)
+        return NOT_CONFIRMED
     except (commands.CommandError, NoStore) as error:
         lines = [str(error)]
     except SettingsError as error:
@@ -48,9 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1
 
 
-def _parser() -> ArgumentParser:
+def parser() -> ArgumentParser:
     description = "Put the events and ticket types of a file on sale. docs/bootstrap.md explains the commands and the format of the file."
-    parser = ArgumentParser(prog="python -m bootstrap", description=description)
+    parser = ArgumentParser(prog="fairgate", description=description)
     default_name = f"{SHIPPED_FILE.parent.name}/{SHIPPED_FILE.name}, or the one that BOOTSTRAP_FILE_PATH names"
     add = parser.add_subparsers(required=True, metavar="COMMAND").add_parser
     for name, run, text in (
@@ -131,5 +134,4 @@ def _user_name() -> str:
 
 
 if __name__ == "__main__":
-    env_file.load()
-    sys.exit(interrupts.run(main, "Buyers see either the old version or the new one, never a mixture. Run the command again to finish."))
+    sys.exit(cli.main())

@@ -12,7 +12,7 @@ def check_stage(name: str) -> None:
     stages = deployed_stages()
     if name not in stages:
         nearest = nearest_name(name, stages)
-        how = f"(with make: STAGE={nearest}; otherwise: {settings.PREFIX}STAGE={nearest})"
+        how = f"(with make: STAGE={nearest}; with fairgate: --stage {nearest})"
         wrong = f"not {name!r}; the nearest name is {nearest} {how}" if name else f"but no stage was given {how}"
         raise settings.SettingsError(f"the stage must be {' or '.join(stages)}, {wrong}")
 

@@ -1,8 +1,9 @@
-"""Ctrl-C in a command: report the current state instead of a traceback."""
+"""Exit codes that commands share, and Ctrl-C in a command: report the current state instead of a traceback."""
 
 import sys
 from collections.abc import Callable
 
+NOT_CONFIRMED = 3  # nobody confirmed what the command would change
 INTERRUPTED = 130  # the exit code that shells use after Ctrl-C
 
 

@@ -73,7 +73,7 @@ def _find_local_run(folder: Path) -> tuple[_LocalRun, _LocalSecrets]:
     raise NoStore(
         f"No local run uses {folder}. Start one in another terminal (make run), or name its folder (DATA=<folder>). "
         "For a deployed stage, name the stage and its region (make plan STAGE=dev AWS_REGION=eu-central-1, "
-        f"or {settings.PREFIX}STAGE=dev AWS_REGION=eu-central-1 before the command)."
+        "or fairgate --stage dev --region eu-central-1 plan)."
     )
 
 

@@ -1,13 +1,13 @@
-"""`python -m infra.backup save|load|drill FOLDER`: save all data of a stage to files, or load it; see docs/backup.md.
+"""`fairgate backup|restore|drill FOLDER`: save all data of a stage to files, or load it; see docs/backup.md.
 
-`save` reads all tables of the stage that the environment names. `load` fills the empty tables of a stage, for example in another region.
-`drill` proves that a backup can be loaded: it loads the files into new tables and deletes those tables again.
+`backup` reads all tables of the stage that the environment names. `restore` fills the empty tables of a stage, for example in another
+region. `drill` proves that a backup can be loaded: it loads the files into new tables and deletes those tables again.
 """
 
 import gzip
 import os
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -16,12 +16,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bootstrap import aws_stage, env_file, interrupts
+from bootstrap import aws_stage
 from bootstrap.aws_errors import store_failure
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, settings
-from chalicelib.foundation.log import logger
-from infra import tables
+from infra import cli, tables
 from infra.template.stages import addon_names
 
 FORMAT = 1
@@ -257,19 +256,16 @@ class _Digest:
         return SavedTable(self._count, f"{self._sum % 2**256:064x}")
 
 
-_COMMANDS = {"save": save, "load": load, "drill": drill}
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit status: 0, 1 after a failure, or 2 for wrong arguments or settings."""
-    arguments = _parse(argv)
+    arguments = parser().parse_args(argv)
     try:
         aws_stage.require(os.environ)
         stage = settings.current().stage
         _say(f"Working on the tables of stage {stage} ...")
-        if arguments.create_tables:
+        if getattr(arguments, "create_tables", False):
             tables.create_all(dynamo.client())
-        manifest = _COMMANDS[arguments.command](arguments.folder)
+        manifest: Manifest = arguments.run(arguments.folder)
     except settings.SettingsError as error:
         return _fail(str(error), 2)
     except BackupError as error:
@@ -281,17 +277,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parse(argv: Sequence[str] | None) -> Namespace:
-    parser = ArgumentParser(
-        prog="python -m infra.backup", description="Save the tables of a stage, load them, or test a backup; see docs/backup.md."
-    )
-    parser.add_argument("command", choices=list(_COMMANDS))
-    parser.add_argument("folder", type=Path, help="folder with the files of the backup")
-    parser.add_argument("--create-tables", action="store_true", help="before `load`, create the tables that the stage lacks")
-    arguments = parser.parse_args(argv)
-    if arguments.create_tables and arguments.command != "load":
-        parser.error("--create-tables works with `load` only")
-    return arguments
+def parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="fairgate", description="Save the tables of a stage, load them, or test a backup; see docs/backup.md.")
+    add = parser.add_subparsers(required=True, metavar="COMMAND").add_parser
+    for name, run, text in (
+        ("backup", save, "Save all tables of a stage to files; see docs/backup.md."),
+        ("restore", load, "Load the files of a backup into the empty tables of a stage; see docs/backup.md."),
+        ("drill", drill, "Load the files of a backup into new tables, compare and delete these; see docs/backup.md."),
+    ):
+        command = add(name, description=text)
+        command.add_argument("folder", type=Path, help="folder with the files of the backup")
+        if run is load:
+            command.add_argument("--create-tables", action="store_true", help="first create the tables that the stage lacks")
+        command.set_defaults(run=run)
+    return parser
 
 
 def _say(line: str) -> None:
@@ -304,8 +303,5 @@ def _fail(why: str, status: int) -> int:
 
 
 if __name__ == "__main__":
-    logger.setLevel("WARNING")
-    env_file.load()
-    sys.exit(
-        interrupts.run(main, "An interrupted `save` leaves no file. After an interrupted `load`, empty the tables before you load again.")
-    )
+    earlier_names = {"save": "backup", "load": "restore"}
+    sys.exit(cli.main([*(earlier_names.get(word, word) for word in sys.argv[1:2]), *sys.argv[2:]]))

@@ -1,4 +1,4 @@
-"""`python -m infra.create_admin EMAIL`: make a person an admin of the stage that the environment names. HTTP requests cannot do this.
+"""`fairgate admin EMAIL`: make a person an admin of the stage that the environment names. HTTP requests cannot do this.
 
 If the address has no account, the command creates one and asks for its password, or reads the password from standard input if that is
 not a terminal. With `--remove-second-factor`, the account's next sign-in needs only its password: for admins who have lost their
@@ -14,47 +14,57 @@ from contextlib import redirect_stdout
 
 import msgspec
 
-from bootstrap import aws_stage, env_file, interrupts
+from bootstrap import aws_stage
 from bootstrap.aws_errors import store_failure
 from chalicelib.accounts import directory, factors, service
 from chalicelib.accounts.directory import RightsChange
 from chalicelib.accounts.model import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, Account, CommonPassword, Email, NewPassword
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids, settings
-from chalicelib.foundation.log import logger
+from infra import cli
 
 
 class NotPossible(Exception):
     """The admin was not created; the message names the reason."""
 
 
+class WrongInput(Exception):
+    """The address is not one; the message quotes it."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Create the admin and print the result. Returns the exit status: 0, or 2 after a failure."""
+    """Create the admin and print the result. Returns the exit status: 0, 1 after a failure, or 2 for wrong arguments or settings."""
     # Log lines go to standard error, so that standard output holds only the result.
-    parser = ArgumentParser(prog="python -m infra.create_admin", description="Make a person an admin; see docs/accounts.md.")
-    parser.add_argument("email", help="e-mail address of the person")
-    parser.add_argument("--remove-second-factor", action="store_true", help="let the person sign in with the password alone")
     try:
-        arguments = parser.parse_args(argv)
+        arguments = parser().parse_args(argv)
         aws_stage.require(os.environ)
         email = _read_address(arguments.email)
         with redirect_stdout(sys.stderr):
             result = _make_admin(email, removes_second_factor=arguments.remove_second_factor)
     except SystemExit as parser_exit:
         return int(parser_exit.code or 0)
-    except (NotPossible, settings.SettingsError) as error:
-        return _failed(str(error))
+    except (WrongInput, settings.SettingsError) as error:
+        return _fail(str(error), 2)
+    except NotPossible as error:
+        return _fail(str(error), 1)
     except dynamo.STORE_ERRORS as error:
-        return _failed(store_failure(error))
+        return _fail(store_failure(error), 1)
     print(result)
     return 0
+
+
+def parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="fairgate admin", description="Make a person an admin; see docs/accounts.md.")
+    parser.add_argument("email", help="e-mail address of the person")
+    parser.add_argument("--remove-second-factor", action="store_true", help="let the person sign in with the password alone")
+    return parser
 
 
 def _read_address(text: str) -> str:
     try:
         return msgspec.convert(text, Email)
     except msgspec.ValidationError:
-        raise NotPossible(f"{text!r} is not an e-mail address such as ada@example.com") from None
+        raise WrongInput(f"{text!r} is not an e-mail address such as ada@example.com") from None
 
 
 def _make_admin(email: str, *, removes_second_factor: bool) -> str:
@@ -91,12 +101,10 @@ def _read_password(email: str) -> str:
     return password
 
 
-def _failed(why: str) -> int:
-    print(f"create_admin: {why}", file=sys.stderr)
-    return 2
+def _fail(why: str, status: int) -> int:
+    print(f"admin: {why}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":
-    logger.setLevel("WARNING")
-    env_file.load()
-    sys.exit(interrupts.run(main, "The admin may or may not have been created. Run the command again; repeating it is safe."))
+    sys.exit(cli.main(["admin", *sys.argv[1:]]))

@@ -1,4 +1,4 @@
-"""`python -m infra.dead_letters [FUNCTION ...] [--replay] [--discard]`: show or replay the events that a stage's functions gave up on.
+"""`fairgate replay [FUNCTION ...] [--replay] [--discard]`: show or replay the events that a stage's functions gave up on.
 
 Without an option it lists the letters, says whether each can be replayed, and changes nothing. It works on the stage that the environment
 names; see docs/runbook.md, dead-letters. Exit code 0: no letters are left; 1: some are left; 2: the command failed.
@@ -9,6 +9,7 @@ import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext, redirect_stdout
 from enum import Enum
 from typing import Any
 
@@ -19,8 +20,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
-from bootstrap import aws_stage, env_file, interrupts
+from bootstrap import aws_stage
 from chalicelib.foundation import settings
+from infra import cli
 from infra.deploy.account import explain
 from infra.event_sources import lambda_record
 from infra.template.functions import FUNCTIONS, SCHEDULED, dead_letters_id, functions_of
@@ -229,36 +231,61 @@ LOST_CHANGES = {
     "project_reports": "the figures are incomplete: [rebuild them](changes.md#reports)",
     "send_webhooks": "nothing: the next run of `retry_webhooks` sends what is due",
 }
+
+
+class HandledLetter(Struct, frozen=True):
+    """What happened to a letter, or what a replay would do. `is_done`: the letter was replayed or discarded."""
+
+    given_up_at: str
+    reason: str
+    what: str
+    is_done: bool
+
+
+class HandledQueue(Struct, frozen=True):
+    queue: str
+    letters: list[HandledLetter]
+
+
 LIMIT = 1000  # letters per queue in one run
 NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 
 
 def main(argv: Sequence[str] | None = None, client_of: ClientOf | None = None) -> int:
     """Show, replay or discard letters; returns the exit code. `client_of` replaces the clients of the environment's region."""
-    parser = ArgumentParser(
-        prog="python -m infra.dead_letters",
-        description="Show or replay the events that functions gave up; see docs/runbook.md, dead-letters.",
-    )
-    parser.add_argument("functions", nargs="*", metavar="FUNCTION", help=f"only these: {', '.join(QUEUES)}")
-    parser.add_argument("--replay", action="store_true", help="replay all letters that can be replayed, and delete them")
-    parser.add_argument("--discard", action="store_true", help="delete the letters whose changes are too old to replay")
     try:
-        chosen = parser.parse_args(argv)
+        chosen = parser().parse_args(argv)
         if unknown := [name for name in chosen.functions if name not in QUEUES]:
-            parser.error(f"{unknown[0]} has no queue; the queues are {', '.join(QUEUES)}")
+            parser().error(f"{unknown[0]} has no queue; the queues are {', '.join(QUEUES)}")
         aws_stage.require(os.environ)
-        current = settings.current()
+        current, found = settings.current(), list[HandledQueue]()
         create_client = client_of or boto3.session.Session(region_name=current.region).client
-        names: Sequence[str] = chosen.functions or _queues_of(current.stage)
-        left = sum(_handle(create_client, current.stage, name, replays=chosen.replay, discards=chosen.discard) for name in names)
+        with redirect_stdout(sys.stderr) if chosen.json else nullcontext():
+            for name in chosen.functions or _queues_of(current.stage):
+                found += _handle(create_client, current.stage, name, replays=chosen.replay, discards=chosen.discard)
     except SystemExit as parser_exit:
         return int(parser_exit.code or 0)
     except settings.SettingsError as error:
         return _failed(str(error))
     except (BotoCoreError, ClientError) as error:
         return _failed(f"{explain(error)} Letters that were not replayed stay in their queues and become visible again within an hour.")
-    print(f"Letters left: {left}." if left else "No letters are left.")
+    left = sum(not letter.is_done for queue in found for letter in queue.letters)
+    if chosen.json:
+        print(msgspec.json.encode({"stage": current.stage, "left": left, "queues": found}).decode())
+    else:
+        print(f"Letters left: {left}." if left else "No letters are left.")
     return 1 if left else 0
+
+
+def parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="fairgate replay", description="Show or replay the events that functions gave up on; see docs/runbook.md, dead-letters."
+    )
+    parser.add_argument("functions", nargs="*", metavar="FUNCTION", help=f"only these: {', '.join(QUEUES)}")
+    parser.add_argument("--replay", action="store_true", help="replay all letters that can be replayed, and delete them")
+    parser.add_argument("--discard", action="store_true", help="delete the letters whose changes are too old to replay")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    return parser
 
 
 def _queues_of(stage: str) -> list[str]:
@@ -267,8 +294,8 @@ def _queues_of(stage: str) -> list[str]:
     return [name for name in QUEUES if name == MAIL_REPORTS or name.replace("-", "_") in present]
 
 
-def _handle(client_of: ClientOf, stage: str, name: str, *, replays: bool, discards: bool) -> int:
-    """Handle the letters of one queue; returns the number that are left."""
+def _handle(client_of: ClientOf, stage: str, name: str, *, replays: bool, discards: bool) -> Iterator[HandledQueue]:
+    """Handle the letters of one queue, and yield the queue, unless the stage does not have it."""
     try:
         queue = DeadLetters(client_of("sqs"), stage, name)
     except ClientError as error:
@@ -276,47 +303,50 @@ def _handle(client_of: ClientOf, stage: str, name: str, *, replays: bool, discar
             raise
         if name != MAIL_REPORTS:  # exists only in stages that send with SES
             print(f"{name}: stage {stage} has no such queue in this region")
-        return 0
-    letters, done = queue.take(LIMIT), list[Letter]()
+        return
+    letters, done, handled = queue.take(LIMIT), list[Letter](), list[HandledLetter]()
     print(f"{name}: {len(letters)} letters", flush=True)
     replay = Replay(client_of, is_schedule=name.replace("-", "_") in SCHEDULED)
     try:
         for letter in letters:
             # One run of a scheduled function does all pending work.
-            if (replay.is_schedule and done) or _handle_letter(replay, letter, replays=replays, discards=discards):
+            is_done, what = (
+                (True, "done with the first letter")
+                if replay.is_schedule and done
+                else _handle_letter(replay, letter, replays=replays, discards=discards)
+            )
+            handled.append(HandledLetter(letter.given_up_at, letter.reason, what, is_done))
+            if is_done:
                 done.append(letter)
     finally:
         queue.delete(done)
         queue.put_back([letter for letter in letters if letter not in done])
-    return len(letters) - len(done)
+    yield HandledQueue(name, handled)
 
 
-def _handle_letter(replay: Replay, letter: Letter, *, replays: bool, discards: bool) -> bool:
-    """Print what happens to a letter, and do it. Returns whether the letter can be deleted."""
+def _handle_letter(replay: Replay, letter: Letter, *, replays: bool, discards: bool) -> tuple[bool, str]:
+    """Print what happens to a letter, and do it. Returns whether the letter can be deleted, and what happens."""
     print(f"  {letter.given_up_at} ({letter.reason or 'no reason given'}):", end=" ", flush=True)
+    what = ""
     try:
-        print(replay.describe(letter), end="", flush=True)
+        what = replay.describe(letter)
+        print(what, end="", flush=True)
         if replays:
             replay.run(letter)
     except TooOld as error:
         print(f"{error}{'; deleted' if discards else ''}", flush=True)
-        return discards
+        return discards, str(error)
     except NotReplayed as error:
         print(f" stays: {error}", flush=True)
-        return False
+        return False, str(error)
     print(": done" if replays else "", flush=True)
-    return replays
+    return replays, what
 
 
 def _failed(why: str) -> int:
-    print(f"dead_letters: {why}", file=sys.stderr)
+    print(f"replay: {why}", file=sys.stderr)
     return 2
 
 
 if __name__ == "__main__":
-    env_file.load()
-    sys.exit(
-        interrupts.run(
-            main, "Some letters may already be replayed. The others are in their queues and become visible again within an hour."
-        )
-    )
+    sys.exit(cli.main(["replay", *sys.argv[1:]]))

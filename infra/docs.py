@@ -8,9 +8,10 @@ the template. With --check the command only names the pages whose blocks are not
 import json
 import re
 import sys
-from argparse import ArgumentParser
+from argparse import Action, ArgumentParser
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -32,7 +33,7 @@ from chalicelib.payments import service as payments
 from chalicelib.purchases import answers, transitions
 from chalicelib.purchases import model as purchases
 from chalicelib.tickets import model as ticket_model
-from infra import cold_starts, dead_letters, event_sources, package, tables
+from infra import cli, cold_starts, dead_letters, event_sources, package, tables
 from infra.local import environment
 from infra.template import alarms, functions, permissions
 from infra.template.stages import ROOT, deployed_stages
@@ -363,6 +364,28 @@ def _package() -> str:
     return _table(("", "zip, at most", "unpacked, at most"), rows)
 
 
+def _commands() -> str:
+    """Return the commands of `fairgate` in their groups: what each does, its arguments and options, and its examples."""
+    lines = []
+    for group, commands in groupby(cli.COMMANDS.values(), key=lambda command: command.group):
+        lines.append(f"## {group}\n")
+        for command in commands:
+            lines.append(f"### fairgate {command.name}\n\n{command.summary[0].upper()}{command.summary[1:]}.\n")
+            actions = [action for action in cli.load_parser(command.name)._actions if action.dest != "help"]
+            rows = [(_code([_argument(action)]), (action.help or "").replace("<", "&lt;")) for action in actions]
+            lines += [_table(("argument", "meaning"), rows)] if rows else []
+            lines.append("".join(f"    fairgate {example}\n" for example in command.examples))
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _argument(action: Action) -> str:
+    """Return how an argument is typed: `--since TIME`, `[FILE ...]`, `folder`."""
+    value = str(action.metavar or "|".join(action.choices or ()) or (action.dest.upper() if action.option_strings else action.dest))
+    if action.option_strings:
+        return ", ".join(action.option_strings) + ("" if action.nargs == 0 else f" {value}")
+    return {"*": f"[{value} ...]", "?": f"[{value}]"}.get(str(action.nargs), value)
+
+
 def _figure(alarm: alarms.Alarm) -> str:
     """The formula of an alarm with the names of its metrics, or the one metric that it reads for several functions or queues."""
     names = {
@@ -418,6 +441,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "dead-letters": _dead_letters,
     "modules": _modules,
     "package": _package,
+    "commands": _commands,
 }
 
 

@@ -18,6 +18,7 @@ from bootstrap import aws_stage, interrupts
 from chalicelib.catalog.pages import PACKAGED_SHELL
 from infra import chalice_package, cold_starts, deployment_zip, lint, web
 from infra.instance import InstanceFailed
+from infra.template.functions import ARCHITECTURES
 from infra.template.stages import ROOT, deployed_stages, page_settings
 
 # Zip -> its size and its size unpacked, a few percent above the last measurement.
@@ -67,7 +68,6 @@ made = Invoice(
 )
 assert b"/GTS_PDFA1" in render_invoice(made)
 """
-ARCHITECTURES = {"arm64": ("aarch64", "arm64"), "x86_64": ("x86_64", "AMD64")}  # Lambda's name -> names of such a machine
 ELF_MACHINE = slice(18, 20)  # the bytes of an extension's header that name its processors
 ELF_MACHINES = {"arm64": b"\xb7\x00", "x86_64": b"\x3e\x00"}
 MIN_SNAPSTART_PYTHON = (3, 12)

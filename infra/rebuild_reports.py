@@ -1,4 +1,4 @@
-"""`python -m infra.rebuild_reports`: rebuild the reports of all events (figures, sales, order lists) from the tables.
+"""`fairgate rebuild`: rebuild the reports of all events (figures, sales, order lists) from the tables.
 
 It works on the stage that the environment names, which may be in use meanwhile; see docs/changes.md.
 """
@@ -10,19 +10,19 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 
-from bootstrap import aws_stage, env_file, interrupts
+from bootstrap import aws_stage
 from bootstrap.aws_errors import store_failure
 from chalicelib.addons.reports import projection
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
-from chalicelib.foundation.log import logger
+from infra import cli
 from infra.template.stages import addon_names
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Rebuild and print a summary. Returns the exit status: 0, 1 after a failure, or 2 for wrong arguments or settings."""
     try:
-        ArgumentParser(prog="python -m infra.rebuild_reports", description="Rebuild the reports; see docs/changes.md.").parse_args(argv)
+        parser().parse_args(argv)
         aws_stage.require(os.environ)
         stage = settings.current().stage
         if "reports" not in addon_names(stage):
@@ -47,12 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def parser() -> ArgumentParser:
+    return ArgumentParser(prog="fairgate rebuild", description="Rebuild the reports; see docs/changes.md.")
+
+
 def _fail(why: str, status: int) -> int:
-    print(f"rebuild_reports: {why}", file=sys.stderr)
+    print(f"rebuild: {why}", file=sys.stderr)
     return status
 
 
 if __name__ == "__main__":
-    logger.setLevel("WARNING")
-    env_file.load()
-    sys.exit(interrupts.run(main, "The reports are unchanged. Run the command again."))
+    sys.exit(cli.main(["rebuild", *sys.argv[1:]]))

@@ -1,6 +1,6 @@
-"""`python -m infra.reconcile --since TIME --until TIME`: compare Fairgate's books with the payment provider's for a period.
+"""`fairgate reconcile --since TIME --until TIME`: compare Fairgate's books with the payment provider's for a period.
 
-`python -m infra.reconcile --records` compares Fairgate's records with each other instead.
+`fairgate reconcile --records` compares Fairgate's records with each other instead.
 
 It compares the stage that the environment names; see docs/reconciliation.md. The scheduled comparison may run at the same time.
 """
@@ -16,12 +16,11 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from bootstrap import aws_stage, env_file, interrupts
+from bootstrap import aws_stage
 from bootstrap.aws_errors import store_failure
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, secret_settings, settings
-from chalicelib.foundation.log import logger
 from chalicelib.ledger import money_cases
 from chalicelib.ledger.money_cases import Case
 from chalicelib.payments import service as payments
@@ -29,6 +28,7 @@ from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.reconciliation import compare, records
 from chalicelib.reconciliation.compare import ReconciliationReport
 from chalicelib.reconciliation.records import RecordsReport
+from infra import cli
 
 SPAN_SECONDS = 3600  # longer than the schedule's, because this command has no time limit
 MAX_SECONDS = 31 * 86_400
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Compare and print the report. Returns the exit status: 0, 1 if findings or failed refunds are open, or 2 after a failure."""
     # Log lines go to standard error, so that standard output holds only the report.
     try:
-        chosen = _parser().parse_args(argv)
+        chosen = parser().parse_args(argv)
         with redirect_stdout(sys.stderr):
             _check_arguments(chosen)
             _check_stage(chosen)
@@ -73,9 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if open_cases else 0
 
 
-def _parser() -> ArgumentParser:
+def parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog="python -m infra.reconcile",
+        prog="fairgate reconcile",
         description="Compare Fairgate's books with the payment provider's; see docs/reconciliation.md.",
     )
     parser.add_argument("--since", type=_time, metavar="TIME", help="start of the period, e.g. 2026-11-01T00:00:00Z")
@@ -184,6 +184,4 @@ def _failed(why: str) -> int:
 
 
 if __name__ == "__main__":
-    logger.setLevel("WARNING")
-    env_file.load()
-    sys.exit(interrupts.run(main, "All repairs up to now are saved. Run the command again; comparing the same period twice is safe."))
+    sys.exit(cli.main(["reconcile", *sys.argv[1:]]))

@@ -1,4 +1,4 @@
-"""`python -m infra.smoke_test URL [FILE ...]`: check as a buyer would that a stage serves and sells.
+"""`fairgate smoke-test URL [FILE ...]`: check as a buyer would that a stage serves and sells.
 
 URL is the address of the API, `.../api/v1`. Prints a line for each check. Exit code 0: all checks passed; 1: a check failed; 2: wrong
 arguments.
@@ -17,12 +17,12 @@ import msgspec
 import urllib3
 from msgspec import Struct
 
-from bootstrap import interrupts
 from bootstrap.files import SHIPPED_FILE, default_file, load_files
 from chalicelib.bootstrap_file.document import BootstrapDocument, TicketEntry
 from chalicelib.bootstrap_file.findings import InvalidDocument
 from chalicelib.bootstrap_file.validation import ValidDocument, validate_files
 from chalicelib.foundation import settings
+from infra import cli
 
 ROOT = Path(__file__).parents[1]
 STRIPE_API = "https://api.stripe.com"
@@ -218,15 +218,10 @@ def _cause(error: Exception) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = ArgumentParser(prog="python -m infra.smoke_test", description="Check that a stage serves and sells; see docs/deployment.md.")
-    parser.add_argument("url", help="address of the API, such as https://shop.example.com/api/v1")
-    parser.add_argument("files", nargs="*", metavar="FILE", help=f"bootstrap files that were applied (default: {SHIPPED_FILE.name})")
-    parser.add_argument("--only-reads", action="store_true", help="buy nothing")
-    parser.add_argument("--stripe-api", default=STRIPE_API, help="address of Stripe's API (default: Stripe itself)")
     try:
-        arguments = parser.parse_intermixed_args(argv)
+        arguments = parser().parse_intermixed_args(argv)
         if not _is_address(arguments.url):
-            parser.error(f"the address must be a URL such as https://shop.example.com/api/v1, not {arguments.url!r}")
+            parser().error(f"the address must be a URL such as https://shop.example.com/api/v1, not {arguments.url!r}")
         document = validate_files(load_files([Path(file) for file in arguments.files or [default_file()]]))
     except SystemExit as error:
         return int(error.code or 0)
@@ -241,5 +236,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if has_failed else 0
 
 
+def parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="fairgate smoke-test", description="Check that a stage serves and sells; see docs/deployment.md.")
+    parser.add_argument("url", help="address of the API, such as https://shop.example.com/api/v1")
+    parser.add_argument("files", nargs="*", metavar="FILE", help=f"bootstrap files that were applied (default: {SHIPPED_FILE.name})")
+    parser.add_argument("--only-reads", action="store_true", help="buy nothing")
+    parser.add_argument("--stripe-api", default=STRIPE_API, help="address of Stripe's API (default: Stripe itself)")
+    return parser
+
+
 if __name__ == "__main__":
-    sys.exit(interrupts.run(main, "If a ticket was reserved, it returns to the stock when its hold expires."))
+    sys.exit(cli.main(["smoke-test", *sys.argv[1:]]))

@@ -10,6 +10,7 @@ from app import app
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.settings import DEPRECATED, Settings
 from chalicelib.waiting_room import verify
+from infra import cli
 from tests.repository import CODE, PAGES, ROOT, name_of
 
 CLAIMS = ROOT / "docs" / "claims.md"
@@ -73,7 +74,9 @@ def _unknown_commands(page: Path) -> list[str]:
     known = {name for names in targets for name in names.split()}
     modules = {name.rstrip(".") for name in re.findall(r"python -m ((?:bench|bootstrap|infra)[\w.]*)", text)}
     paths = {module: ROOT / module.replace(".", "/") for module in modules}
-    missing = [module for module, path in paths.items() if not path.is_dir() and not path.with_suffix(".py").exists()]
+    words = re.findall(r"`fairgate ([a-z][a-z-]*)(?: [^`,]*)?`", text) if page.parent.name != "decisions" else []
+    missing = [f"fairgate {word}" for word in words if word not in {*cli.COMMANDS, "help"}]
+    missing += [module for module, path in paths.items() if not path.is_dir() and not path.with_suffix(".py").exists()]
     return sorted({*re.findall(r"`make ([a-z][a-z-]*)", text)} - known) + missing
 
 
@@ -84,7 +87,7 @@ def test_commands_in_the_text_exist():
 def _unknown_options(page: Path) -> list[str]:
     """Return the options of verify.pyz in the commands of a page that the program does not have."""
     commands = re.findall(r"^    python verify\.pyz (.*(?:(?<=\\)\n.*)*)", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    known = {option for action in verify._parser()._actions for option in action.option_strings}
+    known = {option for action in verify.parser()._actions for option in action.option_strings}
     return sorted({option for command in commands for option in re.findall(r"--[a-z]+", command)} - known)
 
 

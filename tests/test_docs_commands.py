@@ -1,8 +1,8 @@
 """The commands in the documentation work as printed.
 
 Commands that use a local run are executed unchanged in a copy of the repository: the README's commands in bash and sh, other pages'
-commands in sh. The remaining commands need an AWS account or many minutes, so sh executes them with stand-ins for `aws`, `make` and
-Python, which check that the operation, the options, the target or the module exists.
+commands in sh. The remaining commands need an AWS account or many minutes, so sh executes them with stand-ins for `aws`, `make`, Python
+and `fairgate`, which check that the operation, the options, the target or the module exists.
 """
 
 import os
@@ -21,7 +21,7 @@ from tests.test_docs import shell_blocks
 STAND_INS = ROOT / "tests" / "stand_ins"
 # _LOCAL marks pages with commands for the local run; _OTHER marks the blocks on such pages that do not use the local run.
 _LOCAL = re.compile(r"\$API|\.data/|^make (plan|apply|status)$", re.MULTILINE)
-_OTHER = re.compile(r"STAGE=|^make run$|^aws ", re.MULTILINE)
+_OTHER = re.compile(r"STAGE=|--stage |^make run$|^aws ", re.MULTILINE)
 _STARTS_RUN = "make run\n"
 
 
@@ -121,7 +121,7 @@ def test_other_commands_exist(page, block, copy, tmp_path):
     make = stand_ins / "make"
     make.write_text(f'#!/bin/sh\nexec {shutil.which("make")} -n "$@"\n')
     make.chmod(0o755)
-    script = block.replace(".venv/bin/python", "python")
+    script = block.replace(".venv/bin/", "")
     result = run_script("sh", script, copy, stand_ins, Path(sys.executable).parent)
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -133,6 +133,8 @@ def test_a_stand_in_refuses_what_does_not_exist(copy, tmp_path):
         "aws dynamodb update-table --tabel-name x",
         "python -m bench.nothing",
         "python -m bootstrap aply",
+        "fairgate aply",
+        "fairgate --stage dev plan --jsn",
         "python -m pytest tests/nothing",
         "curl --no-such-option http://127.0.0.1:9",
     ):

@@ -4,8 +4,7 @@
     python verify.pyz --ledger LEDGER [--earlier LEDGER] [--key HEX]
     python verify.pyz --report EVENT
 
-Each shop has verify.pyz, which holds this module, `draw` and `entries`. In the source code, `python -m chalicelib.waiting_room.verify` does
-the same.
+Each shop has verify.pyz, which holds this module, `draw` and `entries`. In the source code, `fairgate verify` does the same.
 
 The check needs no account, setting, secret or package, with one exception: if the order also follows from the public beacon drand, the
 package py_arkworks_bls12381 checks the beacon's signature. The check cannot tell whether the shop signed a token, because that requires the
@@ -50,6 +49,7 @@ FIGURES_LIMITS = ("whole_stage", "without_cdn", "without_network", "not_recomput
 MAX_MOVING_SECONDS = 600  # within which a change of the stock should be complete
 TIMEOUT_SECONDS = 20
 MAX_FAULTS_SHOWN = MAX_POSITIONS_SHOWN = 20
+_FAULT, _NOT_CHECKED = "FAULT  ", "NOT CHECKED  "
 GROUP_RULES = ("verified_address", "account")  # of entry, with which rooms of earlier versions may have groups
 _SHA256_HEX = re.compile("[0-9a-f]{64}")
 
@@ -368,7 +368,7 @@ def _is_proven(proof: DrawProof, document: dict[str, Any]) -> bool:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code. Prints the report, or, to standard error, the reason why nothing was checked."""
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = parser().parse_args(argv)
     except SystemExit as error:
         return int(error.code or 0)
     try:
@@ -389,13 +389,13 @@ def _run(arguments: Namespace) -> int:
     if [arguments.proof, arguments.ledger, arguments.report].count(None) != 2:
         raise UnusableProof("name either the proof of a draw, a stock ledger with --ledger, or an event with --report")
     if arguments.ledger is not None:
-        return _run_on_ledger(arguments.ledger, arguments.earlier, arguments.key)
+        return _run_on_ledger(arguments)
     if arguments.report is not None:
         return _run_report(arguments, noted_commitment, noted_root)
     document = _load_document(arguments.proof)
     if document.get("opened") is False:
         if noted_commitment is not None and noted_commitment != document.get("commitment"):
-            return _print([f"FAULT  the commitment is {document.get('commitment')}, not the one that you noted"], EXIT_FAULTS)
+            return _print(arguments, [f"{_FAULT}the commitment is {document.get('commitment')}, not the one that you noted"], EXIT_FAULTS)
         raise UnusableProof(
             f"the sale has not opened yet; note its commitment and run this again after the opening: {document.get('commitment')}"
         )
@@ -411,7 +411,7 @@ def _run(arguments: Namespace) -> int:
     is_incomplete = proof.root is not None and None in (noted_commitment, noted_root, pages)
     is_incomplete |= (proof.beacon is not None and arguments.round is None) or report.unlisted_members > 0
     code = EXIT_FAULTS if report.faults else EXIT_INCOMPLETE if is_incomplete else EXIT_OK
-    return _print(_report_lines(report, noted_commitment, noted_root, arguments.round), code)
+    return _print(arguments, _report_lines(report, noted_commitment, noted_root, arguments.round), code)
 
 
 def _key_faults(proof: DrawProof, noted_commitment: str | None) -> Iterator[str]:
@@ -623,7 +623,7 @@ def _report_lines(
         yield f"           {len(missing)} places before it were not: they left, or their wishes did not fit"
         yield from (f"           place {position}" for position in missing[:MAX_POSITIONS_SHOWN])
     unchecked = list(_unchecked_lines(report, noted_commitment, noted_root, noted_round))
-    yield from (f"NOT CHECKED  {what}" for what in unchecked)
+    yield from (f"{_NOT_CHECKED}{what}" for what in unchecked)
     yield from _fault_lines(report.faults, is_partial=bool(unchecked))
 
 
@@ -652,7 +652,7 @@ def _unchecked_lines(
 
 
 def _fault_lines(faults: Sequence[str], *, is_partial: bool = False) -> Iterator[str]:
-    yield from (f"FAULT  {fault}" for fault in faults[:MAX_FAULTS_SHOWN])
+    yield from (f"{_FAULT}{fault}" for fault in faults[:MAX_FAULTS_SHOWN])
     if len(faults) > MAX_FAULTS_SHOWN:
         yield f"       and {len(faults) - MAX_FAULTS_SHOWN} more"
     passed = "all checks passed, but some were not made" if is_partial else "all checks passed"
@@ -801,13 +801,14 @@ def _ledger_hash(event_id: str) -> str:
     return sha256(f"{LEDGER_ALGORITHM}\n{event_id}".encode()).hexdigest()
 
 
-def _run_on_ledger(source: str, earlier: Sequence[str], noted_key: str | None) -> int:
-    ledger = check_ledger(_load_ledger(source), noted_key and noted_key.strip().lower())
+def _run_on_ledger(arguments: Namespace) -> int:
+    ledger = check_ledger(_load_ledger(arguments.ledger), arguments.key and arguments.key.strip().lower())
     faults = list(ledger.faults)
-    for other_source in earlier:
+    for other_source in arguments.earlier:
         other = check_ledger(_load_ledger(other_source), ledger.pages[0]["public_key"])
         faults += [f"{other_source}: {fault}" for fault in (*other.faults, *compare_ledgers(ledger, other))]
-    return _print(_ledger_lines(ledger, faults, noted_key, len(earlier)), EXIT_FAULTS if faults else EXIT_OK)
+    lines = _ledger_lines(ledger, faults, arguments.key, len(arguments.earlier))
+    return _print(arguments, lines, EXIT_FAULTS if faults else EXIT_OK)
 
 
 def _load_ledger(source: str) -> list[dict[str, Any]]:
@@ -1039,9 +1040,10 @@ def _run_report(arguments: Namespace, noted_commitment: str | None, noted_root: 
         raise UnusableProof(f"a document of the event is incomplete or malformed: {error!r}") from None
     if arguments.key is None:
         unchecked.append("whether everybody sees this stock ledger: compare its public key with one that was noted before (--key)")
-    lines = [*(f"NOT CHECKED  {what}" for what in unchecked), *_fault_lines(faults, is_partial=bool(unchecked))]
+    lines = [*(f"{_NOT_CHECKED}{what}" for what in unchecked), *_fault_lines(faults, is_partial=bool(unchecked))]
     sys.stderr.write("\n".join(lines) + "\n")
-    return _print([json.dumps(report, indent=2, ensure_ascii=False)], EXIT_FAULTS if faults else EXIT_OK)
+    sys.stdout.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    return EXIT_FAULTS if faults else EXIT_OK
 
 
 # Ed25519 (RFC 8032), which Python's library does not have. A point is (X, Y, Z, T) with x = X/Z, y = Y/Z and xy = T/Z (section 5.1.4).
@@ -1096,12 +1098,16 @@ def _times(scalar: int, point: _Point) -> _Point:
     return total
 
 
-def _print(lines: Iterable[str], code: int) -> int:
+def _print(arguments: Namespace, lines: Iterable[str], code: int) -> int:
+    lines = list(lines)
+    if arguments.json:
+        faults, unchecked = ([line.removeprefix(mark) for line in lines if line.startswith(mark)] for mark in (_FAULT, _NOT_CHECKED))
+        lines = [json.dumps({"exit_code": code, "faults": faults, "not_checked": unchecked, "lines": lines}, ensure_ascii=False)]
     sys.stdout.write("\n".join(lines) + "\n")
     return code
 
 
-def _parser() -> ArgumentParser:
+def parser() -> ArgumentParser:
     parser = ArgumentParser(prog="python verify.pyz", description="Check a draw or a stock ledger from outside, or report on a drop.")
     parser.add_argument("proof", metavar="PROOF", nargs="?", help="file or http(s) address of the proof document")
     parser.add_argument("tokens", metavar="TOKENS", nargs="?", help="file of lines `token` or `token position`; - for standard input")
@@ -1121,6 +1127,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--report", metavar="EVENT", help="address of an event (.../events/<id>): print the report of its sale as JSON")
     parser.add_argument("--key", metavar="HEX", help="the public key of the stock ledger that you noted")
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts, instead of lines")
     return parser
 
 

@@ -1,13 +1,15 @@
-"""`make deploy STAGE=dev`: deploy a stage to AWS. Exit code 0: success; 1: failure; 2: wrong arguments."""
+"""`fairgate --stage dev deploy` and `make deploy STAGE=dev`: deploy a stage to AWS."""
 
 import sys
 from collections.abc import Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bootstrap import env_file
+from bootstrap.interrupts import INTERRUPTED
+from infra import cli
 from infra.deploy.account import DeploymentFailed, explain
 from infra.deploy.deployment import Deployment, show
+from infra.deploy.options import parser as parser
 from infra.deploy.options import read_options
 
 
@@ -24,12 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         deployment.run()
     except DeploymentFailed as error:
-        return _fail(str(error))
+        return _fail(str(error), error.exit_code)
     except (BotoCoreError, ClientError) as error:
         return _fail(explain(error))
     except KeyboardInterrupt:
         return _fail(
-            "Interrupted before the rollback was complete. CloudFormation may still be working: check the stack, then deploy again."
+            "Interrupted before the rollback was complete. CloudFormation may still be working: check the stack, then deploy again.",
+            INTERRUPTED,
         )
     return 0
 
@@ -41,11 +44,10 @@ def _confirm(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _fail(text: str) -> int:
+def _fail(text: str, code: int = 1) -> int:
     print(f"\ndeploy: {text}", file=sys.stderr, flush=True)
-    return 1
+    return code
 
 
 if __name__ == "__main__":
-    env_file.load()
-    sys.exit(main())
+    sys.exit(cli.main(["deploy", *sys.argv[1:]]))

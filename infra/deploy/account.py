@@ -10,12 +10,26 @@ import boto3.session
 from botocore import exceptions
 from msgspec import Struct
 
-from bootstrap import aws_errors, aws_stage
+from bootstrap import aws_errors, aws_stage, interrupts
 from chalicelib.foundation.secret_settings import MIN_SECRET_LENGTH
 
 
 class DeploymentFailed(Exception):
     """A step failed, or the operator declined; the message names the reason and the remedy."""
+
+    exit_code = 1
+
+
+class NotConfirmed(DeploymentFailed):
+    """Nobody confirmed the changes."""
+
+    exit_code = interrupts.NOT_CONFIRMED
+
+
+class Interrupted(DeploymentFailed):
+    """The operator stopped the deployment."""
+
+    exit_code = interrupts.INTERRUPTED
 
 
 _FORBIDDEN = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403")

@@ -17,19 +17,20 @@ from uuid import uuid4
 from msgspec import Struct
 
 from bootstrap.__main__ import main as run_bootstrap
+from bootstrap.interrupts import NOT_CONFIRMED
 from chalicelib.foundation import settings
 from infra import migrations, smoke_test, tables
 from infra.deploy import account
-from infra.deploy.account import AwsAccount, DeploymentFailed, open_account
+from infra.deploy.account import AwsAccount, DeploymentFailed, Interrupted, NotConfirmed, open_account
 from infra.deploy.options import Options
-from infra.deploy.stack import ChangeSet, Stack
+from infra.deploy.stack import API_URL, DISTRIBUTION, PAGES_BUCKET, SHOP_URL, ChangeSet, Stack
 from infra.deploy.storage import PackageBucket, upload_package, upload_pages
 from infra.template.functions import PRODUCTION_PYTHON
 from infra.template.stages import ROOT, function_settings
 
 
 class CatalogCommands:
-    """Runs the commands of `python -m bootstrap` for a stage, with the project's own file unless `files` are given.
+    """Runs the commands of `fairgate` for a stage, with the project's own file unless `files` are given.
 
     The commands print as usual. Every method raises DeploymentFailed if its command fails.
     """
@@ -61,16 +62,13 @@ class CatalogCommands:
         with settings.override(stage=self._stage, region=self._region):
             code = run_bootstrap(words)
         if code:
-            raise DeploymentFailed(f"bootstrap {words[0]} failed. The reason is above.")
+            failed = NotConfirmed if code == NOT_CONFIRMED else DeploymentFailed
+            raise failed(f"fairgate {words[0]} failed. The reason is above.")
 
     def _read(self, *words: str) -> Any:
         with redirect_stdout(io.StringIO()) as printed:
             self._run(*words, "--json")
         return json.loads(printed.getvalue())
-
-
-# Outputs of the stack.
-API_URL, SHOP_URL, PAGES_BUCKET, DISTRIBUTION = "EndpointURL", "ShopURL", "WebBucketName", "DistributionId"
 
 
 _STAGE_UNCHANGED = "The stage is unchanged. A secret or a bucket may be new; the next run uses them."
@@ -118,8 +116,8 @@ class Deployment:
             Step("check", "make check", lambda: self._make("check")),
             Step("test", "make test", lambda: self._make("test")),
             Step("package", f"{build} (writes {folder})", lambda: self._make(*build.split()[1:])),
-            Step("validate", f"python -m bootstrap validate {files}".rstrip(), self._validate),
-            Step("plan", f"python -m bootstrap plan {files}".rstrip() + ", unless the stage is new", self._plan),
+            Step("validate", f"fairgate validate {files}".rstrip(), self._validate),
+            Step("plan", f"fairgate plan {files}".rstrip() + ", unless the stage is new", self._plan),
             Step(
                 "secret",
                 f"create the secret {account.secret_name(stage)} with random keys, or add a missing key",
@@ -149,11 +147,11 @@ class Deployment:
             ),
             Step(
                 "apply",
-                f"python -m bootstrap apply {files}".rstrip() + ", unless that version is already served",
+                f"fairgate apply {files}".rstrip() + ", unless that version is already served",
                 self._apply,
                 _ROLLED_BACK,
             ),
-            Step("smoke test", "python -m infra.smoke_test: health, catalog, and the purchase of a test ticket", self._test, _ROLLED_BACK),
+            Step("smoke test", "fairgate smoke-test: health, catalog, and the purchase of a test ticket", self._test, _ROLLED_BACK),
             Step(
                 "pages",
                 f"upload {folder}/web to the bucket of the stack ({PAGES_BUCKET})",
@@ -178,7 +176,7 @@ class Deployment:
                 step.run()
             except KeyboardInterrupt:
                 self._go_back()
-                raise DeploymentFailed(f"Interrupted in the step {step.name}. {step.if_stopped}") from None
+                raise Interrupted(f"Interrupted in the step {step.name}. {step.if_stopped}") from None
             except BaseException:
                 self._go_back()
                 raise
@@ -271,7 +269,7 @@ class Deployment:
             if not has_agreed:
                 self._stack.delete_change_set(self._change_set)
         if not has_agreed:
-            raise DeploymentFailed("The stack was not changed, because nobody confirmed. To skip the question: make deploy YES=1")
+            raise NotConfirmed("The stack was not changed, because nobody confirmed. To skip the question: make deploy YES=1")
 
     def _execute(self) -> None:
         if self._change_set is None:

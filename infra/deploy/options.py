@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from bootstrap import aws_stage
 from chalicelib.foundation.settings import REGION_VARIABLES, SettingsError
-from infra.package import ARCHITECTURES
+from infra.template.functions import ARCHITECTURES
 from infra.template.stages import ROOT
 
 SKIPPABLE = ("check", "test", "package")
@@ -37,27 +37,27 @@ class Options(Struct, frozen=True):
 
 def read_options(argv: Sequence[str] | None) -> Options:
     """Read the options. Ends the process with exit code 2 if an option is wrong. A dry run needs no region."""
-    parser = _parser()
-    given = parser.parse_args(argv)
+    own = parser()
+    given = own.parse_args(argv)
     skip, files, parameters = frozenset(given.skip.replace(",", " ").split()), tuple(given.files.split()), given.parameters.split()
     try:
         _check_stage_and_switches(given)
     except SettingsError as error:
-        parser.error(str(error))
+        own.error(str(error))
     if given.architecture not in ARCHITECTURES:
-        parser.error(f"ARCH must be {' or '.join(ARCHITECTURES)}, not {given.architecture!r}")
+        own.error(f"ARCH must be {' or '.join(ARCHITECTURES)}, not {given.architecture!r}")
     if unknown := sorted(skip - set(SKIPPABLE)):
-        parser.error(f"SKIP must be a list of {', '.join(SKIPPABLE)}; it has {', '.join(unknown)}")
+        own.error(f"SKIP must be a list of {', '.join(SKIPPABLE)}; it has {', '.join(unknown)}")
     if missing := [file for file in files if not Path(file).is_file()]:
-        parser.error(f"FILES names {missing[0]}, which is not a file")
+        own.error(f"FILES names {missing[0]}, which is not a file")
     if wrong := [word for word in parameters if "=" not in word]:
-        parser.error(f"PARAMETERS must be `Name=value`, separated by spaces, not {wrong[0]!r}")
+        own.error(f"PARAMETERS must be `Name=value`, separated by spaces, not {wrong[0]!r}")
     if given.stack and not _STACK_NAME.fullmatch(given.stack):
-        parser.error(f"STACK must be letters, digits and `-`, a letter first, at most 128 characters, not {given.stack!r}")
+        own.error(f"STACK must be letters, digits and `-`, a letter first, at most 128 characters, not {given.stack!r}")
     if given.bucket and not _BUCKET_NAME.fullmatch(given.bucket):
-        parser.error(f"BUCKET must be the name of a bucket (3 to 63 lowercase letters, digits, `.` and `-`), not {given.bucket!r}")
+        own.error(f"BUCKET must be the name of a bucket (3 to 63 lowercase letters, digits, `.` and `-`), not {given.bucket!r}")
     if given.url and urlsplit(given.url).scheme not in ("http", "https"):
-        parser.error(f"API_URL must start with https:// or http://, not be {given.url!r}")
+        own.error(f"API_URL must start with https:// or http://, not be {given.url!r}")
     return Options(
         stage=given.stage,
         stack=given.stack or f"fairgate-{given.stage}",
@@ -73,8 +73,8 @@ def read_options(argv: Sequence[str] | None) -> Options:
     )
 
 
-def _parser() -> ArgumentParser:
-    usage = "make deploy STAGE=dev (or python -m infra.deploy; --help lists the options)"
+def parser() -> ArgumentParser:
+    usage = "make deploy STAGE=dev (or fairgate --stage dev deploy; --help lists the options)"
     description = "Deploy a stage to AWS; docs/deployment.md explains each step."
     parser = ArgumentParser(prog="deploy", usage=usage, description=description)
     add = parser.add_argument

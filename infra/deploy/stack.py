@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from infra.deploy.account import AwsAccount, DeploymentFailed
 
+# Outputs of a stack.
+API_URL, SHOP_URL, PAGES_BUCKET, DISTRIBUTION, BUILD = "EndpointURL", "ShopURL", "WebBucketName", "DistributionId", "Build"
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 POLL_SECONDS = 2.0
 _NOTHING_CHANGES = ("didn't contain changes", "No updates are to be performed")

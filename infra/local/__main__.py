@@ -6,9 +6,10 @@ import signal
 import sys
 import threading
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from contextlib import ExitStack
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from bootstrap import env_file
 from chalicelib.foundation import addons, secret_settings, settings
@@ -24,13 +25,19 @@ if TYPE_CHECKING:
     from devtools.stripe.fake import FakeStripe
 
 SIGNAL_CHECK_SECONDS = 0.5
+# Variables that are also options -> what they do.
+OPTIONS = {
+    "PORT": "port of 127.0.0.1, 0 for any free one; default: 8000",
+    "DATA": "folder of the data; default: .data",
+    "RESET": "delete the data in that folder first",
+    "RELOAD": "restart after each edit of the code or the bootstrap file",
+}
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run until a signal. Returns 0 after Ctrl-C or SIGTERM, 1 if the run cannot start, 2 for a wrong setting, and prints the reason."""
-    parser = ArgumentParser(prog="python -m infra.local", description=__doc__)
-    parser.add_argument("--build-pages", action="store_true", help="build the web pages before starting")
-    arguments = parser.parse_args()
+    arguments = parser().parse_args(argv)
+    os.environ.update({name: value for name in OPTIONS if (value := getattr(arguments, name.lower()))})
     terminal = sys.stdout
     signals = Signals(terminal)
     try:
@@ -40,7 +47,7 @@ def main() -> int:
         if options.reload:
             from infra.local.reload import run_again_after_edits
 
-            return run_again_after_edits(options.port, given, sys.argv[1:])
+            return run_again_after_edits(options.port, given, ["--build-pages"] if arguments.build_pages else [])
         folder = DataFolder(options.data, reset=options.reset)
         try:
             server = LocalServer(options.port)
@@ -72,6 +79,15 @@ def main() -> int:
         reason = f"The data folder cannot be written, probably because the disk is full: {error}."
         return _fail(f"{reason} Free some space and start again. Every confirmed request is saved.")
     return 0
+
+
+def parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="fairgate run", description="Run all of Fairgate on this machine; see README.md and docs/settings.md.")
+    for name, text in OPTIONS.items():
+        switch: dict[str, Any] = {"action": "store_const", "const": "1"} if name in ("RESET", "RELOAD") else {}
+        parser.add_argument(f"--{name.lower()}", help=f"{text} ({name})", **switch)
+    parser.add_argument("--build-pages", action="store_true", help="build the web pages first, as `fairgate run` and `make run` always do")
+    return parser
 
 
 def _start_beacon() -> None:

@@ -24,7 +24,7 @@ def create_tables_and_catalog(first_day: int, demo_file: Path, report: Callable[
     """Create the tables, and apply the migrations, the bootstrap file and the demo. A second run changes nothing unless a file was edited.
 
     The demo's dates count from `first_day` (epoch seconds), the day of the folder's first run, so that the demo is the same at
-    every start. It is written to `demo_file`, for use with `python -m bootstrap`. `report` prints a line. Raises SetupError.
+    every start. It is written to `demo_file`, for use with `fairgate`. `report` prints a line. Raises SetupError.
     """
     if tables.create_all(dynamo.client()):
         report("Created the tables.")

@@ -33,6 +33,7 @@ _ADDON_OF = {function: name for name, addon in addons.declared(settings.ADDONS).
 
 BUCKET = "ImagesBucket"  # the logical id of the bucket for images; CloudFormation chooses its name
 
+ARCHITECTURES = {"arm64": ("aarch64", "arm64"), "x86_64": ("x86_64", "AMD64")}  # Lambda's name -> names of such a machine
 PRODUCTION_PYTHON = (3, 13)  # functions get the Python that builds their package; `make deploy` refuses any other for production
 ALIAS = "live"  # points to the version that serves
 SERVE_REQUESTS = ("api_handler", *SHARE_ROUTES)  # called by API Gateway, with a canary

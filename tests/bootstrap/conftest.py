@@ -32,7 +32,7 @@ class CommandResult(msgspec.Struct, frozen=True):
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., CommandResult]:
-    """`run("apply", file)` runs `python -m bootstrap apply file`; returns its exit code and what it prints.
+    """`run("apply", file)` runs `fairgate apply file`; returns its exit code and what it prints.
 
     It agrees to what an apply closes or shrinks, unless `yes` is False.
     """

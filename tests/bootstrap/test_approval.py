@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from bootstrap.interrupts import NOT_CONFIRMED
 from chalicelib.catalog import service as catalog
 from tests.bootstrap.conftest import event, stock_of, ticket
 
@@ -46,7 +47,7 @@ def test_closing_or_shrinking_needs_approval(served, run, write, change):
     change(served)
     path = write(served)
     refused = run("apply", path, yes=False)
-    assert refused.code == 1
+    assert refused.code == NOT_CONFIRMED
     assert "Nothing was applied, because this would close or shrink what is on sale. To approve it: --yes" in refused.err
     assert catalog.load_head_and_catalog()[0].version == 1
     assert stock_of("fest-pass").capacity == 10
@@ -70,14 +71,14 @@ def test_a_person_is_asked(served, run, write, monkeypatch, answer, version):
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
     asked = run("apply", write(served), yes=False)
     assert "~ tier fest-pass: capacity 10 -> 8 (sold 0, on hold 0, 8 left)\nApply it? [y/N] " in asked.err
-    assert asked.code == (0 if version == 2 else 1)
+    assert asked.code == (0 if version == 2 else NOT_CONFIRMED)
     assert catalog.load_head_and_catalog()[0].version == version
 
 
 def test_a_rollback_asks_too(served, run, write):
     served["ticket_types"]["fest-pass"]["max_quantity"] = 20
     run("apply", write(served))
-    assert run("rollback", 1, yes=False).code == 1
+    assert run("rollback", 1, yes=False).code == NOT_CONFIRMED
     assert stock_of("fest-pass").capacity == 20
     assert run("rollback", 1).code == 0
     assert stock_of("fest-pass").capacity == 10

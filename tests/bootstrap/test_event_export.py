@@ -1,4 +1,4 @@
-"""`python -m bootstrap export --event`: an event moves to another stage as a file."""
+"""`fairgate export --event`: an event moves to another stage as a file."""
 
 import json
 

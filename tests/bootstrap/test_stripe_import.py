@@ -1,4 +1,4 @@
-"""`python -m bootstrap import-stripe`: from the products of an account to a file that can be applied."""
+"""`fairgate import-stripe`: from the products of an account to a file that can be applied."""
 
 import json
 

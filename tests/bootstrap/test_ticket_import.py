@@ -1,4 +1,4 @@
-"""`python -m bootstrap import-tickets`: tickets of another system are checked, imported once, and let people in."""
+"""`fairgate import-tickets`: tickets of another system are checked, imported once, and let people in."""
 
 from hashlib import sha256
 

@@ -1,4 +1,4 @@
-"""`python -m infra.backup`: a stage that was saved and loaded continues unchanged."""
+"""`fairgate backup` and `fairgate restore`: a stage that was saved and loaded continues unchanged."""
 
 import gzip
 
@@ -23,7 +23,7 @@ def saved(api, time, tmp_path):
     reservation = builders.reserve(api, "cleo", event_id, tier_id, 3).json["id"]
     checkout = builders.start_checkout(api, "cleo", reservation).json["id"]
     folder = tmp_path / "backup"
-    assert main(["save", str(folder)]) == 0
+    assert main(["backup", str(folder)]) == 0
     return folder, shop, paid, checkout
 
 
@@ -38,7 +38,7 @@ def new_stage(saved):
 
 def test_a_loaded_stage_continues_where_it_was(api, time, saved, new_stage, capsys):
     folder, (event_id, tier_id), paid, checkout = saved
-    assert main(["load", str(folder)]) == 0
+    assert main(["restore", str(folder)]) == 0
     assert "all compared" in capsys.readouterr().out
     invariants.check(time.now)
     assert builders.confirm(api, "cleo", checkout).status == 201
@@ -104,19 +104,19 @@ def change_manifest(folder, change):
 def test_a_damaged_backup_writes_nothing(saved, new_stage, capsys, damage, message):
     folder = saved[0]
     damage(folder)
-    assert main(["load", str(folder)]) == 1
+    assert main(["restore", str(folder)]) == 1
     assert message in capsys.readouterr().err
     assert [feature for feature in tables.definitions() if list(backup._scan(feature))] == []
 
 
 def test_a_stage_that_is_in_use_is_not_filled(api, saved, capsys):
-    assert main(["load", str(saved[0])]) == 1
+    assert main(["restore", str(saved[0])]) == 1
     assert "is not empty. Load into a stage with new tables." in capsys.readouterr().err
 
 
 def test_a_folder_with_files_is_not_overwritten(saved, capsys):
     before = (saved[0] / "manifest.json").read_bytes()
-    assert main(["save", str(saved[0])]) == 1
+    assert main(["backup", str(saved[0])]) == 1
     assert "is not empty" in capsys.readouterr().err
     assert (saved[0] / "manifest.json").read_bytes() == before
 
@@ -136,11 +136,11 @@ def test_a_sale_during_the_backup_makes_it_worthless(api, time, tmp_path, monkey
         return result
 
     monkeypatch.setattr(backup, "_save_table", save_and_sell)
-    assert main(["save", str(tmp_path / "backup")]) == 1
+    assert main(["backup", str(tmp_path / "backup")]) == 1
     assert "The stage was in use: purchases and inventory changed during the run." in capsys.readouterr().err
     assert list((tmp_path / "backup").iterdir()) == []
     monkeypatch.undo()
-    assert main(["save", str(tmp_path / "backup")]) == 0
+    assert main(["backup", str(tmp_path / "backup")]) == 0
 
 
 @pytest.fixture
@@ -169,13 +169,13 @@ def test_items_that_expire_do_not_make_a_backup_worthless(tmp_path, monkeypatch)
         return result
 
     monkeypatch.setattr(backup, "_save_table", save_and_expire)
-    assert main(["save", str(tmp_path / "backup")]) == 0
+    assert main(["backup", str(tmp_path / "backup")]) == 0
 
 
 @pytest.mark.parametrize(("feature", "status"), [("purchases", 0), ("inventory", 1)])
 @pytest.mark.usefixtures("with_an_expired_purchase")
 def test_items_that_expire_do_not_make_a_load_fail(tmp_path, monkeypatch, feature, status):
-    assert main(["save", str(tmp_path / "backup")]) == 0
+    assert main(["backup", str(tmp_path / "backup")]) == 0
     batch_write = dynamo.batch_write
 
     def put_and_delete(table, requests):
@@ -186,7 +186,7 @@ def test_items_that_expire_do_not_make_a_load_fail(tmp_path, monkeypatch, featur
     with settings.override(stage="restored"):
         tables.create_all(dynamo.client())
         monkeypatch.setattr(dynamo, "batch_write", put_and_delete)
-        assert main(["load", str(tmp_path / "backup")]) == status
+        assert main(["restore", str(tmp_path / "backup")]) == status
 
 
 def test_every_type_of_value_comes_back(store, tmp_path):
@@ -197,10 +197,10 @@ def test_every_type_of_value_comes_back(store, tmp_path):
     }  # fmt: skip
     name = dynamo.table_name("inventory")
     store.put_item(TableName=name, Item=item)
-    assert main(["save", str(tmp_path / "backup")]) == 0
+    assert main(["backup", str(tmp_path / "backup")]) == 0
     with settings.override(stage="restored"):
         tables.create_all(store)
-        assert main(["load", str(tmp_path / "backup")]) == 0
+        assert main(["restore", str(tmp_path / "backup")]) == 0
         [loaded] = store.scan(TableName=dynamo.table_name("inventory"))["Items"]
     sets = ("ss", "ns", "bs")
     assert {name: value for name, value in loaded.items() if name not in sets} == {
@@ -211,7 +211,7 @@ def test_every_type_of_value_comes_back(store, tmp_path):
 
 def test_a_missing_table_is_reported(saved, capsys):
     with settings.override(stage="nowhere"):
-        assert main(["load", str(saved[0])]) == 1
+        assert main(["restore", str(saved[0])]) == 1
     assert "the store failed" in capsys.readouterr().err
 
 
@@ -236,4 +236,4 @@ def test_a_drill_touches_no_tables_that_it_did_not_make(saved, store, capsys):
 
 def test_only_a_load_creates_tables(tmp_path):
     with pytest.raises(SystemExit):
-        main(["save", str(tmp_path / "new"), "--create-tables"])
+        main(["backup", str(tmp_path / "new"), "--create-tables"])

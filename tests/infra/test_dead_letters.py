@@ -1,4 +1,4 @@
-"""`python -m infra.dead_letters` against moto's queues and streams. It calls the app's functions in this process."""
+"""`fairgate replay` against moto's queues and streams. It calls the app's functions in this process."""
 
 import io
 import json
@@ -130,6 +130,11 @@ def test_changes_that_were_given_up_are_passed_again(api, aws, time, capsys):
     shown = capsys.readouterr().out
     assert "follow-changes: 1 letters" in shown
     assert f"(RetryAttemptsExhausted): 3 changes of {dynamo.table_name('tickets')} are passed to the function again" in shown
+    assert main(["follow-changes", "--json"], aws.client) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert (report["left"], [queue["queue"] for queue in report["queues"]]) == (1, ["follow-changes"])
+    assert report["queues"][0]["letters"][0]["what"] == f"3 changes of {dynamo.table_name('tickets')} are passed to the function again"
+    assert not report["queues"][0]["letters"][0]["is_done"]
     assert (aws.functions.events, aws.count("follow-changes")) == ([], 1), "without --replay nothing is done"
 
     assert main(["follow-changes", "--replay"], aws.client) == 0

@@ -11,10 +11,12 @@ import pytest
 import urllib3
 
 import app
+from bootstrap.interrupts import NOT_CONFIRMED
 from chalicelib.foundation import memory, settings
 from infra import migrations
 from infra.deploy import __main__ as command
 from infra.deploy import deployment, stack
+from infra.deploy.account import DeploymentFailed
 from infra.deploy.deployment import CatalogCommands
 from infra.emulation.aws import REGION, EmulatedAws
 from infra.local.gateway import Gateway
@@ -235,7 +237,7 @@ def test_a_stopped_deployment_reports_its_state_and_can_continue(deploy, aws, mo
     with monkeypatch.context() as patched:
         patched.setattr(*stopped_at[step], _press_ctrl_c)
         code, printed = deploy()
-    assert (code, _stack_status(aws)) == (1, status)
+    assert (code, _stack_status(aws)) == (130, status)
     assert message in printed
     code, printed = deploy()
     assert code == 0, printed
@@ -247,7 +249,7 @@ def test_an_upload_of_assets_that_stops_leaves_the_stage_unchanged(deploy, aws, 
     with monkeypatch.context() as patched:
         patched.setattr(deployment, "upload_pages", _press_ctrl_c)
         code, printed = deploy()
-    assert (code, _stack_status(aws)) == (1, "CREATE_COMPLETE")
+    assert (code, _stack_status(aws)) == (130, "CREATE_COMPLETE")
     assert "Interrupted in the step assets. The stage is unchanged." in printed
     assert not aws.client("sqs").list_queues().get("QueueUrls")
 
@@ -285,12 +287,13 @@ def test_stopping_the_smoke_test_or_the_question_restores_the_stage(deploy, aws,
     (package / "sam.json").write_text(json.dumps(template(More=queue("fairgate-dev-more"))))
     with monkeypatch.context() as patched:
         patched.setattr(command, "_confirm", _press_ctrl_c)
-        assert "Interrupted in the step review. The stage is unchanged." in deploy(yes=False)[1]
+        code, printed = deploy(yes=False)
+        assert (code, "Interrupted in the step review. The stage is unchanged." in printed) == (130, True)
     assert _change_sets(aws) == before
     with monkeypatch.context() as patched:
         patched.setattr(deployment.smoke_test, "main", _press_ctrl_c)
         code, printed = deploy()
-    assert code == 1
+    assert code == 130
     assert "Interrupted in the step smoke test. The changes of this run were rolled back" in printed
     assert not aws.client("sqs").list_queues().get("QueueUrls")
 
@@ -314,9 +317,17 @@ def test_tables_of_a_deleted_stack_are_taken_into_the_new_one(deploy, aws, api_u
 
 def test_a_deployment_that_cannot_ask_is_not_confirmed(deploy, aws):
     code, printed = deploy(yes=False)
-    assert code == 1
+    assert code == 3
     assert "make deploy YES=1" in printed
     assert _stack_status(aws) is None
+
+
+def test_a_catalog_that_nobody_confirmed_has_the_same_exit_code(monkeypatch):
+    for code, expected in ((NOT_CONFIRMED, 3), (1, 1)):
+        monkeypatch.setattr(deployment, "run_bootstrap", lambda _, code=code: code)
+        with pytest.raises(DeploymentFailed) as failed:
+            CatalogCommands(STAGE, REGION, ()).apply(yes=False)
+        assert failed.value.exit_code == expected
 
 
 def test_a_failed_change_is_rolled_back_and_nothing_else_is_done(deploy, package, api_url):

@@ -7,6 +7,7 @@ import zipfile
 import pytest
 
 from infra import package
+from infra.template import functions
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def test_an_extension_for_another_architecture_is_a_problem(folder, monkeypatch,
 
 def test_a_zip_that_does_not_run_or_is_too_large_is_a_problem(folder, monkeypatch):
     monkeypatch.setattr(package, "MAX_BYTES", {"documents.zip": (10, 1000)})
-    architecture = next((name for name, machines in package.ARCHITECTURES.items() if platform.machine() in machines), None)
+    architecture = next((name for name, machines in functions.ARCHITECTURES.items() if platform.machine() in machines), None)
     if sys.platform != "linux" or architecture is None:
         pytest.skip("runs the zip on Linux")
     too_large, fails = package.check_artefact(folder, architecture)

@@ -1,4 +1,4 @@
-"""`python -m infra.reconcile`: its output and exit status, and that it works beside `make run`."""
+"""`fairgate reconcile`: its output and exit status, and that it works beside `make run`."""
 
 import json
 import os

@@ -28,12 +28,12 @@ def test_a_stage_moves_with_its_orders_and_its_line(api, time, tmp_path):
         assert api.post(f"/admin/events/{paused}/pause", token=builders.admin_token()).status == 200
     time.advance(settings.current().hold_seconds + 1)
     builders.run_sweep()
-    assert main(["save", str(tmp_path / "backup")]) == 0
+    assert main(["backup", str(tmp_path / "backup")]) == 0
 
     with settings.override(region="eu-west-1"):
         memory.forget_everything()
-        assert main(["load", str(tmp_path / "backup")]) == 1, "it has no tables"
-        assert main(["load", str(tmp_path / "backup"), "--create-tables"]) == 0
+        assert main(["restore", str(tmp_path / "backup")]) == 1, "it has no tables"
+        assert main(["restore", str(tmp_path / "backup"), "--create-tables"]) == 0
         invariants.check(time.now, recovered=True)
         assert builders.reserve(api, "bob", event_id, tier_id).json["error"] == "event_paused"
         for paused in (event_id, queue):
@@ -54,9 +54,9 @@ def test_a_stage_moves_with_its_orders_and_its_line(api, time, tmp_path):
 def moved(api, time, tmp_path):
     """A shop that has moved to eu-west-1. Yields it in the old region, where functions still run."""
     with open_shop(api, time) as shop:
-        assert main(["save", str(tmp_path / "backup")]) == 0
+        assert main(["backup", str(tmp_path / "backup")]) == 0
         with settings.override(region="eu-west-1"):
-            assert main(["load", str(tmp_path / "backup"), "--create-tables"]) == 0
+            assert main(["restore", str(tmp_path / "backup"), "--create-tables"]) == 0
         yield shop
     memory.forget_everything()
 

@@ -6,10 +6,11 @@ from importlib import metadata
 
 import grimp
 
+from infra.cli import COMMANDS
 from tests.repository import ROOT
 
-# What `make run`, `make plan`, `make apply` and `make status` start.
-STARTED = ["bootstrap.__main__", "infra.local.__main__", "infra.web"]
+# What `make run` and the commands of `fairgate` start. A deployment runs make, which installs what it needs in addition.
+STARTED = ["infra.web", "infra.cli", *sorted({command.module for command in COMMANDS.values()})]
 ON_LAMBDA_ONLY = {"snapshot_restore_py"}
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 

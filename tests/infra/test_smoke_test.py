@@ -1,4 +1,4 @@
-"""`python -m infra.smoke_test` against a served API: it passes where the stage is well, and fails where it is not."""
+"""`fairgate smoke-test` against a served API: it passes where the stage is well, and fails where it is not."""
 
 import json
 from collections.abc import Iterator

@@ -26,15 +26,15 @@ from infra.web import main as web
 from tests.repository import PAGES, ROOT
 
 TYPO = "the stage must be dev or prod or core, not 'porduction'; the nearest name is prod "
-TYPO += "(with make: STAGE=prod; otherwise: FAIRGATE_STAGE=prod)"
-NO_STAGE = "the stage must be dev or prod or core, but no stage was given (with make: STAGE=dev; otherwise: FAIRGATE_STAGE=dev)"
+TYPO += "(with make: STAGE=prod; with fairgate: --stage prod)"
+NO_STAGE = "the stage must be dev or prod or core, but no stage was given (with make: STAGE=dev; with fairgate: --stage dev)"
 NO_REGION = "AWS_REGION is not set; name the region of the stage: AWS_REGION=eu-central-1 (the region of an AWS profile is not used)"
 WRONG_REGION = "AWS_REGION must be a region of AWS, not 'eu-centrall-1'; the nearest name is eu-central-1"
 
 # The commands that work on the tables of a stage, each with arguments that are right.
 OF_A_STAGE = {
     "create_admin": (create_admin, ["ada@example.com"]),
-    "backup": (backup, ["load", "backups/monday"]),
+    "backup": (backup, ["restore", "backups/monday"]),
     "dead_letters": (dead_letters, []),
     "rebuild_reports": (rebuild_reports, []),
     "reconcile": (reconcile, ["--since", "2026-05-01T00:00:00Z", "--until", "2026-05-02T00:00:00Z"]),
@@ -61,7 +61,7 @@ WRONG_ARGUMENTS = [
     (emulation, ["--stage", "prod", "--from", "HEAD"], "FROM needs a stage with simulated payments, and prod has none; use STAGE=dev"),
     (create_admin, [], "the following arguments are required: email"),
     (backup, ["sav", "folder"], "invalid choice: 'sav'"),
-    (backup, ["save"], "the following arguments are required: folder"),
+    (backup, ["backup"], "the following arguments are required: folder"),
     (dead_letters, ["swep"], "swep has no queue; the queues are sweep, "),
     (rebuild_reports, ["dev"], "unrecognized arguments: dev"),
     (reconcile, ["--since", "monday", "--until", "2026-05-02T00:00:00Z"], "'monday' is not a time like 2026-11-01T00:00:00Z"),
@@ -157,10 +157,13 @@ def test_an_invalid_address_is_quoted_in_the_error(refused, monkeypatch, email):
 
 
 def test_commands_of_the_pages_name_the_region_of_their_stage():
-    on_a_stage = re.compile(r"FAIRGATE_STAGE=(?:dev|prod) [^`\n]*|make (?:plan|apply|status|admin) [^`\n]*STAGE=[^`\n]*")
+    variables = r"FAIRGATE_STAGE=(?:dev|prod) [^`\n]*|make (?:plan|apply|status|admin) [^`\n]*STAGE=[^`\n]*"
+    on_a_stage = re.compile(variables + r"|fairgate --stage (?:dev|prod) [^`\n]*")
     for page in (page for page in PAGES if page.parent.name != "decisions"):
         for command in on_a_stage.findall(page.read_text()):
-            assert "AWS_REGION=" in command or "DRY_RUN=1" in command, f"{page.name}: {command}"
+            assert "AWS_REGION=" in command or "--region " in command or "DRY_RUN=1" in command or "--dry-run" in command, (
+                f"{page.name}: {command}"
+            )
 
 
 WITH_MAKE = [

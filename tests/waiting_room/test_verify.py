@@ -100,6 +100,19 @@ def test_the_result_names_what_was_not_checked(run):
     assert (code, text.count("NOT CHECKED"), "whether the shop issued these tokens" in text) == (0, 1, True)
 
 
+def test_the_result_can_be_json(run):
+    code, text = run(proof(), lines(all_claims())[:2], "--commitment", draw.commitment(KEY), "--json")
+    report = json.loads(text)
+    assert (code, report["exit_code"], report["faults"]) == (0, 0, [])
+    assert report["not_checked"] == ["whether the shop issued these tokens, which only the shop knows"]
+    assert report["lines"][-1] == "all checks passed, but some were not made"
+    wrong = unsigned_token(0, 1), draw.position(KEY, N, tuple(OFFSETS), 0, 1) + 1
+    code, text = run(proof(), lines([wrong]), "--json")
+    report = json.loads(text)
+    assert (code, report["exit_code"], len(report["faults"])) == (1, 1, 1)
+    assert report["faults"][0].startswith("line 1: ")
+
+
 def test_the_position_of_each_token_is_shown(run):
     claims = all_claims()
     _, text = run(proof(), [claims[4][0], claims[9][0]])

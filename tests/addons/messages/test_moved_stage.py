@@ -49,11 +49,11 @@ def test_a_moved_stage_announces_only_what_is_new(post, api, time, tmp_path, day
         if days:
             forget_notifications()
         time.advance(days * 86_400 + settings.current().hold_seconds + 1)
-        assert main(["save", str(tmp_path / "backup")]) == 0
+        assert main(["backup", str(tmp_path / "backup")]) == 0
         with settings.override(stage="moved"):
             tables.create_all(dynamo.client())
             memory.forget_everything()
-            assert main(["load", str(tmp_path / "backup")]) == 0
+            assert main(["restore", str(tmp_path / "backup")]) == 0
             time.advance(3600)
             moved = follow_new_tables(post)
             moved.deliver()

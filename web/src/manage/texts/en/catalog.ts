@@ -103,7 +103,7 @@ export const catalogTexts = {
   nothing: "Nothing would change for buyers.",
   refused: "This version cannot be applied at the moment:",
   warnings: "Allowed, but possibly a mistake:",
-  more: (count: number) => `And ${count} more. This command lists them all: python -m bootstrap plan`,
+  more: (count: number) => `And ${count} more. This command lists them all: fairgate plan`,
   moreInLog: (count: number) => `And ${count} more.`,
   refusals,
   advice,

@@ -101,7 +101,7 @@ export const catalogTexts: typeof english = {
   nothing: "Para los compradores no cambiaría nada.",
   refused: "Ahora mismo no se puede aplicar esta versión:",
   warnings: "Permitido, pero puede ser un error:",
-  more: (count) => `Y ${count} más. Este comando los muestra todos: python -m bootstrap plan`,
+  more: (count) => `Y ${count} más. Este comando los muestra todos: fairgate plan`,
   moreInLog: (count) => `Y ${count} más.`,
   refusals,
   advice,
