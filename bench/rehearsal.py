@@ -1,20 +1,14 @@
-"""`python -m bench.rehearsal <event id>`: play the sale of an event from the bootstrap files with a made-up crowd, before it takes place.
+"""The rehearsal of a sale: a made-up crowd plays an event from the bootstrap files before the sale takes place.
 
 The event's own waiting room, tickets, limits and times decide, with the handlers of the product, on a virtual clock, against DynamoDB's
 limits. The clock starts some minutes before the event goes on sale. Payments are simulated. The same seed always plays the same sale.
-
-Writes a page with the waits, the limit that is closest to its end, the dollars and what to change. Exits with 1 if the answer is "no go".
-20,000 people take about three minutes.
 """
 
-import argparse
 import random
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from itertools import accumulate
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -23,10 +17,7 @@ from msgspec import Struct, field
 from bench import costs
 from bench.app_in_process import app_in_process
 from bench.prices import Usage, cdn_dollars, total_dollars
-from bench.rehearsal_page import lines, summary, write_page
-from bootstrap import files
 from chalicelib.bootstrap_file import rollout
-from chalicelib.bootstrap_file.findings import InvalidDocument
 from chalicelib.bootstrap_file.validation import Tree, to_events, validate_tree
 from chalicelib.foundation import clock
 from chalicelib.waiting_room import entries, room_cache, tokens
@@ -37,7 +28,6 @@ from tests.simulation.instances import Fleet, Result, Timeline, simulated_fleet
 from tests.simulation.interception import feature_of
 from tests.simulation.limits import Limits, SimulatedService
 
-PAGE = Path(".build") / "rehearsal.html"
 LEAD_SECONDS = 600  # from the start of the clock to the opening
 WATCH_SECONDS = 5  # between two looks of the promoter at the live page
 MAX_HOURS = 3  # after the opening
@@ -448,41 +438,3 @@ def rehearse(tree: Tree, event_id: str, options: Options) -> Report:
         except AssertionError as error:
             report.faults.append(f"The books do not agree: {error}")
     return report
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.rehearsal", description="Play the sale of an event with a made-up crowd.")
-    parser.add_argument("event_id", help="the id of the event in the bootstrap files")
-    parser.add_argument("--file", dest="files", type=Path, action="append", help="a bootstrap file (default: that of `make plan`)")
-    parser.add_argument("--people", type=int, default=2000, help="number of people who want tickets (default: 2000)")
-    parser.add_argument("--seed", type=int, default=1, help="another seed makes up another crowd (default: 1)")
-    parser.add_argument("--instances", type=int, default=100, help="instances of the API that the stage may run at once (default: 100)")
-    parser.add_argument("--provider-rate", type=int, default=100, help="calls a second that the payment provider accepts (default: 100)")
-    parser.add_argument("--mail-rate", type=int, default=14, help="emails a second that the mail provider accepts (default: 14)")
-    parser.add_argument("--page", type=Path, default=PAGE, help=f"where to write the page (default: {PAGE})")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    given = parser.parse_args()
-    options = Options(
-        people=given.people,
-        seed=given.seed,
-        instances=given.instances,
-        provider_rate=given.provider_rate,
-        mail_rate=given.mail_rate,
-    )
-    try:
-        tree = files.load_files(given.files or [files.default_file()]).tree
-        report = rehearse(tree, given.event_id, options)
-    except RehearsalRefused as refusal:
-        print(refusal, file=sys.stderr)
-        return 2
-    except InvalidDocument as invalid:
-        print(*invalid.faults, sep="\n", file=sys.stderr)
-        return 2
-    write_page(report, given.page)
-    print(msgspec.json.encode(summary(report)).decode() if given.json else "\n".join(lines(report)))
-    print(f"The page is in {given.page}.", file=sys.stderr)
-    return 0 if report.is_go else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

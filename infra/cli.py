@@ -62,6 +62,13 @@ _ROWS = (
     _catalog("status", "show which version is on sale, since when and by whom", "status", f"{_PROD} status --json"),
     _catalog("drift", "compare what is on sale with bootstrap files", f"{_PROD} drift"),
     _catalog("rollback", "apply the document of an older version as a new version", f"{_PROD} rollback 3"),
+    Command(
+        "rehearse",
+        _CATALOG,
+        "play a sale with a made-up crowd before it opens; go or no go",
+        "bench.rehearse",
+        ("rehearse summer-fest --people 5000", "rehearse summer-fest --file summer.json --instances 780 --json"),
+    ),
     _catalog("export", "write what is on sale as a bootstrap file", "export --output on-sale.json"),
     _catalog(
         "import-stripe", "make a bootstrap file of the products of a Stripe account", "import-stripe --capacity 200 --output stripe.json"

@@ -1,13 +1,12 @@
 """The rehearsal of a sale: the crowd plays the event of the file, and the report says what would happen and what to change."""
 
 import json
-import sys
 from html.parser import HTMLParser
 
 import msgspec
 import pytest
 
-from bench import rehearsal
+from bench import rehearsal, rehearse
 from bench.rehearsal import Limit, Options, RehearsalRefused, Report
 from bench.rehearsal_page import lines, page
 from tests.bootstrap.conftest import event, ticket
@@ -111,14 +110,15 @@ def test_the_page_shows_the_figures_and_escapes_names():
     assert lines(report)[0] == "<script>alert(1)</script>: NO GO"
 
 
-def test_the_command_writes_the_page_and_prints_json(tree, tmp_path, monkeypatch, capsys):
+def test_the_command_writes_the_page_and_prints_json(tree, tmp_path, capsys):
     file, html = tmp_path / "file.json", tmp_path / "pages" / "night.html"
     file.write_text(json.dumps(tree))
-    monkeypatch.setattr(sys, "argv", ["rehearsal", "night", "--file", str(file), "--people", "5", "--page", str(html), "--json"])
-    assert rehearsal.main() == 0
+    assert rehearse.main(["night", "--file", str(file), "--people", "5", "--page", str(html), "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert (figures["event_id"], figures["go"], figures["people"]) == ("night", True, 5)
     assert "<h1>" in html.read_text()
-    monkeypatch.setattr(sys, "argv", ["rehearsal", "noon", "--file", str(file)])
-    assert rehearsal.main() == 2
+    assert rehearse.main(["noon", "--file", str(file)]) == 2
     assert "There is no event 'noon'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        rehearse.main(["night", "--people", "0"])
+    assert "--people: must be a whole number from 1 on, not '0'" in capsys.readouterr().err

@@ -175,7 +175,7 @@ def test_bash_completes_commands_and_options(capsys, tmp_path):
     COMP_WORDS=(fairgate --stage dev reconcile --r) COMP_CWORD=4; _shtab_fairgate fairgate --r reconcile; echo "${{COMPREPLY[@]}}"
     """
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.split("\n")[:2] == ["replay rebuild reconcile restore", "--records"]
+    assert done.stdout.split("\n")[:2] == ["rehearse replay rebuild reconcile restore", "--records"]
 
 
 @pytest.mark.parametrize("name", ["plan", "status", "stages", "replay", "reconcile", "verify"])
