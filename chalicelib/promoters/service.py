@@ -1,6 +1,6 @@
 """Promoters and event staff: read and change profiles and event roles with permission checks, and invite people."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -60,6 +60,15 @@ class Seller(Struct, frozen=True, kw_only=True):
     promoter_id: Annotated[str | None, Meta(description="The id of the event's promoter; null if the shop is the seller.")] = None
     invoices: Annotated[bool, Meta(description="Whether buyers get invoices, which name a company if the checkout has one.")] = False
     legal_texts: Annotated[list[LegalTextEntry], Meta(description="The seller's imprint, terms and other legal texts.")] = []
+
+
+class NewApiKey(Struct, frozen=True):
+    """The API key that somebody wants to create. It expires after `days`, and is for all events of the promoter if it names none."""
+
+    name: str
+    role: EventRole
+    event_ids: frozenset[str]
+    days: int
 
 
 class AccountsNotOffered(ApiError):
@@ -442,27 +451,28 @@ def remove_account(promoter_id: str, actor: str, now: int) -> PaymentAccount:
 # API keys of promoters.
 
 
-def create_api_key(
-    request: RequestContext, promoter_id: str, password: str, name: str, role: EventRole, event_ids: Collection[str], days: int
-) -> tuple[ApiKey, str]:
-    """Create an API key for a promoter's events, which expires after `days`. Returns it with its text, which is not stored.
+def create_api_key(request: RequestContext, promoter_id: str, wanted: NewApiKey, password: str, code: str | None) -> tuple[ApiKey, str]:
+    """Create an API key for a promoter's events, and mail the promoter a notice. Returns it with its text, which is not stored.
 
-    It needs the caller's password, so that somebody with a stolen session cannot keep the access. Raises Forbidden, NotFound, InvalidInput,
-    NoAccount, TooManyApiKeys, WrongPassword and TooManyAttempts.
+    It needs what a sign-in needs, so that somebody with a stolen session cannot keep the access. Raises Forbidden, NotFound, InvalidInput,
+    NoAccount, TooManyApiKeys and what `accounts.check_owner` raises.
     """
     identity = request.require_user()
     require_own(identity, promoter_id, _OWN_KEYS)
-    if unknown := sorted(set(event_ids) - _events_of(promoter_id)):
+    if unknown := sorted(wanted.event_ids - _events_of(promoter_id)):
         raise InvalidInput(f"The promoter has no event with the id {unknown[0]}.", path="$.events")
-    (account, _), keys = parallel.both(
+    (account, _), (keys, owner) = parallel.both(
         lambda: parallel.both(lambda: accounts.get_account(identity.user_id), lambda: get_promoter(identity, promoter_id)),
-        lambda: members.list_api_keys(promoter_id),
+        lambda: parallel.both(lambda: members.list_api_keys(promoter_id), lambda: accounts.find_account(promoter_id)),
     )
     if len(keys) >= members.MAX_API_KEYS:  # simultaneous requests can create a few more
         raise TooManyApiKeys()
-    accounts.check_password(request, account, password)
-    expires_at = request.now + days * 86_400
-    return members.create_api_key(promoter_id, name, role, frozenset(event_ids), expires_at, identity.user_id, request.now)
+    accounts.check_owner(request, account, password, code)
+    expires_at = request.now + wanted.days * 86_400
+    created = members.create_api_key(promoter_id, wanted.name, wanted.role, wanted.event_ids, expires_at, identity.user_id, request.now)
+    if owner is not None:
+        accounts.mail_notice("api_key_created", owner.email, request.language, request.now)
+    return created
 
 
 def list_api_keys(identity: Identity, promoter_id: str) -> list[ApiKey]:

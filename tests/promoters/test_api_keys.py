@@ -3,6 +3,7 @@
 import pytest
 
 from chalicelib.accounts import members
+from chalicelib.accounts.service import Account, create_account
 from chalicelib.audit import service as audit
 from chalicelib.edge import auth
 from chalicelib.foundation import settings
@@ -20,6 +21,7 @@ DAY = 86_400
 def promoter(api, time):
     """A verified promoter with one event: the id, how to send requests as that person, and the event's id."""
     promoter_id, by = sign_up_promoter(api)
+    builders.verify_address("pat@example.com")
     verify(api, promoter_id)
     return promoter_id, by, event_of(api, promoter_id)
 
@@ -158,6 +160,42 @@ def test_wrong_requests_for_a_key_are_refused(api, promoter, time):
     assert create_key(api, (promoter[0], by, "")).status == 403
     assert create_key(api, (another_id, promoter[1], "")).status == 403
     assert members.list_api_keys(promoter[0]) == []
+
+
+def test_nobody_gets_a_key_with_an_address_that_may_be_somebody_elses(api, time):
+    """The owner of the address takes the account over with a new password, which does not end keys."""
+    promoter_id, by = sign_up_promoter(api)
+    refused = create_key(api, (promoter_id, by, ""))
+    assert (refused.status, refused.json["error"]) == (409, "address_not_verified")
+    assert members.list_api_keys(promoter_id) == []
+    builders.verify_address("pat@example.com")
+    assert create_key(api, (promoter_id, by, "")).status == 201
+
+
+def test_a_key_needs_a_code_of_an_account_with_a_second_factor(api, promoter, time):
+    by = promoter[1]
+    secret = api.post("/auth/me/second-factor", json={"password": PASSWORD}, **by).json["secret"]
+    assert api.put("/auth/me/second-factor", json={"code": builders.code_of(secret, time.now)}, **by).status == 200
+    used = builders.code_of(secret, time.now)
+    for fields in ({}, {"code": used}, {"code": "000000"}):
+        refused = create_key(api, promoter, **fields)
+        assert (refused.status, refused.json["error"], refused.json["path"]) == (401, "second_factor_required", "$.code")
+    time.advance(30)
+    code = builders.code_of(secret, time.now)
+    assert create_key(api, promoter, password="wrong", code=code).json["error"] == "wrong_password", "the code is not used up"
+    assert [create_key(api, promoter, code=code).status for _ in range(2)] == [201, 401]
+    assert len(members.list_api_keys(promoter[0])) == 1
+
+
+def test_the_promoter_gets_an_email_about_a_new_key_whoever_creates_it(api, promoter, mailbox):  # noqa: F811
+    mailbox.mails.clear()
+    assert create_key(api, promoter, password="wrong").status == 403
+    assert create_key(api, promoter).status == 201
+    create_account(Account(user_id="root", email="root@example.com", roles=("user", "admin"), created_at=0, verified_at=0), PASSWORD)
+    assert create_key(api, (promoter[0], {"token": builders.admin_token()}, ""), name="https://evil.example").status == 201
+    assert [(mail.kind, mail.to) for mail in mailbox.mails] == [("api_key_created", "pat@example.com")] * 2
+    assert "evil" not in mailbox.mails[1].text
+    assert "forgot-password" in mailbox.mails[1].text
 
 
 def test_a_promoter_has_a_limited_number_of_keys(api, promoter, monkeypatch):
