@@ -440,7 +440,7 @@ def limited_for_caller(limit: RateLimit) -> Callable[[Callable[..., T]], Callabl
             caller = request.require_user()
             if "admin" in caller.roles or settings.current().rate_limits == "off":
                 return handler(request, *values, **named)
-            counter = Counter(_key(limit, "user", caller.user_id), limit.quota, request.now * 1000)
+            counter = Counter(_key(limit, "user", caller.limits_id), limit.quota, request.now * 1000)
             Attempt(limit, counter, source_address(request)).begin(())
             return handler(request, *values, **named)
 
@@ -458,7 +458,7 @@ def limit_writes(request: RequestContext, limit: RateLimit, writes: int) -> None
     caller = request.require_user()
     if writes < WRITES_PER_REQUEST or "admin" in caller.roles or settings.current().rate_limits == "off":
         return
-    counter = Counter(_key(limit, "user", "writes", caller.user_id), limit.quota, request.now * 1000)
+    counter = Counter(_key(limit, "user", "writes", caller.limits_id), limit.quota, request.now * 1000)
     try:
         is_granted = counter.report(writes // WRITES_PER_REQUEST)
     except dynamo.STORE_ERRORS as failure:

@@ -502,7 +502,11 @@ def identify_api_key(text: str) -> Identity | None:
 
 
 def _load_api_key(promoter_id: str, key_id: str, now: int) -> tuple[ApiKey, Identity] | None:
-    """Return an API key and its caller. Returns None if there is no such key, or its promoter could not manage events now either."""
+    """Return an API key and its caller. Returns None if there is no such key, or its promoter could not manage events now either.
+
+    All keys of a promoter that may change events count as one caller, because a promoter may create keys again and again. A key that cannot
+    is limited by itself, so that no till stops the others.
+    """
     key, account = parallel.both(lambda: members.find_api_key(promoter_id, key_id), lambda: accounts.find_account(promoter_id))
     if key is None or account is None or _is_stopped(account) or accounts.lacks_second_factor(account, {}):
         return None
@@ -510,7 +514,8 @@ def _load_api_key(promoter_id: str, key_id: str, now: int) -> tuple[ApiKey, Iden
         members.note_use(key, now)
     event_ids = _events_of(promoter_id)
     roles = dict.fromkeys(sorted(key.event_ids & event_ids if key.event_ids else event_ids), key.role)
-    return key, Identity(key.user_id, frozenset(), roles, is_api_key=True)
+    counted_as = f"keys of {promoter_id}" if key.role == "coordinator" else None
+    return key, Identity(key.user_id, frozenset(), roles, is_api_key=True, counted_as=counted_as)
 
 
 def _events_of(promoter_id: str) -> set[str]:

@@ -211,6 +211,19 @@ def test_instances_read_a_key_once_in_a_while(api, promoter, time):
     assert not [call for call in calls if "memberships" in str(call) or "accounts" in str(call)]
 
 
+def test_more_keys_change_no_more_events(api, promoter):
+    """Otherwise, one promoter could change the catalog, which all instances follow, twenty times as often as a person may."""
+    _, by, event_id = promoter
+    keys = [key_of(api, promoter) for _ in range(3)]
+    till = key_of(api, promoter, "cashier")
+    with settings.override(rate_limits="on", limit_catalog="2/60"):
+        changes = [api.patch(f"/events/{event_id}", json={"venue": f"Hall {number}"}, token=key) for number, key in enumerate(keys)]
+        assert [reply.status for reply in changes] == [200, 200, 429]
+        assert api.patch(f"/events/{event_id}", json={"venue": "Hall"}, **by).status == 200, "keys use up nothing of their promoter"
+        count = {"date": "2026-06-01", "currency": "USD", "counted_cents": 0}
+        assert api.post(f"/events/{event_id}/box-office-closing", json=count, token=till).status == 200, "nor of a till"
+
+
 def test_an_erased_promoter_leaves_no_keys(api, promoter, time):
     promoter_id, by, event_id = promoter
     key = key_of(api, promoter)
