@@ -203,7 +203,7 @@ def create_api_key(
     """Create an API key of a promoter, and record it in the audit log. Returns it with its text."""
     key_id = ids.new_id()
     text = f"{API_KEY_PREFIX}{promoter_id}_{key_id}_{secrets.token_urlsafe(32).replace('_', '-')}"
-    digest = sha256(text.encode()).hexdigest()
+    digest = digest_of(text)
     fields: dict[str, Any] = {"role": role, "digest": digest, "created_at": now, "expires_at": expires_at}
     key = ApiKey(id=key_id, promoter_id=promoter_id, name=name, event_ids=event_ids, **fields)
     row = ApiKeyRow(_owner(promoter_id), key_id, label=name, event_ids=set(event_ids) or None, **fields)
@@ -244,7 +244,12 @@ def find_api_key(promoter_id: str, key_id: str) -> ApiKey | None:
 
 def is_text_of(key: ApiKey, text: str) -> bool:
     """Return whether a text is the text of the key, in constant time."""
-    return hmac.compare_digest(key.digest, sha256(text.encode()).hexdigest())
+    return hmac.compare_digest(key.digest, digest_of(text))
+
+
+def digest_of(text: str) -> str:
+    """Return what is stored of the text of an API key."""
+    return sha256(text.encode()).hexdigest()
 
 
 def note_use(key: ApiKey, now: int) -> None:

@@ -46,7 +46,7 @@ MAX_NOTIFIED = 20  # admins, and coordinators of an event, to whom an email abou
 MAX_MEMBERS = 500  # of an event, among whom coordinators are looked for
 _HIDDEN_STATUSES = ("draft", "test")  # event statuses that public lists leave out
 _OWN_KEYS = "You can only manage your own API keys."
-_api_keys: TtlCache[tuple[ApiKey, Identity] | None] = TtlCache(lambda: API_KEY_SECONDS, max_keys=1000)  # by promoter and key
+_api_keys: TtlCache[tuple[ApiKey, Identity] | None] = TtlCache(lambda: API_KEY_SECONDS, max_keys=1000)  # by the digest of the text
 _sellers: TtlCache[CacheableReply["Seller"]] = TtlCache(lambda: SELLER_MAX_AGE, max_keys=1000)  # by promoter id
 
 
@@ -495,20 +495,22 @@ def identify_api_key(text: str) -> Identity | None:
     named, now = members.name_api_key(text), clock.now()
     if named is None:
         return None
-    found = _api_keys.get(now, None, lambda: _load_api_key(*named, now), named)
-    if found is None or not members.is_text_of(found[0], text) or found[0].expires_at <= now:
-        return None
-    return found[1]
+    found = _api_keys.get(now, None, lambda: _load_api_key(text, *named, now), members.digest_of(text))
+    return None if found is None or found[0].expires_at <= now else found[1]
 
 
-def _load_api_key(promoter_id: str, key_id: str, now: int) -> tuple[ApiKey, Identity] | None:
-    """Return an API key and its caller. Returns None if there is no such key, or its promoter could not manage events now either.
+def _load_api_key(text: str, promoter_id: str, key_id: str, now: int) -> tuple[ApiKey, Identity] | None:
+    """Return the API key with this text and its caller.
+
+    Returns None if there is no such key, or its promoter could not manage events now either.
 
     All keys of a promoter that may change events count as one caller, because a promoter may create keys again and again. A key that cannot
     is limited by itself, so that no till stops the others.
     """
     key, account = parallel.both(lambda: members.find_api_key(promoter_id, key_id), lambda: accounts.find_account(promoter_id))
-    if key is None or account is None or _is_stopped(account) or accounts.lacks_second_factor(account, {}):
+    if key is None or not members.is_text_of(key, text):
+        return None
+    if account is None or _is_stopped(account) or accounts.lacks_second_factor(account, {}):
         return None
     if key.expires_at > now:
         members.note_use(key, now)

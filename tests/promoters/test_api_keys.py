@@ -132,8 +132,11 @@ def test_a_key_is_shown_once_and_only_its_digest_is_stored(api, promoter, time):
 )
 def test_a_changed_key_is_refused(api, promoter, change):
     key = key_of(api, promoter)
+    is_same = change(key).strip() == key
     refused = see_status(api, promoter[2], change(key))
-    assert refused.status == (200 if change(key).strip() == key else 401)
+    assert refused.status == (200 if is_same else 401)
+    assert (members.list_api_keys(promoter[0])[0].used_at is not None) == is_same, "the id of a key, which others know, is no use of it"
+    assert see_status(api, promoter[2], key).status == 200
 
 
 def test_a_promoter_who_is_locked_or_lacks_what_the_stage_demands_has_no_keys(api, promoter, time):
