@@ -438,13 +438,14 @@ def remove_member(request: RequestContext, event_id: str, member_id: str) -> Rep
 @route(bp, "GET", "/me/invitations", access="user")
 def list_invitations(request: RequestContext) -> Reply[WorkInvitationsView]:
     """List the invitations to work at events that you have not accepted yet. They are for your account's verified address."""
-    return Reply(WorkInvitationsView([work_invitation_view(found) for found in service.list_invitations(request.require_user().user_id)]))
+    found = service.list_invitations(request.require_user().user_id, request.now)
+    return Reply(WorkInvitationsView([work_invitation_view(invitation) for invitation in found]))
 
 
 @route(bp, "POST", "/me/invitations/{event_id}", access="user", errors=(MemberChanging, RateLimited))
 @limited_for_caller(INVITE)
 def accept_invitation(request: RequestContext, event_id: str) -> Reply[WorkInvitationView]:
-    """Accept an invitation to work at an event. Access tokens have the role after the next refresh."""
+    """Accept an invitation to work at an event, within 30 days. Access tokens have the role after the next refresh."""
     return Reply(work_invitation_view(service.accept_invitation(request.require_user().user_id, event_id, request.now)))
 
 

@@ -1,6 +1,7 @@
 """Promoters and event staff: read and change profiles and event roles with permission checks, and invite people."""
 
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -550,22 +551,23 @@ class Invitation(Struct, frozen=True):
     page: str
 
 
-def list_invitations(user_id: str) -> list[Invitation]:
-    """Return the latest invitations that a user has not accepted yet, up to MAX_INVITATIONS."""
+def list_invitations(user_id: str, now: int) -> list[Invitation]:
+    """Return the latest invitations that a user can accept, up to MAX_INVITATIONS. Those of unverified promoters come last."""
     email = _verified_address(user_id)
     pending = [membership for membership in members.list_memberships(email) if membership.pending] if email is not None else []
-    latest = sorted(pending, key=lambda membership: membership.invited_at, reverse=True)[:MAX_INVITATIONS]
-    found = parallel.call_each(_invitation, latest)
-    return [invitation for invitation in found if invitation is not None]
+    pending.sort(key=lambda membership: (membership.unverified, -membership.invited_at))
+    open_ones = ((membership, _event_of_invitation(membership, now)) for membership in pending)
+    shown = islice(((membership, event) for membership, event in open_ones if event is not None), MAX_INVITATIONS)
+    return parallel.call_each(lambda found: _invitation(*found), list(shown))
 
 
 def accept_invitation(user_id: str, event_id: str, now: int) -> Invitation:
     """Accept an invitation. The role is in the access tokens from the next one on. Raises NotFound or MemberChanging."""
     membership = _find_invitation(user_id, event_id)
-    invitation = _invitation(members.accept(membership, user_id, now)) if membership is not None else None
-    if invitation is None:
+    event = _event_of_invitation(membership, now) if membership is not None else None
+    if membership is None or event is None:
         raise NotFound("You have no invitation to this event.", event_id=event_id)
-    return invitation
+    return _invitation(members.accept(membership, user_id, now), event)
 
 
 def decline_invitation(user_id: str, event_id: str, now: int) -> None:
@@ -581,11 +583,14 @@ def _find_invitation(user_id: str, event_id: str) -> Membership | None:
     return members.find_membership(event_id, email) if email is not None else None
 
 
-def _invitation(membership: Membership) -> Invitation | None:
-    """Return an invitation as its recipient sees it. Returns None if nobody can work at the event."""
+def _event_of_invitation(membership: Membership, now: int) -> Event | None:
+    """Return the event of an invitation. Returns None if the invitation has lapsed, or nobody can work at the event now."""
     event = permissions.find_event(membership.event_id)
-    if event is None or event.suspended:
-        return None
+    return None if event is None or event.suspended or membership.has_lapsed(now) else event
+
+
+def _invitation(membership: Membership, event: Event) -> Invitation:
+    """Return an invitation as its recipient sees it."""
     name = event.name if is_known(event, find_verified_promoter(event)) else None
     return Invitation(membership, name, _work_page(event.id, membership.role))
 
