@@ -439,8 +439,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_tax_calculation: Annotated[
         Rate,
         _says(
-            "How often a user may open a payment whose taxes Stripe calculates. Stripe bills each calculation to the seller, even if nobody "
-            "pays."
+            "How often a user may open a payment whose taxes Stripe calculates. Stripe bills each calculation to the seller, even if nobody"
+            " pays."
         ),
     ] = "100/86400"
     limit_waitlist: Annotated[Rate, _says("How often a user may join the waitlist of an event.")] = "10/60"
