@@ -6,7 +6,7 @@ from chalicelib.accounts import members
 from chalicelib.accounts.service import Account, create_account
 from chalicelib.audit import service as audit
 from chalicelib.edge import auth
-from chalicelib.foundation import settings
+from chalicelib.foundation import deadline, settings
 from chalicelib.promoters import service as promoters
 from tests import builders, invariants
 from tests.accounts.conftest import PASSWORD, mailbox, register  # noqa: F401
@@ -225,6 +225,13 @@ def test_more_keys_change_no_more_events(api, promoter):
         assert api.patch(f"/events/{event_id}", json={"venue": "Hall"}, **by).status == 200, "keys use up nothing of their promoter"
         count = {"date": "2026-06-01", "currency": "USD", "counted_cents": 0}
         assert api.post(f"/events/{event_id}/box-office-closing", json=count, token=till).status == 200, "nor of a till"
+
+
+def test_a_key_is_read_within_the_deadline_of_the_request(api, promoter, monkeypatch):
+    key, find, remaining = key_of(api, promoter), members.find_api_key, []
+    monkeypatch.setattr(members, "find_api_key", lambda *names: remaining.append(deadline.remaining()) or find(*names))
+    assert see_status(api, promoter[2], key).status == 200
+    assert remaining[0] <= settings.current().request_seconds
 
 
 def test_an_erased_promoter_leaves_no_keys(api, promoter, time):
