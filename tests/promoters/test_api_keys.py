@@ -122,6 +122,8 @@ def test_a_key_is_shown_once_and_only_its_digest_is_stored(api, promoter, time):
     [shown] = listed.json["api_keys"]
     assert (shown["name"], shown["role"], shown["events"], shown["used_at"]) == ("Box office", "cashier", [event_id], None)
     assert secret not in str(members.list_api_keys(promoter_id))
+    exported = api.get("/me/export", **by)
+    assert (exported.json["api_keys"], secret in str(exported.json)) == ([shown], False)
     assert secret not in str(audit.list_entries(f"account#{promoter_id}"))
     api.get(f"/admin/events/{event_id}/live", token=key)
     assert members.list_api_keys(promoter_id)[0].used_at == time.now
