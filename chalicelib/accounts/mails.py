@@ -51,6 +51,7 @@ AccountMail = Literal[
     "password_changed",
     "second_factor_set",
     "second_factor_removed",
+    "api_key_created",
     "payment_account_link",
     "find_tickets",
 ]

@@ -28,6 +28,7 @@ from chalicelib.foundation.errors import ApiError, NotFound
 
 MAX_API_KEYS = 20  # of a promoter, with those that have expired
 USE_NOTED_SECONDS = 3600  # the time of a key's last use is exact to this number of seconds
+ACCEPTANCE_SECONDS = 30 * 86_400  # in which a person can accept; later, the invitation takes no place of others
 MAX_UNVERIFIED_EVENTS = 20  # events of promoters whom no admin had verified, to which a person may be invited
 
 
@@ -46,6 +47,10 @@ class Membership(Struct, frozen=True):
     invited_at: int
     unverified: bool = False
     pending: bool = False
+
+    def has_lapsed(self, now: int) -> bool:
+        """Return whether the person did not accept in time."""
+        return self.pending and self.invited_at <= now - ACCEPTANCE_SECONDS
 
 
 PersonRole = Literal["promoter", "coordinator", "staff", "cashier", "accountant", "admin"]
@@ -147,19 +152,21 @@ def event_roles(email: str) -> dict[str, EventRole]:
 def invite(event_id: str, email: str, role: EventRole, actor: str, now: int, *, unverified: bool = False) -> Membership:
     """Invite a person to have a role at an event, or change that role, and record it in the audit log.
 
-    Raises TooManyEvents or MemberChanging.
+    An invitation that has lapsed is made again. Raises TooManyEvents or MemberChanging.
     """
     before = _load_membership(event_id, member_id(email))
-    if before is not None and before.role == role:
+    is_new = before is None or before.has_lapsed(now)
+    if before is not None and before.role == role and not is_new:
         return before
-    if before is None:
-        count = sum(membership.unverified == unverified for membership in list_memberships(email))
+    if is_new:
+        held = [membership for membership in list_memberships(email) if not membership.has_lapsed(now)]
+        count = sum(membership.unverified == unverified for membership in held)
         if unverified and count >= MAX_UNVERIFIED_EVENTS:
             raise TooManyEvents(f"This person already works at {MAX_UNVERIFIED_EVENTS} events whose promoters the shop has not verified.")
         if count >= MAX_EVENTS:
             raise TooManyEvents()
     # Another role is no newer than the first one: `event_roles` would let strangers' invitations end it.
-    invited_at = now if before is None else before.invited_at
+    invited_at = now if before is None or is_new else before.invited_at
     pending = before is None or before.pending
     membership = Membership(event_id, member_id(email), email_key(email), role, actor, invited_at, unverified, pending)
     action, changes = "member.invited", {"role": (before.role if before else None, role)}
@@ -203,7 +210,7 @@ def create_api_key(
     """Create an API key of a promoter, and record it in the audit log. Returns it with its text."""
     key_id = ids.new_id()
     text = f"{API_KEY_PREFIX}{promoter_id}_{key_id}_{secrets.token_urlsafe(32).replace('_', '-')}"
-    digest = sha256(text.encode()).hexdigest()
+    digest = digest_of(text)
     fields: dict[str, Any] = {"role": role, "digest": digest, "created_at": now, "expires_at": expires_at}
     key = ApiKey(id=key_id, promoter_id=promoter_id, name=name, event_ids=event_ids, **fields)
     row = ApiKeyRow(_owner(promoter_id), key_id, label=name, event_ids=set(event_ids) or None, **fields)
@@ -244,7 +251,12 @@ def find_api_key(promoter_id: str, key_id: str) -> ApiKey | None:
 
 def is_text_of(key: ApiKey, text: str) -> bool:
     """Return whether a text is the text of the key, in constant time."""
-    return hmac.compare_digest(key.digest, sha256(text.encode()).hexdigest())
+    return hmac.compare_digest(key.digest, digest_of(text))
+
+
+def digest_of(text: str) -> str:
+    """Return what is stored of the text of an API key."""
+    return sha256(text.encode()).hexdigest()
 
 
 def note_use(key: ApiKey, now: int) -> None:

@@ -146,16 +146,11 @@ def log_in(request: RequestContext, email: str, password: str, code: str | None 
 def begin_second_factor(request: RequestContext, user_id: str, password: str, code: str | None = None) -> tuple[str, str]:
     """Return a new secret for an authenticator app, and the account's address. To replace an app, the `code` of a present one is needed.
 
-    The secret counts once `confirm_second_factor` gets a code of it; until then, a present second factor stays. The address must be
-    verified: otherwise, people could register somebody else's address and lock out its owner, who takes the account over with a new
-    password. Raises NoAccount, AddressNotVerified, TooManyAttempts, WrongPassword or SecondFactorRequired.
+    The secret counts once `confirm_second_factor` gets a code of it; until then, a present second factor stays. Raises NoAccount and what
+    `check_owner` raises.
     """
     account = get_account(user_id)
-    check_password(request, account, password)
-    if account.verified_at is None:
-        raise AddressNotVerified()
-    if account.totp_secret is not None and (code is None or not _use_code(account, code, request.now)):
-        raise SecondFactorRequired()
+    check_owner(request, account, password, code)
     secret = factors.new_secret()
     if not store.set_pending_secret(user_id, secret):
         raise NoAccount()
@@ -210,7 +205,7 @@ def _change_second_factor(
         raise refusal from None
     parallel.both(
         lambda: login_attempts.forgive_codes(account.user_id),
-        lambda: _mail_notice(change, account.email, request.language, request.now),
+        lambda: mail_notice(change, account.email, request.language, request.now),
     )
 
 
@@ -419,12 +414,12 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
     except dynamo.TransactionCanceled:  # the address was changed, the sessions were ended, or the account was erased
         raise AccountChanging() from None
     logger.info("password.changed", user_id=user_id)
-    _mail_notice("password_changed", account.email, request.language, request.now)
+    mail_notice("password_changed", account.email, request.language, request.now)
     return _issue_tokens(user_id, structs.replace(account, generation=generation), refresh_token, events)
 
 
-def _mail_notice(kind: AccountMail, email: str, language: Language, now: int) -> None:
-    """Tell the owner of an account how its sign-in has changed, with a link to the page for a forgotten password.
+def mail_notice(kind: AccountMail, email: str, language: Language, now: int) -> None:
+    """Tell the owner of an account how access to it has changed, with a link to the page for a forgotten password.
 
     An address gets only a limited number of these emails, because somebody may have registered a stranger's address.
     """
@@ -442,6 +437,19 @@ def check_password(request: RequestContext, account: Account, password: str) -> 
     logger.info("password.confirmed", user_id=account.user_id)
     login_attempts.forgive_attempt(request, counter)
     return credentials
+
+
+def check_owner(request: RequestContext, account: Account, password: str, code: str | None) -> None:
+    """Check everything that a sign-in asks for, before somebody gets an access that a new password does not end.
+
+    The address must be verified: otherwise, people could register somebody else's address and keep the access to the account of its owner,
+    who takes the account over with a new password. Raises AddressNotVerified, TooManyAttempts, WrongPassword or SecondFactorRequired.
+    """
+    check_password(request, account, password)
+    if account.verified_at is None:
+        raise AddressNotVerified()
+    if account.totp_secret is not None and (code is None or not _use_code(account, code, request.now)):
+        raise SecondFactorRequired()
 
 
 def mail_reset(email: str, language: Language, now: int) -> None:
@@ -472,7 +480,7 @@ def reset_password(token: str, password: str, language: Language, now: int) -> t
     mails.use_link(link, items)
     logger.info("password.reset", user_id=user_id)
     login_attempts.reset(link.email)
-    _mail_notice("password_changed", link.email, language, now)
+    mail_notice("password_changed", link.email, language, now)
     return link.email, None if link.generation is None else link.generation + 1
 
 

@@ -49,7 +49,7 @@ class Identity(msgspec.Struct, frozen=True):
     """The authenticated caller of a request. `events`: event id -> the caller's role at an event that somebody else owns.
 
     `session_id`: the session that issued the access token. It is None if no session issued one. An API key is a caller of its own: its
-    `user_id` is nobody's account, and it has rights only at `events`.
+    `user_id` is nobody's account, and it has rights only at `events`. `counted_as`: whose limits of requests it uses up, if not its own.
     """
 
     user_id: str
@@ -57,6 +57,12 @@ class Identity(msgspec.Struct, frozen=True):
     events: Mapping[str, EventRole] = {}
     session_id: str | None = None
     is_api_key: bool = False
+    counted_as: str | None = None
+
+    @property
+    def limits_id(self) -> str:
+        """The id under which limits of requests count the caller."""
+        return self.counted_as or self.user_id
 
 
 class Unauthenticated(ApiError):

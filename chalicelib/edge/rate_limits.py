@@ -199,6 +199,7 @@ INVALID_CODE = RateLimit("invalid_code")  # counted by event, see `count_guess`
 APPEAL = RateLimit("appeal")  # counted by event in the same way
 DECLINED_CARD = RateLimit("declined_card")  # counted by event in the same way
 CARD_CHECK = RateLimit("card_check")  # strangers try out stolen cards where somebody checks them for free
+TAX_CALCULATION = RateLimit("tax_calculation")  # the provider bills each one to the seller, also for checkouts that nobody pays
 LEAVE_GROUP = RateLimit("leave_group")  # counted for the place of an email address
 # Counted by address only: anonymous callers may look at an offered ticket. Also limits returns, and documents, which take long to draw.
 TRANSFER = RateLimit("transfer")
@@ -314,12 +315,7 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str 
         return
     now, quota = request.now * 1000, limit.quota
     address = source_address(request)
-    by_address = [
-        Counter(
-            _key(limit, "address", network), Quota(quota.count * current.address_factor * limit.crowd_factor * factor, quota.seconds), now
-        )
-        for network, factor in source_networks(request, limit.wide_factor)
-    ]
+    by_address = _address_counters(limit, source_networks(request, limit.wide_factor), now)
     attempt = Attempt(limit, Counter(_key(limit, "user", scope, user_id), quota, now), address)
     attempt.begin(by_address)
     try:
@@ -328,6 +324,27 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str 
         attempt.end(error)
         raise
     attempt.end(None)
+
+
+def _address_counters(limit: RateLimit, networks: Sequence[tuple[str, int]], now: int) -> list[Counter]:
+    """Return the counters of networks, each with its factor. `now` is in milliseconds."""
+    quota, factor = limit.quota, settings.current().address_factor * limit.crowd_factor
+    return [Counter(_key(limit, "address", network), Quota(quota.count * factor * wide, quota.seconds), now) for network, wide in networks]
+
+
+def require_billed_call(limit: RateLimit, user_id: str, now: int) -> None:
+    """Count a call that somebody is billed for, for the user who causes it and the caller's networks. Call this before the call.
+
+    An instance may leave a few calls unreported, so a single buyer costs no write. Raises RateLimited, and the store's errors.
+    """
+    if settings.current().rate_limits == "off":
+        return
+    by_address = _address_counters(limit, _networks(_address(log.caller_address()), limit.wide_factor), now * 1000)
+    counters: list[tuple[Counter, CountedBy]] = [(Counter(_key(limit, "user", user_id), limit.quota, now * 1000), "user")]
+    counters += [(counter, "address") for counter in by_address]
+    for counter, by in counters:
+        if not (counter.begin() and counter.add(min(MAX_UNREPORTED, counter.remaining() // UNREPORTED_SHARE))):
+            raise _refusal(limit, counter, by, None)
 
 
 def count_effect(limit: RateLimit, key: str, now: int) -> int:
@@ -440,7 +457,7 @@ def limited_for_caller(limit: RateLimit) -> Callable[[Callable[..., T]], Callabl
             caller = request.require_user()
             if "admin" in caller.roles or settings.current().rate_limits == "off":
                 return handler(request, *values, **named)
-            counter = Counter(_key(limit, "user", caller.user_id), limit.quota, request.now * 1000)
+            counter = Counter(_key(limit, "user", caller.limits_id), limit.quota, request.now * 1000)
             Attempt(limit, counter, source_address(request)).begin(())
             return handler(request, *values, **named)
 
@@ -458,7 +475,7 @@ def limit_writes(request: RequestContext, limit: RateLimit, writes: int) -> None
     caller = request.require_user()
     if writes < WRITES_PER_REQUEST or "admin" in caller.roles or settings.current().rate_limits == "off":
         return
-    counter = Counter(_key(limit, "user", "writes", caller.user_id), limit.quota, request.now * 1000)
+    counter = Counter(_key(limit, "user", "writes", caller.limits_id), limit.quota, request.now * 1000)
     try:
         is_granted = counter.report(writes // WRITES_PER_REQUEST)
     except dynamo.STORE_ERRORS as failure:

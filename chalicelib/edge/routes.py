@@ -259,11 +259,11 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
         with log.scope(_request_id(chalice_request), request.source_address), effects.observed():
             try:
                 seconds = settings.current().request_seconds  # invalid settings make every request fail
-                if access != "public":
-                    check_access(access, request.identity)
-                if not all(map(ids.is_id, parameters.values())):
-                    raise NotFound()
                 with deadline.within(min(seconds, scheduled.lambda_seconds(chalice_request.lambda_context))):
+                    if access != "public":
+                        check_access(access, request.identity)  # may read the store for an API key
+                    if not all(map(ids.is_id, parameters.values())):
+                        raise NotFound()
                     arguments = parse(request) if parse else {}  # before names are resolved, because that may read the store
                     parameters = {name: resolve_id(name, text) for name, text in parameters.items()}
                     reply = handler(request, **parameters, **arguments)

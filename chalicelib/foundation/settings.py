@@ -436,6 +436,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_reserve: Annotated[Rate, _says("How often a user may reserve.")] = "5/60"
     limit_checkout: Annotated[Rate, _says("How often a user may open a checkout session.")] = "5/60"
     limit_confirm: Annotated[Rate, _says("How often a user may confirm a checkout.")] = "10/60"
+    limit_tax_calculation: Annotated[
+        Rate,
+        _says(
+            "How often a user may open a payment whose taxes Stripe calculates. Stripe bills each calculation to the seller, even if nobody"
+            " pays."
+        ),
+    ] = "100/86400"
     limit_waitlist: Annotated[Rate, _says("How often a user may join the waitlist of an event.")] = "10/60"
     limit_sign_up: Annotated[
         Rate,

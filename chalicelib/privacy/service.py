@@ -17,7 +17,7 @@ from chalicelib.foundation import addons, clock, parallel
 from chalicelib.foundation.addons import PersonalItems
 from chalicelib.foundation.errors import ApiError
 from chalicelib.privacy.views import AddressExportView, ExportView
-from chalicelib.promoters.views import member_view, promoter_view
+from chalicelib.promoters.views import api_key_view, member_view, promoter_view
 from chalicelib.purchases import erasure, queries
 from chalicelib.purchases.model import CheckoutDetails
 from chalicelib.purchases.views import full_order_view
@@ -46,6 +46,7 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
         user=user_view(identity, account),
         promoter=promoter_view(promoter, is_own=True) if promoter else None,
         memberships=[member_view(membership) for membership in _list_memberships(account)] if account else [],
+        api_keys=[api_key_view(key) for key in members.list_api_keys(identity.user_id)] if promoter else [],
         orders=[full_order_view(purchase, queries.load_details(purchase)) for purchase in purchases],
         tickets=[ticket_view(ticket, snapshot, now) for ticket in tickets],
         seats=[seat_view(seat, identity.user_id) for seat in seats.list_seats(guest_seats)],

@@ -8,7 +8,7 @@ from msgspec import Struct
 from chalicelib.accounts.views import UserView
 from chalicelib.foundation import addons
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.promoters.views import MemberView, PromoterView
+from chalicelib.promoters.views import ApiKeyView, MemberView, PromoterView
 from chalicelib.purchases.views import FullOrderView
 from chalicelib.tickets.views import SeatView, TicketView
 
@@ -27,6 +27,7 @@ class CoreExportView(Struct, frozen=True, kw_only=True):
     user: UserView
     promoter: PromoterView | None
     memberships: list[MemberView]
+    api_keys: list[ApiKeyView]
     orders: list[FullOrderView]
     tickets: list[TicketView]
     seats: list[SeatView]

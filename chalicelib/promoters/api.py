@@ -13,7 +13,18 @@ from chalicelib.accounts import members, profiles
 from chalicelib.accounts.directory import OwnAccount, RightsChange, UserChanging
 from chalicelib.accounts.login_attempts import TooManyAttempts
 from chalicelib.accounts.members import MemberChanging, TooManyApiKeys, TooManyEvents
-from chalicelib.accounts.model import BankAccount, Company, Email, EnteredPassword, NoAccount, WrongPassword, email_key
+from chalicelib.accounts.model import (
+    AddressNotVerified,
+    BankAccount,
+    Company,
+    Email,
+    EnteredPassword,
+    FactorCode,
+    NoAccount,
+    SecondFactorRequired,
+    WrongPassword,
+    email_key,
+)
 from chalicelib.accounts.profiles import (
     InvoiceSeller,
     LegalKind,
@@ -42,7 +53,7 @@ from chalicelib.foundation.ids import Id
 from chalicelib.foundation.money import DefaultTax
 from chalicelib.payments.model import PROVIDER_ERRORS
 from chalicelib.promoters import service
-from chalicelib.promoters.service import AccountsNotOffered, Seller
+from chalicelib.promoters.service import AccountsNotOffered, NewApiKey, Seller
 from chalicelib.promoters.views import (
     AccountLinkView,
     ApiKeysView,
@@ -184,7 +195,10 @@ class MemberBody(Struct, forbid_unknown_fields=True):
 
 
 class ApiKeyBody(Struct, forbid_unknown_fields=True, kw_only=True):
-    """An API key for software that works at a promoter's events. `password` is the password of the caller's account.
+    """An API key for software that works at a promoter's events.
+
+    `password` is the password of the caller's account. An account that has a second factor also needs a `code` of its app, or a recovery
+    code.
 
     Software that sends the key may do what a person with this `role` may do at an event, except invite and remove people. Without
     `events`, it has the role at all events of the promoter, and at those that are created later.
@@ -195,6 +209,7 @@ class ApiKeyBody(Struct, forbid_unknown_fields=True, kw_only=True):
     events: Annotated[list[Id], Meta(max_length=MAX_KEY_EVENTS)] = []
     expires_in_days: Annotated[int, Meta(ge=1, le=366)] = 90
     password: EnteredPassword
+    code: FactorCode | None = None
 
 
 @route(bp, "GET", "/promoters", access="public", errors=(Unauthenticated, Forbidden))
@@ -423,13 +438,14 @@ def remove_member(request: RequestContext, event_id: str, member_id: str) -> Rep
 @route(bp, "GET", "/me/invitations", access="user")
 def list_invitations(request: RequestContext) -> Reply[WorkInvitationsView]:
     """List the invitations to work at events that you have not accepted yet. They are for your account's verified address."""
-    return Reply(WorkInvitationsView([work_invitation_view(found) for found in service.list_invitations(request.require_user().user_id)]))
+    found = service.list_invitations(request.require_user().user_id, request.now)
+    return Reply(WorkInvitationsView([work_invitation_view(invitation) for invitation in found]))
 
 
 @route(bp, "POST", "/me/invitations/{event_id}", access="user", errors=(MemberChanging, RateLimited))
 @limited_for_caller(INVITE)
 def accept_invitation(request: RequestContext, event_id: str) -> Reply[WorkInvitationView]:
-    """Accept an invitation to work at an event. Access tokens have the role after the next refresh."""
+    """Accept an invitation to work at an event, within 30 days. Access tokens have the role after the next refresh."""
     return Reply(work_invitation_view(service.accept_invitation(request.require_user().user_id, event_id, request.now)))
 
 
@@ -446,12 +462,16 @@ def decline_invitation(request: RequestContext, event_id: str) -> Reply[Done]:
     "/promoters/{promoter_id}/api-keys",
     access="manager",
     statuses=(201,),
-    errors=(NoAccount, TooManyApiKeys, WrongPassword, TooManyAttempts, RateLimited),
+    errors=(NoAccount, AddressNotVerified, TooManyApiKeys, WrongPassword, SecondFactorRequired, TooManyAttempts, RateLimited),
 )
 @limited_for_caller(INVITE)
 def create_api_key(request: RequestContext, promoter_id: str, body: ApiKeyBody) -> Reply[NewApiKeyView]:
-    """Create an API key for software that works at a promoter's events. Only this reply has the text of the key."""
-    key, text = service.create_api_key(request, promoter_id, body.password, body.name, body.role, body.events, body.expires_in_days)
+    """Create an API key for software that works at a promoter's events. Only this reply has the text of the key.
+
+    The caller's address must be verified. The promoter gets an email.
+    """
+    wanted = NewApiKey(body.name, body.role, frozenset(body.events), body.expires_in_days)
+    key, text = service.create_api_key(request, promoter_id, wanted, body.password, body.code)
     return Reply(NewApiKeyView(api_key_view(key), text), 201)
 
 

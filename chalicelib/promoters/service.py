@@ -1,6 +1,7 @@
 """Promoters and event staff: read and change profiles and event roles with permission checks, and invite people."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -46,7 +47,7 @@ MAX_NOTIFIED = 20  # admins, and coordinators of an event, to whom an email abou
 MAX_MEMBERS = 500  # of an event, among whom coordinators are looked for
 _HIDDEN_STATUSES = ("draft", "test")  # event statuses that public lists leave out
 _OWN_KEYS = "You can only manage your own API keys."
-_api_keys: TtlCache[tuple[ApiKey, Identity] | None] = TtlCache(lambda: API_KEY_SECONDS, max_keys=1000)  # by promoter and key
+_api_keys: TtlCache[tuple[ApiKey, Identity] | None] = TtlCache(lambda: API_KEY_SECONDS, max_keys=1000)  # by the digest of the text
 _sellers: TtlCache[CacheableReply["Seller"]] = TtlCache(lambda: SELLER_MAX_AGE, max_keys=1000)  # by promoter id
 
 
@@ -60,6 +61,15 @@ class Seller(Struct, frozen=True, kw_only=True):
     promoter_id: Annotated[str | None, Meta(description="The id of the event's promoter; null if the shop is the seller.")] = None
     invoices: Annotated[bool, Meta(description="Whether buyers get invoices, which name a company if the checkout has one.")] = False
     legal_texts: Annotated[list[LegalTextEntry], Meta(description="The seller's imprint, terms and other legal texts.")] = []
+
+
+class NewApiKey(Struct, frozen=True):
+    """The API key that somebody wants to create. It expires after `days`, and is for all events of the promoter if it names none."""
+
+    name: str
+    role: EventRole
+    event_ids: frozenset[str]
+    days: int
 
 
 class AccountsNotOffered(ApiError):
@@ -442,27 +452,28 @@ def remove_account(promoter_id: str, actor: str, now: int) -> PaymentAccount:
 # API keys of promoters.
 
 
-def create_api_key(
-    request: RequestContext, promoter_id: str, password: str, name: str, role: EventRole, event_ids: Collection[str], days: int
-) -> tuple[ApiKey, str]:
-    """Create an API key for a promoter's events, which expires after `days`. Returns it with its text, which is not stored.
+def create_api_key(request: RequestContext, promoter_id: str, wanted: NewApiKey, password: str, code: str | None) -> tuple[ApiKey, str]:
+    """Create an API key for a promoter's events, and mail the promoter a notice. Returns it with its text, which is not stored.
 
-    It needs the caller's password, so that somebody with a stolen session cannot keep the access. Raises Forbidden, NotFound, InvalidInput,
-    NoAccount, TooManyApiKeys, WrongPassword and TooManyAttempts.
+    It needs what a sign-in needs, so that somebody with a stolen session cannot keep the access. Raises Forbidden, NotFound, InvalidInput,
+    NoAccount, TooManyApiKeys and what `accounts.check_owner` raises.
     """
     identity = request.require_user()
     require_own(identity, promoter_id, _OWN_KEYS)
-    if unknown := sorted(set(event_ids) - _events_of(promoter_id)):
+    if unknown := sorted(wanted.event_ids - _events_of(promoter_id)):
         raise InvalidInput(f"The promoter has no event with the id {unknown[0]}.", path="$.events")
-    (account, _), keys = parallel.both(
+    (account, _), (keys, owner) = parallel.both(
         lambda: parallel.both(lambda: accounts.get_account(identity.user_id), lambda: get_promoter(identity, promoter_id)),
-        lambda: members.list_api_keys(promoter_id),
+        lambda: parallel.both(lambda: members.list_api_keys(promoter_id), lambda: accounts.find_account(promoter_id)),
     )
     if len(keys) >= members.MAX_API_KEYS:  # simultaneous requests can create a few more
         raise TooManyApiKeys()
-    accounts.check_password(request, account, password)
-    expires_at = request.now + days * 86_400
-    return members.create_api_key(promoter_id, name, role, frozenset(event_ids), expires_at, identity.user_id, request.now)
+    accounts.check_owner(request, account, password, code)
+    expires_at = request.now + wanted.days * 86_400
+    created = members.create_api_key(promoter_id, wanted.name, wanted.role, wanted.event_ids, expires_at, identity.user_id, request.now)
+    if owner is not None:
+        accounts.mail_notice("api_key_created", owner.email, request.language, request.now)
+    return created
 
 
 def list_api_keys(identity: Identity, promoter_id: str) -> list[ApiKey]:
@@ -485,22 +496,29 @@ def identify_api_key(text: str) -> Identity | None:
     named, now = members.name_api_key(text), clock.now()
     if named is None:
         return None
-    found = _api_keys.get(now, None, lambda: _load_api_key(*named, now), named)
-    if found is None or not members.is_text_of(found[0], text) or found[0].expires_at <= now:
-        return None
-    return found[1]
+    found = _api_keys.get(now, None, lambda: _load_api_key(text, *named, now), members.digest_of(text))
+    return None if found is None or found[0].expires_at <= now else found[1]
 
 
-def _load_api_key(promoter_id: str, key_id: str, now: int) -> tuple[ApiKey, Identity] | None:
-    """Return an API key and its caller. Returns None if there is no such key, or its promoter could not manage events now either."""
+def _load_api_key(text: str, promoter_id: str, key_id: str, now: int) -> tuple[ApiKey, Identity] | None:
+    """Return the API key with this text and its caller.
+
+    Returns None if there is no such key, or its promoter could not manage events now either.
+
+    All keys of a promoter that may change events count as one caller, because a promoter may create keys again and again. A key that cannot
+    is limited by itself, so that no till stops the others.
+    """
     key, account = parallel.both(lambda: members.find_api_key(promoter_id, key_id), lambda: accounts.find_account(promoter_id))
-    if key is None or account is None or _is_stopped(account) or accounts.lacks_second_factor(account, {}):
+    if key is None or not members.is_text_of(key, text):
+        return None
+    if account is None or _is_stopped(account) or accounts.lacks_second_factor(account, {}):
         return None
     if key.expires_at > now:
         members.note_use(key, now)
     event_ids = _events_of(promoter_id)
     roles = dict.fromkeys(sorted(key.event_ids & event_ids if key.event_ids else event_ids), key.role)
-    return key, Identity(key.user_id, frozenset(), roles, is_api_key=True)
+    counted_as = f"keys of {promoter_id}" if key.role == "coordinator" else None
+    return key, Identity(key.user_id, frozenset(), roles, is_api_key=True, counted_as=counted_as)
 
 
 def _events_of(promoter_id: str) -> set[str]:
@@ -533,22 +551,23 @@ class Invitation(Struct, frozen=True):
     page: str
 
 
-def list_invitations(user_id: str) -> list[Invitation]:
-    """Return the latest invitations that a user has not accepted yet, up to MAX_INVITATIONS."""
+def list_invitations(user_id: str, now: int) -> list[Invitation]:
+    """Return the latest invitations that a user can accept, up to MAX_INVITATIONS. Those of unverified promoters come last."""
     email = _verified_address(user_id)
     pending = [membership for membership in members.list_memberships(email) if membership.pending] if email is not None else []
-    latest = sorted(pending, key=lambda membership: membership.invited_at, reverse=True)[:MAX_INVITATIONS]
-    found = parallel.call_each(_invitation, latest)
-    return [invitation for invitation in found if invitation is not None]
+    pending.sort(key=lambda membership: (membership.unverified, -membership.invited_at))
+    open_ones = ((membership, _event_of_invitation(membership, now)) for membership in pending)
+    shown = islice(((membership, event) for membership, event in open_ones if event is not None), MAX_INVITATIONS)
+    return parallel.call_each(lambda found: _invitation(*found), list(shown))
 
 
 def accept_invitation(user_id: str, event_id: str, now: int) -> Invitation:
     """Accept an invitation. The role is in the access tokens from the next one on. Raises NotFound or MemberChanging."""
     membership = _find_invitation(user_id, event_id)
-    invitation = _invitation(members.accept(membership, user_id, now)) if membership is not None else None
-    if invitation is None:
+    event = _event_of_invitation(membership, now) if membership is not None else None
+    if membership is None or event is None:
         raise NotFound("You have no invitation to this event.", event_id=event_id)
-    return invitation
+    return _invitation(members.accept(membership, user_id, now), event)
 
 
 def decline_invitation(user_id: str, event_id: str, now: int) -> None:
@@ -564,11 +583,14 @@ def _find_invitation(user_id: str, event_id: str) -> Membership | None:
     return members.find_membership(event_id, email) if email is not None else None
 
 
-def _invitation(membership: Membership) -> Invitation | None:
-    """Return an invitation as its recipient sees it. Returns None if nobody can work at the event."""
+def _event_of_invitation(membership: Membership, now: int) -> Event | None:
+    """Return the event of an invitation. Returns None if the invitation has lapsed, or nobody can work at the event now."""
     event = permissions.find_event(membership.event_id)
-    if event is None or event.suspended:
-        return None
+    return None if event is None or event.suspended or membership.has_lapsed(now) else event
+
+
+def _invitation(membership: Membership, event: Event) -> Invitation:
+    """Return an invitation as its recipient sees it."""
     name = event.name if is_known(event, find_verified_promoter(event)) else None
     return Invitation(membership, name, _work_page(event.id, membership.role))
 

@@ -373,6 +373,8 @@ def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResu
     metadata = PaymentMetadata(purchase.id, purchase.event_id, purchase.user_id)
     lines = purchase.lines
     if payment.tax_place is not None:
+        if not purchase.is_being_charged:
+            rate_limits.require_billed_call(rate_limits.TAX_CALCULATION, purchase.user_id, now)
         payment, lines = _calculate_taxes(purchase, payment, payment.tax_place, metadata)
     email = store.load_details(purchase).customer_email if payment.success_url is not None else None
     provider_payment = payments.open_payment(payment, metadata, checkout_page.page_content(purchase, payment, email))

@@ -163,9 +163,10 @@ def _build(_now: int, _settings: settings.Settings) -> _Built:
         place, digest = _join_draw(api)
         [entry_id, _] = [_join_waitlist(api, user, event) for user in (BUYER, "eva")]
         member = members.invite(event, "new@example.com", "staff", PROMOTER, clock.now())
+        # first, because the addresses of the accounts are not verified
+        endpoint = webhook_endpoints.create_endpoint(PROMOTER, "01KT0000000000000000000001", requests.HOOKS, "", [], PROMOTER, clock.now())
         login = _create_accounts()
         key, key_text = members.create_api_key(PROMOTER, "Till", "coordinator", frozenset(), clock.now() + 86_400, PROMOTER, clock.now())
-        endpoint = webhook_endpoints.create_endpoint(PROMOTER, "01KT0000000000000000000001", requests.HOOKS, "", [], PROMOTER, clock.now())
         purchase = purchases.load(order)
         purchases.save(purchase, replace(purchase, return_requests=[ReturnRequest(tickets=[2], at=clock.now())]))
         money_cases.open_finding(order, "amounts_differ", clock.now(), {})

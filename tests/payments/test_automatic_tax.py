@@ -154,6 +154,27 @@ def test_a_checkout_takes_one_call_more(shop, account):
     assert with_tax == without
 
 
+@pytest.mark.parametrize("by", ["user", "address"])
+def test_nobody_runs_up_a_bill_for_calculations(shop, account, by):
+    """Stripe bills each calculation, and nobody has to pay for tickets."""
+    changes = {"limit_tax_calculation": "2/86400"} if by == "user" else {"limit_tax_calculation": "1/86400", "address_factor": 2}
+    with settings.override(rate_limits="on", limit_reserve="100/60", **changes):
+        for number in range(2):
+            user = "ada" if by == "user" else f"guest-{number}"
+            reservation = shop.reserve(user, 1)
+            for _ in range(2):
+                assert shop.request_checkout(reservation, user).status in (200, 201), "a repeated request asks Stripe for nothing"
+            assert shop.api.delete(f"/reservations/{reservation}", user=user).status == 200
+        user = "ada" if by == "user" else "guest-2"
+        reservation = shop.reserve(user, 1)
+        refused = shop.request_checkout(reservation, user)
+        assert (refused.status, refused.json["limiter"], refused.json["by"]) == (429, "tax_calculation", by)
+        assert len(calls(shop, CALCULATIONS)) == len(calls(shop, INTENTS)) == 2
+        assert shop.load_purchase(reservation).is_active(shop.time.now), "the tickets stay on hold"
+        shop.time.advance(86_400)
+        assert shop.request_checkout(shop.reserve(user, 1), user).status == 201
+
+
 def test_another_instance_reads_the_location(shop, account):
     shop.buy("ada", 1)
     checkout._tax_locations.forget()

@@ -334,6 +334,59 @@ def test_an_invitation_can_be_declined_by_its_recipient_only(api, shop, mailbox,
     assert actions == ["member.invited", "member.removed", "member.invited", "member.accepted"]
 
 
+@pytest.fixture
+def invited(api, shop, mailbox):  # noqa: F811
+    """The access token of a person with a verified address, who is invited to work at the door."""
+    assert invite(api).status == 201
+    tokens = sign_up(api, "door@example.com")
+    builders.verify_address("door@example.com")
+    return tokens["access_token"]
+
+
+def listed(api, token):
+    return [invitation["event_id"] for invitation in api.get("/me/invitations", token=token).json["invitations"]]
+
+
+def test_nobody_accepts_work_at_a_suspended_event(api, invited, time):
+    account = accounts.Account(user_id="nora", email="nora@example.com", roles=("user", "promoter"), created_at=0)
+    accounts.create_account(account, PASSWORD)
+    for locked, status, is_pending in ((True, 404, True), (False, 200, False)):
+        assert api.patch("/admin/users/nora", json={"locked": locked}, token=builders.admin_token()).status == 200
+        assert listed(api, invited) == ([] if locked else ["fest"])
+        assert api.post("/me/invitations/fest", token=invited).status == status
+        assert members.find_membership("fest", "door@example.com").pending is is_pending
+
+
+def test_an_invitation_that_nobody_accepts_lapses_and_can_be_made_again(api, invited, time, monkeypatch):
+    monkeypatch.setattr(members, "MAX_EVENTS", 1)
+    other = builders.create_event(api, "Other")
+    path, body = f"/events/{other}/members", {"email": "door@example.com", "role": "staff"}
+    assert api.post(path, json=body, token=builders.admin_token()).status == 409
+    time.advance(members.ACCEPTANCE_SECONDS)
+    invited = log_in(api, "door@example.com").json["access_token"]
+    assert (listed(api, invited), api.post("/me/invitations/fest", token=invited).status) == ([], 404)
+    assert api.post(path, json=body, token=builders.admin_token()).status == 201, "it takes no place"
+    monkeypatch.setattr(members, "MAX_EVENTS", 2)
+    assert invite(api, token=builders.token("nora", "promoter")).status == 201
+    assert sorted(listed(api, invited)) == sorted([other, "fest"])
+    assert api.post("/me/invitations/fest", token=invited).status == 200
+    time.advance(members.ACCEPTANCE_SECONDS)
+    assert members.event_roles("door@example.com") == {"fest": "staff"}, "an accepted role stays"
+
+
+def test_strangers_hide_no_invitation(api, invited, time, monkeypatch):
+    """Anybody can register as a promoter, and invite somebody to drafts."""
+    monkeypatch.setattr(promoters, "MAX_INVITATIONS", 2)
+    time.advance(10)
+    event_ids = [builders.create_event(api, f"Night {number}") for number in range(3)]
+    for event_id in event_ids:
+        members.invite(event_id, "door@example.com", "staff", "stranger", time.now, unverified=True)
+    assert listed(api, invited) == ["fest", event_ids[0]]
+    for number in range(3):
+        members.invite(f"gone-{number}", "door@example.com", "staff", "stranger", time.now)
+    assert listed(api, invited) == ["fest", event_ids[0]], "events that are gone take no place"
+
+
 def test_a_role_that_changes_while_it_is_accepted_is_not_lost(api, shop, mailbox, time):  # noqa: F811
     invite(api)
     before = members.find_membership("fest", "door@example.com")

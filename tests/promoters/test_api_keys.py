@@ -3,9 +3,10 @@
 import pytest
 
 from chalicelib.accounts import members
+from chalicelib.accounts.service import Account, create_account
 from chalicelib.audit import service as audit
 from chalicelib.edge import auth
-from chalicelib.foundation import settings
+from chalicelib.foundation import deadline, settings
 from chalicelib.promoters import service as promoters
 from tests import builders, invariants
 from tests.accounts.conftest import PASSWORD, mailbox, register  # noqa: F401
@@ -20,6 +21,7 @@ DAY = 86_400
 def promoter(api, time):
     """A verified promoter with one event: the id, how to send requests as that person, and the event's id."""
     promoter_id, by = sign_up_promoter(api)
+    builders.verify_address("pat@example.com")
     verify(api, promoter_id)
     return promoter_id, by, event_of(api, promoter_id)
 
@@ -120,6 +122,8 @@ def test_a_key_is_shown_once_and_only_its_digest_is_stored(api, promoter, time):
     [shown] = listed.json["api_keys"]
     assert (shown["name"], shown["role"], shown["events"], shown["used_at"]) == ("Box office", "cashier", [event_id], None)
     assert secret not in str(members.list_api_keys(promoter_id))
+    exported = api.get("/me/export", **by)
+    assert (exported.json["api_keys"], secret in str(exported.json)) == ([shown], False)
     assert secret not in str(audit.list_entries(f"account#{promoter_id}"))
     api.get(f"/admin/events/{event_id}/live", token=key)
     assert members.list_api_keys(promoter_id)[0].used_at == time.now
@@ -130,8 +134,11 @@ def test_a_key_is_shown_once_and_only_its_digest_is_stored(api, promoter, time):
 )
 def test_a_changed_key_is_refused(api, promoter, change):
     key = key_of(api, promoter)
+    is_same = change(key).strip() == key
     refused = see_status(api, promoter[2], change(key))
-    assert refused.status == (200 if change(key).strip() == key else 401)
+    assert refused.status == (200 if is_same else 401)
+    assert (members.list_api_keys(promoter[0])[0].used_at is not None) == is_same, "the id of a key, which others know, is no use of it"
+    assert see_status(api, promoter[2], key).status == 200
 
 
 def test_a_promoter_who_is_locked_or_lacks_what_the_stage_demands_has_no_keys(api, promoter, time):
@@ -160,6 +167,42 @@ def test_wrong_requests_for_a_key_are_refused(api, promoter, time):
     assert members.list_api_keys(promoter[0]) == []
 
 
+def test_nobody_gets_a_key_with_an_address_that_may_be_somebody_elses(api, time):
+    """The owner of the address takes the account over with a new password, which does not end keys."""
+    promoter_id, by = sign_up_promoter(api)
+    refused = create_key(api, (promoter_id, by, ""))
+    assert (refused.status, refused.json["error"]) == (409, "address_not_verified")
+    assert members.list_api_keys(promoter_id) == []
+    builders.verify_address("pat@example.com")
+    assert create_key(api, (promoter_id, by, "")).status == 201
+
+
+def test_a_key_needs_a_code_of_an_account_with_a_second_factor(api, promoter, time):
+    by = promoter[1]
+    secret = api.post("/auth/me/second-factor", json={"password": PASSWORD}, **by).json["secret"]
+    assert api.put("/auth/me/second-factor", json={"code": builders.code_of(secret, time.now)}, **by).status == 200
+    used = builders.code_of(secret, time.now)
+    for fields in ({}, {"code": used}, {"code": "000000"}):
+        refused = create_key(api, promoter, **fields)
+        assert (refused.status, refused.json["error"], refused.json["path"]) == (401, "second_factor_required", "$.code")
+    time.advance(30)
+    code = builders.code_of(secret, time.now)
+    assert create_key(api, promoter, password="wrong", code=code).json["error"] == "wrong_password", "the code is not used up"
+    assert [create_key(api, promoter, code=code).status for _ in range(2)] == [201, 401]
+    assert len(members.list_api_keys(promoter[0])) == 1
+
+
+def test_the_promoter_gets_an_email_about_a_new_key_whoever_creates_it(api, promoter, mailbox):  # noqa: F811
+    mailbox.mails.clear()
+    assert create_key(api, promoter, password="wrong").status == 403
+    assert create_key(api, promoter).status == 201
+    create_account(Account(user_id="root", email="root@example.com", roles=("user", "admin"), created_at=0, verified_at=0), PASSWORD)
+    assert create_key(api, (promoter[0], {"token": builders.admin_token()}, ""), name="https://evil.example").status == 201
+    assert [(mail.kind, mail.to) for mail in mailbox.mails] == [("api_key_created", "pat@example.com")] * 2
+    assert "evil" not in mailbox.mails[1].text
+    assert "forgot-password" in mailbox.mails[1].text
+
+
 def test_a_promoter_has_a_limited_number_of_keys(api, promoter, monkeypatch):
     monkeypatch.setattr(members, "MAX_API_KEYS", 2)
     assert [create_key(api, promoter).status for _ in range(3)] == [201, 201, 409]
@@ -171,6 +214,26 @@ def test_instances_read_a_key_once_in_a_while(api, promoter, time):
     with record_calls() as calls:
         see_status(api, event_id, key)
     assert not [call for call in calls if "memberships" in str(call) or "accounts" in str(call)]
+
+
+def test_more_keys_change_no_more_events(api, promoter):
+    """Otherwise, one promoter could change the catalog, which all instances follow, twenty times as often as a person may."""
+    _, by, event_id = promoter
+    keys = [key_of(api, promoter) for _ in range(3)]
+    till = key_of(api, promoter, "cashier")
+    with settings.override(rate_limits="on", limit_catalog="2/60"):
+        changes = [api.patch(f"/events/{event_id}", json={"venue": f"Hall {number}"}, token=key) for number, key in enumerate(keys)]
+        assert [reply.status for reply in changes] == [200, 200, 429]
+        assert api.patch(f"/events/{event_id}", json={"venue": "Hall"}, **by).status == 200, "keys use up nothing of their promoter"
+        count = {"date": "2026-06-01", "currency": "USD", "counted_cents": 0}
+        assert api.post(f"/events/{event_id}/box-office-closing", json=count, token=till).status == 200, "nor of a till"
+
+
+def test_a_key_is_read_within_the_deadline_of_the_request(api, promoter, monkeypatch):
+    key, find, remaining = key_of(api, promoter), members.find_api_key, []
+    monkeypatch.setattr(members, "find_api_key", lambda *names: remaining.append(deadline.remaining()) or find(*names))
+    assert see_status(api, promoter[2], key).status == 200
+    assert remaining[0] <= settings.current().request_seconds
 
 
 def test_an_erased_promoter_leaves_no_keys(api, promoter, time):

@@ -11,6 +11,7 @@ from typing import Any
 from chalicelib.foundation import clock, memory
 from tests import builders, seeds
 from tests.access.test_table import OPERATIONS
+from tests.access.world import CALLERS as ACCOUNTS
 from tests.access.world import PROMOTER, World, new_world
 from tests.client import ClientReply
 from tests.proof import people, rooms
@@ -67,6 +68,7 @@ def _open_world() -> Iterator[World]:
 def _open(time: Any, operation: str) -> Iterator[RouteScene]:
     method, path = operation.split(" ")
     with _open_world() as world:
+        builders.verify_address(ACCOUNTS["promoter"].email)
         RouteScene(world, time, {}).follow_changes()
         memory.forget_everything()
         for prepare in (lambda _: None, _create_event, _publish):

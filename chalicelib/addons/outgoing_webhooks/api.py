@@ -6,6 +6,7 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from chalicelib.accounts.model import AddressNotVerified
 from chalicelib.addons.outgoing_webhooks import endpoints, outbox
 from chalicelib.addons.outgoing_webhooks.model import (
     AttemptUnderWay,
@@ -70,7 +71,7 @@ def list_webhook_endpoints(request: RequestContext, promoter_id: str) -> Reply[E
     access="manager",
     statuses=(201, 200),
     headers=(IDEMPOTENCY_KEY,),
-    errors=(TooManyEndpoints, RateLimited),
+    errors=(AddressNotVerified, TooManyEndpoints, RateLimited),
 )
 def create_webhook_endpoint(request: RequestContext, promoter_id: str, body: NewEndpoint) -> Reply[EndpointView]:
     """Create a webhook endpoint. Only this reply shows its secret."""

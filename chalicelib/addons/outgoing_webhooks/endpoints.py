@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from chalicelib.accounts import profiles
+from chalicelib.accounts import service as accounts
+from chalicelib.accounts.model import AddressNotVerified
 from chalicelib.addons.outgoing_webhooks import store
 from chalicelib.addons.outgoing_webhooks.model import (
     MAX_ENDPOINTS,
@@ -58,10 +60,16 @@ def get_endpoint(promoter_id: str, endpoint_id: str) -> Endpoint:
 def create_endpoint(
     promoter_id: str, endpoint_id: str, url: str, description: str, event_types: list[EventType], actor: str, now: int
 ) -> Endpoint:
-    """Create an endpoint with a new secret, or return the existing endpoint with this id. Raises InvalidInput or TooManyEndpoints."""
-    existing = store.list_endpoints(promoter_id)
+    """Create an endpoint with a new secret, or return the existing endpoint with this id.
+
+    The promoter's address must be verified: the owner of an address can take over an account that a stranger registered with it, and the
+    stranger's endpoints would then get the orders of the owner's events. Raises AddressNotVerified, InvalidInput or TooManyEndpoints.
+    """
+    existing, account = parallel.both(lambda: store.list_endpoints(promoter_id), lambda: accounts.find_account(promoter_id))
     if found := next((endpoint for endpoint in existing if endpoint.id == endpoint_id), None):
         return found
+    if account is not None and account.verified_at is None:
+        raise AddressNotVerified()
     _check_count(promoter_id, len(existing) + 1)
     _check_url(url)
     new = Endpoint(

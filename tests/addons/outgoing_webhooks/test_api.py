@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.accounts.service import Account, create_account
 from chalicelib.addons.outgoing_webhooks import endpoints, outbox, store
 from chalicelib.addons.outgoing_webhooks.model import DAY, MAX_ENDPOINTS
 from chalicelib.audit import service as audit
@@ -60,6 +61,16 @@ def test_a_wrong_field_is_named_and_nothing_is_created(promoter, fields, path):
         reply = promoter.api.post(ENDPOINTS, json=fields, token=builders.token(PROMOTER, "promoter"))
     assert (reply.status, reply.json["path"]) == (400, path), reply.json
     assert promoter.send("GET").json["webhook_endpoints"] == []
+
+
+def test_nobody_creates_an_endpoint_with_an_address_that_may_be_somebody_elses(promoter, receiver):
+    """Its owner takes the account over with a new password, and the endpoint would get the orders of the owner's events."""
+    create_account(Account(user_id=PROMOTER, email="nora@example.com", roles=("user", "promoter"), created_at=0), "seven grey owls")
+    refused = promoter.send("POST", url=receiver.url)
+    assert (refused.status, refused.json["error"]) == (409, "address_not_verified")
+    assert promoter.send("GET").json["webhook_endpoints"] == []
+    builders.verify_address("nora@example.com")
+    promoter.create(receiver)
 
 
 def test_a_host_that_nobody_knows_is_refused(promoter, monkeypatch):

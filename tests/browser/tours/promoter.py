@@ -228,6 +228,7 @@ def newcomer(manager: Manager) -> Iterator[str]:
 
 def api_keys(manager: Manager) -> Iterator[str]:
     manager.sign_up()
+    builders.verify_address("promoter@example.com")
     manager.create_event()
     manager.go("API keys")
     manager.see("Your own software can use the shop's API with a key")

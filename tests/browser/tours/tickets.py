@@ -174,6 +174,7 @@ def people(manager: Manager) -> Iterator[str]:
 def webhooks(manager: Manager) -> Iterator[str]:
     address = "http://127.0.0.1:9009/fairgate"
     manager.sign_up()
+    builders.verify_address("promoter@example.com")
     manager.open("/webhooks")
     manager.fill("URL", "my server")
     manager.press("Add endpoint")
@@ -196,6 +197,7 @@ def webhooks(manager: Manager) -> Iterator[str]:
 
 def failed_webhooks(manager: Manager) -> Iterator[str]:
     manager.sign_up()
+    builders.verify_address("promoter@example.com")
     promoter_id = manager.api.get("/auth/me", token=manager.token).json["id"]
     endpoints = f"/promoters/{promoter_id}/webhook-endpoints"
     with settings.override(webhook_targets="local"):
@@ -225,6 +227,7 @@ def failed_webhooks(manager: Manager) -> Iterator[str]:
 
 def webhooks_of_another(manager: Manager) -> Iterator[str]:
     manager.api.post("/auth/register", json={"email": "nora@example.com", "password": PASSWORD, "role": "promoter"})
+    builders.verify_address("nora@example.com")
     token = manager.api.post("/auth/login", json={"email": "nora@example.com", "password": PASSWORD}).json["access_token"]
     promoter_id = manager.api.get("/auth/me", token=token).json["id"]
     with settings.override(webhook_targets="local"):

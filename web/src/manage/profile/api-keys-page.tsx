@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { content, type Schemas } from "../../client";
 import { day, dayAndTime } from "../../formats";
 import { Failure, Outcome, Skeleton } from "../../parts/failure";
-import { Form, PasswordField } from "../../parts/form";
+import { Field, Form, PasswordField } from "../../parts/form";
 import { useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { manager } from "../api";
@@ -67,9 +67,9 @@ function NewForm({ names, onCreated }: { names: Map<string, string>; onCreated: 
   const me = useMe();
   const [values, setValues] = useState(EMPTY);
   const draft = { values, set: (changes: Partial<typeof EMPTY>) => setValues({ ...values, ...changes }) };
-  const submit = async ({ current_password: password = "" }: Record<string, string>) => {
+  const submit = async ({ current_password: password = "", code }: Record<string, string>) => {
     const { name, role, event, days } = values;
-    const body = { name: name.trim(), role: role as Role, events: event ? [event] : [], expires_in_days: Number(days), password };
+    const body = { name: name.trim(), role: role as Role, events: event ? [event] : [], expires_in_days: Number(days), password, code };
     await onCreated(await content(manager.POST("/promoters/{promoter_id}/api-keys", { params: { path: { promoter_id: me.id } }, body })));
   };
   return (
@@ -89,6 +89,7 @@ function NewForm({ names, onCreated }: { names: Map<string, string>; onCreated: 
           <SelectField name="event" label={own.event} options={[["", own.allEvents], ...names]} draft={draft} errorOf={(name) => errorOf(name === "event" ? "events" : name)} />
           <SelectField name="days" label={own.days} options={DAYS.map((days) => [String(days), own.inDays(days)] as const)} draft={draft} errorOf={errorOf} />
           <PasswordField name="current_password" label={own.password} error={errorOf("current_password")} />
+          {me.second_factor && <Field name="code" label={own.code} note={own.codeNote} error={errorOf("code")} type="text" autocomplete="one-time-code" maxLength={40} required />}
         </>
       )}
     </Form>

@@ -117,6 +117,8 @@ export const apiKeyTexts = {
   days: "Expires",
   inDays: (days: number) => (days === 365 ? "in a year" : `in ${days} days`),
   password: "Your password",
+  code: "Code of your app",
+  codeNote: "The six digits that your authenticator app shows now, or a recovery code.",
   expires: (when: string) => `Expires on ${when}`,
   expired: (when: string) => `Expired on ${when}`,
   used: (when: string) => `last used on ${when}`,

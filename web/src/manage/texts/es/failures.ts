@@ -7,6 +7,8 @@ export const failureTexts: typeof english = {
   unexpected: "Algo ha fallado por nuestra parte. Vuelve a intentarlo en un momento.",
   forbidden: "Tu rol no lo permite. Pídeselo al promotor del evento.",
   wrong_password: "Esta no es tu contraseña.",
+  second_factor_required: "Este código no es correcto o ya se ha usado. Introduce el que muestra ahora tu aplicación o un código de recuperación.",
+  address_not_verified: "Primero confirma tu correo electrónico: abre el enlace que te enviamos. En Mi cuenta puedes pedirlo otra vez.",
   too_many_api_keys: "Ya tienes 20 claves de API. Elimina las que no necesites.",
   too_many_attempts: "Demasiados intentos. Espera unos minutos y vuelve a intentarlo.",
   version_conflict: "Otra persona lo ha cambiado mientras tanto. Revisa la versión actual y vuelve a guardar.",

@@ -119,6 +119,8 @@ export const apiKeyTexts: typeof englishApiKeys = {
   days: "Caduca",
   inDays: (days: number) => (days === 365 ? "en un año" : `en ${days} días`),
   password: "Tu contraseña",
+  code: "Código de tu aplicación",
+  codeNote: "Los seis dígitos que muestra ahora tu aplicación de autenticación, o un código de recuperación.",
   expires: (when: string) => `Caduca el ${when}`,
   expired: (when: string) => `Caducó el ${when}`,
   used: (when: string) => `usada por última vez el ${when}`,
