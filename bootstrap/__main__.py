@@ -13,6 +13,7 @@ from bootstrap.ticket_file import FIELDS
 from chalicelib.bootstrap_file.findings import InvalidDocument
 from chalicelib.bootstrap_file.rollout import ApplyRefused
 from chalicelib.dynamodb import dynamo
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.settings import SettingsError
 
 
@@ -90,7 +91,7 @@ def _parser() -> ArgumentParser:
     stripe.add_argument("--output", "-o", metavar="FILE", help="write to this file instead of the standard output")
     stripe.set_defaults(run=commands.import_stripe)
     _add_common_options(stripe)
-    text = "convert the JSON export of an event in pretix to files for `apply`, import-tickets and import-waitlist, and list what stays behind"
+    text = "convert the export of a pretix event to files for apply, import-tickets and import-waitlist, and list what stays behind"
     export_of_pretix = add("import-pretix", help=text, description=text)
     export_of_pretix.add_argument("file", metavar="FILE", help="the export `Order data (JSON)`; docs/migration.md describes the way")
     export_of_pretix.add_argument("--currency", required=True, help="currency of the prices, such as EUR")
@@ -152,4 +153,5 @@ def _user_name() -> str:
 
 if __name__ == "__main__":
     env_file.load()
+    logger.setLevel("WARNING")  # the standard output is for results
     sys.exit(interrupts.run(main, "Buyers see either the old version or the new one, never a mixture. Run the command again to finish."))

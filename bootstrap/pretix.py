@@ -181,7 +181,9 @@ def read_export(file: Path) -> SourceEvent:
         raise InvalidDocument([DocumentFault("$", f"the text is not JSON, or it is cut off: {error}", str(file))]) from None
 
 
-def convert(source: SourceEvent, file: Path, currency: str, timezone: str | None, defaults: ImportDefaults, *, is_open: bool) -> PretixImport:
+def convert(
+    source: SourceEvent, file: Path, currency: str, timezone: str | None, defaults: ImportDefaults, *, is_open: bool
+) -> PretixImport:
     """Convert an export. Without `is_open`, nobody can buy the tickets yet. Raises InvalidDocument with the faults of tickets."""
     notes: list[str] = []
     products, options = _find_products(source, notes), _options(source, notes)
@@ -225,9 +227,8 @@ def _find_products(source: SourceEvent, notes: list[str]) -> list[Product]:
             continue
         variations = sorted(item.variations, key=lambda variation: (variation.position, variation.id))
         found += [Product(item, variation) for variation in variations] or [Product(item, None)]
-        for field in ("require_bundling", "require_membership", "issue_giftcard", "min_per_order"):
-            if getattr(item, field):
-                notes.append(f"{label}: `{field}` has no counterpart and is left out")
+        rules = ("require_bundling", "require_membership", "issue_giftcard", "min_per_order")
+        notes += [f"{label}: `{field}` has no counterpart and is left out" for field in rules if getattr(item, field)]
         if item.require_voucher or item.hide_without_voucher:
             notes.append(f"{label}: buyers needed a voucher; the export has no vouchers, so create promo codes that open it")
         if item.sales_channels is not None and "web" not in item.sales_channels:
@@ -326,7 +327,8 @@ def _list_tickets(
     for order_number, order in enumerate(source.orders):
         order_path = f"$.event.orders[{order_number}]"
         if order.testmode or order.status != "p":
-            left_out[f"tickets of {'test' if order.testmode else STATUSES.get(order.status, quoted(order.status))} orders"] += len(order.positions)
+            status = "test" if order.testmode else STATUSES.get(order.status, quoted(order.status))
+            left_out[f"tickets of {status} orders"] += len(order.positions)
             continue
         left_out["fees of orders"] += len(order.fees)
         if (buyer := _text(order.email)) and not is_address(buyer):
@@ -364,9 +366,10 @@ def _list_tickets(
 
 
 def read_waiting(file: Path, source: SourceEvent, tree: Tree) -> tuple[dict[str, list[dict[str, str]]], list[str]]:
-    """Read the CSV of the waiting list. Returns the rows of `import-waitlist` by event, in order of arrival, and notes. Raises FileUnusable.
+    """Read the CSV of the waiting list. Returns the rows of `import-waitlist` by event, in order of arrival, and notes.
 
-    pretix writes the header in the language of the person who exports it, and the name of a date in the second column "Date".
+    pretix writes the header in the language of the person who exports it, and the name of a date in the second column "Date". Raises
+    FileUnusable.
     """
     rows: dict[str, list[dict[str, str]]] = {event_id: [] for event_id in tree["events"]}
     notes, left_out = [], 0
@@ -378,7 +381,7 @@ def read_waiting(file: Path, source: SourceEvent, tree: Tree) -> tuple[dict[str,
         if row["Status"] != WAITING:
             left_out += 1
         elif row["Event slug"] != source.slug or event_id is None or ticket_id not in tree["ticket_types"]:
-            notes.append(f"{file}: line {line}: left out, because the export has no such event, date or ticket: {row['Event slug']} {ticket_id}")
+            notes.append(f"{file}: line {line}: left out, because the event does not sell its product: {row['Event slug']} {ticket_id}")
         elif not is_address(row["Email"]):
             notes.append(f"{file}: line {line}: left out, because {quoted(row['Email'])} is not an e-mail address")
         else:
@@ -400,7 +403,8 @@ def _read_csv(file: Path) -> list[tuple[int, dict[str, str]]]:
         raise FileUnusable(f"{file}, near line {reader.line_num}: {error}") from None
     for column in COLUMNS:
         if column not in header:
-            raise FileUnusable(f"{file} has no column {quoted(column)}. Set the language of your pretix account to English, then export again.")
+            advice = "Set the language of your pretix account to English, then export again."
+            raise FileUnusable(f"{file} has no column {quoted(column)}. {advice}")
     if short := next((line for line, row in rows if len(row) < len(set(header))), None):
         raise FileUnusable(f"{file}: line {short}: the row has fewer columns than the header")
     return rows
