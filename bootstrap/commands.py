@@ -225,7 +225,8 @@ def _write_folder(folder: Path, files: Mapping[str, str]) -> None:
 def import_waitlist(arguments: Namespace) -> int:
     try:
         people = waitlist_import.read_people(Path(arguments.file))
-    except FileUnusable as error:
+        ticket_import.find_event(arguments.event)
+    except (ticket_import.EventUnusable, FileUnusable) as error:
         raise CommandError(str(error)) from None
     report = waitlist_import.import_people(arguments.event, people, clock.now(), is_dry_run=not arguments.apply)
     lines = [

@@ -187,7 +187,7 @@ def convert(
     """Convert an export. Without `is_open`, nobody can buy the tickets yet. Raises InvalidDocument with the faults of tickets."""
     notes: list[str] = []
     products, options = _find_products(source, notes), _options(source, notes)
-    subevents = {subevent.id: subevent for subevent in source.subevents}
+    subevents: dict[int | None, Subevent] = {subevent.id: subevent for subevent in source.subevents}
     events: dict[int | None, str] = {subevent_id: f"{source.slug}-{subevent_id}" for subevent_id in subevents} or {None: source.slug}
     tickets, sold = _list_tickets(source, file, products, events, notes)
     tree: Tree = {"version": f"pretix export of {source.slug}"[:50], "events": {}, "ticket_types": {}}
