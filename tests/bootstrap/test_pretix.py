@@ -6,9 +6,6 @@ from pathlib import Path
 import pytest
 
 from bootstrap.files import load_files
-from chalicelib.accounts import service as accounts
-from chalicelib.accounts.model import Account
-from chalicelib.addons.waitlist import store
 from chalicelib.bootstrap_file.validation import validate_files
 from chalicelib.catalog import service as catalog
 from chalicelib.purchases import queries
@@ -105,47 +102,14 @@ def test_old_codes_admit_people_and_buyers_find_their_tickets_by_their_address(a
 
 
 def test_a_second_run_changes_nothing(run, moved):
+    waiting = (moved / "harbour-waiting.csv").read_text()
+    assert waiting == "email,tier\nwendy@example.com,harbour-10\nwalter@example.com,harbour-11-22\n"
     before = {file.name: file.read_bytes() for file in moved.iterdir()}
     run("import-pretix", EXPORT, *OPTIONS, "--waiting-list", WAITING, "-o", moved)
     assert {file.name: file.read_bytes() for file in moved.iterdir()} == before
     assert "nothing to do" in run("apply", moved / "event.json").out
     again = run("import-tickets", moved / "harbour-tickets.csv", "--event", "harbour", "--apply")
     assert again.out.splitlines()[-1] == "imported 0 tickets"
-
-
-def test_people_with_an_account_keep_their_place_on_the_waitlist(run, moved, time):
-    def join(*options):
-        out = run("import-waitlist", moved / "harbour-waiting.csv", "--event", "harbour", *options, "--json").out
-        return json.loads(out.splitlines()[-1])  # the test's process also logs to the standard output
-
-    def create_account(name, verified_at):
-        email = f"{name}@example.com"
-        account = Account(user_id=name, email=email, roles=("user",), created_at=time.now, verified_at=verified_at)
-        accounts.create_account(account, "seven grey owls")
-
-    create_account("wendy", time.now)
-    create_account("walter", None)
-    assert (join()["joined"], join("--apply")["joined"], join("--apply")["known"]) == (1, 1, 1)
-    assert join()["without_account"] == ["walter@example.com"]
-    assert store.find_entry("wendy", "harbour").tier_ids == ["harbour-10"]
-
-
-def test_a_list_for_no_event_or_without_its_columns_is_refused(run, moved, write):
-    waiting = moved / "harbour-waiting.csv"
-    assert 'There is no event "harbor"' in run("import-waitlist", waiting, "--event", "harbor").err
-    assert "must have the columns email and tier" in run("import-waitlist", write(b"mail,tier\na,b\n"), "--event", "harbour").err
-    assert "cannot be read" in run("import-waitlist", moved / "none.csv", "--event", "harbour").err
-
-
-def test_people_whose_tickets_are_on_sale_are_refused(run, moved, time):
-    accounts.create_account(
-        Account(user_id="wendy", email="wendy@example.com", roles=("user",), created_at=time.now, verified_at=time.now), "seven grey owls"
-    )
-    run("import-pretix", EXPORT, *OPTIONS, "--open", "-o", moved)
-    run("apply", moved / "event.json")
-    result = run("import-waitlist", moved / "harbour-waiting.csv", "--event", "harbour", "--apply")
-    assert result.code == 1
-    assert "0 joined, 0 joined before, 1 without an account, 1 refused" in result.out
 
 
 @pytest.mark.parametrize(
