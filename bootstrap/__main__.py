@@ -1,4 +1,4 @@
-"""fairgate validate|plan|apply|status|drift|rollback|export|import-stripe|import-tickets|schema"""
+"""fairgate validate|plan|apply|status|drift|rollback|export|import-stripe|import-pretix|import-tickets|import-waitlist|schema"""
 
 import getpass
 import sys
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as error:
         return int(error.code or 0)
     try:
-        needs_store = arguments.run not in (commands.validate, commands.import_stripe, commands.schema)
+        needs_store = arguments.run not in (commands.validate, commands.import_stripe, commands.import_pretix, commands.schema)
         with choose_target(default_file()) if needs_store else nullcontext(Target("", [str(default_file())])) as target:
             if needs_store:
                 print(f"store: {target.name}", file=sys.stderr)
@@ -93,6 +93,26 @@ def parser() -> ArgumentParser:
     stripe.add_argument("--output", "-o", metavar="FILE", help="write to this file instead of the standard output")
     stripe.set_defaults(run=commands.import_stripe)
     _add_common_options(stripe)
+    text = "convert the export of a pretix event to files for apply, import-tickets and import-waitlist, and list what stays behind"
+    export_of_pretix = add("import-pretix", help=text, description=text)
+    export_of_pretix.add_argument("file", metavar="FILE", help="the export `Order data (JSON)`; docs/migration.md describes the way")
+    export_of_pretix.add_argument("--currency", required=True, help="currency of the prices, such as EUR")
+    export_of_pretix.add_argument("--date", help="date of the event; the dates of an event series are in the export")
+    export_of_pretix.add_argument("--venue", help="venue of the event, unless it is a series with locations")
+    export_of_pretix.add_argument("--timezone", help="time zone of the event, such as Europe/Berlin (default: UTC)")
+    export_of_pretix.add_argument("--capacity", type=int, help="number of tickets of each type whose quota has no limit")
+    export_of_pretix.add_argument("--waiting-list", metavar="CSV", help="the export `Waiting list`, as CSV in English")
+    export_of_pretix.add_argument("--open", action="store_true", help="put the ticket types on sale; otherwise they are coming soon")
+    export_of_pretix.add_argument("--output", "-o", metavar="FOLDER", help="write the files to this folder; without it, only report")
+    export_of_pretix.set_defaults(run=commands.import_pretix)
+    _add_common_options(export_of_pretix)
+    text = "let people join a waitlist who waited in another system; without --apply, only show who can join"
+    waitlist = add("import-waitlist", help=text, description=text)
+    waitlist.add_argument("file", metavar="FILE", help="CSV file in UTF-8 with the columns email and tier")
+    waitlist.add_argument("--event", required=True, metavar="ID", help="event of the waitlist")
+    waitlist.add_argument("--apply", action="store_true", help="let the people join")
+    waitlist.set_defaults(run=commands.import_waitlist)
+    _add_common_options(waitlist)
     text = "import tickets that another system sold from a CSV file; without --apply, only show what would be imported"
     tickets = add("import-tickets", help=text, description=text)
     tickets.add_argument("file", metavar="FILE", help="CSV file in UTF-8 with a header; docs/migration.md describes it")

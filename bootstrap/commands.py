@@ -1,19 +1,21 @@
 """The commands. Each takes its arguments, prints its result and returns the exit code (0 success or nothing to do, 1 refusals or drift)."""
 
+import csv
+import io
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bootstrap import event_export, stripe_import, ticket_import
+from bootstrap import event_export, pretix, stripe_import, ticket_import, waitlist_import
 from bootstrap.files import load_files
 from bootstrap.stripe_import import ImportDefaults
-from bootstrap.ticket_file import FileUnusable
+from bootstrap.ticket_file import FIELDS, FileUnusable
 from bootstrap.ticket_import import ImportReport, Source
 from chalicelib.bootstrap_file import document, rollout
 from chalicelib.bootstrap_file.findings import DocumentFault, InvalidDocument, quoted
@@ -175,6 +177,68 @@ def import_stripe(arguments: Namespace) -> int:
     return _print_faults(imported.tree, notes, "Stripe does not have these values. Fill them in, then run `validate` with the file.")
 
 
+def import_pretix(arguments: Namespace) -> int:
+    """Report what an export of pretix has and, with --output, write a folder with the files that the other commands read."""
+    file, defaults = Path(arguments.file), ImportDefaults(arguments.date, arguments.venue, arguments.capacity)
+    try:
+        source = pretix.read_export(file)
+        imported = pretix.convert(source, file, arguments.currency, arguments.timezone, defaults, is_open=arguments.open)
+        waiting, notes = pretix.read_waiting(Path(arguments.waiting_list), source, imported.tree) if arguments.waiting_list else ({}, [])
+    except FileUnusable as error:
+        raise CommandError(str(error)) from None
+    counts = {
+        "events": len(imported.tree["events"]),
+        "ticket_types": len(imported.tree["ticket_types"]),
+        "orders": imported.orders,
+        "tickets": sum(map(len, imported.tickets.values())),
+        "waiting": sum(map(len, waiting.values())),
+    }
+    notes = [*imported.notes, *notes]
+    if arguments.output is not None:
+        tables = {f"{event_id}-tickets.csv": _csv(list(FIELDS), rows) for event_id, rows in imported.tickets.items() if rows}
+        tables |= {f"{event_id}-waiting.csv": _csv(["email", "tier"], rows) for event_id, rows in waiting.items() if rows}
+        _write_folder(Path(arguments.output), {"event.json": _document_text(imported.tree), **tables})
+    names = ("events", "ticket types", "paid orders", "tickets", "entries of the waiting list")
+    summary = ", ".join(f"{count} {name}" for count, name in zip(counts.values(), names, strict=True))
+    end = "This was a dry run: nothing was written. To write the files, add --output FOLDER." if arguments.output is None else None
+    _print_result(arguments, {**counts, "notes": notes}, [*notes, summary, *([end] if end else [])])
+    return _print_faults(imported.tree, [], "The export does not have these values. Name them: see --help.")
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
+    table = io.StringIO()
+    writer = csv.DictWriter(table, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return table.getvalue()
+
+
+def _write_folder(folder: Path, files: Mapping[str, str]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{folder} cannot be written ({error.strerror or error}); choose another folder with --output") from None
+
+
+def import_waitlist(arguments: Namespace) -> int:
+    try:
+        people = waitlist_import.read_people(Path(arguments.file))
+        ticket_import.find_event(arguments.event)
+    except (ticket_import.EventUnusable, FileUnusable) as error:
+        raise CommandError(str(error)) from None
+    report = waitlist_import.import_people(arguments.event, people, clock.now(), is_dry_run=not arguments.apply)
+    lines = [
+        *(f"{email}: has no account with a verified address, so nobody can offer tickets" for email in report.without_account),
+        *(f"{email}: {reason}" for email, reason in report.refused.items()),
+        f"{report.joined} {'joined' if arguments.apply else 'can join'}, {report.known} joined before, "
+        f"{len(report.without_account)} without an account, {len(report.refused)} refused",
+        *([] if arguments.apply else ["This was a dry run: nobody joined. To import the people, add --apply."]),
+    ]
+    return _print_result(arguments, msgspec.to_builtins(report), lines) or int(bool(report.refused))
+
+
 def import_tickets(arguments: Namespace) -> int:
     try:
         source = ticket_import.find_source(Path(arguments.file), arguments.event, dict(arguments.map), dict(arguments.tier))
@@ -253,7 +317,7 @@ def unapproved_lines(arguments: Namespace, error: NotApproved) -> list[str]:
 
 def _write(output: str | None, tree: Tree) -> None:
     """Write a document to a file, or to standard output."""
-    text = json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+    text = _document_text(tree)
     if output is None:
         print(text, end="")
         return
@@ -261,6 +325,10 @@ def _write(output: str | None, tree: Tree) -> None:
         Path(output).write_text(text, encoding="utf-8")
     except OSError as error:
         raise CommandError(f"{output} cannot be written ({error.strerror or error}); choose another file with --output") from None
+
+
+def _document_text(tree: Tree) -> str:
+    return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
 
 
 def _approve(arguments: Namespace, planned: Plan) -> None:

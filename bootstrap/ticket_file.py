@@ -15,7 +15,7 @@ from chalicelib.purchases.direct_orders import CodeUnusable, SoldTicket, import_
 from chalicelib.tickets.model import Attendee
 
 # The fields of a row, and whether they are required. Columns have these names unless the command maps others.
-FIELDS = {"code": True, "tier": True, "name": False, "email": False}
+FIELDS = {"code": True, "tier": True, "name": False, "email": False, "buyer_email": False}
 DELIMITERS = ",;\t"
 
 
@@ -117,14 +117,21 @@ def _read_row(line: int, values: Mapping[str, str], known_tiers: Mapping[str, st
     tier_id = known_tiers.get(values["tier"].lower())
     if tier_id is None:
         return RowFault(line, "tier", f"{quoted(values['tier'])} is not a tier of the event; name the tier: --tier NAME=TIER_ID")
-    name, email = values.get("name", ""), values.get("email", "")
-    if email:
-        try:
-            msgspec.convert(email, Email)
-        except msgspec.ValidationError:
-            return RowFault(line, "email", f"{quoted(email)} is not an e-mail address")
+    name, email, buyer_email = (values.get(field, "") for field in ("name", "email", "buyer_email"))
+    for field, address in (("email", email), ("buyer_email", buyer_email)):
+        if address and not is_address(address):
+            return RowFault(line, field, f"{quoted(address)} is not an e-mail address")
     try:
         attendee = msgspec.convert({"name": name, "email": email or None}, Attendee) if name or email else None
     except msgspec.ValidationError:
         return RowFault(line, "name", "is longer than 500 characters")
-    return Row(line, SoldTicket(code, tier_id, attendee))
+    return Row(line, SoldTicket(code, tier_id, attendee, buyer_email or email or None))
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is an e-mail address."""
+    try:
+        msgspec.convert(text, Email)
+    except msgspec.ValidationError:
+        return False
+    return True

@@ -16,7 +16,7 @@ from bootstrap.ticket_file import Row, RowFault, file_digest, read_rows
 from chalicelib.audit import service as audit
 from chalicelib.bootstrap_file.findings import quoted
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event, Tier
+from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.foundation import clock, secret_settings
 from chalicelib.inventory.model import NotEnoughTickets, finite
 from chalicelib.purchases import direct_orders
@@ -84,14 +84,20 @@ class ImportStopped(Exception):
 def find_source(file: Path, event_id: str, columns: Mapping[str, str], tier_names: Mapping[str, str]) -> Source:
     """Return the file with its event in the catalog. Raises EventUnusable, and SettingsError without the keys that sign tickets."""
     secret_settings.signing_keys("ticket_keys")
+    current, event = find_event(event_id)
+    tiers = {tier.id: tier for tier in current.event_tiers(event_id) if not tier.removed}
+    return Source(file, columns, tier_names, event, tiers)
+
+
+def find_event(event_id: str) -> tuple[Catalog, Event]:
+    """Return the catalog and the event to import into. Raises EventUnusable."""
     current = catalog.load_current()
     event = current.events.get(event_id)
     if event is None or event.deleted_at is not None or event.removed:
         raise EventUnusable(f"There is no event {quoted(event_id)}. The events are: {', '.join(sorted(current.events)) or 'none'}")
     if event.status == "cancelled":
         raise EventUnusable(f"The event {quoted(event_id)} is cancelled, so its tickets would admit nobody.")
-    tiers = {tier.id: tier for tier in current.event_tiers(event_id) if not tier.removed}
-    return Source(file, columns, tier_names, event, tiers)
+    return current, event
 
 
 def check(source: Source) -> ImportReport:

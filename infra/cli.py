@@ -73,7 +73,17 @@ _ROWS = (
     _catalog(
         "import-stripe", "make a bootstrap file of the products of a Stripe account", "import-stripe --capacity 200 --output stripe.json"
     ),
+    _catalog(
+        "import-pretix",
+        "convert the export of a pretix event to files for the other commands",
+        "import-pretix fest_pretixdata.json --currency EUR --date 2027-06-01T20:00:00 --venue 'Town Hall' --output fest",
+    ),
     _catalog("import-tickets", "import tickets that another system sold", f"{_PROD} import-tickets sold.csv --event summer-fest --apply"),
+    _catalog(
+        "import-waitlist",
+        "let people join a waitlist who waited in another system",
+        f"{_PROD} import-waitlist fest/fest-waiting.csv --event fest --apply",
+    ),
     _catalog("schema", "write the JSON Schema of bootstrap files", "schema"),
     Command(
         "stages",

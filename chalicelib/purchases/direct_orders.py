@@ -54,11 +54,12 @@ _ID_CHARACTERS = 24  # of 5 bits each: 120 bits of a digest, so that no two code
 
 
 class SoldTicket(Struct, frozen=True):
-    """A ticket to import: its code as `import_code` returns it, its tier in this shop, and its attendee."""
+    """A ticket to import: its code as `import_code` returns it, its tier in this shop, its attendee, and the address that finds it."""
 
     code: str
     tier_id: str
     attendee: Attendee | None = None
+    address: str | None = None
 
     @property
     def order_id(self) -> str:
@@ -93,9 +94,9 @@ def import_code(text: str) -> str:
     return read_code(code)
 
 
-# Tickets per transaction. Each ticket needs three items, plus at most one for a shard of its tier and one for a shard of the pool. The
+# Tickets per transaction. Each ticket needs four items, plus at most one for a shard of its tier and one for a shard of the pool. The
 # transaction also has one audit entry.
-BATCH = 19
+BATCH = 16
 MAX_ATTEMPTS = 5
 
 
@@ -155,11 +156,14 @@ def _items(event: Event, tiers: Mapping[str, Tier], stock: EventStock, new: Sequ
     for number, sold in enumerate(new):
         order = _order(event, tiers[sold.tier_id], sold, shard_by_code[sold.code], pool_shards[number] if pool_shards else None, now)
         items += [*store.create_order_items(order), _ticket_item(order, sold, now)]
+        if order.has_details:
+            items.append(store.details_item(order, CheckoutDetails(customer_email=sold.address)))
     return items
 
 
 def _order(event: Event, tier: Tier, sold: SoldTicket, shard_id: str, pool_shard_id: str | None, now: int) -> Purchase:
-    order = _paid_order(sold.order_id, sold.owner_id, event, tier, 1, shard_id, "imported", now)
+    paid = _paid_order(sold.order_id, sold.owner_id, event, tier, 1, shard_id, "imported", now)
+    order = replace(paid, has_details=sold.address is not None)
     [hold] = order.lines[0].holds
     return replace(order, pool_holds=[Hold(pool_shard_id, hold.hold_id, 1)]) if pool_shard_id else order
 

@@ -8,7 +8,7 @@ from bootstrap import ticket_import
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, settings
-from chalicelib.purchases import direct_orders
+from chalicelib.purchases import direct_orders, queries
 from chalicelib.tickets import service as tickets
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, stock_of, ticket
@@ -148,9 +148,20 @@ def test_every_fault_is_listed_with_its_line_and_nothing_is_imported(import_file
 
 
 def test_the_tier_and_the_address_are_checked(import_file):
-    result = import_file("A-0001,balcony,,\nA-0002,fest-pass,,not an address\n")
+    result = import_file(
+        "A-0001,balcony,,,\nA-0002,fest-pass,,not an address,\nA-0003,fest-pass,,,@\n", header=f"{HEADER[:-1]},buyer_email\n"
+    )
+    assert 'line 4: buyer_email: "@" is not an e-mail address' in result.out
     assert 'line 2: tier: "balcony" is not a tier of the event; name the tier: --tier NAME=TIER_ID' in result.out
     assert 'line 3: email: "not an address" is not an e-mail address' in result.out
+
+
+def test_people_find_their_tickets_by_the_address_of_the_buyer_or_else_of_the_attendee(import_file):
+    rows = "A-0001,fest-pass,Ada,ada@example.com,bob@example.com\nA-0002,fest-pass,Eve,eve@example.com,\nA-0003,fest-pass,Max,,\n"
+    assert import_file(rows, header=f"{HEADER[:-1]},buyer_email\n").code == 0
+    addresses = ("ada@example.com", "Bob@example.com", "eve@example.com")
+    found = [[ticket.code for ticket in queries.list_tickets_of_address(address)] for address in addresses]
+    assert found == [[], ["A-0001"], ["A-0002"]]
 
 
 def test_other_names_of_columns_and_tiers_are_mapped(api, import_file):

@@ -1,0 +1,433 @@
+"""Convert the exports of pretix: "Order data (JSON)" to a bootstrap file and the rows of `import-tickets`, "Waiting list" to people.
+
+pretix writes `<event>_pretixdata.json`, in which a product is an item, possibly with variations, and a sold ticket is a position of an
+order. Each date of an event series becomes an event. Everything that has no counterpart here is named in `notes`.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from bootstrap.stripe_import import ImportDefaults
+from bootstrap.ticket_file import DELIMITERS, FileUnusable, is_address
+from chalicelib.bootstrap_file.findings import DocumentFault, InvalidDocument, quoted
+from chalicelib.bootstrap_file.validation import Tree
+from chalicelib.catalog.custom_options import MAX_OPTIONS
+from chalicelib.purchases.direct_orders import CodeUnusable, import_code
+
+MAX_FAULTS = 100
+# Questions whose answers are texts or yes and no. The export does not have the choices of the others.
+OPTION_TYPES = {"S": "text_input", "T": "text_input", "N": "text_input", "TEL": "text_input", "B": "boolean"}
+STATUSES = {"n": "pending", "e": "expired", "c": "canceled"}  # of orders without tickets that admit
+WAITING = "Waiting for a voucher"
+COLUMNS = ("Email", "Product ID", "Variation ID", "Event slug", "Date", "Status")  # of the waiting list
+
+
+class Category(Struct, frozen=True):
+    id: int
+    name: str
+    position: int = 0
+
+
+class Variation(Struct, frozen=True):
+    id: int
+    name: str
+    price: Decimal
+    active: bool = True
+    description: str | None = None
+    position: int = 0
+    available_from: str | None = None
+    available_until: str | None = None
+    hide_without_voucher: bool = False
+    require_membership: bool = False
+
+
+class Item(Struct, frozen=True):
+    """A product. The export names the price of an item with variations too; only the variations are sold."""
+
+    id: int
+    name: str
+    price: Decimal
+    position: int = 0
+    category: int | None = None
+    tax_rate: Decimal = Decimal(0)
+    admission: bool = True
+    active: bool = True
+    sales_channels: list[str] | None = None
+    description: str | None = None
+    available_from: str | None = None
+    available_until: str | None = None
+    require_voucher: bool = False
+    hide_without_voucher: bool = False
+    require_bundling: bool = False
+    require_membership: bool = False
+    issue_giftcard: bool = False
+    min_per_order: int | None = None
+    max_per_order: int | None = None
+    variations: list[Variation] = []
+
+
+class Question(Struct, frozen=True):
+    id: int
+    question: str
+    type: str
+    required: bool = False
+    position: int = 0
+    hidden: bool = False
+    ask_during_checkin: bool = False
+
+
+class Answer(Struct, frozen=True):
+    question: int
+
+
+class OrderPosition(Struct, frozen=True):
+    item: int
+    secret: str
+    variation: int | None = None
+    subevent: int | None = None
+    seat: str | None = None
+    attendee_name: str | None = None
+    attendee_email: str | None = None
+    answers: list[Answer] = []
+
+
+class Order(Struct, frozen=True):
+    code: str
+    status: str
+    positions: list[OrderPosition]
+    email: str | None = None
+    testmode: bool = False
+    fees: list[Any] = []
+
+
+class Quota(Struct, frozen=True):
+    """How many of the products can be sold together; a `size` of None means no limit."""
+
+    id: int
+    size: int | None
+    items: list[int]
+    variations: list[int] = []
+    subevent: int | None = None
+
+
+class Subevent(Struct, frozen=True):
+    id: int
+    name: str
+    date_from: str
+    date_to: str | None = None
+    location: str | None = None
+
+
+class SourceEvent(Struct, frozen=True):
+    name: str
+    slug: str
+    items: list[Item]
+    questions: list[Question]
+    orders: list[Order]
+    quotas: list[Quota]
+    categories: list[Category] = []
+    subevents: list[Subevent] = []
+    meta_data: dict[str, Any] = {}
+
+
+class Export(Struct, frozen=True):
+    event: SourceEvent
+
+
+class Product(NamedTuple):
+    """An item, or one variation of it."""
+
+    item: Item
+    variation: Variation | None
+
+    @property
+    def key(self) -> tuple[int, int | None]:
+        return self.item.id, self.variation.id if self.variation is not None else None
+
+    @property
+    def name(self) -> str:
+        return self.item.name if self.variation is None else f"{self.item.name} - {self.variation.name}"
+
+    def is_in(self, quota: Quota) -> bool:
+        return self.item.id in quota.items and (self.variation is None or self.variation.id in quota.variations)
+
+
+class PretixImport(Struct, frozen=True):
+    """A bootstrap document, the rows of `import-tickets` by event, the number of paid orders, and what cannot be moved, with the reason."""
+
+    tree: Tree
+    tickets: dict[str, list[dict[str, str]]]
+    orders: int
+    notes: list[str]
+
+
+def read_export(file: Path) -> SourceEvent:
+    """Read the JSON export. Raises InvalidDocument, which names the place of a value that pretix would not write, and FileUnusable."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Export).event
+    except OSError as error:
+        raise FileUnusable(f"{file} cannot be read ({error.strerror or error})") from None
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `")
+        raise InvalidDocument([DocumentFault(path.rstrip("`") or "$", message, str(file))]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidDocument([DocumentFault("$", f"the text is not JSON, or it is cut off: {error}", str(file))]) from None
+
+
+def convert(
+    source: SourceEvent, file: Path, currency: str, timezone: str | None, defaults: ImportDefaults, *, is_open: bool
+) -> PretixImport:
+    """Convert an export. Without `is_open`, nobody can buy the tickets yet. Raises InvalidDocument with the faults of tickets."""
+    notes: list[str] = []
+    products, options = _find_products(source, notes), _options(source, notes)
+    subevents: dict[int | None, Subevent] = {subevent.id: subevent for subevent in source.subevents}
+    events: dict[int | None, str] = {subevent_id: f"{source.slug}-{subevent_id}" for subevent_id in subevents} or {None: source.slug}
+    tickets, sold = _list_tickets(source, file, products, events, notes)
+    tree: Tree = {"version": f"pretix export of {source.slug}"[:50], "events": {}, "ticket_types": {}}
+    for subevent_id, event_id in events.items():
+        quotas = [quota for quota in source.quotas if quota.subevent == subevent_id]
+        offered = [product for product in products if any(map(product.is_in, quotas)) or sold[_ticket_id(event_id, product)]]
+        event = _event(source, subevents.get(subevent_id), event_id, timezone, defaults)
+        tree["events"][event_id] = event | _shared_capacity(event_id, offered, quotas, sold, notes)
+        for order, product in enumerate(offered):
+            ticket_id = _ticket_id(event_id, product)
+            ticket = _ticket(product, ticket_id, event_id, currency, is_open=is_open)
+            capacity = _capacity(product, quotas, defaults)
+            if capacity is not None and capacity < max(1, sold[ticket_id]):
+                notes.append(f"ticket type {ticket_id}: can sell {capacity} but has sold {sold[ticket_id]}, so it has no tickets left")
+                capacity = max(1, sold[ticket_id])
+                ticket["status"] = "closed" if not sold[ticket_id] else ticket["status"]
+            ticket |= _set(max_quantity=capacity, options=options)
+            tree["ticket_types"][ticket_id] = ticket | {"display_order": order}
+    _name_uniquely(tree["ticket_types"].values())
+    return PretixImport(tree, tickets, sum(order.status == "p" and not order.testmode for order in source.orders), notes)
+
+
+def _capacity(product: Product, quotas: Iterable[Quota], defaults: ImportDefaults) -> int | None:
+    """Return how many of a product can be sold: the size of its smallest quota. Without a quota, pretix does not sell it."""
+    own = [quota for quota in quotas if product.is_in(quota)]
+    return min((quota.size for quota in own if quota.size is not None), default=defaults.capacity if own else 0)
+
+
+def _find_products(source: SourceEvent, notes: list[str]) -> list[Product]:
+    """Return the products that admit people, in the order of the shop."""
+    categories = {category.id: category.position for category in source.categories}
+    found = []
+    for item in sorted(source.items, key=lambda item: (categories.get(item.category or 0, -1), item.position, item.id)):
+        label = f"item {item.id} ({item.name})"
+        if not item.admission:
+            notes.append(f"{label}: is left out, because it is not a ticket that admits people")
+            continue
+        variations = sorted(item.variations, key=lambda variation: (variation.position, variation.id))
+        found += [Product(item, variation) for variation in variations] or [Product(item, None)]
+        rules = ("require_bundling", "require_membership", "issue_giftcard", "min_per_order")
+        notes += [f"{label}: `{field}` has no counterpart and is left out" for field in rules if getattr(item, field)]
+        if item.require_voucher or item.hide_without_voucher:
+            notes.append(f"{label}: buyers needed a voucher; the export has no vouchers, so create promo codes that open it")
+        if item.sales_channels is not None and "web" not in item.sales_channels:
+            notes.append(f"{label}: was not sold on the web, so it is closed")
+    if source.categories:
+        notes.append(f"{len(source.categories)} categories: only the order of the products in them is kept")
+    if source.meta_data:
+        notes.append(f"event: `meta_data` is left out ({', '.join(sorted(source.meta_data))})")
+    return found
+
+
+def _event(source: SourceEvent, subevent: Subevent | None, event_id: str, timezone: str | None, defaults: ImportDefaults) -> Tree:
+    date, venue = defaults.date, defaults.venue
+    name, end = source.name, None
+    if subevent is not None:
+        date, venue, end = subevent.date_from, _text(subevent.location).replace("\n", ", ") or venue, subevent.date_to
+        name = subevent.name or name
+    return {"id": event_id, "name": name, **_set(date=date, end_date=end, venue=venue), "metadata": _set(timezone=timezone)}
+
+
+def _ticket(product: Product, ticket_id: str, event_id: str, currency: str, *, is_open: bool) -> Tree:
+    item, variation = product
+    offer = variation or item
+    is_sold = item.active and offer.active and (item.sales_channels is None or "web" in item.sales_channels)
+    window = {
+        "start_date": (variation and variation.available_from) or item.available_from,
+        "end_date": (variation and variation.available_until) or item.available_until,
+    }
+    return {
+        "id": ticket_id,
+        "event_id": event_id,
+        "name": product.name,
+        "price_cents": int(offer.price * 100),
+        "currency": currency,
+        "status": "closed" if not is_sold else "available" if is_open else "coming-soon",
+        **_set(
+            description=_text(offer.description) or _text(item.description),
+            availability=_set(**window),
+            per_user_limit=item.max_per_order,
+            tax={"percent": format(item.tax_rate.normalize(), "f")} if item.tax_rate else None,
+            requires_code=(item.require_voucher or item.hide_without_voucher or bool(variation and variation.hide_without_voucher)) or None,
+        ),
+    }
+
+
+def _shared_capacity(
+    event_id: str, products: Sequence[Product], quotas: Iterable[Quota], sold: Mapping[str, int], notes: list[str]
+) -> Tree:
+    """Return the event's capacity if products share a quota: the size of a quota of all products, or the sum of all quotas."""
+    limited = {quota.id: quota.size for quota in quotas if quota.size is not None}
+    members = {quota.id: [product for product in products if product.is_in(quota)] for quota in quotas if quota.id in limited}
+    shared = [quota_id for quota_id, inside in members.items() if len(inside) > 1]
+    for quota_id in shared:
+        if len(members[quota_id]) < len(products):
+            names, size = ", ".join(product.name for product in members[quota_id]), limited[quota_id]
+            notes.append(f"quota {quota_id}: {names} share {size} tickets; here, each of them can sell {size}: lower their max_quantity")
+    totals = [limited[quota_id] for quota_id, inside in members.items() if len(inside) == len(products)]
+    if all(any(product in inside for inside in members.values()) for product in products):
+        totals.append(sum(limited[quota_id] for quota_id, inside in members.items() if inside))
+    sold_here = sum(sold[_ticket_id(event_id, product)] for product in products)
+    return {"capacity": max(1, sold_here, min(totals))} if shared and totals else {}
+
+
+def _options(source: SourceEvent, notes: list[str]) -> list[Tree]:
+    """Return the questions that this shop can ask. The export does not say which products a question is for."""
+    options: list[Tree] = []
+    for question in sorted(source.questions, key=lambda question: (question.position, question.id)):
+        reason = None
+        if question.type not in OPTION_TYPES:
+            reason = f"the export has no choices, and this shop no answers, of its type {quoted(question.type)}"
+        elif question.hidden or question.ask_during_checkin:
+            reason = "buyers were not asked it"
+        elif len(options) == MAX_OPTIONS:
+            reason = f"a ticket type has at most {MAX_OPTIONS} questions"
+        if reason:
+            notes.append(f"question {question.id} ({question.question}): is left out, because {reason}")
+            continue
+        option = {"id": f"pretix-{question.id}", "label": question.question, "option_type": OPTION_TYPES[question.type]}
+        options.append({**option, "is_required": question.required, "display_order": len(options), "per": "ticket"})
+    if options:
+        notes.append("questions: every ticket type asks all of them, because the export does not say which products they are for")
+    return options
+
+
+def _list_tickets(
+    source: SourceEvent, file: Path, products: Iterable[Product], events: Mapping[int | None, str], notes: list[str]
+) -> tuple[dict[str, list[dict[str, str]]], Counter[str]]:
+    """Return the tickets of paid orders as rows of `import-tickets`, by event, and their number by ticket type. Raises InvalidDocument."""
+    by_key = {product.key: product for product in products}
+    goods = {item.id for item in source.items if not item.admission}
+    rows: dict[str, list[dict[str, str]]] = {event_id: [] for event_id in events.values()}
+    faults: dict[str, str] = {}  # by path
+    left_out: Counter[str] = Counter()
+    sold: Counter[str] = Counter()
+    places: dict[str, str] = {}  # of codes
+    for order_number, order in enumerate(source.orders):
+        order_path = f"$.event.orders[{order_number}]"
+        if order.testmode or order.status != "p":
+            status = "test" if order.testmode else STATUSES.get(order.status, quoted(order.status))
+            left_out[f"tickets of {status} orders"] += len(order.positions)
+            continue
+        left_out["fees of orders"] += len(order.fees)
+        if (buyer := _text(order.email)) and not is_address(buyer):
+            faults[f"{order_path}.email"] = f"{quoted(buyer)} is not an e-mail address"
+        for number, position in enumerate(order.positions):
+            path = f"{order_path}.positions[{number}]"
+            left_out["answers of buyers"] += len(position.answers)
+            if position.item in goods:
+                left_out["sold products that admit nobody"] += 1
+                continue
+            left_out["seats of tickets"] += position.seat is not None
+            product, event_id = by_key.get((position.item, position.variation)), events.get(position.subevent)
+            if product is None:
+                faults[f"{path}.item"] = f"the export has no item {position.item} with the variation {position.variation}"
+            if event_id is None:
+                faults[f"{path}.subevent"] = f"the export has no date {position.subevent}"
+            if (email := _text(position.attendee_email)) and not is_address(email):
+                faults[f"{path}.attendee_email"] = f"{quoted(email)} is not an e-mail address"
+            try:
+                first = places.setdefault(import_code(position.secret), path)
+            except CodeUnusable as error:
+                faults[f"{path}.secret"] = f"{quoted(position.secret)} {error}"
+                continue
+            if first != path:
+                faults[f"{path}.secret"] = f"{quoted(position.secret)} is the secret of {first} too"
+            if product is not None and event_id is not None:
+                ticket_id = _ticket_id(event_id, product)
+                sold[ticket_id] += 1
+                fields = {"name": _text(position.attendee_name), "email": email, "buyer_email": buyer}
+                rows[event_id].append({"code": position.secret, "tier": ticket_id, **fields})
+    if faults:
+        raise InvalidDocument([DocumentFault(path, text, str(file)) for path, text in faults.items()][:MAX_FAULTS])
+    notes += [f"{count} {what}: left out" for what, count in left_out.items() if count]
+    return rows, sold
+
+
+def read_waiting(file: Path, source: SourceEvent, tree: Tree) -> tuple[dict[str, list[dict[str, str]]], list[str]]:
+    """Read the CSV of the waiting list. Returns the rows of `import-waitlist` by event, in order of arrival, and notes.
+
+    pretix writes the header in the language of the person who exports it, and the name of a date in the second column "Date". Raises
+    FileUnusable.
+    """
+    rows: dict[str, list[dict[str, str]]] = {event_id: [] for event_id in tree["events"]}
+    notes, left_out = [], 0
+    by_date = {subevent.name: f"{source.slug}-{subevent.id}" for subevent in source.subevents}
+    for line, row in _read_csv(file):
+        event_id = by_date.get(row["Date"]) if source.subevents else source.slug
+        parts = [event_id or "", row["Product ID"], row["Variation ID"]]
+        ticket_id = "-".join(part for part in parts if part)
+        if row["Status"] != WAITING:
+            left_out += 1
+        elif row["Event slug"] != source.slug or event_id is None or ticket_id not in tree["ticket_types"]:
+            notes.append(f"{file}: line {line}: left out, because the event does not sell its product: {row['Event slug']} {ticket_id}")
+        elif not is_address(row["Email"]):
+            notes.append(f"{file}: line {line}: left out, because {quoted(row['Email'])} is not an e-mail address")
+        else:
+            rows[event_id].append({"email": row["Email"], "tier": ticket_id})
+    return rows, [*notes, *([f"{left_out} people with a voucher: left out of the waiting list"] if left_out else [])]
+
+
+def _read_csv(file: Path) -> list[tuple[int, dict[str, str]]]:
+    """Return the rows of a waiting list with their lines, by the names of their columns: of two columns with the same name, the last."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileUnusable(f"{file} cannot be read as UTF-8 ({error})") from None
+    reader = csv.reader(lines, delimiter=max(DELIMITERS, key=(lines or [""])[0].count), strict=True)
+    try:
+        header = next(reader, [])
+        rows = [(reader.line_num, dict(zip(header, row, strict=False))) for row in reader if row]
+    except csv.Error as error:
+        raise FileUnusable(f"{file}, near line {reader.line_num}: {error}") from None
+    for column in COLUMNS:
+        if column not in header:
+            advice = "Set the language of your pretix account to English, then export again."
+            raise FileUnusable(f"{file} has no column {quoted(column)}. {advice}")
+    if short := next((line for line, row in rows if len(row) < len(set(header))), None):
+        raise FileUnusable(f"{file}: line {short}: the row has fewer columns than the header")
+    return rows
+
+
+def _ticket_id(event_id: str, product: Product) -> str:
+    return "-".join([event_id, *(str(part) for part in product.key if part is not None)])
+
+
+def _name_uniquely(tickets: Iterable[Tree]) -> None:
+    """Add the id to a name that another ticket type of the event has too."""
+    taken = set[tuple[str, str]]()
+    for ticket in tickets:
+        key = (ticket["event_id"], ticket["name"].casefold())
+        if key in taken:
+            ticket["name"] += f" ({ticket['id']})"
+        taken.add(key)
+
+
+def _text(value: str | None) -> str:
+    """Return a text of the export. For a missing one, pretix may write the word None."""
+    return "" if value is None or value == "None" else value.strip()
+
+
+def _set(**fields: Any) -> Tree:
+    return {name: value for name, value in fields.items() if value not in (None, "", [], {})}
