@@ -106,7 +106,7 @@ def test_the_picture_of_the_event_is_used_if_it_has_an_address(api, time, given,
     ("language", "words"),
     [
         ("en", ["On sale", "Floor", "$50", "Gallery", "$12.50"]),
-        ("es", ["A la venta", "Floor", "50 US$", "Gallery", "12,50 US$"]),
+        ("es", ["A la venta", "Floor", "50\u00a0US$", "Gallery", "12,50\u00a0US$"]),
     ],
 )
 def test_an_events_page_says_what_a_buyer_needs_first(api, time, language, words):

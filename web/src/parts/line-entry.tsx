@@ -6,16 +6,16 @@ import { useRoute } from "preact-iso";
 import { buyer } from "../api";
 import { content } from "../client";
 import { currentBuyer } from "../session";
-import { useTexts, type Language } from "../texts";
-import { entryTexts as en } from "../texts/en-entry";
-import { entryTexts as es } from "../texts/es-entry";
+import { useTexts } from "../texts";
+import type { entryTexts as en } from "../texts/en-entry";
+import { inEachLanguage } from "../texts/languages";
 import type { ShownPlace } from "../use-place";
 import { Failure, FailureTexts } from "./failure";
 import { Field, Form } from "./form";
 import { useLoaded } from "./hooks";
 
-/** Both languages are in this file, because one is smaller than a second request. */
-const TEXTS: Record<Language, typeof en> = { en, es };
+/** All languages are in this file, because they are smaller than a second request. */
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-entry.ts", { eager: true, import: "entryTexts" }));
 
 type Props = ShownPlace & { children: ComponentChildren };
 

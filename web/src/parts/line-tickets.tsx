@@ -5,11 +5,10 @@ import { getShopPass, type EventWithTiers } from "../api";
 import { Forecast, turnRange } from "../forecast";
 import { money } from "../formats";
 import { now } from "../server-time";
-import { useTexts, type Language } from "../texts";
-import { entryTexts as entryEn } from "../texts/en-entry";
-import { lineTexts as en } from "../texts/en-line";
-import { entryTexts as entryEs } from "../texts/es-entry";
-import { lineTexts as es } from "../texts/es-line";
+import { useTexts } from "../texts";
+import type { entryTexts as entry } from "../texts/en-entry";
+import type { lineTexts as en } from "../texts/en-line";
+import { inEachLanguage } from "../texts/languages";
 import { visitorsTime } from "../turn-times";
 import type { ShownPlace } from "../use-place";
 import type { State, Status } from "../../waiting-room.js";
@@ -18,9 +17,9 @@ import { useAction, useLoaded } from "./hooks";
 
 export { LineEntry } from "./line-entry"; // one request less
 
-/** Both languages are in this file, because one is smaller than a second request. */
-const TEXTS: Record<Language, typeof en> = { en, es };
-const ENTRY: Record<Language, typeof entryEn> = { en: entryEn, es: entryEs };
+/** All languages are in this file, because they are smaller than a second request. */
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-line.ts", { eager: true, import: "lineTexts" }));
+const ENTRY = inEachLanguage(import.meta.glob<typeof entry>("../texts/??-entry.ts", { eager: true, import: "entryTexts" }));
 
 const SURE = 0.05; // a smaller chance is not worth a number
 
