@@ -1,12 +1,12 @@
 /** The texts of the pages for managers: one object per language, made of one file for each area of the pages. All languages have the type of the English texts. */
 
 import { useTexts } from "../texts";
-import { loadersByLanguage } from "../texts/languages";
+import { inEachLanguage } from "../texts/languages";
 import type { en } from "./texts/en";
 
 export type RoomTexts = typeof en;
 
-export const TEXTS = loadersByLanguage<RoomTexts>(import.meta.glob<Record<string, RoomTexts>>("./texts/??.ts"));
+export const TEXTS = inEachLanguage(import.meta.glob<Record<string, RoomTexts>>("./texts/??.ts"));
 
 /** The texts of one area of the pages, in the chosen language. */
 export function useRoomTexts<Room extends keyof RoomTexts>(room: Room): RoomTexts[Room] {

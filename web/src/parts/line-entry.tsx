@@ -7,15 +7,11 @@ import { buyer } from "../api";
 import { content } from "../client";
 import { currentBuyer } from "../session";
 import { useTexts } from "../texts";
-import type { entryTexts as en } from "../texts/en-entry";
-import { inEachLanguage } from "../texts/languages";
+import { useRoomTexts } from "../texts/room";
 import type { ShownPlace } from "../use-place";
 import { Failure, FailureTexts } from "./failure";
 import { Field, Form } from "./form";
 import { useLoaded } from "./hooks";
-
-/** All languages are in this file, because they are smaller than a second request. */
-const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-entry.ts", { eager: true, import: "entryTexts" }));
 
 type Props = ShownPlace & { children: ComponentChildren };
 
@@ -41,8 +37,8 @@ export function LineEntry(props: Props) {
 
 function Rule({ room, failure, isOffline, enter, lookAgain, children }: Props) {
   const eventId = useRoute().params.eventId!;
-  const { t, language } = useTexts();
-  const texts = TEXTS[language];
+  const { t } = useTexts();
+  const texts = useRoomTexts().entryTexts;
   const rule = room!.entry;
   const proof = `fairgate.address.${eventId}`; // which `use-place.ts` reads
   const [mailed, setMailed] = useState<string | null>(null);

@@ -7,18 +7,18 @@ import { createContext, render, type ComponentChildren } from "preact";
 import { useContext, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Texts } from "./en";
 import type { languageTexts } from "./en-language";
-import { inEachLanguage, loadersByLanguage, type Language } from "./languages";
+import { inEachLanguage, type Language } from "./languages";
 
 const LANGUAGES = inEachLanguage(import.meta.glob<typeof languageTexts>("./??-language.ts", { eager: true, import: "languageTexts" }));
-const LOADERS = loadersByLanguage<Texts>(import.meta.glob<Record<string, Texts>>("./??.ts"));
+const LOADERS = inEachLanguage(import.meta.glob<Record<string, Texts>>("./??.ts"));
 const DEFAULT = "en";
 const KEY = "fairgate.language";
 
 export type { Language };
 const all = Object.keys(LANGUAGES) as Language[];
 
-/** Loaders for the texts of an entry's own pages: one file per language. A language without a file is not offered on these pages. */
-type OwnLoaders<Own> = Partial<Record<Language, () => Promise<Own>>>;
+/** Loaders for the texts of an entry's own pages: one file per language, which exports them under the name of the language. A language without a file is not offered on these pages. */
+type OwnLoaders = Partial<Record<Language, () => Promise<Record<string, unknown>>>>;
 
 interface Loaded<Own> {
   language: Language;
@@ -46,10 +46,10 @@ export const useTexts = <Own = unknown,>() => useContext(Context)! as Choice<Own
 export const languageName = (language: Language) => LANGUAGES[language].name;
 
 /** Show the pages in the document once their texts are loaded. Until then, the document keeps the words that it arrived with. */
-export async function start(pages: ComponentChildren, own?: OwnLoaders<unknown>) {
+export async function start(pages: ComponentChildren, own?: OwnLoaders) {
   const languages = own ? all.filter((language) => language in own) : all;
   const wanted = preferred(languages);
-  const first = await loadFirst([...new Set<Language>([wanted, DEFAULT, ...languages])], own);
+  const first = await loadFirst([wanted, DEFAULT, ...languages], own);
   const shown = first ? <TextsProvider first={first} languages={languages} missing={first.language === wanted ? null : wanted} own={own} children={pages} /> : <Missing />;
   render(shown, document.getElementById("app")!);
 }
@@ -59,7 +59,7 @@ interface ProviderProps {
   languages: Language[];
   /** The wanted language, if `first` is another one. */
   missing: Language | null;
-  own: OwnLoaders<unknown> | undefined;
+  own: OwnLoaders | undefined;
   children: ComponentChildren;
 }
 
@@ -91,11 +91,11 @@ function TextsProvider({ first, languages, missing: firstMissing, own, children 
 }
 
 /** Load the first language that can be loaded completely; null if none can. */
-async function loadFirst(candidates: Language[], own?: OwnLoaders<unknown>): Promise<Loaded<unknown> | null> {
+async function loadFirst(candidates: Language[], own?: OwnLoaders): Promise<Loaded<unknown> | null> {
   for (const language of candidates) {
     try {
       const [t, ownTexts] = await Promise.all([LOADERS[language](), own?.[language]?.()]);
-      return { language, t, own: ownTexts };
+      return { language, t: t[language]!, own: ownTexts?.[language] };
     } catch {
       // The next language may be in the browser's cache, or stored for the door.
     }
