@@ -79,6 +79,7 @@ function TextsProvider({ first, languages, missing: firstMissing, own, children 
   };
   useLayoutEffect(() => {
     document.documentElement.lang = loaded.language;
+    document.documentElement.dir = LANGUAGES[loaded.language].dir ?? "ltr";
   }, [loaded]);
   // Offline, another language may be unavailable: the pages then stay in the current language, say so, and switch on the next load. They
   // cannot switch earlier, because a browser does not retry a module that it could not load.
