@@ -35,7 +35,7 @@ help:
 	@echo "                 SEED=number            repeat the run that printed this seed"
 	@echo "make proof     break every flow at each of its calls, simulate a day, let many clients act at once, make up histories (an hour)"
 	@echo "make coverage  run the tests of make test, and list the lines of the product that no test reaches (12 minutes)"
-	@echo "make shots     take pictures of every page and state: phone and desktop, light and dark, Spanish; into .build/shots"
+	@echo "make shots     take pictures of every page and state: phone and desktop, light and dark, other languages; into .build/shots"
 	@echo "make check     check format, lint, types (Python and TypeScript), modules loaded per function, template and licences"
 	@echo "make audit     look for known vulnerabilities of the Python and npm packages (needs a network and npm)"
 	@echo "make format    format the files and fix what the linter can fix"

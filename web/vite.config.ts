@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { build, defineConfig, minifySync, type Plugin } from "vite";
 
 // Code shared by the entries goes into one file: small files compress badly, and all files of an entry count for its budget. Each language is a separate file.
@@ -25,6 +25,16 @@ const LOADING = `<main id="content"><div class="page"><div class="skeleton">${'<
 const FRAME = {
   name: "first-frame",
   transformIndexHtml: (html: string) => html.replace(/(<div id="app">)(.*?)(<\/div>)/s, (_, begin, note, end) => begin + HEADER + note + LOADING + end),
+};
+
+// The note for visitors without scripts, in each language, because the files do not know the visitor's.
+const WORDS = new URL("../chalicelib/edge/words/", import.meta.url);
+const NOSCRIPT: Plugin = {
+  name: "noscript",
+  transformIndexHtml: (html) => {
+    const notes = readdirSync(WORDS).map((file) => (JSON.parse(readFileSync(new URL(file, WORDS), "utf8")) as { noscript: string }).noscript);
+    return html.replace("%NOSCRIPT%", notes.join(" "));
+  },
 };
 
 // The script that requests what a page needs while the other scripts are loading. The pages that arrive with their words do not need it, because
@@ -64,7 +74,7 @@ const WIDGET: Plugin = {
 // Every file that changes is in assets/ with a hash in its name, but for the widget. Nothing is inlined, because the content security policy allows no data: scripts.
 // The manifest lists the scripts of each entry, for the budgets in infra/web.py.
 export default defineConfig({
-  plugins: [FRAME, EARLY, WIDGET],
+  plugins: [FRAME, NOSCRIPT, EARLY, WIDGET],
   define: Object.fromEntries(ADDONS.map((name) => [`ADDONS.${name}`, String(enabled.includes(name))])),
   build: {
     target: "es2022",

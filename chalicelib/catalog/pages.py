@@ -1,8 +1,8 @@
 """The shop's start page and event pages as HTML, with the content that visitors need before the scripts have loaded.
 
 These pages are for people without JavaScript, for programs that preview links, and for browsers, whose scripts then draw the same page. The
-markup and the texts (words.json) are those of web/src, so that nothing moves when the scripts take over. Controls that need scripts are
-disabled until then. All text from the catalog is escaped.
+markup and the texts (`pages` in edge/words) are those of web/src, so that nothing moves when the scripts take over. Controls that need
+scripts are disabled until then. All text from the catalog is escaped.
 """
 
 import re
@@ -21,8 +21,9 @@ from chalicelib.catalog.images import ImageView
 from chalicelib.catalog.model import Event, TierStatus
 from chalicelib.catalog.sharing import FEEDS, Feed, SharedEvent
 from chalicelib.catalog.views import EventView, EventWithTiersView, TierView, shortened
+from chalicelib.edge import languages
 from chalicelib.edge.error_replies import CONTENT_POLICY
-from chalicelib.edge.languages import DATE_WORDS, Language
+from chalicelib.edge.languages import DATE_WORDS, PRICE_FORMATS, Language
 from chalicelib.edge.operation import resolve_id
 from chalicelib.foundation import addons, clock, ids, memory, money, settings
 from chalicelib.foundation.errors import NotFound
@@ -42,17 +43,16 @@ HEADERS = {
     "Vary": "Accept-Language",
 }
 
-Texts = dict[str, Any]
+Texts = dict[str, str]
 
 _FOLDER = Path(__file__).parent
-_TEXTS = memory.decoder(dict[str, Texts]).decode((_FOLDER / "words.json").read_bytes())
+_TEXTS = languages.load_words("pages", Texts)
 
 PACKAGED_SHELL = "shell.json"  # in chalicelib, in the package of a deployed stage
 _EVENT = re.compile(rf"/events/({ids.FORM})")
 _OVER = ("sold_out", "closed", "cancelled")
 # As in web/src/links.ts: punctuation at the end belongs to the sentence.
 _LINK = re.compile(r"\bhttps?://[^\s<>\"“”«»]*[^\s<>\"“”«»'’.,:;!?()\[\]{}*_]", re.IGNORECASE)
-_SYMBOLS = {"en": {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}, "es": {"USD": "US$", "EUR": "€"}}
 _ART = '<svg class="artwork" viewBox="0 0 400 225" preserveAspectRatio="xMidYMid slice" aria-hidden="true"></svg>'  # scripts draw it
 _BRAND = (
     '<svg viewBox="0 0 32 32" width="28" height="28" aria-hidden="true">'
@@ -188,7 +188,7 @@ def _document(shell: Shell, language: Language, path: str, title: str, head: str
     legal_link = f'<a href="{legal or "/legal"}">{t["legal"]}</a>'
     block = f'<script type="application/json" id="reply" data-path="{escape(path)}">{data}</script>' if data else ""
     return (
-        f'<!doctype html>\n<html lang="{language}">\n<head>\n{shell.head}\n{preloads}\n{legal_tag}'
+        f'<!doctype html>\n<html lang="{language}" dir="{t["direction"]}">\n<head>\n{shell.head}\n{preloads}\n{legal_tag}'
         f"<title>{escape(title)} · {SHOP}</title>\n{head}\n</head>\n"
         f'<body>\n<div id="app"><a class="skip" href="#content">{t["skip"]}</a>'
         f'<header class="top"><a class="brand" href="/">{_BRAND}{SHOP}</a><nav aria-label="{t["nav.label"]}">{navigation}</nav></header>'
@@ -517,19 +517,16 @@ def _date_filters(view: EventView, now: int) -> list[str]:
 
 
 def _day(local: datetime, language: Language, *, short: bool, with_year: bool) -> str:
-    t = _texts(language)
-    weekday, month = (t["weekdays_short"], t["months_short"]) if short else (DATE_WORDS[language].weekdays, DATE_WORDS[language].months)
-    names = weekday[local.weekday()], month[local.month - 1]
-    if language == "en":
-        return f"{names[0]}, {names[1]} {local.day}" + (f", {local.year}" if with_year else "")
-    link = " " if short else " de "
-    return f"{names[0]}, {local.day}{link}{names[1]}" + (f"{link}{local.year}" if with_year else "")
+    words = DATE_WORDS[language]
+    weekdays, months = (words.weekdays_short, words.months_short) if short else (words.weekdays, words.months)
+    page = words.page
+    patterns = (page.short_day, page.short_day_of_year) if short else (page.day, page.day_of_year)
+    pattern = patterns[with_year]
+    return pattern.format(weekday=weekdays[local.weekday()], day=local.day, month=months[local.month - 1], year=local.year)
 
 
 def _time(local: datetime, language: Language) -> str:
-    if language == "en":
-        return f"{local.hour % 12 or 12}:{local:%M}\N{NO-BREAK SPACE}{local:%p}"
-    return f"{local.hour}:{local:%M}"
+    return languages.clock_text(local, DATE_WORDS[language].page.time)
 
 
 def _zone(local: datetime) -> str:
@@ -544,8 +541,9 @@ def _zone(local: datetime) -> str:
 def _day_and_time(seconds: int, timezone: str, language: Language, now: int, *, short: bool = False) -> str:
     local = clock.local(seconds, timezone)
     text = _day(local, language, short=short, with_year=local.year != clock.local(now, timezone).year)
-    link = ", " if short or language == "es" else " at "
-    return f"{text}{link}{_time(local, language)}" + ("" if short else f" {_zone(local)}")
+    page = DATE_WORDS[language].page
+    moment = (page.short_moment if short else page.moment).format(day=text, time=_time(local, language))
+    return moment if short else f"{moment} {_zone(local)}"
 
 
 def _period(start: int, end: int | None, timezone: str, language: Language, now: int, *, short: bool = False) -> str:
@@ -570,18 +568,9 @@ def _period(start: int, end: int | None, timezone: str, language: Language, now:
 
 def _month(text: str, language: Language) -> str:
     year, _, month = text.partition("-")
-    name = DATE_WORDS[language].months[int(month) - 1]
-    return f"{name} {year}" if language == "en" else f"{name} de {year}"
+    words = DATE_WORDS[language]
+    return words.page.month.format(month=words.months[int(month) - 1], year=year)
 
 
 def _price(cents: int, currency: str, language: Language) -> str:
-    """Return a price with its currency. A whole amount has no decimals."""
-    text = money.amount_text(cents, currency)
-    whole, point, decimals = text.partition(".")
-    if not decimals.strip("0"):
-        point = decimals = ""
-    symbol = _SYMBOLS[language].get(currency, currency)
-    if language == "en":
-        return f"{symbol}{' ' if symbol == currency else ''}{int(whole):,}{point}{decimals}"
-    grouped = f"{int(whole):,}".replace(",", ".") if int(whole) >= 10_000 else whole
-    return f"{grouped}{point and ','}{decimals} {symbol}"
+    return PRICE_FORMATS[language].price(cents, currency)

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from chalicelib.catalog.model import Event
 from chalicelib.edge import cursors
-from chalicelib.edge.languages import Language
+from chalicelib.edge.languages import Language, load_words
 from chalicelib.foundation import clock
 
 # Calendar files (iCalendar, RFC 5545). Times are in UTC, so the file needs no timezone definition, and each calendar shows its owner's
@@ -21,7 +21,12 @@ from chalicelib.foundation import clock
 CALENDAR_MEDIA_TYPE = "text/calendar"
 MAX_LINE_BYTES = 75  # RFC 5545, 3.1, without the line break
 
-_OPENING: dict[Language, str] = {"en": "Tickets on sale: {name}", "es": "Empieza la venta de entradas: {name}"}
+
+class CalendarWords(Struct, frozen=True, forbid_unknown_fields=True):
+    opening: str
+
+
+_WORDS = load_words("calendar", CalendarWords)
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ESCAPES = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n"})
@@ -72,7 +77,7 @@ def _opening(event: Event, url: str, host: str, revision: int, language: Languag
     """Yield the lines of the opening of the sale, with an alarm 15 minutes before it."""
     if event.on_sale_at is None or event.on_sale_at <= now or event.status == "cancelled":
         return
-    summary = _text(_OPENING[language].format(name=event.name))
+    summary = _text(_WORDS[language].opening.format(name=event.name))
     yield from (
         "BEGIN:VEVENT",
         f"UID:sale.{_text(event.id)}@{host}",

@@ -1,14 +1,37 @@
-"""The languages of our emails, documents and pages: the choice of a language for a request, and dates and times as texts."""
+"""The languages of our emails, documents and pages: the choice of a language for a request, and dates, times and prices as texts.
+
+A language is a file `words/<code>.json`, which has the words of this package by part, such as `documents`. docs/web.md lists the other
+files of a language.
+"""
 
 from datetime import datetime
-from typing import Literal, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from chalicelib.edge.operation import Header
+from chalicelib.foundation import memory, money
 
-Language = Literal["en", "es"]
-DEFAULT: Language = "en"
+WORDS = Path(__file__).parent / "words"
+DEFAULT = "en"
+LANGUAGES = (DEFAULT, *sorted(file.stem for file in WORDS.glob("*.json") if file.stem != DEFAULT))
+
+# The API accepts and documents the languages that have a file.
+if TYPE_CHECKING:
+    Language = str
+else:
+    Language = Literal[LANGUAGES]
+
+Words = TypeVar("Words")
+_PARTS = {language: memory.decoder(dict[str, msgspec.Raw]).decode((WORDS / f"{language}.json").read_bytes()) for language in LANGUAGES}
+
+
+def load_words(part: str, kind: type[Words]) -> dict[Language, Words]:
+    """Return the words of a part of this package in each language."""
+    return {language: memory.decoder(kind).decode(parts[part]) for language, parts in _PARTS.items()}
+
 
 ACCEPT_LANGUAGE = Header("Accept-Language", "The languages that the caller prefers, best first.")
 
@@ -19,9 +42,8 @@ def choose_language(accept_language: str | None) -> Language:
     for preference in (accept_language or "")[:1000].split(","):
         text, _, parameter = preference.partition(";")
         name = text.strip().lower().partition("-")[0]
-        for language in get_args(Language):
-            if name == language:
-                weights[language] = max(weights.get(language, 0.0), _weight(parameter))
+        if name in LANGUAGES:
+            weights[name] = max(weights.get(name, 0.0), _weight(parameter))
     best = max(weights, key=lambda language: weights[language], default=DEFAULT)
     return best if weights.get(best) else DEFAULT
 
@@ -38,32 +60,62 @@ def _weight(parameter: str) -> float:
     return weight if 0 <= weight <= 1 else 0.0
 
 
-# Dates and times in emails and documents.
+# Dates and times in emails and documents, and dates, times and prices in pages.
 
 
-class DateWords(Struct, frozen=True):
-    """The words of dates, beginning with Monday and January. `is_24_hours` says whether times use the 24-hour clock."""
+class PageFormats(Struct, frozen=True, forbid_unknown_fields=True):
+    """How pages write dates and times, as JavaScript's Intl does. `_of_year` are for dates in another year than this."""
+
+    day: str
+    day_of_year: str
+    short_day: str
+    short_day_of_year: str
+    month: str
+    moment: str
+    short_moment: str
+    time: str
+
+
+class DateWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """The words of dates, beginning with Monday and January, and the formats of dates and times."""
 
     weekdays: tuple[str, ...]
     months: tuple[str, ...]
+    weekdays_short: tuple[str, ...]
+    months_short: tuple[str, ...]
     day: str
-    is_24_hours: bool
+    time: str
+    page: PageFormats
 
 
-DATE_WORDS: dict[Language, DateWords] = {
-    "en": DateWords(
-        ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
-        ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"),
-        "{weekday}, {day} {month} {year}",
-        is_24_hours=False,
-    ),
-    "es": DateWords(
-        ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"),
-        ("enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre"),
-        "{weekday}, {day} de {month} de {year}",
-        is_24_hours=True,
-    ),
-}
+class PriceFormat(Struct, frozen=True, forbid_unknown_fields=True):
+    """How pages write a price, as JavaScript's Intl does. Currencies without a symbol are written as `code_pattern`."""
+
+    pattern: str
+    code_pattern: str
+    symbols: dict[str, str]
+    decimal_mark: str
+    group_mark: str
+    min_grouped: int  # the smallest amount with a group mark
+
+    def price(self, cents: int, currency: str) -> str:
+        """Return a price with its currency. A whole amount has no decimals."""
+        whole, _, decimals = money.amount_text(cents, currency).partition(".")
+        amount = f"{int(whole):,}".replace(",", self.group_mark) if int(whole) >= self.min_grouped else whole
+        if decimals.strip("0"):
+            amount += f"{self.decimal_mark}{decimals}"
+        symbol = self.symbols.get(currency)
+        return (self.pattern if symbol else self.code_pattern).format(amount=amount, symbol=symbol or currency)
+
+
+DATE_WORDS = load_words("dates", DateWords)
+PRICE_FORMATS = load_words("prices", PriceFormat)
+
+
+def clock_text(moment: datetime, pattern: str) -> str:
+    """Return the time of day in a format of `DateWords`."""
+    half = "AM" if moment.hour < 12 else "PM"
+    return pattern.format(hour=moment.hour, hour12=moment.hour % 12 or 12, minute=f"{moment:%M}", half=half)
 
 
 def day_text(moment: datetime, language: Language) -> str:
@@ -81,8 +133,5 @@ def moment_text(moment: datetime, language: Language) -> str:
 def time_text(moment: datetime, language: Language) -> str:
     """Return a local time with the usual short name of its zone, `8:00 PM MDT`, or with its offset if it has no such name: `UTC-03`."""
     zone = moment.tzname() or ""
-    if DATE_WORDS[language].is_24_hours:
-        time = f"{moment:%H:%M}"
-    else:
-        time = f"{moment.hour % 12 or 12}:{moment:%M} {'AM' if moment.hour < 12 else 'PM'}"
+    time = clock_text(moment, DATE_WORDS[language].time)
     return f"{time} {zone if zone.isalpha() else f'UTC{zone}'}"

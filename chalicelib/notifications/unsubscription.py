@@ -8,7 +8,7 @@ from html import escape
 
 from msgspec import Struct
 
-from chalicelib.edge.languages import Language
+from chalicelib.edge.languages import Language, load_words
 from chalicelib.foundation import secret_settings, settings
 from chalicelib.notifications import store
 from chalicelib.notifications.model import UnsubscribeLinkInvalid, notification_id
@@ -60,27 +60,14 @@ HEADERS = {
 }
 
 
-class Words(Struct, frozen=True):
+class Words(Struct, frozen=True, forbid_unknown_fields=True):
     title: str
     question: str
     button: str
     done: str
 
 
-WORDS: dict[Language, Words] = {
-    "en": Words(
-        "Emails about your offer",
-        "Do you want to stop receiving emails about this ticket offer? The offer stays in your account until it expires.",
-        "Stop these emails",
-        "You will not receive any more emails about this offer. The offer stays in your account until it expires.",
-    ),
-    "es": Words(
-        "Correos sobre tu oferta",
-        "¿Quieres dejar de recibir correos sobre esta oferta de entradas? La oferta seguirá en tu cuenta hasta que caduque.",
-        "Dejar de recibir estos correos",
-        "No recibirás más correos sobre esta oferta. La oferta seguirá en tu cuenta hasta que caduque.",
-    ),
-}
+WORDS = load_words("unsubscription", Words)
 
 
 def question_page(language: Language) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.edge.languages import Language
+from chalicelib.edge.languages import DEFAULT, Language, load_words
 from chalicelib.foundation import money, settings
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.payments import service as payments
@@ -22,7 +22,12 @@ MIN_PAGE_SECONDS = 30 * 60
 MAX_PAGE_SECONDS = 24 * 3600
 CLOCK_SKEW_SECONDS = 60
 
-_FEE: dict[Language, str] = {"en": "Includes {amount} of fees", "es": "Incluye {amount} de gastos de gestión"}
+
+class PageWords(Struct, frozen=True, forbid_unknown_fields=True):
+    fee: str
+
+
+_WORDS = load_words("checkout", PageWords)
 
 # Printable ASCII without a backslash: browsers parse such a URL as we do, and the provider accepts it.
 _SAFE_URL = re.compile(r"[\x21-\x5b\x5d-\x7e]+")
@@ -120,7 +125,7 @@ def _fee_note(purchase: Purchase, line: LineItem, price_cents: int) -> str | Non
     """Return the words for the fee in the price of one ticket, as on the shop's pages. Returns None if there is no fee."""
     fee_cents = line.included_fee.included_in(price_cents) if line.included_fee is not None else 0
     amount = f"{purchase.currency} {money.amount_text(fee_cents, purchase.currency)}"
-    return _FEE[purchase.language or "en"].format(amount=amount) if fee_cents else None
+    return _WORDS[purchase.language or DEFAULT].fee.format(amount=amount) if fee_cents else None
 
 
 def _expires_at(purchase: Purchase) -> int | None:

@@ -11,7 +11,7 @@ const FILE = /^\/(assets\/.*|[^/]*\.[^/]*)$/;
 // An entry of the same name draws the pages below each of these addresses; index.html draws all other pages.
 const ENTRY = /^\/(manage|door)(\/.*)?$/;
 const WORDS_PAGE = /^(?:\/|(\/events\/[^/]*)\/?)$/;
-const LANGUAGES = ["en", "es"];
+const LANGUAGES = ["en"]; // infra/template/cdn.py writes the languages of the pages here
 
 function handler(event) {
   const request = event.request;

@@ -4,9 +4,11 @@ CloudFront caches public documents for as long as the API says, mostly a second,
 pages of events come from the API too, and from the bucket while the API fails.
 """
 
+import json
 from typing import Any
 
 from chalicelib.edge.error_replies import CONTENT_POLICY, HSTS_SECONDS
+from chalicelib.edge.languages import LANGUAGES
 from chalicelib.edge.operation import Operation
 from chalicelib.edge.routes import KEY_HEADER, VIEWER_HEADER
 from chalicelib.foundation.settings import Settings, read
@@ -81,7 +83,8 @@ def outputs(stage: str) -> Template:
 
 def page_function() -> str:
     """Return the JavaScript that maps a page's address to a file, or to the page of the API with its first words."""
-    return (ROOT / "infra" / "cdn" / "viewer-request.js").read_text()
+    source = (ROOT / "infra" / "cdn" / "viewer-request.js").read_text()
+    return source.replace('const LANGUAGES = ["en"];', f"const LANGUAGES = {json.dumps(LANGUAGES)};")
 
 
 def viewer_function() -> str:

@@ -12,6 +12,7 @@ from chalicelib.foundation import clock
 from tests.browser.words import speak, translate
 from tests.client import Client
 from tests.conftest import Time
+from tests.javascript import WEB
 
 FRONT_ROWS = {"name": "Front rows", "price_cents": 8950, "capacity": 400, "currency": "USD"}
 PASSWORD = "seven grey owls"
@@ -48,9 +49,12 @@ class Manager:
         self.token = self.api.post("/auth/login", json={"email": email, "password": PASSWORD}).json["access_token"]
 
     def speak(self, language: Language) -> None:
-        """Read the pages in this language from now on. The other methods take their English texts all the same."""
-        speak(self.page, language)
-        self.language = language
+        """Read the pages in this language from now on, or in English if it has no pages for managers.
+
+        The other methods take their English texts all the same.
+        """
+        self.language = language if (WEB / f"src/manage/texts/{language}.ts").exists() else "en"
+        speak(self.page, self.language)
 
     def say(self, text: str, value: str = "") -> str:
         """Return an English text of the pages in the manager's language, with `value` in place of {}."""

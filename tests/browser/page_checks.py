@@ -37,6 +37,7 @@ FIND_WIDE = """[...document.querySelectorAll("body *:not(svg *)")]
   .filter(element => element.getBoundingClientRect().right > 320 && !element.closest(".side ul, .table-place"))
   .filter((element, _, wide) => !wide.some(inner => inner !== element && element.contains(inner)))
   .map(element => element.outerHTML.slice(0, 100))"""
+WRITE_FROM = "([lang, dir]) => Object.assign(document.documentElement, { lang, dir })"
 # By a script, because behind an open dialog nothing can be clicked.
 SPEAK = """(select, language) => {
   select.value = language;
@@ -65,6 +66,10 @@ def check(page: Page, name: str) -> None:
         _draw(page, f"{name}-390-{language}", 390)
         _draw(page, f"{name}-1280-{language}", 1280)
         _speak(page, "en")
+    page.evaluate(WRITE_FROM, ["ar", "rtl"])  # no language of the pages yet, so the texts stay in English
+    _check_width(page, f"{name} from right to left")
+    _draw(page, f"{name}-390-rtl", 390)
+    page.evaluate(WRITE_FROM, ["en", "ltr"])
     page.set_viewport_size({"width": width, "height": height})
 
 

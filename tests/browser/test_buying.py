@@ -371,6 +371,22 @@ def test_the_pages_speak_spanish_and_remember_it(new_buyer, event_id):
     buyer.see("Reserve tickets")
 
 
+@pytest.mark.journey
+def test_a_guest_buys_in_german(new_buyer, event_id):
+    buyer = new_buyer(locale="de-DE")
+    buyer.page.goto(f"/events/{event_id}")
+    expect(buyer.page.locator("html")).to_have_attribute("lang", "de")
+    buyer.page.get_by_label("Anzahl der Tickets: Floor").select_option("2")
+    buyer.see("Gesamtpreis")
+    buyer.page.get_by_role("button", name="Tickets reservieren").click()
+    buyer.page.get_by_label("E-Mail-Adresse").fill("ada@example.com")
+    buyer.page.get_by_role("button", name="Weiter zur Zahlung").click()
+    buyer.page.get_by_role("button", name="zahlungspflichtig bestellen").click()
+    buyer.see("Sie sind dabei!")
+    buyer.see("Hier sind Ihre Tickets.")
+    expect(buyer.page).to_have_title(re.compile("Meine Tickets"))
+
+
 def test_a_language_that_the_browser_refuses_causes_no_failure(new_buyer, event_id):
     """Chromium on a machine whose LANG is C or POSIX says en-US@posix."""
     buyer = new_buyer()

@@ -45,12 +45,11 @@ def translate(text: str, language: Language, value: str = "") -> str:
 def _translations(language: Language) -> dict[str, set[str]]:
     pairs = [(path, path.with_name(path.name.replace("en", language, 1))) for path in (WEB / "src/texts").glob("en*.ts")]
     pairs += [(path, path.parents[1] / language / path.name) for path in (WEB / "src/manage/texts/en").glob("*.ts")]
-    files = [*(path for pair in pairs for path in pair), WEB / "src/manage/events/event-fields.ts"]
-    *texts, fields = [dict(texts) for texts in run_module(_FLATTEN, [path.relative_to(WEB).as_posix() for path in files])]
+    files = [path.relative_to(WEB).as_posix() for pair in pairs for path in pair if pair[1].exists()]
+    texts = [dict(texts) for texts in run_module(_FLATTEN, files)]
     pairs_of_texts = [
         (text, other.get(name)) for english, other in zip(texts[::2], texts[1::2], strict=True) for name, text in english.items()
     ]
-    pairs_of_texts += [(text, fields[f"{name[:-2]}{language}"]) for name, text in fields.items() if name.endswith(".en")]  # in one file
     found: defaultdict[str, set[str]] = defaultdict(set)
     for text, translation in pairs_of_texts:
         if translation is not None:

@@ -106,7 +106,7 @@ def test_the_picture_of_the_event_is_used_if_it_has_an_address(api, time, given,
     ("language", "words"),
     [
         ("en", ["On sale", "Floor", "$50", "Gallery", "$12.50"]),
-        ("es", ["A la venta", "Floor", "50 US$", "Gallery", "12,50 US$"]),
+        ("es", ["A la venta", "Floor", "50\u00a0US$", "Gallery", "12,50\u00a0US$"]),
     ],
 )
 def test_an_events_page_says_what_a_buyer_needs_first(api, time, language, words):
@@ -118,7 +118,7 @@ def test_an_events_page_says_what_a_buyer_needs_first(api, time, language, words
     missing = [word for word in ["Night", "Hall", *words] if word not in page.words]
     assert not missing, page.words
     assert page.links["https://example.org/a?b=1&c=2"]["rel"] == "nofollow ugc noopener noreferrer"
-    assert ("html", {"lang": language}) in page.tags
+    assert ("html", {"lang": language, "dir": "ltr"}) in page.tags
     assert page.links[f"/assets/{language}-1.js"]["rel"] == "modulepreload"
     assert f"/assets/{'es' if language == 'en' else 'en'}-1.js" not in page.links
 
@@ -293,7 +293,7 @@ def test_pages_are_cached_for_seconds_by_the_cdn_alone(api, time):
 
 def test_accept_language_decides_if_nothing_else_does(api, time):
     reply = api.get("/pages/index.html", headers={"Accept-Language": "es-MX, en;q=0.5"})
-    assert '<html lang="es">' in reply.body.decode()
+    assert '<html lang="es" dir="ltr">' in reply.body.decode()
 
 
 def test_an_api_without_built_pages_has_their_words(api, time, tmp_path):
@@ -329,7 +329,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   console.log(JSON.stringify((typeof text === "function" ? text(argument === "{}" ? argument : Number(argument)) : text) ?? null));
 }
 """
-OWN_WORDS = {"noscript", "day", "days"}  # the scripts have no such texts
+OWN_WORDS = {"direction", "noscript", "day", "days"}  # the scripts have no such texts
 
 
 def test_the_words_are_those_of_the_pages_that_scripts_draw():

@@ -34,7 +34,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     modules.mkdir(parents=True)
     (modules / "verify.py").write_text("main = lambda: 3")
     paths = {"ROOT": tmp_path, "SOURCES": tmp_path / "web", "BUILT": tmp_path / ".build" / "web"}
-    for name, path in {**paths, "_VERIFIER_MODULES": [modules / "verify.py"]}.items():
+    for name, path in {**paths, "_VERIFIER_MODULES": [modules / "verify.py"], "_WORDS": tmp_path}.items():
         monkeypatch.setattr(web, name, path)
     monkeypatch.setattr(web, "__file__", str(tmp_path / "web" / "src" / "main.ts"))
     monkeypatch.setattr(web, "install_packages", lambda folder, node: None)

@@ -5,30 +5,12 @@
 
 import type { EventSummary } from "./api";
 import { day, money, shortDayAndTime } from "./formats";
-import { saleTexts as english } from "./texts/en-sale";
-import { saleTexts as spanish } from "./texts/es-sale";
+import type { widgetTexts as en } from "./texts/en-widget";
+import { inEachLanguage } from "./texts/languages";
 
 const REFRESH_MS = 30_000;
 const OVER = ["sold_out", "closed", "cancelled"];
-const EN = {
-  ...english,
-  buy: "Get tickets",
-  open: "More information",
-  wait: "Join the waitlist",
-  none: "There are no events at the moment.",
-  failed: "The events cannot be shown at the moment.",
-  shop: "Go to the ticket shop",
-};
-const ES: typeof EN = {
-  ...spanish,
-  buy: "Conseguir entradas",
-  open: "Más información",
-  wait: "Apuntarse a la lista de espera",
-  none: "Ahora mismo no hay eventos.",
-  failed: "Ahora mismo no se pueden mostrar los eventos.",
-  shop: "Ir a la tienda de entradas",
-};
-const TEXTS = { en: EN, es: ES };
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("./texts/??-widget.ts", { eager: true, import: "widgetTexts" }));
 const CODES = Object.keys(TEXTS) as (keyof typeof TEXTS)[];
 
 const CSS = `
@@ -115,7 +97,7 @@ class Widget extends HTMLElement {
     if (focused) [...this.root.querySelectorAll("a")].find((link) => link.href === focused.href)?.focus();
   }
 
-  private nodes(t: typeof EN, locale: string): HTMLElement {
+  private nodes(t: typeof en, locale: string): HTMLElement {
     if (!this.events) return make("div", "", make("p", "", t.failed), make("p", "", link("", t.shop, true)));
     if (this.events.length === 0) return make("p", "", t.none);
     const drawn = this.events.map((event) => drawEvent(event, t, locale));
@@ -123,7 +105,7 @@ class Widget extends HTMLElement {
   }
 }
 
-function drawEvent(event: EventSummary, t: typeof EN, locale: string): HTMLElement {
+function drawEvent(event: EventSummary, t: typeof en, locale: string): HTMLElement {
   const { price_from_cents: cents, currency, on_sale_at: opening, timezone } = event;
   const status = event.paused && event.status === "on_sale" ? "paused" : event.status;
   const place = event.city && !event.venue.includes(event.city) ? `${event.venue}, ${event.city}` : event.venue;

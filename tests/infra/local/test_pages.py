@@ -1,6 +1,7 @@
 """The built pages over HTTP: which file an address is, how long it may be kept, and what it may run."""
 
 import gzip
+import json
 import re
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -9,7 +10,7 @@ import pytest
 
 from chalicelib.foundation import settings
 from infra.local.pages import FOREVER, REVALIDATE, compressed, page_response, words_target
-from infra.web import ROOT
+from infra.template.cdn import page_function
 from tests.javascript import run_module
 
 
@@ -121,9 +122,8 @@ PAGES = [
 ]
 FILES = ["/assets/index-3f2a.js", "/assets/", "/icon.svg", "/missing.txt"]
 RUN_EDGE_FUNCTION = """
-import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-const source = readFileSync(new URL("../infra/cdn/viewer-request.js", "$WEB/"), "utf8").replace(/import cf from .*/, "");
+const source = $SOURCE;
 const { handler } = await import("data:text/javascript," + encodeURIComponent(`${source}; export { handler };`));
 for await (const line of createInterface({ input: process.stdin })) {
   const { uri, accepted, query } = JSON.parse(line);
@@ -142,7 +142,7 @@ def test_the_cdn_function_answers_like_the_local_run(web):
         for accepted in ACCEPTED
         for name in ("utm", "preview")
     ]
-    answered = run_module(RUN_EDGE_FUNCTION, requests)
+    answered = run_module(RUN_EDGE_FUNCTION.replace("$SOURCE", json.dumps(page_function())), requests)
     for request, (uri, query) in zip(requests, answered, strict=True):
         target = request["uri"]
         words = words_target("GET", f"{target}?{request['query']}=x", [("Accept-Language", request["accepted"])])
@@ -159,7 +159,7 @@ def test_the_cdn_function_answers_like_the_local_run(web):
 
 def test_the_cdn_function_uses_only_what_its_runtime_knows():
     """CloudFront's runtime 2.0 has neither destructuring nor `for ... of`, and refuses to publish a function with them."""
-    assert not re.search(r"\bfor \([^;)]* of |\b(?:const|let|var) [\[{]", (ROOT / "infra" / "cdn" / "viewer-request.js").read_text())
+    assert not re.search(r"\bfor \([^;)]* of |\b(?:const|let|var) [\[{]", page_function())
 
 
 def test_a_request_for_the_head_of_a_page_gets_the_head_of_the_page_without_words(web):

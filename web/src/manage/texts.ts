@@ -1,14 +1,12 @@
 /** The texts of the pages for managers: one object per language, made of one file for each area of the pages. All languages have the type of the English texts. */
 
-import { useTexts, type InEachLanguage } from "../texts";
+import { useTexts } from "../texts";
+import { inEachLanguage } from "../texts/languages";
 import type { en } from "./texts/en";
 
 export type RoomTexts = typeof en;
 
-export const TEXTS: InEachLanguage<RoomTexts> = {
-  en: async () => (await import("./texts/en")).en,
-  es: async () => (await import("./texts/es")).es,
-};
+export const TEXTS = inEachLanguage(import.meta.glob<Record<string, RoomTexts>>("./texts/??.ts"));
 
 /** The texts of one area of the pages, in the chosen language. */
 export function useRoomTexts<Room extends keyof RoomTexts>(room: Room): RoomTexts[Room] {

@@ -13,12 +13,12 @@ import { Form } from "../parts/form";
 import { useLoaded, useTitle } from "../parts/hooks";
 import { PaymentForm, reloadForPayment, usePaymentElement } from "../parts/payment-element";
 import { withWork } from "../proof-of-work";
-import { useTexts, type Language } from "../texts";
-import { cardTexts as en } from "../texts/en-card";
-import { cardTexts as es } from "../texts/es-card";
+import { useTexts } from "../texts";
+import type { cardTexts as en } from "../texts/en-card";
+import { inEachLanguage } from "../texts/languages";
 
-/** Both languages are in this file, because one is smaller than a second request. */
-const TEXTS: Record<Language, typeof en> = { en, es };
+/** All languages are in this file, because they are smaller than a second request. */
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-card.ts", { eager: true, import: "cardTexts" }));
 /** A card that nobody charges, and no wallets, which use another number than the card. */
 const SETUP = {
   group: { mode: "setup" as const, allowedPaymentMethodTypes: ["card"], paymentMethodCreation: "manual" as const },

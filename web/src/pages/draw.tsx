@@ -9,9 +9,9 @@ import { Failure, Skeleton } from "../parts/failure";
 import { useBrand, useLoaded, useTitle } from "../parts/hooks";
 import { Moment } from "../parts/moment";
 import { randomnessOf, type PlaceView } from "../place";
-import { drawTexts as en } from "../texts/en-draw";
-import { drawTexts as es } from "../texts/es-draw";
-import { useTexts, type Language } from "../texts";
+import type { drawTexts as en } from "../texts/en-draw";
+import { inEachLanguage } from "../texts/languages";
+import { useTexts } from "../texts";
 import { usePlace } from "../use-place";
 import { NoEvent } from "../parts/no-event";
 import { positionOf, type State } from "../../waiting-room.js";
@@ -22,8 +22,8 @@ const WHO_HAD_WHICH = 1;
 const NOBODY_LOOKED = 2;
 /** A mirror of the public chain. Other chains, of local runs and tests, are not there. */
 const MIRROR = "https://api.drand.sh";
-/** Both languages are in this file, because one is smaller than a second request. */
-const TEXTS: Record<Language, typeof en> = { en, es };
+/** All languages are in this file, because they are smaller than a second request. */
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-draw.ts", { eager: true, import: "drawTexts" }));
 const useDrawTexts = () => {
   const { language, locale } = useTexts();
   return { d: TEXTS[language], locale };

@@ -15,6 +15,7 @@ import { hasReserved } from "../reserved";
 import { exactDuration, visitorsTime } from "../turn-times";
 import { now } from "../server-time";
 import { useTexts } from "../texts";
+import { loadRoomTexts } from "../texts/room";
 import { usePlace, type ShownPlace } from "../use-place";
 import type { LineEntry as LineEntryPart } from "../parts/line-entry";
 import { passSecondsOf, type State, type Status } from "../../waiting-room.js";
@@ -37,7 +38,7 @@ interface EventProps {
 
 export function WaitingRoom() {
   const eventId = useRoute().params.eventId!;
-  const { t } = useTexts();
+  const { t, language } = useTexts();
   const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId);
   useBrand(event?.brand);
   const place = usePlace(eventId);
@@ -47,7 +48,10 @@ export function WaitingRoom() {
   const { value: mails } = useLoaded(async () => (ADDONS.messages && isWaiting(place) ? import("../parts/turn-mails").catch(() => null) : null), `${isWaiting(place)}`);
   const known = useRef(false); // from then on, also while a new token is loading, so that the options keep the focus and what they show
   const isKnown = (known.current ||= place.stage !== "loading");
-  const { value: tickets } = useLoaded(async () => (isKnown ? import("../parts/line-tickets").catch(() => null) : null), `${isKnown}`);
+  const loadTickets = () => Promise.all([import("../parts/line-tickets"), loadRoomTexts(language)]).then(([part]) => part, () => null);
+  const { value: part } = useLoaded(async () => (isKnown ? loadTickets() : null), `${isKnown} ${language}`);
+  const shown = useRef(part); // also while the texts of another language are loading
+  const tickets = (shown.current = part ?? shown.current);
   const [isInvited] = useState(() => location.hash.startsWith("#group=")); // to a group, which friends want to see first
   const options = tickets && place.room && !place.room.stopped && !reservation && <tickets.LineOptions eventId={eventId} place={place} />;
   const ahead = place.status?.ahead ?? null;

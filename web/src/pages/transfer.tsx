@@ -9,14 +9,14 @@ import { Failure, FailureTexts, OtherWays, Outcome, Skeleton } from "../parts/fa
 import { useAction, useKept, useLoaded, useTitle } from "../parts/hooks";
 import { Moment } from "../parts/moment";
 import { currentBuyer, useBuyer } from "../session";
-import { useTexts, type Language } from "../texts";
-import { receivingTexts as en } from "../texts/en-receiving";
-import { receivingTexts as es } from "../texts/es-receiving";
+import { useTexts } from "../texts";
+import type { receivingTexts as en } from "../texts/en-receiving";
+import { inEachLanguage } from "../texts/languages";
 
 const FINAL = [404, 409, 410]; // errors that the same link will get again
 
-/** Both languages are in this file, because one is smaller than a second request. */
-const TEXTS: Record<Language, typeof en> = { en, es };
+/** All languages are in this file, because they are smaller than a second request. */
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-receiving.ts", { eager: true, import: "receivingTexts" }));
 
 export function Transfer() {
   const { t, language, locale } = useTexts();

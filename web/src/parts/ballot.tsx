@@ -5,9 +5,9 @@ import { listWaitlistEntries, type EventWithTiers } from "../api";
 import { money } from "../formats";
 import { noteWait } from "../reserved";
 import { useBuyer } from "../session";
-import { useTexts, type Language } from "../texts";
-import { ballotTexts as en } from "../texts/en-ballot";
-import { ballotTexts as es } from "../texts/es-ballot";
+import { useTexts } from "../texts";
+import type { ballotTexts as en } from "../texts/en-ballot";
+import { inEachLanguage } from "../texts/languages";
 import { visitorsTime } from "../turn-times";
 import type { ShownPlace } from "../use-place";
 import { Countdown } from "./countdown";
@@ -17,8 +17,8 @@ import type { LineEntry as LineEntryPart } from "./line-entry";
 import { LoadFailed } from "./load-failed";
 import { Entry, JoinForm, SignInToJoin } from "./waitlist";
 
-/** Both languages are in this file, because one is smaller than a second request. */
-const TEXTS: Record<Language, typeof en> = { en, es };
+/** All languages are in this file, because they are smaller than a second request. */
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-ballot.ts", { eager: true, import: "ballotTexts" }));
 const ENTRIES_SECONDS = 20;
 const DrawCheck = lazy(() => import("./draw-verdict").then((part) => part.DrawCheck, () => LoadFailed));
 

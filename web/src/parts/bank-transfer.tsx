@@ -2,12 +2,13 @@
 
 import type { Schemas } from "../client";
 import { money } from "../formats";
-import { useTexts, type Language } from "../texts";
-import { transferTexts as en } from "../texts/en-transfer";
-import { transferTexts as es } from "../texts/es-transfer";
+import { useTexts } from "../texts";
+import type { transferTexts as en } from "../texts/en-transfer";
+import { inEachLanguage } from "../texts/languages";
 import { Moment } from "./moment";
 
-const TEXTS: Record<Language, typeof en> = { en, es };
+/** All languages are in this file, because they are smaller than a second request. */
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-transfer.ts", { eager: true, import: "transferTexts" }));
 
 /** The choice to pay by bank transfer within so many days. */
 export function TransferChoice({ days, value, onValue }: { days: number; value: boolean; onValue: (chosen: boolean) => void }) {

@@ -3,9 +3,9 @@
 import { ErrorBoundary, lazy } from "preact-iso";
 import { useState } from "preact/hooks";
 import type { PlaceView } from "../place";
-import { useTexts, type Language } from "../texts";
-import { verdictTexts as en } from "../texts/en-verdict";
-import { verdictTexts as es } from "../texts/es-verdict";
+import { useTexts } from "../texts";
+import type { verdictTexts as en } from "../texts/en-verdict";
+import { inEachLanguage } from "../texts/languages";
 import { LoadFailed } from "./load-failed";
 import type { State } from "../../waiting-room.js";
 
@@ -18,8 +18,8 @@ export type Verdict = "broken" | "unlisted" | "before" | "off" | "empty" | "late
 const TONES: Partial<Record<Verdict, string>> = { broken: "bad", unlisted: "bad", fair: "good", noted: "good" };
 const Explanation = lazy(() => import("../pages/draw").then((pages) => pages.Explanation, () => LoadFailed));
 
-/** Both languages are in this file, because one is smaller than a second request. */
-const TEXTS: Record<Language, typeof en> = { en, es };
+/** All languages are in this file, because they are smaller than a second request. */
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-verdict.ts", { eager: true, import: "verdictTexts" }));
 
 /** Whether nobody can be drawn any more. */
 export const isOff = ({ key, stopped }: State) => key === null && (stopped === "closed" || stopped === "cancelled");

@@ -5,14 +5,14 @@ import { save } from "../downloads";
 import { makeReport, type Report } from "../drop-report";
 import { clock } from "../formats";
 import { now } from "../server-time";
-import { useTexts, type Language } from "../texts";
-import { reportTexts as en } from "../texts/en-report";
-import { reportTexts as es } from "../texts/es-report";
+import { useTexts } from "../texts";
+import type { reportTexts as en } from "../texts/en-report";
+import { inEachLanguage } from "../texts/languages";
 import { Failure, Skeleton } from "./failure";
 import { useLoaded } from "./hooks";
 
-/** Both languages are in this file, because one is smaller than a second request. */
-const TEXTS: Record<Language, typeof en> = { en, es };
+/** All languages are in this file, because they are smaller than a second request. */
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-report.ts", { eager: true, import: "reportTexts" }));
 
 /** The report; null before the opening, and `undefined` inside if the ledger is too long for a browser. */
 async function loadReport(event: EventWithTiers, ledger: StockEntry[]): Promise<{ report?: Report } | null> {

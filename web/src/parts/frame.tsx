@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { isSlow as isShopSlow, onSlowness } from "../slowness";
-import { languages, languageName, useTexts, type Language } from "../texts";
+import { languageName, useTexts, type Language } from "../texts";
 
 const meta = (name: string) => document.querySelector<HTMLMetaElement>(`meta[name=${name}]`)?.content;
 const legal = meta("legal") || "/legal"; // the setting FAIRGATE_LEGAL_URL
@@ -24,7 +24,7 @@ interface FrameProps {
 }
 
 export function Frame({ home, product, navigation, banner, saysOffline = false, children }: FrameProps) {
-  const { t, wanted, missing, choose } = useTexts();
+  const { t, languages, wanted, missing, choose } = useTexts();
   const { path } = useLocation();
   const isOnline = useOnline();
   const isSlow = useSlowness();

@@ -4,14 +4,15 @@ import { useState } from "preact/hooks";
 import { buyer } from "../api";
 import { content, type Schemas } from "../client";
 import { useTexts } from "../texts";
-import { invitationTexts as en } from "../texts/en-invitations";
-import { invitationTexts as es } from "../texts/es-invitations";
+import type { invitationTexts as en } from "../texts/en-invitations";
+import { inEachLanguage } from "../texts/languages";
 import { Failure } from "./failure";
 import { useAction, useLoaded } from "./hooks";
 
 type Invitation = Schemas["WorkInvitationView"];
 
-const TEXTS = { en, es };
+/** All languages are in this file, because they are smaller than a second request. */
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-invitations.ts", { eager: true, import: "invitationTexts" }));
 const PATH = "/me/invitations/{event_id}";
 
 export function Invitations() {

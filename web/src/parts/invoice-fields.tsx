@@ -2,11 +2,12 @@
 
 import type { InvoiceBuyer } from "../api";
 import { useTexts } from "../texts";
-import { invoiceTexts as en } from "../texts/en-invoice";
-import { invoiceTexts as es } from "../texts/es-invoice";
+import type { invoiceTexts as en } from "../texts/en-invoice";
+import { inEachLanguage } from "../texts/languages";
 import { Labelled } from "./form";
 
-const TEXTS = { en, es };
+/** All languages are in this file, because they are smaller than a second request. */
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-invoice.ts", { eager: true, import: "invoiceTexts" }));
 const NOBODY = { company: "", address: "", country: "", vat_id: "" };
 
 interface Props {

@@ -5,15 +5,15 @@ import { useState } from "preact/hooks";
 import { buyer } from "../api";
 import { content, type ApiFailure, type Schemas } from "../client";
 import { withWork } from "../proof-of-work";
-import { useTexts, type Language } from "../texts";
-import { accessTexts as en } from "../texts/en-access";
-import { accessTexts as es } from "../texts/es-access";
+import { useTexts } from "../texts";
+import type { accessTexts as en } from "../texts/en-access";
+import { inEachLanguage } from "../texts/languages";
 import { Failure, FailureTexts, Outcome } from "./failure";
 import { Field, Form, Labelled } from "./form";
 import { useLoaded } from "./hooks";
 
-/** Both languages are in this file, because one is smaller than a second request. */
-const TEXTS: Record<Language, typeof en> = { en, es };
+/** All languages are in this file, because they are smaller than a second request. */
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-access.ts", { eager: true, import: "accessTexts" }));
 
 interface Props {
   eventId: string;

@@ -6,16 +6,12 @@ import { useRoute } from "preact-iso";
 import { buyer } from "../api";
 import { content } from "../client";
 import { currentBuyer } from "../session";
-import { useTexts, type Language } from "../texts";
-import { entryTexts as en } from "../texts/en-entry";
-import { entryTexts as es } from "../texts/es-entry";
+import { useTexts } from "../texts";
+import { useRoomTexts } from "../texts/room";
 import type { ShownPlace } from "../use-place";
 import { Failure, FailureTexts } from "./failure";
 import { Field, Form } from "./form";
 import { useLoaded } from "./hooks";
-
-/** Both languages are in this file, because one is smaller than a second request. */
-const TEXTS: Record<Language, typeof en> = { en, es };
 
 type Props = ShownPlace & { children: ComponentChildren };
 
@@ -41,8 +37,8 @@ export function LineEntry(props: Props) {
 
 function Rule({ room, failure, isOffline, enter, lookAgain, children }: Props) {
   const eventId = useRoute().params.eventId!;
-  const { t, language } = useTexts();
-  const texts = TEXTS[language];
+  const { t } = useTexts();
+  const texts = useRoomTexts().entryTexts;
   const rule = room!.entry;
   const proof = `fairgate.address.${eventId}`; // which `use-place.ts` reads
   const [mailed, setMailed] = useState<string | null>(null);

@@ -4,9 +4,9 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { buyer } from "../api";
 import { content, type Schemas } from "../client";
 import { now } from "../server-time";
-import { useTexts, type Language } from "../texts";
-import { optionTexts as en } from "../texts/en-options";
-import { optionTexts as es } from "../texts/es-options";
+import { useTexts } from "../texts";
+import type { optionTexts as en } from "../texts/en-options";
+import { inEachLanguage } from "../texts/languages";
 import { exactDuration, visitorsTime } from "../turn-times";
 import type { ShownPlace } from "../use-place";
 import { passSecondsOf } from "../../waiting-room.js";
@@ -14,8 +14,8 @@ import { Failure } from "./failure";
 import { useAction } from "./hooks";
 import { ShareButton } from "./share-button";
 
-/** Both languages are in this file, because one is smaller than a second request. */
-const TEXTS: Record<Language, typeof en> = { en, es };
+/** All languages are in this file, because they are smaller than a second request. */
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-options.ts", { eager: true, import: "optionTexts" }));
 
 const OF_INVITATIONS = ["groups_closed", "group_full", "invitation_invalid", "in_another_group"];
 

@@ -5,11 +5,8 @@ import { getShopPass, type EventWithTiers } from "../api";
 import { Forecast, turnRange } from "../forecast";
 import { money } from "../formats";
 import { now } from "../server-time";
-import { useTexts, type Language } from "../texts";
-import { entryTexts as entryEn } from "../texts/en-entry";
-import { lineTexts as en } from "../texts/en-line";
-import { entryTexts as entryEs } from "../texts/es-entry";
-import { lineTexts as es } from "../texts/es-line";
+import { useTexts } from "../texts";
+import { useRoomTexts } from "../texts/room";
 import { visitorsTime } from "../turn-times";
 import type { ShownPlace } from "../use-place";
 import type { State, Status } from "../../waiting-room.js";
@@ -17,10 +14,6 @@ import { Failure, FailureTexts } from "./failure";
 import { useAction, useLoaded } from "./hooks";
 
 export { LineEntry } from "./line-entry"; // one request less
-
-/** Both languages are in this file, because one is smaller than a second request. */
-const TEXTS: Record<Language, typeof en> = { en, es };
-const ENTRY: Record<Language, typeof entryEn> = { en: entryEn, es: entryEs };
 
 const SURE = 0.05; // a smaller chance is not worth a number
 
@@ -32,8 +25,8 @@ interface Props {
 }
 
 export function LineTickets({ event, room, status }: Props) {
-  const { t, language, locale } = useTexts();
-  const texts = TEXTS[language];
+  const { t, locale } = useTexts();
+  const texts = useRoomTexts().lineTexts;
   const forecast = useMemo(() => new Forecast(), [event.id]);
   useMemo(() => forecast.observe(room, now()), [forecast, room]);
   const position = status?.position ?? null;
@@ -84,16 +77,16 @@ export function LineTickets({ event, room, status }: Props) {
 
 /** What people can choose for their place. Loaded after everything that they need to join. */
 export function LineOptions(props: { eventId: string; place: ShownPlace }) {
-  const { language } = useTexts();
+  const { failures } = useRoomTexts().entryTexts;
   const { value: part } = useLoaded(() => import("./line-options").catch(() => null), "");
-  return <FailureTexts.Provider value={ENTRY[language].failures}>{part && <part.LineOptions {...props} />}</FailureTexts.Provider>;
+  return <FailureTexts.Provider value={failures}>{part && <part.LineOptions {...props} />}</FailureTexts.Provider>;
 }
 
 /** At their turn, buyers go to the shop that sells the tickets, with a pass. */
 export function OtherShop({ event, place }: { event: EventWithTiers; place: ShownPlace }) {
-  const { t, language } = useTexts();
+  const { t } = useTexts();
   const { isWorking, failure, run } = useAction();
-  const own = TEXTS[language];
+  const own = useRoomTexts().lineTexts;
   const host = new URL(event.shop_url!).host;
   return (
     <section class="panel">

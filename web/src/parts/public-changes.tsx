@@ -2,12 +2,12 @@
 
 import type { EventWithTiers } from "../api";
 import { dayAndTime, money, shortDayAndTime } from "../formats";
-import { useTexts, type Language } from "../texts";
-import { changeTexts as en } from "../texts/en-changes";
-import { changeTexts as es } from "../texts/es-changes";
+import { useTexts } from "../texts";
+import type { changeTexts as en } from "../texts/en-changes";
+import { inEachLanguage } from "../texts/languages";
 
-/** Both languages are in this file, because one is smaller than a second request. */
-const TEXTS: Record<Language, typeof en> = { en, es };
+/** All languages are in this file, because they are smaller than a second request. */
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-changes.ts", { eager: true, import: "changeTexts" }));
 
 type Change = EventWithTiers["changes"][number];
 

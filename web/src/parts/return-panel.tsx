@@ -3,14 +3,14 @@
 import { useState } from "preact/hooks";
 import type { ApiFailure, OrderWithTickets, Resale, ReturnReason, TicketReturn } from "../api";
 import { eventTime, money } from "../formats";
-import { useTexts, type Language } from "../texts";
-import { returnTexts as en } from "../texts/en-returns";
-import { returnTexts as es } from "../texts/es-returns";
+import { useTexts } from "../texts";
+import type { returnTexts as en } from "../texts/en-returns";
+import { inEachLanguage } from "../texts/languages";
 import { Failure, FailureTexts } from "./failure";
 import { useAction } from "./hooks";
 
-/** Both languages are in this file, because one is smaller than a second request. */
-const TEXTS: Record<Language, typeof en> = { en, es };
+/** All languages are in this file, because they are smaller than a second request. */
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-returns.ts", { eager: true, import: "returnTexts" }));
 export const useReturnTexts = () => TEXTS[useTexts().language];
 
 function Refusal({ failure }: { failure: ApiFailure }) {

@@ -5,12 +5,13 @@ import { useEffect, useState } from "preact/hooks";
 import { buyer, type User } from "../api";
 import { content, type Schemas } from "../client";
 import { useTexts } from "../texts";
-import { secondFactorTexts as en } from "../texts/en-second-factor";
-import { secondFactorTexts as es } from "../texts/es-second-factor";
+import type { secondFactorTexts as en } from "../texts/en-second-factor";
+import { inEachLanguage } from "../texts/languages";
 import { FailureTexts } from "./failure";
 import { Field, Form, PasswordField } from "./form";
 
-const TEXTS = { en, es };
+/** All languages are in this file, because they are smaller than a second request. */
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-second-factor.ts", { eager: true, import: "secondFactorTexts" }));
 const PATH = "/auth/me/second-factor";
 const useOwnTexts = () => TEXTS[useTexts().language];
 

@@ -3,15 +3,15 @@
 import { stockLedgerUrl, type EventWithTiers, type StockEntry, type StockLine } from "../api";
 import { dayAndTime, shortDayAndTime } from "../formats";
 import { loadLedger } from "../stock-ledger";
-import { useTexts, type Language } from "../texts";
-import { stockTexts as en } from "../texts/en-stock";
-import { stockTexts as es } from "../texts/es-stock";
+import { useTexts } from "../texts";
+import type { stockTexts as en } from "../texts/en-stock";
+import { inEachLanguage } from "../texts/languages";
 import { Failure, Outcome, Skeleton } from "./failure";
 import { useLoaded } from "./hooks";
 import "../styles/stock.css";
 
-/** Both languages are in this file, because one is smaller than a second request. */
-const TEXTS: Record<Language, typeof en> = { en, es };
+/** All languages are in this file, because they are smaller than a second request. */
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-stock.ts", { eager: true, import: "stockTexts" }));
 
 type Reason = keyof (typeof en)["reasons"];
 const PARTS = ["sold", "held", "available", "back"] as const;

@@ -3,9 +3,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiFailure, getPushKey, requestTurnMails, stopTurnMails } from "../api";
 import { currentBuyer } from "../session";
-import { useTexts, type Language } from "../texts";
-import { mailTexts as en } from "../texts/en-mails";
-import { mailTexts as es } from "../texts/es-mails";
+import { useTexts } from "../texts";
+import type { mailTexts as en } from "../texts/en-mails";
+import { inEachLanguage } from "../texts/languages";
 import { Failure, FailureTexts } from "./failure";
 import { Field, Form } from "./form";
 import { useAction } from "./hooks";
@@ -17,8 +17,8 @@ interface Asked {
   hasPush?: boolean;
 }
 
-/** Both languages are in this file, because one is smaller than a second request. */
-const TEXTS: Record<Language, typeof en> = { en, es };
+/** All languages are in this file, because they are smaller than a second request. */
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-mails.ts", { eager: true, import: "mailTexts" }));
 
 const CAN_PUSH = "PushManager" in window;
 

@@ -6,29 +6,19 @@
 import { createContext, render, type ComponentChildren } from "preact";
 import { useContext, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Texts } from "./en";
+import type { languageTexts } from "./en-language";
+import { inEachLanguage, type Language } from "./languages";
 
-/** `missing` and `again` appear in all languages when no language could be loaded, so they are not in the files. */
-const LANGUAGES = {
-  en: {
-    name: "English",
-    load: async () => (await import("./en")).en,
-    missing: "This page did not load completely. Check your connection and reload.",
-    again: "Reload",
-  },
-  es: {
-    name: "Español",
-    load: async () => (await import("./es")).es,
-    missing: "La página no se ha cargado por completo. Comprueba tu conexión y vuelve a cargarla.",
-    again: "Volver a cargar",
-  },
-};
+const LANGUAGES = inEachLanguage(import.meta.glob<typeof languageTexts>("./??-language.ts", { eager: true, import: "languageTexts" }));
+const LOADERS = inEachLanguage(import.meta.glob<Record<string, Texts>>("./??.ts"));
+const DEFAULT = "en";
 const KEY = "fairgate.language";
 
-export type Language = keyof typeof LANGUAGES;
-export const languages = Object.keys(LANGUAGES) as Language[];
+export type { Language };
+const all = Object.keys(LANGUAGES) as Language[];
 
-/** Loaders for the texts of an entry's own pages: one file per language. */
-export type InEachLanguage<Own> = Record<Language, () => Promise<Own>>;
+/** Loaders for the texts of an entry's own pages: one file per language, which exports them under the name of the language. A language without a file is not offered on these pages. */
+type OwnLoaders = Partial<Record<Language, () => Promise<Record<string, unknown>>>>;
 
 interface Loaded<Own> {
   language: Language;
@@ -38,6 +28,8 @@ interface Loaded<Own> {
 }
 
 interface Choice<Own> extends Loaded<Own> {
+  /** The languages that these pages have. */
+  languages: Language[];
   /** The browser's variant of the language for dates and amounts, such as en-GB. */
   locale: string;
   /** The language shown as chosen, which may still be loading. */
@@ -54,22 +46,24 @@ export const useTexts = <Own = unknown,>() => useContext(Context)! as Choice<Own
 export const languageName = (language: Language) => LANGUAGES[language].name;
 
 /** Show the pages in the document once their texts are loaded. Until then, the document keeps the words that it arrived with. */
-export async function start(pages: ComponentChildren, own?: InEachLanguage<unknown>) {
-  const wanted = preferred();
-  const first = await loadFirst([wanted, ...languages.filter((language) => language !== wanted)], own);
-  const shown = first ? <TextsProvider first={first} missing={first.language === wanted ? null : wanted} own={own} children={pages} /> : <Missing />;
+export async function start(pages: ComponentChildren, own?: OwnLoaders) {
+  const languages = own ? all.filter((language) => language in own) : all;
+  const wanted = preferred(languages);
+  const first = await loadFirst([wanted, DEFAULT, ...languages], own);
+  const shown = first ? <TextsProvider first={first} languages={languages} missing={first.language === wanted ? null : wanted} own={own} children={pages} /> : <Missing />;
   render(shown, document.getElementById("app")!);
 }
 
 interface ProviderProps {
   first: Loaded<unknown>;
+  languages: Language[];
   /** The wanted language, if `first` is another one. */
   missing: Language | null;
-  own: InEachLanguage<unknown> | undefined;
+  own: OwnLoaders | undefined;
   children: ComponentChildren;
 }
 
-function TextsProvider({ first, missing: firstMissing, own, children }: ProviderProps) {
+function TextsProvider({ first, languages, missing: firstMissing, own, children }: ProviderProps) {
   const [loaded, setLoaded] = useState(first);
   const [wanted, setWanted] = useState(loaded.language);
   const [missing, setMissing] = useState(firstMissing);
@@ -85,6 +79,7 @@ function TextsProvider({ first, missing: firstMissing, own, children }: Provider
   };
   useLayoutEffect(() => {
     document.documentElement.lang = loaded.language;
+    document.documentElement.dir = LANGUAGES[loaded.language].dir ?? "ltr";
   }, [loaded]);
   // Offline, another language may be unavailable: the pages then stay in the current language, say so, and switch on the next load. They
   // cannot switch earlier, because a browser does not retry a module that it could not load.
@@ -93,15 +88,15 @@ function TextsProvider({ first, missing: firstMissing, own, children }: Provider
     void show(language);
   };
   const locale = navigator.languages.find((name) => name.startsWith(loaded.language) && isLocale(name)) ?? loaded.language;
-  return <Context.Provider value={{ ...loaded, locale, wanted, missing, choose }}>{children}</Context.Provider>;
+  return <Context.Provider value={{ ...loaded, languages, locale, wanted, missing, choose }}>{children}</Context.Provider>;
 }
 
 /** Load the first language that can be loaded completely; null if none can. */
-async function loadFirst(candidates: Language[], own?: InEachLanguage<unknown>): Promise<Loaded<unknown> | null> {
+async function loadFirst(candidates: Language[], own?: OwnLoaders): Promise<Loaded<unknown> | null> {
   for (const language of candidates) {
     try {
-      const [t, ownTexts] = await Promise.all([LANGUAGES[language].load(), own?.[language]()]);
-      return { language, t, own: ownTexts };
+      const [t, ownTexts] = await Promise.all([LOADERS[language](), own?.[language]?.()]);
+      return { language, t: t[language]!, own: ownTexts?.[language] };
     } catch {
       // The next language may be in the browser's cache, or stored for the door.
     }
@@ -115,13 +110,13 @@ function Missing() {
     <main class="page">
       <h1>Fairgate</h1>
       <div class="notice notice-bad" role="alert">
-        {languages.map((language) => (
+        {all.map((language) => (
           <p key={language} lang={language}>
             {LANGUAGES[language].missing}
           </p>
         ))}
         <button type="button" class="button" onClick={() => location.reload()}>
-          {languages.map((language, place) => (
+          {all.map((language, place) => (
             <span key={language} lang={language}>
               {place > 0 && " · "}
               {LANGUAGES[language].again}
@@ -142,7 +137,7 @@ function isLocale(name: string): boolean {
   }
 }
 
-function preferred(): Language {
+function preferred(languages: Language[]): Language {
   const wanted = [localStorage.getItem(KEY), ...navigator.languages].map((name) => name?.slice(0, 2));
-  return languages.find((language) => language === wanted.find((name) => languages.some((known) => known === name))) ?? "en";
+  return languages.find((language) => language === wanted.find((name) => languages.some((known) => known === name))) ?? DEFAULT;
 }

@@ -1,9 +1,9 @@
-/** The texts about the demo identity in the language of the page. Only the pages of accounts load this file, with both languages. */
+/** The texts about the demo identity in the language of the page. Only the pages of accounts load this file, with all languages. */
 
 import { useTexts } from ".";
-import { demoTexts as en } from "./en-demo";
-import { demoTexts as es } from "./es-demo";
+import type { demoTexts as en } from "./en-demo";
+import { inEachLanguage } from "./languages";
 
-const TEXTS = { en, es };
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("./??-demo.ts", { eager: true, import: "demoTexts" }));
 
 export const useDemoTexts = () => TEXTS[useTexts().language];

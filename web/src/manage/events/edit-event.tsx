@@ -46,6 +46,7 @@ export function EditEvent() {
 
 function Editor() {
   const own = useRoomTexts("events");
+  const texts = useRoomTexts("fields");
   const form = useRoomTexts("forms");
   const { event, replace } = useManagedEvent();
   const load = async () => {
@@ -97,7 +98,7 @@ function Editor() {
             />
           }
         />
-        <TableFields table={EVENT_FIELDS} place="returns" draft={draft} errorOf={() => null} />
+        <TableFields table={EVENT_FIELDS} texts={texts.event} place="returns" draft={draft} errorOf={() => null} />
       </Confirm>
       <DatesPanel />
       {ADDONS.images && <ImagePanel title={own.picture} />}

@@ -30,7 +30,7 @@ const FOLLOWS: RowChanges = { place: "dates" }; // nowhere in this form
 
 export function EventForm({ draft, event, button, isSaved = false, onSubmit }: Props) {
   const own = useRoomTexts("events");
-  const { language } = useTexts();
+  const texts = useRoomTexts("fields");
   const [zones] = useState(() => timezones(draft.values.timezone));
   const isDraft = event === null || event.status === "draft";
   const changes: Record<string, RowChanges> = { timezone: { options: zones }, ...(!isDraft && { capacity: { note: own.capacityLater } }), ...(event?.dates.length && { starts_at: FOLLOWS, ends_at: FOLLOWS }) };
@@ -38,13 +38,13 @@ export function EventForm({ draft, event, button, isSaved = false, onSubmit }: P
     <div class="editor">
       <Form onSubmit={onSubmit} button={button}>
         {(errorOf) => {
-          const common = { table: EVENT_FIELDS, draft, errorOf, changes };
+          const common = { table: EVENT_FIELDS, texts: texts.event, draft, errorOf, changes };
           const choices = { entry: { options: own.entry }, ballot_cards: { options: own.ballotCards }, randomness: { options: own.randomness }, pass_algorithm: { options: own.passAlgorithms } };
-          const line = { table: LINE_FIELDS, draft, errorOf, changes: choices };
-          const returns = { table: RETURN_FIELDS, draft, errorOf, changes: { policy: { options: own.returnPolicies } } };
+          const line = { table: LINE_FIELDS, texts: texts.line, draft, errorOf, changes: choices };
+          const returns = { table: RETURN_FIELDS, texts: texts.returns, draft, errorOf, changes: { policy: { options: own.returnPolicies } } };
           return (
             <>
-              <TheirChanges draft={draft} labels={{ ...labels(EVENT_FIELDS, language), ...labels(LINE_FIELDS, language), ...labels(RETURN_FIELDS, language) }} />
+              <TheirChanges draft={draft} labels={labels(texts.event, texts.line, texts.returns)} />
               <fieldset class="fields">
                 <legend>{own.what}</legend>
                 <TableFields {...common} place="what" />

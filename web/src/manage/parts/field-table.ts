@@ -1,15 +1,16 @@
-/** Forms as tables: a row per field says how the field is typed, limited and named. Its values in the form and in the API follow. */
+/** Forms as tables: a row per field says how the field is typed and limited. Its values in the form and in the API follow. */
 
-import type { Language } from "../../texts";
 import { fromLocal, toLocal } from "../zoned-time";
 
-type InWords = Record<Language, string>;
+/** The name of a field, and a note below it (texts/en/fields.ts). */
+export interface FieldText {
+  label: string;
+  note?: string;
+}
 
 /** `place`: the part of the form. Two `half` rows in a row share a line. `optional`: the label says that the field may stay empty. */
 interface Common {
   place: string;
-  label: InWords;
-  note?: InWords;
   half?: true;
   required?: true;
   optional?: true;
@@ -69,8 +70,8 @@ export function toFields<T extends Table>(table: T, values: ValuesOf<T>, timezon
   }) as FieldsOf<T>;
 }
 
-export function labels<T extends Table>(table: T, language: Language): { [name in keyof T]: string } {
-  return convert(table, ({ label }) => label[language]) as { [name in keyof T]: string };
+export function labels(...texts: Record<string, FieldText>[]): Record<string, string> {
+  return Object.fromEntries(texts.flatMap(Object.entries).map(([name, { label }]: [string, FieldText]) => [name, label]));
 }
 
 function convert<T extends Table>(table: T, value: (row: Row, name: keyof T) => unknown): Record<string, unknown> {

@@ -1,10 +1,9 @@
 /** The fields of one part of a form, as its table says (field-table.ts). */
 
 import type { ComponentChildren } from "preact";
-import { useTexts } from "../../texts";
 import type { Values } from "../draft";
 import { useRoomTexts } from "../texts";
-import type { Row, Table } from "./field-table";
+import type { FieldText, Row, Table } from "./field-table";
 import { AreaField, CheckField, SelectField, TextField } from "./fields";
 
 /** How a form changes a row with what it knows: `note` and `placeholder` in the page's language, the `options` of a choice. */
@@ -16,22 +15,22 @@ export interface RowChanges {
   options?: readonly (readonly [string, string])[];
 }
 
-interface Props<V extends Values> {
-  table: Table;
+interface Props<V extends Values, T extends Table> {
+  table: T;
+  texts: Record<keyof T, FieldText>;
   place: string;
   draft: { values: V; set: (changes: Partial<V>) => void };
   errorOf: (name: string) => string | null;
   changes?: Record<string, RowChanges>;
 }
 
-export function TableFields<V extends Values>({ table, place, draft, errorOf, changes = {} }: Props<V>) {
-  const { language } = useTexts();
+export function TableFields<V extends Values, T extends Table>({ table, texts, place, draft, errorOf, changes = {} }: Props<V, T>) {
   const form = useRoomTexts("forms");
   const rows = Object.entries(table).filter(([name, row]) => (changes[name]?.place ?? row.place) === place);
   const field = ([name, row]: [string, Row]) => {
     const { place: _, options = [], ...changed } = changes[name] ?? {};
-    const label = row.optional ? form.optional(row.label[language]) : row.label[language];
-    const common = { draft, errorOf, name: name as string & keyof V, label, note: row.note?.[language], ...changed };
+    const { label, note } = texts[name]!;
+    const common = { draft, errorOf, name: name as string & keyof V, label: row.optional ? form.optional(label) : label, note, ...changed };
     const typed = { ...common, required: row.required };
     switch (row.kind) {
       case "check":

@@ -1,5 +1,6 @@
 /** API calls for an event's sales and figures. */
 
+import type { DocumentLanguage } from "../../api";
 import { content, type Schemas } from "../../client";
 import { manager } from "../api";
 import { loadFile } from "../parts/csv-file";
@@ -20,7 +21,7 @@ export const exportSales = (event_id: string) =>
 export const exportStatement = (event_id: string) =>
   loadFile((query) => manager.GET("/events/{event_id}/statement", { params: { ...eventPath(event_id), query: { ...query, format: "csv" } }, parseAs: "text" }));
 
-export const getStatementPages = (event_id: string, language: "en" | "es"): Promise<Blob> =>
+export const getStatementPages = (event_id: string, language: DocumentLanguage): Promise<Blob> =>
   content(manager.GET("/events/{event_id}/statement.pdf", { params: { ...eventPath(event_id), query: { language } }, parseAs: "blob" }));
 
 export type EventFigures = Schemas["EventFigures"];

@@ -9,6 +9,7 @@ import { disputeTexts } from "./en/disputes";
 import { eventListTexts } from "./en/event-list";
 import { eventTexts } from "./en/events";
 import { failureTexts } from "./en/failures";
+import { fieldTexts } from "./en/fields";
 import { formTexts } from "./en/forms";
 import { historyTexts } from "./en/history";
 import { liveTexts } from "./en/live";
@@ -41,6 +42,7 @@ export const en = {
   eventList: eventListTexts,
   events: eventTexts,
   failures: failureTexts,
+  fields: fieldTexts,
   forms: formTexts,
   history: historyTexts,
   live: liveTexts,

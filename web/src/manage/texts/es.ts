@@ -10,6 +10,7 @@ import { disputeTexts } from "./es/disputes";
 import { eventListTexts } from "./es/event-list";
 import { eventTexts } from "./es/events";
 import { failureTexts } from "./es/failures";
+import { fieldTexts } from "./es/fields";
 import { formTexts } from "./es/forms";
 import { historyTexts } from "./es/history";
 import { liveTexts } from "./es/live";
@@ -42,6 +43,7 @@ export const es: typeof en = {
   eventList: eventListTexts,
   events: eventTexts,
   failures: failureTexts,
+  fields: fieldTexts,
   forms: formTexts,
   history: historyTexts,
   live: liveTexts,

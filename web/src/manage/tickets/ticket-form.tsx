@@ -27,7 +27,8 @@ interface Props {
 
 export function TicketForm({ draft, tier, isPackage, hasCurrency, button, isSaved = false, onSubmit }: Props) {
   const own = useRoomTexts("tickets");
-  const { language, locale } = useTexts();
+  const texts = useRoomTexts("fields");
+  const { locale } = useTexts();
   const [first] = useState(draft.values.currency);
   const options = useMemo(() => currencies(first, locale), [first, locale]);
   const smallest = tier ? tier.sold + tier.reserved + tier.held_back : 0;
@@ -42,10 +43,10 @@ export function TicketForm({ draft, tier, isPackage, hasCurrency, button, isSave
     <div class="editor">
       <Form onSubmit={onSubmit} button={button}>
         {(errorOf) => {
-          const common = { table: TIER_FIELDS, draft, errorOf, changes };
+          const common = { table: TIER_FIELDS, texts: texts.tier, draft, errorOf, changes };
           return (
             <>
-              <TheirChanges draft={draft} labels={{ ...labels(TIER_FIELDS, language), ...labels(INCLUDED_FIELDS, language) }} />
+              <TheirChanges draft={draft} labels={labels(texts.tier, texts.included)} />
               <div class="fields">
                 <TableFields {...common} place="main" />
               </div>
@@ -53,7 +54,7 @@ export function TicketForm({ draft, tier, isPackage, hasCurrency, button, isSave
                 <summary>{own.more}</summary>
                 <div class="fields">
                   <TableFields {...common} place="more" />
-                  <TableFields {...common} table={INCLUDED_FIELDS} place="included" />
+                  <TableFields {...common} table={INCLUDED_FIELDS} texts={texts.included} place="included" />
                 </div>
               </details>
               <SaveNote draft={draft} isSaved={isSaved} />

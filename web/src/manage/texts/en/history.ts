@@ -1,8 +1,7 @@
 /** The audit log of an event. */
 
-import { EVENT_FIELDS, LINE_FIELDS, RETURN_FIELDS } from "../../events/event-fields";
 import { labels } from "../../parts/field-table";
-import { TIER_FIELDS } from "../../tickets/tier-fields";
+import { fieldTexts } from "./fields";
 
 const actions: Record<string, string> = {
   "event.created": "Event created",
@@ -181,7 +180,7 @@ export const historyTexts = {
     sales: "sales",
   } as Record<string, string>,
   changed: "changed",
-  fields: { ...labels(EVENT_FIELDS, "en"), ...labels(LINE_FIELDS, "en"), ...labels(RETURN_FIELDS, "en"), ...labels(TIER_FIELDS, "en"), ...ownFields } as Record<string, string>,
+  fields: { ...labels(fieldTexts.event, fieldTexts.line, fieldTexts.returns, fieldTexts.tier), ...ownFields } as Record<string, string>,
   details,
   seed: "Seed",
   gate: "Gate",

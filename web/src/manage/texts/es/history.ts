@@ -1,9 +1,8 @@
 /** The audit log of an event. */
 
 import type { historyTexts as english, ownFields as englishFields } from "../en/history";
-import { EVENT_FIELDS, LINE_FIELDS, RETURN_FIELDS } from "../../events/event-fields";
 import { labels } from "../../parts/field-table";
-import { TIER_FIELDS } from "../../tickets/tier-fields";
+import { fieldTexts } from "./fields";
 
 const actions: Record<string, string> = {
   "event.created": "Evento creado",
@@ -180,7 +179,7 @@ export const historyTexts: typeof english = {
     sales: "ventas",
   },
   changed: "cambiado",
-  fields: { ...labels(EVENT_FIELDS, "es"), ...labels(LINE_FIELDS, "es"), ...labels(RETURN_FIELDS, "es"), ...labels(TIER_FIELDS, "es"), ...ownFields },
+  fields: { ...labels(fieldTexts.event, fieldTexts.line, fieldTexts.returns, fieldTexts.tier), ...ownFields },
   details,
   seed: "Semilla",
   gate: "Puerta",

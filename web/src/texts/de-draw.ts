@@ -1,0 +1,132 @@
+/** The texts about the draw, in German. */
+
+import type { drawTexts as english } from "./en-draw";
+
+const number = (count: number) => count.toLocaleString("de");
+const numbers = (count: number) => `${number(count)} ${count === 1 ? "Nummer" : "Nummern"}`;
+
+export const drawTexts: typeof english = {
+  title: "Die Ziehung",
+  noRoom: "Dieses Event hat keinen Warteraum, also gibt es keine Ziehung.",
+  opensAt: "Die Ziehung findet zum Verkaufsstart statt",
+  openedAt: "Die Ziehung fand zum Verkaufsstart statt",
+  drawn: "Nummern in der Ziehung",
+  closesAt: "Teilnahmeschluss der Ziehung",
+  closedAt: "Teilnahmeschluss der Ziehung war",
+  entry: "Wer einen Platz bekommt",
+  entries: { open: "Alle", verified_address: "Ein Platz pro bestätigter E-Mail-Adresse", account: "Nur Konten, ein Platz pro bestätigter E-Mail-Adresse", access_code: "Nur mit einem Code des Veranstalters, der für so viele Personen gilt, wie er angibt", payment_card: "Ein Platz pro Zahlungskarte, die nicht belastet wird" },
+  excluded: {
+    address_used: "Mit einer E-Mail-Adresse gekommen, die schon einen Platz hatte, und diesen Platz erhalten",
+    address_required: "Ohne bestätigte E-Mail-Adresse abgelehnt",
+    account_required: "Ohne Konto abgelehnt",
+    code_required: "Ohne Code abgelehnt",
+    code_invalid: "Wegen eines falschen oder abgelaufenen Codes abgelehnt",
+    code_used: "Abgelehnt, weil andere den Code aufgebraucht hatten",
+    card_required: "Ohne Zahlungskarte abgelehnt",
+    card_used: "Mit einer Zahlungskarte gekommen, die schon einen Platz hatte, und diesen Platz erhalten",
+  },
+  withNumbers: (weight, count) => `${number(count)} ${count === 1 ? "Platz" : "Plätze"} mit ${numbers(weight)}`,
+  appeals: (made, granted, denied) => `Einsprüche beim Veranstalter: ${number(made)}, angenommen ${number(granted)}, abgelehnt ${number(denied)}`,
+  fingerprint: "Fingerabdruck des Schlüssels",
+  root: "Fingerabdruck der Liste der Nummern",
+  round: "Runde der öffentlichen Zufallszahl",
+  keepFingerprint: "Speichern oder veröffentlichen Sie diesen Fingerabdruck jetzt, und auch die, die nach dem Teilnahmeschluss hier erscheinen. Nach der Ziehung kann jeder mit einer Kopie feststellen, ob wir denselben Schlüssel verwendet haben. Auch Ihr Browser speichert sie: Öffnen Sie diese Seite nach der Ziehung im selben Browser, um das Ergebnis zu sehen.",
+  how: "So funktioniert die Ziehung",
+  story: [
+    {
+      title: "Wir versiegeln einen Schlüssel, bevor jemand kommt",
+      text: "Der Schlüssel ist eine sehr lange Zufallszahl, die über die Reihenfolge entscheiden wird. Wir halten ihn geheim, wie in einem versiegelten Umschlag, und veröffentlichen nur seinen Fingerabdruck: einen Code, der nur zu diesem einen Schlüssel gehört und ihn nicht verrät. Würden wir den Schlüssel später austauschen, passte der neue nicht zum Fingerabdruck, und alle könnten es sehen.",
+    },
+    {
+      title: "Alle, die kommen, erhalten eine Nummer",
+      text: "Die Nummer ist nicht Ihr Platz in der Warteschlange. Die letzte Nummer hat die gleiche Chance auf den ersten Platz wie die Nummer 1. Es spielt also keine Rolle, ob Sie früh oder spät kommen. Weil der Schlüssel geheim ist, kann niemand seinen Platz kennen oder wählen. Kurz vor dem Verkaufsstart schließt die Teilnahme, und wir veröffentlichen eine Liste, wer welche Nummer hat, ohne Namen. Danach kann niemand mehr Nummern tauschen.",
+    },
+    {
+      title: "Zum Verkaufsstart öffnen wir den Umschlag",
+      text: "An der Ziehung kann niemand mehr teilnehmen: Wer später kommt, erhält einen Platz dahinter. Wir veröffentlichen den Schlüssel. Eine Rechnung, die alle vorher nachlesen können, bringt dann alle Nummern in eine Reihenfolge. Sie verwendet nur, was wir veröffentlichen. Jede Nummer erhält einen Platz, und jeder Platz geht an eine Nummer. Alle können nachrechnen und erhalten dieselbe Reihenfolge.",
+    },
+  ],
+  beaconStory:
+    "Bei dieser Ziehung entscheidet der Schlüssel nicht allein. Nachdem die Liste veröffentlicht ist, warten wir auf eine Zufallszahl, die ein Netzwerk unabhängiger Organisationen, drand, alle drei Sekunden veröffentlicht. Welche dieser Zahlen zählt, folgt aus dem Zeitpunkt des Teilnahmeschlusses und wird mit der Liste bekannt gegeben. Schlüssel und Zahl entscheiden gemeinsam über die Reihenfolge. Deshalb konnte sie vorher niemand kennen, auch wir nicht.",
+  why: "Darum ist sie fair: Der Schlüssel stand fest, bevor es jemanden zu bevorzugen gab, und alle können prüfen, dass er verwendet wurde.",
+  limits: "Was die Prüfung nicht beweist",
+  limitsIntro: "Die Prüfung zeigt, dass die Reihenfolge aus dem versiegelten Schlüssel folgt. Sie zeigt nicht:",
+  limitsList: [
+    { title: "Wie viele Personen teilgenommen haben.", text: "Eine Person mit mehreren Konten oder ein Programm kann mehrere Nummern gehabt haben, und ein paar Nummern gehören vielleicht niemandem, zum Beispiel wenn eine Verbindung abbrach." },
+    {
+      title: "Wer welche Nummer hatte.",
+      text: "Wir hätten vor dem Verkaufsstart selbst Nummern nehmen und die mit guten Plätzen nachher jemandem geben können. Sie müssen uns vertrauen, dass wir das nicht getan haben.",
+    },
+    {
+      title: "Dass hier niemand den Schlüssel angesehen hat.",
+      text: "Unser System speichert ihn bis zum Verkaufsstart. Jemand mit Zugriff hätte die Reihenfolge vorher ausrechnen und im letzten Moment durch zusätzliche Nummern ändern können.",
+    },
+    { title: "Was außerhalb dieses Warteraums geschieht.", text: "Die Prüfung gilt nicht für Tickets, die hier nie verkauft wurden, zum Beispiel Tickets für Gäste der Künstler." },
+  ],
+  listedLimit: {
+    title: "Dass alle auf der Liste echte Personen sind.",
+    text: "Die Liste zeigt, dass nach ihrer Veröffentlichung keine Nummer den Besitzer gewechselt hat. Vorher hätten wir erfundene Personen darauf setzen können.",
+  },
+  beaconLimit: {
+    title: "Dass uns niemand die öffentliche Zufallszahl früher verraten hat.",
+    text: "Dafür hätten die meisten der unabhängigen Organisationen zusammenarbeiten müssen.",
+  },
+  oddsRule: "Alle haben eine Nummer und eine weitere für jede Verlosung dieses Veranstalters mit besseren Chancen, seit sie zuletzt gezogen wurden, höchstens fünf. Die beste zählt.",
+  oddsLimit: {
+    title: "Dass Personen mit mehreren Nummern in früheren Verlosungen nicht gezogen wurden.",
+    text: "Das wissen nur sie und wir. Aber niemand hat mehr als fünf Nummern, und die Liste zeigt, wie viele jeder Platz hat.",
+  },
+  resetTitle: "Was vor einem Zurücksetzen war.",
+  reset: (times) =>
+    `Dieser Warteraum wurde ${times === 1 ? "einmal" : `${number(times)}-mal`} zurückgesetzt. Dabei entsteht ein neuer Schlüssel, und alle müssen den Warteraum noch einmal betreten. Frühere Fingerabdrücke und Plätze gelten nicht mehr.`,
+  details: "Technische Einzelheiten: selbst nachprüfen",
+  noted: "Vor der Ziehung hat Ihr Browser diesen Fingerabdruck des Schlüssels gespeichert:",
+  published: "Das ist der veröffentlichte Fingerabdruck des Schlüssels. Ihr Browser hat ihn erst nach der Ziehung gesehen. Vergleichen Sie ihn deshalb mit einer Kopie, die jemand vor der Ziehung gespeichert hat:",
+  replaced: "Der Shop zeigt jetzt einen anderen Fingerabdruck:",
+  notYet: "Zum Verkaufsstart erscheint hier der Schlüssel, und Ihr Browser prüft, ob er zum Fingerabdruck passt.",
+  listed: "Vor dem Schlüssel hat der Shop diesen Fingerabdruck der Liste der Nummern veröffentlicht:",
+  unlistedYet: "Nach dem Teilnahmeschluss erscheint hier der Fingerabdruck der Liste der Nummern.",
+  rootReplaced: "Ihr Browser hatte einen anderen Fingerabdruck der Liste gespeichert:",
+  own: "Ihre Nummer steht auf der Liste. Ihr Browser hat den Beweis geprüft.",
+  notOwn: "Ihre Nummer steht nicht auf der Liste.",
+  roundUnknown: "Die Liste nennt auch die Runde der öffentlichen Zufallszahl. Sie erscheint hier mit der Liste.",
+  roundNamed: (round) => `Die Liste nannte die Runde ${round} der öffentlichen Zufallszahl, die damals niemand kannte.`,
+  roundReplaced: "Der Shop hat nach dem Zeitpunkt, zu dem Ihr Browser die Liste sah, geändert, was über die Reihenfolge entscheidet. Ihr Browser hatte diese Kette und diese Runde der öffentlichen Zufallszahl gespeichert (oder nur „key“):",
+  roundKnown: "Das ist die Zahl dieser Runde. Sie können sie mit der Zahl vergleichen, die das Netzwerk veröffentlicht:",
+  roundSource: "Die Runde bei drand, für Programme (JSON)",
+  checks: {
+    made: "Ihr Browser hat geprüft",
+    open: "Ihr Browser hat nicht geprüft",
+    fits: "Der Schlüssel passt zu seinem Fingerabdruck.",
+    noted: "Der Fingerabdruck ist der von vor der Ziehung.",
+    own: "Ihre Nummer steht auf der Liste.",
+    beacon: "Die öffentliche Zufallszahl ist echt und gehört zu dieser Ziehung.",
+    list: "Die ganze Liste stimmt. (Das Programm unten prüft sie vollständig: 100\u00a0MB bei einer Million Personen.)",
+    others: "Die Plätze anderer Personen stimmen.",
+  },
+  signature: {
+    check: "Öffentliche Zufallszahl jetzt prüfen",
+    titles: { wrong: "Verlassen Sie sich nicht auf diese Ziehung", other: "Die Zufallszahl ist nicht öffentlich" },
+    right: "Die Unterschrift stimmt: Diese Zahl ist von drand, und ihre Runde folgt aus dem Zeitpunkt des Teilnahmeschlusses.",
+    other: "Die Zufallszahl stammt nicht aus dem öffentlichen Netzwerk von drand. In einem Test-Shop ist das normal. Verlassen Sie sich bei einem echten Verkauf nicht auf diese Ziehung.",
+    wrong: "Die Unterschrift ist falsch, oder das ist nicht die Runde, die entscheiden soll. Sie können sich auf diese Ziehung nicht verlassen.",
+  },
+  seed: "Bei dieser Ziehung tritt der SHA-256-Hash eines festen Textes, des Schlüssels und der öffentlichen Zufallszahl an die Stelle des Schlüssels.",
+  revealed: "Zum Verkaufsstart hat der Shop diesen Schlüssel veröffentlicht:",
+  fits: "Der Schlüssel passt: Der Fingerabdruck ist der SHA-256-Hash seiner 32 Bytes.",
+  broken: "Der Schlüssel passt nicht. Der Fingerabdruck müsste der SHA-256-Hash seiner 32 Bytes sein.",
+  arrival: (arrival, n) => `Ihre Nummer war ${number(arrival)} von ${number(n)}.`,
+  arrivals: (first, last, n) => `Ihre Nummern waren ${number(first)} bis ${number(last)} von ${number(n)}. Die beste zählt.`,
+  late: (n) => `Die Ziehung hatte ${numbers(n)}. Als Sie kamen, war die Teilnahme schon geschlossen, deshalb liegt Ihr Platz dahinter.`,
+  people: (n) => `Die Ziehung hatte ${numbers(n)}.`,
+  place: (position) => `Aus dem Schlüssel und Ihrer Nummer berechnet Ihr Browser den Platz ${number(position)}. Diesen Platz zeigt Ihnen auch der Shop.`,
+  formula:
+    "Die Rechnung: Der Schlüssel bringt die Nummern von 1 bis zur letzten in eine neue Reihenfolge. Jede Nummer wird in zwei Hälften geteilt. In mindestens zehn Runden wird der SHA-256-Hash aus Schlüssel, Runde und einer Hälfte zur anderen Hälfte addiert (ein Feistel-Netzwerk). Ein Ergebnis jenseits der letzten Nummer durchläuft die Runden noch einmal.",
+  another: (n) => `Platz einer beliebigen Nummer von 1 bis ${number(n)} berechnen`,
+  anothersPlace: (drawn, position) => `Nummer ${number(drawn)} hat Platz ${number(position)}.`,
+  proof: "Daten der Ziehung, für Programme (JSON)",
+  verifier: "Das Programm, das die Ziehung prüft (verify.pyz)",
+  verify: "Es prüft diese Daten und braucht nur Python, aber kein Konto und keine Pakete:",
+  verifyBeacon: "Es prüft diese Daten und die Unterschrift der öffentlichen Zufallszahl. Es braucht Python und das Paket py_arkworks_bls12381, aber kein Konto:",
+  savedFingerprint: "gespeicherter Fingerabdruck",
+};

@@ -1,0 +1,32 @@
+/** The texts about the stock ledger, in German. */
+
+import type { stockTexts as english } from "./en-stock";
+
+const entries = (count: number) => `${count.toLocaleString("de")} ${count === 1 ? "Eintrag" : "Einträge"}`;
+
+export const stockTexts: typeof english = {
+  title: "Wohin alle Tickets gegangen sind",
+  intro: "Jede Änderung der Anzahl der Tickets und der zurückgehaltenen Kontingente steht in einer öffentlichen Liste, die nur wächst.",
+  none: "Die Liste beginnt mit der Veröffentlichung des Events.",
+  all: "Alle Ticketarten zusammen",
+  hidden: "Eine nicht aufgeführte Ticketart",
+  counted: (when) => `Gezählt am ${when}`,
+  of: (capacity) => `${capacity} Tickets`,
+  noLimit: "Keine Grenze",
+  parts: { sold: "verkauft", held: "werden gerade gekauft", available: "im Verkauf", back: "zurückgehalten" },
+  issued: (count) => `davon ${count} ausgegeben`,
+  returned: (count) => `${count} verkaufte Tickets sind zurückgekommen.`,
+  reasons: { artist: "Künstler", press: "Presse", house: "Haus", accessible: "barrierefreie Plätze", presale: "Vorverkauf", box_office: "Abendkasse", other: "andere Gründe" },
+  changes: (count) => (count === 1 ? "1 Änderung" : `${count} Änderungen`),
+  published: "Veröffentlicht",
+  causes: { manager: "vom Veranstalter geändert", time: "zur festgelegten Zeit freigegeben", sold_out: "freigegeben, weil die Tickets ausverkauft waren", file: "durch eine Datei geändert" },
+  given: (count, reason) => `${count} ausgegeben (${reason})`,
+  revoked: (count, reason) => `${count} zurückgenommen (${reason})`,
+  right: (count) => `Ihr Browser hat ${entries(count)} geprüft: Seit dem Schreiben wurde nichts geändert oder weggelassen, und der Shop hat die Liste unterschrieben.`,
+  unsigned: (count) => `Ihr Browser hat ${entries(count)} geprüft: Seit dem Schreiben wurde nichts geändert oder weggelassen. Die Unterschrift kann er nicht prüfen.`,
+  later: (first) => `Die Liste ist lang, deshalb beginnt diese Seite mit Eintrag ${first}. Frühere Änderungen stehen im Dokument.`,
+  wrong: "Diese Liste stimmt nicht",
+  wrongNote: "Ein Eintrag wurde geändert oder weggelassen, oder die Unterschrift ist nicht die des Shops. Speichern Sie das Dokument, und fragen Sie den Veranstalter.",
+  key: "Schlüssel des Shops. Vergleichen Sie ihn mit dem, was andere sehen:",
+  download: "Die Liste als Dokument",
+};
