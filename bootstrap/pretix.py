@@ -19,6 +19,8 @@ from bootstrap.ticket_file import DELIMITERS, FileUnusable, is_address
 from chalicelib.bootstrap_file.findings import DocumentFault, InvalidDocument, quoted
 from chalicelib.bootstrap_file.validation import Tree
 from chalicelib.catalog.custom_options import MAX_OPTIONS
+from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.money import to_minor_units
 from chalicelib.purchases.direct_orders import CodeUnusable, import_code
 
 MAX_FAULTS = 100
@@ -184,7 +186,7 @@ def read_export(file: Path) -> SourceEvent:
 def convert(
     source: SourceEvent, file: Path, currency: str, timezone: str | None, defaults: ImportDefaults, *, is_open: bool
 ) -> PretixImport:
-    """Convert an export. Without `is_open`, nobody can buy the tickets yet. Raises InvalidDocument with the faults of tickets."""
+    """Convert an export. Without `is_open`, nobody can buy the tickets yet. Raises InvalidDocument for faulty tickets and prices."""
     notes: list[str] = []
     products, options = _find_products(source, notes), _options(source, notes)
     subevents: dict[int | None, Subevent] = {subevent.id: subevent for subevent in source.subevents}
@@ -198,8 +200,11 @@ def convert(
         tree["events"][event_id] = event | _shared_capacity(event_id, offered, quotas, sold, notes)
         for order, product in enumerate(offered):
             ticket_id = _ticket_id(event_id, product)
-            ticket = _ticket(product, ticket_id, event_id, currency, is_open=is_open)
-            capacity = _capacity(product, quotas, defaults)
+            try:
+                ticket = _ticket(product, ticket_id, event_id, currency, is_open=is_open)
+            except InvalidInput as error:
+                raise InvalidDocument([DocumentFault(f"the price of {product.name}", str(error), str(file))]) from None
+            capacity = _capacity(product, event_id, offered, quotas, sold, defaults)
             if capacity is not None and capacity < max(1, sold[ticket_id]):
                 notes.append(f"ticket type {ticket_id}: can sell {capacity} but has sold {sold[ticket_id]}, so it has no tickets left")
                 capacity = max(1, sold[ticket_id])
@@ -210,10 +215,24 @@ def convert(
     return PretixImport(tree, tickets, sum(order.status == "p" and not order.testmode for order in source.orders), notes)
 
 
-def _capacity(product: Product, quotas: Iterable[Quota], defaults: ImportDefaults) -> int | None:
-    """Return how many of a product can be sold: the size of its smallest quota. Without a quota, pretix does not sell it."""
+def _capacity(
+    product: Product, event_id: str, offered: Sequence[Product], quotas: Iterable[Quota], sold: Mapping[str, int], defaults: ImportDefaults
+) -> int | None:
+    """Return how many of a product can be sold: the size of its smallest quota. Without a quota, pretix does not sell it.
+
+    Of a quota that only some products share, each has what it sold and a part of the rest, so together they never sell more. A quota of
+    all products becomes the event's capacity instead.
+    """
     own = [quota for quota in quotas if product.is_in(quota)]
-    return min((quota.size for quota in own if quota.size is not None), default=defaults.capacity if own else 0)
+    parts = []
+    for quota in own:
+        if quota.size is not None:
+            inside = [other for other in offered if other.is_in(quota)]
+            before = [sold[_ticket_id(event_id, other)] for other in inside]
+            rest, place = max(0, quota.size - sum(before)), inside.index(product)
+            part = before[place] + rest // len(inside) + (place < rest % len(inside))
+            parts.append(quota.size if len(inside) in (1, len(offered)) else part)
+    return min(parts, default=defaults.capacity if own else 0)
 
 
 def _find_products(source: SourceEvent, notes: list[str]) -> list[Product]:
@@ -261,7 +280,7 @@ def _ticket(product: Product, ticket_id: str, event_id: str, currency: str, *, i
         "id": ticket_id,
         "event_id": event_id,
         "name": product.name,
-        "price_cents": int(offer.price * 100),
+        "price_cents": to_minor_units(offer.price, currency, "price"),
         "currency": currency,
         "status": "closed" if not is_sold else "available" if is_open else "coming-soon",
         **_set(
@@ -284,7 +303,7 @@ def _shared_capacity(
     for quota_id in shared:
         if len(members[quota_id]) < len(products):
             names, size = ", ".join(product.name for product in members[quota_id]), limited[quota_id]
-            notes.append(f"quota {quota_id}: {names} share {size} tickets; here, each of them can sell {size}: lower their max_quantity")
+            notes.append(f"quota {quota_id}: {names} share {size} tickets; here, each has a part: check their max_quantity")
     totals = [limited[quota_id] for quota_id, inside in members.items() if len(inside) == len(products)]
     if all(any(product in inside for inside in members.values()) for product in products):
         totals.append(sum(limited[quota_id] for quota_id, inside in members.items() if inside))

@@ -62,7 +62,7 @@ def test_a_dry_run_reports_what_moves_and_what_stays_and_writes_nothing(run, tmp
         "1 sold products that admit nobody: left out",
         "1 tickets of pending orders: left out",
         "1 tickets of test orders: left out",
-        "quota 42: Balcony - Adults, Balcony - Children share 40 tickets; here, each of them can sell 40: lower their max_quantity",
+        "quota 42: Balcony - Adults, Balcony - Children share 40 tickets; here, each has a part: check their max_quantity",
         "1 people with a voucher: left out of the waiting list",
         "1 events, 3 ticket types, 2 paid orders, 3 tickets, 2 entries of the waiting list",
         "This was a dry run: nothing was written. To write the files, add --output FOLDER.",
@@ -76,8 +76,8 @@ def test_products_become_ticket_types(run, tmp_path):
     assert (event.id, event.name, event.date, event.venue) == ("harbour", "Harbour Nights", "2026-09-01T20:00:00", "Old Harbour")
     assert [(key, ticket.name, ticket.price_cents, ticket.max_quantity) for key, ticket in tickets.items()] == [
         ("harbour-10", "Floor", 4500, 100),
-        ("harbour-11-21", "Balcony - Adults", 6000, 40),
-        ("harbour-11-22", "Balcony - Children", 3050, 40),
+        ("harbour-11-21", "Balcony - Adults", 6000, 20),
+        ("harbour-11-22", "Balcony - Children", 3050, 20),
     ]
     assert {(ticket.currency, ticket.status) for ticket in tickets.values()} == {("EUR", "coming-soon")}
     floor = tickets["harbour-10"]
@@ -185,11 +185,25 @@ def test_what_pretix_sold_beyond_its_quotas_still_fits(run, export, tmp_path):
     assert {key: ticket.max_quantity for key, ticket in document(tmp_path).ticket_types.items()} == {"harbour-10": 2, "harbour-11-22": 1}
 
 
-def test_a_quota_that_some_products_share_is_named(run, export):
+def test_a_quota_that_some_products_share_is_divided(run, export, tmp_path):
     def share(event):
         event["quotas"].append({"id": 43, "size": 60, "subevent": None, "items": [10, 11], "variations": [21]})
 
-    assert "quota 43: Floor, Balcony - Adults share 60 tickets" in run("import-pretix", export(share), *OPTIONS).out
+    assert "quota 43: Floor, Balcony - Adults share 60 tickets" in run("import-pretix", export(share), *OPTIONS, "-o", tmp_path).out
+    quantities = {key: ticket.max_quantity for key, ticket in document(tmp_path).ticket_types.items()}
+    assert quantities == {"harbour-10": 31, "harbour-11-21": 20, "harbour-11-22": 20}, "two are sold, and the rest is halved"
+
+
+def test_prices_have_the_decimals_of_the_currency(run, export, tmp_path):
+    def whole(event):
+        event["items"][1]["variations"][1]["price"] = "3050.00"
+
+    in_yen = ("--currency", "JPY", *OPTIONS[2:])
+    assert run("import-pretix", export(whole), *in_yen, "-o", tmp_path).code == 0
+    assert [ticket.price_cents for ticket in document(tmp_path).ticket_types.values()] == [45, 60, 3050]
+    refused = run("import-pretix", EXPORT, *in_yen)
+    assert refused.code == 1
+    assert "the price of Balcony - Children: An amount in JPY has no decimals." in refused.err
 
 
 def test_products_with_special_rules_are_closed_or_named(run, export, tmp_path):
