@@ -32,6 +32,7 @@ class Command(Struct, frozen=True):
     stage_variable: str = "FAIRGATE_STAGE"
 
 
+CLOSED_PIPE = 141  # the exit code that shells give to programs that write to a closed pipe
 _CATALOG, _STAGE, _DATA = "What is on sale", "A stage on AWS", "The data of a stage"
 _DEV, _PROD = "--stage dev --region eu-central-1", "--stage prod --region eu-central-1"
 _SHOP = "https://shop.example.com/api/v1"
@@ -162,7 +163,17 @@ COMMANDS = {row.name: row for row in _ROWS}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code; 2 for an unknown command."""
+    """Run a command and return its exit code: 2 for an unknown command, CLOSED_PIPE if nobody reads the output any more."""
+    try:
+        code = _main(argv)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+
+
+def _main(argv: Sequence[str] | None) -> int:
     chosen = root_parser().parse_args(argv)
     name, arguments = chosen.command, chosen.arguments
     if name == "help":

@@ -245,3 +245,13 @@ def test_options_of_a_local_run_are_its_variables(monkeypatch, capsys):
 def test_parsers_are_those_of_the_modules():
     assert isinstance(verify.parser(), ArgumentParser)
     assert verify.parser().prog == "python verify.pyz", "outside the source code, it has another name"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.cli", "help"], cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (cli.CLOSED_PIPE, b"")
