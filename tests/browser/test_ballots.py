@@ -86,7 +86,7 @@ def change_wishes(buyer: Buyer) -> None:
 
 def withdraw_in_account(buyer: Buyer, event_id: str) -> None:
     buyer.page.goto("/account")
-    expect(buyer.heading("My waitlists")).to_be_visible()
+    expect(buyer.heading("My waitlists and ballots")).to_be_visible()
     buyer.see("You take part in the draw.")
     expect(buyer.page.get_by_text(buyer.say("Leave the waitlist"))).to_have_count(0)
     buyer.page.get_by_text(buyer.say("Withdraw from the ballot")).click()

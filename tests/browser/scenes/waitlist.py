@@ -178,7 +178,7 @@ def ballot_closed(stage: Stage) -> None:
 def account_with_a_waitlist(stage: Stage) -> None:
     _join(stage)
     stage.open("/account")
-    expect(stage.buyer.heading("My waitlists")).to_be_visible()
+    expect(stage.buyer.heading("My waitlists and ballots")).to_be_visible()
 
 
 def account_with_an_offer(stage: Stage) -> None:

@@ -8,7 +8,7 @@ const tickets = (count: number) => `${count.toLocaleString("de")} ${count === 1 
 
 export const waitlistTexts: typeof english = {
   title: "Warteliste",
-  own: "Meine Wartelisten",
+  own: "Meine Wartelisten und Verlosungen",
   rule: "Zurückgegebene Tickets bieten wir den Personen auf der Warteliste an, in der Reihenfolge ihrer Anmeldung.",
   signIn: "Für die Warteliste brauchen Sie ein Konto.",
   toSignIn: "Anmelden und eintragen",

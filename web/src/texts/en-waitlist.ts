@@ -8,7 +8,7 @@ const tickets = (count: number) => `${count.toLocaleString("en")} ${plural.selec
 
 export const waitlistTexts = {
   title: "Waitlist",
-  own: "My waitlists",
+  own: "My waitlists and ballots",
   rule: "We offer returned tickets to people on the waitlist, in the order in which they joined.",
   signIn: "You need an account to join.",
   toSignIn: "Sign in to join",

@@ -8,7 +8,7 @@ const entradas = (count: number) => `${count.toLocaleString("es")} ${count === 1
 
 export const waitlistTexts: typeof english = {
   title: "Lista de espera",
-  own: "Mis listas de espera",
+  own: "Mis listas de espera y sorteos",
   rule: "Las entradas que se devuelven se ofrecen a la lista de espera por orden de inscripción.",
   signIn: "Para apuntarte necesitas una cuenta.",
   toSignIn: "Inicia sesión para apuntarte",
