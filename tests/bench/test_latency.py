@@ -30,6 +30,7 @@ ONE_MORE = {
     "POST /auth/email",
     "POST /auth/email/verify",
     "POST /events/{event_id}/members",
+    "POST /promoters/{promoter_id}/api-keys",  # counts the password, and mails the promoter
     "PUT /promoters/{promoter_id}/legal-texts/{kind}/{language}",  # two limits
     "POST /lost-tickets/return",
     "POST /lost-tickets/withdraw-return",

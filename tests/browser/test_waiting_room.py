@@ -737,7 +737,7 @@ def test_a_visit_that_begins_in_the_room_loads_it_and_the_texts_while_the_script
     scripts: list[Route] = []
     asked: list[str] = []
     page.route("**/assets/index-*", lambda route: scripts.append(route))
-    page.on("request", lambda request: asked.extend(re.findall(r"/api/.*|/assets/e[ns]-", request.url)))
+    page.on("request", lambda request: asked.extend(re.findall(r"/api/.*|/assets/e[ns]-(?:room-)?", request.url)))
     with (
         page.expect_response("**/assets/es-*"),
         page.expect_response("**/waiting-room/state"),
@@ -751,7 +751,7 @@ def test_a_visit_that_begins_in_the_room_loads_it_and_the_texts_while_the_script
     expect(page.get_by_role("button", name="Entrar en la sala de espera")).to_be_visible()
     page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 1)  # so that the page does not ask again by itself
     page.wait_for_load_state("networkidle")
-    assert sorted(asked) == [f"/api/v1/events/{drop_id}", f"/api/v1/events/{drop_id}/waiting-room/state", "/assets/es-"]
+    assert sorted(asked) == [f"/api/v1/events/{drop_id}", f"/api/v1/events/{drop_id}/waiting-room/state", "/assets/es-", "/assets/es-room-"]
     countdown = page.get_by_role("timer")
     first = countdown.inner_text()
     page.clock.run_for(1000)

@@ -9,8 +9,9 @@ import grimp
 from infra.cli import COMMANDS
 from tests.repository import ROOT
 
-# What `make run` and the commands of `fairgate` start. A deployment runs make, which installs what it needs in addition.
-STARTED = ["infra.web", "infra.cli", *sorted({command.module for command in COMMANDS.values()})]
+# What `make run` and the commands of `fairgate` start. A deployment runs make, which installs what it needs in addition; a rehearsal says
+# which packages it lacks.
+STARTED = ["infra.web", "infra.cli", *sorted({command.module for command in COMMANDS.values()} - {"bench.rehearse"})]
 ON_LAMBDA_ONLY = {"snapshot_restore_py"}
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 

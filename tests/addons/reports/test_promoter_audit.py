@@ -15,6 +15,7 @@ from tests.promoters.test_suspension import change, sign_up_promoter
 def promoter(api, time):
     """A promoter who has created a key, and whom an admin has verified, locked and unlocked."""
     promoter_id, by = sign_up_promoter(api)
+    builders.verify_address("pat@example.com")
     time.advance(60)
     key = {"name": "Till", "role": "cashier", "password": PASSWORD}
     assert api.post(f"/promoters/{promoter_id}/api-keys", json=key, **by).status == 201
