@@ -29,8 +29,8 @@ def _release_before() -> str:
 
 
 @pytest.fixture(scope="module")
-def built() -> Path:
-    return package.build("dev", ARCHITECTURE, ROOT / ".build" / "emulated")
+def built(worker_id: str) -> Path:
+    return package.build("dev", ARCHITECTURE, ROOT / ".build" / f"emulated-{worker_id}")  # tests of two workers may build at once
 
 
 def test_the_code_in_the_package_and_the_stack_name_the_same_build(built):
