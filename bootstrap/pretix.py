@@ -4,7 +4,6 @@ pretix writes `<event>_pretixdata.json`, in which a product is an item, possibly
 order. Each date of an event series becomes an event. Everything that has no counterpart here is named in `notes`.
 """
 
-import csv
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -15,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from bootstrap.stripe_import import ImportDefaults
-from bootstrap.ticket_file import DELIMITERS, FileUnusable, is_address
+from bootstrap.ticket_file import FileUnusable, is_address, read_table
 from chalicelib.bootstrap_file.findings import DocumentFault, InvalidDocument, quoted
 from chalicelib.bootstrap_file.validation import Tree
 from chalicelib.catalog.custom_options import MAX_OPTIONS
@@ -410,16 +409,9 @@ def read_waiting(file: Path, source: SourceEvent, tree: Tree) -> tuple[dict[str,
 
 def _read_csv(file: Path) -> list[tuple[int, dict[str, str]]]:
     """Return the rows of a waiting list with their lines, by the names of their columns: of two columns with the same name, the last."""
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines(keepends=True)
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileUnusable(f"{file} cannot be read as UTF-8 ({error})") from None
-    reader = csv.reader(lines, delimiter=max(DELIMITERS, key=(lines or [""])[0].count), strict=True)
-    try:
-        header = next(reader, [])
-        rows = [(reader.line_num, dict(zip(header, row, strict=False))) for row in reader if row]
-    except csv.Error as error:
-        raise FileUnusable(f"{file}, near line {reader.line_num}: {error}") from None
+    table = read_table(file)
+    _, header = next(table, (1, []))
+    rows = [(line, dict(zip(header, cells, strict=False))) for line, cells in table]
     for column in COLUMNS:
         if column not in header:
             advice = "Set the language of your pretix account to English, then export again."

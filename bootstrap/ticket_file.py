@@ -59,19 +59,24 @@ def read_rows(file: Path, columns: Mapping[str, str], tiers: Mapping[str, Tier],
     `columns` maps a field to its column, if that has another name. `tiers` are the event's, by id. `tier_names` maps a name in the file to
     a tier's id; the file may also use a tier's id or its name in the catalog. Raises FileUnusable.
     """
-    known = _known_tiers(tiers, tier_names)
+    known, table = _known_tiers(tiers, tier_names), read_table(file)
+    _, header = next(table, (1, []))
+    positions = _find_columns(header, columns)
+    for line, cells in table:
+        values = {field: cells[position].strip() if position < len(cells) else "" for field, position in positions.items()}
+        yield _read_row(line, values, known)
+
+
+def read_table(file: Path, delimiters: str = DELIMITERS) -> Iterator[tuple[int, list[str]]]:
+    """Yield the first line and the cells of each row of a CSV file, beginning with the header. Skips empty rows. Raises FileUnusable."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             first = lines.readline()
             lines.seek(0)
-            reader = csv.reader(lines, delimiter=max(DELIMITERS, key=first.count), strict=True)
-            header = next(reader, [])
-            positions = _find_columns(header, columns)
-            line = reader.line_num + 1
+            reader, line = csv.reader(lines, delimiter=max(delimiters, key=first.count), strict=True), 1
             for cells in reader:
-                if any(cell.strip() for cell in cells):
-                    values = {field: cells[position].strip() if position < len(cells) else "" for field, position in positions.items()}
-                    yield _read_row(line, values, known)
+                if line == 1 or any(cell.strip() for cell in cells):
+                    yield line, cells
                 line = reader.line_num + 1
     except OSError as error:
         raise FileUnusable(f"{file} cannot be read ({error.strerror or error})") from None

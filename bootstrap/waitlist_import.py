@@ -4,13 +4,12 @@ Only people whose account here has a verified address can join, because offers a
 created their account since.
 """
 
-import csv
 from collections import Counter
 from pathlib import Path
 
 from msgspec import Struct
 
-from bootstrap.ticket_file import FileUnusable
+from bootstrap.ticket_file import FileUnusable, read_table
 from chalicelib.accounts import service as accounts
 from chalicelib.addons.waitlist import service as waitlist
 from chalicelib.addons.waitlist.model import MAX_TIERS
@@ -29,13 +28,13 @@ class WaitlistReport(Struct, kw_only=True):
 def read_people(file: Path) -> dict[str, list[str]]:
     """Return the ids of the tiers that people wait for, by address, in order of arrival. Raises FileUnusable."""
     people: dict[str, list[str]] = {}
+    table = read_table(file, ",")
+    _, header = next(table, (1, []))
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            for row in csv.DictReader(lines, strict=True):
-                people.setdefault(row["email"].strip().lower(), []).append(row["tier"].strip())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FileUnusable(f"{file} cannot be read ({error})") from None
-    except (KeyError, AttributeError):
+        for _, cells in table:
+            row = dict(zip(header, cells, strict=False))
+            people.setdefault(row["email"].strip().lower(), []).append(row["tier"].strip())
+    except KeyError:
         raise FileUnusable(f"{file} must have the columns email and tier in each row, separated by commas") from None
     return people
 
