@@ -26,16 +26,17 @@ from tests import builders, invariants
 from tests.client import Client, ClientReply
 from tests.simulation.instances import Fleet, Result, Timeline, simulated_fleet
 from tests.simulation.interception import feature_of
-from tests.simulation.limits import Limits, SimulatedService
+from tests.simulation.limits import Limits, SimulatedService, percentile
 
 LEAD_SECONDS = 600  # from the start of the clock to the opening
 WATCH_SECONDS = 5  # between two looks of the promoter at the live page
 MAX_HOURS = 3  # after the opening
-READ_UNITS, WRITE_UNITS = 3000, 1000  # that a partition key takes in a second
-CALLS_OF_ORDER = 2  # to the payment provider: one opens the payment, one reads it
+END_SECONDS = LEAD_SECONDS + MAX_HOURS * 3600
+LIMITS = Limits()
 TRIES = 15  # to reserve tickets, by people whose turn it is
 NEAR = 0.7  # of a limit, from which the report warns
 LATE_MAIL_SECONDS = 600
+STATE_BYTES = 1500  # of the public state that pages of people in line fetch
 
 Kind = Literal["patient", "impatient", "double-clicking", "vanishing", "declined", "bot"]
 CROWD: dict[Kind, float] = {"patient": 0.5, "impatient": 0.17, "double-clicking": 0.1, "vanishing": 0.06, "declined": 0.07, "bot": 0.1}
@@ -73,14 +74,13 @@ class Moment(Struct, frozen=True):
 class Report(Struct, kw_only=True):
     """A rehearsal. `waits` are (place, seconds from the opening to the turn). `ends` counts how it ended for the people, by kind.
 
-    `faults` are reasons for "no go" besides limits, and `notes` say what the rehearsal left out. `seconds` is the time of the sale.
+    `faults` are reasons for "no go" besides limits, and `notes` say what the rehearsal left out.
     """
 
     event_id: str
     event_name: str
     people: int
     seed: int
-    tickets: int | None
     opens_at: str
     waits: list[tuple[int, float]] = []
     ends: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -88,7 +88,6 @@ class Report(Struct, kw_only=True):
     moments: list[Moment] = []
     limits: list[Limit] = []
     sold_out_after: float | None = None
-    seconds: float = 0.0
     orders: int = 0
     dollars: float = 0.0
     last_mail_late: float = 0.0
@@ -96,9 +95,13 @@ class Report(Struct, kw_only=True):
     notes: list[str] = []
 
     @property
+    def nearest_limits(self) -> list[Limit]:
+        """The limits, first the one that is reached first if more people come."""
+        return sorted(self.limits, key=lambda limit: -limit.share)
+
+    @property
     def nearest(self) -> Limit:
-        """The limit that is reached first if more people come."""
-        return max(self.limits, key=lambda limit: limit.share)
+        return self.nearest_limits[0]
 
     @property
     def is_go(self) -> bool:
@@ -106,7 +109,7 @@ class Report(Struct, kw_only=True):
 
     @property
     def advice(self) -> list[str]:
-        near = [limit.advice for limit in sorted(self.limits, key=lambda limit: -limit.share) if limit.share >= NEAR]
+        near = [limit.advice for limit in self.nearest_limits if limit.share >= NEAR]
         if self.last_mail_late > LATE_MAIL_SECONDS:
             near.append(
                 f"The last ticket email leaves {self.last_mail_late / 60:.0f} minutes late: ask the mail provider for a higher rate."
@@ -115,8 +118,7 @@ class Report(Struct, kw_only=True):
 
     def wait(self, percent: float) -> float:
         """Return the seconds that `percent` of the people who had a turn did not wait longer than."""
-        seconds = sorted(second for _, second in self.waits)
-        return seconds[max(0, -(-len(seconds) * int(percent) // 100) - 1)] if seconds else 0.0
+        return percentile([second for _, second in self.waits], percent)
 
 
 class RehearsalRefused(Exception):
@@ -178,17 +180,14 @@ class Rehearsal:
         if not self._tiers:
             raise RehearsalRefused(f"Event '{self.event_id}' has no tickets that the crowd can buy.")
         self.report.event_name = shown["name"]
-        capacities = [tier["capacity"] for tier in self._tiers]
-        self.report.tickets = None if None in capacities else sum(capacities)
-        number = 0
         kinds = random.Random(self.options.seed).choices(list(CROWD), list(CROWD.values()), k=self.options.people)
         for number, kind in enumerate(kinds):
-            self.timeline.follow(self._person(number, kind), self._send_all, LEAD_SECONDS + MAX_HOURS * 3600)
-        for second in range(LEAD_SECONDS + MAX_HOURS * 3600):
+            self.timeline.follow(self._person(number, kind), self._send_all, END_SECONDS)
+        for second in range(END_SECONDS):
             self.timeline.at(second + 0.5, lambda: self._look(("state", lambda api: api.get(self._room("state"))), self._note_state))
-        for second in range(LEAD_SECONDS, LEAD_SECONDS + MAX_HOURS * 3600, WATCH_SECONDS):
+        for second in range(LEAD_SECONDS, END_SECONDS, WATCH_SECONDS):
             self.timeline.at(second, lambda: self._look(("live", self._live), self._note_live))
-        for second in range(30, LEAD_SECONDS + MAX_HOURS * 3600, 60):
+        for second in range(30, END_SECONDS, 60):
             self.timeline.at(second, lambda: None if self._is_over else self.fleet.submit(builders.run_sweep))
 
     def finish(self, service: SimulatedService) -> None:
@@ -196,8 +195,8 @@ class Rehearsal:
         writes, reads = service.report.busiest_seconds, service.report.busiest_reads
         peak_calls, busy = max(self._calls.values(), default=0), max(accumulate(step for _, step in sorted(self._busy)), default=0)
         report.limits = [
-            _key_limit("writes", writes, WRITE_UNITS),
-            _key_limit("reads", reads, READ_UNITS),
+            _key_limit("writes", writes, LIMITS.write_units),
+            _key_limit("reads", reads, LIMITS.read_units),
             Limit(
                 "instances at work at once",
                 busy,
@@ -224,7 +223,7 @@ class Rehearsal:
         memory_mb, architecture = costs.lambda_configuration()
         usage = Usage(self.usage, service.report.calls, 0, read, write)
         polls = self.waited / costs.POLL_SECONDS[1]
-        state = cdn_dollars(polls, costs.HEADER_BYTES + 1500)
+        state = cdn_dollars(polls, costs.HEADER_BYTES + STATE_BYTES)
         report.dollars = total_dollars(usage, memory_mb, architecture) + state
 
     def _person(self, number: int, kind: Kind) -> Person:
@@ -243,7 +242,9 @@ class Rehearsal:
                 yield (("reserve", self._reservation(numbers, who, None, None)),)
                 yield 0.5
         if self._has_room:
-            joined = yield from self._insist(numbers, "join", lambda api: api.post(self._room("join"), **who), twice=kind in _HASTY)
+            joined = yield from self._insist(
+                numbers, "join", lambda api: api.post(self._room("join"), **who), twice=kind == "double-clicking"
+            )
             if joined.status != 200:
                 return "turned away"
             token = joined.json["token"]
@@ -291,7 +292,7 @@ class Rehearsal:
     def _buy(
         self, numbers: random.Random, kind: Kind, who: dict[str, Any], token: str | None, proof: Mapping[str, Any] | None
     ) -> Generator[Any, Any, str]:
-        twice, reservation = kind in _HASTY, self._reservation(numbers, who, token, proof)
+        twice, reservation = kind == "double-clicking", self._reservation(numbers, who, token, proof)
         for _ in range(TRIES):
             yield numbers.uniform(3, 25) if kind != "bot" else 2.0
             if self._is_sold_out:
@@ -316,7 +317,7 @@ class Rehearsal:
             yield numbers.uniform(5, 40) if kind != "bot" else 1.0
             body = {"checkout_id": opened.json["id"], "simulate": outcome}
             paid = yield from self._insist(numbers, "confirm", partial(_confirm, body, who), twice=twice)
-            self._calls[int(self.timeline.now)] += CALLS_OF_ORDER - 1
+            self._calls[int(self.timeline.now)] += 1
         if paid is None or paid.status not in (200, 201):
             return "card declined" if kind == "declined" else "too late"
         self._mails[int(self.timeline.now)] += 1
@@ -383,7 +384,6 @@ class Rehearsal:
             self.report.sold_out_after = second
         here = sum(sum(ends.values()) for ends in self.report.ends.values())
         self._is_over = here == self.options.people and sale["total_active_holds"] == 0
-        self.report.seconds = second
 
     @property
     def _is_sold_out(self) -> bool:
@@ -397,10 +397,7 @@ def _confirm(body: dict[str, Any], who: dict[str, Any], api: Client) -> ClientRe
     return api.post("/checkout/confirm", json=body, **who)
 
 
-_HASTY: tuple[Kind, ...] = ("double-clicking",)
-
-
-def _key_limit(name: str, busiest: Mapping[tuple[str, str], float], limit: int) -> Limit:
+def _key_limit(name: str, busiest: Mapping[tuple[str, str], float], limit: float) -> Limit:
     (table, _), peak = max(busiest.items(), key=lambda item: item[1], default=(("", ""), 0.0))
     table = feature_of(table)
     advice = f"One key of the table {table} takes nearly all that DynamoDB allows: make the waves smaller."
@@ -420,13 +417,11 @@ def _backlog_seconds(mails: Counter[int], rate: int) -> float:
 def rehearse(tree: Tree, event_id: str, options: Options) -> Report:
     """Play the sale of an event. Raises RehearsalRefused, or InvalidDocument for files that cannot be applied."""
     tree, opening, notes = prepare(tree, event_id)
-    report = Report(
-        event_id=event_id, event_name="", people=options.people, seed=options.seed, tickets=None, opens_at=clock.iso(int(opening))
-    )
+    report = Report(event_id=event_id, event_name="", people=options.people, seed=options.seed, opens_at=clock.iso(int(opening)))
     report.notes = notes
     with (
         app_in_process(rate_limits="on") as api,
-        simulated_fleet(options.instances, start=opening - LEAD_SECONDS, seed=options.seed, limits=Limits()) as (timeline, fleet, service),
+        simulated_fleet(options.instances, start=opening - LEAD_SECONDS, seed=options.seed, limits=LIMITS) as (timeline, fleet, service),
     ):
         rollout.apply(validate_tree(tree), "rehearsal", clock.now())
         rehearsal = Rehearsal(api, options, report, timeline, fleet)

@@ -56,7 +56,7 @@ def lines(report: "Report") -> list[str]:
     ]
     found += [
         f"{limit.share:5.0%} of the limit: {limit.name}, {limit.peak:,.0f} of {limit.limit:,.0f} {limit.unit}"
-        for limit in sorted(report.limits, key=lambda limit: -limit.share)
+        for limit in report.nearest_limits
     ]
     return [
         *found,
@@ -139,7 +139,7 @@ def _waits(report: "Report") -> str:
 
 def _limits(report: "Report") -> str:
     rows = []
-    for limit in sorted(report.limits, key=lambda limit: -limit.share):
+    for limit in report.nearest_limits:
         meter = f"<meter min='0' max='1' high='0.7' optimum='0' value='{min(1.0, limit.share):.2f}'>{limit.share:.0%}</meter>"
         figures = f"{limit.peak:,.0f} of {limit.limit:,.0f} {limit.unit}"
         rows.append(f"<tr><td>{escape(limit.name)}</td><td>{meter}</td><td class='n'>{escape(figures)}</td></tr>")

@@ -101,7 +101,7 @@ class Text(HTMLParser):
 
 def test_the_page_shows_the_figures_and_escapes_names():
     limit = Limit("calls to the payment provider", 120, 100, "calls a second", "Make the waves smaller.")
-    report = Report(event_id="night", event_name="<script>alert(1)</script>", people=40, seed=1, tickets=20, opens_at="", limits=[limit])
+    report = Report(event_id="night", event_name="<script>alert(1)</script>", people=40, seed=1, opens_at="", limits=[limit])
     shown = Text()
     shown.feed(page(report))
     assert "script" not in shown.tags

@@ -16,7 +16,7 @@ from tests import builders
 from tests.client import Client, ClientReply
 from tests.simulation.instances import Fleet, Result, Timeline, simulated_fleet
 from tests.simulation.interception import Listener, StoreCall, feature_of, intercept
-from tests.simulation.limits import SimulatedService
+from tests.simulation.limits import SimulatedService, percentile
 
 OPENING = 110.0  # virtual seconds from the creation of the event to the opening
 CLOSING_SECONDS = 15  # before the opening: the draw closes, and the list of entries is published
@@ -83,8 +83,7 @@ class DropReport(msgspec.Struct):
 
     def percentile(self, name: str, percent: float = 99) -> float:
         """Return the milliseconds that `percent` of the requests with this name did not exceed."""
-        times = sorted(self.durations[name])
-        return 1000 * times[max(0, -(-len(times) * int(percent) // 100) - 1)] if times else 0.0
+        return 1000 * percentile(self.durations[name], percent)
 
     @property
     def writes_at_opening(self) -> int:

@@ -9,7 +9,7 @@ split of hot partitions, which divides a table and never an item, writes to inde
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,8 +70,7 @@ class SimulationReport(msgspec.Struct):
 
     def percentile(self, percent: float) -> float:
         """Return the duration in virtual seconds that `percent` of the actors do not exceed."""
-        times = sorted(self.durations.values())
-        return times[max(0, math.ceil(len(times) * percent / 100) - 1)]
+        return percentile(self.durations.values(), percent)
 
     def total_units(self) -> str:
         """Return a text with all read and write units."""
@@ -89,6 +88,12 @@ class SimulationReport(msgspec.Struct):
             f"{self.calls} calls, throttled {dict(self.throttles)}, conflicts {dict(self.conflicts)}; "
             f"hottest {table} {key}: {read:g} RCU, {write:g} WCU"
         )
+
+
+def percentile(values: Iterable[float], percent: float) -> float:
+    """Return the value that `percent` of the values do not exceed; 0 without values."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)] if ordered else 0.0
 
 
 @contextmanager
