@@ -45,9 +45,10 @@ def number_seats(api: Client, orders: int) -> SimulationReport:
     copies = (ticket for order_id in order_ids for ticket in json.loads(bought.replace(first, order_id)))
     dynamo.batch_put(map(TicketRow.from_raw_data, copies))
     by_shard: dict[int, list[Ticket]] = {shard: [] for shard in range(SHARDS)}
-    for ticket in load_tickets(ticket_id for order_id in order_ids for ticket_id in builders.ticket_ids(order_id, *range(1, TICKETS + 1))):
+    tickets = load_tickets(ticket_id for order_id in order_ids for ticket_id in builders.ticket_ids(order_id, *range(1, TICKETS + 1)))
+    for ticket in tickets:
         by_shard[crc32(ticket.id.encode()) % SHARDS].append(ticket)
-    permissions.find_event(by_shard[0][0].event_id)  # loads the catalog
+    permissions.find_event(tickets[0].event_id)  # loads the catalog
 
     report = simulate({f"shard {shard}": (0.0, partial(seat_numbers.number_tickets, issued)) for shard, issued in by_shard.items()})
     numbered = load_tickets(ticket.id for issued in by_shard.values() for ticket in issued)
