@@ -2,10 +2,11 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 
-from bench import compare
+from bench import buyers, compare
 from bench.buyers import THREE_STEPS, BuyerResults, Sale, create_sale, find_sale, run_buyers, send_request
 from bench.compare import percentile, report
 from bench.load_client import parse_base_url
@@ -101,14 +102,17 @@ def test_when_the_time_is_up_nobody_new_begins(url):
     assert results.outcomes.total() == 0
 
 
-def test_buyers_who_are_not_admitted_in_time_give_up(url):
+def test_buyers_who_are_not_admitted_in_time_give_up(url, monkeypatch):
     base_url = parse_base_url(url)
     sale = create_sale(base_url, builders.admin_token(), 5)
     pause = send_request(
         base_url, "POST", f"/admin/events/{sale.event_id}/pause", {}, {"Authorization": f"Bearer {builders.admin_token()}"}
     )
     assert pause.status == 200
-    results = run_buyers(base_url, sale, connections=2, buyers=2, seconds=2)
+    seconds = iter(range(1000))  # each look at the clock is a second after the one before
+    monkeypatch.setattr(buyers, "time", SimpleNamespace(perf_counter=lambda: next(seconds), process_time=lambda: 0))
+    monkeypatch.setattr(buyers, "POLL_SECONDS", 0)
+    results = run_buyers(base_url, sale, connections=2, buyers=2, seconds=10)
     assert (results.outcomes["gave up"], results.times["reserve"]) == (2, [])
 
 

@@ -24,7 +24,7 @@ class Disk:
         def wait():
             if not self.durable.is_set():
                 self.waiting.release()
-            assert self.durable.wait(10)
+            assert self.durable.wait(60)
 
         return wait
 
@@ -126,13 +126,13 @@ READS = {
 def test_readers_wait_until_what_they_read_is_durable(disk, db, read):
     disk.durable.clear()
     writer, _ = in_thread(lambda: db.put({"id": "a"}))
-    assert disk.waiting.acquire(timeout=10)
+    assert disk.waiting.acquire(timeout=60)
     reader, results = in_thread(lambda: READS[read](db))
-    assert disk.waiting.acquire(timeout=10)
+    assert disk.waiting.acquire(timeout=60)
     assert results == []
     disk.durable.set()
-    writer.join(10)
-    reader.join(10)
+    writer.join(60)
+    reader.join(60)
     assert len(results) == 1
 
 
@@ -140,10 +140,10 @@ def test_other_items_are_read_meanwhile(disk, db):
     db.put({"id": "b"})
     disk.durable.clear()
     writer, _ = in_thread(lambda: db.put({"id": "a"}))
-    assert disk.waiting.acquire(timeout=10)
+    assert disk.waiting.acquire(timeout=60)
     assert db.get("b") == {"id": "b"}
     disk.durable.set()
-    writer.join(10)
+    writer.join(60)
 
 
 def transaction(token=None):
@@ -154,7 +154,7 @@ def transaction(token=None):
 def test_conflicts_with_a_transaction_under_way(disk, db):
     disk.durable.clear()
     first, results = in_thread(lambda: db.engine.call("TransactWriteItems", transaction("token")))
-    assert disk.waiting.acquire(timeout=10)
+    assert disk.waiting.acquire(timeout=60)
     assert db.error("PutItem", TableName="things", Item={"id": {"S": "a"}}) == "TransactionConflictException"
     for operation, request in (
         ("TransactWriteItems", transaction("other")),
@@ -165,7 +165,7 @@ def test_conflicts_with_a_transaction_under_way(disk, db):
         assert [reason["Code"] for reason in caught.value.members["CancellationReasons"]] == ["TransactionConflict"]
     assert db.error("TransactWriteItems", **transaction("token")) == "TransactionInProgressException"
     disk.durable.set()
-    first.join(10)
+    first.join(60)
     assert results == [{}]
     db.engine.call("TransactWriteItems", transaction("token"))
     assert db.get("a") == {"id": "a", "n": 1}
@@ -176,10 +176,10 @@ def test_without_conflicts_transactions_take_turns(disk, db):
     disk.durable.clear()
     threads = [in_thread(lambda: db.engine.call("TransactWriteItems", transaction()))[0] for _ in range(3)]
     for _ in threads:
-        assert disk.waiting.acquire(timeout=10)
+        assert disk.waiting.acquire(timeout=60)
     disk.durable.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert db.get("a") == {"id": "a", "n": 3}
 
 

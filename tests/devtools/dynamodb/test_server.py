@@ -48,7 +48,7 @@ class Connection:
     """A connection to a server, for requests as bytes."""
 
     def __init__(self, server: Server) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=60)
         self._file = self.socket.makefile("rb")
 
     def __enter__(self):
@@ -274,12 +274,12 @@ def test_answers_wait_for_the_disk_and_share_it(tmp_path, monkeypatch):
                 nonlocal count
                 count += 1
                 stands.set()
-                assert moves.wait(30)
+                assert moves.wait(60)
                 sync(descriptor)
 
             monkeypatch.setattr(os, "fdatasync", wait)
             first.send(put_request("a"))
-            assert stands.wait(30)
+            assert stands.wait(60)
             second.send(put_request("b") + put_request("c"))
             assert reader.call("ListTables")[0] == 200
             reader.send(request("GetItem", b'{"TableName": "things", "Key": {"id": {"S": "a"}}, "ConsistentRead": true}'))
@@ -287,7 +287,7 @@ def test_answers_wait_for_the_disk_and_share_it(tmp_path, monkeypatch):
                 waiting.socket.settimeout(0.05)
                 with pytest.raises(TimeoutError):
                     waiting.socket.recv(1)
-                waiting.socket.settimeout(30)
+                waiting.socket.settimeout(60)
             moves.set()
         assert count >= 1
 
@@ -322,9 +322,9 @@ def test_the_command_serves_and_stops(tmp_path):
     assert ":eu-central-1:" in dynamodb.create_table(**TABLE)["TableDescription"]["TableArn"]
     other, message = start_process("--folder", str(tmp_path))
     assert f"in use by process {process.pid}" in message
-    assert other.wait(30) == 1
+    assert other.wait(60) == 1
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     for stopped in (process, other):
         stopped.stdout.close()
 
