@@ -111,10 +111,20 @@ def test_a_reply_that_comes_byte_by_byte_has_no_more_time(monkeypatch):
     assert len(read) < 12
 
 
-@pytest.mark.slow
-def test_a_body_that_does_not_come_does_not_undo_a_success():
+def test_a_body_that_does_not_come_does_not_undo_a_success(monkeypatch):
+    """The time is up when a part of the body has come."""
+    now, receive = [0.0], outbound_http._TimedReader.readinto
+
+    def read(self, buffer):
+        count = receive(self, buffer)
+        now[0] += 60 * bytes(buffer[:count]).endswith(b"abc")
+        return count
+
+    monkeypatch.setattr(outbound_http._TimedReader, "readinto", read)
+    monkeypatch.setattr(outbound_http.clock, "monotonic", lambda: now[0])
     with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc") as destination:
-        assert post(destination, HERE, {}, b"", seconds=2).is_success
+        assert post(destination, HERE, {}, b"", seconds=60).is_success
+    assert now == [60]
 
 
 @pytest.mark.parametrize(
@@ -182,13 +192,13 @@ def test_a_redirect_is_not_followed(receiver):
 
 
 @pytest.mark.parametrize(
-    ("pieces", "error"),
-    [([], "timeout"), ([b"HTTP/1.1 200 OK\r\nX-A: "], "timeout"), ([b"nonsense\r\n\r\n"], "bad_reply")],
+    ("pieces", "seconds", "error"),
+    [([], 0.1, "timeout"), ([b"HTTP/1.1 200 OK\r\nX-A: "], 0.1, "timeout"), ([b"nonsense\r\n\r\n"], 60, "bad_reply")],
     ids=["silence", "half a header", "nonsense"],
 )
-def test_a_document_that_does_not_come_is_reported(pieces, error):
+def test_a_document_that_does_not_come_is_reported(pieces, seconds, error):
     with raw_server(*pieces) as destination, pytest.raises(SendFailed) as failed:
-        get(destination, HERE, seconds=0.1)
+        get(destination, HERE, seconds=seconds)
     assert failed.value.error == error
 
 
