@@ -196,7 +196,7 @@ def _is_whole(config: pytest.Config) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def _settings() -> Iterator[settings.Settings]:
+def _settings(request: pytest.FixtureRequest) -> Iterator[settings.Settings]:
     """The settings' defaults with the secrets and switches of a local stage. The environment is ignored."""
     values = {field.name: field.default for field in msgspec.structs.fields(settings.Settings)}
     values |= {"stage": "test", "identity": "demo", "payment_simulation": "on", "jwt_secret": JWT_SECRET, "ticket_keys": TICKET_KEYS}
@@ -206,6 +206,8 @@ def _settings() -> Iterator[settings.Settings]:
     values |= {"unverified_tickets": 2_000_000, "unverified_codes": 2_000, "unverified_drafts": 100_000, "unverified_kilobytes": 10_000}
     # 8 KiB is less than the environment may set. The tests of mails set `email_verification` to `required`.
     values |= {"password_memory_kib": 8, "email_verification": "later"}
+    if "time" not in request.fixturenames:  # on the clock of the machine, which may stand still for a while
+        values |= {"request_seconds": 600}
     with settings.override(**values) as current:
         yield current
 
