@@ -113,6 +113,7 @@ def desk() -> Iterator[Desk]:
     assert not any(thread.is_alive() for thread in desk.workers._threads)
 
 
+@pytest.mark.usefixtures("patience")
 def test_tasks_that_do_not_wait_are_processed_by_one_thread_in_order(desk):
     for number in range(1000):
         desk.tasks.put(lambda number=number: (number, threading.get_ident()))
@@ -184,6 +185,7 @@ def test_a_task_needs_all_changes_that_it_read_and_wrote(desk, disk):
     assert desk.next_result() == [2, 5, 3]
 
 
+@pytest.mark.usefixtures("patience")
 def test_a_waiting_write_does_not_delay_later_tasks_of_its_thread(desk, disk):
     desk.tasks.put(lambda: write(disk, 1, threading.get_ident()))
     desk.tasks.put(threading.get_ident)
