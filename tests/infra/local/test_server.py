@@ -60,7 +60,9 @@ def app() -> Iterator[App]:
 
 
 @pytest.fixture
-def server(app: App, tmp_path: Path) -> Iterator[LocalServer]:
+def server(app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalServer]:
+    for state in connections.STATE_SECONDS:  # the machine may stand still for longer than a client is waited for
+        monkeypatch.setitem(connections.STATE_SECONDS, state, SECONDS)
     (tmp_path / "index.html").write_text("<h1>Start</h1>")
     server = LocalServer(0)
     server.start(Gateway(app.chalice), tmp_path)
