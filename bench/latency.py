@@ -9,7 +9,7 @@ import random
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from bench.tour import visit_all
 from chalicelib.foundation import clock, settings
 from tests.client import Client, ClientReply
 from tests.simulation.call_log import record_calls
+from tests.simulation.limits import percentile
 
 TRIP_P50_MS, TRIP_P99_MS = 4.0, 20.0
 _Z99 = 2.3263478740408408  # the 99th percentile of the standard normal distribution
@@ -119,12 +120,12 @@ def simulate(samples: Samples, drawn: random.Random) -> Latency:
     """Return the latency of an endpoint from its samples and drawn trips."""
     stores = [store_ms(samples.trips, drawn) for _ in range(DRAWS)]
     totals = [store + drawn.choice(samples.cpu_ms) for store in stores]
-    return Latency(percentile_95(totals), percentile_95(stores))
+    return Latency(percentile(totals, 95), percentile(stores, 95))
 
 
 def purchase_p95(samples: dict[str, Samples], drawn: random.Random) -> float:
     """Return the p95 of a buyer's five calls in milliseconds, including the network between the buyer and the API."""
-    return percentile_95([sum(_call_ms(samples[operation], drawn) for operation in PURCHASE) for _ in range(DRAWS)])
+    return percentile((sum(_call_ms(samples[operation], drawn) for operation in PURCHASE) for _ in range(DRAWS)), 95)
 
 
 def _call_ms(samples: Samples, drawn: random.Random) -> float:
@@ -135,10 +136,6 @@ def store_ms(trips: int, drawn: random.Random) -> float:
     """Return the milliseconds of `trips` sequential round trips."""
     sigma = math.log(TRIP_P99_MS / TRIP_P50_MS) / _Z99
     return sum(drawn.lognormvariate(math.log(TRIP_P50_MS), sigma) for _ in range(trips))
-
-
-def percentile_95(values: Sequence[float]) -> float:
-    return sorted(values)[math.ceil(0.95 * len(values)) - 1]
 
 
 if __name__ == "__main__":
