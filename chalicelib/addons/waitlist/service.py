@@ -412,10 +412,20 @@ def _check_event(event: Event, now: int) -> None:
         raise WaitlistClosed()
 
 
+def _keeps_everything(event: Event, now: int) -> bool:
+    """Whether nobody can buy tickets outside the line: the event's sale has not opened, whatever a tier's own sale period says.
+
+    In a ballot, it never opens.
+    """
+    return event.has_ballot or event_phase(event, now) == "scheduled"
+
+
 def _find_stocks(current: Catalog, event: Event, wanted: JoinRequest, now: int) -> dict[str, Stock]:
-    """Return the event's stocks as they are displayed, or as they are now if a wanted tier is displayed as available."""
+    """Return the event's stocks as they are displayed, or as they are now if a buyer who passes by may get a wanted tier."""
     group = current.stock_group(event.id)
     stocks = cached_stock([group], now)
+    if _keeps_everything(event, now):
+        return stocks
     tiers = [tier for tier in current.event_tiers(event.id) if wanted.tier_ids is None or tier.id in wanted.tier_ids]
     if any(current_tier_status(current, tier, now, current.tier_stock(tier, stocks)) in ("available", "test") for tier in tiers):
         return read_shown_stock(group.shard_counts)
@@ -426,12 +436,10 @@ def _choose_tiers(
     current: Catalog, event: Event, stocks: Mapping[str, Stock], wanted: JoinRequest, now: int
 ) -> tuple[list[Tier], list[Tier]]:
     """Return the tiers to wait for, in order of preference, and the sold-out tiers among them; the others are not on sale yet."""
-    phase = event_phase(event, now)
+    is_kept = _keeps_everything(event, now)
     statuses: dict[str, TierStatus] = {}
     for tier in current.event_tiers(event.id):
         status = current_tier_status(current, tier, now, current.tier_stock(tier, stocks))
-        # Before the event's sale opens, none of its tiers is on sale, whatever the tier's own sale period says. In a ballot, none ever is.
-        is_kept = phase == "scheduled" or event.has_ballot
         statuses[tier.id] = "coming-soon" if is_kept and status in ("available", "test", "sold-out") else status
     if wanted.tier_ids is None:
         waited_for: tuple[TierStatus, ...] = ("sold-out", "coming-soon")

@@ -16,6 +16,7 @@ from tests import builders, invariants
 from tests.addons.waitlist.ballots import DAYS, create_ballot, draw, make_draw, register
 from tests.addons.waitlist.lines import join, own, run_allocator
 from tests.checkin.test_dates import Tour
+from tests.simulation.call_log import record_calls
 from tests.waiting_room import sale
 from tests.waiting_room.beacon import open_beacon
 from tests.waiting_room.test_entry_rules import create_account
@@ -49,6 +50,14 @@ def test_tickets_are_offered_in_the_drawn_order(api, time):
     assert statuses(api, *order) == ["offered"] * 3 + ["waiting"] * 5
     assert [offer["position"] for offer in offers(api, event_id)] == [1, 2, 3]
     invariants.check(time.now)
+
+
+def test_the_stock_is_not_read_for_each_person_who_registers(api, time):
+    event_id, _ = create_ballot(api, time)
+    register(api, event_id, "u0")
+    with record_calls() as calls:
+        register(api, event_id, "u1")
+    assert [entry.operation for entry in calls.entries if "inventory" in entry.tables] == []
 
 
 def test_an_offer_that_nobody_pays_goes_to_the_next(api, time):
