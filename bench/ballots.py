@@ -3,8 +3,9 @@
 For each ticket, 1.25 people have registered, with one to five numbers each, the first 2,500 of them through the API. Runs of the allocator
 and of the sweep crash again and again, after any call to the store or to the provider, while tickets are offered and the first quarter of
 the winners is charged. The provider forgets all idempotency keys. On a virtual clock, calls take the time that `bench.cancellation` gives
-them. In the end, the people at the first places of the draw have one order and one payment each, and nobody else has any. `verify` checks
-the draw and all offers with nothing but the public documents.
+them. In the end, the people at the first places of the draw have one order and one payment each, and the provider has deleted their cards.
+Nobody else has paid, and the provider keeps their cards for offers that may come. `verify` checks the draw and all offers with nothing but
+the public documents.
 
 Plays 3,000 winners, in two minutes of processor time, and computes the minutes for 100,000. `python -m bench.ballots <winners>` plays
 another number.
@@ -87,12 +88,17 @@ class _CardProvider(RefundProvider):
         self._crashes = crashes
         self._opened: dict[str, str] = {}  # the purchase of each payment
         self.charged = set[str]()  # payments
+        self.deleted = set[str]()  # customers
 
     def check_card(self, card: str, owner: str, account: str | None, customer_id: str | None = None) -> CardCheck:  # noqa: ARG002
         return CardCheck(id=card, status="confirmed", owner=owner, fingerprint=owner, customer_id=customer_id, method_id=card)
 
     def create_customer(self, owner: str, account: str | None) -> str:  # noqa: ARG002
         return f"cus_{owner}"
+
+    def delete_customer(self, customer_id: str, account: str | None) -> None:  # noqa: ARG002
+        with self._call():
+            self.deleted.add(customer_id)
 
     def open_payment(self, payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:  # noqa: ARG002
         with self._call():
@@ -151,6 +157,7 @@ def charge_winners(winners: int) -> list[int]:
                 runs += [charges] if (charges := len(provider.charged) - before) else []
         with virtual.simulated():
             virtual.waited += 3600
+            lines.run_allocator()  # notes which offers are paid, so that the sweep deletes their cards
             sweep.run_sweep(clock.now())  # finishes what a crash has left
         orders = {purchase.id: purchase.user_id for purchase in queries.scan_purchases() if purchase.was_order}
         draw = waiting_room.find_draw(event_id, int(virtual.now()))
@@ -158,6 +165,7 @@ def charge_winners(winners: int) -> list[int]:
         first = set(sorted(people, key=lambda user: drawn[user].position(draw) or 0)[:winners])
         assert sorted(orders.values()) == sorted(first)
         assert sorted(provider.charged_purchases()) == sorted(orders)
+        assert provider.deleted == {f"cus_{entry.id}" for entry in waitlists.scan_entries() if entry.user_id in first}
         _verify(api, event_id, commitment, winners)
     shares = [Counter(drawn[user].weight for user in group) for group in (people, first)]
     print(f"{winners:,} winners, all charged once, through {crashes.count} crashes; charges of whole runs of the sweep: {runs}")
