@@ -14,7 +14,7 @@ take the same arguments, make a single write at once, and return whether its con
 also return the row in the table after the call, so a refused caller need not read it. All reads of tables are strongly consistent by
 default; reads of indexes never are.
 
-PynamoDB describes the tables, and converts rows and expressions to DynamoDB's format. All calls go through one client of boto3:
+PynamoDB describes the tables, and converts rows and expressions to DynamoDB's format. All calls go through one client of botocore:
 PynamoDB would create a client for each model, which takes about 50 ms each at cold start.
 """
 
@@ -442,7 +442,7 @@ def _cancellation_reasons(error: Exception) -> list[CancellationReason]:
 
 
 def write(operation: str, **arguments: Any) -> tuple[bool, dict[str, Any]]:
-    """Call a write operation of boto3's client, and repeat it while DynamoDB refuses it because of a conflict with a transaction.
+    """Call a write operation of botocore's client, and repeat it while DynamoDB refuses it because of a conflict with a transaction.
 
     Returns whether the condition held, and the attributes in DynamoDB's reply. If the condition failed, the stored item has these
     attributes. Raises the last error. botocore's own retries are not enough, because botocore retries only one of these errors,

@@ -9,7 +9,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-import boto3.session
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
 
@@ -26,17 +26,17 @@ _creating = Lock()
 
 
 @lru_cache(maxsize=1)
-def _session() -> boto3.session.Session:
-    return boto3.session.Session()
+def _session() -> botocore.session.Session:
+    return botocore.session.Session()
 
 
 def create_client(service: str, region: str, config: Config, endpoint: str = "") -> Any:
-    """Create a client for an AWS service.
+    """Create a client for an AWS service, the same as `boto3.client` does. boto3 itself would take 25 ms more of each cold start.
 
     All clients share the data that botocore has loaded: its descriptions of regions and endpoints, and the credentials.
     """
     with _creating:  # a session is not thread-safe
-        return _session().client(service, region_name=region, endpoint_url=endpoint or None, config=config)  # type: ignore[call-overload]
+        return _session().create_client(service, region, endpoint_url=endpoint or None, config=config)
 
 
 @lru_cache(maxsize=4)
