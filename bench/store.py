@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure import Measure
-from devtools.dynamodb.engine import Engine, attached
+from devtools.dynamodb.engine import Engine
 from devtools.dynamodb.journal import open_journal
 from devtools.dynamodb.values import encode_item
+from devtools.in_process_clients import attached
 
 ITEMS = 100
 ROUNDS = 7

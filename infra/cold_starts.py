@@ -17,8 +17,9 @@ from msgspec import Struct
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import auth
 from chalicelib.foundation import clock, settings
-from devtools.dynamodb.engine import Engine, attached
+from devtools.dynamodb.engine import Engine
 from devtools.dynamodb.server import Server
+from devtools.in_process_clients import attached
 from infra.instance import FunctionReply, Instance
 from infra.local import initial_data
 from infra.local.environment import LOCAL_CREDENTIALS, UNREACHABLE_ENDPOINT

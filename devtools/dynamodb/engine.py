@@ -4,9 +4,8 @@
 and returns the response in the same form. It raises `ApiError`. Operations of DynamoDB and of DynamoDB Streams have different names, so
 one method serves both. All methods may be called from any thread.
 
-**For boto3.** Within `with attached(engine, client):`, the calls of a client get their responses from the engine, before a request is
-signed or sent. boto3 and PynamoDB, which share a client, are both served. A handler of the client that responds or raises before the
-engine keeps the call from it, as fault injection does.
+**For clients.** `respond` takes and returns JSON: `devtools.in_process_clients` uses it for boto3's clients in this process, and
+`devtools.dynamodb.server` for clients that send requests.
 
 **For the journal.** A change of the state is a list of records, which belong together: all of them are kept, or none. The engine passes
 each list to `commit`, under its lock, so in the order in which the changes happen. `commit` returns a waiter at once; the engine calls
@@ -32,18 +31,12 @@ import itertools
 import logging
 import threading
 import time
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
-from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import msgspec
 from botocore import xform_name
-from botocore.awsrequest import AWSResponse
-from botocore.parsers import create_parser
-from botocore.validate import ParamValidationDecorator
 
 from devtools.dynamodb import items, queries, streams, tables
 from devtools.dynamodb.items import TOKEN_SECONDS, Outcome, Token
@@ -51,7 +44,7 @@ from devtools.dynamodb.streams import RECORD_SECONDS, Stream, sequence_number
 from devtools.dynamodb.tables import Key, Table, check_table_name
 from devtools.dynamodb.values import ApiError, check_request, decode_item, encode_item, is_operation, malformed
 
-__all__ = ["ApiError", "Commit", "Engine", "Record", "StoreFailed", "Waiter", "attached", "respond"]
+__all__ = ["ApiError", "Commit", "Engine", "Record", "StoreFailed", "Waiter", "respond"]
 
 Record = tuple[Any, ...]
 Waiter = Callable[[], None]
@@ -60,10 +53,8 @@ T = TypeVar("T")
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
-_parser = create_parser("json")
 _WITHOUT_OUTPUT = frozenset({"TagResource", "UntagResource"})  # their responses have no body
 _log = logging.getLogger(__name__)
-_request_numbers = itertools.count(1)
 
 _MODULES = (items, queries, streams, tables)
 
@@ -337,12 +328,6 @@ class Engine:
         return True
 
 
-# In-process clients
-
-
-_USER_AGENT = SimpleNamespace(to_string=lambda: "dynamodb-engine")  # botocore composes its own for each request, in 50 microseconds
-
-
 def respond(engine: Engine, operation: str, body: bytes) -> tuple[int, bytes]:
     """Execute a request in JSON; returns the HTTP status and the body of the response."""
     try:
@@ -357,81 +342,3 @@ def respond(engine: Engine, operation: str, body: bytes) -> tuple[int, bytes]:
             _log.exception("the engine failed in %s", operation)
         error = ApiError("InternalServerError", f"{type(fault).__name__}: {fault}", 500)
     return error.status, _encode(error.body())
-
-
-def attached(engine: Engine, *clients: Any) -> AbstractContextManager[None]:
-    """Respond to all calls of these clients of DynamoDB and DynamoDB Streams from the engine within the block."""
-    return answered(partial(respond, engine), *clients)
-
-
-@contextmanager
-def answered(responder: Callable[[str, bytes], tuple[int, bytes] | None], *clients: Any) -> Iterator[None]:
-    """Respond to calls of these clients with what `responder` returns for the name and body of each request: the status and the body.
-
-    A request for which it returns None is sent.
-    """
-    with ExitStack() as on_exit:
-        for client in clients:
-            on_exit.enter_context(_answered(responder, client))
-        yield
-
-
-@contextmanager
-def _answered(responder: Callable[[str, bytes], tuple[int, bytes] | None], client: Any) -> Iterator[None]:
-    """Respond to the calls of one client, which uses one endpoint: its resolver of endpoints takes 100 microseconds per request."""
-    parts = client._user_agent_creator, client._ruleset_resolver, client._serializer
-    if parts[0] is _USER_AGENT:
-        raise ValueError("the client is already attached to an engine: detach it first")
-
-    def answer(model: Any, params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]] | None:
-        response = responder(model.name, params["body"])
-        return None if response is None else _response(params["url"], *response, model)
-
-    event = f"before-call.{client.meta.service_model.service_id.hyphenize()}"
-    client.meta.events.register_last(event, answer)
-    client._user_agent_creator, client._ruleset_resolver, client._serializer = _USER_AGENT, None, _Serializer(parts[2])
-    try:
-        yield
-    finally:
-        client._user_agent_creator, client._ruleset_resolver, client._serializer = parts
-        client.meta.events.unregister(event, answer)
-
-
-class _Serializer:
-    """Serializes requests about items as they are, because they have no times. botocore's serializer copies each value of a request."""
-
-    def __init__(self, botocores: Any) -> None:
-        self._botocores = botocores
-
-    def serialize_to_request(self, parameters: dict[str, Any], model: Any) -> dict[str, Any]:
-        if not is_about_items(model.name) or isinstance(self._botocores, ParamValidationDecorator):
-            request: dict[str, Any] = self._botocores.serialize_to_request(parameters, model)
-            return request
-        return {**self._botocores.serialize_to_request({}, model), "body": _encode(parameters)}
-
-
-def _response(url: str, status: int, body: bytes, model: Any) -> tuple[AWSResponse, dict[str, Any]]:
-    headers = {
-        "x-amzn-requestid": f"{next(_request_numbers):052X}",
-        "x-amz-crc32": str(zlib.crc32(body)),
-        "content-type": "application/x-amz-json-1.0",
-        "content-length": str(len(body)),
-    }
-    response: Any = AWSResponse(url, status, headers, None)  # type: ignore[arg-type]
-    response._content = body  # instead of reading it from a connection
-    metadata = {"RequestId": headers["x-amzn-requestid"], "HTTPStatusCode": status, "HTTPHeaders": headers, "RetryAttempts": 0}
-    return response, {**_parsed(status, headers, body, model), "ResponseMetadata": metadata}
-
-
-def is_about_items(operation: str) -> bool:
-    return operation.endswith(("Item", "Items")) or operation in ("Query", "Scan")
-
-
-def _parsed(status: int, headers: dict[str, str], body: bytes, model: Any) -> dict[str, Any]:
-    """Return a response as botocore does, which returns the JSON of items without binaries as it is, because it has no times."""
-    if status == 200 and is_about_items(model.name) and b'"B"' not in body and b'"BS"' not in body:
-        return _decode(body)
-    raw = {"status_code": status, "headers": headers, "body": body}
-    parsed: dict[str, Any] = _parser.parse(raw, model.output_shape)
-    shape = model.service_model.shape_for_error_code(parsed["Error"]["Code"]) if status >= 300 else None
-    return parsed if shape is None else parsed | _parser.parse(raw, shape)

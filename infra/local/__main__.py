@@ -123,9 +123,10 @@ def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int)
 def _run(folder: DataFolder, server: LocalServer, stripe: "FakeStripe | None", terminal: TextIO, signals: "Signals") -> NoReturn:
     """Start everything, serve until a signal (KeyboardInterrupt), then shut down cleanly."""
     from chalicelib.dynamodb import dynamo
-    from devtools.dynamodb.engine import Engine, attached
+    from devtools.dynamodb.engine import Engine
     from devtools.dynamodb.journal import open_journal
     from devtools.dynamodb.server import Server
+    from devtools.in_process_clients import attached
     from infra.local import telemetry
 
     telemetry.redirect_stdout(folder.logs / "fairgate.jsonl")

@@ -14,8 +14,10 @@ from moto import mock_aws
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import sdk_calls, settings
-from devtools.dynamodb.engine import Engine, attached
+from devtools.dynamodb.engine import Engine
+from devtools.in_process_clients import attached
 from infra.local.environment import UNREACHABLE_ENDPOINT
+from tests.contract.both_ways import compared
 
 FEATURES = ("contract-things", "contract-lines")
 _MAX_WAIT_SECONDS = 60  # for the change records of a service; other engines have them at once
@@ -79,6 +81,8 @@ def _start_local(stack: ExitStack) -> ContractEngine:
     store = Engine()
     engine = _connect(stack, "local", UNREACHABLE_ENDPOINT, store.delete_expired)
     stack.enter_context(attached(store, engine.client, engine.streams))
+    for client in (engine.client, engine.streams):
+        stack.enter_context(compared(client))
     return engine
 
 

@@ -8,9 +8,10 @@ from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribu
 from pynamodb.exceptions import PutError
 from pynamodb.models import Model
 
-from devtools.dynamodb.engine import Engine, attached
+from devtools.dynamodb.engine import Engine
 from devtools.dynamodb.journal import open_journal
 from devtools.dynamodb.server import Server
+from devtools.in_process_clients import attached
 from tests.devtools.dynamodb.conftest import Caller, Clock
 
 CONFIG = Config(retries={"total_max_attempts": 1})
@@ -121,6 +122,28 @@ def test_an_earlier_handler_can_keep_a_call_from_the_engine(client):
     assert client.scan(**TABLE)["Count"] == 1
 
 
+def test_handlers_can_change_the_parameters(client):
+
+    def limit(params, **_):
+        return {**params, "Limit": 1}
+
+    def count(params, **_):
+        params["Select"] = "COUNT"
+
+    put(client, "1")
+    put(client, "2")
+    events = {"provide-client-params.dynamodb.Scan": limit, "before-parameter-build.dynamodb": count}
+    for event, handler in events.items():
+        client.meta.events.register(event, handler)
+    try:
+        page = client.scan(**TABLE)
+    finally:
+        for event, handler in events.items():
+            client.meta.events.unregister(event, handler)
+    assert (page["Count"], "Items" in page, "LastEvaluatedKey" in page) == (1, False, True)
+    assert client.scan(**TABLE)["Count"] == 2
+
+
 def test_later_handlers_receive_the_response(client):
     responses = []
 
@@ -138,10 +161,10 @@ def test_later_handlers_receive_the_response(client):
 
 
 def test_a_detached_client_is_as_before(detached_client, db):
-    agent = detached_client._user_agent_creator
+    before = dict(vars(detached_client))
     with attached(db.engine, detached_client):
-        assert detached_client._user_agent_creator is not agent
-    assert detached_client._user_agent_creator is agent
+        put(detached_client, "1")
+    assert vars(detached_client) == before
     with attached(Engine(), detached_client):
         assert detached_client.list_tables()["TableNames"] == []
 
