@@ -12,8 +12,8 @@ import itertools
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import partial
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, TypedDict
 
 import msgspec
 from botocore.awsrequest import AWSResponse
@@ -23,6 +23,20 @@ from botocore.validate import ParamValidationDecorator
 from devtools.dynamodb.engine import Engine, respond
 
 __all__ = ["answered", "attached", "is_about_items"]
+
+
+class _Value(TypedDict, total=False):
+    S: str
+    N: str
+    B: bytes
+    SS: list[str]
+    NS: list[str]
+    BS: list[bytes]
+    M: dict[str, "_Value"]
+    L: list["_Value"]
+    BOOL: bool
+    NULL: bool
+
 
 Responder = Callable[[str, bytes], tuple[int, bytes]]
 
@@ -127,19 +141,35 @@ def _response(url: str, status: int, body: bytes, model: Any) -> tuple[AWSRespon
 
 
 def _parsed(status: int, headers: dict[str, str], body: bytes, model: Any) -> dict[str, Any]:
-    """Return a response as botocore does, which returns JSON without binaries and times as it is."""
-    is_plain = b'"B"' not in body and b'"BS"' not in body
-    if status < 300 and is_plain and is_about_items(model.name):
-        return _decode(body)
-    raw = {"status_code": status, "headers": headers, "body": body}
+    """Return a response as botocore does. Only responses about items have no times."""
     if status < 300:
-        return _parse(raw, model.output_shape)
+        is_quick = is_about_items(model.name)
+        return (
+            _decoder(model.output_shape)(body)
+            if is_quick
+            else _parse({"status_code": status, "headers": headers, "body": body}, model.output_shape)
+        )
     content = _decode(body)
     code = content["__type"].rpartition("#")[2]
     error = {"Error": {"Message": content.get("message", content.get("Message", "")), "Code": code}}
     shape = model.service_model.shape_for_error_code(code)
-    if shape is None:
-        return error
-    if is_plain:
-        return error | {name: content[name] for name in shape.members if name in content}
-    return _parse(raw, shape) | error
+    return error if shape is None else error | _decoder(shape)(body)
+
+
+@lru_cache(100)
+def _decoder(shape: Any) -> Callable[[bytes], dict[str, Any]]:
+    """Return a decoder of JSON that makes bytes of the Base64 texts of binaries, and leaves out members that the shape does not have."""
+    return msgspec.json.Decoder(_type_of(shape)).decode
+
+
+def _type_of(shape: Any) -> Any:
+    if shape.name == "AttributeValue":
+        return _Value
+    match shape.type_name:
+        case "structure":
+            return TypedDict(shape.name, {name: _type_of(member) for name, member in shape.members.items()}, total=False)  # type: ignore[operator]
+        case "map":
+            return dict[str, _type_of(shape.value)]  # type: ignore[misc]
+        case "list":
+            return list[_type_of(shape.member)]  # type: ignore[misc]
+    return bytes if shape.type_name == "blob" else Any
