@@ -15,8 +15,8 @@ import app
 from chalicelib.addons.documents import order_pages
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
-from chalicelib.inventory.store import scan_shards
 from chalicelib.foundation import settings
+from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import store
 from chalicelib.tickets import qr
 from infra import tables
