@@ -86,24 +86,43 @@ def _answered(responder: Responder, client: Any, serves: Callable[[str], bool]) 
         client.meta.events.unregister(event, answer)
 
 
+def emit(client: Any, event: str, *, is_asked: bool = False, **arguments: Any) -> Any:
+    """Call the handlers of an event as botocore does, without its log of each handler. Return the first response of a handler, or None.
+
+    With `is_asked`, the handlers after the first response are not called.
+    """
+    emitter = client.meta.events._emitter
+    handlers = emitter._lookup_cache.get(event)
+    if handlers is None:
+        handlers = emitter._lookup_cache[event] = emitter._handlers.prefix_search(event)
+    first = None
+    for handler in handlers:
+        response = handler(event_name=event, **arguments)
+        first = response if first is None else first
+        if is_asked and first is not None:
+            break
+    return first
+
+
 class _Calls:
     """The calls of a client: `make` does what botocore's `BaseClient._make_api_call` does if a handler of `before-call` responds."""
 
     def __init__(self, client: Any) -> None:
         self.send = client._make_api_call
-        self._client, self._events, self._url = client, client.meta.events, client.meta.endpoint_url
-        self._service = client.meta.service_model.service_id.hyphenize()
+        self._client, self._url, self._models = client, client.meta.endpoint_url, client.meta.service_model
+        self._service = self._models.service_id.hyphenize()
         self._is_validated = isinstance(client._serializer, ParamValidationDecorator)
 
     def make(self, operation: str, parameters: dict[str, Any]) -> Any:
-        client, events, context = self._client, self._events, dict[str, Any]()
-        model, name = client.meta.service_model.operation_model(operation), f"{self._service}.{operation}"
-        parameters = client._emit_api_params(api_params=parameters, operation_model=model, context=context)
+        client, model, context = self._client, self._models.operation_model(operation), dict[str, Any]()
+        name = f"{self._service}.{operation}"
+        known: dict[str, Any] = {"model": model, "context": context}
+        changed = emit(client, f"provide-client-params.{name}", params=parameters, **known)
+        parameters = parameters if changed is None else changed
+        emit(client, f"before-parameter-build.{name}", params=parameters, **known)
         params = {"url": self._url, "method": "POST", "headers": {}, "body": self._body(parameters, model), "context": context}
-        _, (response, parsed) = events.emit_until_response(
-            f"before-call.{name}", model=model, params=params, request_signer=client._request_signer, context=context
-        )
-        events.emit(f"after-call.{name}", http_response=response, parsed=parsed, model=model, context=context)
+        response, parsed = emit(client, f"before-call.{name}", is_asked=True, params=params, request_signer=client._request_signer, **known)
+        emit(client, f"after-call.{name}", http_response=response, parsed=parsed, **known)
         if response.status_code >= 300:
             raise client.exceptions.from_code(parsed["Error"]["Code"])(parsed, operation)
         return parsed

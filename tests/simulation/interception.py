@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from chalicelib.dynamodb import dynamo
+from devtools.in_process_clients import emit
 
 # The simulated process that makes a call. All threads of a test belong to the process "", unless `process` names another process.
 _process: ContextVar[str] = ContextVar("process", default="")
@@ -175,8 +176,7 @@ def _on_call(model: Any, params: dict[str, Any], event_name: str, **more: Any) -
             continue
         _local.inside = True
         try:
-            events = dynamo.client().meta.events
-            _, answer = events.emit_until_response(event_name, model=model, params=params, **more)
+            answer = emit(dynamo.client(), event_name, is_asked=True, model=model, params=params, **more)
         finally:
             _local.inside = False
         if answer is None:
