@@ -10,6 +10,7 @@ Python objects of the test are not restored: give each try a copy.
 
 import pickle
 from copy import copy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -101,6 +102,7 @@ class Moment:
                 path.write_bytes(content)
 
 
+@lru_cache(100)
 def _described(account: bytes) -> str:
     """Return the content of a saved account of a fake provider. Equal accounts may be saved as different bytes."""
     if not account:
