@@ -17,6 +17,7 @@ from typing import Any, TypedDict
 
 import msgspec
 from botocore.awsrequest import AWSResponse
+from botocore.handlers import generate_idempotent_uuid
 from botocore.parsers import create_parser
 from botocore.validate import ParamValidationDecorator
 
@@ -87,14 +88,16 @@ def _answered(responder: Responder, client: Any, serves: Callable[[str], bool]) 
 
 
 def emit(client: Any, event: str, *, is_asked: bool = False, **arguments: Any) -> Any:
-    """Call the handlers of an event as botocore does, without its log of each handler. Return the first response of a handler, or None.
+    """Call the handlers of an event as botocore does. Return the first response of a handler, or None.
 
-    With `is_asked`, the handlers after the first response are not called.
+    With `is_asked`, the handlers after the first response are not called. Handlers that botocore registers itself are not called, because
+    they are about HTTP, except for the one that adds tokens. Nor are calls of handlers written to botocore's log.
     """
     emitter = client.meta.events._emitter
-    handlers = emitter._lookup_cache.get(event)
+    handlers = emitter._lookup_cache.get((event, "in process"))
     if handlers is None:
-        handlers = emitter._lookup_cache[event] = emitter._handlers.prefix_search(event)
+        handlers = [each for each in emitter._handlers.prefix_search(event) if not _is_about_http(each)]
+        emitter._lookup_cache[event, "in process"] = handlers  # botocore empties it when handlers are registered
     first = None
     for handler in handlers:
         response = handler(event_name=event, **arguments)
@@ -102,6 +105,10 @@ def emit(client: Any, event: str, *, is_asked: bool = False, **arguments: Any) -
         if is_asked and first is not None:
             break
     return first
+
+
+def _is_about_http(handler: Any) -> bool:
+    return getattr(handler, "__module__", "").startswith("botocore.") and handler is not generate_idempotent_uuid
 
 
 class _Calls:

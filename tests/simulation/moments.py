@@ -8,6 +8,7 @@
 Python objects of the test are not restored: give each try a copy.
 """
 
+import os
 import pickle
 from copy import copy
 from functools import lru_cache
@@ -114,7 +115,9 @@ def _described(account: bytes) -> str:
 def _stored_files() -> dict[Path, bytes]:
     """Return all files of all buckets."""
     folder = engines.bucket_folder()
-    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()} if folder is not None else {}
+    if folder is None or not os.listdir(folder):
+        return {}
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def _stored_items() -> set[tuple[str, bytes]]:
