@@ -12,17 +12,32 @@ import itertools
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import partial
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, TypedDict
 
 import msgspec
 from botocore.awsrequest import AWSResponse
+from botocore.handlers import generate_idempotent_uuid
 from botocore.parsers import create_parser
 from botocore.validate import ParamValidationDecorator
 
 from devtools.dynamodb.engine import Engine, respond
 
 __all__ = ["answered", "attached", "is_about_items"]
+
+
+class _Value(TypedDict, total=False):
+    S: str
+    N: str
+    B: bytes
+    SS: list[str]
+    NS: list[str]
+    BS: list[bytes]
+    M: dict[str, "_Value"]
+    L: list["_Value"]
+    BOOL: bool
+    NULL: bool
+
 
 Responder = Callable[[str, bytes], tuple[int, bytes]]
 
@@ -72,24 +87,49 @@ def _answered(responder: Responder, client: Any, serves: Callable[[str], bool]) 
         client.meta.events.unregister(event, answer)
 
 
+def emit(client: Any, event: str, *, is_asked: bool = False, **arguments: Any) -> Any:
+    """Call the handlers of an event as botocore does. Return the first response of a handler, or None.
+
+    With `is_asked`, the handlers after the first response are not called. Handlers that botocore registers itself are not called, because
+    they are about HTTP, except for the one that adds tokens. Nor are calls of handlers written to botocore's log.
+    """
+    emitter = client.meta.events._emitter
+    handlers = emitter._lookup_cache.get((event, "in process"))
+    if handlers is None:
+        handlers = [each for each in emitter._handlers.prefix_search(event) if not _is_about_http(each)]
+        emitter._lookup_cache[event, "in process"] = handlers  # botocore empties it when handlers are registered
+    first = None
+    for handler in handlers:
+        response = handler(event_name=event, **arguments)
+        first = response if first is None else first
+        if is_asked and first is not None:
+            break
+    return first
+
+
+def _is_about_http(handler: Any) -> bool:
+    return getattr(handler, "__module__", "").startswith("botocore.") and handler is not generate_idempotent_uuid
+
+
 class _Calls:
     """The calls of a client: `make` does what botocore's `BaseClient._make_api_call` does if a handler of `before-call` responds."""
 
     def __init__(self, client: Any) -> None:
         self.send = client._make_api_call
-        self._client, self._events, self._url = client, client.meta.events, client.meta.endpoint_url
-        self._service = client.meta.service_model.service_id.hyphenize()
+        self._client, self._url, self._models = client, client.meta.endpoint_url, client.meta.service_model
+        self._service = self._models.service_id.hyphenize()
         self._is_validated = isinstance(client._serializer, ParamValidationDecorator)
 
     def make(self, operation: str, parameters: dict[str, Any]) -> Any:
-        client, events, context = self._client, self._events, dict[str, Any]()
-        model, name = client.meta.service_model.operation_model(operation), f"{self._service}.{operation}"
-        parameters = client._emit_api_params(api_params=parameters, operation_model=model, context=context)
+        client, model, context = self._client, self._models.operation_model(operation), dict[str, Any]()
+        name = f"{self._service}.{operation}"
+        known: dict[str, Any] = {"model": model, "context": context}
+        changed = emit(client, f"provide-client-params.{name}", params=parameters, **known)
+        parameters = parameters if changed is None else changed
+        emit(client, f"before-parameter-build.{name}", params=parameters, **known)
         params = {"url": self._url, "method": "POST", "headers": {}, "body": self._body(parameters, model), "context": context}
-        _, (response, parsed) = events.emit_until_response(
-            f"before-call.{name}", model=model, params=params, request_signer=client._request_signer, context=context
-        )
-        events.emit(f"after-call.{name}", http_response=response, parsed=parsed, model=model, context=context)
+        response, parsed = emit(client, f"before-call.{name}", is_asked=True, params=params, request_signer=client._request_signer, **known)
+        emit(client, f"after-call.{name}", http_response=response, parsed=parsed, **known)
         if response.status_code >= 300:
             raise client.exceptions.from_code(parsed["Error"]["Code"])(parsed, operation)
         return parsed
@@ -127,19 +167,35 @@ def _response(url: str, status: int, body: bytes, model: Any) -> tuple[AWSRespon
 
 
 def _parsed(status: int, headers: dict[str, str], body: bytes, model: Any) -> dict[str, Any]:
-    """Return a response as botocore does, which returns JSON without binaries and times as it is."""
-    is_plain = b'"B"' not in body and b'"BS"' not in body
-    if status < 300 and is_plain and is_about_items(model.name):
-        return _decode(body)
-    raw = {"status_code": status, "headers": headers, "body": body}
+    """Return a response as botocore does. Only responses about items have no times."""
     if status < 300:
-        return _parse(raw, model.output_shape)
+        is_quick = is_about_items(model.name)
+        return (
+            _decoder(model.output_shape)(body)
+            if is_quick
+            else _parse({"status_code": status, "headers": headers, "body": body}, model.output_shape)
+        )
     content = _decode(body)
     code = content["__type"].rpartition("#")[2]
     error = {"Error": {"Message": content.get("message", content.get("Message", "")), "Code": code}}
     shape = model.service_model.shape_for_error_code(code)
-    if shape is None:
-        return error
-    if is_plain:
-        return error | {name: content[name] for name in shape.members if name in content}
-    return _parse(raw, shape) | error
+    return error if shape is None else error | _decoder(shape)(body)
+
+
+@lru_cache(100)
+def _decoder(shape: Any) -> Callable[[bytes], dict[str, Any]]:
+    """Return a decoder of JSON that makes bytes of the Base64 texts of binaries, and leaves out members that the shape does not have."""
+    return msgspec.json.Decoder(_type_of(shape)).decode
+
+
+def _type_of(shape: Any) -> Any:
+    if shape.name == "AttributeValue":
+        return _Value
+    match shape.type_name:
+        case "structure":
+            return TypedDict(shape.name, {name: _type_of(member) for name, member in shape.members.items()}, total=False)  # type: ignore[operator]
+        case "map":
+            return dict[str, _type_of(shape.value)]  # type: ignore[misc]
+        case "list":
+            return list[_type_of(shape.member)]  # type: ignore[misc]
+    return bytes if shape.type_name == "blob" else Any

@@ -265,13 +265,14 @@ class Table(Model):
         attributes = cls.get_attributes()
         return [attributes[name].remove() if value in (None, set()) else _Set(attributes[name], value) for name, value in values.items()]
 
-    # PynamoDB would look at all attributes of the model, and at their defaults, which our models do not have.
+    def _set_defaults(self, _user_instantiated: bool = True) -> None:
+        """Set nothing, because our models have no defaults. PynamoDB would look at all attributes of the model."""
 
     @classmethod
     def from_raw_data(cls, data: dict[str, Any]) -> Self:
         """Return the row of an item in wire format."""
-        row, attributes = cls(), cls.get_attributes()
-        values = row.attribute_values
+        row, attributes = cls.__new__(cls), cls.get_attributes()
+        values = row.attribute_values = {}
         for name, typed in data.items():
             if (number := typed.get("N")) is not None and number.isdecimal():
                 if name in attributes:

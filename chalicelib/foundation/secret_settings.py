@@ -117,9 +117,14 @@ def derived_key(purpose: str) -> bytes:
 
 def derived_signing_key(purpose: str) -> "Ed25519PrivateKey":
     """Return the Ed25519 key that belongs to one purpose. Anybody who has its public key can check its signatures."""
+    return _signing_key(derived_key(purpose))
+
+
+@lru_cache(maxsize=64)
+def _signing_key(key: bytes) -> "Ed25519PrivateKey":
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # here, because few requests need it
 
-    return Ed25519PrivateKey.from_private_bytes(derived_key(purpose))
+    return Ed25519PrivateKey.from_private_bytes(key)
 
 
 @lru_cache(maxsize=64)  # more than there are purposes

@@ -8,9 +8,10 @@ A flow is a step of a scene, after steps that prepare it. Each try begins with t
    end the scene's outcome is the outcome without the fault.
 """
 
+import logging
 import random
 from collections.abc import Callable, Iterator, Sequence, Set
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from traceback import extract_tb
 from typing import Any, Protocol
@@ -83,11 +84,21 @@ class Cell(Struct):
 
 def try_flow(flow: Flow, time: Any, *, everything: bool) -> dict[str, Cell]:
     """Return the cells of a flow by the kind of fault. Tries each call, or without `everything` one call for each kind."""
-    with repeatable_randomness(seeds.first) as start_numbers, flow.open(time) as prepared:
+    with repeatable_randomness(seeds.first) as start_numbers, flow.open(time) as prepared, _without_log():
         for step in flow.before:
             reply = prepared.run(step)
             assert reply is None or reply.status < 300, (step, reply.status, reply.json)
         return dict(_Tries(flow, prepared, start_numbers).run(everything))
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Write no log of thousands of tries: a wrong try is repeated by its call and kind of fault."""
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 class _Tries:

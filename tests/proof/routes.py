@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
+from unittest import mock
 
-from chalicelib.foundation import clock, memory
+from chalicelib.foundation import clock, memory, outbound_http
 from tests import builders, seeds
 from tests.access.test_table import OPERATIONS
 from tests.access.world import CALLERS as ACCOUNTS
@@ -61,6 +62,7 @@ def _open_world() -> Iterator[World]:
         with repeatable_randomness(seeds.first) as start_numbers:
             start_numbers("world")
             world = stack.enter_context(new_world())
+        stack.enter_context(mock.patch.object(outbound_http, "post", people.Hosts().post))
         yield world
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from chalicelib.dynamodb import dynamo
+from devtools.in_process_clients import emit
 
 # The simulated process that makes a call. All threads of a test belong to the process "", unless `process` names another process.
 _process: ContextVar[str] = ContextVar("process", default="")
@@ -39,15 +40,24 @@ class ItemAccess(msgspec.Struct, frozen=True):
 class StoreCall:
     """One store call as its caller sees it. botocore may make several attempts."""
 
-    def __init__(self, operation: str, request: dict[str, Any]) -> None:
+    def __init__(self, operation: str, body: bytes) -> None:
         self.operation = operation
-        self.request = request
+        self._body = body
         self.process = _process.get()
         self.attempts = 0  # started
         self.announced = False  # whether the listeners know of the attempt that botocore is about to send
         self.answer: dict[str, Any] | None = None  # of the last attempt; an error response of the store is an answer too
         self.error: BaseException | None = None  # set if the last attempt got no answer
-        self.accesses = tuple(_accesses(operation, request))
+
+    @cached_property
+    def request(self) -> dict[str, Any]:
+        """The request in JSON's form."""
+        request: dict[str, Any] = msgspec.json.decode(self._body)
+        return request
+
+    @cached_property
+    def accesses(self) -> tuple[ItemAccess, ...]:
+        return tuple(_accesses(self.operation, self.request))
 
     @property
     def tables(self) -> list[str]:
@@ -164,7 +174,7 @@ def _on_call(model: Any, params: dict[str, Any], event_name: str, **more: Any) -
     """Make all attempts here if the engine answers to this event, as engines in this process do; else announce the first attempt."""
     if getattr(_local, "unobserved", False) or getattr(_local, "inside", False):
         return None
-    call = _local.call = StoreCall(model.name, msgspec.json.decode(params["body"]))
+    call = _local.call = StoreCall(model.name, params["body"])
     while True:
         try:
             _notify_before(call)
@@ -175,8 +185,7 @@ def _on_call(model: Any, params: dict[str, Any], event_name: str, **more: Any) -
             continue
         _local.inside = True
         try:
-            events = dynamo.client().meta.events
-            _, answer = events.emit_until_response(event_name, model=model, params=params, **more)
+            answer = emit(dynamo.client(), event_name, is_asked=True, model=model, params=params, **more)
         finally:
             _local.inside = False
         if answer is None:
@@ -237,7 +246,10 @@ def _notify_after(call: StoreCall, answer: dict[str, Any] | None, error: BaseExc
 
 
 def _is_repeated(call: StoreCall) -> bool | None:
-    return next((decision for listener in _listeners if (decision := listener.retry(call)) is not None), None)
+    for listener in _listeners:
+        if (decision := listener.retry(call)) is not None:
+            return decision
+    return None
 
 
 _HANDLERS = {

@@ -8,8 +8,10 @@
 Python objects of the test are not restored: give each try a copy.
 """
 
+import os
 import pickle
 from copy import copy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -101,6 +103,7 @@ class Moment:
                 path.write_bytes(content)
 
 
+@lru_cache(100)
 def _described(account: bytes) -> str:
     """Return the content of a saved account of a fake provider. Equal accounts may be saved as different bytes."""
     if not account:
@@ -112,7 +115,9 @@ def _described(account: bytes) -> str:
 def _stored_files() -> dict[Path, bytes]:
     """Return all files of all buckets."""
     folder = engines.bucket_folder()
-    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()} if folder is not None else {}
+    if folder is None or not os.listdir(folder):
+        return {}
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def _stored_items() -> set[tuple[str, bytes]]:

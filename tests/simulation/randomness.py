@@ -27,7 +27,9 @@ def repeatable_randomness(run: int) -> Iterator[Callable[[str], None]]:
     seeds, before = [""], random.getstate()
 
     def draw(size: int) -> bytes:
-        return numbers.setdefault(size, random.Random(f"{seeds[0]} {size}")).randbytes(size)
+        if size not in numbers:
+            numbers[size] = random.Random(f"{seeds[0]} {size}")
+        return numbers[size].randbytes(size)
 
     def start(seed: str) -> None:
         seeds[0] = f"{run} {seed}"
