@@ -265,8 +265,7 @@ class Table(Model):
         attributes = cls.get_attributes()
         return [attributes[name].remove() if value in (None, set()) else _Set(attributes[name], value) for name, value in values.items()]
 
-    def _set_defaults(self, _user_instantiated: bool = True) -> None:
-        """Set nothing, because our models have no defaults. PynamoDB would look at all attributes of the model."""
+    # PynamoDB would look at all attributes of the model, and at their defaults, which our models do not have.
 
     @classmethod
     def from_raw_data(cls, data: dict[str, Any]) -> Self:

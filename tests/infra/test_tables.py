@@ -95,10 +95,3 @@ def test_tables_outlive_the_stack_and_can_be_restored():
 
 def test_abandoned_purchases_and_used_keys_expire():
     assert {"idempotency", "purchases"} <= set(tables.ttl_attributes())
-
-
-def test_no_attribute_has_a_default():
-    """Rows are made without PynamoDB's search for defaults (`dynamo.Table`)."""
-    attributes = [(model, each) for model in tables._descendants(dynamo.Table) for each in model.get_attributes().values()]
-    assert attributes
-    assert [(model.__name__, each.attr_name) for model, each in attributes if (each.default, each.default_for_new) != (None, None)] == []
