@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ApplyRefused as error:
         lines = commands.refusal_lines(arguments, error)
     except commands.NotApproved as error:
-        print("\n".join(commands.unapproved_lines(arguments, error)), file=sys.stderr)
+        print(commands.terminal_text(commands.unapproved_lines(arguments, error)), file=sys.stderr)
         return NOT_CONFIRMED
     except (commands.CommandError, NoStore) as error:
         lines = [str(error)]
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except dynamo.STORE_ERRORS as error:
         otherwise = "Buyers see either the old version or the new one, never a mixture. Run the command again to finish."
         lines = [f"the store failed: {error}", aws_errors.advice(error) or otherwise]
-    print("\n".join(lines), file=sys.stderr)
+    print(commands.terminal_text(lines), file=sys.stderr)
     return 1
 
 

@@ -18,7 +18,7 @@ from bootstrap.stripe_import import ImportDefaults
 from bootstrap.ticket_file import FIELDS, FileUnusable
 from bootstrap.ticket_import import ImportReport, Source
 from chalicelib.bootstrap_file import document, rollout
-from chalicelib.bootstrap_file.findings import DocumentFault, InvalidDocument, quoted
+from chalicelib.bootstrap_file.findings import DocumentFault, InvalidDocument, printable, quoted
 from chalicelib.bootstrap_file.plan import Plan
 from chalicelib.bootstrap_file.rollout import ApplyRefused
 from chalicelib.bootstrap_file.validation import Tree, ValidDocument, validate_files, validate_tree
@@ -157,7 +157,7 @@ def _print_faults(tree: Tree, notes: list[str], advice: str) -> int:
     except InvalidDocument as error:
         lines, code = [*notes, *map(str, error.faults), advice], 1
     if lines:
-        print("\n".join(lines), file=sys.stderr)
+        print(terminal_text(lines), file=sys.stderr)
     return code
 
 
@@ -337,7 +337,7 @@ def _approve(arguments: Namespace, planned: Plan) -> None:
         return
     if arguments.json or not sys.stdin.isatty():
         raise NotApproved(planned)
-    print("\n".join(["This would close or shrink what is on sale:", *planned.reductions]), file=sys.stderr)
+    print(terminal_text(["This would close or shrink what is on sale:", *planned.reductions]), file=sys.stderr)
     print("Apply it? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise NotApproved(planned)
@@ -375,5 +375,10 @@ def _notes(valid: ValidDocument) -> list[str]:
 
 
 def _print_result(arguments: Namespace, details: dict[str, Any], lines: list[str]) -> int:
-    print(msgspec.json.encode(details).decode() if arguments.json else "\n".join(lines))
+    print(msgspec.json.encode(details).decode() if arguments.json else terminal_text(lines))
     return 0
+
+
+def terminal_text(lines: Sequence[str]) -> str:
+    """Return lines for a terminal, without the control characters that names in files and events may have."""
+    return "\n".join(map(printable, lines))

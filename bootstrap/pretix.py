@@ -4,6 +4,7 @@ pretix writes `<event>_pretixdata.json`, in which a product is an item, possibly
 order. Each date of an event series becomes an event. Everything that has no counterpart here is named in `notes`.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -27,6 +28,8 @@ MAX_FAULTS = 100
 OPTION_TYPES = {"S": "text_input", "T": "text_input", "N": "text_input", "TEL": "text_input", "B": "boolean"}
 STATUSES = {"n": "pending", "e": "expired", "c": "canceled"}  # of orders without tickets that admit
 WAITING = "Waiting for a voucher"
+MAX_SLUG_LENGTH = 50  # as in pretix
+_SLUG = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_SLUG_LENGTH - 1}}}")
 COLUMNS = ("Email", "Product ID", "Variation ID", "Event slug", "Date", "Status")  # of the waiting list
 
 
@@ -172,7 +175,7 @@ class PretixImport(Struct, frozen=True):
 def read_export(file: Path) -> SourceEvent:
     """Read the JSON export. Raises InvalidDocument, which names the place of a value that pretix would not write, and FileUnusable."""
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Export).event
+        source = msgspec.json.decode(file.read_bytes(), type=Export).event
     except OSError as error:
         raise FileUnusable(f"{file} cannot be read ({error.strerror or error})") from None
     except msgspec.ValidationError as error:
@@ -180,6 +183,12 @@ def read_export(file: Path) -> SourceEvent:
         raise InvalidDocument([DocumentFault(path.rstrip("`") or "$", message, str(file))]) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidDocument([DocumentFault("$", f"the text is not JSON, or it is cut off: {error}", str(file))]) from None
+    except RecursionError:
+        raise InvalidDocument([DocumentFault("$", "a value is nested too deep", str(file))]) from None
+    if not _SLUG.fullmatch(source.slug):  # the names of the files that the command writes begin with it
+        message = f"must be up to {MAX_SLUG_LENGTH} letters, digits, dots and hyphens, beginning with a letter or digit, not {quoted(source.slug)}"
+        raise InvalidDocument([DocumentFault("$.event.slug", message, str(file))])
+    return source
 
 
 def convert(
@@ -202,7 +211,7 @@ def convert(
             try:
                 ticket = _ticket(product, ticket_id, event_id, currency, is_open=is_open)
             except InvalidInput as error:
-                raise InvalidDocument([DocumentFault(f"the price of {product.name}", str(error), str(file))]) from None
+                raise InvalidDocument([DocumentFault(f"the {error.details['path']} of {product.name}", str(error), str(file))]) from None
             capacity = _capacity(product, event_id, offered, quotas, sold, defaults)
             if capacity is not None and capacity < max(1, sold[ticket_id]):
                 notes.append(f"ticket type {ticket_id}: can sell {capacity} but has sold {sold[ticket_id]}, so it has no tickets left")
@@ -268,7 +277,10 @@ def _event(source: SourceEvent, subevent: Subevent | None, event_id: str, timezo
 
 
 def _ticket(product: Product, ticket_id: str, event_id: str, currency: str, *, is_open: bool) -> Tree:
+    """Return a ticket type. Raises InvalidInput, whose path is `price` or `tax rate`."""
     item, variation = product
+    if not item.tax_rate.is_finite() or not 0 <= item.tax_rate <= 100:
+        raise InvalidInput("A tax rate must be a number from 0 to 100.", path="tax rate")
     offer = variation or item
     is_sold = item.active and offer.active and (item.sales_channels is None or "web" in item.sales_channels)
     window = {

@@ -60,6 +60,11 @@ def quoted(value: Any) -> str:
     return _shortened(json.dumps(value).replace("\x7f", "\\u007f"))
 
 
+def printable(text: str) -> str:
+    """Return a text for a terminal, in which everything but printable characters is escaped: others could change what is on the screen."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
 def _shortened(text: str) -> str:
     return text if len(text) <= MAX_QUOTE_LENGTH else text[: MAX_QUOTE_LENGTH - 3] + "..."
 

@@ -217,3 +217,44 @@ def test_products_with_special_rules_are_closed_or_named(run, export, tmp_path):
     assert tickets["harbour-11-21"].status == "closed"
     assert "item 10 (Floor): `min_per_order` has no counterpart" in result.out
     assert "item 10 (Floor): buyers needed a voucher" in result.out
+
+
+@pytest.mark.parametrize("slug", ["../outside", "/tmp/outside", "fest/../../outside", "", "\x1b[2J", "fest\n"])
+def test_an_export_cannot_choose_where_its_files_are_written(run, export, tmp_path, slug):
+    target = tmp_path / "deeply" / "nested"
+    result = run("import-pretix", export(lambda event: event.update(slug=slug)), *OPTIONS, "-o", target)
+    assert (result.code, result.err.count("$.event.slug: ")) == (1, 1)
+    assert [file.name for file in tmp_path.rglob("*")] == ["export.json"]
+
+
+def test_texts_of_an_export_cannot_control_the_terminal(run, export, tmp_path):
+    def change(event):
+        event["items"][2]["name"] = "Shirt\x1b[2J\rimported 3 tickets\n\u009b31m\u202e"
+        event["meta_data"] = {"\x1b]0;title\x07": 1}
+        event["orders"][0]["positions"][0]["item"] = 10
+
+    result = run("import-pretix", export(change), *OPTIONS, "-o", tmp_path)
+    assert "(Shirt\\x1b[2J\\rimported 3 tickets\\n\\x9b31m\\u202e)" in result.out
+    for text in (result.out, result.err):
+        assert all(sign.isprintable() or sign == "\n" for sign in text)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda event: event["items"][0].update(tax_rate="1E+999999999"),
+        lambda event: event["items"][0].update(tax_rate="NaN"),
+        lambda event: event["items"][0].update(price="1E+999999999"),
+        lambda event: event["items"][0].update(price="-Infinity"),
+    ],
+)
+def test_a_number_that_is_no_amount_is_a_fault(run, export, tmp_path, change):
+    result = run("import-pretix", export(change), *OPTIONS)
+    assert (result.code, "of Floor: " in result.err) == (1, True)
+
+
+def test_an_export_with_deep_values_is_refused(run, tmp_path):
+    file = tmp_path / "export.json"
+    file.write_text('{"event": {"meta_data": {"a": ' + "[" * 100_000 + "]" * 100_000 + "}}}")
+    result = run("import-pretix", file, *OPTIONS)
+    assert (result.code, "nested too deep" in result.err) == (1, True)
