@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256, sha512
-from itertools import count, pairwise
+from itertools import count, islice, pairwise
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ FIGURES_LIMITS = ("whole_stage", "without_cdn", "without_network", "not_recomput
 MAX_MOVING_SECONDS = 600  # within which a change of the stock should be complete
 TIMEOUT_SECONDS = 20
 MAX_FAULTS_SHOWN = MAX_POSITIONS_SHOWN = 20
+MAX_LINE_LENGTH = 1000  # of what is shown
 _FAULT, _NOT_CHECKED = "FAULT  ", "NOT CHECKED  "
 GROUP_RULES = ("verified_address", "account")  # of entry, with which rooms of earlier versions may have groups
 _SHA256_HEX = re.compile("[0-9a-f]{64}")
@@ -377,7 +378,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         reason = str(error)
     except Exception as error:  # a shop may send anything, and the exit code of a traceback would say that a fault was found
         reason = f"a document is malformed: {error!r}"
-    sys.stderr.write(f"nothing was checked: {reason}\n")
+    sys.stderr.write(_printable(f"nothing was checked: {reason}") + "\n")
     return EXIT_NOT_CHECKED
 
 
@@ -616,12 +617,13 @@ def _report_lines(
     if report.offered is not None:
         last, known = max(report.offered, default=0), set(report.offered)
         spare = {place for entry in report.listed or () if entry.weight > 1 for place in proof.positions(entry)[1:] if place < last}
-        missing = [position for position in range(1, last) if position not in known and position not in spare]
+        used = known | spare
+        missing = (position for position in range(1, last) if position not in used)  # up to 2^40, if a dishonest shop says so
         yield f"ballot     {len(known)} places were offered tickets, the last of them place {last}"
         if spare:
             yield f"           {len(spare)} places before it belong to people with several numbers, who have a better place"
-        yield f"           {len(missing)} places before it were not: they left, or their wishes did not fit"
-        yield from (f"           place {position}" for position in missing[:MAX_POSITIONS_SHOWN])
+        yield f"           {last - len(used)} places before it were not: they left, or their wishes did not fit"
+        yield from (f"           place {position}" for position in islice(missing, MAX_POSITIONS_SHOWN))
     unchecked = list(_unchecked_lines(report, noted_commitment, noted_root, noted_round))
     yield from (f"{_NOT_CHECKED}{what}" for what in unchecked)
     yield from _fault_lines(report.faults, is_partial=bool(unchecked))
@@ -1041,8 +1043,8 @@ def _run_report(arguments: Namespace, noted_commitment: str | None, noted_root: 
     if arguments.key is None:
         unchecked.append("whether everybody sees this stock ledger: compare its public key with one that was noted before (--key)")
     lines = [*(f"{_NOT_CHECKED}{what}" for what in unchecked), *_fault_lines(faults, is_partial=bool(unchecked))]
-    sys.stderr.write("\n".join(lines) + "\n")
-    sys.stdout.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    sys.stderr.write("\n".join(map(_printable, lines)) + "\n")
+    sys.stdout.write("\n".join(map(_escaped, json.dumps(report, indent=2, ensure_ascii=False).split("\n"))) + "\n")
     return EXIT_FAULTS if faults else EXIT_OK
 
 
@@ -1102,9 +1104,22 @@ def _print(arguments: Namespace, lines: Iterable[str], code: int) -> int:
     lines = list(lines)
     if arguments.json:
         faults, unchecked = ([line.removeprefix(mark) for line in lines if line.startswith(mark)] for mark in (_FAULT, _NOT_CHECKED))
-        lines = [json.dumps({"exit_code": code, "faults": faults, "not_checked": unchecked, "lines": lines}, ensure_ascii=False)]
-    sys.stdout.write("\n".join(lines) + "\n")
+        text = _escaped(json.dumps({"exit_code": code, "faults": faults, "not_checked": unchecked, "lines": lines}, ensure_ascii=False))
+    else:
+        text = "\n".join(map(_printable, lines))
+    sys.stdout.write(text + "\n")
     return code
+
+
+def _printable(line: str) -> str:
+    """Return a line for a terminal. A dishonest shop could otherwise move the cursor, or add lines that say that all is well."""
+    text = _escaped(line)
+    return text if len(text) <= MAX_LINE_LENGTH else f"{text[:MAX_LINE_LENGTH]}... ({len(text)} characters)"
+
+
+def _escaped(text: str) -> str:
+    """Escape everything but printable characters, as in JSON."""
+    return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in text)
 
 
 def parser() -> ArgumentParser:

@@ -427,3 +427,40 @@ def test_it_says_which_package_checks_the_beacon(run, monkeypatch):
     code, text = run(beacon_proof())
     assert (code, "pip install py_arkworks_bls12381" in text) == (2, True), text
     assert run(proof(), lines(all_claims()))[0] == 0
+
+
+HOSTILE = "drop\x1b[2J\x1b[1;1H\nall checks passed\r\u009b1A\u2028\u202e"
+
+
+def test_texts_of_a_dishonest_shop_cannot_control_the_terminal(run):
+    wrong = unsigned_token(0, 1), draw.position(KEY, N, tuple(OFFSETS), 0, 1) + 1
+    hostile = proof(event_id=HOSTILE, commitment=HOSTILE)
+    for document, options in (
+        (hostile, []),
+        (hostile, ["--json"]),
+        (hostile | {"opened": False}, []),
+        (proof(algorithm=HOSTILE), []),
+        (proof(key=HOSTILE), []),
+        (proof(commitment=HOSTILE, opened=False), ["--commitment", "0" * 64]),
+    ):
+        code, text = run(document, lines([wrong]), *options)
+        assert code != verify.EXIT_OK
+        assert all(sign.isprintable() for line in text.split("\n") for sign in line), text
+        assert "all checks passed" not in text.split("\n")
+    assert json.loads(run(hostile, lines([wrong]), "--json")[1])["lines"][0].startswith(f"event {HOSTILE}, ")
+
+
+def test_a_long_text_of_a_dishonest_shop_does_not_hide_the_result(run):
+    code, text = run(proof(event_id="d" * 1_000_000))
+    assert (code, len(text) < 5_000) == (0, True)
+
+
+def test_an_offer_to_a_far_place_takes_no_time(run, tmp_path):
+    far = proof(n=draw.MAX_N, offsets=[0], total=draw.MAX_N)
+    positions = {draw.position(KEY, draw.MAX_N, (0,), 0, number): number for number in range(1, 20)}
+    last = max(positions)
+    offer = {"digest": "00" * 32, "counter": 0, "number": positions[last], "position": last}
+    ballot = tmp_path / "ballot.json"
+    ballot.write_text(json.dumps({"event_id": "drop", "room": 1, "offers": [offer], "next_cursor": None}))
+    code, text = run(far, [], "--ballot", str(ballot))
+    assert (code, f"{last - 1} places before it were not" in text, text.count("           place ")) == (0, True, 20)
