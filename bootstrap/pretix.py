@@ -186,7 +186,8 @@ def read_export(file: Path) -> SourceEvent:
     except RecursionError:
         raise InvalidDocument([DocumentFault("$", "a value is nested too deep", str(file))]) from None
     if not _SLUG.fullmatch(source.slug):  # the names of the files that the command writes begin with it
-        message = f"must be up to {MAX_SLUG_LENGTH} letters, digits, dots and hyphens, beginning with a letter or digit, not {quoted(source.slug)}"
+        rule = f"up to {MAX_SLUG_LENGTH} letters, digits and . _ -, beginning with a letter or digit"
+        message = f"must be {rule}, not {quoted(source.slug)}"
         raise InvalidDocument([DocumentFault("$.event.slug", message, str(file))])
     return source
 

@@ -70,7 +70,7 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     """A key with which a promoter's software has a role at the events of `event_ids`, or at all events of the promoter if there are none.
 
     Times are epoch seconds. `used_at` is at most USE_NOTED_SECONDS older than the last use, and None before the first use. Only the
-    SHA-256 of the key is stored.
+    SHA-256 of the key is stored. `created_by` is the promoter, or the admin who created the key. It is None for keys of earlier versions.
     """
 
     id: str
@@ -82,11 +82,17 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     created_at: int
     expires_at: int
     used_at: int | None = None
+    created_by: str | None = None
 
     @property
     def user_id(self) -> str:
         """The caller's id in the audit log and in logs."""
         return f"key-{self.id}"
+
+    @property
+    def admin_id(self) -> str | None:
+        """The user id of the admin who created the key. None if its promoter did, as far as is known."""
+        return None if self.created_by == self.promoter_id else self.created_by
 
 
 class TooManyApiKeys(ApiError):
@@ -211,7 +217,7 @@ def create_api_key(
     key_id = ids.new_id()
     text = f"{API_KEY_PREFIX}{promoter_id}_{key_id}_{secrets.token_urlsafe(32).replace('_', '-')}"
     digest = digest_of(text)
-    fields: dict[str, Any] = {"role": role, "digest": digest, "created_at": now, "expires_at": expires_at}
+    fields: dict[str, Any] = {"role": role, "digest": digest, "created_at": now, "expires_at": expires_at, "created_by": actor}
     key = ApiKey(id=key_id, promoter_id=promoter_id, name=name, event_ids=event_ids, **fields)
     row = ApiKeyRow(_owner(promoter_id), key_id, label=name, event_ids=set(event_ids) or None, **fields)
     _transact([dynamo.put(row), _api_key_entry(key, "api_key.created", actor, now)])
@@ -358,6 +364,7 @@ class ApiKeyRow(dynamo.Table):
     created_at = NumberAttribute()
     expires_at = NumberAttribute()
     used_at = NumberAttribute(null=True)
+    created_by = UnicodeAttribute(null=True)
 
 
 def _api_key(row: ApiKeyRow) -> ApiKey:
@@ -371,6 +378,7 @@ def _api_key(row: ApiKeyRow) -> ApiKey:
         created_at=int(row.created_at),
         expires_at=int(row.expires_at),
         used_at=None if row.used_at is None else int(row.used_at),
+        created_by=row.created_by,
     )
 
 

@@ -26,7 +26,7 @@ MAX_SHOWN_DATES = 10  # of an event
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f\x85\u2028\u2029]+")
 _GAP = re.compile(r"\n{3,}")
-_INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")  # some change the direction of text
+_INVISIBLE = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")  # some change the direction of text
 
 
 class RenderedMail(Struct, frozen=True):

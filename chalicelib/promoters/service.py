@@ -503,7 +503,8 @@ def identify_api_key(text: str) -> Identity | None:
 def _load_api_key(text: str, promoter_id: str, key_id: str, now: int) -> tuple[ApiKey, Identity] | None:
     """Return the API key with this text and its caller.
 
-    Returns None if there is no such key, or its promoter could not manage events now either.
+    Returns None if there is no such key, or its promoter could not manage events now either. The key of an admin ends with the admin's
+    role, so that nobody keeps rights in the name of another person.
 
     All keys of a promoter that may change events count as one caller, because a promoter may create keys again and again. A key that cannot
     is limited by itself, so that no till stops the others.
@@ -513,12 +514,20 @@ def _load_api_key(text: str, promoter_id: str, key_id: str, now: int) -> tuple[A
         return None
     if account is None or _is_stopped(account) or accounts.lacks_second_factor(account, {}):
         return None
+    if key.admin_id is not None and not _is_admin_now(key.admin_id):
+        return None
     if key.expires_at > now:
         members.note_use(key, now)
     event_ids = _events_of(promoter_id)
     roles = dict.fromkeys(sorted(key.event_ids & event_ids if key.event_ids else event_ids), key.role)
     counted_as = f"keys of {promoter_id}" if key.role == "coordinator" else None
     return key, Identity(key.user_id, frozenset(), roles, is_api_key=True, counted_as=counted_as)
+
+
+def _is_admin_now(user_id: str) -> bool:
+    account = accounts.find_account(user_id)
+    is_admin = account is not None and account.locked_at is None and "admin" in account.roles
+    return is_admin and not accounts.lacks_second_factor(account, {})
 
 
 def _events_of(promoter_id: str) -> set[str]:

@@ -259,3 +259,42 @@ def test_a_key_gets_documents_from_their_own_function(api, promoter, time):
     receipt = f"/orders/{order_id}/receipt.pdf"
     assert api.get(receipt, token=key_of(api, promoter)).status == 200
     assert api.get(receipt, token=key_of(api, promoter, "staff")).status == 404
+
+
+@pytest.fixture
+def admin(api, promoter):
+    """An admin with an account: how to send requests as that person."""
+    create_account(Account(user_id="root", email="root@example.com", roles=("user", "admin"), created_at=0, verified_at=0), PASSWORD)
+    create_account(Account(user_id="boss", email="boss@example.com", roles=("user", "admin"), created_at=0, verified_at=0), PASSWORD)
+    return {"token": builders.admin_token()}
+
+
+@pytest.mark.parametrize("change", [{"roles": ["user"]}, {"locked": True}])
+def test_the_key_of_an_admin_ends_with_the_rights_of_the_admin(api, promoter, admin, time, change):
+    promoter_id, by, event_id = promoter
+    key, own = key_of(api, (promoter_id, admin, event_id)), key_of(api, promoter)
+    assert [see_status(api, event_id, text).status for text in (key, own)] == [200, 200]
+    assert api.patch("/admin/users/root", json=change, token=builders.token("boss", "admin")).status == 200
+    time.advance(promoters.API_KEY_SECONDS)
+    assert [see_status(api, event_id, text).status for text in (key, own)] == [401, 200]
+    [_, shown] = sorted(api.get(f"/promoters/{promoter_id}/api-keys", **by).json["api_keys"], key=lambda shown: shown["used_at"])
+    assert shown["used_at"] is not None
+
+
+def test_the_key_of_an_admin_ends_when_the_stage_demands_a_second_factor_of_the_admin(api, promoter, admin, time):
+    promoter_id, by, event_id = promoter
+    key = key_of(api, (promoter_id, admin, event_id))
+    secret = api.post("/auth/me/second-factor", json={"password": PASSWORD}, **by).json["secret"]
+    assert api.put("/auth/me/second-factor", json={"code": builders.code_of(secret, time.now)}, **by).status == 200
+    with settings.override(second_factor="managers"):
+        assert see_status(api, event_id, key).status == 401
+
+
+def test_a_new_password_ends_no_keys(api, promoter, time):
+    """Programs do not use the password, and their tills and reports must not stop in the middle of a sale."""
+    _, by, event_id = promoter
+    key = key_of(api, promoter)
+    new = "another " + PASSWORD
+    assert api.post("/auth/password", json={"current_password": PASSWORD, "password": new}, **by).status == 200
+    time.advance(promoters.API_KEY_SECONDS)
+    assert see_status(api, event_id, key).status == 200
