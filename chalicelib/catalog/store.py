@@ -194,24 +194,25 @@ def _query_live(*, only_flags: bool = False) -> tuple[list[Event], list[Tier], F
     tiers: list[Tier] = []
     flags = Flags(set(), {}, {}, {}, {}, {})
     for row in CatalogRow.query("live", CatalogRow.sk.between("pause#", "release$") if only_flags else None):
-        if row.sk.startswith(_RELEASE):
-            tier_id, text = row.sk.removeprefix(_RELEASE), row.text or {}
+        sort_key = row.sk
+        if sort_key.startswith(_RELEASE):
+            tier_id, text = sort_key.removeprefix(_RELEASE), row.text or {}
             flags.releases[tier_id] = memory.convert(text["releases"], list[HoldbackRelease])
             flags.issuing[tier_id] = list(text.get("issuing", []))
             flags.resale_prices[tier_id] = list(text.get("resale_prices", []))
-        elif row.sk.startswith(_ACCOUNT):
-            flags.accounts[row.sk.removeprefix(_ACCOUNT)] = memory.convert(row.text, PromoterAccount)
+        elif sort_key.startswith(_ACCOUNT):
+            flags.accounts[sort_key.removeprefix(_ACCOUNT)] = memory.convert(row.text, PromoterAccount)
             continue
-        elif row.sk.startswith(_CHOICES):
-            flags.choices[row.sk.removeprefix(_CHOICES)] = memory.convert(row.text, PromoterChoices)
+        elif sort_key.startswith(_CHOICES):
+            flags.choices[sort_key.removeprefix(_CHOICES)] = memory.convert(row.text, PromoterChoices)
             continue
-        match _item(row):
-            case PauseFlag(id=flag_id):
-                flags.paused.add(flag_id)
-            case Event() as event:
-                events.append(event)
-            case Tier() as tier:
-                tiers.append(tier)
+        item = _item(row)
+        if isinstance(item, Event):
+            events.append(item)
+        elif isinstance(item, Tier):
+            tiers.append(item)
+        elif isinstance(item, PauseFlag):
+            flags.paused.add(item.id)
     return events, tiers, flags
 
 

@@ -48,6 +48,7 @@ class JsonAttribute(Attribute[T]):
     def __init__(self, value_type: type[T], *, null: bool = False, always_text: bool = False) -> None:
         super().__init__(null=null)
         self._type, self._always_text = value_type, always_text
+        self._takes_any_map = value_type == dict[str, Any]
 
     @overload
     def __get__(self, instance: None, owner: Any) -> Self: ...
@@ -107,6 +108,8 @@ class JsonAttribute(Attribute[T]):
 
     def _decode(self, wire: dict[str, Any]) -> T:
         text = wire.get(STRING)
+        if self._takes_any_map and "M" in wire:
+            return _plain(wire)  # type: ignore[no-any-return]
         return memory.convert(_plain(wire), self._type, str_keys=True) if text is None else memory.decoder(self._type).decode(text)
 
 
@@ -146,6 +149,6 @@ def _plain(wire: dict[str, Any]) -> Any:
             return None
         case "L":
             return [_plain(entry) for entry in value]
-        case "M":
-            return {name: _plain(entry) for name, entry in value.items()}
+        case "M":  # most values are texts
+            return {name: entry["S"] if "S" in entry else _plain(entry) for name, entry in value.items()}
     raise msgspec.ValidationError(f"a value of DynamoDB's type {kind} is no JSON")
