@@ -7,6 +7,7 @@ region. `drill` proves that a backup can be loaded: it loads the files into new 
 import gzip
 import os
 import sys
+import zlib
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -203,9 +204,9 @@ def _read(file: Path) -> Iterator[Item]:
             for number, line in enumerate(lines, start=1):
                 try:
                     yield _decoder.decode(line)
-                except msgspec.MsgspecError as error:
+                except (msgspec.MsgspecError, RecursionError) as error:
                     raise BackupError(f"{file}, line {number}: {error}") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise BackupError(f"{file} cannot be read: {error}") from None
 
 
@@ -270,6 +271,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), 2)
     except BackupError as error:
         return _fail(str(error), 1)
+    except OSError as error:
+        return _fail(f"{arguments.folder} cannot be used: {error.strerror or error}. Name another folder.", 1)
     except dynamo.STORE_ERRORS as error:
         return _fail(f"{store_failure(error)} Before you load again, empty the tables.", 1)
     items = sum(table.items for table in manifest.tables.values())

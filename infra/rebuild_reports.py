@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     if report.not_indexed:
         print(f"Warning: a search by name or address does not find {report.not_indexed} orders; see orders-not-indexed in docs/runbook.md.")
+    if report.unreadable:
+        print(f"Warning: this version cannot read {report.unreadable} items, so the reports lack them. Deploy the version that wrote them.")
     return 0
 
 

@@ -5,7 +5,7 @@ Every change to a purchase is a compare-and-set on its version, and updates the 
 transaction.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -498,10 +498,12 @@ def put_tombstone(purchase_id: str, now: int) -> None:
         raise Conflict
 
 
-def scan_purchases() -> Iterable[Purchase]:
-    """Yield all purchases except tombstones. Reads the whole table, so only checks and the demo may call it, never requests."""
-    found = (_purchase(row) for row in PurchaseRow.scan())
-    return (purchase for purchase in found if purchase is not None)
+def scan_purchases() -> Iterator[Purchase]:
+    """Yield all purchases except tombstones. Reads the whole table, so only checks and the demo may call it, never requests.
+
+    Raises msgspec.DecodeError for a purchase that this version cannot decode. The next call of `next` continues after it.
+    """
+    return filter(None, map(_purchase, PurchaseRow.scan()))
 
 
 def scan_slice(after: str | None, limit: int) -> tuple[list[Purchase], str | None]:

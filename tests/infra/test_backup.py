@@ -60,6 +60,12 @@ def cut_off(folder):
     file.write_bytes(file.read_bytes()[:-20])
 
 
+def overwrite_the_middle(folder):
+    file = folder / "purchases.jsonl.gz"
+    content = file.read_bytes()
+    file.write_bytes(content[:20] + bytes(40) + content[60:])
+
+
 def lose_an_item(folder):
     edit(folder / "purchases.jsonl.gz", lambda lines: lines[1:])
 
@@ -70,6 +76,10 @@ def double_an_item(folder):
 
 def write_no_item(folder):
     edit(folder / "tickets.jsonl.gz", lambda lines: [*lines, b'{"id": {"X": "1"}}\n'])
+
+
+def write_a_deep_item(folder):
+    edit(folder / "tickets.jsonl.gz", lambda lines: [*lines, b'{"id":' + b'{"L":[' * 50_000 + b"]}" * 50_000 + b"}\n"])
 
 
 def rename_a_table(folder):
@@ -90,9 +100,11 @@ def change_manifest(folder, change):
     ("damage", "message"),
     [
         (cut_off, "purchases.jsonl.gz cannot be read"),
+        (overwrite_the_middle, "purchases.jsonl.gz cannot be read"),
         (lose_an_item, "purchases.jsonl.gz differs from the saved file"),
         (double_an_item, "tickets.jsonl.gz differs from the saved file"),
         (write_no_item, "line 5: Object contains unknown field `X`"),
+        (write_a_deep_item, "tickets.jsonl.gz, line 5: "),
         (rename_a_table, "This stage has no table wallets"),
         (raise_the_format, "has format 2; this version reads format 1"),
         (lambda folder: (folder / "manifest.json").unlink(), "has no manifest.json"),
@@ -119,6 +131,13 @@ def test_a_folder_with_files_is_not_overwritten(saved, capsys):
     assert main(["backup", str(saved[0])]) == 1
     assert "is not empty" in capsys.readouterr().err
     assert (saved[0] / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_a_file_is_no_folder_for_a_backup(saved, capsys, command):
+    file = saved[0] / "manifest.json"
+    assert main([command, str(file)]) == 1
+    assert f"{file} cannot be used: Not a directory" in capsys.readouterr().err
 
 
 def test_other_accounts_of_the_computer_cannot_read_a_backup(saved):

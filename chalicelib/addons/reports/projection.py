@@ -15,6 +15,7 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -33,6 +34,7 @@ from chalicelib.addons.reports.order_search import Order
 from chalicelib.addons.reports.store import CountedState, Generations, OrderEntry, OrderList, Sale
 from chalicelib.changes.model import Change, CheckInUndone, LedgerEntryAdded, PurchaseChange, PurchaseForgotten, TicketCheckedIn
 from chalicelib.dynamodb import dynamo
+from chalicelib.foundation.log import logger
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import LedgerEntry
 from chalicelib.payments.model import WITHOUT_MONEY, ProviderName
@@ -70,7 +72,8 @@ class RebuildReport(Struct, frozen=True):
     """The numbers of items that a rebuild counted, by kind, and the number of items that it `deleted`.
 
     `forgotten` counts purchases that DynamoDB has deleted after their time to live; their figures were copied. `checked_in` counts tickets.
-    `not_indexed` is the number of orders that a search by name or address may not find.
+    `not_indexed` is the number of orders that a search by name or address may not find. `unreadable` is the number of items that this
+    version cannot decode, for example because a newer version wrote them; the reports lack them.
     """
 
     generation: int
@@ -80,6 +83,7 @@ class RebuildReport(Struct, frozen=True):
     entries: int
     deleted: int
     not_indexed: int
+    unreadable: int
 
 
 class RebuildConflict(Exception):
@@ -112,19 +116,34 @@ def rebuild(wait: Callable[[float], None]) -> RebuildReport:
     generation = max(store.FIRST_WIDE, max(before.written) + 1)
     _replace_generations(before, Generations(before.current, generation))
     wait(WAIT_SECONDS)
-    purchases = _count_all(generation, map(purchase_state, queries.scan_purchases()))
+    unreadable: list[str] = []
+    purchases = _count_all(generation, map(purchase_state, _readable(queries.scan_purchases(), unreadable)))
     forgotten = _count_all(generation, (State(counted) for counted in store.scan_counted(before.current) if counted.is_forgotten))
-    checked_in = _count_all(generation, (ticket_state(ticket) for ticket in scan_tickets() if ticket.checkins))
-    orders = ((purchase.event_id, purchase.id) for purchase in queries.scan_purchases() if purchase.was_order)
+    checked_in = _count_all(generation, (ticket_state(ticket) for ticket in _readable(scan_tickets(), unreadable) if ticket.checkins))
+    orders = ((purchase.event_id, purchase.id) for purchase in _readable(queries.scan_purchases(), []) if purchase.was_order)
     not_indexed = sum(index_orders(generation, batch) for batch in _batches(orders))
     entries = 0
-    for batch in _batches(ledger.scan_entries()):
+    for batch in _batches(_readable(ledger.scan_entries(), unreadable)):
         count_entries(generation, batch)
         entries += len(batch)
     _replace_generations(Generations(before.current, generation), Generations(generation))
     wait(WAIT_SECONDS)
     deleted = store.delete_earlier_generations(generation)
-    return RebuildReport(generation, purchases, forgotten, checked_in, entries, deleted, not_indexed)
+    return RebuildReport(generation, purchases, forgotten, checked_in, entries, deleted, not_indexed, len(unreadable))
+
+
+def _readable(items: Iterator[T], unreadable: list[str]) -> Iterator[T]:
+    """Yield the items that this version can decode, and add the reasons for the others to `unreadable`: one must not stop a rebuild."""
+    while True:
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        except msgspec.DecodeError as error:
+            logger.exception("rebuild.not_readable")
+            unreadable.append(str(error))
+            continue
+        yield item
 
 
 def purchase_state(purchase: Purchase) -> State:
