@@ -9,10 +9,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from bootstrap.ticket_file import FileUnusable, read_table
+from bootstrap.ticket_file import FileUnusable, is_address, read_table
 from chalicelib.accounts import service as accounts
 from chalicelib.addons.waitlist import service as waitlist
 from chalicelib.addons.waitlist.model import MAX_TIERS
+from chalicelib.bootstrap_file.findings import MAX_QUOTE_LENGTH
 from chalicelib.foundation.errors import ApiError
 
 
@@ -43,6 +44,9 @@ def import_people(event_id: str, people: dict[str, list[str]], now: int, *, is_d
     """Let people join the waitlist. People who have an entry for the event, even one that has ended, are left alone. Safe to repeat."""
     report = WaitlistReport()
     for email, tier_ids in people.items():
+        if not is_address(email):
+            report.refused[email[:MAX_QUOTE_LENGTH]] = "is not an e-mail address"
+            continue
         user_id = accounts.find_user_id(email) if accounts.is_verified(email) else None
         if user_id is None:
             report.without_account.append(email)

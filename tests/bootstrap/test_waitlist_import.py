@@ -60,3 +60,14 @@ def test_a_list_for_no_event_or_without_its_columns_is_refused(run, write, tmp_p
     assert 'There is no event "feast"' in run("import-waitlist", write(PEOPLE), "--event", "feast").err
     assert "must have the columns email and tier" in run("import-waitlist", write(b"mail,tier\na,b\n"), "--event", "fest").err
     assert "cannot be read" in run("import-waitlist", tmp_path / "none.csv", "--event", "fest").err
+
+
+def test_what_is_no_address_does_not_stop_the_others(run, write, join, time):
+    create_account("ada", time)
+    strange = ["", "\x1b[2Jwendy@example.com", f"{'w' * 3000}@example.com"]
+    rows = "".join(f"{email},fest-pass\n" for email in (*strange, "ada@example.com"))
+    result = run("import-waitlist", write(f"email,tier\n{rows}".encode(), "strange.csv"), "--event", "fest", "--apply")
+    assert (result.code, "1 joined, 0 joined before, 0 without an account, 3 refused" in result.out) == (1, True)
+    assert result.out.count("is not an e-mail address") == 3
+    assert "\x1b" not in result.out
+    assert store.find_entry("ada", "fest") is not None
