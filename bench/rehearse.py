@@ -12,7 +12,7 @@ import msgspec
 
 from bench.rehearsal_page import lines, summary, write_page
 from bootstrap import files
-from chalicelib.bootstrap_file.findings import InvalidDocument
+from chalicelib.bootstrap_file.findings import InvalidDocument, printable
 
 PAGE = Path(".build") / "rehearsal.html"
 
@@ -58,10 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(refusal, file=sys.stderr)
         return 2
     except InvalidDocument as invalid:
-        print(*invalid.faults, sep="\n", file=sys.stderr)
+        print(*(printable(str(fault)) for fault in invalid.faults), sep="\n", file=sys.stderr)
         return 2
     write_page(report, given.page)
-    print(msgspec.json.encode(summary(report)).decode() if given.json else "\n".join(lines(report)))
+    print(msgspec.json.encode(summary(report)).decode() if given.json else "\n".join(map(printable, lines(report))))
     print(f"The page is in {given.page}.", file=sys.stderr)
     return 0 if report.is_go else 1
 
