@@ -119,8 +119,8 @@ class DrawProof:
 
     def arrivals(self, counter: int) -> int:
         """Return the number of arrivals that a counter counted."""
-        ends = [*self.offsets[1:], self.n]
-        return ends[counter] - self.offsets[counter]
+        end = self.offsets[counter + 1] if counter + 1 < len(self.offsets) else self.n
+        return end - self.offsets[counter]
 
     def has_numbers(self, entry: Entry) -> bool:
         """Return whether the entry may have its numbers: its counter gave them out before the closing, and they are not too many."""

@@ -464,3 +464,8 @@ def test_an_offer_to_a_far_place_takes_no_time(run, tmp_path):
     ballot.write_text(json.dumps({"event_id": "drop", "room": 1, "offers": [offer], "next_cursor": None}))
     code, text = run(far, [], "--ballot", str(ballot))
     assert (code, f"{last - 1} places before it were not" in text, text.count("           place ")) == (0, True, 20)
+
+
+def test_a_draw_with_a_million_counters_takes_no_time(run):
+    code, text = run(proof(offsets=[0] * 1_000_000))
+    assert (code, "66 arrivals were drawn" in text) == (0, True)
