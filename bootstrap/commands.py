@@ -1,7 +1,5 @@
 """The commands. Each takes its arguments, prints its result and returns the exit code (0 success or nothing to do, 1 refusals or drift)."""
 
-import csv
-import io
 import json
 import sys
 from argparse import Namespace
@@ -23,6 +21,7 @@ from chalicelib.bootstrap_file.plan import Plan
 from chalicelib.bootstrap_file.rollout import ApplyRefused
 from chalicelib.bootstrap_file.validation import Tree, ValidDocument, validate_files, validate_tree
 from chalicelib.catalog import service as catalog
+from chalicelib.edge.csv_replies import csv_text
 from chalicelib.foundation import clock, settings
 from chalicelib.promotions import service as promotions
 
@@ -195,8 +194,8 @@ def import_pretix(arguments: Namespace) -> int:
     }
     notes = [*imported.notes, *notes]
     if arguments.output is not None:
-        tables = {f"{event_id}-tickets.csv": _csv(list(FIELDS), rows) for event_id, rows in imported.tickets.items() if rows}
-        tables |= {f"{event_id}-waiting.csv": _csv(["email", "tier"], rows) for event_id, rows in waiting.items() if rows}
+        tables = {f"{event_id}-tickets.csv": _csv(tuple(FIELDS), rows) for event_id, rows in imported.tickets.items() if rows}
+        tables |= {f"{event_id}-waiting.csv": _csv(("email", "tier"), rows) for event_id, rows in waiting.items() if rows}
         _write_folder(Path(arguments.output), {"event.json": _document_text(imported.tree), **tables})
     names = ("events", "ticket types", "paid orders", "tickets", "entries of the waiting list")
     summary = ", ".join(f"{count} {name}" for count, name in zip(counts.values(), names, strict=True))
@@ -206,11 +205,7 @@ def import_pretix(arguments: Namespace) -> int:
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
-    table = io.StringIO()
-    writer = csv.DictWriter(table, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return table.getvalue()
+    return csv_text(columns, ([row.get(column, "") for column in columns] for row in rows)).replace("\r\n", "\n")
 
 
 def _write_folder(folder: Path, files: Mapping[str, str]) -> None:

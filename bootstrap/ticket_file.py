@@ -11,6 +11,7 @@ from msgspec import Struct
 from chalicelib.accounts.model import Email
 from chalicelib.bootstrap_file.findings import quoted
 from chalicelib.catalog.model import Tier
+from chalicelib.edge.csv_replies import unescaped
 from chalicelib.purchases.direct_orders import CodeUnusable, SoldTicket, import_code
 from chalicelib.tickets.model import Attendee
 
@@ -68,7 +69,10 @@ def read_rows(file: Path, columns: Mapping[str, str], tiers: Mapping[str, Tier],
 
 
 def read_table(file: Path, delimiters: str = DELIMITERS) -> Iterator[tuple[int, list[str]]]:
-    """Yield the first line and the cells of each row of a CSV file, beginning with the header. Skips empty rows. Raises FileUnusable."""
+    """Yield the first line and the cells of each row of a CSV file, beginning with the header. Skips empty rows.
+
+    An apostrophe with which `csv_text` has escaped a formula is removed. Raises FileUnusable.
+    """
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             first = lines.readline()
@@ -76,7 +80,7 @@ def read_table(file: Path, delimiters: str = DELIMITERS) -> Iterator[tuple[int, 
             reader, line = csv.reader(lines, delimiter=max(delimiters, key=first.count), strict=True), 1
             for cells in reader:
                 if line == 1 or any(cell.strip() for cell in cells):
-                    yield line, cells
+                    yield line, list(map(unescaped, cells))
                 line = reader.line_num + 1
     except OSError as error:
         raise FileUnusable(f"{file} cannot be read ({error.strerror or error})") from None

@@ -21,6 +21,8 @@ from chalicelib.foundation.errors import InvalidInput
 _SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20"
 _FORMULA_START = re.compile(rf'(^(?=[ "]*[{_SIGNS}\t\r\n])|[;\t\r\n](?=[ "]*[{_SIGNS}]))')
 
+_ESCAPED_START = re.compile(rf'(^|[;\t\r\n])\'(?=[ "]*[{_SIGNS}\t\r\n])')
+
 CSV_MEDIA_TYPES = ("text/csv",)
 
 Cell = str | int | float | None
@@ -58,6 +60,11 @@ def csv_text(header: Sequence[str] | None, rows: Iterable[Sequence[Cell]]) -> st
 
 def _safe(cell: Cell) -> Cell:
     return _FORMULA_START.sub(r"\1'", cell) if isinstance(cell, str) else cell
+
+
+def unescaped(cell: str) -> str:
+    """Return a text from a cell that `csv_text` wrote."""
+    return _ESCAPED_START.sub(r"\1", cell)
 
 
 Time = Annotated[datetime, Meta(tz=True)]

@@ -1,5 +1,6 @@
 """`fairgate import-pretix`: from the exports of pretix to a sale. The examples have the fields that pretix's exporters write."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from bootstrap.files import load_files
 from chalicelib.bootstrap_file.validation import validate_files
 from chalicelib.catalog import service as catalog
 from chalicelib.purchases import queries
+from chalicelib.tickets.store import scan_tickets
 from tests import builders, invariants
 from tests.bootstrap.conftest import stock_of
 
@@ -258,3 +260,23 @@ def test_an_export_with_deep_values_is_refused(run, tmp_path):
     file.write_text('{"event": {"meta_data": {"a": ' + "[" * 100_000 + "]" * 100_000 + "}}}")
     result = run("import-pretix", file, *OPTIONS)
     assert (result.code, "nested too deep" in result.err) == (1, True)
+
+
+def test_names_are_no_formulas_in_the_files_and_arrive_unchanged(api, run, export, tmp_path):
+    names = ['=HYPERLINK("https://evil.example")', "'quoted", "+1; =2"]
+
+    def change(event):
+        positions = [
+            position for order in event["orders"] if order["status"] == "p" and not order["testmode"] for position in order["positions"]
+        ]
+        tickets = [position for position in positions if position["item"] != 12]
+        for position, name in zip(tickets, names, strict=True):
+            position["attendee_name"] = name
+
+    folder = tmp_path / "out"
+    assert run("import-pretix", export(change), *OPTIONS, "-o", folder).code == 0
+    cells = [cell for row in csv.reader((folder / "harbour-tickets.csv").open(newline="")) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+    assert run("apply", folder / "event.json").code == 0
+    assert run("import-tickets", folder / "harbour-tickets.csv", "--event", "harbour", "--apply").code == 0
+    assert sorted(ticket.attendee.name for ticket in scan_tickets() if ticket.attendee) == sorted(names)

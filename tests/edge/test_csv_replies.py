@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from chalicelib.edge.csv_replies import csv_text
+from chalicelib.edge.csv_replies import csv_text, unescaped
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "＝1"])
@@ -25,3 +25,9 @@ def test_no_text_is_a_formula_for_a_spreadsheet_that_splits_at_semicolons(text):
 def test_numbers_and_other_texts_stay_as_they_are():
     text = csv_text(["name", "cents", "left"], [['Ann "A", x; y-z\n\nb', -500, None]])
     assert text == 'name,cents,left\r\n"Ann ""A"", x; y-z\n\nb",-500,\r\n'
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "a;=1", "\t=1", "-5 C", '" =1', "'t Hooft", "Ada", "", "a\n@b"])
+def test_what_was_escaped_can_be_read_again(cell):
+    [[written]] = csv.reader(io.StringIO(csv_text(None, [[cell]]), newline=""))
+    assert unescaped(written) == cell
