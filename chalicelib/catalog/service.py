@@ -92,6 +92,7 @@ __all__ = [
     "served_version_item",
     "set_paused",
     "snapshot",
+    "snapshot_in",
     "snapshot_with_drafts",
     "stock_group",
     "tier_name",
@@ -110,6 +111,11 @@ def get_visible_event(event_id: str, language: Language | None = None) -> tuple[
     if event is None or event.status == "draft" or (event.status == "test" and not allows_test_sales()):
         raise NotFound("There is no event with this id.", event_id=event_id)
     return catalog, event
+
+
+def snapshot_in(language: Language) -> Catalog:
+    """Return the snapshot with its texts in a language."""
+    return in_language(snapshot(), language)
 
 
 def tier_name(tier_id: str, name: str, language: Language | None) -> str:
