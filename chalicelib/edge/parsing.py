@@ -148,7 +148,7 @@ def _with_key(error: msgspec.ValidationError, path: str, raw: bytes, shape: Any)
     node = tree
     for name, index in _PATH_STEP.findall(place.removeprefix("$")):
         node = node[name or int(index)]
-    for key, value in list(node.items())[:MAX_TRIED_KEYS]:
+    for key, value in list(node.items())[:MAX_TRIED_KEYS] if isinstance(node, dict) else ():
         node.clear()
         node[key] = value
         try:
