@@ -131,6 +131,9 @@ def _value_faults(value: Any, expected: Any, path: str) -> list[DocumentFault]:
         faults = [fault for number, entry in enumerate(value) for fault in _struct_faults(entry, entries, member_path(path, number))]
         if faults:
             return faults
+    if get_origin(expected) is dict and isinstance(value, dict):
+        pairs = [(entry, of, key) for key, member in value.items() for entry, of in zip((key, member), get_args(expected), strict=True)]
+        return [fault for entry, of, key in pairs for fault in _value_faults(entry, of, member_path(path, key))]
     try:
         msgspec.convert(value, expected)
     except msgspec.ValidationError:

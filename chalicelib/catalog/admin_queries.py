@@ -18,6 +18,7 @@ from chalicelib.catalog.views import (
     TierView,
 )
 from chalicelib.edge import cursors
+from chalicelib.edge.languages import Language
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation.errors import NotFound
 from chalicelib.inventory.availability import read_shown_stock
@@ -40,9 +41,9 @@ def list_events(limit: int, cursor: str | None, now: int) -> tuple[list[AdminEve
     return cursors.fit_page(((event.sort_key, views.admin_event_view(catalog, event, stocks, now)) for event in events), next_cursor)
 
 
-def get_event(event_id: str, now: int) -> AdminEventWithTiersView:
+def get_event(event_id: str, now: int, language: Language | None = None) -> AdminEventWithTiersView:
     """Return an event with all its tiers. Raises NotFound."""
-    return _event_view(service.load_current(), event_id, now)
+    return _event_view(service.in_language(service.load_current(), language), event_id, now)
 
 
 def changed_event_view(event_id: str, now: int) -> AdminEventWithTiersView:
@@ -80,9 +81,9 @@ def list_tiers(event_id: str | None, limit: int, cursor: str | None, now: int) -
     return cursors.fit_page(((keys[tier.id], views.admin_tier_view(catalog, tier, stocks, now)) for tier in tiers), next_cursor)
 
 
-def get_tier(tier_id: str, now: int) -> AdminTierView:
+def get_tier(tier_id: str, now: int, language: Language | None = None) -> AdminTierView:
     """Return a tier. Raises NotFound."""
-    return _tier_view(service.load_current(), tier_id, {}, now)
+    return _tier_view(service.in_language(service.load_current(), language), tier_id, {}, now)
 
 
 def changed_tier_view(changed: ChangedTier, now: int) -> ChangedTierView:
@@ -104,22 +105,22 @@ def _tier_view(catalog: Catalog, tier_id: str, known: Mapping[str, Stock], now: 
     return views.admin_tier_view(catalog, tier, {**known, **read_shown_stock(unknown)}, now)
 
 
-def managed_event_reply(event_id: str, now: int) -> CacheableReply[EventWithTiersView]:
+def managed_event_reply(event_id: str, language: Language | None, now: int) -> CacheableReply[EventWithTiersView]:
     """Return the reply of the public event route for a manager of the event. Raises NotFound."""
-    view = get_event(event_id, now)
+    view = get_event(event_id, now, language)
     tiers = [_as_tier_view(tier) for tier in view.tiers]
     return CacheableReply.encode_private(EventWithTiersView(**(asdict(view) | {"tiers": tiers})), view.version)
 
 
-def managed_tiers_reply(event_id: str, now: int) -> CacheableReply[TiersView]:
+def managed_tiers_reply(event_id: str, language: Language | None, now: int) -> CacheableReply[TiersView]:
     """Return the reply of the public tier list for a manager of the event. Raises NotFound."""
-    tiers = sorted(get_event(event_id, now).tiers, key=lambda tier: (tier.position, tier.id))
+    tiers = sorted(get_event(event_id, now, language).tiers, key=lambda tier: (tier.position, tier.id))
     return CacheableReply.encode_private(TiersView(tiers=[_as_tier_view(tier) for tier in tiers]), 0)
 
 
-def managed_tier_reply(tier_id: str, now: int) -> CacheableReply[TierView]:
+def managed_tier_reply(tier_id: str, language: Language | None, now: int) -> CacheableReply[TierView]:
     """Return the reply of the public tier route for a manager of the event. Raises NotFound."""
-    view = get_tier(tier_id, now)
+    view = get_tier(tier_id, now, language)
     return CacheableReply.encode_private(_as_tier_view(view), view.version)
 
 

@@ -28,7 +28,7 @@ from chalicelib.catalog.permissions import EventLimitReached, EventQuotaReached,
 from chalicelib.catalog.response_cache import MAX_LISTED, TicketTypesQuery
 from chalicelib.catalog.revisions import CHANGE_ERRORS, CatalogChanging, expected_version, versioned_reply
 from chalicelib.catalog.sale_rules import RoundPublic, SaleFrozen
-from chalicelib.catalog.search import NO_FILTERS, EventQuery
+from chalicelib.catalog.search import EventQuery
 from chalicelib.catalog.stock_ledger import MAX_PAGES, StockLedgerView
 from chalicelib.catalog.tier_management import TierHasSales, TierNameTaken, TooManyTickets, TooManyTiers
 from chalicelib.catalog.views import (
@@ -49,7 +49,7 @@ from chalicelib.catalog.views import (
 from chalicelib.edge import cursors, idempotency
 from chalicelib.edge.auth import Forbidden, Unauthenticated
 from chalicelib.edge.cursors import Cursor
-from chalicelib.edge.languages import ACCEPT_LANGUAGE, Language
+from chalicelib.edge.languages import ACCEPT_LANGUAGE, Language, LanguageQuery
 from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.rate_limits import CATALOG, RateLimited, limit_writes, limited_for_caller
 from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
@@ -123,8 +123,8 @@ def list_events(request: RequestContext, query: EventQuery) -> CacheableReply[li
 
     A page is at most 1 MB.
     """
-    if query == NO_FILTERS:
-        return response_cache.events_reply(request.now)
+    if not query.has_filters:
+        return response_cache.events_reply(query.language, request.now)
     return response_cache.filtered_events_reply(query, request.now)
 
 
@@ -155,11 +155,11 @@ def create_event(request: RequestContext, body: EventFields) -> Reply[AdminEvent
 
 
 @route(bp, "GET", "/events/{event_id}", access="public")
-def show_event(request: RequestContext, event_id: str) -> CacheableReply[EventWithTiersView]:
+def show_event(request: RequestContext, event_id: str, query: LanguageQuery) -> CacheableReply[EventWithTiersView]:
     """Show an event with its tiers, cheapest first. The event's managers also see drafts, hidden tiers and additional fields."""
     if _is_manager(request, event_id):
-        return admin_queries.managed_event_reply(event_id, request.now)
-    return response_cache.event_reply(event_id, request.now)
+        return admin_queries.managed_event_reply(event_id, query.language, request.now)
+    return response_cache.event_reply(event_id, query.language, request.now)
 
 
 @route(
@@ -260,11 +260,11 @@ def show_stock_ledger(request: RequestContext, event_id: str, query: StockLedger
 
 
 @route(bp, "GET", "/events/{event_id}/tiers", access="public")
-def list_tiers(request: RequestContext, event_id: str) -> CacheableReply[TiersView]:
+def list_tiers(request: RequestContext, event_id: str, query: LanguageQuery) -> CacheableReply[TiersView]:
     """List the tiers of an event by position. The event's managers also see hidden tiers."""
     if _is_manager(request, event_id):
-        return admin_queries.managed_tiers_reply(event_id, request.now)
-    return response_cache.tiers_reply(event_id, request.now)
+        return admin_queries.managed_tiers_reply(event_id, query.language, request.now)
+    return response_cache.tiers_reply(event_id, query.language, request.now)
 
 
 @route(
@@ -283,12 +283,12 @@ def create_tier(request: RequestContext, event_id: str, body: TierFields) -> Rep
 
 
 @route(bp, "GET", "/tiers/{tier_id}", access="public")
-def show_tier(request: RequestContext, tier_id: str) -> CacheableReply[TierView]:
+def show_tier(request: RequestContext, tier_id: str, query: LanguageQuery) -> CacheableReply[TierView]:
     """Show a tier."""
     event_id = _find_event_id(tier_id)
     if event_id is not None and _is_manager(request, event_id):
-        return admin_queries.managed_tier_reply(tier_id, request.now)
-    return response_cache.tier_reply(tier_id, request.now)
+        return admin_queries.managed_tier_reply(tier_id, query.language, request.now)
+    return response_cache.tier_reply(tier_id, query.language, request.now)
 
 
 @route(
@@ -330,15 +330,15 @@ def delete_tier(request: RequestContext, tier_id: str) -> Reply[DeletedView]:
 
 
 @route(bp, "GET", "/tiers/{tier_id}/availability", access="public")
-def show_tier_availability(request: RequestContext, tier_id: str) -> CacheableReply[TierAvailabilityView]:
+def show_tier_availability(request: RequestContext, tier_id: str, query: LanguageQuery) -> CacheableReply[TierAvailabilityView]:
     """Show how many tickets of a tier are left."""
-    return response_cache.tier_availability_reply(tier_id, request.now)
+    return response_cache.tier_availability_reply(tier_id, query.language, request.now)
 
 
 @route(bp, "GET", "/events/{event_id}/availability", access="public")
-def show_availability(request: RequestContext, event_id: str) -> CacheableReply[AvailabilityView]:
+def show_availability(request: RequestContext, event_id: str, query: LanguageQuery) -> CacheableReply[AvailabilityView]:
     """Show how many tickets of each tier of an event are left."""
-    return response_cache.availability_reply(event_id, request.now)
+    return response_cache.availability_reply(event_id, query.language, request.now)
 
 
 @route(bp, "GET", "/tickets/types", access="public")
@@ -473,8 +473,11 @@ PAGE_CACHING = "public, max-age=0, s-maxage=20, stale-while-revalidate=60, stale
 MISSING_PAGE_CACHING = "public, max-age=0, s-maxage=5"
 
 
-class CalendarQuery(Struct, forbid_unknown_fields=True, frozen=True):
-    """`tiers` are the ids of ticket types, with commas between them; the file then has only the dates for which their tickets are valid."""
+class CalendarQuery(LanguageQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """`tiers` are the ids of ticket types, with commas between them; the file then has only the dates for which their tickets are valid.
+
+    Without a language, Accept-Language decides.
+    """
 
     tiers: Annotated[str, Meta(max_length=2000)] | None = None
 
@@ -484,12 +487,13 @@ class CalendarQuery(Struct, forbid_unknown_fields=True, frozen=True):
 )
 def show_calendar_file(request: RequestContext, event_id: str, query: CalendarQuery) -> Reply[str]:
     """Return an event as a calendar file, with the opening of its sale and an alarm if the opening is still ahead."""
-    catalog, event = service.get_visible_event(event_id)
+    language = query.language or request.language
+    catalog, event = service.get_visible_event(event_id, language)
     if query.tiers is not None:
         event = catalog.narrow(event, query.tiers.split(","))
     url = settings.current().page_url(f"events/{event_id}")
     host = urlsplit(url).hostname or "fairgate"
-    text = sharing.render_calendar(event, url, host, catalog.revision, request.language, request.now)
+    text = sharing.render_calendar(event, url, host, catalog.revision, language, request.now)
     headers = {
         "Content-Type": f"{sharing.CALENDAR_MEDIA_TYPE}; charset=utf-8",
         "Content-Disposition": f'attachment; filename="{event_id}.ics"',

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
+from chalicelib.edge.languages import Language
 from chalicelib.foundation.errors import InvalidInput
 
 OptionType = Literal["boolean", "multi_select", "text_input"]
@@ -16,6 +17,7 @@ MAX_ANSWER_LENGTH = 500
 
 NotBlank = Annotated[str, Meta(min_length=1, pattern=r"\S", examples=["North stand"], description="Text that is not blank.")]
 OptionLabel = Annotated[NotBlank, Meta(max_length=200, examples=["Dinner"])]
+OptionLabels = dict[Language, OptionLabel]
 Choice = Annotated[NotBlank, Meta(max_length=100, examples=["Vegan"])]
 
 
@@ -23,11 +25,12 @@ class CustomOption(Struct, frozen=True, kw_only=True):
     """A question for buyers. Only a `multi_select` has `choices`; the buyer picks one or more of them.
 
     `per` says whether the question is asked once for each purchase, for each ticket, or for each guest who is named for a seat.
-    A required option must be answered; a required boolean accepts both true and false.
+    A required option must be answered; a required boolean accepts both true and false. `labels` has the label in other languages.
     """
 
     id: str
     label: str
+    labels: dict[str, str] = {}
     option_type: OptionType
     is_required: bool = True
     choices: list[str] = []

@@ -15,6 +15,7 @@ from msgspec import NODEFAULT, UNSET, Meta, Struct, UnsetType, defstruct
 from msgspec.structs import replace
 
 from chalicelib.catalog.custom_options import NotBlank
+from chalicelib.edge.languages import Language
 
 MAX_CAPACITY = 1_000_000
 
@@ -30,6 +31,8 @@ PostalCode = Annotated[
     ),
 ]
 Label = Annotated[NotBlank, Meta(max_length=100)]
+Names = dict[Language, Name]
+Texts = dict[Language, Annotated[Text, Meta(min_length=1)]]
 Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY)]
 Count = Annotated[int, Meta(ge=0, le=MAX_CAPACITY)]
 Minutes = Annotated[int, Meta(ge=0, le=1440)]

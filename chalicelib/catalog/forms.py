@@ -524,7 +524,9 @@ def _given(changes: EventChanges | TierChanges) -> dict[str, Any]:
     values = given_fields(changes)
     if _is_deeper(values.get("metadata"), MAX_METADATA_DEPTH):
         raise InvalidInput(f"The metadata can be nested at most {MAX_METADATA_DEPTH} levels deep.", path="$.metadata")
-    lines = {name: value.strip() for name, value in values.items() if isinstance(value, str) and name != "description"}
+    lines: dict[str, Any] = {name: value.strip() for name, value in values.items() if isinstance(value, str) and name != "description"}
+    if "names" in values:
+        lines["names"] = {language: name.strip() for language, name in values["names"].items()}
     if len(msgspec.json.encode(values.get("metadata"))) > MAX_METADATA_BYTES:
         raise InvalidInput(
             f"The metadata can be at most {MAX_METADATA_BYTES // 1024} KB of JSON.",

@@ -11,15 +11,30 @@ The catalog is the content of the bootstrap files plus the events and tiers crea
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import quote
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib.catalog.custom_options import CustomOption
-from chalicelib.catalog.fields import Capacity, Count, Field, Label, Line, Minutes, PostalCode, Reason, ShopUrl, Text, TimeZone
+from chalicelib.catalog.fields import (
+    Capacity,
+    Count,
+    Field,
+    Label,
+    Line,
+    Minutes,
+    Names,
+    PostalCode,
+    Reason,
+    ShopUrl,
+    Text,
+    Texts,
+    TimeZone,
+)
 from chalicelib.catalog.images import StoredImage
+from chalicelib.edge.languages import Language, in_language
 from chalicelib.foundation import clock
 from chalicelib.foundation.money import Cents, Country, DefaultTax, IncludedFee, Region, Tax, TaxAddress
 from chalicelib.inventory.display import StockGroup
@@ -247,6 +262,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     date: str
     managed_by: ManagedBy
     description: Annotated[str, Field("public", "Describes the event to buyers.", Text, in_file="elsewhere")] = ""
+    names: Annotated[dict[str, str], Field("managers", "The name in other languages, by language.", Names)] = {}
+    descriptions: Annotated[dict[str, str], Field("managers", "The description in other languages, by language.", Texts)] = {}
     end_date: str | None = None
     ends_at: int | None = None
     on_sale_at: int | None = None
@@ -395,6 +412,10 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return replace(
             self, starts_at=starts_at, ends_at=ends_at, dates=sorted(self.dates, key=lambda date: (date.start, date.id)), **period
         )
+
+    def in_language(self, language: Language | None) -> "Event":
+        """Return the event with its name and description in a language."""
+        return _in_language(self, language)
 
     def for_tiers(self, tiers: "Iterable[Tier | None]") -> "Event":
         """Return the event as tickets of these tiers are valid for it: with only their dates, and the times and the place of these.
@@ -557,6 +578,8 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     shards: int
     managed_by: ManagedBy
     description: Annotated[str, Field("public", "Describes the tier to buyers.", Text)] = ""
+    names: Annotated[dict[str, str], Field("managers", "The name in other languages, by language.", Names)] = {}
+    descriptions: Annotated[dict[str, str], Field("managers", "The description in other languages, by language.", Texts)] = {}
     per_user_limit: int | None = None
     max_per_transaction: int | None = None
     admits: Annotated[int, Field("public", "How many people one ticket admits.", Annotated[int, Meta(ge=1, le=100)])] = 1
@@ -625,6 +648,10 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = 1
     created_at: int = 0
     updated_at: int = 0
+
+    def in_language(self, language: Language | None) -> "Tier":
+        """Return the tier with its name, its description and its questions in a language."""
+        return _in_language(self, language)
 
     def is_valid_on(self, date_id: str) -> bool:
         """Return whether the tickets are valid on a date of the event."""
@@ -709,6 +736,18 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def limit(self, default: int) -> int:
         """Return the number of tickets of this tier that one purchase may have. Returns `default` if the tier has no limit of its own."""
         return min((limit for limit in (self.per_user_limit, self.max_per_transaction) if limit is not None), default=default)
+
+
+Described = TypeVar("Described", Event, Tier)
+
+
+def _in_language(entry: Described, language: Language | None) -> Described:
+    """Return an event or tier with its texts in a language. Returns the same object if it has no texts in the language."""
+    name, description = in_language(entry.name, entry.names, language), in_language(entry.description, entry.descriptions, language)
+    changes: dict[str, Any] = {"name": name, "description": description}
+    if isinstance(entry, Tier):
+        changes["options"] = [replace(option, label=in_language(option.label, option.labels, language)) for option in entry.options]
+    return replace(entry, **changes) if any(getattr(entry, field) != text for field, text in changes.items()) else entry
 
 
 class DisplayState(Struct, frozen=True, forbid_unknown_fields=True):
@@ -877,6 +916,13 @@ class Catalog(Struct, frozen=True, eq=False):
     @property
     def revision(self) -> int:
         return self.head.revision
+
+    def in_language(self, language: Language) -> Self:
+        """Return the catalog with the texts of its events and tiers in a language."""
+        entries: list[Event | Tier] = [*self.events.values(), *self.tiers.values()]
+        translated = [(entry, entry.in_language(language)) for entry in entries]
+        changed = [after for before, after in translated if after is not before]
+        return self.with_changes(changed, self.head) if changed else self
 
     def with_changes(self, entries: Sequence[CatalogEntry], head: CatalogHead | None = None) -> Self:
         """Return the catalog of `head`, in which these entries are added or replace entries with the same id, in this order.

@@ -78,8 +78,8 @@ def load_shell() -> Shell:
 
 def render_start(shell: Shell, language: Language, now: int) -> str:
     """Return the start page: the public events by date."""
-    t, reply = _texts(language), response_cache.events_reply(now)
-    catalog = service.snapshot()  # may be newer than the reply, so an event of the reply may be missing
+    t, reply = _texts(language), response_cache.events_reply(language, now)
+    catalog = service.in_language(service.snapshot(), language)  # may be newer than the reply, so an event of the reply may be missing
     shown = [event for event in memory.decoder(list[EventView]).decode(reply.text) if event.id in catalog.events]
     dated = [(_date_filters(event, now), event) for event in shown]
     listed = sorted(((filters, event) for filters, event in dated if filters[0] != "past"), key=lambda entry: entry[1].starts_at)
@@ -108,8 +108,8 @@ def render_start(shell: Shell, language: Language, now: int) -> str:
 def render_event(shell: Shell, event_id: str, path: str, language: Language, now: int) -> str:
     """Return the page of a public event, which the visitor opened at `path`. Raises NotFound."""
     t = _texts(language)
-    _catalog, event = service.get_visible_event(event_id)
-    reply = response_cache.event_reply(event.id, now)
+    _catalog, event = service.get_visible_event(event_id, language)
+    reply = response_cache.event_reply(event.id, language, now)
     view = memory.decoder(EventWithTiersView).decode(reply.text)
     url = settings.current().page_url(f"events/{event.id}")
     when = _period(event.starts_at, event.ends_at, event.timezone, language, now)
@@ -139,8 +139,8 @@ def render_missing(shell: Shell, path: str, language: Language) -> str:
 
 def render_feed(path: str, language: Language, now: int) -> str:
     """Return the feed at a path of FEEDS. It has a thousand events at most, as the start page."""
-    feed, catalog, home = FEEDS[path], service.snapshot(), settings.current().page_url("")
-    views = memory.decoder(list[EventView]).decode(response_cache.events_reply(now).text)
+    feed, catalog, home = FEEDS[path], service.in_language(service.snapshot(), language), settings.current().page_url("")
+    views = memory.decoder(list[EventView]).decode(response_cache.events_reply(language, now).text)
     events = sorted((catalog.events[view.id] for view in views if view.id in catalog.events), key=lambda event: event.starts_at)
     shared = [
         SharedEvent(

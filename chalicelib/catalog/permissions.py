@@ -206,10 +206,13 @@ def _is_recent(catalog: Catalog, event: Event, now: int) -> bool:
 def _text_size(catalog: Catalog, event_id: str) -> int:
     """Return how many bytes the texts and the dates of an event and its tiers take, without texts that are always short."""
     event, tiers = catalog.events.get(event_id), catalog.event_tiers(event_id)
-    own = None if event is None else (event.description, event.metadata, event.dates, event.cancelled_dates)
-    return len(
-        msgspec.json.encode((own, [(tier.description, tier.metadata, tier.options, tier.holdbacks, tier.date_ids) for tier in tiers]))
+    own = (
+        None if event is None else (event.description, event.names, event.descriptions, event.metadata, event.dates, event.cancelled_dates)
     )
+    texts = [
+        (tier.description, tier.names, tier.descriptions, tier.metadata, tier.options, tier.holdbacks, tier.date_ids) for tier in tiers
+    ]
+    return len(msgspec.json.encode((own, texts)))
 
 
 def require_door(identity: Identity, event_id: str) -> Event:

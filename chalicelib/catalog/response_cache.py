@@ -7,7 +7,7 @@ CHECK_SECONDS, so a status that depends on the clock is never older than that.
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Annotated, TypeVar
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from chalicelib.accounts import profiles
 from chalicelib.catalog import search, service, stock_ledger, views
@@ -19,6 +19,7 @@ from chalicelib.catalog.views import AvailabilityView, EventWithTiersView, Liste
 from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
+from chalicelib.edge.languages import Language, LanguageQuery
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.ids import Id
@@ -39,7 +40,7 @@ _seller_names: TtlCache[Mapping[str, str]] = TtlCache(lambda: SELLER_SECONDS, ma
 _TierKey = tuple[int, int, int, str, int, str]
 
 
-class TicketTypesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class TicketTypesQuery(LanguageQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Filters for the ticket types. `status` is the status in the bootstrap file."""
 
     event_id: Id | None = None
@@ -48,9 +49,9 @@ class TicketTypesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     cursor: Cursor | None = None
 
 
-def events_reply(now: int) -> CacheableReply[list[ListedEventView]]:
+def events_reply(language: Language | None, now: int) -> CacheableReply[list[ListedEventView]]:
     """Return the public events. If they do not fit in one reply, a `Link` header leads to the rest (RFC 8288)."""
-    catalog = service.snapshot()
+    catalog = service.in_language(service.snapshot(), language)
 
     def encode() -> CacheableReply[list[ListedEventView]]:
         keyed = search.in_turns(_public_events(catalog), now)
@@ -61,10 +62,10 @@ def events_reply(now: int) -> CacheableReply[list[ListedEventView]]:
         names = _load_seller_names(events, now)
         keyed_views = ((keys[event.id], views.listed_event_view(catalog, event, stocks, now, names)) for event in events)
         body, next_cursor = cursors.fit_page(keyed_views, next_cursor)
-        link = cursors.link_headers(search.EventQuery(limit=search.MAX_LIMIT), next_cursor)
+        link = cursors.link_headers(search.EventQuery(limit=search.MAX_LIMIT, language=language), next_cursor)
         return CacheableReply.encode(body, max_age=LIST_MAX_AGE, headers=link)
 
-    return reply_cache.get(now, catalog, encode, "events")
+    return reply_cache.get(now, catalog, encode, ("events", language))
 
 
 def filtered_events_reply(query: search.EventQuery, now: int) -> CacheableReply[list[ListedEventView]]:
@@ -72,31 +73,32 @@ def filtered_events_reply(query: search.EventQuery, now: int) -> CacheableReply[
     catalog = service.snapshot()
     page = search.find_events(catalog, _public_events(catalog), query, now)
     names = _load_seller_names((event for _, event in page.events), now)
-    keyed_views = ((key, views.listed_event_view(catalog, event, page.stocks, now, names)) for key, event in page.events)
+    shown = service.in_language(catalog, query.language)
+    keyed_views = ((key, views.listed_event_view(shown, shown.events[event.id], page.stocks, now, names)) for key, event in page.events)
     body, next_cursor = cursors.fit_page(keyed_views, page.next_cursor)
     return CacheableReply.encode(body, max_age=LIST_MAX_AGE, headers=cursors.link_headers(query, next_cursor))
 
 
-def event_reply(event_id: str, now: int) -> CacheableReply[EventWithTiersView]:
+def event_reply(event_id: str, language: Language | None, now: int) -> CacheableReply[EventWithTiersView]:
     """Return an event with its tiers. Raises NotFound."""
-    catalog, event = service.get_visible_event(event_id)
+    catalog, event = service.get_visible_event(event_id, language)
 
     def build_body() -> EventWithTiersView:
         stocks = cached_stock([catalog.stock_group(event_id)], now)
         return views.event_with_tiers_view(catalog, event, stocks, now)
 
-    return cached_reply(("event", event_id), catalog, now, LIST_MAX_AGE, build_body)
+    return cached_reply(("event", event_id, language), catalog, now, LIST_MAX_AGE, build_body)
 
 
-def availability_reply(event_id: str, now: int) -> CacheableReply[AvailabilityView]:
+def availability_reply(event_id: str, language: Language | None, now: int) -> CacheableReply[AvailabilityView]:
     """Return how many tickets of each tier of an event are left. Raises NotFound."""
-    catalog, event = service.get_visible_event(event_id)
+    catalog, event = service.get_visible_event(event_id, language)
 
     def build_body() -> AvailabilityView:
         stocks = cached_stock([catalog.stock_group(event_id)], now)
         return views.availability_view(catalog, event, stocks, now)
 
-    return cached_reply(("availability", event_id), catalog, now, STOCK_MAX_AGE, build_body)
+    return cached_reply(("availability", event_id, language), catalog, now, STOCK_MAX_AGE, build_body)
 
 
 def stock_ledger_reply(event_id: str, page: int, now: int) -> CacheableReply[StockLedgerView]:
@@ -112,9 +114,9 @@ def stock_ledger_reply(event_id: str, page: int, now: int) -> CacheableReply[Sto
     return reply_cache.get(now, catalog, encode, ("stock ledger", event_id, page))
 
 
-def tiers_reply(event_id: str, now: int) -> CacheableReply[views.TiersView]:
+def tiers_reply(event_id: str, language: Language | None, now: int) -> CacheableReply[views.TiersView]:
     """Return the tiers of an event by position. Raises NotFound."""
-    catalog, event = service.get_visible_event(event_id)
+    catalog, event = service.get_visible_event(event_id, language)
 
     def build_body() -> views.TiersView:
         stocks = cached_stock([catalog.stock_group(event_id)], now)
@@ -122,27 +124,27 @@ def tiers_reply(event_id: str, now: int) -> CacheableReply[views.TiersView]:
             tiers=[views.tier_view(catalog, tier, stocks, now) for tier in in_display_order(catalog.visible_tiers(event))]
         )
 
-    return cached_reply(("tiers", event_id), catalog, now, LIST_MAX_AGE, build_body)
+    return cached_reply(("tiers", event_id, language), catalog, now, LIST_MAX_AGE, build_body)
 
 
-def tier_reply(tier_id: str, now: int) -> CacheableReply[views.TierView]:
+def tier_reply(tier_id: str, language: Language | None, now: int) -> CacheableReply[views.TierView]:
     """Return a tier, which may be hidden. Raises NotFound."""
-    catalog, tier = service.get_visible_tier(tier_id)
+    catalog, tier = service.get_visible_tier(tier_id, language)
 
     def build_body() -> views.TierView:
         return views.tier_view(catalog, tier, cached_stock([catalog.stock_group(tier.event_id)], now), now)
 
-    return cached_reply(("tier", tier_id), catalog, now, LIST_MAX_AGE, build_body)
+    return cached_reply(("tier", tier_id, language), catalog, now, LIST_MAX_AGE, build_body)
 
 
-def tier_availability_reply(tier_id: str, now: int) -> CacheableReply[views.TierAvailabilityView]:
+def tier_availability_reply(tier_id: str, language: Language | None, now: int) -> CacheableReply[views.TierAvailabilityView]:
     """Return how many tickets of a tier are left. Raises NotFound."""
-    catalog, tier = service.get_visible_tier(tier_id)
+    catalog, tier = service.get_visible_tier(tier_id, language)
 
     def build_body() -> views.TierAvailabilityView:
         return views.tier_availability_view(catalog, tier, cached_stock([catalog.stock_group(tier.event_id)], now), now)
 
-    return cached_reply(("tier availability", tier_id), catalog, now, STOCK_MAX_AGE, build_body)
+    return cached_reply(("tier availability", tier_id, language), catalog, now, STOCK_MAX_AGE, build_body)
 
 
 def ticket_types_reply(query: TicketTypesQuery, now: int) -> CacheableReply[TicketTypesView]:
@@ -150,10 +152,10 @@ def ticket_types_reply(query: TicketTypesQuery, now: int) -> CacheableReply[Tick
 
     Raises InvalidInput if the cursor is invalid.
     """
-    catalog = service.snapshot()
+    catalog = service.in_language(service.snapshot(), query.language)
     if query.event_id is not None and query.event_id not in catalog.events:
         return CacheableReply.encode(TicketTypesView(ticket_types=[], total=0), max_age=STOCK_MAX_AGE)
-    is_first = query == TicketTypesQuery(event_id=query.event_id, status=query.status)
+    is_first = query == TicketTypesQuery(event_id=query.event_id, status=query.status, language=query.language)
     if not is_first:  # callers can request any number of different pages, so only the first page is cached
         return _encode_ticket_types(catalog, query, now)
     return reply_cache.get(now, catalog, lambda: _encode_ticket_types(catalog, query, now), ("types", query))

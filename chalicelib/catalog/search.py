@@ -16,6 +16,7 @@ from chalicelib.catalog.sale_rules import event_phase, public_event_status
 from chalicelib.catalog.snapshots import find_snapshot
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
+from chalicelib.edge.languages import LanguageQuery
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.memory import Memory
@@ -123,7 +124,7 @@ _indexes: Memory[str, tuple[Catalog, TextIndex]] = Memory()
 Key = tuple[int, int, int, str]
 
 
-class EventQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+class EventQuery(LanguageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}):
     """Filters for the public events. Without filters, the reply lists all events, or as many as fit."""
 
     q: Annotated[str, Meta(max_length=200, description="Words of the name, venue, city or description.")] | None = None
@@ -141,8 +142,9 @@ class EventQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] | None = None
     cursor: Cursor | None = None
 
-
-NO_FILTERS = EventQuery()
+    @property
+    def has_filters(self) -> bool:
+        return self != EventQuery(language=self.language)
 
 
 class EventPage(Struct, frozen=True):
@@ -232,7 +234,8 @@ def _index(catalog: Catalog, public_events: Sequence[Event]) -> TextIndex:
 
 def _texts(event: Event) -> dict[str, int]:
     place = f"{event.venue} {event.city or ''}"
-    return {event.description: _TEXT, place: _PLACE, event.name: _NAME}
+    texts = dict.fromkeys((event.description, *event.descriptions.values()), _TEXT)
+    return texts | {place: _PLACE} | dict.fromkeys((event.name, *event.names.values()), _NAME)
 
 
 def _comparable(text: str) -> str:

@@ -15,6 +15,7 @@ from chalicelib.catalog.snapshots import (
     expire,
     find_known_event,
     find_snapshot,
+    in_language,
     invalidate,
     load_current,
     refresh_snapshot,
@@ -39,6 +40,8 @@ from chalicelib.catalog.store import (
     served_version_item,
     write_version,
 )
+from chalicelib.edge import languages
+from chalicelib.edge.languages import Language
 from chalicelib.foundation import settings
 from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.money import Tax
@@ -66,6 +69,7 @@ __all__ = [
     "get_sellable_tiers",
     "get_visible_event",
     "get_visible_tier",
+    "in_language",
     "invalidate",
     "list_versions",
     "load_content",
@@ -88,30 +92,46 @@ __all__ = [
     "served_version_item",
     "set_paused",
     "snapshot",
+    "snapshot_in",
     "snapshot_with_drafts",
     "stock_group",
+    "tier_name",
     "write_if_due",
     "write_version",
 ]
 
 
-def get_visible_event(event_id: str) -> tuple[Catalog, Event]:
-    """Return an event that the public may see, and its catalog.
+def get_visible_event(event_id: str, language: Language | None = None) -> tuple[Catalog, Event]:
+    """Return an event that the public may see, and its catalog, with the texts of a language.
 
     Raises NotFound if the event is unknown, a draft, or, in production, a test event.
     """
-    catalog = find_snapshot(lambda catalog: event_id in catalog.events)
+    catalog = in_language(find_snapshot(lambda catalog: event_id in catalog.events), language)
     event = catalog.events.get(event_id)
     if event is None or event.status == "draft" or (event.status == "test" and not allows_test_sales()):
         raise NotFound("There is no event with this id.", event_id=event_id)
     return catalog, event
 
 
-def get_visible_tier(tier_id: str) -> tuple[Catalog, Tier]:
-    """Return a tier of an event that the public may see, and its catalog. The tier may be hidden from lists. Raises NotFound."""
-    tier = find_snapshot(lambda catalog: tier_id in catalog.tiers).tiers.get(tier_id)
+def snapshot_in(language: Language) -> Catalog:
+    """Return the snapshot with its texts in a language."""
+    return in_language(snapshot(), language)
+
+
+def tier_name(tier_id: str, name: str, language: Language | None) -> str:
+    """Return the name of a tier in a language. Without one, returns `name`, as which the tier was sold."""
+    tier = snapshot().tiers.get(tier_id)
+    return name if tier is None else languages.in_language(name, tier.names, language)
+
+
+def get_visible_tier(tier_id: str, language: Language | None = None) -> tuple[Catalog, Tier]:
+    """Return a tier of an event that the public may see, and its catalog, with the texts of a language. Raises NotFound.
+
+    The tier may be hidden from lists.
+    """
+    tier = in_language(find_snapshot(lambda catalog: tier_id in catalog.tiers), language).tiers.get(tier_id)
     if tier is not None:
-        catalog, event = get_visible_event(tier.event_id)
+        catalog, event = get_visible_event(tier.event_id, language)
         shown = catalog.states[tier.status].display or event.status == tier.status == "test"
         if shown and not tier.removed:
             return catalog, tier

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from chalicelib.catalog import store
 from chalicelib.catalog.model import Catalog, CatalogHead, Event
 from chalicelib.dynamodb.cache import TtlCache
+from chalicelib.edge.languages import Language
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.memory import Memory
@@ -22,6 +23,7 @@ MAX_REPLIES = 2000  # of a few KB each; only a very large catalog reaches this l
 _head_cache: TtlCache[CatalogHead] = TtlCache(lambda: settings.current().head_check_seconds)
 _catalog_cache: TtlCache[Catalog] = TtlCache(lambda: CATALOG_SECONDS, counted=True)
 _refreshed: Memory[Literal["at"], int] = Memory()  # when the head was last read because of an unknown id
+_translations: Memory[Language, tuple[Catalog, Catalog]] = Memory()  # the last catalog in each language, with the original
 
 # The replies of `response_cache`. They are kept here so that they are dropped together with the snapshot.
 reply_cache: TtlCache[CacheableReply[Any]] = TtlCache(lambda: CHECK_SECONDS, max_keys=MAX_REPLIES)
@@ -32,6 +34,17 @@ def snapshot() -> Catalog:
     now = clock.now()
     head = _head_cache.get(now, None, store.read_head)
     return _catalog_cache.get(now, head.public_revision, lambda: store.load(head, _catalog_cache.peek()))
+
+
+def in_language(catalog: Catalog, language: Language | None) -> Catalog:
+    """Return a catalog with its texts in a language. Repeated calls return the same object until the catalog changes."""
+    if language is None:
+        return catalog
+    known = _translations.entries.get(language)
+    if known is None or known[0] is not catalog:
+        known = catalog, catalog.in_language(language)
+        _translations.entries[language] = known
+    return known[1]
 
 
 def snapshot_with_drafts() -> Catalog:

@@ -4,6 +4,7 @@ A language is a file `words/<code>.json`, which has the words of this package by
 files of a language.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -31,6 +32,17 @@ _PARTS = {language: memory.decoder(dict[str, msgspec.Raw]).decode((WORDS / f"{la
 def load_words(part: str, kind: type[Words]) -> dict[Language, Words]:
     """Return the words of a part of this package in each language."""
     return {language: memory.decoder(kind).decode(parts[part]) for language, parts in _PARTS.items()}
+
+
+class LanguageQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The language of promoters' texts. Texts that the promoter did not write in this language appear in the main language."""
+
+    language: Language | None = None
+
+
+def in_language(main: str, others: Mapping[str, str], language: Language | None) -> str:
+    """Return a promoter's text in a language: one of the `others` by language, or else the `main` text."""
+    return main if language is None else others.get(language, main)
 
 
 ACCEPT_LANGUAGE = Header("Accept-Language", "The languages that the caller prefers, best first.")

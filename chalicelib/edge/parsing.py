@@ -18,6 +18,7 @@ from chalicelib.foundation.errors import InvalidInput
 
 MAX_FORM_PARTS = 10
 MAX_FORM_FIELD_BYTES = 64 * 1024
+MAX_TRIED_KEYS = 20  # of a dict with an invalid value
 
 _NAMED_FIELD = re.compile(r"(?:missing required|unknown) field `([^`]+)`")
 _PATH_STEP = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
@@ -55,7 +56,7 @@ def parse_json(raw: bytes, shape: type[T]) -> T:
         return memory.decoder(shape).decode(raw)
     except msgspec.ValidationError as error:
         message, path = _explain(error, shape)
-        raise InvalidInput(message, path=path, **_rule(str(error))) from None
+        raise InvalidInput(message, path=_with_key(error, path, raw, shape), **_rule(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MalformedJson(MalformedJson.default_message) from None
 
@@ -125,10 +126,10 @@ def _explain(error: msgspec.ValidationError, shape: Any) -> tuple[str, str]:
 
     The message lists allowed values and known fields, and describes text formats in words.
     """
-    message, _, path = str(error).partition(" - at `")
-    path = path.rstrip("`").removeprefix("key` in `") or "$"  # an invalid key is reported at its object
+    message, _, place = str(error).partition(" - at `")
+    path = place.rstrip("`").removeprefix("key` in `") or "$"  # an invalid key is reported at its object
     if message.startswith("Invalid enum value"):
-        values = _allowed_values(_types_at(shape, path))
+        values = _allowed_values(_types_at(shape, f"{path}[...]" if place.startswith("key` in `") else path))
         message += f"; allowed: {', '.join(map(str, values))}" if values else ""
     elif RULES["wrong_form"].match(message):
         message = " ".join(["The text is not in the expected format.", *_descriptions(_types_at(shape, path))]).removesuffix(".")
@@ -136,6 +137,26 @@ def _explain(error: msgspec.ValidationError, shape: Any) -> tuple[str, str]:
     if field and "unknown" in field[0]:
         message += f"; known: {', '.join(_known_fields(_types_at(shape, path)))}"
     return message + ".", f"{path}.{field.group(1)}" if field else path
+
+
+def _with_key(error: msgspec.ValidationError, path: str, raw: bytes, shape: Any) -> str:
+    """Return the path with the key of a dict's invalid value: `$.names.es` for msgspec's `$.names[...]`."""
+    place, found, _ = path.partition("[...]")
+    if not found:
+        return path
+    tree: Any = memory.decoder(dict[str, Any]).decode(raw)
+    node = tree
+    for name, index in _PATH_STEP.findall(place.removeprefix("$")):
+        node = node[name or int(index)]
+    for key, value in list(node.items())[:MAX_TRIED_KEYS] if isinstance(node, dict) else ():
+        node.clear()
+        node[key] = value
+        try:
+            memory.convert(tree, shape)
+        except msgspec.ValidationError as same:
+            if str(same) == str(error):
+                return path.replace("[...]", f".{key}", 1)
+    return path
 
 
 def _types_at(shape: Any, path: str) -> list[Any]:

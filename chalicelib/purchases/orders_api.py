@@ -117,7 +117,7 @@ class NewestOrderQuery(Struct, forbid_unknown_fields=True):
     token: str | None = None
 
 
-@route(bp, "GET", "/me/order", access="user", errors=(OrderNotFound, TokenUnknown))
+@route(bp, "GET", "/me/order", access="user", headers=(ACCEPT_LANGUAGE,), errors=(OrderNotFound, TokenUnknown))
 def show_newest_order(request: RequestContext, query: NewestOrderQuery) -> Reply[OrderWithTicketsView]:
     """Show the caller's newest order for an event."""
     event_id = query.event_id
@@ -125,13 +125,13 @@ def show_newest_order(request: RequestContext, query: NewestOrderQuery) -> Reply
         event_id = tokens.read_event_id(query.token)
     if event_id is None:
         raise InvalidInput("Send the query parameter `event_id`.", path="event_id")
-    return _order_reply(*queries.get_newest_order(request.require_user().user_id, event_id), request.now)
+    return _order_reply(*queries.get_newest_order(request.require_user().user_id, event_id), request)
 
 
-@route(bp, "GET", "/orders/{order_id}", access="user", errors=(OrderNotFound,))
+@route(bp, "GET", "/orders/{order_id}", access="user", headers=(ACCEPT_LANGUAGE,), errors=(OrderNotFound,))
 def show_order(request: RequestContext, order_id: str) -> Reply[OrderWithTicketsView]:
     """Show one of the caller's orders with its tickets, including refunded orders."""
-    return _order_reply(*queries.get_own_order(request.require_user().user_id, order_id), request.now)
+    return _order_reply(*queries.get_own_order(request.require_user().user_id, order_id), request)
 
 
 class ReturnBody(Struct, forbid_unknown_fields=True):
@@ -190,14 +190,14 @@ def list_order_seats(request: RequestContext, order_id: str, query: SeatListQuer
     return Reply(SeatPageView(seats=[seat_view(seat, user_id) for seat in page], next_cursor=next_cursor))
 
 
-@route(bp, "GET", "/me/tickets", access="user")
+@route(bp, "GET", "/me/tickets", access="user", headers=(ACCEPT_LANGUAGE,))
 def list_my_tickets(request: RequestContext, query: MyTicketsQuery) -> Reply[TicketListView]:
     """List the caller's tickets, newest order first. The same list as `GET /tickets`, in another format."""
     tickets, next_cursor = _list_tickets(request, query)
     return Reply(TicketListView(tickets=tickets, count=len(tickets)), headers=cursors.link_headers(query, next_cursor))
 
 
-@route(bp, "GET", "/tickets", access="user")
+@route(bp, "GET", "/tickets", access="user", headers=(ACCEPT_LANGUAGE,))
 def list_tickets(request: RequestContext, query: OwnListQuery) -> Reply[TicketPageView]:
     """List the caller's tickets, newest order first."""
     tickets, next_cursor = _list_tickets(request, query)
@@ -211,7 +211,7 @@ def _list_tickets(request: RequestContext, query: OwnListQuery) -> tuple[list[Ti
     tickets, last = queries.list_ticket_page(identity.user_id, query.limit, after)
     if "guest" in identity.roles and identity.session_id is not None and tickets:  # extend it again: an event may have been postponed
         sessions.keep_session(identity.session_id, guest_orders.kept_until(ticket.event_id for ticket in tickets))
-    snapshot = catalog.snapshot()
+    snapshot = catalog.snapshot_in(request.language)
     shown = [ticket_view(ticket, snapshot, request.now) for ticket in tickets]
     fitting = cursors.fit(shown)  # each ticket of a tour has all dates, and Lambda returns at most 6 MB
     if len(fitting) < len(shown):
@@ -219,13 +219,13 @@ def _list_tickets(request: RequestContext, query: OwnListQuery) -> tuple[list[Ti
     return fitting, cursors.encode(last) if last else None
 
 
-def _order_reply(purchase: Purchase, tickets: list[Ticket], now: int) -> Reply[OrderWithTicketsView]:
+def _order_reply(purchase: Purchase, tickets: list[Ticket], request: RequestContext) -> Reply[OrderWithTicketsView]:
     return Reply(
         OrderWithTicketsView(
-            order=views.full_order_view(purchase, queries.load_details(purchase)),
+            order=views.full_order_view(purchase, queries.load_details(purchase), request.language),
             tickets=[views.order_ticket_view(ticket, purchase) for ticket in tickets],
-            returnable=_return_view(purchase, tickets, now),
-            resale=_resale_view(purchase, tickets, now),
+            returnable=_return_view(purchase, tickets, request.now),
+            resale=_resale_view(purchase, tickets, request.now),
             return_requests=views.return_request_views(purchase),
         )
     )
@@ -377,7 +377,7 @@ def mail_tickets_link(request: RequestContext, body: AddressBody) -> Reply[Done]
     return Reply(Done("We have sent an email to this address. Open the link in it within 15 minutes."))
 
 
-@route(bp, "POST", "/lost-tickets/open", access="public", errors=(LinkExpired,))
+@route(bp, "POST", "/lost-tickets/open", access="public", headers=(ACCEPT_LANGUAGE,), errors=(LinkExpired,))
 def open_tickets_link(request: RequestContext, body: LinkBody) -> Reply[FoundTicketsView]:
     """Show the tickets of a mailed link. A link to one order works any number of times; a link to all orders of an address works once."""
     data_token = None
@@ -387,7 +387,7 @@ def open_tickets_link(request: RequestContext, body: LinkBody) -> Reply[FoundTic
         link = mails.get_link(body.token, ("find_tickets",), request.now)
         data_token = mails.exchange_link(link, "own_data", request.now)
         found = queries.list_tickets_of_address(link.email)
-    snapshot = catalog.snapshot()
+    snapshot = catalog.snapshot_in(request.language)
     ticket_views = [FoundTicketView(ticket_view(ticket, snapshot, request.now), qr.ticket_svg(ticket)) for ticket in found]
     return Reply(FoundTicketsView(ticket_views, data_token, *_list_returns(found, request.now)))
 
@@ -509,13 +509,14 @@ def offer_ticket(request: RequestContext, ticket_id: str) -> Reply[TransferView]
     "DELETE",
     "/tickets/{ticket_id}/transfer",
     access="user",
+    headers=(ACCEPT_LANGUAGE,),
     errors=(TransferNotFound, TransferClosed, TicketUsed, TicketVoid, TicketFrozen, RateLimited),
 )
 @limited_for_caller(INVITE)
 def cancel_transfer(request: RequestContext, ticket_id: str) -> Reply[TicketView]:
     """Cancel the transfer of a ticket. The link of the transfer stops working."""
     ticket = transfers.cancel(request.require_user().user_id, ticket_id, request.now)
-    return Reply(ticket_view(ticket, catalog.snapshot(), request.now))
+    return Reply(ticket_view(ticket, catalog.snapshot_in(request.language), request.now))
 
 
 class PreviewBody(Struct, forbid_unknown_fields=True):
@@ -552,6 +553,7 @@ class OfferedTicketView(Struct, frozen=True, kw_only=True):
     "POST",
     "/transfers/preview",
     access="public",
+    headers=(ACCEPT_LANGUAGE,),
     errors=(TransferNotFound, TicketUsed, TransferClosed, TransferExpired, TicketVoid, TicketFrozen, RateLimited),
 )
 def preview_transfer(request: RequestContext, body: PreviewBody) -> Reply[OfferedTicketView]:
@@ -559,7 +561,7 @@ def preview_transfer(request: RequestContext, body: PreviewBody) -> Reply[Offere
     with limited_by_address(request, TRANSFER):
         ticket = transfers.find_offered(body.token, request.now)
     assert ticket.transfer is not None
-    snapshot = catalog.snapshot()
+    snapshot = catalog.snapshot_in(request.language)
     tier = snapshot.tiers.get(ticket.tier_id)
     return Reply(
         OfferedTicketView(
@@ -591,7 +593,7 @@ def accept_transfer(request: RequestContext, token: str, body: AcceptBody = _NO_
             transfers.check_acceptance(user_id, token, request.now)
         with limited(request, MAIL, email_key(body.email), "transfer") if body.email else nullcontext():
             result = transfers.accept(user_id, token, body.email, request.language, request.now)
-    return Reply(ticket_view(result.ticket, catalog.snapshot(), request.now), 200 if result.repeated else 201)
+    return Reply(ticket_view(result.ticket, catalog.snapshot_in(request.language), request.now), 200 if result.repeated else 201)
 
 
 # Complimentary tickets over HTTP. Managers revoke them with the refunds in `admin`.

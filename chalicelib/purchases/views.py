@@ -8,6 +8,7 @@ from msgspec.structs import asdict, replace
 
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import ReturnPolicy, TransferPolicy, timezone_of
+from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.money import Tax, TaxShare
@@ -534,9 +535,9 @@ def refund_view(refund: Refund, purchase: Purchase) -> RefundView:
     )
 
 
-def full_order_view(purchase: Purchase, details: CheckoutDetails) -> FullOrderView:
-    """Return the view of an order with its checkout details and its event's current fields."""
-    event = purchase.event_in(catalog.snapshot())
+def full_order_view(purchase: Purchase, details: CheckoutDetails, language: Language | None = None) -> FullOrderView:
+    """Return the view of an order with its checkout details and its event's current fields, with the event's name in a language."""
+    event = purchase.event_in(catalog.in_language(catalog.snapshot(), language))
     first = purchase.lines[0]
     return FullOrderView(
         **asdict(order_view(purchase)),

@@ -41,24 +41,31 @@ class AttendeeBody(Struct, forbid_unknown_fields=True):
     attendee: SentAttendee | None
 
 
-@route(bp, "GET", "/tickets/{ticket_id}", access="user")
+@route(bp, "GET", "/tickets/{ticket_id}", access="user", headers=(ACCEPT_LANGUAGE,))
 def show_ticket(request: RequestContext, ticket_id: str) -> Reply[VisibleTicketView]:
     """Show a ticket to its owner, and without its code and email address to the people who work at its event."""
     user, ticket = request.require_user(), service.get_ticket(ticket_id)
     if ticket.owner_id == user.user_id:
-        return Reply(ticket_view(ticket, catalog.snapshot(), request.now))
+        return Reply(ticket_view(ticket, catalog.snapshot_in(request.language), request.now))
     if permissions.may_admit(user, ticket.event_id):
         return Reply(door_view(ticket, catalog.snapshot(), request.now))
     raise TicketNotFound()  # a 403 would reveal that the ticket exists
 
 
-@route(bp, "PATCH", "/tickets/{ticket_id}", access="user", errors=(AttendeeLocked, HolderErased, TicketVoid, RateLimited))
+@route(
+    bp,
+    "PATCH",
+    "/tickets/{ticket_id}",
+    access="user",
+    headers=(ACCEPT_LANGUAGE,),
+    errors=(AttendeeLocked, HolderErased, TicketVoid, RateLimited),
+)
 @limited_for_caller(INVITE)
 def change_attendee(request: RequestContext, ticket_id: str, body: AttendeeBody) -> Reply[TicketView]:
     """Change the name on a ticket. Only the owner can do this, until shortly before the event."""
     ticket = service.get_owned_ticket(request.require_user().user_id, ticket_id)
     changed = service.change_attendee(ticket, body.attendee, request.now)
-    return Reply(ticket_view(changed, catalog.snapshot(), request.now))
+    return Reply(ticket_view(changed, catalog.snapshot_in(request.language), request.now))
 
 
 @route(
@@ -132,10 +139,10 @@ def invite_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
     return Reply(views.seat_view(invited, user_id))
 
 
-@route(bp, "GET", "/guests/{token}", access="public", errors=(InvitationNotFound,))
-def show_invitation(request: RequestContext, token: str) -> Reply[InvitationView]:  # noqa: ARG001
+@route(bp, "GET", "/guests/{token}", access="public", headers=(ACCEPT_LANGUAGE,), errors=(InvitationNotFound,))
+def show_invitation(request: RequestContext, token: str) -> Reply[InvitationView]:
     """Show a guest their seat and their code for the door."""
-    return Reply(views.invitation_view(seats.get_invited_seat(token), catalog.snapshot()))
+    return Reply(views.invitation_view(seats.get_invited_seat(token), catalog.snapshot_in(request.language)))
 
 
 @route(

@@ -5,6 +5,7 @@ pages of events come from the API too, and from the bucket while the API fails.
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from chalicelib.edge.error_replies import CONTENT_POLICY, HSTS_SECONDS
@@ -22,6 +23,8 @@ API_STAGE = "api"
 _PAYMENT_PAGES = ("/events/*/checkout*", "/events/*/card*")
 # The pages that arrive with their first words, after the pages below an event, which do not.
 _BELOW_EVENTS, _WORDS_PAGES = "/events/*/?*", ("/", "/events/*")
+# The document with so many parameters that it needs a cache policy of its own.
+_SEARCHED = "/v1/events"
 # How long CloudFront waits for the API before it gets a page from the bucket.
 _CONNECT_SECONDS, _READ_SECONDS = 2, 5
 # The errors that CloudFront keeps for ten seconds by default: those of API Gateway, which have no `Cache-Control`, and those from 500 on
@@ -53,12 +56,8 @@ def resources(stage: str, routes: dict[str, Any]) -> Template:
         "WordsHeaders": _headers_policy(f"fairgate-{stage}-words", {"ContentSecurityPolicy": PAGE_POLICY}, {"Cache-Control": REVALIDATE}),
         "PaymentHeaders": _headers_policy(f"fairgate-{stage}-payment", {"ContentSecurityPolicy": payment_policy(_settings(stage))}),
         "ApiHeaders": _headers_policy(f"fairgate-{stage}-api", {"ContentSecurityPolicy": CONTENT_POLICY}, overrides=False),
-        "PublicDocuments": _cache_policy(
-            f"fairgate-{stage}-public-documents",
-            {"QueryStringBehavior": "whitelist", "QueryStrings": known_parameters(routes)},
-            {"HeaderBehavior": "whitelist", "Headers": ["Origin"]},
-            brotli=False,
-        ),
+        "PublicDocuments": _documents_policy(f"fairgate-{stage}-public-documents", known_parameters(routes.keys() - {_SEARCHED}, routes)),
+        "SearchedDocument": _documents_policy(f"fairgate-{stage}-searched-document", known_parameters({_SEARCHED}, routes)),
         "Words": _cache_policy(
             f"fairgate-{stage}-words",
             {"QueryStringBehavior": "whitelist", "QueryStrings": ["path", "language"]},
@@ -115,12 +114,12 @@ def cached_paths(routes: dict[str, Any]) -> list[tuple[str, bool]]:
     return [*patterns, (f"/{API_STAGE}/*", False)]
 
 
-def known_parameters(routes: dict[str, Any]) -> list[str]:
-    """Return the query parameters of all public documents. Others change no document, so CloudFront ignores them in its keys.
+def known_parameters(paths: Iterable[str], routes: dict[str, Any]) -> list[str]:
+    """Return the query parameters of the public documents at these paths. Others change no document, so CloudFront's keys lack them.
 
     A cache policy may name ten.
     """
-    operations = [methods["GET"].view_function.operation for methods in routes.values() if "GET" in methods]
+    operations = [routes[path]["GET"].view_function.operation for path in paths if "GET" in routes[path]]
     return sorted(
         {
             name
@@ -177,7 +176,7 @@ def _distribution(stage: str, routes: dict[str, Any]) -> Template:
                     "PathPattern": pattern,
                     "AllowedMethods": ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"],
                     "OriginRequestPolicyId": _PASS_ALL_BUT_HOST,
-                    **_behaviour("api", {"Ref": "PublicDocuments"} if cached else _CACHE_NOTHING, "ApiHeaders", "PassViewerOn"),
+                    **_behaviour("api", _document_caching(pattern) if cached else _CACHE_NOTHING, "ApiHeaders", "PassViewerOn"),
                 }
                 for pattern, cached in cached_paths(routes)
             ),
@@ -242,6 +241,15 @@ def _behaviour(origin: str, cache_policy: str | Template, headers: str, function
         "ResponseHeadersPolicyId": {"Ref": headers},
         "FunctionAssociations": [{"EventType": "viewer-request", "FunctionARN": {"Fn::GetAtt": [function, "FunctionARN"]}}],
     }
+
+
+def _document_caching(pattern: str) -> Template:
+    return {"Ref": "SearchedDocument" if pattern == f"/{API_STAGE}{_SEARCHED}" else "PublicDocuments"}
+
+
+def _documents_policy(name: str, parameters: list[str]) -> Template:
+    queries = {"QueryStringBehavior": "whitelist", "QueryStrings": parameters}
+    return _cache_policy(name, queries, {"HeaderBehavior": "whitelist", "Headers": ["Origin"]}, brotli=False)
 
 
 def _cache_policy(name: str, queries: Template, headers: Template, *, brotli: bool) -> Template:

@@ -172,7 +172,7 @@ def test_a_package_has_its_options_and_a_plan_shows_their_changes(api, run, writ
     assert run("apply", write(tree)).code == 0
     (shown,) = [package for package in api.get("/events/fest/tickets/packages").json["packages"] if package["id"] == "fest-pass"]
     assert (shown["seats_per_package"], shown["is_sponsorship"]) == (8, True)
-    assert shown["options"] == [dinner | {"is_required": True, "display_order": 0}]
+    assert shown["options"] == [dinner | {"is_required": True, "display_order": 0, "labels": {}}]
     assert run("drift", write(tree)).code == 0
     tree["ticket_types"]["fest-pass"] = asked | {"options": [dinner | {"label": "Menu"}]}
     planned = run("plan", write(tree)).out
@@ -184,6 +184,29 @@ def test_a_package_has_its_options_and_a_plan_shows_their_changes(api, run, writ
         "/events/fest/tickets/purchase", json={"package_id": "fest-pass", "quantity": 1}, user="ada", headers={"Idempotency-Key": "k"}
     )
     assert [missing["label"] for missing in refused.json["missing"]] == ["Menu"]
+
+
+def test_a_plan_shows_changes_of_texts_in_other_languages(api, run, write, tree):
+    event, ticket = tree["events"]["fest"], tree["ticket_types"]["fest-pass"]
+    event["names"] = {"es": "Fiesta"}
+    ticket["options"] = [{"id": "diet", "label": "Diet", "option_type": "text_input", "labels": {"es": "Dieta"}}]
+    assert run("apply", write(tree)).code == 0
+    assert run("drift", write(tree)).code == 0
+    event["names"], event["descriptions"], ticket["names"] = {"es": "Feria"}, {"es": "En el parque."}, {"es": "Abono"}
+    ticket["options"][0]["labels"] = {}
+    shown = run("plan", write(tree)).out
+    assert 'names {"es": "Fiesta"} -> {"es": "Feria"}' in shown
+    assert 'descriptions {} -> {"es": "En el parque."}' in shown
+    assert 'names {} -> {"es": "Abono"}' in shown
+    assert "options.diet" in shown
+    assert run("apply", write(tree)).code == 0
+    assert api.get("/events/fest?language=es").json["name"] == "Feria"
+    assert api.get("/events/fest?language=de").json["name"] == event["name"]
+    event["names"] = {"es": " ", "fr": "Fête"}
+    refused = run("plan", write(tree))
+    assert refused.code != 0
+    assert "$.events.fest.names.es" in refused.out + refused.err
+    assert "$.events.fest.names.fr" in refused.out + refused.err
 
 
 def test_a_plan_shows_changes_of_settings_with_several_parts(api, run, write, tree):

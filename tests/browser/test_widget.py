@@ -62,7 +62,7 @@ def test_an_event_on_another_website_leads_to_the_shop(new_buyer, origin, embed,
     expect(widget).to_contain_text("from $35.50")
     assert page.evaluate(AXE.read_text()) is None or True
     assert page.evaluate(FIND_VIOLATIONS, [RULES["light"], UNDECIDED]) == []
-    assert asked[1:] == ["/widget.js", f"/api/v1/events/{event_id}"]
+    assert asked[1:] == ["/widget.js", f"/api/v1/events/{event_id}?language=en"]
     assert page.context.cookies() == []
     time.advance(3601)
     page.reload()
@@ -86,12 +86,15 @@ def test_a_list_has_the_coming_events_of_a_promoter(new_buyer, embed, api, time,
     expect(page.locator("fairgate-tickets")).to_contain_text("There are no events at the moment.")
 
 
-def test_the_language_is_that_of_the_website(new_buyer, embed, event_id):
+def test_the_language_is_that_of_the_website(new_buyer, embed, api, event_id):
+    assert api.patch(f"/events/{event_id}", json={"names": {"es": "Al aire libre"}}, token=builders.admin_token()).status == 200
     page = new_buyer().page
     embed(page, f'<fairgate-tickets event="{event_id}"></fairgate-tickets>', "es-ES")
     expect(page.locator("fairgate-tickets")).to_contain_text("A la venta a partir del")
+    expect(page.locator("fairgate-tickets")).to_contain_text("Al aire libre")
     page.locator("fairgate-tickets").evaluate("widget => widget.setAttribute('language', 'en')")
     expect(page.locator("fairgate-tickets")).to_contain_text("On sale from")
+    expect(page.locator("fairgate-tickets")).to_contain_text("<b>Open</b> & Air")
 
 
 def test_only_the_allowed_websites_show_events(new_buyer, origin, embed, event_id):

@@ -14,6 +14,7 @@ from tests.catalog.requests import get
 # Samples of fields whose types do not say which values are valid.
 GIVEN = {"timezone": "Europe/Madrid", "waiting_room": {"wave_size": 7}, "waitlist": {"keeps_tickets": False}}
 GIVEN["returns"] = {"policy": "refund", "until": "2026-06-20T10:00:00Z", "fee_percent": 10}
+GIVEN["names"], GIVEN["descriptions"] = {"es": "Noche", "de": "Nacht"}, {"es": "Una noche"}
 GIVEN["transfers"] = "none"
 GIVEN["seating"] = "wheelchair"
 GIVEN["tax"] = {"percent": "0", "exempt_because": "A charity"}

@@ -82,11 +82,18 @@ def test_every_request_is_by_https_and_those_of_the_api_have_the_key(stage):
 @pytest.mark.parametrize("stage", deployed_stages())
 def test_only_parameters_that_change_a_public_document_are_in_the_key_of_the_cache(stage):
     """Otherwise `/events?x=1`, `/events?x=2` and so on would all reach the API, which ignores unknown parameters of public documents."""
-    policy = cdn.resources(stage, app.app.routes)["PublicDocuments"]["Properties"]["CachePolicyConfig"]
-    config = policy["ParametersInCacheKeyAndForwardedToOrigin"]["QueryStringsConfig"]
-    names = ["category", "city", "cursor", "event_id", "from", "limit", "page", "q", "status", "to"]
-    assert config == {"QueryStringBehavior": "whitelist", "QueryStrings": names}
-    assert len(names) <= 10  # as many as a cache policy may name
+    resources = cdn.resources(stage, app.app.routes)
+    policies = {
+        "PublicDocuments": ["cursor", "event_id", "language", "limit", "page", "status"],
+        "SearchedDocument": ["category", "city", "cursor", "from", "language", "limit", "q", "status", "to"],
+    }
+    for policy, names in policies.items():
+        key = resources[policy]["Properties"]["CachePolicyConfig"]["ParametersInCacheKeyAndForwardedToOrigin"]
+        assert key["QueryStringsConfig"] == {"QueryStringBehavior": "whitelist", "QueryStrings": names}
+        assert len(names) <= 10  # as many as a cache policy may name
+    behaviours = resources["Shop"]["Properties"]["DistributionConfig"]["CacheBehaviors"]
+    searched = [each["PathPattern"] for each in behaviours if each["CachePolicyId"] == {"Ref": "SearchedDocument"}]
+    assert searched == ["/api/v1/events"]
 
 
 def test_public_documents_are_cached_and_nothing_else_is():

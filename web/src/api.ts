@@ -42,11 +42,15 @@ export const buyer = createApi(fetchAsBuyer);
 export const saleStatus = <Status extends string>({ status, paused }: { status: Status; paused: boolean }) =>
   paused && status === "on_sale" ? "paused" : status;
 
-export const listEvents = () => content(publicApi.GET("/events"));
-export const getEvent = (event_id: string) => content(publicApi.GET("/events/{event_id}", { params: { path: { event_id } } }));
+/** The languages of the API's texts and documents. A language of the pages that the API lacks is a type error. */
+export type DocumentLanguage = NonNullable<NonNullable<paths["/orders/{order_id}/receipt.pdf"]["get"]["parameters"]["query"]>["language"]>;
+/** Ask for promoters' texts in the language of the page. */
+const inLanguage = () => ({ language: document.documentElement.lang as DocumentLanguage });
+export const listEvents = () => content(publicApi.GET("/events", { params: { query: inLanguage() } }));
+export const getEvent = (event_id: string) => content(publicApi.GET("/events/{event_id}", { params: { path: { event_id }, query: inLanguage() } }));
 /** A draft as buyers will see it once it is published, for the event's managers; null for an event that buyers can see already. */
 export async function previewEvent(event_id: string): Promise<EventWithTiers | null> {
-  const event = await content(buyer.GET("/events/{event_id}", { params: { path: { event_id } } }));
+  const event = await content(buyer.GET("/events/{event_id}", { params: { path: { event_id }, query: inLanguage() } }));
   if ((event.status as string) !== "draft") return null;
   const status = Date.parse(event.on_sale_at ?? "") > 1000 * now() ? "scheduled" : "on_sale";
   return { ...event, status, tiers: event.tiers.filter((tier) => !tier.hidden) };
@@ -143,7 +147,7 @@ export const offerTicket = (ticket_id: string) => content(buyer.POST("/tickets/{
 export const cancelTransfer = (ticket_id: string) => content(buyer.DELETE("/tickets/{ticket_id}/transfer", { params: { path: { ticket_id } } }));
 export type OfferedTicket = Schemas["OfferedTicketView"];
 /** Load what somebody sees before they accept a ticket. */
-export const previewTransfer = (token: string) => content(publicApi.POST("/transfers/preview", { body: { token } }));
+export const previewTransfer = (token: string) => content(publicApi.POST("/transfers/preview", { params: { header: { "Accept-Language": inLanguage().language } }, body: { token } }));
 /** Accept an offered ticket, without an account with an address. A repeated call returns the same ticket. */
 export const acceptTransfer = (token: string, email: string | null) =>
   content(buyer.POST("/transfers/{token}/accept", { params: { path: { token } }, body: { email } }));
@@ -151,7 +155,7 @@ export const listSeats = (ticket_id: string) => content(buyer.GET("/tickets/{tic
 export const nameGuest = (seat_id: string, guest: Schemas["NamedGuest"]) =>
   content(buyer.PUT("/seats/{seat_id}/guest", { params: { path: { seat_id } }, body: guest }));
 export const removeGuest = (seat_id: string) => content(buyer.DELETE("/seats/{seat_id}/guest", { params: { path: { seat_id } } }));
-export const getInvitation = (token: string) => content(publicApi.GET("/guests/{token}", { params: { path: { token } } }));
+export const getInvitation = (token: string) => content(publicApi.GET("/guests/{token}", { params: { path: { token }, header: { "Accept-Language": inLanguage().language } } }));
 export const getGuestQrCode = (token: string): Promise<string> =>
   content(publicApi.GET("/guests/{token}/qr", { params: { path: { token }, query: { format: "svg" } }, parseAs: "text" }));
 export const eraseGuest = (token: string) => content(publicApi.DELETE("/guests/{token}", { params: { path: { token } } }));
@@ -164,8 +168,6 @@ export async function listRefundedOrders(): Promise<OrderWithTickets[]> {
 }
 /** A PDF document of an order. */
 export type DocumentKind = "receipt" | "tickets";
-/** The languages of the API's documents. A language of the pages that the API lacks is a type error. */
-export type DocumentLanguage = NonNullable<NonNullable<paths["/orders/{order_id}/receipt.pdf"]["get"]["parameters"]["query"]>["language"]>;
 export const getDocument = (order_id: string, kind: DocumentKind, language: DocumentLanguage): Promise<Blob> =>
   content(buyer.GET(`/orders/{order_id}/${kind}.pdf`, { params: { path: { order_id }, query: { language } }, parseAs: "blob" }));
 

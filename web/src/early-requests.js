@@ -9,10 +9,11 @@ function request(attributes) {
 
 // As in texts/index.tsx.
 const wanted = [localStorage.getItem("fairgate.language"), ...navigator.languages].map((name) => name?.slice(0, 2));
-request({ rel: "modulepreload", href: TEXTS[wanted.find((name) => name in TEXTS) ?? "en"] });
+const language = wanted.find((name) => name in TEXTS) ?? "en";
+request({ rel: "modulepreload", href: TEXTS[language] });
 
 const event = /^\/events\/[^/]+(?=\/line$)/.exec(location.pathname);
-for (const path of event ? ["", "/waiting-room/state"] : []) {
+for (const path of event ? [`?language=${language}`, "/waiting-room/state"] : []) {
   const noteArrival = ({ target }) => (target.dataset.arrivedAt = Date.now()); // for server-time.ts
   request({ rel: "preload", as: "fetch", href: `/api/v1${event[0]}${path}`, onload: noteArrival });
 }

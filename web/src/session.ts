@@ -57,6 +57,7 @@ export async function fetchAsBuyer(request: Request): Promise<Response> {
   const body = sent.byteLength > 0 ? sent : undefined;
   const send = async (identity: Record<string, string>) => {
     const headers = new Headers(request.headers);
+    headers.set("Accept-Language", document.documentElement.lang); // that of the page, which the browser's may not be
     for (const [name, value] of Object.entries(identity)) headers.set(name, value);
     return fetchWithTimeout(new Request(request.url, { method: request.method, headers, body, signal: request.signal }));
   };

@@ -78,18 +78,23 @@ class Widget extends HTMLElement {
 
   private async fetch(): Promise<EventSummary[]> {
     const [id, promoter] = [this.getAttribute("event"), this.getAttribute("promoter")];
-    if (id) return [await read<EventSummary>(`events/${encodeURIComponent(id)}`)];
-    return (await read<EventSummary[]>("events"))
+    const query = `?language=${this.language().code}`;
+    if (id) return [await read<EventSummary>(`events/${encodeURIComponent(id)}${query}`)];
+    return (await read<EventSummary[]>(`events${query}`))
       .filter((event) => Date.parse(event.ends_at ?? event.starts_at) > Date.now() && (!promoter || event.promoter_id === promoter))
       .sort((one, other) => Date.parse(one.starts_at) - Date.parse(other.starts_at))
       .slice(0, Number(this.getAttribute("limit")) || undefined);
   }
 
-  private draw() {
+  private language(): { code: (typeof CODES)[number]; locale: string } {
     const wanted = [this.getAttribute("language"), this.closest("[lang]")?.getAttribute("lang"), ...navigator.languages];
     const languageOf = (locale: string | null | undefined) => CODES.find((code) => code === locale?.slice(0, 2).toLowerCase());
     const locale = wanted.find(languageOf) ?? "en";
-    const code = languageOf(locale)!;
+    return { code: languageOf(locale)!, locale };
+  }
+
+  private draw() {
+    const { code, locale } = this.language();
     const shown = this.nodes(TEXTS[code], locale);
     shown.lang = code;
     const focused = this.root.activeElement as HTMLAnchorElement | null;

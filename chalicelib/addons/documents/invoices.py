@@ -278,12 +278,19 @@ def _invoice(purchase: Purchase, paid: LedgerEntry, issuer: InvoiceIssuer, event
         order_id=purchase.id,
         order_number=order_number(purchase.id, event),
         event_id=purchase.event_id,
-        event_name=event.name if event is not None else purchase.event_id,
+        event_name=event.in_language(purchase.language).name if event is not None else purchase.event_id,
         starts_at=valid_for.starts_at if (valid_for := purchase.event_in(catalog.snapshot())) is not None else 0,
         timezone=timezone_of(event),
         language=purchase.language or "en",
         lines=[
-            InvoiceLine(line.tier_name, line.quantity, line.price_cents, line.discount_cents, line.effective_tax, line.included_fee_cents)
+            InvoiceLine(
+                catalog.tier_name(line.tier_id, line.tier_name, purchase.language),
+                line.quantity,
+                line.price_cents,
+                line.discount_cents,
+                line.effective_tax,
+                line.included_fee_cents,
+            )
             for line in purchase.lines
         ],
         total_cents=paid.amount_cents,

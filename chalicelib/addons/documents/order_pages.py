@@ -155,7 +155,7 @@ def _facts(
         yield words.event, purchase.event_id
     else:
         valid_for = catalog.snapshot().narrow(event, [line.tier_id for line in purchase.lines])
-        yield words.event, "\n".join((event.name, *words.times(valid_for), valid_for.place))
+        yield words.event, "\n".join((event.in_language(words.language).name, *words.times(valid_for), valid_for.place))
 
 
 def _write_lines(pages: Pages, words: Wording, purchase: Purchase) -> None:
@@ -165,7 +165,7 @@ def _write_lines(pages: Pages, words: Wording, purchase: Purchase) -> None:
     for line in purchase.lines:
         price = words.amount(line.price_cents, purchase.currency)
         total = words.amount(line.quantity * line.price_cents, purchase.currency)
-        _write_row(pages, f"{line.quantity} × {line.tier_name}", price, total)
+        _write_row(pages, f"{line.quantity} × {catalog.tier_name(line.tier_id, line.tier_name, words.language)}", price, total)
     pages.rule()
     if purchase.discount_cents:
         off = words.amount(-purchase.discount_cents, purchase.currency)
@@ -244,6 +244,7 @@ def render_tickets(
     of issue in epoch seconds.
     """
     words = wording_in(language)
+    event = event.in_language(language) if event is not None else None
     name = event.name if event is not None else purchase.event_id
     pages = Pages(f"{words.tickets}: {name}", language, now)
     for number, ticket in enumerate(tickets):
@@ -278,11 +279,12 @@ def _write_ticket(pages: Pages, words: Wording, purchase: Purchase, ticket: Tick
 
 def _ticket_facts(words: Wording, purchase: Purchase, ticket: Ticket) -> list[Cell]:
     """Return the texts beside the QR code."""
+    line = purchase.ticket_line(ticket.number)
     admits = words.admits_one if ticket.admits == 1 else words.admits.format(count=ticket.admits)
     number = seat_numbers(ticket)
     attendee = words.attendee.format(name=ticket.attendee.name) if ticket.attendee is not None else None
     lines = [
-        Cell(purchase.ticket_line(ticket.number).tier_name, size=15, weight="bold", max_lines=2),
+        Cell(catalog.tier_name(line.tier_id, line.tier_name, words.language), size=15, weight="bold", max_lines=2),
         *([Cell(number, size=13, max_lines=1)] if number else []),
         *([Cell(attendee, size=12, max_lines=2)] if attendee else []),
         Cell(admits, size=11, max_lines=1),

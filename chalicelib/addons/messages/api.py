@@ -246,16 +246,21 @@ Subject = Annotated[
 ]
 
 
+AnnouncementText = Annotated[NotBlank, Meta(max_length=5000)]
+
+
 class AnnouncementBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """An email to the holders of valid tickets, or to people who are `waiting` on the waitlist. These include the losers of a ballot.
 
     It goes to people with tickets or wishes of these types, or of any type if `tier_ids` is empty. With `date_ids`, it goes only to people
     whose tickets are or would be valid on one of these dates, and with `door` only to holders who have or have not entered. It is sent at
-    `send_at`, or as soon as possible.
+    `send_at`, or as soon as possible. `subjects` and `texts` are for readers in other languages, by language.
     """
 
     subject: Subject
-    text: Annotated[NotBlank, Meta(max_length=5000)]
+    text: AnnouncementText
+    subjects: dict[Language, Subject] = {}
+    texts: dict[Language, AnnouncementText] = {}
     tier_ids: Annotated[list[Id], Meta(max_length=100)] = []
     date_ids: Annotated[list[str], Meta(max_length=MAX_DATES)] = []
     door: Door | None = None
@@ -273,6 +278,8 @@ class AnnouncementView(Struct, frozen=True, kw_only=True):
     event_id: str
     subject: str
     text: str
+    subjects: dict[str, str]
+    texts: dict[str, str]
     tier_ids: list[str]
     date_ids: list[str]
     door: Door | None
@@ -376,6 +383,8 @@ def _announcement(event: Event, announcement_id: str, body: AnnouncementBody, no
         event_id=event.id,
         subject=body.subject,
         text=body.text,
+        subjects=body.subjects,
+        texts=body.texts,
         tier_ids=sorted(set(body.tier_ids)),
         date_ids=sorted(set(body.date_ids)),
         door=body.door,
@@ -392,6 +401,8 @@ def _announcement_view(announcement: Announcement) -> AnnouncementView:
         event_id=announcement.event_id,
         subject=announcement.subject,
         text=announcement.text,
+        subjects=announcement.subjects,
+        texts=announcement.texts,
         tier_ids=announcement.tier_ids,
         date_ids=announcement.date_ids,
         door=announcement.door,

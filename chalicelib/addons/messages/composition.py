@@ -15,7 +15,7 @@ from chalicelib.addons.messages.turn_notices import Turn
 from chalicelib.catalog import permissions, sharing
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.edge.languages import Language, moment_text
+from chalicelib.edge.languages import Language, in_language, moment_text
 from chalicelib.foundation import addons, clock, memory, money, settings
 from chalicelib.notifications import templates, unsubscription
 from chalicelib.notifications.model import SHOP_BUDGET, Attachment, MailMessage, Notification
@@ -50,7 +50,7 @@ def compose(notification: Notification) -> MailMessage | None:
     try:
         if event is None:
             raise Moot
-        event = _valid_for(notification, event)
+        event = _valid_for(notification, event.in_language(notification.language))
         address = _address(notification, event)
         promoter = find_verified_promoter(event)
         is_owner, is_paid = _is_owner(notification, address), _is_paid(notification)
@@ -112,12 +112,14 @@ def find_address(notification: Notification, event: Event) -> str | None:
 def preview_announcement(announcement: Announcement, event: Event, language: Language) -> templates.RenderedMail:
     """Return the email of an announcement, the same for all its readers in a language."""
     seller = seller_of(find_verified_promoter(event))
-    values = {**_announcement_values(announcement), **_frame(event, seller, seller.email)}
+    values = {**_announcement_values(announcement, language), **_frame(event.in_language(language), seller, seller.email)}
     return templates.render("announcement", language, values)
 
 
-def _announcement_values(announcement: Announcement) -> dict[str, Any]:
-    return {"title": announcement.subject, "note": announcement.text.splitlines(), "is_waiting": announcement.audience == "waiting"}
+def _announcement_values(announcement: Announcement, language: Language) -> dict[str, Any]:
+    subject = in_language(announcement.subject, announcement.subjects, language)
+    text = in_language(announcement.text, announcement.texts, language)
+    return {"title": subject, "note": text.splitlines(), "is_waiting": announcement.audience == "waiting"}
 
 
 def _frame(event: Event, seller: Seller, reply_to: str | None) -> dict[str, Any]:
@@ -141,6 +143,7 @@ def compose_push(notification: Notification) -> PushMessage | None:
     notice, topic = turn.notice, push.topic_of(turn.notice.arrival.pass_id)
     if notice.push is None:
         return None
+    event = event.in_language(notice.language)
     values = {**_turn_values(turn, event, now), "event": sharing.mail_values(event)}
     title, body = templates.render_push(notification.kind, notice.language, values)
     content = {"title": title, "body": body, "url": values["url"], "tag": topic, "lang": notice.language}
@@ -227,7 +230,7 @@ def _content(notification: Notification, event: Event, address: str, *, has_name
             return _received_ticket(notification, event, has_names=has_names)
         case "ticket_given" | "ticket_voided":
             ticket = _ticket(notification)
-            return {"tier": _tier_name(ticket), "is_cancelled": event.status == "cancelled"}, []
+            return {"tier": _tier_name(ticket, notification.language), "is_cancelled": event.status == "cancelled"}, []
         case "waitlist_offer" | "offer_expiring":
             return _offer(notification, event)
         case "ballot_lost":
@@ -325,7 +328,7 @@ def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Se
     purchase = _purchase(notification)
     if not purchase.is_active(clock.now()):
         raise Moot
-    tiers = ", ".join(line.tier_name for line in purchase.lines)
+    tiers = ", ".join(catalog.tier_name(line.tier_id, line.tier_name, notification.language) for line in purchase.lines)
     until = clock.local(purchase.expires_at, event.timezone)
     url = settings.current().page_url(f"events/{event.id}")
     is_refused = purchase.saved_card is not None and purchase.saved_card.is_refused
@@ -378,7 +381,7 @@ def _announcement(notification: Notification, event: Event) -> dict[str, Any]:
         raise Moot
     if announcement.audience == "waiting":
         _find_waiting(str(notification.facts["entry_id"]))
-        return _announcement_values(announcement)
+        return _announcement_values(announcement, notification.language)
     order_id, ticket_id = notification.facts.get("order_id"), notification.facts.get("ticket_id")
     purchase = queries.load(str(order_id)) if order_id is not None else None
     ticket = tickets.find_ticket(str(ticket_id)) if ticket_id is not None else None
@@ -390,7 +393,7 @@ def _announcement(notification: Notification, event: Event) -> dict[str, Any]:
     held = (each for each in chain(own, others) if _is_held(each, event, owners))
     if not any(not announcement.tier_ids or each.tier_id in announcement.tier_ids for each in held):
         raise Moot
-    return _announcement_values(announcement)
+    return _announcement_values(announcement, notification.language)
 
 
 def _is_held(ticket: Ticket, event: Event, owners: Collection[str]) -> bool:
@@ -548,7 +551,7 @@ def _shown_tickets(
         attendee = ticket.attendee.name if ticket.attendee else None
         own = catalog.snapshot().narrow(event, [ticket.tier_id])
         date = f", {moment_text(clock.local(own.starts_at, own.timezone), language)}" if len(own.dates) == 1 < len(event.dates) else ""
-        shown.append({"tier": f"{_tier_name(ticket)}{date}", "attendee": attendee, "code": ticket.code, "content_id": content_id})
+        shown.append({"tier": f"{_tier_name(ticket, language)}{date}", "attendee": attendee, "code": ticket.code, "content_id": content_id})
         images.append(Attachment(f"{ticket.id}.png", "image/png", qr.png(symbols[ticket.id]), content_id))
     return shown, images
 
@@ -610,9 +613,9 @@ def _ticket(notification: Notification) -> Ticket:
     return ticket
 
 
-def _tier_name(ticket: Ticket) -> str:
+def _tier_name(ticket: Ticket, language: Language) -> str:
     tier = catalog.snapshot().tiers.get(ticket.tier_id)
-    return tier.name if tier is not None else ticket.tier_id
+    return ticket.tier_id if tier is None else catalog.tier_name(tier.id, tier.name, language)
 
 
 def _amount(cents: int, currency: str) -> str:

@@ -112,6 +112,7 @@ class Announcement(Struct, frozen=True, kw_only=True):
 
     It goes to people who have or want tickets of these types, or of any type if `tier_ids` is empty. With `date_ids`, it goes only to
     people whose tickets are or would be valid on one of these dates, and with `door` only to people who have or have not entered.
+    `subjects` and `texts` have the subject and the text in other languages, by language.
     `written_at` is the time of the last change. An announcement is `sending` while its emails are put into the outbox, and `queued` once
     all are there. The tickets or entries up to `position` have been read, and `tickets` counts the tickets that people hold or wait for.
     """
@@ -123,6 +124,8 @@ class Announcement(Struct, frozen=True, kw_only=True):
     created_at: int
     written_at: int
     due_at: int
+    subjects: dict[str, str] = {}
+    texts: dict[str, str] = {}
     tier_ids: list[str] = []
     date_ids: list[str] = []
     door: Door | None = None

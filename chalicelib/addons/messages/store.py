@@ -16,7 +16,7 @@ whether somebody gets emails. The items in the lanes only help to find the turn 
 """
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
@@ -56,8 +56,16 @@ class NoticeRow(EventNoticeRow):
     content = JsonAttribute(EventNotice)
 
 
+class _AnnouncementAttribute(JsonAttribute[Announcement]):
+    """An announcement. Earlier releases stored no texts in other languages, so empty ones are not stored: conditions compare the whole."""
+
+    def to_json(self, value: Announcement) -> Any:
+        texts = {"subjects": value.subjects, "texts": value.texts}
+        return {name: stored for name, stored in msgspec.structs.asdict(value).items() if texts.get(name, True)}
+
+
 class AnnouncementRow(EventNoticeRow):
-    content = JsonAttribute(Announcement)
+    content = _AnnouncementAttribute(Announcement)
 
 
 class TurnNoticeRow(EventNoticeRow):

@@ -35,6 +35,7 @@ from chalicelib.catalog.sale_rules import SaleFrozen
 from chalicelib.catalog.tier_management import StaleOrder, TierNameTaken, TooManyOptions, TooManyTickets, TooManyTiers
 from chalicelib.edge import idempotency, rate_limits
 from chalicelib.edge.cursors import Cursor
+from chalicelib.edge.languages import LanguageQuery
 from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.rate_limits import CATALOG, limit_writes, limited_for_caller
 from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
@@ -72,9 +73,9 @@ class HistoryQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
 
 
 @route(bp, "GET", "/events/{event_id}/tickets/packages", access="public")
-def list_public_packages(request: RequestContext, event_id: str) -> CacheableReply[PublicPackagesView]:
+def list_public_packages(request: RequestContext, event_id: str, query: LanguageQuery) -> CacheableReply[PublicPackagesView]:
     """List the packages of an event that buyers see, with the number left of each."""
-    return service.public_packages_reply(event_id, request.now)
+    return service.public_packages_reply(event_id, query.language, request.now)
 
 
 @route(bp, "GET", PACKAGES, access="manager")

@@ -33,6 +33,7 @@ from chalicelib.catalog.tier_management import TierHasSales
 from chalicelib.catalog.views import sales_warnings
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import Identity
+from chalicelib.edge.languages import Language
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import ApiError, NotFound
@@ -57,16 +58,16 @@ def require_package(identity: Identity, event_id: str, package_id: str) -> Tier:
     return tier
 
 
-def public_packages_reply(event_id: str, now: int) -> CacheableReply[PublicPackagesView]:
+def public_packages_reply(event_id: str, language: Language | None, now: int) -> CacheableReply[PublicPackagesView]:
     """Return the packages of an event that buyers see, in display order. Raises NotFound."""
-    snapshot, event = catalog.get_visible_event(event_id)
+    snapshot, event = catalog.get_visible_event(event_id, language)
 
     def build_body() -> PublicPackagesView:
         stocks = cached_stock([snapshot.stock_group(event_id)], now)
         tiers = in_display_order(snapshot.visible_tiers(event))
         return PublicPackagesView([public_package_view(snapshot, tier, stocks, now) for tier in tiers])
 
-    return response_cache.cached_reply(("packages", event_id), snapshot, now, response_cache.LIST_MAX_AGE, build_body)
+    return response_cache.cached_reply(("packages", event_id, language), snapshot, now, response_cache.LIST_MAX_AGE, build_body)
 
 
 def list_packages(event_id: str) -> PackagesView:

@@ -7,13 +7,14 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from chalicelib.audit.model import AuditEntry, FieldChange
-from chalicelib.catalog.custom_options import MAX_CHOICES, AskedPer, Choice, CustomOption, NotBlank, OptionLabel, OptionType
-from chalicelib.catalog.fields import Count, Text, extended, optional_fields
+from chalicelib.catalog.custom_options import MAX_CHOICES, AskedPer, Choice, CustomOption, NotBlank, OptionLabel, OptionLabels, OptionType
+from chalicelib.catalog.fields import Count, Text, Texts, extended, optional_fields
 from chalicelib.catalog.forms import ImageUrl, OrderLimit, Position, TierChanges, TierFields, Version, given_fields
 from chalicelib.catalog.images import ImageView
 from chalicelib.catalog.model import Catalog, ManagedBy, Tier, TierStatus
 from chalicelib.catalog.tier_management import common_currency, next_position
 from chalicelib.catalog.views import DeletedView, Stocks, TierFieldsView, admin_tier_view, tier_view
+from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, money
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.ids import Id
@@ -56,6 +57,8 @@ class NewPackage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: PackageName
     price: MajorUnits
     description: Text | None = ""
+    names: dict[Language, PackageName] = {}
+    descriptions: Texts = {}
     currency: Currency | None = None
     seats_per_package: Seats = 1
     is_sponsorship: bool = False
@@ -109,6 +112,7 @@ class NewOption(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     label: OptionLabel
+    labels: OptionLabels = {}
     option_type: OptionType
     is_required: bool = True
     choices: Choices = []
@@ -185,6 +189,8 @@ class PackageView(PackageFieldsView, frozen=True, kw_only=True):
     explain what a change means for a package that has sales.
     """
 
+    names: dict[str, str]
+    descriptions: dict[str, str]
     reserved_count: int
     reserved_for_waitlist: int
     managed_by: ManagedBy

@@ -138,14 +138,14 @@ def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntr
         wanted = JoinRequest(body.event_id, body.quantity, tier_ids, body.max_price_cents, request.language, body.token)
         result = service.join_waitlist(user_id, wanted, request.now)
         attempt.is_bounded = not result.has_left_before  # a user can have only one open entry per event
-    return Reply(own_entry_view(result.own, request.now), 201 if result.is_new else 200)
+    return Reply(own_entry_view(result.own, request.language, request.now), 201 if result.is_new else 200)
 
 
-@route(bp, "GET", "/waitlist", access="user")
+@route(bp, "GET", "/waitlist", access="user", headers=(ACCEPT_LANGUAGE,))
 def list_own_entries(request: RequestContext) -> Reply[OwnEntriesView]:
     """List the caller's waitlist entries, including past entries, with their positions and offers."""
     own = service.list_own_entries(request.require_user().user_id, request.now)
-    return Reply(OwnEntriesView([own_entry_view(entry, request.now) for entry in own]))
+    return Reply(OwnEntriesView([own_entry_view(entry, request.language, request.now) for entry in own]))
 
 
 @route(
@@ -153,12 +153,13 @@ def list_own_entries(request: RequestContext) -> Reply[OwnEntriesView]:
     "DELETE",
     "/waitlist/{entry_id}",
     access="user",
+    headers=(ACCEPT_LANGUAGE,),
     errors=(EntryNotFound, EntryBusy, ReservationConverted, ReservationNotFound, PaymentNotCompleted, *PROVIDER_ERRORS),
 )
 def leave_waitlist(request: RequestContext, entry_id: str) -> Reply[WaitlistEntryView]:
     """Leave a waitlist, or decline an offer. The declined tickets are offered to the next person."""
     own = service.leave_waitlist(request.require_user().user_id, entry_id, request.now)
-    return Reply(own_entry_view(own, request.now))
+    return Reply(own_entry_view(own, request.language, request.now))
 
 
 @route(bp, "GET", "/waitlist/{entry_id}/card", access="user", errors=(EntryNotFound, CardNotWanted, PaymentsUnavailable))
@@ -172,6 +173,7 @@ def show_entry_card_form(request: RequestContext, entry_id: str) -> Reply[EntryC
     "POST",
     "/waitlist/{entry_id}/card",
     access="user",
+    headers=(ACCEPT_LANGUAGE,),
     errors=(EntryNotFound, EntryBusy, CardNotWanted, AmountChanged, CardRefused, RateLimited, *PROVIDER_ERRORS),
 )
 def save_card(request: RequestContext, entry_id: str, body: NewCard) -> Reply[CardSavingView]:
@@ -182,12 +184,18 @@ def save_card(request: RequestContext, entry_id: str, body: NewCard) -> Reply[Ca
     user_id = request.require_user().user_id
     if body.check_id is not None:
         with rate_limits.limited(request, rate_limits.WAITLIST, user_id, entry_id):
-            return Reply(card_saving_view(service.finish_card(user_id, entry_id, body.check_id, body.max_cents, request.now), request.now))
+            return Reply(
+                card_saving_view(
+                    service.finish_card(user_id, entry_id, body.check_id, body.max_cents, request.now), request.language, request.now
+                )
+            )
     if body.card is None:
         raise InvalidInput("Send a `card`, or the `check_id` of an earlier reply.", path="$.card")
     rate_limits.require_effect(rate_limits.CARD_CHECK, user_id, request.now)  # fails if it cannot be counted
     with rate_limits.limited_by_address(request, rate_limits.CARD_CHECK):
-        return Reply(card_saving_view(service.save_card(user_id, entry_id, body.card, body.max_cents, request.now), request.now))
+        return Reply(
+            card_saving_view(service.save_card(user_id, entry_id, body.card, body.max_cents, request.now), request.language, request.now)
+        )
 
 
 @route(bp, "GET", "/events/{event_id}/ballot", access="public")

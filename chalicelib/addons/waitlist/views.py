@@ -9,6 +9,7 @@ from chalicelib.addons.waitlist import allocator, store
 from chalicelib.addons.waitlist.model import BallotOffer, Entry, EntryState, EntryStatus
 from chalicelib.addons.waitlist.service import CardSaving, OwnEntry, card_limit
 from chalicelib.catalog import service as catalog
+from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock
 from chalicelib.foundation.addons import PersonalItems
 from chalicelib.foundation.clock import Timestamp
@@ -161,13 +162,13 @@ def ballot_offer_view(offer: BallotOffer) -> BallotOfferView:
     )
 
 
-def own_entry_view(own: OwnEntry, now: int) -> WaitlistEntryView:
+def own_entry_view(own: OwnEntry, language: Language, now: int) -> WaitlistEntryView:
     entry, position = own.entry, own.position
     event = catalog.snapshot().events.get(entry.event_id)
     return WaitlistEntryView(
         id=entry.id,
         event_id=entry.event_id,
-        event_name=event.name if event is not None else "",
+        event_name=event.in_language(language).name if event is not None else "",
         event_timezone=event.timezone if event is not None else None,
         tier_ids=entry.tier_ids,
         quantity=entry.quantity,
@@ -201,8 +202,8 @@ def _card_view(own: OwnEntry) -> EntryCardView | None:
     )
 
 
-def card_saving_view(saving: CardSaving, now: int) -> CardSavingView:
-    return CardSavingView(own_entry_view(saving.own, now), saving.check_id, saving.client_secret)
+def card_saving_view(saving: CardSaving, language: Language, now: int) -> CardSavingView:
+    return CardSavingView(own_entry_view(saving.own, language, now), saving.check_id, saving.client_secret)
 
 
 def managed_entry_view(entry: Entry, passed_at: int | None = None) -> ManagedEntryView:

@@ -175,6 +175,17 @@ def test_an_invoice_is_in_the_language_of_the_order(api, time, fest):
     assert "Factura Número NN-I2026-000001 Fecha lunes, 1 de junio de 2026" in pdf_text(api, order_id)
 
 
+def test_an_invoice_has_the_names_of_its_language(api, time, fest):
+    for path, names in ((f"/events/{fest[0]}", {"es": "Noche de gala"}), (f"/tiers/{fest[1]}", {"es": "Pista"})):
+        assert api.patch(path, json={"names": names}, token=builders.admin_token()).status == 200
+    order_id = buy(api, fest, language="es", invoice=BUYER)
+    other_id = buy(api, fest, language="de", invoice=BUYER)
+    follow()
+    text, other = pdf_text(api, order_id), pdf_text(api, other_id)
+    assert ("Noche de gala" in text, "Pista" in text) == (True, True)
+    assert ("Noche de gala" in other, "Pista" in other) == (False, False)
+
+
 def test_an_invoice_shows_the_discount(api, time, fest):
     builders.create_promo_code(api, fest[0])
     order_id = buy(api, fest, promo_code="SAVE")

@@ -86,6 +86,16 @@ def test_the_receipt_counts_refunds(api, time, shop):
     assert "Balance 0.00 EUR" in text_of(receipt(api, order_id, user="ada"))
 
 
+def test_documents_have_the_names_of_the_readers_language(api, time, shop):
+    for path, names in ((f"/events/{shop[0]}", {"de": "Galaabend"}), (f"/tiers/{shop[1]}", {"de": "Parkett"})):
+        assert api.patch(path, json={"names": names}, token=builders.admin_token()).status == 200
+    order_id = builders.create_order(api, shop, 1)
+    for document in (receipt, ticket_pages):
+        german, spanish = (text_of(document(api, order_id, user="ada", query={"language": language})) for language in ("de", "es"))
+        assert ("Galaabend" in german, "Parkett" in german, "Floor" in german) == (True, True, False)
+        assert ("Noche de gala" in spanish, "Floor" in spanish, "Parkett" in spanish) == (True, True, False)
+
+
 def test_a_kept_fee_appears_in_the_receipt(api, time, shop):
     order_id = builders.create_order(api, shop, 1)
     with settings.override(refund_fee_percent=10):

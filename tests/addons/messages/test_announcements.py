@@ -80,6 +80,37 @@ def test_the_preview_is_what_readers_get_in_their_language(post, api, time):
     assert "<a " not in shown[0]["html"]
 
 
+def test_an_announcement_has_a_text_for_each_language(post, api, time):
+    shop = builders.create_shop(api)
+    assert api.patch(f"/events/{shop[0]}", json={"names": {"es": "Noche"}}, token=builders.admin_token()).status == 200
+    for user, language in (("ada", "en"), ("bob", "es"), ("eve", "de")):
+        buy(api, shop, user=user, headers={"Accept-Language": language})
+    texts = {"subjects": {"es": "Doors: abrimos antes"}, "texts": {"es": "Abrimos a las seis.", "de": "Ab sechs."}}
+    saved = save(api, shop, text="From six.", **texts)
+    assert (saved.status, saved.json["subjects"], saved.json["texts"]) == (200, texts["subjects"], texts["texts"])
+    assert save(api, shop, text="From six.", **texts).json == saved.json
+    mails = {mail["To"]: mail for mail in announced(post)}
+    expected = {"ada": ("Night: Doors <open> early", "From six."), "bob": ("Noche: Doors: abrimos antes", "Abrimos a las seis.")}
+    expected["eve"] = ("Night: Doors <open> early", "Ab sechs.")
+    for user, (subject, text) in expected.items():
+        mail = mails[f"{user}@home.test"]
+        assert mail["Subject"] == subject
+        assert text in text_of(mail)
+    refused = save(api, shop, "a2", texts={"es": " "})
+    assert (refused.status, refused.json["path"]) == (400, "$.texts.es")
+
+
+def test_an_announcement_of_an_earlier_release_can_be_changed(api, time):
+    """It was stored without texts in other languages."""
+    shop = builders.create_shop(api)
+    assert save(api, shop, send_at="2026-06-20T10:00:00Z").status == 200
+    stored = store.AnnouncementRow.content.wire(store.find_announcement(shop[0], "a1"))["M"]
+    assert "subject" in stored
+    assert {"subjects", "texts"}.isdisjoint(stored)
+    assert save(api, shop, send_at="2026-06-21T10:00:00Z", subjects={"es": "Doors"}).status == 200
+    assert stop(api, shop).json["subjects"] == {"es": "Doors"}
+
+
 @pytest.mark.parametrize(
     ("door", "expected"), [("entered", ["ada@home.test"]), ("not_entered", ["bob@home.test"]), (None, ["ada@home.test", "bob@home.test"])]
 )

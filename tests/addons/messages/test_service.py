@@ -212,6 +212,22 @@ def test_a_mail_is_in_the_language_that_the_buyer_preferred(post, api, time):
     assert subjects == {"ada@home.test": "Tus entradas para Night", "bob@home.test": "Your tickets for Night"}
 
 
+def test_a_mail_has_the_names_of_the_readers_language(post, api, time):
+    shop = builders.create_shop(api)
+    for path, names in ((f"/events/{shop[0]}", {"es": "Noche"}), (f"/tiers/{shop[1]}", {"es": "Pista"})):
+        assert api.patch(path, json={"names": names}, token=builders.admin_token()).status == 200
+    buy(api, shop, headers=SPANISH)
+    buy(api, shop, user="bob")
+    mails = {mail["To"]: mail for mail in post.deliver()}
+    for user, name, tier, others in (("ada", "Noche", "Pista", "Floor"), ("bob", "Night", "Floor", "Pista")):
+        mail = mails[f"{user}@home.test"]
+        text = mail.get_body(("plain",)).get_content()
+        assert mail["Subject"].endswith(f" {name}")
+        assert (tier in text, others in text) == (True, False)
+        [calendar] = [part.get_content() for part in mail.iter_attachments() if part.get_filename() == "event.ics"]
+        assert f"SUMMARY:{name}" in (calendar if isinstance(calendar, str) else calendar.decode())
+
+
 def test_without_an_order_address_the_mail_goes_to_the_account_if_any(post, api, time):
     shop = builders.create_shop(api)
     create_account("bob", time)

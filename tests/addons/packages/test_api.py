@@ -29,6 +29,8 @@ def test_a_package_is_a_tier_in_other_words(api, event, time):
         "event_id": event,
         "name": "VIP table",
         "description": "Dinner for eight.",
+        "names": {},
+        "descriptions": {},
         "price": 1200.0,
         "price_cents": 120_000,
         "included_fee_cents": 0,

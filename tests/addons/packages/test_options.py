@@ -23,7 +23,7 @@ def listed(api, package):
 
 def test_an_option_is_created_shown_changed_and_deleted(api, package):
     created = create_option(api, *package)
-    assert created == {"id": created["id"], **CHOICES, "is_required": True, "display_order": 0, "per": "purchase"}
+    assert created == {"id": created["id"], **CHOICES, "is_required": True, "display_order": 0, "per": "purchase", "labels": {}}
     first = create_option(api, *package, label="Access", option_type="boolean", choices=[], display_order=-1, per="ticket")
     assert listed(api, package) == [first, created]
     assert call(api, "GET", *package).json["options"] == [first, created]

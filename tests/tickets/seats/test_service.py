@@ -137,7 +137,7 @@ def test_naming_again_sends_the_mail_that_a_crash_or_the_server_prevented(table,
         ({"name": "x" * 101}, "$.name"),
         ({"name": "Bob", "email": "nobody"}, "$.email"),
         ({"name": "Bob", "answers": {str(number): "" for number in range(21)}}, "$.answers"),
-        ({"name": "Bob", "answers": {"diet": "x" * 501}}, "$.answers[...]"),
+        ({"name": "Bob", "answers": {"diet": "x" * 501}}, "$.answers.diet"),
         ({"name": "Bob", "phone": "1"}, "$.phone"),
     ],
 )

@@ -1,4 +1,4 @@
-/** A three-way merge of a form: the loaded values, the typed values, and the values that others saved in the meantime. */
+/** A three-way merge of a form: the loaded values, the typed values, and the values that others saved in the meantime. A missing value is empty. */
 
 export type Values = Record<string, string | boolean>;
 
@@ -12,8 +12,8 @@ export interface TheirChange {
 
 /** List the fields that others changed since `base` was loaded, in form order. The same change on both sides is not a conflict. */
 export function theirChanges(base: Values, mine: Values, theirs: Values): TheirChange[] {
-  return Object.keys(theirs).flatMap((field) => {
-    const [before, typed, saved] = [base[field]!, mine[field]!, theirs[field]!];
+  return Object.keys({ ...theirs, ...base }).flatMap((field) => {
+    const [before, typed, saved] = [base[field] ?? "", mine[field] ?? "", theirs[field] ?? ""];
     if (saved === before || saved === typed) return [];
     return [{ field, before, theirs: saved, ...(typed !== before && { mine: typed }) }];
   });
@@ -21,7 +21,12 @@ export function theirChanges(base: Values, mine: Values, theirs: Values): TheirC
 
 /** Merge the values: what was typed, and their values where nothing was typed. */
 export function merge(base: Values, mine: Values, theirs: Values): Values {
-  return Object.fromEntries(Object.keys(theirs).map((field) => [field, mine[field] === base[field] ? theirs[field]! : mine[field]!]));
+  const merged = (field: string) => (mine[field] ?? "") === (base[field] ?? "") ? theirs[field] : mine[field];
+  return Object.fromEntries(Object.keys({ ...theirs, ...mine }).map((field) => [field, merged(field) ?? ""]));
+}
+
+export function isSame(one: Values, other: Values): boolean {
+  return Object.keys({ ...one, ...other }).every((field) => (one[field] ?? "") === (other[field] ?? ""));
 }
 
 /** Return the entries of `after` that differ from `before`. */

@@ -102,9 +102,15 @@ interface HeldProps {
   isUnpaid: boolean;
 }
 
-function Held({ reservation, tiers, timezone, seller, finish, end, isUnpaid }: HeldProps) {
+function Held({ reservation, tiers: firstTiers, timezone, seller, finish, end, isUnpaid }: HeldProps) {
   const { t, locale, language } = useTexts();
   const eventId = reservation.event_id;
+  const shown = useRef(language);
+  const [tiers, setTiers] = useState(firstTiers);
+  useEffect(() => {
+    if (shown.current !== language) getEvent(eventId).then((event) => setTiers(event.tiers), () => null);
+    shown.current = language;
+  }, [language]);
   const [eventName] = useState(() => reservedEventName(eventId));
   const hasAccount = useBuyer().buyer?.kind === "account";
   const [toConfirm] = useKept("fairgate.to-confirm", ""); // the address of an account that was made on the way here
@@ -131,7 +137,8 @@ function Held({ reservation, tiers, timezone, seller, finish, end, isUnpaid }: H
   const applied = priced?.promo_code === promoCode.trim().toUpperCase() ? priced : null; // until the buyer types another code
   const order = session?.reservation ?? applied ?? (isChange ? fullPrice(known) : known);
   const seconds = Date.parse(order.expires_at) / 1000 - useNow();
-  const tickets = reservation.items.flatMap((item) => Array.from({ length: item.quantity }, () => item.tier_name));
+  const nameOf = ({ tier_id, tier_name }: Reservation["items"][number]) => tiers.find(({ id }) => id === tier_id)?.name ?? tier_name;
+  const tickets = reservation.items.flatMap((item) => Array.from({ length: item.quantity }, () => nameOf(item)));
   const asked = askedOptions(reservation, tiers);
   const isNamed = asked.byTicket.some((options) => options.length > 0); // the answers for a ticket are sent with its name
   const amount = money(order.total_price_cents, order.currency, locale);
@@ -243,7 +250,7 @@ function Held({ reservation, tiers, timezone, seller, finish, end, isUnpaid }: H
           {order.items.map((item) => (
             <li key={item.tier_id}>
               <span>
-                {item.quantity} × {item.tier_name}
+                {item.quantity} × {nameOf(item)}
                 {item.resale && <> <span class="chip">{t.event.resale}</span></>}
               </span>
               <span class="numbers">{item.price_cents === 0 ? t.free : money(item.quantity * item.price_cents, order.currency, locale)}</span>

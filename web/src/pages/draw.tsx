@@ -6,7 +6,7 @@ import { getDrawProof, getEvent, type EventWithTiers } from "../api";
 import type { BeaconVerdict } from "../beacon-proof";
 import { DrawVerdict, isOff } from "../parts/draw-verdict";
 import { Failure, Skeleton } from "../parts/failure";
-import { useBrand, useLoaded, useTitle } from "../parts/hooks";
+import { useBrand, useLoaded, useTitle, useTranslated } from "../parts/hooks";
 import { Moment } from "../parts/moment";
 import { randomnessOf, type PlaceView } from "../place";
 import type { drawTexts as en } from "../texts/en-draw";
@@ -33,7 +33,7 @@ export function DrawPage() {
   const eventId = useRoute().params.eventId!;
   const { t } = useTexts();
   const { d } = useDrawTexts();
-  const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId);
+  const { value: event, failure, reload } = useTranslated(() => getEvent(eventId), eventId);
   const { value: stock } = useLoaded(() => import("../parts/stock-ledger"), "");
   useTitle(event ? `${d.title}: ${event.name}` : d.title);
   useBrand(event?.brand);

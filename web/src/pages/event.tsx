@@ -15,7 +15,7 @@ import { NoEvent } from "../parts/no-event";
 import { PlainText } from "../parts/plain-text";
 import { Reserved } from "../parts/reserved-note";
 import { ShareButton } from "../parts/share-button";
-import { useBrand, useLoaded, useNow, useTitle } from "../parts/hooks";
+import { useBrand, useLoaded, useNow, useTitle, useTranslated } from "../parts/hooks";
 import { ReserveForm } from "../parts/reserve-form";
 import { useWaitlist } from "../parts/waitlist";
 import { hasReserved } from "../reserved";
@@ -37,7 +37,7 @@ export function EventPage() {
     setPreview(draft !== null);
     return draft ?? getEvent(eventId);
   };
-  const { value: event, failure, reload } = useLoaded(load, eventId, EVENT_SECONDS, isPreview ? undefined : `/events/${eventId}`);
+  const { value: event, failure, reload } = useTranslated(load, eventId, EVENT_SECONDS, isPreview ? undefined : `/events/${eventId}`);
   const seconds = event?.status === "on_sale" ? AVAILABILITY_SECONDS / 2 : AVAILABILITY_SECONDS;
   const { value: stock } = useLoaded(async () => (isPreview ? null : getAvailability(eventId)), eventId, seconds);
   const isNoted = hasReserved(eventId); // until the reservation is cancelled or the offer is declined

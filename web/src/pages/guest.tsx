@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { eraseGuest, getGuestQrCode, getInvitation } from "../api";
 import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
-import { useAction, useLoaded, useTitle } from "../parts/hooks";
+import { useAction, useLoaded, useTitle, useTranslated } from "../parts/hooks";
 import { EventDates } from "../parts/event-dates";
 import { Moment } from "../parts/moment";
 import { QrCode } from "../parts/pass";
@@ -32,7 +32,7 @@ function Invitation({ token }: { token: string }) {
   const { t } = useTexts();
   const { isWorking, failure: refusal, run } = useAction();
   const [isErased, setErased] = useState(false);
-  const { value: seat, failure, reload } = useLoaded(() => getInvitation(token), `guest-${token}`);
+  const { value: seat, failure, reload } = useTranslated(() => getInvitation(token), `guest-${token}`);
   const picture = useLoaded(async () => (seat?.qr_url ? await getGuestQrCode(token) : null), `guest-qr-${seat?.code}`);
   if (isErased) {
     return (

@@ -7,7 +7,7 @@ import { clock, duration } from "../formats";
 import { Countdown } from "../parts/countdown";
 import { Reserved } from "../parts/reserved-note";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
-import { useBrand, useLoaded, useNow, useTitle } from "../parts/hooks";
+import { useBrand, useLoaded, useNow, useTitle, useTranslated } from "../parts/hooks";
 import { LoadFailed } from "../parts/load-failed";
 import { ReserveForm } from "../parts/reserve-form";
 import { useTurnSound } from "../parts/turn-sound";
@@ -39,7 +39,7 @@ interface EventProps {
 export function WaitingRoom() {
   const eventId = useRoute().params.eventId!;
   const { t, language } = useTexts();
-  const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId);
+  const { value: event, failure, reload } = useTranslated(() => getEvent(eventId), eventId);
   useBrand(event?.brand);
   const place = usePlace(eventId);
   const isTurn = place.status?.can_enter ?? false;

@@ -7,7 +7,7 @@ import { day, money, period } from "../formats";
 import { DocumentButton } from "../parts/document-button";
 import { InvoiceList } from "../parts/invoice-list";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
-import { useAction, useLoaded, useTitle } from "../parts/hooks";
+import { useAction, useTitle, useTranslated } from "../parts/hooks";
 import { Moment } from "../parts/moment";
 import { PlainText } from "../parts/plain-text";
 import { OrderStatus, RefundState } from "../parts/refunds";
@@ -39,7 +39,7 @@ export function Orders() {
 
 function OrderList() {
   const { t } = useTexts();
-  const { value, failure, reload } = useLoaded(loadFirst, "orders");
+  const { value, failure, reload } = useTranslated(loadFirst, "orders");
   const [more, setMore] = useState<{ orders: Order[]; next: string | null } | null>(null);
   const { isWorking, failure: moreFailure, run } = useAction();
   if (!value) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={6} />;
@@ -124,7 +124,7 @@ export function OrderPage() {
 
 function LoadedOrder({ orderId }: { orderId: string }) {
   const { t } = useTexts();
-  const { value, failure, reload } = useLoaded(() => loadOrder(orderId), orderId, REFRESH_SECONDS);
+  const { value, failure, reload } = useTranslated(() => loadOrder(orderId), orderId, REFRESH_SECONDS);
   if (value) return <Receipt {...value} reload={reload} />;
   if (failure?.status === 404) {
     return (

@@ -8,7 +8,7 @@ import { dayAndTime, money, month, period } from "../formats";
 import { EventPicture } from "../parts/event-picture";
 import { Failure, Outcome } from "../parts/failure";
 import { LoadFailed } from "../parts/load-failed";
-import { useLoaded, useTitle } from "../parts/hooks";
+import { useTitle, useTranslated } from "../parts/hooks";
 import { now } from "../server-time";
 import { useTexts } from "../texts";
 
@@ -20,7 +20,7 @@ const GROUPS = ["today", "weekend", "later", "cancelled"] as const;
 export function Storefront() {
   const { t, locale } = useTexts();
   const { query, route } = useLocation();
-  const { value: events, failure, reload } = useLoaded(listEvents, "events", REFRESH_SECONDS, "/");
+  const { value: events, failure, reload } = useTranslated(listEvents, "events", REFRESH_SECONDS, "/");
   useTitle(t.store.title);
   useEffect(() => {
     const paid = query.checkout_id; // payment pages without a return address return here

@@ -6,7 +6,7 @@ import { ApiFailure } from "../client";
 import { eventTime } from "../formats";
 import { BuyerEmail } from "../parts/buyer-email";
 import { Failure, FailureTexts, OtherWays, Outcome, Skeleton } from "../parts/failure";
-import { useAction, useKept, useLoaded, useTitle } from "../parts/hooks";
+import { useAction, useKept, useTitle, useTranslated } from "../parts/hooks";
 import { Moment } from "../parts/moment";
 import { currentBuyer, useBuyer } from "../session";
 import { useTexts } from "../texts";
@@ -61,7 +61,7 @@ interface Accepted {
 }
 
 function Offer({ token, done }: { token: string; done: (accepted: Accepted) => void }) {
-  const { value: offered, failure, reload } = useLoaded(() => load(token, done), token);
+  const { value: offered, failure, reload } = useTranslated(() => load(token, done), token);
   if (offered) return <Acceptance token={token} offered={offered} done={done} />;
   return failure ? <Refusal failure={failure} retry={reload} /> : <Skeleton lines={8} />;
 }

@@ -7,7 +7,7 @@ import { dayAndTime, money } from "../formats";
 import { DocumentButton } from "../parts/document-button";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { GuestNote } from "../parts/guest-note";
-import { useLoaded, useTitle } from "../parts/hooks";
+import { useTitle, useTranslated } from "../parts/hooks";
 import { Included } from "../parts/included";
 import { Pass } from "../parts/pass";
 import { Refunds } from "../parts/refunds";
@@ -22,8 +22,8 @@ export function Wallet() {
   const [newOrder] = useState(query.new); // the id of the order that was just placed
   const wallet = useWallet();
   const { codes, kept, isOld, failure, reload } = wallet;
-  const { value: placed, failure: unknown } = useLoaded(async () => (newOrder ? getOrder(newOrder) : null), "new");
-  const { value: refunded } = useLoaded(async () => (ADDONS.reports ? listRefundedOrders() : []), "refunds");
+  const { value: placed, failure: unknown } = useTranslated(async () => (newOrder ? getOrder(newOrder) : null), "new");
+  const { value: refunded } = useTranslated(async () => (ADDONS.reports ? listRefundedOrders() : []), "refunds");
   const [scanned, setScanned] = useState<string | null>(null);
   const { buyer } = useBuyer();
   const offline = kept ? t.wallet.keeps : t.wallet.keepsNothing;

@@ -11,7 +11,7 @@ import { currentBuyer, useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { Failure, FailureTexts, Outcome } from "./failure";
 import { SpokenHold } from "./hold-clock";
-import { useAction, useLoaded, useNow } from "./hooks";
+import { useAction, useLoaded, useNow, useTranslated } from "./hooks";
 
 const ENTRIES_SECONDS = 20;
 const MAX_WISHES = 10; // the API's limit
@@ -62,7 +62,7 @@ export function useWaitlist(event: EventWithTiers, availability: Availability[])
 /** All waitlist entries of the buyer; renders nothing without entries. */
 export function OwnWaitlists() {
   const { waitlist: texts } = useTexts().t;
-  const { value: entries, failure, reload } = useLoaded(listWaitlistEntries, "waitlists", ENTRIES_SECONDS);
+  const { value: entries, failure, reload } = useTranslated(listWaitlistEntries, "waitlists", ENTRIES_SECONDS);
   if (!entries) return failure && <Failure failure={failure} retry={reload} />;
   if (entries.length === 0) return null;
   return (

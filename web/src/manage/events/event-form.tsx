@@ -9,6 +9,7 @@ import { useTexts } from "../../texts";
 import type { ManagedEvent } from "../api";
 import { timezones } from "../parts/choices";
 import { labels } from "../parts/field-table";
+import { otherLabels, OtherLanguages } from "../parts/other-languages";
 import { SaveNote } from "../parts/save-note";
 import { TableFields, type RowChanges } from "../parts/table-fields";
 import { TheirChanges } from "../parts/their-changes";
@@ -32,6 +33,8 @@ export function EventForm({ draft, event, button, isSaved = false, onSubmit }: P
   const own = useRoomTexts("events");
   const texts = useRoomTexts("fields");
   const [zones] = useState(() => timezones(draft.values.timezone));
+  const { name, description } = EVENT_FIELDS;
+  const others = { names: { ...name, ...texts.event.name }, descriptions: { ...description, ...texts.event.description } };
   const isDraft = event === null || event.status === "draft";
   const changes: Record<string, RowChanges> = { timezone: { options: zones }, ...(!isDraft && { capacity: { note: own.capacityLater } }), ...(event?.dates.length && { starts_at: FOLLOWS, ends_at: FOLLOWS }) };
   return (
@@ -44,10 +47,11 @@ export function EventForm({ draft, event, button, isSaved = false, onSubmit }: P
           const returns = { table: RETURN_FIELDS, texts: texts.returns, draft, errorOf, changes: { policy: { options: own.returnPolicies } } };
           return (
             <>
-              <TheirChanges draft={draft} labels={labels(texts.event, texts.line, texts.returns)} />
+              <TheirChanges draft={draft} labels={{ ...labels(texts.event, texts.line, texts.returns), ...otherLabels(others) }} />
               <fieldset class="fields">
                 <legend>{own.what}</legend>
                 <TableFields {...common} place="what" />
+                <OtherLanguages texts={others} draft={draft} errorOf={errorOf} />
               </fieldset>
               <fieldset class="fields">
                 <legend>{own.when}</legend>

@@ -3,12 +3,13 @@
 import type { Schemas } from "../../client";
 import type { ManagedEvent } from "../api";
 import { emptyValues as empty, toFields as fields, toValues as values, type ValuesOf } from "../parts/field-table";
+import { toMap, toOtherTexts, type OtherTexts } from "../parts/other-texts";
 import { EVENT_FIELDS, LINE_FIELDS, RETURN_FIELDS } from "./event-fields";
 
 export type EventFields = Schemas["EventFields"];
 type EntryRule = Schemas["WaitingRoomConfig"]["entry"];
 type BallotCards = Schemas["WaitingRoomConfig"]["ballot_cards"];
-export type EventValues = ValuesOf<typeof EVENT_FIELDS> & ValuesOf<typeof LINE_FIELDS> & ValuesOf<typeof RETURN_FIELDS>;
+export type EventValues = ValuesOf<typeof EVENT_FIELDS> & ValuesOf<typeof LINE_FIELDS> & ValuesOf<typeof RETURN_FIELDS> & OtherTexts<"names" | "descriptions">;
 
 export function emptyValues(): EventValues {
   const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
@@ -18,7 +19,7 @@ export function emptyValues(): EventValues {
 export function toValues(event: ManagedEvent): EventValues {
   const line = { has_line: event.waiting_room?.enabled ?? true, entry: "open", ballot_cards: "none", randomness: "key", pass_algorithm: "EdDSA", ...event.waiting_room };
   const returns = { ...event.returns, may_transfer: event.transfers === "free" };
-  return { ...values(EVENT_FIELDS, event, event.timezone), ...values(LINE_FIELDS, line, event.timezone), ...values(RETURN_FIELDS, returns, event.timezone) };
+  return { ...values(EVENT_FIELDS, event, event.timezone), ...values(LINE_FIELDS, line, event.timezone), ...values(RETURN_FIELDS, returns, event.timezone), ...toOtherTexts({ names: event.names, descriptions: event.descriptions }) };
 }
 
 /** Convert the form to the API's fields. Empty fields become null, so that the stage's settings apply. */
@@ -29,6 +30,8 @@ export function toFields(typed: EventValues): EventFields {
   const details = fields(EVENT_FIELDS, typed, typed.timezone);
   return {
     ...details,
+    names: toMap("names", typed),
+    descriptions: toMap("descriptions", typed),
     country: details.country?.toUpperCase() ?? null,
     region: details.region?.toUpperCase() ?? null,
     waiting_room: isUsual ? null : { enabled: has_line, ...line, entry: entry as EntryRule, ballot_cards: ballot_cards as BallotCards, randomness: hasBeacon ? "key_and_beacon" : "key", pass_algorithm: pass_algorithm === "HS256" ? "HS256" : "EdDSA" },

@@ -8,13 +8,15 @@ import { useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { Confirmed } from "../parts/confirmed";
 import { AreaField, SelectField, TextField } from "../parts/fields";
+import { OtherLanguages } from "../parts/other-languages";
+import { toMap, toOtherTexts, type OtherTexts } from "../parts/other-texts";
 import { useRoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
 import { fromLocal, toLocal } from "../zoned-time";
 import { listAnnouncements, previewAnnouncement, saveAnnouncement, stopAnnouncement, type Announcement, type AnnouncementBody } from "./messages";
 
-const EMPTY = { id: "", subject: "", text: "", audience: "holders", tier_ids: "", date_ids: "", door: "", send_at: "" };
-type Values = typeof EMPTY;
+const EMPTY: Values = { id: "", subject: "", text: "", audience: "holders", tier_ids: "", date_ids: "", door: "", send_at: "" };
+type Values = Record<"id" | "subject" | "text" | "audience" | "tier_ids" | "date_ids" | "door" | "send_at", string> & OtherTexts<"subjects" | "texts">;
 interface Preview {
   subject: string;
   text: string;
@@ -31,7 +33,7 @@ export function Announcements() {
   const draft = {
     values,
     set: (changes: Partial<Values>) => {
-      setValues({ ...values, ...changes });
+      setValues({ ...values, ...changes } as Values);
       setPreview(null);
     },
   };
@@ -56,6 +58,7 @@ export function Announcements() {
       id: announcement.id,
       subject: announcement.subject,
       text: announcement.text,
+      ...toOtherTexts({ subjects: announcement.subjects, texts: announcement.texts }),
       audience: announcement.audience,
       tier_ids: announcement.tier_ids.join(" "),
       date_ids: announcement.date_ids.join(" "),
@@ -77,6 +80,7 @@ export function Announcements() {
           <>
             <TextField name="subject" label={own.subject} required maxLength={120} draft={draft} errorOf={errorOf} />
             <AreaField name="text" label={own.text} note={own.textNote} maxLength={5000} rows={8} draft={draft} errorOf={errorOf} />
+            <OtherLanguages texts={{ subjects: { label: own.subject, maxLength: 120 }, texts: { label: own.text, maxLength: 5000, rows: 5 } }} draft={draft} errorOf={errorOf} />
             {ADDONS.waitlist && <SelectField name="audience" label={own.audience} options={Object.entries(own.audiences)} draft={draft} errorOf={errorOf} />}
             <SelectField name="tier_ids" label={isToHolders ? own.holdersOf : own.waitingFor} options={[["", own.allTypes], ...tiers, ...several]} draft={draft} errorOf={errorOf} />
             {dates.length > 0 && (
@@ -136,9 +140,11 @@ function Row({ announcement, change, reload }: { announcement: Announcement; cha
   );
 }
 
-const toBody = ({ subject, text, audience, tier_ids, date_ids, door, send_at }: Values, timezone: string): AnnouncementBody => ({
+const toBody = ({ subject, text, audience, tier_ids, date_ids, door, send_at, ...others }: Values, timezone: string): AnnouncementBody => ({
   subject,
   text,
+  subjects: toMap("subjects", others),
+  texts: toMap("texts", others),
   audience: audience as AnnouncementBody["audience"],
   tier_ids: tier_ids ? tier_ids.split(" ") : [],
   date_ids: date_ids ? date_ids.split(" ") : [],

@@ -36,7 +36,7 @@ export function TextField<V extends Values>({ name, label, note, draft, errorOf,
           type={type === "decimal" ? "text" : type}
           inputMode={type === "decimal" ? "decimal" : undefined}
           autocomplete="off"
-          value={draft.values[name] as string}
+          value={(draft.values[name] as string | undefined) ?? ""}
           onInput={({ currentTarget }) => draft.set({ [name]: currentTarget.value } as Partial<V>)}
         />
       )}
@@ -52,7 +52,7 @@ export function AreaField<V extends Values>({ name, label, note, draft, errorOf,
           {...attributes}
           {...area}
           name={name}
-          value={draft.values[name] as string}
+          value={(draft.values[name] as string | undefined) ?? ""}
           onInput={({ currentTarget }) => draft.set({ [name]: currentTarget.value } as Partial<V>)}
         />
       )}

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiFailure } from "../../client";
-import { merge, theirChanges, type TheirChange, type Values } from "../draft";
+import { isSame, merge, theirChanges, type TheirChange, type Values } from "../draft";
 
 interface Kept<V> {
   version: number;
@@ -75,5 +75,3 @@ export function useDraft<V extends Values>(key: string, loaded: { version: numbe
     },
   };
 }
-
-const isSame = (one: Values, other: Values) => Object.keys(one).every((field) => one[field] === other[field]);

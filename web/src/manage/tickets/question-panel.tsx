@@ -4,6 +4,8 @@ import { useRef, useState } from "preact/hooks";
 import { Form } from "../../parts/form";
 import { Confirmed } from "../parts/confirmed";
 import { CheckField, SelectField, TextField } from "../parts/fields";
+import { OtherLanguages } from "../parts/other-languages";
+import { toMap, toOtherTexts, type OtherTexts } from "../parts/other-texts";
 import { useRoomTexts } from "../texts";
 import { changeOption, createOption, deleteOption, type Option, type OptionFields, type Tier } from "./api";
 
@@ -65,7 +67,7 @@ export function QuestionPanel({ tier, onChanged }: Props) {
   );
 }
 
-type QuestionValues = { label: string; option_type: string; choices: string; is_required: boolean; per: string };
+type QuestionValues = { label: string; option_type: string; choices: string; is_required: boolean; per: string } & OtherTexts<"labels">;
 
 function QuestionForm({ tier, option, onDone, onClose }: { tier: Tier; option: Option | null; onDone: () => Promise<unknown>; onClose: () => void }) {
   const own = useRoomTexts("tickets");
@@ -75,13 +77,15 @@ function QuestionForm({ tier, option, onDone, onClose }: { tier: Tier; option: O
     choices: option?.choices?.join(", ") ?? "",
     is_required: option?.is_required ?? true,
     per: option?.per ?? "purchase",
+    ...toOtherTexts({ labels: option?.labels }),
   }));
   const key = useRef({ content: "", key: "" });
-  const draft = { values, set: (changes: Partial<QuestionValues>) => setValues({ ...values, ...changes }) };
+  const draft = { values, set: (changes: Partial<QuestionValues>) => setValues({ ...values, ...changes } as QuestionValues) };
   const submit = async () => {
     const choices = values.choices.split(",").map((choice) => choice.trim()).filter(Boolean);
     const body = {
       label: values.label.trim(),
+      labels: toMap("labels", values),
       option_type: values.option_type,
       is_required: values.is_required,
       per: values.per,
@@ -97,6 +101,7 @@ function QuestionForm({ tier, option, onDone, onClose }: { tier: Tier; option: O
       {(errorOf) => (
         <>
           <TextField name="label" label={own.question} placeholder={own.questionExample} required maxLength={200} draft={draft} errorOf={errorOf} />
+          <OtherLanguages texts={{ labels: { label: own.question, maxLength: 200 } }} draft={draft} errorOf={errorOf} />
           <div class="pair">
             <SelectField name="option_type" label={own.kind} options={Object.entries(own.kinds)} draft={draft} errorOf={errorOf} />
             <SelectField name="per" label={own.per} options={[["purchase", own.once], ["ticket", own.eachTicket], ["guest", own.eachGuest]]} draft={draft} errorOf={errorOf} />

@@ -5,6 +5,7 @@ import { Form } from "../../parts/form";
 import { useTexts } from "../../texts";
 import { currencies } from "../parts/choices";
 import { labels } from "../parts/field-table";
+import { otherLabels, OtherLanguages } from "../parts/other-languages";
 import { SaveNote } from "../parts/save-note";
 import { TableFields, type RowChanges } from "../parts/table-fields";
 import { TheirChanges } from "../parts/their-changes";
@@ -31,6 +32,8 @@ export function TicketForm({ draft, tier, isPackage, hasCurrency, button, isSave
   const { locale } = useTexts();
   const [first] = useState(draft.values.currency);
   const options = useMemo(() => currencies(first, locale), [first, locale]);
+  const { name, description } = TIER_FIELDS;
+  const others = { names: { ...name, ...texts.tier.name }, descriptions: { ...description, rows: 3, ...texts.tier.description } };
   const smallest = tier ? tier.sold + tier.reserved + tier.held_back : 0;
   const changes: Record<string, RowChanges> = {
     name: { placeholder: isPackage ? own.packageExample : own.ticketExample },
@@ -46,9 +49,10 @@ export function TicketForm({ draft, tier, isPackage, hasCurrency, button, isSave
           const common = { table: TIER_FIELDS, texts: texts.tier, draft, errorOf, changes };
           return (
             <>
-              <TheirChanges draft={draft} labels={labels(texts.tier, texts.included)} />
+              <TheirChanges draft={draft} labels={{ ...labels(texts.tier, texts.included), ...otherLabels(others) }} />
               <div class="fields">
                 <TableFields {...common} place="main" />
+                <OtherLanguages texts={others} draft={draft} errorOf={errorOf} />
               </div>
               <details class="more" open={Object.keys(INCLUDED_FIELDS).some((name) => errorOf(name) !== null)}>
                 <summary>{own.more}</summary>

@@ -2,10 +2,11 @@
 
 import { fromCents, toCents } from "../amounts";
 import { emptyValues as empty, toFields as fields, toValues as values, type ValuesOf } from "../parts/field-table";
+import { toMap, toOtherTexts, type OtherTexts } from "../parts/other-texts";
 import type { Tier, TierFields } from "./api";
 import { INCLUDED_FIELDS, TIER_FIELDS } from "./tier-fields";
 
-export type TierValues = ValuesOf<typeof TIER_FIELDS> & ValuesOf<typeof INCLUDED_FIELDS>;
+export type TierValues = ValuesOf<typeof TIER_FIELDS> & ValuesOf<typeof INCLUDED_FIELDS> & OtherTexts<"names" | "descriptions">;
 
 export function emptyValues(currency: string, isPackage: boolean): TierValues {
   return { ...empty(TIER_FIELDS), ...empty(INCLUDED_FIELDS), currency, admits: isPackage ? "8" : "1" };
@@ -21,7 +22,7 @@ export function toValues(tier: Tier, timezone: string): TierValues {
     "tax.percent": tax?.percent,
     "tax.exempt_because": tax?.exempt_because,
   };
-  return { ...values(TIER_FIELDS, tier, timezone), ...values(INCLUDED_FIELDS, included, timezone), price_cents: fromCents(tier.price_cents, tier.currency) };
+  return { ...values(TIER_FIELDS, tier, timezone), ...values(INCLUDED_FIELDS, included, timezone), price_cents: fromCents(tier.price_cents, tier.currency), ...toOtherTexts({ names: tier.names, descriptions: tier.descriptions }) };
 }
 
 /** Convert the form to the API's fields. If an amount is none, the result is the name of its field. */
@@ -34,6 +35,8 @@ export function toFields(typed: TierValues, timezone: string): TierFields | "pri
   const percent = toPercent(typed["included_fee.percent"]) || "0";
   return {
     ...fields(TIER_FIELDS, typed, timezone),
+    names: toMap("names", typed),
+    descriptions: toMap("descriptions", typed),
     currency,
     price_cents,
     seating: (typed.seating || null) as TierFields["seating"],

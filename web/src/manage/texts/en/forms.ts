@@ -16,5 +16,7 @@ export const formTexts = {
   unsaved: "Not saved yet. This tab keeps your changes until you save them.",
   optional: (label: string) => `${label} (optional)`,
   more: "Show more",
+  otherLanguages: "Other languages",
+  otherLanguagesNote: "Readers of these languages get these texts on pages, in emails and on tickets. Where you leave a field empty, they get the text above.",
   scrollSideways: "This table is wider than the screen: scroll sideways",
 };

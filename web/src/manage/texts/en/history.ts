@@ -74,6 +74,8 @@ const actions: Record<string, string> = {
 };
 /** Fields that the forms of an event and its tickets do not have, or name differently. */
 export const ownFields = {
+  names: "Name in other languages",
+  descriptions: "Description in other languages",
   status: "Status",
   paused: "Paused",
   role: "Role",

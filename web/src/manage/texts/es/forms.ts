@@ -18,5 +18,7 @@ export const formTexts: typeof english = {
   unsaved: "Sin guardar. Esta pestaña conserva tus cambios hasta que los guardes.",
   optional: (label: string) => `${label} (opcional)`,
   more: "Mostrar más",
+  otherLanguages: "Otros idiomas",
+  otherLanguagesNote: "Quienes leen en estos idiomas ven estos textos en las páginas, los correos y las entradas. Si dejas un campo vacío, ven el texto de arriba.",
   scrollSideways: "La tabla es más ancha que la pantalla: desplázala hacia un lado",
 };

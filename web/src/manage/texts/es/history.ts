@@ -74,6 +74,8 @@ const actions: Record<string, string> = {
   "ticket.guest_erased": "Datos de un invitado borrados de una entrada",
 };
 const ownFields: typeof englishFields = {
+  names: "Nombre en otros idiomas",
+  descriptions: "Descripción en otros idiomas",
   status: "Estado",
   paused: "En pausa",
   role: "Rol",

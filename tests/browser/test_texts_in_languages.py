@@ -1,0 +1,147 @@
+"""Promoters' texts in several languages: the shop and the widget show those of the page's language, and managers type them."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import builders
+from tests.browser.managers import Manager
+from tests.browser.page_checks import check
+
+
+@pytest.fixture
+def shop(api, time):
+    """A public event with a tier and a question, each with texts in Spanish."""
+    event_id, tier_id = builders.create_shop(api)
+    texts = {"names": {"es": "Noche"}, "descriptions": {"es": "Una noche en el puerto."}}
+    for path, changes in (
+        (f"/events/{event_id}", texts | {"description": "A night at the harbor."}),
+        (f"/tiers/{tier_id}", {"names": {"es": "Pista"}}),
+    ):
+        assert api.patch(path, json=changes, token=builders.admin_token()).status == 200
+    question = {"label": "Diet", "labels": {"es": "Dieta"}, "option_type": "text_input", "is_required": False}
+    path = f"/admin/events/{event_id}/tickets/packages/{tier_id}/options"
+    assert api.post(path, json=question, token=builders.admin_token()).status == 201
+    return event_id, tier_id
+
+
+def requests_of(page, origin):
+    """Return the paths of the API that the page requests from now on."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(f"{origin}/api/v1")) if "/api/v1/" in request.url else None)
+    return asked
+
+
+def test_the_shop_shows_the_texts_of_the_page_s_language_and_asks_again_only_for_them(new_buyer, origin, shop):
+    event_id, _ = shop
+    buyer = new_buyer(locale="es-ES")
+    buyer.page.goto("/")
+    expect(buyer.page.get_by_role("heading", name="Noche")).to_be_visible()
+    asked = requests_of(buyer.page, origin)
+    buyer.page.get_by_label("Idioma").select_option("en")
+    expect(buyer.page.get_by_role("heading", name="Night")).to_be_visible()
+    assert asked == ["/events?language=en"]
+    buyer.page.get_by_role("link", name="Night").click()
+    expect(buyer.page.get_by_text("A night at the harbor.")).to_be_visible()
+    expect(buyer.page.get_by_role("heading", name="Floor")).to_be_visible()
+    asked.clear()
+    buyer.page.get_by_label("Language").select_option("es")
+    expect(buyer.page.get_by_text("Una noche en el puerto.")).to_be_visible()
+    expect(buyer.page.get_by_role("heading", name="Pista")).to_be_visible()
+    assert [path for path in asked if "language" in path] == [f"/events/{event_id}?language=es"]
+    expect(buyer.page).to_have_title("Noche · Fairgate")
+    check(buyer.page, "event_in_spanish")
+
+
+def test_a_page_of_nothing_does_not_ask_again(new_buyer, origin, time):
+    page = new_buyer(locale="es-ES").page
+    asked = requests_of(page, origin)
+    page.goto("/events/nowhere")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.get_by_label("Idioma").select_option("en")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    assert [path for path in asked if path.endswith("language=en")] == []
+
+
+def test_the_checkout_and_the_tickets_have_the_texts_of_the_page_s_language(new_buyer, origin, api, shop):
+    event_id, _ = shop
+    buyer = new_buyer(locale="en-US")
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.page.get_by_label("Language").select_option("es")
+    expect(buyer.page.get_by_role("heading", name="Pista")).to_be_visible()
+    buyer.language = "es"
+    buyer.choose("Pista", 1)
+    buyer.give_address()
+    expect(buyer.page.get_by_text("1 × Pista")).to_be_visible()
+    expect(buyer.page.get_by_label("Dieta")).to_be_visible()
+    asked = requests_of(buyer.page, origin)
+    buyer.page.get_by_label("Idioma").select_option("en")
+    expect(buyer.page.get_by_text("1 × Floor")).to_be_visible()
+    expect(buyer.page.get_by_label("Diet")).to_be_visible()
+    assert asked == [f"/events/{event_id}?language=en"]
+    buyer.page.get_by_label("Language").select_option("es")
+    buyer.pay()
+    buyer.see_tickets(1)
+    expect(buyer.page.get_by_role("heading", name="Noche")).to_be_visible()
+
+
+def test_managers_type_texts_in_other_languages(new_buyer, origin, api, time):
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_up()
+    event_id = manager.create_event("Nova Lights")
+    manager.open(f"/events/{event_id}/facts")
+    manager.page.get_by_text("Other languages").click()
+    manager.fill("Name, Español", "Luces Nova")
+    manager.fill("Description, Deutsch", "Ein Abend.")
+    check(manager.page, "edit_event_languages")
+    manager.press("Save")
+    expect(manager.page.get_by_text("Saved", exact=True)).to_be_visible()
+    event = api.get(f"/events/{event_id}", token=manager.token).json
+    assert (event["names"], event["descriptions"]) == ({"es": "Luces Nova"}, {"de": "Ein Abend."})
+    manager.page.reload()
+    manager.page.get_by_text("Other languages").click()
+    expect(manager.page.get_by_label("Name, Español")).to_have_value("Luces Nova")
+    manager.fill("Name, Español", "")
+    manager.press("Save")
+    expect(manager.page.get_by_text("Saved", exact=True)).to_be_visible()
+    assert api.get(f"/events/{event_id}", token=manager.token).json["names"] == {}
+
+
+def test_managers_type_texts_of_tickets_and_questions(new_buyer, origin, api, time):
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_up()
+    event_id = manager.create_event("Nova Lights")
+    [tier] = api.get(f"/events/{event_id}", token=manager.token).json["tiers"]
+    manager.open(f"/events/{event_id}/tickets/{tier['id']}")
+    manager.page.get_by_text("Other languages").click()
+    manager.fill("Name, Español", "Primeras filas")
+    check(manager.page, "edit_ticket_languages")
+    manager.press("Save")
+    expect(manager.page.get_by_text("Saved", exact=True)).to_be_visible()
+    manager.press("Add a question")
+    form = manager.page.locator(".question-form")
+    form.get_by_label("Question", exact=True).fill("Diet")
+    form.get_by_text("Other languages").click()
+    form.get_by_label("Question, Español").fill("Dieta")
+    manager.press("Save question")
+    expect(manager.page.get_by_text("Diet", exact=True)).to_be_visible()
+    [tier] = api.get(f"/events/{event_id}", token=manager.token).json["tiers"]
+    assert (tier["names"], tier["options"][0]["labels"]) == ({"es": "Primeras filas"}, {"es": "Dieta"})
+
+
+def test_an_announcement_in_several_languages_is_kept_until_it_is_sent(new_buyer, origin, api, time, shop):
+    event_id, _ = shop
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_in_as_admin(f"/manage/events/{event_id}/messages")
+    manager.fill("Subject", "Doors")
+    manager.fill("Message", "From six.")
+    manager.page.get_by_text("Other languages").click()
+    manager.fill("Subject, Español", "Puertas")
+    manager.fill("Message, Español", "Desde las seis.")
+    check(manager.page, "announcement_languages")
+    manager.page.locator("[name=send_at]").fill("2026-06-20T12:00")
+    manager.press("Preview")
+    manager.press("Schedule")
+    manager.press("Yes, send it")
+    manager.see("Saved. The emails go out at the chosen time")
+    [saved] = api.get(f"/admin/events/{event_id}/announcements", token=manager.token).json["announcements"]
+    assert (saved["subjects"], saved["texts"]) == ({"es": "Puertas"}, {"es": "Desde las seis."})
