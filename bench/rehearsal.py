@@ -359,11 +359,11 @@ class Crowd:
         self, seconds: int, first: int, name: str, call: Callable[[Client], ClientReply], receive: Callable[[ClientReply], None]
     ) -> None:
         def look() -> None:
-            if not self._is_over:
+            if not self._is_over and self.timeline.now < self._end:
                 self._send((name, call), receive)
+                self.timeline.at(self.timeline.now + seconds, look)
 
-        for second in range(first, self._end, seconds):
-            self.timeline.at(second, look)
+        self.timeline.at(first, look)
 
     def _live(self, api: Client) -> ClientReply:
         return api.get(f"/admin/events/{self.event_id}/live", token=self._admin_token())
