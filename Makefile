@@ -52,6 +52,7 @@ help:
 	@echo "                 BUCKET=name            use this bucket for packages, instead of creating one"
 	@echo "make emulate   deploy the package to an emulated AWS on this machine and sell a ticket there (STAGE=dev)"
 	@echo "                 FROM=revision          first deploy that revision and sell there, then upgrade it (needs the git history)"
+	@echo "                 MIXED=1                with FROM: let both versions sell an event at the same time, as during a release"
 	@echo "make admin     make a person an admin of a deployed stage: STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com"
 	@echo "make release   save a stage, check, test, commit and tag a version with the unreleased changes of CHANGELOG.md: VERSION=1.2.0"
 	@echo "               .venv/bin/fairgate has all commands for operators, with help and completion (docs/command-line.md)"

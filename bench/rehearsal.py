@@ -9,7 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from itertools import accumulate
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Struct, field
@@ -71,10 +72,18 @@ class Moment(Struct, frozen=True):
     waiting: int
 
 
+class Refusal(Struct):
+    """A kind of reply 429, or 500 and above: how many there were, and the second after the opening of the first one."""
+
+    second: float
+    count: int = 0
+
+
 class Report(Struct, kw_only=True):
     """A rehearsal. `waits` are (place, seconds from the opening to the turn). `ends` counts how it ended for the people, by kind.
 
-    `faults` are reasons for "no go" besides limits, and `notes` say what the rehearsal left out.
+    `faults` are reasons for "no go" besides limits, and `notes` say what the rehearsal left out. A rehearsal on a stage has its address as
+    `stage`, the seconds until the replies by kind of request, and its refusals by name. It has no limits, costs and emails.
     """
 
     event_id: str
@@ -93,6 +102,9 @@ class Report(Struct, kw_only=True):
     last_mail_late: float = 0.0
     faults: list[str] = []
     notes: list[str] = []
+    stage: str = ""
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    refusals: dict[str, Refusal] = {}
 
     @property
     def nearest_limits(self) -> list[Limit]:
@@ -100,12 +112,17 @@ class Report(Struct, kw_only=True):
         return sorted(self.limits, key=lambda limit: -limit.share)
 
     @property
-    def nearest(self) -> Limit:
-        return self.nearest_limits[0]
+    def nearest(self) -> Limit | None:
+        return self.nearest_limits[0] if self.limits else None
+
+    @property
+    def first_refusals(self) -> list[tuple[str, Refusal]]:
+        """The refusals, the earliest first."""
+        return sorted(self.refusals.items(), key=lambda item: item[1].second)
 
     @property
     def is_go(self) -> bool:
-        return not self.faults and self.nearest.share < 1
+        return not self.faults and (self.nearest is None or self.nearest.share < 1)
 
     @property
     def advice(self) -> list[str]:
@@ -119,6 +136,25 @@ class Report(Struct, kw_only=True):
     def wait(self, percent: float) -> float:
         """Return the seconds that `percent` of the people who had a turn did not wait longer than."""
         return percentile([second for _, second in self.waits], percent)
+
+    def reply_seconds(self, percent: float, name: str | None = None) -> float:
+        """Return the seconds that `percent` of the replies did not take longer than: of one kind of request, or of all."""
+        lists = self.seconds.values() if name is None else [self.seconds.get(name, [])]
+        return percentile([seconds for each in lists for seconds in each], percent)
+
+
+def save(report: Report, file: Path) -> None:
+    file.write_bytes(msgspec.json.encode(report))
+
+
+def load(file: Path) -> Report:
+    """Read a saved rehearsal. Raises RehearsalRefused."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Report, dec_hook=lambda _, value: Counter(value))
+    except OSError as error:
+        raise RehearsalRefused(f"{file} cannot be read: {error.strerror}.") from None
+    except msgspec.DecodeError as error:
+        raise RehearsalRefused(f"{file} is not a saved rehearsal: {error}.") from None
 
 
 class RehearsalRefused(Exception):
@@ -155,21 +191,22 @@ def prepare(tree: Tree, event_id: str) -> tuple[Tree, float, list[str]]:
     return tree, float(opening), notes
 
 
-class Rehearsal:
-    """A run of the sale."""
+class Crowd:
+    """The people of a rehearsal, who send requests to `api` on a timeline whose second LEAD_SECONDS is the opening."""
 
-    def __init__(self, api: Client, options: Options, report: Report, timeline: Timeline, fleet: Fleet) -> None:
-        self.api, self.options, self.report, self.timeline, self.fleet = api, options, report, timeline, fleet
-        self.event_id = report.event_id
-        self.usage, self.waited, self._in_line = 0, 0.0, 0
-        self._busy: list[tuple[float, int]] = []  # (virtual second, +1 or -1)
+    checkout_fields: ClassVar[dict[str, Any]] = {}  # sent with a checkout
+
+    def __init__(self, api: Client, options: Options, report: Report, timeline: Timeline, max_seconds: int) -> None:
+        self.api, self.options, self.report, self.timeline = api, options, report, timeline
+        self.event_id, self.max_seconds = report.event_id, max_seconds  # the crowd goes home `max_seconds` after the opening
+        self.waited, self.tickets, self._in_line = 0.0, 0, 0
         self._calls, self._mails = Counter[int](), Counter[int]()  # by second
         self._has_room = self._is_over = False
-        self._state: dict[str, Any] = {}  # as the public sees it
         self._tiers: list[dict[str, Any]] = []
         self._available: dict[str, int | None] = {}
 
     def start(self) -> None:
+        """Read the event, and put the people and the looks at the sale on the timeline. Raises RehearsalRefused."""
         shown = self.api.get(f"/events/{self.event_id}").json
         self._has_room = self.api.get(self._room("state")).json.get("commitment") is not None
         self._tiers = [tier for tier in shown["tiers"] if tier["status"] not in ("closed", "test")]
@@ -182,49 +219,19 @@ class Rehearsal:
         self.report.event_name = shown["name"]
         kinds = random.Random(self.options.seed).choices(list(CROWD), list(CROWD.values()), k=self.options.people)
         for number, kind in enumerate(kinds):
-            self.timeline.follow(self._person(number, kind), self._send_all, END_SECONDS)
-        for second in range(END_SECONDS):
-            self.timeline.at(second + 0.5, lambda: self._look(("state", lambda api: api.get(self._room("state"))), self._note_state))
-        for second in range(LEAD_SECONDS, END_SECONDS, WATCH_SECONDS):
-            self.timeline.at(second, lambda: self._look(("live", self._live), self._note_live))
-        for second in range(30, END_SECONDS, 60):
-            self.timeline.at(second, lambda: None if self._is_over else self.fleet.submit(builders.run_sweep))
+            self.timeline.follow(self._person(number, kind), self._send_all, self._end)
+        self._look_every(WATCH_SECONDS, LEAD_SECONDS, "live", self._live, self._note_live)
 
-    def finish(self, service: SimulatedService) -> None:
+    @property
+    def _end(self) -> int:
+        return LEAD_SECONDS + self.max_seconds
+
+    def note_faults(self) -> None:
+        """Add the faults that every rehearsal can have to the report."""
         report = self.report
-        writes, reads = service.report.busiest_seconds, service.report.busiest_reads
-        peak_calls, busy = max(self._calls.values(), default=0), max(accumulate(step for _, step in sorted(self._busy)), default=0)
-        report.limits = [
-            _key_limit("writes", writes, LIMITS.write_units),
-            _key_limit("reads", reads, LIMITS.read_units),
-            Limit(
-                "instances at work at once",
-                busy,
-                self.options.instances,
-                "instances",
-                "Raise reserved_concurrency in infra/stages.json, and ask AWS for more concurrent executions.",
-            ),
-            Limit(
-                "calls to the payment provider",
-                peak_calls,
-                self.options.provider_rate,
-                "calls a second",
-                "Make the waves smaller, or ask the payment provider for a higher rate.",
-            ),
-        ]
-        report.orders = self._mails.total()
-        report.last_mail_late = _backlog_seconds(self._mails, self.options.mail_rate)
-        if service.report.throttles.total():
-            report.faults.append(f"DynamoDB throttled {service.report.throttles.total():,} calls.")
         if still_here := report.people - sum(map(Counter.total, report.ends.values())):
-            report.faults.append(f"{still_here:,} people were still there {MAX_HOURS} hours after the opening.")
+            report.faults.append(f"{still_here:,} people were still there {self.max_seconds // 60:,} minutes after the opening.")
         report.faults += [f"{count:,} replies to {name}." for name, count in report.replies.items() if name.split()[-1] >= "500"]
-        read, write = (sum(units[kind] for units in service.report.units.values()) for kind in (0, 1))
-        memory_mb, architecture = costs.lambda_configuration()
-        usage = Usage(self.usage, service.report.calls, 0, read, write)
-        polls = self.waited / costs.POLL_SECONDS[1]
-        state = cdn_dollars(polls, costs.HEADER_BYTES + STATE_BYTES)
-        report.dollars = total_dollars(usage, memory_mb, architecture) + state
 
     def _person(self, number: int, kind: Kind) -> Person:
         numbers, user = random.Random(f"{self.options.seed} {number}"), f"{kind}-{number}"
@@ -235,16 +242,16 @@ class Rehearsal:
     def _visit(self, numbers: random.Random, kind: Kind, who: dict[str, Any]) -> Generator[Any, Any, str]:
         # Most people come in the last minutes before the opening, and some after it.
         early = numbers.expovariate(1 / 150) % LEAD_SECONDS
-        yield LEAD_SECONDS - early if numbers.random() < 0.8 else LEAD_SECONDS + numbers.expovariate(1 / 60)
+        comes_at = LEAD_SECONDS - early if numbers.random() < 0.8 else LEAD_SECONDS + numbers.expovariate(1 / 60)
+        yield max(0.0, comes_at - self.timeline.now)
+        who |= yield from self._sign_in()
         token = None
         if kind == "bot":
             for _ in range(5):  # tries without a place
                 yield (("reserve", self._reservation(numbers, who, None, None)),)
                 yield 0.5
         if self._has_room:
-            joined = yield from self._insist(
-                numbers, "join", lambda api: api.post(self._room("join"), **who), twice=kind == "double-clicking"
-            )
+            joined = yield from self._join(numbers, who, twice=kind == "double-clicking")
             if joined.status != 200:
                 return "turned away"
             token = joined.json["token"]
@@ -256,6 +263,15 @@ class Rehearsal:
             yield max(0.0, LEAD_SECONDS - self.timeline.now) + numbers.uniform(0, 3)
         return (yield from self._buy(numbers, kind, who, token, proof))
 
+    def _sign_in(self) -> Generator[Any, Any, dict[str, Any]]:
+        """Return what identifies a person to the API, in addition to the made-up name and address."""
+        yield from ()
+        return {}
+
+    def _join(self, numbers: random.Random, who: dict[str, Any], *, twice: bool) -> Generator[Any, Any, ClientReply]:
+        reply: ClientReply = yield from self._insist(numbers, "join", lambda api: api.post(self._room("join"), **who), twice=twice)
+        return reply
+
     def _wait_in_line(self, numbers: random.Random, kind: Kind, token: str) -> Generator[Any, Any, Mapping[str, Any] | str | None]:
         """Wait for one's turn. Returns the proof of the entry, or None without one; or how it ended if the turn does not come."""
         self._in_line += 1
@@ -265,29 +281,7 @@ class Rehearsal:
             self._in_line -= 1
 
     def _wait_for_turn(self, numbers: random.Random, kind: Kind, token: str) -> Generator[Any, Any, Mapping[str, Any] | str | None]:
-        arrival, joined_at, proof = tokens.read_token(token), self.timeline.now, None
-        assert arrival is not None
-        leaves_at = max(joined_at, LEAD_SECONDS) + (numbers.uniform(120, 900) if kind == "impatient" else MAX_HOURS * 3600)
-        yield max(0.0, LEAD_SECONDS - 40 - self.timeline.now) + numbers.uniform(0, 30)  # a page looks at the state every 30 s
-        if self._state["root"] is not None and arrival.joined_at < self._state["closes_at"]:
-            digest = entries.entrant_digest(self._state["commitment"], arrival.user).hex()
-            entry = yield (("entry", lambda api: api.get(self._room(f"entries/{digest}"))),)
-            proof = {name: entry.json[name] for name in ("index", "page_size", "path")} if entry.status == 200 else None
-        yield max(0.0, LEAD_SECONDS - self.timeline.now) + numbers.uniform(0.5, 4)
-        while True:
-            # A page computes this too, from the public state that the CDN has.
-            now = clock.now()
-            place = compute_queue_status(room_cache.get_room(self.event_id, now).state, arrival, now)
-            if place.can_enter:
-                yield (("status", lambda api: api.get(self._room("status"), query={"token": token})),)
-                self.waited += self.timeline.now - joined_at
-                self.report.waits.append((place.position or 0, self.timeline.now - LEAD_SECONDS))
-                return proof
-            if self._is_sold_out or self.timeline.now > leaves_at:
-                self.waited += self.timeline.now - joined_at
-                return "sold out" if self._is_sold_out else "left the line"
-            soon = numbers.uniform(1, 2)  # until the page's next look at the state
-            yield min(max(soon, place.eta_seconds or 0), max(soon, leaves_at - self.timeline.now), 60 + soon)
+        raise NotImplementedError
 
     def _buy(
         self, numbers: random.Random, kind: Kind, who: dict[str, Any], token: str | None, proof: Mapping[str, Any] | None
@@ -306,7 +300,10 @@ class Rehearsal:
         if kind == "vanishing":
             return "left with tickets on hold"
         yield numbers.uniform(15, 90) if kind != "bot" else 1.0
-        session = {"json": {"reservation_id": reserved.json["id"]}, "headers": {"Idempotency-Key": reserved.json["id"]}}
+        session = {
+            "json": {"reservation_id": reserved.json["id"]} | self.checkout_fields,
+            "headers": {"Idempotency-Key": reserved.json["id"]},
+        }
         opened = yield from self._insist(numbers, "checkout", lambda api: api.post("/checkout/sessions", **session, **who), twice=twice)
         if opened.status not in (200, 201):
             return "too late"
@@ -321,6 +318,7 @@ class Rehearsal:
         if paid is None or paid.status not in (200, 201):
             return "card declined" if kind == "declined" else "too late"
         self._mails[int(self.timeline.now)] += 1
+        self.tickets += len(paid.json["tickets"])
         return "bought"
 
     def _insist(self, numbers: random.Random, name: str, call: Callable[[Client], ClientReply], *, twice: bool) -> Generator[Any, Any, Any]:
@@ -355,26 +353,23 @@ class Rehearsal:
             self._send(request, collect)
 
     def _send(self, request: Request, receive: Callable[[ClientReply], None]) -> None:
-        name, call = request
+        raise NotImplementedError
 
-        def note(result: Result) -> None:
-            reply: ClientReply = result.value
-            self.report.replies[f"{name} {reply.status}"] += 1
-            self._busy += [(self.timeline.now - result.seconds, 1), (self.timeline.now, -1)]
-            self.usage += 1
-            receive(reply)
+    def _look_every(
+        self, seconds: int, first: int, name: str, call: Callable[[Client], ClientReply], receive: Callable[[ClientReply], None]
+    ) -> None:
+        def look() -> None:
+            if not self._is_over and self.timeline.now < self._end:
+                self._send((name, call), receive)
+                self.timeline.at(self.timeline.now + seconds, look)
 
-        self.fleet.submit(lambda: call(self.api), note)
-
-    def _look(self, request: Request, receive: Callable[[ClientReply], None]) -> None:
-        if not self._is_over:
-            self._send(request, receive)
+        self.timeline.at(first, look)
 
     def _live(self, api: Client) -> ClientReply:
-        return api.get(f"/admin/events/{self.event_id}/live", token=builders.admin_token())
+        return api.get(f"/admin/events/{self.event_id}/live", token=self._admin_token())
 
-    def _note_state(self, reply: ClientReply) -> None:
-        self._state = reply.json
+    def _admin_token(self) -> str:
+        return builders.admin_token()
 
     def _note_live(self, reply: ClientReply) -> None:
         sale, second = reply.json["sale"], self.timeline.now - LEAD_SECONDS
@@ -391,6 +386,96 @@ class Rehearsal:
 
     def _room(self, name: str) -> str:
         return f"/events/{self.event_id}/waiting-room/{name}"
+
+
+class Rehearsal(Crowd):
+    """A run of the sale in this process, on a fleet of simulated instances."""
+
+    def __init__(self, api: Client, options: Options, report: Report, timeline: Timeline, fleet: Fleet) -> None:
+        super().__init__(api, options, report, timeline, MAX_HOURS * 3600)
+        self.fleet, self.usage = fleet, 0
+        self._busy: list[tuple[float, int]] = []  # (virtual second, +1 or -1)
+        self._state: dict[str, Any] = {}  # as the public sees it
+
+    def start(self) -> None:
+        super().start()
+        self._look_every(1, 0, "state", lambda api: api.get(self._room("state")), self._note_state)
+        for second in range(30, END_SECONDS, 60):
+            self.timeline.at(second, lambda: None if self._is_over else self.fleet.submit(builders.run_sweep))
+
+    def finish(self, service: SimulatedService) -> None:
+        report = self.report
+        writes, reads = service.report.busiest_seconds, service.report.busiest_reads
+        peak_calls, busy = max(self._calls.values(), default=0), max(accumulate(step for _, step in sorted(self._busy)), default=0)
+        report.limits = [
+            _key_limit("writes", writes, LIMITS.write_units),
+            _key_limit("reads", reads, LIMITS.read_units),
+            Limit(
+                "instances at work at once",
+                busy,
+                self.options.instances,
+                "instances",
+                "Raise reserved_concurrency in infra/stages.json, and ask AWS for more concurrent executions.",
+            ),
+            Limit(
+                "calls to the payment provider",
+                peak_calls,
+                self.options.provider_rate,
+                "calls a second",
+                "Make the waves smaller, or ask the payment provider for a higher rate.",
+            ),
+        ]
+        report.orders = self._mails.total()
+        report.last_mail_late = _backlog_seconds(self._mails, self.options.mail_rate)
+        if service.report.throttles.total():
+            report.faults.append(f"DynamoDB throttled {service.report.throttles.total():,} calls.")
+        self.note_faults()
+        read, write = (sum(units[kind] for units in service.report.units.values()) for kind in (0, 1))
+        memory_mb, architecture = costs.lambda_configuration()
+        usage = Usage(self.usage, service.report.calls, 0, read, write)
+        polls = self.waited / costs.POLL_SECONDS[1]
+        state = cdn_dollars(polls, costs.HEADER_BYTES + STATE_BYTES)
+        report.dollars = total_dollars(usage, memory_mb, architecture) + state
+
+    def _wait_for_turn(self, numbers: random.Random, kind: Kind, token: str) -> Generator[Any, Any, Mapping[str, Any] | str | None]:
+        arrival, joined_at, proof = tokens.read_token(token), self.timeline.now, None
+        assert arrival is not None
+        leaves_at = max(joined_at, LEAD_SECONDS) + (numbers.uniform(120, 900) if kind == "impatient" else self.max_seconds)
+        yield max(0.0, LEAD_SECONDS - 40 - self.timeline.now) + numbers.uniform(0, 30)  # a page looks at the state every 30 s
+        if self._state["root"] is not None and arrival.joined_at < self._state["closes_at"]:
+            digest = entries.entrant_digest(self._state["commitment"], arrival.user).hex()
+            entry = yield (("entry", lambda api: api.get(self._room(f"entries/{digest}"))),)
+            proof = {name: entry.json[name] for name in ("index", "page_size", "path")} if entry.status == 200 else None
+        yield max(0.0, LEAD_SECONDS - self.timeline.now) + numbers.uniform(0.5, 4)
+        while True:
+            # A page computes this too, from the public state that the CDN has.
+            now = clock.now()
+            place = compute_queue_status(room_cache.get_room(self.event_id, now).state, arrival, now)
+            if place.can_enter:
+                yield (("status", lambda api: api.get(self._room("status"), query={"token": token})),)
+                self.waited += self.timeline.now - joined_at
+                self.report.waits.append((place.position or 0, self.timeline.now - LEAD_SECONDS))
+                return proof
+            if self._is_sold_out or self.timeline.now > leaves_at:
+                self.waited += self.timeline.now - joined_at
+                return "sold out" if self._is_sold_out else "left the line"
+            soon = numbers.uniform(1, 2)  # until the page's next look at the state
+            yield min(max(soon, place.eta_seconds or 0), max(soon, leaves_at - self.timeline.now), 60 + soon)
+
+    def _send(self, request: Request, receive: Callable[[ClientReply], None]) -> None:
+        name, call = request
+
+        def note(result: Result) -> None:
+            reply: ClientReply = result.value
+            self.report.replies[f"{name} {reply.status}"] += 1
+            self._busy += [(self.timeline.now - result.seconds, 1), (self.timeline.now, -1)]
+            self.usage += 1
+            receive(reply)
+
+        self.fleet.submit(lambda: call(self.api), note)
+
+    def _note_state(self, reply: ClientReply) -> None:
+        self._state = reply.json
 
 
 def _confirm(body: dict[str, Any], who: dict[str, Any], api: Client) -> ClientReply:

@@ -5,6 +5,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.drop_comparison import Drop, comparison
+
 if TYPE_CHECKING:
     from bench.rehearsal import Report
 
@@ -19,6 +21,7 @@ ENDS = {
     "turned away": "could not join the line",
 }
 WIDTH, HEIGHT = 720, 220
+PERCENTS = (50, 95, 99)
 STYLE = Path(__file__).with_name("rehearsal_page.css")
 
 
@@ -37,12 +40,23 @@ def summary(report: "Report") -> dict[str, Any]:
         "wait_p50": report.wait(50),
         "wait_p90": report.wait(90),
         "wait_p99": report.wait(99),
-        "nearest_limit": nearest.name,
+        "nearest_limit": nearest and nearest.name,
         "limits": {limit.name: {"peak": limit.peak, "limit": limit.limit, "unit": limit.unit} for limit in report.limits},
         "last_mail_late": report.last_mail_late,
         "dollars": round(report.dollars, 2),
         "ends": {kind: dict(ends) for kind, ends in sorted(report.ends.items())},
         "notes": report.notes,
+        **(_stage_figures(report) if report.stage else {}),
+    }
+
+
+def _stage_figures(report: "Report") -> dict[str, Any]:
+    return {
+        "stage": report.stage,
+        "refusals": {name: {"first": round(each.second), "count": each.count} for name, each in report.first_refusals},
+        "milliseconds": {
+            name: {f"p{percent}": round(report.reply_seconds(percent, name) * 1000) for percent in PERCENTS} for name in report.seconds
+        },
     }
 
 
@@ -58,6 +72,12 @@ def lines(report: "Report") -> list[str]:
         f"{limit.share:5.0%} of the limit: {limit.name}, {limit.peak:,.0f} of {limit.limit:,.0f} {limit.unit}"
         for limit in report.nearest_limits
     ]
+    if report.stage:
+        found += [f"{name}: {each.count:,} times, first {_second(each.second)}" for name, each in report.first_refusals]
+        found += [
+            f"{name}: " + ", ".join(f"p{percent} {_reply_time(report, name, percent)}" for percent in PERCENTS) for name in report.seconds
+        ]
+        return [*found, *report.advice, *report.notes]
     return [
         *found,
         f"The last ticket email is {_span(report.last_mail_late)} late. AWS costs $ {report.dollars:.2f}.",
@@ -66,17 +86,17 @@ def lines(report: "Report") -> list[str]:
     ]
 
 
-def write_page(report: "Report", file: Path) -> None:
+def write_page(report: "Report", file: Path, drop: "Drop | None" = None) -> None:
     """Write the page. The file's folder is created."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(page(report), encoding="utf-8")
+    file.write_text(page(report, drop), encoding="utf-8")
 
 
-def page(report: "Report") -> str:
-    """Return the page as HTML."""
+def page(report: "Report", drop: "Drop | None" = None) -> str:
+    """Return the page as HTML. With the report of a drop, it shows the figures of both beside each other."""
     reasons = [*report.faults, *(f"{limit.name}: more than the limit" for limit in report.limits if limit.share >= 1)]
     verdict = "Go" if report.is_go else "No go"
-    because = "; ".join(reasons) if reasons else f"Nothing reached a limit. The nearest is: {report.nearest.name}."
+    because = "; ".join(reasons) or _best_news(report)
     facts = [
         (f"{report.people:,}", "people wanted tickets"),
         (f"{report.orders:,}", "orders were paid"),
@@ -85,17 +105,31 @@ def page(report: "Report") -> str:
             "from the opening until everything was sold",
         ),
         (_span(report.wait(90)), "wait for a turn, for 90% of the people"),
-        (f"$ {report.dollars:.2f}", "charged by AWS for this sale"),
-        (_span(report.last_mail_late), "delay of the last ticket email"),
     ]
+    if report.stage:
+        slowest = max(report.seconds, key=lambda name: report.reply_seconds(95, name), default="none")
+        facts += [
+            (f"{report.replies.total():,}", "requests were sent to the stage"),
+            (_reply_time(report, slowest, 95), f"for 95% of the replies to the slowest request: {slowest}"),
+        ]
+    else:
+        facts += [
+            (f"$ {report.dollars:.2f}", "charged by AWS for this sale"),
+            (_span(report.last_mail_late), "delay of the last ticket email"),
+        ]
+    where = escape(f" on {report.stage}") if report.stage else ""
     sections = [
-        f"<p class='soft'>Rehearsal · opens {escape(report.opens_at)} · crowd number {report.seed}</p><h1>{escape(report.event_name)}</h1>",
+        f"<p class='soft'>Rehearsal{where} · opens {escape(report.opens_at)} · crowd number {report.seed}</p>",
+        f"<h1>{escape(report.event_name)}</h1>",
         f"<div class='verdict{'' if report.is_go else ' bad'}'><b>{verdict}</b><p>{escape(because)}</p></div>",
         f"<ul class='facts'>{''.join(f'<li><b>{escape(figure)}</b>{escape(text)}</li>' for figure, text in facts)}</ul>",
+        _section("The rehearsal and the drop", _comparison(report, drop)) if drop else "",
         _section("What to change", _list(report.advice) if report.advice else "<p>Nothing.</p>"),
         _section("The sale", _chart(report)),
         _section("Waits by place in line", _waits(report)) if report.waits else "",
-        _section("Limits", _limits(report)),
+        _section("Limits", _limits(report)) if report.limits else "",
+        _section("Refused requests", _refusals(report)) if report.stage else "",
+        _section("Times until the reply", _reply_times(report)) if report.stage else "",
         _section("How it ended for the people", _ends(report)),
         _section("What was not played", _list(report.notes)) if report.notes else "",
     ]
@@ -104,6 +138,15 @@ def page(report: "Report") -> str:
         f"<meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{title}</title><style>{STYLE.read_text()}</style>"
     )
     return f"<!doctype html><html lang='en'><head>{head}</head><body><main>{''.join(sections)}</main></body></html>\n"
+
+
+def _best_news(report: "Report") -> str:
+    if report.nearest is not None:
+        return f"Nothing reached a limit. The nearest is: {report.nearest.name}."
+    if refusals := report.first_refusals:
+        name, first = refusals[0]
+        return f"No request failed. The first limit was reached {_second(first.second)}: {name}."
+    return "No request failed, and none reached a limit."
 
 
 def _chart(report: "Report") -> str:
@@ -146,6 +189,23 @@ def _limits(report: "Report") -> str:
     return f"<div class='wide'><table><tr><th>limit</th><th>used</th><th class='n'>peak</th></tr>{''.join(rows)}</table></div>"
 
 
+def _refusals(report: "Report") -> str:
+    rows = [(name, _second(each.second), f"{each.count:,}") for name, each in report.first_refusals]
+    return _table(("reply", "first", "times"), rows) if rows else "<p>None.</p>"
+
+
+def _reply_times(report: "Report") -> str:
+    rows = [
+        (name, f"{len(seconds):,}", *(_reply_time(report, name, percent) for percent in PERCENTS))
+        for name, seconds in report.seconds.items()
+    ]
+    return _table(("request", "replies", *(f"p{percent}" for percent in PERCENTS)), rows)
+
+
+def _comparison(report: "Report", drop: "Drop") -> str:
+    return _table(("", "rehearsal", "drop"), comparison(report, drop))
+
+
 def _ends(report: "Report") -> str:
     kinds = sorted(report.ends, key=lambda kind: -report.ends[kind].total())
     ends = [end for end in ENDS if any(report.ends[kind][end] for kind in kinds)]
@@ -171,6 +231,14 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def _sold_out(report: "Report") -> str:
     return "not sold out" if report.sold_out_after is None else f"sold out after {_span(report.sold_out_after)}"
+
+
+def _second(second: float) -> str:
+    return f"{_span(-second)} before the opening" if second < 0 else f"{_span(second)} after the opening"
+
+
+def _reply_time(report: "Report", name: str, percent: float) -> str:
+    return f"{report.reply_seconds(percent, name) * 1000:,.0f} ms"
 
 
 def _span(seconds: float | None) -> str:

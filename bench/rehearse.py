@@ -1,19 +1,26 @@
 """`fairgate rehearse <event id>`: play the sale of an event with a made-up crowd, and write a page about it.
 
-Exits with 1 if the answer is "no go", and with 2 if the event cannot be played. 4,000 people take about two minutes.
+Exits with 1 if the answer is "no go", and with 2 if the event cannot be played. 4,000 people take about two minutes. With `--url`, the
+crowd plays the sale of a deployed stage in real time instead. With `--drop`, the page shows the figures of the drop too.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from bench.drop_comparison import NoDropReport, load_drop
 from bench.rehearsal_page import lines, summary, write_page
 from bootstrap import files
 from chalicelib.bootstrap_file.findings import InvalidDocument, printable
 
+if TYPE_CHECKING:
+    from bench.rehearsal import Report
+
+DEFAULT_PEOPLE, DEFAULT_PEOPLE_ON_STAGE = 2000, 200
 PAGE = Path(".build") / "rehearsal.html"
 
 
@@ -27,11 +34,23 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fairgate rehearse", description="Play the sale of an event with a made-up crowd.")
     parser.add_argument("event_id", help="the id of the event in the bootstrap files")
     parser.add_argument("--file", dest="files", type=Path, action="append", help="a bootstrap file (default: that of `make plan`)")
-    parser.add_argument("--people", type=_count, default=2000, help="number of people who want tickets (default: 2000)")
+    parser.add_argument("--people", type=_count, help="number of people who want tickets (default: 2000; with --url: 200)")
     parser.add_argument("--seed", type=int, default=1, help="another seed makes up another crowd (default: 1)")
     parser.add_argument("--instances", type=_count, default=100, help="instances of the API that the stage may run at once (default: 100)")
     parser.add_argument("--provider-rate", type=_count, default=100, help="calls a second that the payment provider accepts (default: 100)")
     parser.add_argument("--mail-rate", type=_count, default=14, help="emails a second that the mail provider accepts (default: 14)")
+    parser.add_argument("--url", help="play on the stage with this API, in real time: a copy of the event that opens in some minutes")
+    parser.add_argument("--token", help="with --url: access token of the event's promoter or an admin")
+    parser.add_argument("--rate", type=_count, default=50, help="with --url: requests a second at most (default: 50)")
+    parser.add_argument(
+        "--minutes", type=_count, default=30, help="with --url: minutes after the opening when the crowd leaves (default: 30)"
+    )
+    parser.add_argument(
+        "--saved", type=Path, metavar="FILE", help="show this earlier rehearsal, the .json file beside its page, and play none"
+    )
+    parser.add_argument(
+        "--drop", type=Path, metavar="FILE", help="report of the drop (fairgate verify --report), shown beside the rehearsal"
+    )
     parser.add_argument("--page", type=Path, default=PAGE, help=f"where to write the page (default: {PAGE})")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     return parser
@@ -39,31 +58,45 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     given = parser().parse_args(argv)
+    if given.url and not given.token:
+        print("--url needs --token, the access token of the event's promoter or an admin.", file=sys.stderr)
+        return 2
     try:
         from bench import rehearsal
     except ModuleNotFoundError as missing:
         print(f"A rehearsal needs the packages for development ({missing.name}): run `make .venv/installed`.", file=sys.stderr)
         return 2
-    options = rehearsal.Options(
-        people=given.people,
-        seed=given.seed,
-        instances=given.instances,
-        provider_rate=given.provider_rate,
-        mail_rate=given.mail_rate,
-    )
     try:
-        tree = files.load_files(given.files or [files.default_file()]).tree
-        report = rehearsal.rehearse(tree, given.event_id, options)
-    except rehearsal.RehearsalRefused as refusal:
+        drop = load_drop(given.drop) if given.drop else None
+        report = rehearsal.load(given.saved) if given.saved else _play(given)
+    except (rehearsal.RehearsalRefused, NoDropReport) as refusal:
         print(refusal, file=sys.stderr)
         return 2
     except InvalidDocument as invalid:
         print(*(printable(str(fault)) for fault in invalid.faults), sep="\n", file=sys.stderr)
         return 2
-    write_page(report, given.page)
+    write_page(report, given.page, drop)
+    if not given.saved:
+        rehearsal.save(report, given.page.with_suffix(".json"))
     print(msgspec.json.encode(summary(report)).decode() if given.json else "\n".join(map(printable, lines(report))))
     print(f"The page is in {given.page}.", file=sys.stderr)
     return 0 if report.is_go else 1
+
+
+def _play(given: argparse.Namespace) -> "Report":
+    from bench import rehearsal, stage_rehearsal
+
+    options = rehearsal.Options(
+        people=given.people or (DEFAULT_PEOPLE_ON_STAGE if given.url else DEFAULT_PEOPLE),
+        seed=given.seed,
+        instances=given.instances,
+        provider_rate=given.provider_rate,
+        mail_rate=given.mail_rate,
+    )
+    if given.url:
+        bounds = stage_rehearsal.StageOptions(rate=given.rate, minutes=given.minutes)
+        return stage_rehearsal.rehearse(given.url, given.token, given.event_id, options, bounds)
+    return rehearsal.rehearse(files.load_files(given.files or [files.default_file()]).tree, given.event_id, options)
 
 
 if __name__ == "__main__":

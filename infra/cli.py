@@ -68,7 +68,12 @@ _ROWS = (
         _CATALOG,
         "play a sale with a made-up crowd before it opens; go or no go",
         "bench.rehearse",
-        ("rehearse summer-fest --people 5000", "rehearse summer-fest --file summer.json --instances 780 --json"),
+        (
+            "rehearse summer-fest --people 5000",
+            "rehearse summer-fest --file summer.json --instances 780 --json",
+            "rehearse copy-of-summer-fest --url https://dev.example.com/api/v1 --token $TOKEN --people 60",
+            "rehearse summer-fest --saved .build/rehearsal.json --drop report.json",
+        ),
     ),
     _catalog("export", "write what is on sale as a bootstrap file", "export --output on-sale.json"),
     _catalog(

@@ -59,6 +59,7 @@ WRONG_ARGUMENTS = [
     (emulation, ["--from", "--help"], "argument --from: expected one argument"),
     (emulation, ["--from", "none"], "this clone has no revision none. If the clone is shallow, fetch the history (git fetch --unshallow)"),
     (emulation, ["--stage", "prod", "--from", "HEAD"], "FROM needs a stage with simulated payments, and prod has none; use STAGE=dev"),
+    (emulation, ["--mixed"], "MIXED=1 needs FROM=revision, which names the other version"),
     (create_admin, [], "the following arguments are required: email"),
     (backup, ["sav", "folder"], "invalid choice: 'sav'"),
     (backup, ["backup"], "the following arguments are required: folder"),

@@ -57,8 +57,11 @@ class Timeline:
 
     def run(self) -> None:
         while self._actions:
-            self.now, _, action = heapq.heappop(self._actions)
-            action()
+            self._run_next()
+
+    def _run_next(self) -> None:
+        self.now, _, action = heapq.heappop(self._actions)
+        action()
 
     def follow(self, person: Generator[Any, Any, None], send: Send, until: float, reply: Any = None) -> None:
         """Let a person make steps until a second: to wait for some seconds, or a request, which `send` sends and answers later."""
