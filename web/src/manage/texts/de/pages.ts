@@ -1,0 +1,37 @@
+/** The names of the pages in the navigation and the window title. */
+
+import type { pageNames as english } from "../en/pages";
+
+export const pageNames: typeof english = {
+  events: "Events",
+  webhooks: "Webhooks",
+  replay: "Fehlgeschlagenes erneut senden",
+  profile: "Ihr Profil",
+  apiKeys: "API-Schlüssel",
+  activity: "Aktivität",
+  newEvent: "Neues Event",
+  overview: "Übersicht",
+  facts: "Details",
+  tickets: "Tickets",
+  ticket: "Ticket",
+  promoCodes: "Aktionscodes",
+  people: "Team",
+  history: "Verlauf",
+  live: "Live-Verkauf",
+  orders: "Bestellungen",
+  order: "Bestellung",
+  bankTransfers: "Überweisungen",
+  attendees: "Besucher",
+  waitlist: "Warteliste",
+  messages: "E-Mails",
+  sales: "Verkäufe und Umsatz",
+  compare: "Events vergleichen",
+  users: "Konten",
+  promoters: "Veranstalter",
+  catalog: "Katalog",
+  version: "Version wiederherstellen",
+  system: "System",
+  problemMessages: "E-Mail-Probleme",
+  payouts: "Auszahlungen",
+  cases: "Offene Fälle",
+};
