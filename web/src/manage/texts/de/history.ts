@@ -1,7 +1,7 @@
 /** The audit log of an event. */
 
-import { labels } from "../../parts/field-table";
 import type { historyTexts as english, ownFields as englishFields } from "../en/history";
+import { labels } from "../../parts/field-table";
 import { fieldTexts } from "./fields";
 
 const actions: Record<string, string> = {
