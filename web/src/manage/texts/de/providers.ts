@@ -1,0 +1,10 @@
+/** Names for payments that involve no payment company. All others go by the name of the company; see `useProviderName`. */
+
+export const providerTexts: Record<string, string> = {
+  free: "Nichts zu bezahlen",
+  simulated: "Simuliert",
+  imported: "Aus einem anderen System übernommen",
+  complimentary: "Freikarte",
+  box_office: "Abendkasse",
+  bank_transfer: "Überweisung",
+};
