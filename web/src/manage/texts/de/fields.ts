@@ -112,7 +112,7 @@ export const fieldTexts: typeof english = {
     "included_fee.cents": { label: "Gebühr im Preis", note: "Pro Ticket. Käufer sehen sie neben dem Preis und zahlen nichts zusätzlich." },
     "included_fee.percent": { label: "Plus % des Preises" },
     "tax.none": { label: "Keine Steuer", note: "Belege erwähnen keine Steuer, unabhängig von Ihren Standardsteuern." },
-    "tax.percent": { label: "Steuer im Preis, in Prozent", note: "Zum Beispiel 8.875. Wenn leer, gelten die Standardsteuern in Ihrem Profil." },
+    "tax.percent": { label: "Steuer im Preis, in Prozent", note: "Zum Beispiel 19. Wenn leer, gelten die Standardsteuern in Ihrem Profil." },
     "tax.exempt_because": { label: "Grund der Befreiung", note: "Für eine Steuer von 0 Prozent. Er steht auf den Belegen." },
   },
 };
