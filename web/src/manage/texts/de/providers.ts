@@ -1,6 +1,8 @@
 /** Names for payments that involve no payment company. All others go by the name of the company; see `useProviderName`. */
 
-export const providerTexts: Record<string, string> = {
+import type { providerTexts as english } from "../en/providers";
+
+export const providerTexts: typeof english = {
   free: "Nichts zu bezahlen",
   simulated: "Simuliert",
   imported: "Aus einem anderen System übernommen",
