@@ -12,7 +12,7 @@ const problems: Record<string, string> = {
   "$.tiers": "Fügen Sie mindestens eine Ticketart hinzu.",
   "$.capacity": "Beim Festlegen der Kapazität wurde etwas unterbrochen. Legen Sie sie noch einmal fest.",
   "$.promoter_id": "Verbinden Sie Ihr Stripe-Konto, und vervollständigen Sie es bei Stripe, damit Käufer Sie bezahlen können.",
-  "$.waiting_room.entry": "Dieser Shop ist für diese Regel nicht eingerichtet: Für Adressen ist ein E-Mail-Dienst nötig, für Karten die Zahlung auf der eigenen Seite des Shops. Richten Sie das ein, oder lassen Sie alle in die Warteschlange.",
+  "$.waiting_room.entry": "Dieser Shop ist für diese Regel nicht eingerichtet: Adressen brauchen einen E-Mail-Dienst, Karten die Zahlung auf der eigenen Seite des Shops. Richten Sie das ein, oder lassen Sie alle in die Warteschlange.",
   "$.waiting_room.better_odds": "Bessere Chancen gibt es nur bei einer Verlosung mit einem Platz pro E-Mail-Adresse, Konto oder Zahlungskarte.",
 };
 
@@ -86,7 +86,7 @@ export const eventTexts: typeof english = {
   repeatNoTiers: "Ohne Ticketarten",
   repeatAdd: "Diese Termine hinzufügen",
   tierDatesTitle: "Termine dieser Tickets",
-  tierDatesNote: "Jedes Ticket gilt an jedem seiner Termine einmal für seine Personen. Wenn Sie keinen wählen, gelten die Tickets an allen Terminen. Sobald Tickets verkauft sind, können Sie Termine nur noch hinzufügen.",
+  tierDatesNote: "Jedes Ticket gilt an jedem seiner Termine einmal für seine Personen. Ohne Auswahl gilt es an allen. Sobald Tickets verkauft sind, können Sie Termine nur noch hinzufügen.",
   picture: "Bild",
   preview: "So sehen es Käufer",
   noDate: "Noch kein Datum",
@@ -125,8 +125,8 @@ export const eventTexts: typeof english = {
   cancelWaitlist: (count) => `${people(count)} ${count === 1 ? "steht" : "stehen"} auf der Warteliste. ${count === 1 ? "Diese Person bekommt" : "Sie bekommen"} keine Angebote mehr und eine E-Mail über die Absage.`,
   cancelPasses: (names) => `Diese Tickets gelten weiter für die anderen Termine, mit der Anzahl der verkauften: ${names}.`,
   cancelMailed: (count) => (count === 1 ? "Der Käufer bekommt eine E-Mail über die Erstattung." : `Die Käufer von ${orders(count)} bekommen eine E-Mail über ihre Erstattung.`),
-  refundsWithoutEmail: (count) => `${orders(count)} ${count === 1 ? "hat" : "haben"} keine E-Mail-Adresse: ${count === 1 ? "Der Käufer sieht" : "Die Käufer sehen"} die Absage nur im Shop.`,
-  cancelFree: (count) => `${orders(count)} ${count === 1 ? "war" : "waren"} kostenlos oder wurde${count === 1 ? "" : "n"} anderswo verkauft: Es wird nichts erstattet und keine E-Mail gesendet. Informieren Sie diese Personen selbst.`,
+  refundsWithoutEmail: (count) => `Ohne E-Mail-Adresse: ${orders(count)}. Dort ist die Absage nur im Shop zu sehen.`,
+  cancelFree: (count) => `Kostenlos oder anderswo verkauft: ${orders(count)}. Dafür wird nichts erstattet und keine E-Mail gesendet. Informieren Sie diese Personen selbst.`,
   cancelReason: "Grund (freiwillig)",
   cancelReasonNote: "Käufer sehen den Grund in der E-Mail, in ihrer Bestellung und auf der Seite des Events.",
   cancelTyped: (name) => `Geben Sie zur Bestätigung den Namen des Events ein: ${name}`,

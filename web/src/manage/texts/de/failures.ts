@@ -1,7 +1,9 @@
 /** Messages for refusals that only managers see, by the API's codes: what happened, and what to do. */
 
-export const failureTexts: Record<string, string> = {
-  offline: "Wir können den Shop nicht erreichen. Prüfen Sie Ihre Verbindung, und versuchen Sie es noch einmal. Alles, was Sie gespeichert haben, ist sicher, und der Verkauf läuft ohne diese Seite weiter.",
+import type { failureTexts as english } from "../en/failures";
+
+export const failureTexts: typeof english = {
+  offline: "Wir können den Shop nicht erreichen. Prüfen Sie Ihre Verbindung, und versuchen Sie es noch einmal. Gespeichertes ist sicher, und der Verkauf läuft ohne diese Seite weiter.",
   unexpected: "Bei uns ist etwas schiefgegangen. Versuchen Sie es gleich noch einmal.",
   forbidden: "Ihre Rolle erlaubt das nicht. Fragen Sie den Veranstalter des Events.",
   wrong_password: "Das ist nicht Ihr Passwort.",
@@ -28,7 +30,7 @@ export const failureTexts: Record<string, string> = {
   promoter_not_verified: "Bevor dieses Event veröffentlicht werden kann, muss der Shop den Veranstalter prüfen. Vervollständigen Sie Ihr Profil, und wenden Sie sich dann an den Shop. Der Entwurf ist gespeichert.",
   event_incomplete: "Das Event ist noch nicht bereit für den Verkauf: Es fehlt etwas.",
   event_has_sales: "Es sind Tickets verkauft oder reserviert. Sagen Sie das Event stattdessen ab: Käufer bekommen ihr Geld zurück.",
-  round_public: "Die öffentliche Zufallszahl, die über diese Ziehung entscheidet, ist schon bekannt. Deshalb kann der Verkauf nicht mehr verschoben werden. Setzen Sie zuerst den Warteraum zurück. Alle müssen ihn dann noch einmal betreten.",
+  round_public: "Die öffentliche Zufallszahl dieser Ziehung ist schon bekannt, deshalb kann der Verkauf nicht mehr verschoben werden. Setzen Sie zuerst den Warteraum zurück. Alle müssen ihn dann noch einmal betreten.",
   event_not_draft: "Nur Entwürfe können gelöscht werden. Machen Sie das Event zuerst wieder zum Entwurf.",
   event_cancelled: "Dieses Event wurde abgesagt, und das lässt sich nicht rückgängig machen. Erstellen Sie ein neues.",
   capacity_needs_draft: "Eine Kapazität können Sie nur hinzufügen, solange das Event ein Entwurf ist.",
@@ -41,7 +43,7 @@ export const failureTexts: Record<string, string> = {
   tickets_not_returnable: "Diese Tickets wurden inzwischen benutzt oder weitergegeben, deshalb kann die Rückgabe nicht angenommen werden. Lehnen Sie sie ab, oder erstatten Sie die Tickets unten.",
   tier_has_sales: "Einige dieser Tickets sind verkauft oder reserviert. Nehmen Sie sie aus dem Verkauf, statt sie zu löschen.",
   drawn_by_ballot: "Die Tickets dieses Events werden in der Reihenfolge der Ziehung angeboten. Deshalb können Sie weder Personen einlassen noch Tickets von Hand anbieten.",
-  sale_frozen: "Um den Verkaufsstart herum verlassen sich Käufer auf diesen Preis und diese Regeln. Nehmen Sie diese Änderung vor, wenn alle in der Warteschlange an der Reihe waren, oder drei Tage nach dem Verkaufsstart. Um vorher einen Fehler zu korrigieren, verschieben Sie den Verkaufsstart zuerst um mehr als einen Tag.",
+  sale_frozen: "Um den Verkaufsstart herum verlassen sich Käufer auf diesen Preis und diese Regeln. Ändern Sie sie, wenn alle in der Warteschlange an der Reihe waren, oder drei Tage nach dem Verkaufsstart. Um vorher einen Fehler zu korrigieren, verschieben Sie ihn zuerst um mehr als einen Tag.",
   tier_name_taken: "Dieses Event hat schon eine Ticketart mit diesem Namen. Wählen Sie einen anderen Namen.",
   invalid_amount: "Geben Sie einen Betrag wie 25 oder 25,50 ein, mit höchstens so vielen Nachkommastellen, wie die Währung hat.",
   invalid_currency: "Geben Sie einen Währungscode aus drei Buchstaben ein, zum Beispiel EUR.",
@@ -95,7 +97,7 @@ export const failureTexts: Record<string, string> = {
   not_for_waiting: "Personen auf der Warteliste haben keine Tickets, mit denen sie eingelassen werden.",
   too_late: "Wählen Sie einen Zeitpunkt innerhalb des nächsten Jahres.",
   unknown: "Das Event hat nicht alle diese Ticketarten.",
-  needs_holdback: "Wählen Sie, welche zurückgehaltenen Tickets dieser Code verkauft, denn Tickets müssen vielleicht tagelang auf eine Überweisung warten.",
+  needs_holdback: "Wählen Sie, welche zurückgehaltenen Tickets dieser Code verkauft, denn eine Überweisung kann Tage dauern.",
   no_limit: "Legen Sie zuerst eine Menge fest, für diese Ticketart oder für das Event.",
   unknown_timezone: "Eine Zeitzone mit diesem Namen gibt es nicht. Wählen Sie eine aus der Liste.",
   fee_above_price: "Die Gebühr ist im Preis enthalten, deshalb kann sie nicht höher sein als der Preis.",

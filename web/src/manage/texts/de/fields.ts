@@ -33,7 +33,7 @@ export const fieldTexts: typeof english = {
       note: "Wie viele Tickets aller Arten zusammen verkauft werden. Wenn leer, zählt nur die Menge jeder Art.",
     },
     purchase_limit: { label: "Tickets pro Käufer", note: "Wie viele Tickets eine Person insgesamt kaufen kann. Üblich sind 2 bis 4, wenn ein Event ausverkauft sein wird." },
-    hold_seconds: { label: "Sekunden zum Bezahlen", note: "Wie viel Zeit Käufer zum Bezahlen haben. Üblich sind 180 für Karten, 600, wenn Käufer die App ihrer Bank brauchen." },
+    hold_seconds: { label: "Sekunden zum Bezahlen", note: "So lange haben Käufer Zeit. Üblich sind 180 für Karten, 600, wenn Käufer die App ihrer Bank brauchen." },
     allows_reentry: { label: "Besucher dürfen hinaus und wieder hinein", note: "Das Einlassteam scannt die Tickets derer, die hinausgehen. Dieselben Tickets lassen sie dann wieder ein." },
     publishes_report: {
       label: "Bericht zum Verkauf veröffentlichen",
@@ -68,7 +68,7 @@ export const fieldTexts: typeof english = {
     },
     ballot: {
       label: "Tickets durch eine Verlosung vergeben",
-      note: "Alle melden ihre Wünsche an, bis zur Ziehung zur Zeit des Verkaufsstarts. Dann werden die Tickets in der Reihenfolge der Ziehung angeboten: Wer gezogen wird, hat einen Tag zum Bezahlen, danach geht das Angebot an die nächste Person. Sonst kann niemand kaufen. Gruppen und Wellen gibt es dabei nicht.",
+      note: "Alle melden ihre Wünsche an, bis zur Ziehung zum Verkaufsstart. Dann werden die Tickets in der Reihenfolge der Ziehung angeboten: Wer gezogen wird, hat einen Tag zum Bezahlen, danach bekommt die nächste Person das Angebot. Sonst kann niemand kaufen. Gruppen und Wellen gibt es nicht.",
     },
     ballot_cards: {
       label: "Karten in der Verlosung",
@@ -76,11 +76,11 @@ export const fieldTexts: typeof english = {
     },
     better_odds: {
       label: "Bessere Chancen für alle, die bisher nicht gezogen wurden",
-      note: "Alle haben in der Ziehung eine Nummer und für jede Ihrer Verlosungen mit besseren Chancen, seit sie zuletzt gezogen wurden, eine weitere, höchstens fünf. Die beste Nummer zählt. Wählen Sie das auch für Ihre erste Verlosung, damit sie für die nächste zählt. Nur für Verlosungen mit einem Platz pro E-Mail-Adresse, Konto oder Karte. Gilt für neue Warteräume.",
+      note: "Alle haben eine Nummer und für jede Ihrer Verlosungen mit besseren Chancen, seit sie zuletzt gezogen wurden, eine weitere, höchstens fünf. Die beste zählt. Wählen Sie das schon für Ihre erste Verlosung. Nur für Verlosungen mit einem Platz pro E-Mail-Adresse, Konto oder Karte. Gilt für neue Warteräume.",
     },
     randomness: {
       label: "Was über die Reihenfolge entscheidet",
-      note: "Wir empfehlen die öffentliche Zufallszahl, weil dann nicht einmal der Shop die Reihenfolge im Voraus kennen oder beeinflussen kann. Der Verkauf startet erst, wenn die Zahl öffentlich ist, und das kann bei Störungen im Internet länger dauern. Mit dem Schlüssel allein wartet der Verkauf nie, aber Käufer müssen darauf vertrauen, dass niemand im Shop den Schlüssel angesehen hat. Gilt für neue Warteräume.",
+      note: "Wir empfehlen die öffentliche Zufallszahl, weil dann nicht einmal der Shop die Reihenfolge im Voraus kennen oder beeinflussen kann. Der Verkauf startet erst, wenn die Zahl öffentlich ist; bei Störungen im Internet kann das länger dauern. Mit dem Schlüssel allein wartet der Verkauf nie, aber Käufer müssen darauf vertrauen, dass niemand im Shop ihn angesehen hat. Gilt für neue Warteräume.",
     },
     follow_stock: { label: "Wellen an die übrigen Tickets anpassen", note: "Die Wellen werden kleiner, wenn die Tickets knapp werden." },
     shop_url: {

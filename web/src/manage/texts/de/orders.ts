@@ -39,7 +39,7 @@ export const ordersTexts: typeof english = {
   returnAnswer: "Wenn Sie ablehnen: eine Antwort an den Käufer (freiwillig)",
   acceptReturn: "Annehmen und erstatten",
   declineReturn: "Ablehnen",
-  failedNote: "Zahlungen, die begonnen wurden, aber zu keinen Tickets geführt haben: abgelehnt, abgelaufen, abgebrochen oder zu spät bezahlt und erstattet. Sie werden ein paar Wochen aufbewahrt.",
+  failedNote: "Begonnene Zahlungen ohne Tickets: abgelehnt, abgelaufen, abgebrochen oder zu spät bezahlt und erstattet. Sie werden ein paar Wochen aufbewahrt.",
   disputedText: "Die Bank des Käufers hat Einspruch gegen die Zahlung erhoben. Bis sie entscheidet, sind die Tickets gesperrt, und nichts kann erstattet werden. Antworten Sie fristgerecht im Dashboard des Zahlungsdienstleisters.",
   orderTitle: "Bestellung",
   buyer: "Käufer",

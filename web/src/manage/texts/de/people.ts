@@ -30,7 +30,7 @@ export const peopleTexts: typeof english = {
   removeNow: "Ja, entfernen",
   removeText: "Die Person verliert den Zugang innerhalb von 15 Minuten. Sie können sie jederzeit wieder einladen.",
   doorTitle: "Einlass auf einem Gerät öffnen",
-  doorText: "Das Einlassteam scannt diesen Code mit dem Telefon oder Tablet, das es am Einlass benutzt. Er öffnet die Einlassseite für dieses Event. Der Code enthält kein Passwort: Am Gerät ist eine Anmeldung nötig.",
+  doorText: "Das Einlassteam scannt diesen Code mit seinem Telefon oder Tablet. Er öffnet die Einlassseite für dieses Event. Er enthält kein Passwort: Am Gerät ist eine Anmeldung nötig.",
   doorCode: "QR-Code, der die Einlassseite öffnet",
   doorLink: "Einlassseite auf diesem Gerät öffnen",
   boxOfficeLink: "Abendkasse auf diesem Gerät öffnen",

@@ -14,7 +14,7 @@ export const promoTexts: typeof english = {
   code: "Code",
   codeNote: "4 bis 20 Buchstaben, Ziffern und Bindestriche. Groß- und Kleinschreibung spielt keine Rolle. Sie können ihn später nicht ändern.",
   count: "Anzahl der Codes",
-  countNote: "Bei mehr als einem ist jeder Code anders, damit jede Person ihren eigenen bekommt. Ein Code kann einmal eingelöst werden, wenn Sie nicht mehr erlauben.",
+  countNote: "Bei mehr als einem ist jeder Code anders, einer für jede Person. Ein Code kann einmal eingelöst werden, wenn Sie nicht mehr erlauben.",
   prefix: "Anfang jedes Codes",
   prefixNote: "Bis zu 12 Buchstaben, Ziffern und Bindestriche. Danach folgen acht zufällige Buchstaben und Ziffern.",
   created: (count) => `${count.toLocaleString("de")} Codes erstellt.`,

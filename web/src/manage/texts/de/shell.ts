@@ -16,7 +16,7 @@ export const shellTexts: typeof english = {
   signInText: "Diese Seiten sind für alle, die Tickets verkaufen oder bei Events arbeiten.",
   becomePromoter: "Veranstalterkonto erstellen",
   nothingTitle: "Noch nichts zu verwalten",
-  nothingText: "Sie sind angemeldet, haben aber noch keine Events, die Sie verkaufen oder bei denen Sie arbeiten. Wenn Sie eingeladen wurden, nehmen Sie die Einladung in Ihrem Konto an, oder melden Sie sich mit der eingeladenen Adresse an.",
+  nothingText: "Sie sind angemeldet, haben aber noch keine Events. Wenn Sie eingeladen wurden, nehmen Sie die Einladung in Ihrem Konto an, oder melden Sie sich mit der eingeladenen Adresse an.",
   secondFactorTitle: "Richten Sie zuerst die Anmeldung in zwei Schritten ein",
   secondFactorText: "Dieser Shop verlangt von allen, die Events verwalten, einen zweiten Schritt beim Anmelden. Richten Sie ihn auf der Seite Ihres Kontos ein, und kommen Sie dann zurück.",
   toAccount: "Zu meinem Konto",

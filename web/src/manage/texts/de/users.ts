@@ -40,7 +40,7 @@ export const usersTexts: typeof english = {
   removeAdminText: "Die Person verliert alle Adminrechte innerhalb von 15 Minuten. Nur der Befehl „make admin“ kann sie zurückgeben.",
   adminRemoved: (who) => `${who} ist nicht mehr Admin.`,
   removeSecondFactor: "Anmeldung in zwei Schritten ausschalten",
-  removeSecondFactorText: "Die nächste Anmeldung verlangt nur das Passwort, und bestehende Sitzungen enden. Tun Sie das nur, wenn Sie sicher sind, dass die Person, die darum bittet, das Konto besitzt.",
+  removeSecondFactorText: "Die nächste Anmeldung verlangt nur das Passwort, und bestehende Sitzungen enden. Tun Sie das nur, wenn Sie sicher sind, dass das Konto dieser Person gehört.",
   secondFactorRemoved: (who) => `${who} kann sich jetzt mit dem Passwort allein anmelden.`,
   secondFactorWasRemoved: "Anmeldung in zwei Schritten ausgeschaltet",
   endSessions: "Überall abmelden",
