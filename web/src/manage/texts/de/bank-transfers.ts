@@ -22,7 +22,7 @@ export const bankTransferTexts: typeof english = {
     several_orders: (count) => `${rows(count)} mit mehreren Bestellnummern. Erfassen Sie für jede Bestellung einen Teil des Betrags.`,
     no_refund: (count) => `${rows(count)} an Käufer, aber es ist keine Erstattung über diesen Betrag fällig.`,
     too_many: (count) => `${rows(count)} nicht erfasst, weil die Bestellung schon 100 Überweisungen hat. Senden Sie dieses Geld zurück.`,
-    failed: (count) => `${rows(count)} nicht erfasst, weil der Shop die Bestellung nicht lesen oder speichern kann. Sagen Sie dem Shop Bescheid, und wählen Sie die Datei später noch einmal.`,
+    failed: (count) => `${rows(count)} nicht erfasst, weil der Shop die Bestellung nicht lesen oder speichern kann. Informieren Sie den Shop, und wählen Sie die Datei später noch einmal.`,
   },
   none: "Noch keine Überweisungen",
   noneText: "Geben Sie einem Aktionscode Tage zum Bezahlen per Überweisung. Die Bestellungen seiner Käufer erscheinen hier.",

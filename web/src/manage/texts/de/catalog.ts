@@ -70,7 +70,7 @@ export const catalogTexts: typeof english = {
   drift: "Abweichungen von der Datei",
   driftText: "Wo der Shop von der zuletzt angewendeten Datei abweicht: Bestand, Unterbrechungen, Aktionscodes und Details der Events.",
   noDrift: "Keine Abweichungen: Der Shop entspricht der Datei.",
-  differs: (count) => (count === 1 ? "Eine Abweichung von der Datei." : `${count} Abweichungen von der Datei.`),
+  differs: (count) => `Abweichungen von der Datei: ${count}.`,
   checkAgain: "Noch einmal prüfen",
   removeDrift: "Shop an die Datei angleichen",
   removeDriftText: "Bestand, Unterbrechungen und Aktionscodes werden wie aufgeführt gesetzt. Verkaufte und reservierte Tickets bleiben, wie sie sind. Das Protokoll hält das mit Ihrem Namen fest.",
@@ -133,10 +133,7 @@ export const catalogTexts: typeof english = {
     available: "im Verkauf",
   } as Record<string, string>,
   restoreNow: "Ja, wiederherstellen",
-  reducing: (count) =>
-    count === 1
-      ? "Eine dieser Änderungen beendet oder verkleinert, was im Verkauf ist."
-      : `${count} dieser Änderungen beenden oder verkleinern, was im Verkauf ist.`,
+  reducing: (count) => `Änderungen, die etwas im Verkauf beenden oder verkleinern: ${count}.`,
   restoreText: "Käufer sehen sie innerhalb weniger Sekunden. Verkaufte Tickets bleiben gültig; für reservierte gilt vielleicht noch der alte Preis. Das Protokoll hält das mit Ihrem Namen fest. Ändert sich der Plan vor Ihrer Bestätigung, passiert nichts, und Sie sehen den neuen Plan.",
   done: (version) => `Version ${version} gilt jetzt`,
   doneText: "Käufer sehen sie innerhalb weniger Sekunden. Um das rückgängig zu machen, stellen Sie die vorige Version wieder her. Ändern Sie auch die Datei in ihrem Repository, sonst macht das nächste Anwenden alles rückgängig.",

@@ -60,11 +60,11 @@ export const fieldTexts: typeof english = {
     },
     entry: {
       label: "Wer einen Platz in der Warteschlange bekommt",
-      note: "Bei einem Platz pro E-Mail-Adresse bringt eine Menge erfundener Gäste nichts. Käufer bestätigen ihre Adresse mit einem Code per E-Mail und brauchen kein Konto. Codes erstellen Sie unter „Aktionscodes“. Sobald jemand den Warteraum betreten hat, behält er seine Regel.",
+      note: "Bei einem Platz pro E-Mail-Adresse bringen erfundene Gäste nichts. Käufer bestätigen ihre Adresse mit einem Code per E-Mail und brauchen kein Konto. Codes erstellen Sie unter „Aktionscodes“. Sobald jemand den Warteraum betreten hat, behält er seine Regel.",
     },
     groups: {
       label: "Bis zu sechs Personen dürfen sich einen Platz teilen",
-      note: "Freunde bilden vor der Ziehung eine Gruppe und haben zusammen eine Chance. Wenn sie an der Reihe sind, kann jede Person kaufen. Nur bei einem Platz pro E-Mail-Adresse oder Konto, und mit Wellen, die groß genug für Gruppen sind.",
+      note: "Eine Gruppe bildet sich vor der Ziehung und hat eine gemeinsame Chance. Wenn sie an der Reihe ist, kann jede Person kaufen. Nur bei einem Platz pro E-Mail-Adresse oder Konto, und mit ausreichend großen Wellen.",
     },
     ballot: {
       label: "Tickets durch eine Verlosung vergeben",
@@ -80,7 +80,7 @@ export const fieldTexts: typeof english = {
     },
     randomness: {
       label: "Was über die Reihenfolge entscheidet",
-      note: "Wir empfehlen die öffentliche Zufallszahl, weil dann nicht einmal der Shop die Reihenfolge im Voraus kennen oder beeinflussen kann. Der Verkauf startet erst, wenn die Zahl öffentlich ist; bei Störungen im Internet kann das länger dauern. Mit dem Schlüssel allein wartet der Verkauf nie, aber Käufer müssen darauf vertrauen, dass niemand im Shop ihn angesehen hat. Gilt für neue Warteräume.",
+      note: "Wir empfehlen die öffentliche Zufallszahl: Dann kann nicht einmal der Shop die Reihenfolge im Voraus kennen. Der Verkauf startet erst, wenn die Zahl öffentlich ist; bei Störungen im Internet kann das länger dauern. Mit dem Schlüssel allein wartet der Verkauf nie, aber Käufer müssen darauf vertrauen, dass niemand im Shop ihn angesehen hat. Gilt für neue Warteräume.",
     },
     follow_stock: { label: "Wellen an die übrigen Tickets anpassen", note: "Die Wellen werden kleiner, wenn die Tickets knapp werden." },
     shop_url: {

@@ -109,7 +109,7 @@ export const messagesTexts: typeof english = {
   resendText: "Die Person bekommt diese E-Mail innerhalb einer Minute noch einmal. Wir schreiben sie neu, mit den aktuellen Tickets, Namen und Zeiten. Ist die Adresse blockiert, wird die E-Mail trotzdem nicht gesendet.",
   resendRecorded: "Der Verlauf des Events hält das mit Ihrem Namen fest. Eine E-Mail kann nicht zurückgeholt werden.",
   unblockTitle: "Blockierung einer E-Mail-Adresse aufheben",
-  unblockText: "Wir senden an eine Adresse nichts mehr, wenn eine E-Mail endgültig zurückkommt oder sich der Empfänger beschwert. Heben Sie das auf, wenn der Empfänger Sie darum bittet, zum Beispiel weil sein Postfach voll war. Entfernen Sie die Adresse auch aus der Liste des E-Mail-Diensts. Verpasste E-Mails können Sie oben erneut senden.",
+  unblockText: "Wir senden an eine Adresse nichts mehr, wenn eine E-Mail endgültig zurückkommt oder sich der Empfänger beschwert. Heben Sie das auf, wenn der Empfänger Sie darum bittet, zum Beispiel weil sein Postfach voll war. Entfernen Sie die Adresse auch beim E-Mail-Dienst. Verpasste E-Mails können Sie oben erneut senden.",
   address: "E-Mail-Adresse",
   unblock: "Blockierung aufheben",
   unblocked: (address) => `${address} bekommt wieder E-Mails.`,

@@ -92,8 +92,7 @@ export const ordersTexts: typeof english = {
   whatToRefund: "Was Sie erstatten",
   everything: (count) => `Alles, was der Käufer noch hat (${tickets(count)})`,
   some: "Einzelne Tickets",
-  given: (names, count) =>
-    `Der Käufer hat ${count === 1 ? "dieses Ticket" : "diese Tickets"} weitergegeben: ${names}. ${count === 1 ? "Es bleibt" : "Sie bleiben"} gültig, außer Sie wählen ${count === 1 ? "es" : "sie"} unter „Einzelne Tickets“.`,
+  given: (names) => `Vom Käufer weitergegeben: ${names}. Solche Tickets bleiben gültig, außer Sie wählen sie unter „Einzelne Tickets“.`,
   chooseSome: "Wählen Sie die Tickets, die Sie erstatten.",
   atTheDoor: "Sehen, wer wann eingelassen wurde",
   reason: "Grund",
@@ -122,7 +121,7 @@ export const ordersTexts: typeof english = {
   ticketCount: tickets,
   refundAmount: (amount) => `${amount} erstatten`,
   question: (amount) => `${amount} erstatten?`,
-  questionText: (count) => `${tickets(count)} ${count === 1 ? "wird" : "werden"} sofort ungültig. Das Geld geht auf dem Weg zurück, auf dem bezahlt wurde. Das lässt sich nicht rückgängig machen.`,
+  questionText: (count) => `Sofort ungültig: ${tickets(count)}. Das Geld geht auf dem Weg zurück, auf dem bezahlt wurde. Das lässt sich nicht rückgängig machen.`,
   back: "Zurück",
   notAllShown: "Erledigt. Einige Angaben können gerade nicht angezeigt werden: Laden Sie die Seite neu.",
   done: (amount, count) => `Der Käufer erhält ${amount} zurück. Nicht mehr gültig: ${tickets(count)}.`,

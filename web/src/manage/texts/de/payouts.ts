@@ -13,10 +13,7 @@ export const payoutTexts: typeof english = {
   books: "Abgleich",
   comparedUntil: (when) => `Unsere Bücher sind bis ${when} mit denen des Dienstleisters abgeglichen.`,
   notCompared: "Die Bücher wurden noch nicht abgeglichen. Das geschieht automatisch alle 15 Minuten.",
-  findings: (count) =>
-    count === 1
-      ? "Der letzte Abgleich hat eine Abweichung gefunden. Im offenen Fall steht, was zu tun ist."
-      : `Der letzte Abgleich hat ${count} Abweichungen gefunden. In den offenen Fällen steht, was zu tun ist.`,
+  findings: (count) => `Abweichungen im letzten Abgleich: ${count}. In den offenen Fällen steht, was zu tun ist.`,
   noFindings: "Der letzte Abgleich hat keine Abweichungen gefunden.",
   cases: "Offene Fälle",
   states: { pending: "Steht aus", in_transit: "Unterwegs", paid: "Ausgezahlt", failed: "Zurückgekommen", cancelled: "Storniert" },

@@ -58,7 +58,7 @@ export const brandTexts: typeof englishBrand = {
   logo: "Ihr Logo",
   logoNote: "JPEG, PNG oder WebP. Es steht auf Weiß über den Namen Ihrer Events.",
   colors: "Ihre Farben",
-  lead: "Schaltflächen und Links auf den Seiten Ihrer Events haben diese Farben. Auf Geräten mit dunkler Darstellung gilt die zweite. Alle müssen sie lesen können, deshalb wird eine Farbe mit zu wenig Kontrast abgelehnt.",
+  lead: "Schaltflächen und Links auf den Seiten Ihrer Events haben diese Farben. Auf Geräten mit dunkler Darstellung gilt die zweite. Farben mit zu wenig Kontrast werden abgelehnt.",
   color: "Auf hellen Seiten",
   darkColor: "Auf dunklen Seiten",
   likeShop: "Farben des Shops verwenden",

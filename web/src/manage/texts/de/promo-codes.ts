@@ -51,7 +51,7 @@ export const promoTexts: typeof english = {
     limit === null
       ? `eingelöst: ${times.toLocaleString("de")}`
       : `eingelöst: ${times.toLocaleString("de")} von ${limit.toLocaleString("de")}`,
-  held: (count) => `${count.toLocaleString("de")} ${count === 1 ? "wird" : "werden"} gerade bezahlt`,
+  held: (count) => `gerade an der Kasse: ${count.toLocaleString("de")}`,
   until: (when) => `bis ${when}`,
   onlyFor: (names) => `Nur ${names}`,
   from: (amount) => `Mindestbestellwert ${amount}`,

@@ -4,7 +4,7 @@ import type { usersTexts as english } from "../en/users";
 
 export const usersTexts: typeof english = {
   title: "Konten",
-  lead: "Alle Personen mit Konto. Die Suche findet auch Bestellungen zu allen Events, auch die von Gästen. Um eine Bestellung zu finden, geben Sie ihre vollständige Nummer (zum Beispiel SVH\u20117K3Q\u20119XF2), den Code eines Tickets oder die vollständige E-Mail-Adresse ein.",
+  lead: "Alle Personen mit Konto. Die Suche findet auch Bestellungen, auch die von Gästen: Geben Sie die vollständige Nummer (zum Beispiel SVH\u20117K3Q\u20119XF2), den Code eines Tickets oder die ganze E-Mail-Adresse ein.",
   search: "E-Mail-Adresse, Benutzer-ID, Bestellnummer oder Code",
   find: "Suchen",
   group: "Anzeigen",
@@ -28,8 +28,8 @@ export const usersTexts: typeof english = {
   reason: "Grund, für andere Admins (freiwillig)",
   accountLocked: (who) => `Konto gesperrt: ${who}`,
   accountUnlocked: (who) => `Konto entsperrt: ${who}`,
-  suspended: (count) => (count === 1 ? "Ein Event ist jetzt nicht mehr im Verkauf." : `${count} Events sind jetzt nicht mehr im Verkauf.`),
-  resumed: (count) => (count === 1 ? "Ein Event ist nicht mehr blockiert." : `${count} Events sind nicht mehr blockiert.`),
+  suspended: (count) => `Nicht mehr im Verkauf: ${count === 1 ? "1 Event" : `${count} Events`}.`,
+  resumed: (count) => `Nicht mehr blockiert: ${count === 1 ? "1 Event" : `${count} Events`}.`,
   makePromoter: "Zum Veranstalter machen",
   makePromoterText: "Die Person kann Events erstellen und Tickets verkaufen und bekommt ein Profil, das Sie unter „Veranstalter“ prüfen können. Sie muss sich neu anmelden.",
   promoterMade: (who) => `${who} ist jetzt Veranstalter.`,

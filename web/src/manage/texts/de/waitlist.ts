@@ -36,12 +36,9 @@ export const waitlistTexts: typeof english = {
   until: (when) => `Angebot endet ${when}`,
   offer: "Jetzt Tickets anbieten",
   offerConfirm: "Ja, jetzt anbieten",
-  offerEffect: "Mit „Jetzt Tickets anbieten“ bieten Sie jemandem außer der Reihe Tickets an. Das geht nicht, wenn weniger Tickets übrig sind, als die Person möchte, oder solange der Verkauf unterbrochen ist.",
+  offerEffect: "Mit „Jetzt Tickets anbieten“ bieten Sie jemandem außer der Reihe Tickets an. Das geht nicht, wenn zu wenige übrig sind oder der Verkauf unterbrochen ist.",
   offerText: (count) => `Wir reservieren ${tickets(count)} für diese Person, bis das Angebot endet, und schreiben ihr eine E-Mail darüber. Bezahlt sie bis dahin nicht, geht das Angebot an die nächste Person.`,
-  overtakes: (count) =>
-    count === 1
-      ? "Eine Person, die früher da war, muss vielleicht länger warten."
-      : `${count} Personen, die früher da waren, müssen vielleicht länger warten.`,
+  overtakes: (count) => `Vielleicht länger warten ${count === 1 ? "muss 1 Person, die früher da war" : `müssen ${count} Personen, die früher da waren`}.`,
   offerRecorded: "Der Verlauf des Events hält das mit Ihrem Namen fest. Sie können das Angebot nicht zurückziehen.",
   done: (user, until) => `Tickets sind für ${user} bis ${until} reserviert.`,
 };

@@ -51,7 +51,7 @@ export const webhookTexts: typeof english = {
   replay: "Erneut senden",
   replayLink: "Fehlgeschlagene Zustellungen",
   replayTitle: "Fehlgeschlagene Zustellungen erneut senden",
-  replayText: "Nach einem Ausfall Ihres Servers sendet das alles erneut, was endgültig fehlgeschlagen ist, mit denselben IDs und Inhalten. Wartende und zugestellte Anfragen sind nicht betroffen.",
+  replayText: "Sendet nach einem Ausfall Ihres Servers alles endgültig Fehlgeschlagene erneut, mit denselben IDs und Inhalten. Wartende und zugestellte Anfragen sind nicht betroffen.",
   replayOff: "Dieser Endpunkt ist ausgeschaltet, deshalb wird nichts an ihn gesendet. Schalten Sie ihn zuerst ein.",
   replayAll: "Alle erneut senden",
   since: "Von (freiwillig)",
