@@ -1,10 +1,13 @@
 """What admins see of the jobs that run without anybody: what is due, and since when."""
 
+from typing import get_args
+
 import pytest
 
 from chalicelib.addons.outgoing_webhooks import endpoints
 from chalicelib.addons.outgoing_webhooks import outbox as outbox_of_webhooks
 from chalicelib.addons.outgoing_webhooks.jobs import retry_webhooks
+from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, ids, outbound_http, settings
 from chalicelib.foundation.outbound_http import HostReply
 from chalicelib.notifications import outbox
@@ -74,7 +77,7 @@ def test_every_job_is_listed_before_it_has_run(api):
     assert {each["name"]: each["every_seconds"] for each in jobs}["reconcile"] == 900
 
 
-@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize("language", get_args(Language))
 def test_every_job_has_a_name_in_words(language):
     """The page would show a job without one by the name of its function."""
     text = (ROOT / "web/src/manage/texts" / language / "admin.ts").read_text(encoding="utf-8")

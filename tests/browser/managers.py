@@ -42,8 +42,8 @@ class Manager:
     def sign_in(self, email: str, address: str = "/manage") -> None:
         """Sign in and continue to `address`."""
         self.page.goto(f"/sign-in?next={address}")
-        self.page.get_by_label("Email address").fill(email)
-        self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        self.fill("Email address", email)
+        self.fill("Password", PASSWORD)
         self.press("Sign in")
         self.page.wait_for_url(lambda url: urlsplit(url).path == address)
         self.token = self.api.post("/auth/login", json={"email": email, "password": PASSWORD}).json["access_token"]

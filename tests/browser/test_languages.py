@@ -132,17 +132,34 @@ def test_managers_load_one_language_and_keep_what_they_typed(new_buyer, api, tim
     manager.see_heading("Nothing to sell yet")
 
 
-def test_a_field_that_is_refused_says_why_in_spanish(new_buyer, api, time):
-    manager = Manager(new_buyer().page, api, time)
+@pytest.mark.parametrize("language", get_args(Language))
+def test_managers_read_their_pages_in_the_language_of_their_browser(new_buyer, api, time, language):
+    """The main pages, and why a field is refused. `test_pages.py` checks that all pages fit a phone in each language."""
+    manager = Manager(new_buyer(locale=f"{language}-{'US' if language == 'en' else language.upper()}").page, api, time)
+    manager.language = language
     manager.sign_up()
-    manager.open("/events/new")
-    manager.page.get_by_label("Language").select_option("es")
-    manager.fill("Nombre", "City Strings")
-    manager.fill("Empieza", "2030-12-01T19:30")
-    manager.fill("Termina (opcional)", "2030-12-01T18:30")
-    manager.press("Crear borrador")
-    manager.see("El evento debe terminar después de empezar.")
-    expect(manager.page.get_by_label("Termina (opcional)")).to_be_focused()
+    event_id = manager.create_event()
+    manager.publish(event_id)
+    pages = {
+        "": "Your events",
+        f"/events/{event_id}/facts": "Details",
+        f"/events/{event_id}/tickets": "Tickets",
+        f"/events/{event_id}/orders": "Orders",
+        f"/events/{event_id}/live": "Live sale",
+        f"/events/{event_id}/history": "History",
+        "/profile": "Your profile",
+        "/events/new": "New event",
+    }
+    for path, heading in pages.items():
+        manager.open(path)
+        manager.see_heading(heading)
+        expect(manager.page.locator("html")).to_have_attribute("lang", language)
+    manager.fill("Name", "City Strings")
+    manager.fill("Starts", "2030-12-01T19:30")
+    manager.page.locator("[name=ends_at]").fill("2030-12-01T18:30")
+    manager.press("Create draft")
+    manager.see("The event must end after it starts.")
+    expect(manager.page.locator("[name=ends_at]")).to_be_focused()
 
 
 def test_a_refusal_without_a_field_is_not_shown_as_a_fault_of_the_shop(new_buyer, api, time):

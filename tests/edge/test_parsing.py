@@ -5,12 +5,13 @@ import re
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import pytest
 from msgspec import Meta, Struct
 
 from chalicelib.edge import parsing
+from chalicelib.edge.languages import Language
 from chalicelib.edge.parsing import MalformedJson, NoQuery, parse_json, parse_query
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
@@ -149,7 +150,7 @@ def test_a_typing_error_names_the_rule_and_its_limit(body, rule):
 def test_every_rule_has_words_on_the_pages():
     named = {rule for path in CODE.rglob("*.py") for rule in re.findall(r'rule="(\w+)"', path.read_text())}
     assert {"ends_before_start", "not_a_percentage"} <= named
-    for language in ("en", "es"):
+    for language in get_args(Language):
         pages = WEB / "src"
         words = (pages / "texts" / f"{language}-account.ts").read_text() + (pages / f"manage/texts/{language}/failures.ts").read_text()
         assert [rule for rule in named | set(parsing.RULES) if not re.search(rf"^ +{rule}: ", words, re.MULTILINE)] == []
