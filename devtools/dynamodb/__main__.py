@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from devtools.dynamodb.engine import Engine
-from devtools.dynamodb.journal import StoreDamaged, StoreInUse, StoreTooNew, open_journal
+from devtools.dynamodb.journal import StoreDamaged, StoreInUse, StoreTooNew, StoreTooOld, open_journal
 from devtools.dynamodb.server import Server
 
 _STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
                 on_exit.enter_context(open_journal(options.folder, engine))
             gc.freeze()  # the loaded state is not garbage
             server = on_exit.enter_context(Server(engine, options.port))
-        except (OSError, StoreDamaged, StoreInUse, StoreTooNew) as fault:
+        except (OSError, StoreDamaged, StoreInUse, StoreTooNew, StoreTooOld) as fault:
             print(f"DynamoDB cannot be served: {fault}", file=sys.stderr)
             return 1
         place = f"keeps its data in {options.folder}" if options.folder else "keeps its data in memory"

@@ -36,6 +36,7 @@ from devtools.dynamodb.engine import Engine, Record, Waiter
 from devtools.dynamodb.engine import StoreFailed as StoreFailed
 
 FORMAT_VERSION = 1
+FORMER_FILE = "store.sqlite"  # of the format before
 MIN_COMPACTION_BYTES = 8 * 1024 * 1024  # of journal: compaction begins when it is larger than this, and than some snapshots
 BYTES_AHEAD = 256 * 1024  # by which the file of a journal grows
 _COMPACTION_RATIO = 4  # how many times as large as the compressed snapshot
@@ -62,6 +63,10 @@ class StoreDamaged(Exception):
 
     def __init__(self, fault: str) -> None:
         super().__init__(f"{fault} Put a copy of the folder in its place, or start with an empty folder.")
+
+
+class StoreTooOld(Exception):
+    """An earlier version of this program wrote the store, in a format that this version does not read."""
 
 
 class StoreTooNew(Exception):
@@ -301,17 +306,18 @@ def _lock_folder(folder: Path) -> IO[str]:
 # Opening
 
 
-def open_journal(folder: Path, engine: Engine) -> "Journal":
+def open_journal(folder: Path, engine: Engine, read_initial: Callable[[Path], list[Record]] | None = None) -> "Journal":
     """Fill the empty engine from the folder, which is made if it is missing, and make the engine's changes durable from now on.
 
-    Raises StoreInUse, StoreDamaged or StoreTooNew; the files are then unchanged.
+    If the folder has no journal yet, the store begins with the records that `read_initial` returns for the folder.
+    Raises StoreInUse, StoreDamaged, StoreTooOld, StoreTooNew, or what `read_initial` raises; the files are then unchanged.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock_file, collects_garbage = _lock_folder(folder), gc.isenabled()
     gc.disable()  # it would visit every item again and again
     try:
         if not _generations(folder, "journal"):
-            _create_files(folder)
+            _create_files(folder, read_initial)
         return Journal(folder, engine, lock_file, *_load(folder, engine))
     except BaseException:
         lock_file.close()
@@ -321,20 +327,19 @@ def open_journal(folder: Path, engine: Engine) -> "Journal":
             gc.enable()
 
 
-def _create_files(folder: Path) -> None:
-    """Make the files of a store, which is empty unless the folder is a former engine's.
+def _create_files(folder: Path, read_initial: Callable[[Path], list[Record]] | None) -> None:
+    """Make the files of a store.
 
     The mark comes first and the journal last. So a crash in here leaves the mark of an empty journal, and no journal.
     """
-    from devtools.dynamodb.former_store import FORMER_FILE, read_former_store  # needed once per folder
-
+    if read_initial is None and (folder / FORMER_FILE).exists():
+        raise StoreTooOld(f"An earlier version wrote the store in {folder}, in the file {FORMER_FILE}. Choose another folder.")
     mark = folder / "high-water-mark"
     if mark.exists() and HighWaterMark.read(mark)[:2] != _START[:2]:
         raise StoreDamaged(f"The journal in {folder} is missing.")
     HighWaterMark(mark, _START).close()
-    if (folder / FORMER_FILE).exists():
-        _write_snapshot(folder, 1, 0, read_former_store(folder), lambda: None)
-        _log.warning("%s was converted. Its file %s is not read again: delete it, or keep it as a copy.", folder, FORMER_FILE)
+    if read_initial is not None and (records := read_initial(folder)):
+        _write_snapshot(folder, 1, 0, records, lambda: None)
     _new_journal(folder, 1, 0, _START).close()
     _sync_folder(folder)
 

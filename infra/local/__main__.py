@@ -128,11 +128,16 @@ def _run(folder: DataFolder, server: LocalServer, stripe: "FakeStripe | None", t
     from devtools.dynamodb.server import Server
     from devtools.in_process_clients import attached
     from infra.local import telemetry
+    from infra.local.former_store import read_former_store
 
     telemetry.redirect_stdout(folder.logs / "fairgate.jsonl")
     _print(terminal, "Opening the store ...")
     engine = Engine(has_conflicts=False)  # a request continues before its transactions are on disk
-    with open_journal(folder.store, engine) as journal, attached(engine, dynamo.client()), Server(engine) as store_server:
+    with (
+        open_journal(folder.store, engine, read_former_store) as journal,
+        attached(engine, dynamo.client()),
+        Server(engine) as store_server,
+    ):
         server.workers.hold_back_for(engine)
         try:
             _serve(folder, server, stripe, engine, journal, store_server.url, terminal, signals)

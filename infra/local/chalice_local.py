@@ -31,6 +31,7 @@ def _open_store() -> None:
     from infra.local import initial_data
     from infra.local.data_folder import DataFolder, DataFolderError
     from infra.local.environment import SetupError, complete_environment
+    from infra.local.former_store import read_former_store
 
     try:
         folder = DataFolder(_data_path(), reset=False)
@@ -40,7 +41,7 @@ def _open_store() -> None:
         on_exit = ExitStack()
         atexit.register(on_exit.close)
         engine = Engine()
-        on_exit.enter_context(open_journal(folder.store, engine))
+        on_exit.enter_context(open_journal(folder.store, engine, read_former_store))
         os.environ["FAIRGATE_STORE_ENDPOINT"] = on_exit.enter_context(Server(engine)).url
         initial_data.create_tables_and_catalog(folder.secrets.first_day, folder.path / "demo-tickets.json", _say)
     except (DataFolderError, SetupError, SettingsError, StoreDamaged, StoreFailed, StoreInUse, StoreTooNew) as error:

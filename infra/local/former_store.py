@@ -1,5 +1,6 @@
 """Reads folders of the former engine, which kept its snapshots and its journal in SQLite, so that they can be converted once."""
 
+import logging
 import sqlite3
 import struct
 from hashlib import blake2b
@@ -9,21 +10,24 @@ from typing import Any
 import msgspec
 
 from devtools.dynamodb.engine import Record
-from devtools.dynamodb.journal import StoreDamaged
+from devtools.dynamodb.journal import FORMER_FILE, StoreDamaged
 from devtools.dynamodb.streams import sequence_number
 from devtools.dynamodb.values import encode_item
 
-FORMER_FILE = "store.sqlite"
 _MARK = struct.Struct("<q16s")  # in store.witness, twice: the number of the last entry, the digest of the journal up to it
 _decode = msgspec.msgpack.decode
+_log = logging.getLogger(__name__)
 
 
 def read_former_store(folder: Path) -> list[Record]:
-    """Return the records of the state in the folder, without transaction tokens.
+    """Return the records of the state in the folder, without transaction tokens. Returns none if the folder is not a former engine's.
 
     Raises StoreDamaged; nothing is changed.
     """
     file = folder / FORMER_FILE
+    if not file.exists():
+        return []
+    _log.warning("%s is converted. Its file %s is not read again: delete it, or keep it as a copy.", folder, FORMER_FILE)
     connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
     try:
         return _records(_changes(connection, (folder / "store.witness").read_bytes()))

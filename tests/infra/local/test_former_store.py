@@ -1,12 +1,15 @@
 """Folders of the engine before this one. `former_store.sql` was made with it, at commit 586d679."""
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from devtools.dynamodb.engine import Engine
 from devtools.dynamodb.journal import StoreDamaged, open_journal
+from infra.local.former_store import read_former_store
 
 SQL = Path(__file__).with_name("former_store.sql")
 SLOTS = (
@@ -27,7 +30,7 @@ def former(tmp_path) -> Path:
 
 def opened(folder: Path) -> Engine:
     engine = Engine(clock=lambda: 1_780_000_001.0)
-    open_journal(folder, engine).close()
+    open_journal(folder, engine, read_former_store).close()
     engine.commit = None
     return engine
 
@@ -39,7 +42,7 @@ def items(engine: Engine, table: str, **more) -> list[dict]:
 
 def test_a_folder_is_converted_once_with_a_word_about_it(former, caplog):
     opened(former)
-    assert "was converted" in caplog.text
+    assert "is converted" in caplog.text
     caplog.clear()
     (former / "store.sqlite").unlink()
     engine = opened(former)
@@ -102,3 +105,12 @@ def test_a_damaged_witness_is_refused(former, content):
     (former / "store.witness").write_bytes(content)
     with pytest.raises(StoreDamaged, match="is damaged"):
         opened(former)
+
+
+def test_the_server_of_the_engine_refuses_a_folder(former):
+    command = [sys.executable, "-m", "devtools.dynamodb", "--folder", str(former), "--port", "0"]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert refused.returncode == 1
+    assert f"cannot be served: An earlier version wrote the store in {former}, in the file store.sqlite." in refused.stderr
+    assert sorted(file.name for file in former.iterdir()) == ["store.lock", "store.sqlite", "store.witness"]
+    assert len(items(opened(former), "things")) == 2
