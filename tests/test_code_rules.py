@@ -132,6 +132,7 @@ KEPT_RESULTS = {
     "position",
     "_environment",
     "_derive_key",
+    "_signing_key",
     "enabled",
     "tls_context",
     "declared_fields",
