@@ -29,13 +29,13 @@ def test_a_slow_shop_is_shown_until_it_answers(new_buyer, api):
 
 def test_a_failure_says_what_to_do_and_shows_the_request_id(new_buyer, origin):
     buyer = new_buyer()
-    buyer.page.route("**/api/v1/events", lambda route: route.fulfill(status=500, json=FAILURE))
+    buyer.page.route("**/api/v1/events*", lambda route: route.fulfill(status=500, json=FAILURE))
     buyer.page.goto("/tickets")
     buyer.page.get_by_role("link", name="Events", exact=True).click()
     buyer.see("Something went wrong on our side. Try again in a moment.")
     buyer.see("Your tickets and your place in line are safe. Tickets on hold stay yours until your time runs out.")
     buyer.see("If you contact us, please quote this code: 01JXB2M4ZK8T9Q")
-    buyer.page.unroute("**/api/v1/events")
+    buyer.page.unroute("**/api/v1/events*")
     buyer.press("Try again")
     buyer.see("There are no events at the moment")
 

@@ -741,7 +741,7 @@ def test_a_visit_that_begins_in_the_room_loads_it_and_the_texts_while_the_script
     with (
         page.expect_response("**/assets/es-*"),
         page.expect_response("**/waiting-room/state"),
-        page.expect_response(f"**/api/v1/events/{drop_id}"),
+        page.expect_response(lambda response: response.url.endswith(f"/api/v1/events/{drop_id}?language=es")),
     ):
         page.goto(f"/events/{drop_id}/line", wait_until="commit")
     await_routes(page, scripts)
@@ -751,7 +751,8 @@ def test_a_visit_that_begins_in_the_room_loads_it_and_the_texts_while_the_script
     expect(page.get_by_role("button", name="Entrar en la sala de espera")).to_be_visible()
     page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 1)  # so that the page does not ask again by itself
     page.wait_for_load_state("networkidle")
-    assert sorted(asked) == [f"/api/v1/events/{drop_id}", f"/api/v1/events/{drop_id}/waiting-room/state", "/assets/es-", "/assets/es-room-"]
+    event = f"/api/v1/events/{drop_id}"
+    assert sorted(asked) == [f"{event}/waiting-room/state", f"{event}?language=es", "/assets/es-", "/assets/es-room-"]
     countdown = page.get_by_role("timer")
     first = countdown.inner_text()
     page.clock.run_for(1000)

@@ -210,7 +210,7 @@ def hold_expired(stage: Stage) -> None:
 
 
 def storefront_loading(stage: Stage) -> None:
-    stage.page.route("**/api/v1/events", never_answer)
+    stage.page.route("**/api/v1/events*", never_answer)
     stage.open("/tickets")
     _go_to_events(stage)
     expect(stage.page.locator(".card-skeleton").first).to_be_visible()
@@ -222,7 +222,7 @@ def _go_to_events(stage: Stage) -> None:
 
 
 def storefront_without_events(stage: Stage) -> None:
-    stage.page.route("**/api/v1/events", lambda route: route.fulfill(json=[]))
+    stage.page.route("**/api/v1/events*", lambda route: route.fulfill(json=[]))
     stage.open("/")
     stage.buyer.see("There are no events at the moment")
 
@@ -323,7 +323,7 @@ def checkout_with_the_api_down(stage: Stage) -> None:
 
 def failure_with_a_request_id(stage: Stage) -> None:
     failure = {"error": "internal_error", "message": "Something went wrong.", "request_id": "01JXB2M4ZK8T9Q"}
-    stage.page.route("**/api/v1/events", lambda route: route.fulfill(status=500, json=failure))
+    stage.page.route("**/api/v1/events*", lambda route: route.fulfill(status=500, json=failure))
     stage.open("/tickets")
     _go_to_events(stage)
     stage.buyer.see("01JXB2M4ZK8T9Q")
