@@ -219,7 +219,7 @@ class Year:
 
 def _promoter(number: int) -> dict[str, str]:
     """Return what identifies the promoter of an event to the API now."""
-    return {"token": builders.token(f"promoter-{number % 10}", "promoter")}
+    return {"token": builders.token(f"promoter-{number % 40}", "promoter")}
 
 
 def take_bounds(events: int = EVENTS, days: int = DAYS) -> Iterator[Bound]:
