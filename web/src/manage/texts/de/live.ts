@@ -23,7 +23,7 @@ export const liveTexts: typeof english = {
   perMinute: "Tickets pro Minute",
   perMinuteNote: "in den letzten zwei Minuten",
   money: "Umsatz",
-  moneyNote: (isPart) => (isPart ? "nach Erstattungen, in der Hauptwährung" : "nach Erstattungen, vor den Gebühren des Zahlungsdienstleisters"),
+  moneyNote: (isPart) => (isPart ? "nach Erstattungen, in der Hauptwährung" : "nach Erstattungen, vor Gebühren des Dienstleisters"),
   failed: "Ohne Tickets beendet",
   failedNote: (declined, expired, cancelled, rejected) => `${declined} abgelehnt, ${expired} abgelaufen, ${cancelled} abgebrochen, ${rejected} zu spät bezahlt`,
   forecast: "Ausverkauft in",
