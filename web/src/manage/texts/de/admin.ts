@@ -31,7 +31,7 @@ export const adminTexts: typeof english = {
   jobs: "Hintergrundaufgaben",
   jobsText: "Jede Minute beenden Hintergrundaufgaben unbezahlte Reservierungen, senden Erstattungen und E-Mails und bieten der Warteliste Tickets an. Alle 15 Minuten gleicht eine Aufgabe unsere Bücher mit denen des Zahlungsdienstleisters ab.",
   jobNames: jobs,
-  jobStates: { fine: "Läuft", failed: "Fehlgeschlagen", late: "Läuft nicht", never: "Noch nie gelaufen" },
+  jobStates: { fine: "Läuft", failed: "Fehler", late: "Läuft nicht", never: "Noch nie gelaufen" },
   every: (seconds) => (seconds < 3600 ? `alle ${seconds / 60} min` : `alle ${seconds / 3600} h`),
   lastRun: (when, milliseconds) => `zuletzt ${when}, Dauer ${(milliseconds / 1000).toLocaleString("de")} s`,
   lastSuccess: (when) => `zuletzt erfolgreich ${when}`,

@@ -9,7 +9,7 @@ const fields: Record<string, string> = {
   starts_at: "Gültig ab",
   date: "Beginn",
   end_date: "Ende",
-  venue: "Veranstaltungsort",
+  venue: "Ort",
   status: "Status",
   capacity: "Tickets",
   stock: "Bestand",

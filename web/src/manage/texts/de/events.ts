@@ -7,7 +7,7 @@ const tickets = (count: number) => `${count.toLocaleString("de")} ${count === 1 
 const people = (count: number) => `${count.toLocaleString("de")} ${count === 1 ? "Person" : "Personen"}`;
 
 const problems: Record<string, string> = {
-  "$.venue": "Geben Sie einen Veranstaltungsort an.",
+  "$.venue": "Geben Sie einen Ort an.",
   "$.starts_at": "Geben Sie einen Beginn in der Zukunft an.",
   "$.tiers": "Fügen Sie mindestens eine Ticketart hinzu.",
   "$.capacity": "Beim Festlegen der Kapazität wurde etwas unterbrochen. Legen Sie sie noch einmal fest.",
@@ -60,7 +60,7 @@ export const eventTexts: typeof english = {
   dateStarts: "Beginn",
   dateEnds: "Ende (freiwillig)",
   dateName: "Name (freiwillig)",
-  dateVenue: "Anderer Veranstaltungsort (freiwillig)",
+  dateVenue: "Anderer Ort (freiwillig)",
   dateCapacity: "Kapazität (freiwillig)",
   dateLeft: (count) => (count === 1 ? "Noch ein Ticket." : `Noch ${count} Tickets.`),
   dateCapacityNote: "Alle Ticketarten für einen Termin, auch die für mehrere Termine, können zusammen nie mehr Tickets haben als seine Kapazität.",
@@ -91,7 +91,7 @@ export const eventTexts: typeof english = {
   preview: "So sehen es Käufer",
   noDate: "Noch kein Datum",
   noName: "Name des Events",
-  noPlace: "Noch kein Veranstaltungsort",
+  noPlace: "Noch kein Ort",
   capacityLater: "Sie kann nicht kleiner sein als die Anzahl der schon verkauften und reservierten Tickets.",
   bootstrapTitle: "In der Bootstrap-Datei verwaltet",
   bootstrapText: "Dieses Event steht in der Datei, mit der die Umgebung eingerichtet wird. Ändern Sie es dort, und wenden Sie die Datei an.",

@@ -108,7 +108,7 @@ export const failureTexts: typeof english = {
   metadata_too_large: "Die Felder enthalten insgesamt zu viel Text.",
   other_currency: "Verwenden Sie die Währung der anderen Tickets dieses Events.",
   account_needed: "Verbinden Sie zuerst Ihr Zahlungskonto, damit Käufer Sie bezahlen können.",
-  tax_address_needed: "Um die Steuern zu berechnen, braucht Stripe Adresse, Stadt, Postleitzahl und Land des Veranstaltungsorts, in Kanada und den Vereinigten Staaten auch die Region. Termine können keine eigenen Veranstaltungsorte haben.",
+  tax_address_needed: "Um die Steuern zu berechnen, braucht Stripe Adresse, Stadt, Postleitzahl und Land des Orts, in Kanada und den Vereinigten Staaten auch die Region. Termine können keine eigenen Orte haben.",
   automatic_tax_not_offered: "Kein Zahlungsdienstleister dieses Shops kann Steuern berechnen. Geben Sie sie selbst ein.",
   automatic_tax_own_page: "Die Steuern dieses Events werden nur für Zahlungen auf der eigenen Seite des Shops berechnet.",
   choices_count: "Geben Sie 2 bis 10 Antworten ein, durch Kommas getrennt.",

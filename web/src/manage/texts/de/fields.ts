@@ -5,7 +5,7 @@ import type { fieldTexts as english } from "../en/fields";
 export const fieldTexts: typeof english = {
   event: {
     name: { label: "Name" },
-    venue: { label: "Veranstaltungsort" },
+    venue: { label: "Ort" },
     address: { label: "Adresse" },
     city: { label: "Stadt" },
     category: { label: "Kategorie" },

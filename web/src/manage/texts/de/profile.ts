@@ -42,7 +42,7 @@ export const defaultTaxesTexts: typeof englishTaxes = {
   title: "Standardsteuern",
   lead: "Die Steuern in Ihren Preisen, nach Land und Region des Events. Sie gelten für Ticketarten ohne eigene Angabe zur Steuer und für Tickets, die ab jetzt reserviert werden. Bestellungen behalten die Steuer ihres Verkaufs.",
   automatic: "Stripe soll die Steuern berechnen",
-  automaticNote: "Richten Sie zuerst Stripe Tax bei Stripe ein. Es ermittelt die Steuern in Ihren Preisen nach der Adresse des Veranstaltungsorts; die Preise bleiben, wie sie sind. Für andere Tickets, zum Beispiel von der Abendkasse, gelten die Steuern unten.",
+  automaticNote: "Richten Sie zuerst Stripe Tax bei Stripe ein. Es ermittelt die Steuern in Ihren Preisen nach der Adresse des Orts; die Preise bleiben, wie sie sind. Für andere Tickets, zum Beispiel von der Abendkasse, gelten die Steuern unten.",
   country: "Land",
   countryNote: "Der Code des Landes, zum Beispiel DE.",
   region: "Region (freiwillig)",
