@@ -44,6 +44,10 @@ export const saleStatus = <Status extends string>({ status, paused }: { status: 
 
 /** The languages of the API's texts and documents. A language of the pages that the API lacks is a type error. */
 export type DocumentLanguage = NonNullable<NonNullable<paths["/orders/{order_id}/receipt.pdf"]["get"]["parameters"]["query"]>["language"]>;
+/** Asks for names in a language where the request is not the buyer's. */
+interface LanguageHeader {
+  "Accept-Language": DocumentLanguage;
+}
 /** Ask for promoters' texts in the language of the page. */
 const inLanguage = () => ({ language: document.documentElement.lang as DocumentLanguage });
 export const listEvents = () => content(publicApi.GET("/events", { params: { query: inLanguage() } }));
@@ -147,7 +151,7 @@ export const offerTicket = (ticket_id: string) => content(buyer.POST("/tickets/{
 export const cancelTransfer = (ticket_id: string) => content(buyer.DELETE("/tickets/{ticket_id}/transfer", { params: { path: { ticket_id } } }));
 export type OfferedTicket = Schemas["OfferedTicketView"];
 /** Load what somebody sees before they accept a ticket. */
-export const previewTransfer = (token: string) => content(publicApi.POST("/transfers/preview", { params: { header: { "Accept-Language": inLanguage().language } }, body: { token } }));
+export const previewTransfer = (token: string, header: LanguageHeader) => content(publicApi.POST("/transfers/preview", { params: { header }, body: { token } }));
 /** Accept an offered ticket, without an account with an address. A repeated call returns the same ticket. */
 export const acceptTransfer = (token: string, email: string | null) =>
   content(buyer.POST("/transfers/{token}/accept", { params: { path: { token } }, body: { email } }));
@@ -155,7 +159,7 @@ export const listSeats = (ticket_id: string) => content(buyer.GET("/tickets/{tic
 export const nameGuest = (seat_id: string, guest: Schemas["NamedGuest"]) =>
   content(buyer.PUT("/seats/{seat_id}/guest", { params: { path: { seat_id } }, body: guest }));
 export const removeGuest = (seat_id: string) => content(buyer.DELETE("/seats/{seat_id}/guest", { params: { path: { seat_id } } }));
-export const getInvitation = (token: string) => content(publicApi.GET("/guests/{token}", { params: { path: { token }, header: { "Accept-Language": inLanguage().language } } }));
+export const getInvitation = (token: string, header: LanguageHeader) => content(publicApi.GET("/guests/{token}", { params: { path: { token }, header } }));
 export const getGuestQrCode = (token: string): Promise<string> =>
   content(publicApi.GET("/guests/{token}/qr", { params: { path: { token }, query: { format: "svg" } }, parseAs: "text" }));
 export const eraseGuest = (token: string) => content(publicApi.DELETE("/guests/{token}", { params: { path: { token } } }));

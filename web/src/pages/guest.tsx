@@ -29,10 +29,10 @@ export function Guest() {
 }
 
 function Invitation({ token }: { token: string }) {
-  const { t } = useTexts();
+  const { t, language } = useTexts();
   const { isWorking, failure: refusal, run } = useAction();
   const [isErased, setErased] = useState(false);
-  const { value: seat, failure, reload } = useTranslated(() => getInvitation(token), `guest-${token}`);
+  const { value: seat, failure, reload } = useTranslated(() => getInvitation(token, { "Accept-Language": language }), `guest-${token}`);
   const picture = useLoaded(async () => (seat?.qr_url ? await getGuestQrCode(token) : null), `guest-qr-${seat?.code}`);
   if (isErased) {
     return (

@@ -9,7 +9,7 @@ import { Failure, FailureTexts, OtherWays, Outcome, Skeleton } from "../parts/fa
 import { useAction, useKept, useTitle, useTranslated } from "../parts/hooks";
 import { Moment } from "../parts/moment";
 import { currentBuyer, useBuyer } from "../session";
-import { useTexts } from "../texts";
+import { useTexts, type Language } from "../texts";
 import type { receivingTexts as en } from "../texts/en-receiving";
 import { inEachLanguage } from "../texts/languages";
 
@@ -61,15 +61,16 @@ interface Accepted {
 }
 
 function Offer({ token, done }: { token: string; done: (accepted: Accepted) => void }) {
-  const { value: offered, failure, reload } = useTranslated(() => load(token, done), token);
+  const { language } = useTexts();
+  const { value: offered, failure, reload } = useTranslated(() => load(token, language, done), token);
   if (offered) return <Acceptance token={token} offered={offered} done={done} />;
   return failure ? <Refusal failure={failure} retry={reload} /> : <Skeleton lines={8} />;
 }
 
 /** Load the offer. If the buyer has accepted it already, perhaps without seeing the reply, the ticket is theirs. */
-async function load(token: string, done: (accepted: Accepted) => void): Promise<OfferedTicket | null> {
+async function load(token: string, language: Language, done: (accepted: Accepted) => void): Promise<OfferedTicket | null> {
   try {
-    return await previewTransfer(token);
+    return await previewTransfer(token, { "Accept-Language": language });
   } catch (failure) {
     const own = isUsed(failure) && currentBuyer() ? await getTicket(token.slice(0, token.lastIndexOf("."))).catch(() => null) : null;
     if (!own) throw failure;

@@ -47,21 +47,18 @@ export function useLoaded<T>(load: () => Promise<T>, key: string, everySeconds?:
 
 /**
  * As `useLoaded`, for what has promoters' texts: load again when the reader chooses another language, and show the old texts until then. What
- * does not exist is not asked for again. The document's own reply counts only if it is in the language of the page.
+ * does not exist is not asked for again. The document's own reply counts only if it arrived in the language of the page.
  */
 export function useTranslated<T>(load: () => Promise<T>, key: string, everySeconds?: number, path?: string): Loaded<T> {
   const { language } = useTexts();
   const shown = useRef(language);
-  const loaded = useLoaded(load, key, everySeconds, language === ARRIVED_IN ? path : undefined);
+  const loaded = useLoaded(load, key, everySeconds, language === document.documentElement.lang ? path : undefined);
   useEffect(() => {
     if (shown.current !== language && loaded.failure?.status !== 404) void loaded.reload();
     shown.current = language;
   }, [language]);
   return loaded;
 }
-
-/** The language of the document as it arrived. */
-const ARRIVED_IN = document.documentElement.lang;
 
 /** The reply in the document (chalicelib/catalog/pages.py), if it is for the page `path`; null in it means that nothing is there. Returned once. */
 function arrived<T>(path: string | undefined): { value: T | null; failure: ApiFailure | null } {
