@@ -9,7 +9,7 @@ The catalog is the content of the bootstrap files plus the events and tiers crea
 - a snapshot is the catalog in an instance's memory.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import quote
@@ -738,6 +738,7 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return min((limit for limit in (self.per_user_limit, self.max_per_transaction) if limit is not None), default=default)
 
 
+T = TypeVar("T")
 Described = TypeVar("Described", Event, Tier)
 
 
@@ -860,6 +861,25 @@ class VersionContent(Struct, frozen=True):
     states: dict[str, DisplayState]
 
 
+class _Translated(Mapping[str, T]):
+    """Entries of a catalog that are translated when they are read, so that an edit of one costs nothing for the others."""
+
+    def __init__(self, entries: Mapping[str, T], translate: Callable[[T], T]) -> None:
+        self._entries, self._translate = entries, translate
+
+    def __getitem__(self, key: str) -> T:
+        return self._translate(self._entries[key])
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
 class Catalog(Struct, frozen=True, eq=False):
     """All events and tiers at one revision, and the promoters' payment accounts and choices by promoter id.
 
@@ -869,10 +889,10 @@ class Catalog(Struct, frozen=True, eq=False):
     """
 
     head: CatalogHead
-    events: dict[str, Event]
-    tiers: dict[str, Tier]
+    events: Mapping[str, Event]
+    tiers: Mapping[str, Tier]
     states: dict[str, DisplayState]
-    tiers_by_event: dict[str, tuple[Tier, ...]]
+    tiers_by_event: Mapping[str, tuple[Tier, ...]]
     slugs: dict[str, str]
     stopped_promoters: frozenset[str] = frozenset()
     accounts: dict[str, PromoterAccount] = {}
@@ -918,11 +938,11 @@ class Catalog(Struct, frozen=True, eq=False):
         return self.head.revision
 
     def in_language(self, language: Language) -> Self:
-        """Return the catalog with the texts of its events and tiers in a language."""
-        entries: list[Event | Tier] = [*self.events.values(), *self.tiers.values()]
-        translated = [(entry, entry.in_language(language)) for entry in entries]
-        changed = [after for before, after in translated if after is not before]
-        return self.with_changes(changed, self.head) if changed else self
+        """Return the catalog with the texts of its events and tiers in a language. Each is translated when it is read."""
+        events = _Translated(self.events, lambda event: event.in_language(language))
+        tiers = _Translated(self.tiers, lambda tier: tier.in_language(language))
+        by_event = _Translated(self.tiers_by_event, lambda group: tuple(tier.in_language(language) for tier in group))
+        return replace(self, events=events, tiers=tiers, tiers_by_event=by_event)
 
     def with_changes(self, entries: Sequence[CatalogEntry], head: CatalogHead | None = None) -> Self:
         """Return the catalog of `head`, in which these entries are added or replace entries with the same id, in this order.

@@ -6,7 +6,7 @@ scripts are disabled until then. All text from the catalog is escaped.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from html import escape
 from pathlib import Path
@@ -293,7 +293,7 @@ def _local_time(event: Event, epoch_seconds: int | None) -> str | None:
 # The start page.
 
 
-def _filters(listed: Sequence[tuple[list[str], EventView]], events: dict[str, Event], t: Texts, language: Language) -> str:
+def _filters(listed: Sequence[tuple[list[str], EventView]], events: Mapping[str, Event], t: Texts, language: Language) -> str:
     """Return the search and the filters, disabled but in their final size, so that nothing moves when scripts enable them."""
     filters = {date for dates, _ in listed for date in dates}
     months = sorted(date for date in filters if date[0].isdigit())

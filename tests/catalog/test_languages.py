@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.catalog.model import Event
 from tests import builders
 from tests.catalog.requests import get
 
@@ -41,6 +42,14 @@ def test_a_public_document_has_the_texts_of_a_language(api, shop):
 def test_a_list_has_the_texts_of_a_language_and_a_search_finds_all_of_them(api, shop, query):
     assert [event["name"] for event in api.get(f"/events?language=es{query}").json] == ["Noche"]
     assert [event["name"] for event in api.get(f"/events?language=de{query}").json] == ["Night"]
+
+
+def test_only_the_texts_that_are_read_are_translated(api, shop, monkeypatch):
+    builders.create_shop(api)
+    translated, in_language = [], Event.in_language
+    monkeypatch.setattr(Event, "in_language", lambda event, language: translated.append(event.id) or in_language(event, language))
+    assert api.get(f"/events/{shop[0]}?language=es").json["name"] == "Noche"
+    assert set(translated) == {shop[0]}
 
 
 def test_each_language_of_a_document_has_an_etag_that_a_change_renews(api, shop):
