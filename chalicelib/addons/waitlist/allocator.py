@@ -8,7 +8,6 @@ fails because its entry or its buyer has just changed, the allocator plans the r
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Set
-from zlib import crc32
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -45,7 +44,7 @@ MAX_PASSES = 3  # per run; the line is read again after stocks were released, be
 MAX_FOLLOWED_PAGES = 4  # of the line, read while following a change: meanwhile, emails and webhooks wait
 MAX_FOLLOWED_OFFERS = 20
 MAX_FOLLOWED_ENDS = 100  # offers that are checked while following a change
-MAX_CHECKED = 5000  # offers that a scheduled run checks; of more offers, each run checks another part
+MAX_CHECKED = 5000  # offers that a scheduled run checks; of more offers, each run checks the next ones
 DRAWN_PAGE = 1000  # places that are planned at once in the drawn order
 RELEASE_SECONDS = 60  # after this time, a release has added its tickets to the stock; the draw begins before that
 MAX_NOTES = 200  # per run: entries that are noted as passed over for the first time
@@ -116,7 +115,7 @@ def allocate(line: Line, now: int, is_following: bool = False) -> AllocationRepo
     event, report = current.find_event(line.event_id), AllocationReport()
     if event is None:
         return report
-    report.ended, open_offers = end_offers(event.id, now, is_following)
+    report.ended, open_offers = end_offers(line, now, is_following)
     if not _takes_offers(event, now):
         # What follows may delete the line of people who wait, so check the current catalog: a newer version may allow the waitlist again.
         current = catalog.load_current()
@@ -128,7 +127,7 @@ def allocate(line: Line, now: int, is_following: bool = False) -> AllocationRepo
         if line.stock_ids:
             kept_stocks.release_stocks(current, event, line)
             store.remove_stocks(line, line.stock_ids)
-        elif are_all_told and not store.list_offered(event.id):
+        elif are_all_told and not store.list_offered(event.id, limit=1):
             store.delete_line(line)
         return report
     allocator = ids.new_id()
@@ -167,25 +166,31 @@ def _queue_email(kind: str, entry: Entry, now: int) -> None:
     outbox.queue_notification(email)
 
 
-def end_offers(event_id: str, now: int, is_following: bool = False) -> tuple[int, int]:
+def end_offers(line: Line, now: int, is_following: bool = False) -> tuple[int, int]:
     """Mark the event's finished offers as accepted, declined or expired. Returns their number, and the number of the other offers.
 
-    Uses at most half of the remaining time, so that thousands of offers that expire together do not delay other lines. The next run
-    continues. Of more than MAX_CHECKED offers, each minute checks another part: a ballot has many thousands, which are open for hours, and
-    people see the outcome of an offer even before it is recorded. An allocator that is following a change checks only the first offers.
+    Uses at most half of the remaining time, so that thousands of offers that expire together do not delay other lines. Of more than
+    MAX_CHECKED offers, each run checks the next ones: a ballot has many thousands, which are open for hours, and people see the outcome of
+    an offer even before it is recorded. The number of the others is then that of the last census, less those that have ended. An allocator
+    that is following a change checks only the first offers.
     """
-    offered = store.list_offered(event_id, limit=MAX_FOLLOWED_ENDS if is_following else None)
-    parts = max(1, -(-len(offered) // MAX_CHECKED))
-    checked = [entry for entry in offered if crc32(entry.id.encode()) % parts == now // 60 % parts]
-    purchases, unreadable = _load_purchases(checked)
-    decided = [entry for entry in checked if entry.purchase_id not in unreadable]  # a newer version can read the others
+    after, limit = (None, MAX_FOLLOWED_ENDS) if is_following else (line.checked_to, MAX_CHECKED)
+    offered = store.list_offered(line.event_id, after, limit)
+    census = None
+    if not is_following and (after is not None or len(offered) == limit):
+        # Saved before the work, so that offers that make a run fail keep no others from being checked.
+        store.save_checked(line.event_id, offered[-1].id if len(offered) == limit else None)
+        census = store.find_census(line.event_id)
+    purchases, unreadable = _load_purchases(offered)
+    decided = [entry for entry in offered if entry.purchase_id not in unreadable]  # a newer version can read the others
     ended = [entry for entry in decided if not _is_open(purchases.get(entry.purchase_id or ""))]
-    reserved = deadline.remaining() / 2 if ended else 0
-    for count, entry in enumerate(ended):
+    reserved, count = deadline.remaining() / 2 if ended else 0, 0
+    for entry in ended:
         if deadline.remaining() < max(reserved, SECONDS_FOR_OFFER):
-            return count, len(offered) - count
+            break
         end_offer(entry, purchases.get(entry.purchase_id or ""), now)
-    return len(ended), len(offered) - len(ended)
+        count += 1
+    return count, max(len(offered), 0 if census is None else census.offered) - count
 
 
 def _load_purchases(offered: Iterable[Entry]) -> tuple[dict[str, Purchase | None], set[str]]:

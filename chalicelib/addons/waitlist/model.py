@@ -206,8 +206,8 @@ class Line(Struct, frozen=True, kw_only=True):
     draws were added. Until `leased_until` (epoch seconds), only the allocator `leased_by` makes offers.
     `last_run_at` is when an allocator last took the lease, in epoch seconds. `told_to` says up to which entry people have been told that
     the draw of a ballot gave them no tickets, `<id of the entry>#<room>`, or that the event was cancelled, `<id of the entry>#cancelled`.
-    It is None before anybody has been told. Read it with `told_of`.
-    `accepted`, `declined` and `expired` count entries whose offers have ended.
+    It is None before anybody has been told. Read it with `told_of`. `checked_to` is the entry with the last open offer that was checked, if
+    there are too many for one run. `accepted`, `declined` and `expired` count entries whose offers have ended.
     """
 
     event_id: str
@@ -218,6 +218,7 @@ class Line(Struct, frozen=True, kw_only=True):
     leased_until: int = 0
     last_run_at: int = 0
     told_to: str | None = None
+    checked_to: str | None = None
     accepted: int = 0
     declined: int = 0
     expired: int = 0

@@ -57,6 +57,7 @@ class WaitlistRow(dynamo.Table):
     passed_at = NumberAttribute(null=True)
     ballot_offer = JsonAttribute(BallotOffer, null=True)
     told_to = UnicodeAttribute(null=True)
+    checked_to = UnicodeAttribute(null=True)
     stock_ids = UnicodeSetAttribute(null=True)
     draws = JsonAttribute(dict[str, Draw], null=True)
     namings = NumberAttribute(null=True)
@@ -346,6 +347,11 @@ def save_told(event_id: str, told_to: str, news: int | str) -> None:
     dynamo.update_if(WaitlistRow(_LINES, event_id), [WaitlistRow.told_to.set(f"{told_to}#{news}")], _EXISTS)
 
 
+def save_checked(event_id: str, checked_to: str | None) -> None:
+    """Record up to which entry the open offers have been checked. After None, the next check begins at the first one."""
+    dynamo.update_if(WaitlistRow(_LINES, event_id), WaitlistRow.assign({"checked_to": checked_to}), _EXISTS)
+
+
 def end_offer(before: Entry, after: Entry, items: Iterable[dynamo.TransactItem]) -> None:
     """Record the outcome of an offer and write `items`, unless it is already recorded.
 
@@ -455,6 +461,7 @@ def _line(row: WaitlistRow) -> Line:
         leased_until=int(row.leased_until or 0),
         last_run_at=int(row.last_run_at or 0),
         told_to=row.told_to,
+        checked_to=row.checked_to,
         accepted=int(row.accepted or 0),
         declined=int(row.declined or 0),
         expired=int(row.expired or 0),
