@@ -12,12 +12,18 @@ import { useTexts } from "../texts";
 export function Guest() {
   const { t } = useTexts();
   const [token] = useState(() => new URLSearchParams(location.hash.slice(1)).get("token"));
+  const [isErased, setErased] = useState(false);
   useTitle(t.seats.title);
   return (
     <div class="page page-narrow">
       <h1>{t.seats.title}</h1>
-      {token ? (
-        <Invitation token={token} />
+      {isErased ? (
+        <Outcome tone="good" title={t.seats.erasedTitle}>
+          <p>{t.seats.erasedText}</p>
+          <OtherWays />
+        </Outcome>
+      ) : token ? (
+        <Invitation token={token} erased={() => setErased(true)} />
       ) : (
         <Outcome tone="bad" title={t.transfer.brokenTitle}>
           <p>{t.transfer.brokenText}</p>
@@ -28,26 +34,17 @@ export function Guest() {
   );
 }
 
-function Invitation({ token }: { token: string }) {
+function Invitation({ token, erased }: { token: string; erased: () => void }) {
   const { t, language } = useTexts();
   const { isWorking, failure: refusal, run } = useAction();
-  const [isErased, setErased] = useState(false);
   const { value: seat, failure, reload } = useTranslated(() => getInvitation(token, { "Accept-Language": language }), `guest-${token}`);
   const picture = useLoaded(async () => (seat?.qr_url ? await getGuestQrCode(token) : null), `guest-qr-${seat?.code}`);
-  if (isErased) {
-    return (
-      <Outcome tone="good" title={t.seats.erasedTitle}>
-        <p>{t.seats.erasedText}</p>
-        <OtherWays />
-      </Outcome>
-    );
-  }
   if (!seat) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={6} />;
   const { event } = seat;
   const erase = () =>
     run(async () => {
       await eraseGuest(token);
-      setErased(true);
+      erased();
     });
   return (
     <section class="panel">
