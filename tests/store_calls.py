@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from boto3.session import Session
+from botocore.session import Session
 from chalice.app import Chalice, EventSourceHandler
 
 from chalicelib.foundation import log, sdk_calls, secret_settings, settings
@@ -77,7 +77,7 @@ def record() -> None:
     _require_before(secret_settings, "optional_secret", *_READ_SECRETS)
     _require_before(providers, "find_provider", *_SEND_MAILS)
     _require_before(sdk_calls, "read_metrics", *_READ_METRICS)
-    create = Session.client
+    create = Session.create_client
 
     @wraps(create)
     def client(self: Any, service_name: str, *arguments: Any, **named: Any) -> Any:
@@ -88,7 +88,7 @@ def record() -> None:
             created.meta.events.register("before-call.s3", _on_file_call)
         return created
 
-    Session.client = client  # type: ignore[method-assign]
+    Session.create_client = client  # type: ignore[method-assign]
 
 
 @contextmanager

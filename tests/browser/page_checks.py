@@ -66,7 +66,7 @@ def check(page: Page, name: str) -> None:
         _draw(page, f"{name}-390-{language}", 390)
         _draw(page, f"{name}-1280-{language}", 1280)
         _speak(page, "en")
-    page.evaluate(WRITE_FROM, ["ar", "rtl"])  # no language of the pages yet, so the texts stay in English
+    page.evaluate(WRITE_FROM, ["en", "rtl"])  # the pages have no texts in a language that is written from right to left
     _check_width(page, f"{name} from right to left")
     _draw(page, f"{name}-390-rtl", 390)
     page.evaluate(WRITE_FROM, ["en", "ltr"])
