@@ -11,6 +11,7 @@ The catalog is the content of the bootstrap files plus the events and tiers crea
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import quote
 
@@ -751,6 +752,10 @@ def _in_language(entry: Described, language: Language | None) -> Described:
     return replace(entry, **changes) if any(getattr(entry, field) != text for field, text in changes.items()) else entry
 
 
+def _tiers_in_language(tiers: tuple[Tier, ...], language: Language) -> tuple[Tier, ...]:
+    return tuple(tier.in_language(language) for tier in tiers)
+
+
 class DisplayState(Struct, frozen=True, forbid_unknown_fields=True):
     """The meaning of a tier status for buyers: whether tiers with this status can be bought and are listed, and which message they show."""
 
@@ -939,9 +944,9 @@ class Catalog(Struct, frozen=True, eq=False):
 
     def in_language(self, language: Language) -> Self:
         """Return the catalog with the texts of its events and tiers in a language. Each is translated when it is read."""
-        events = _Translated(self.events, lambda event: event.in_language(language))
-        tiers = _Translated(self.tiers, lambda tier: tier.in_language(language))
-        by_event = _Translated(self.tiers_by_event, lambda group: tuple(tier.in_language(language) for tier in group))
+        events = _Translated(self.events, partial(Event.in_language, language=language))
+        tiers = _Translated(self.tiers, partial(Tier.in_language, language=language))
+        by_event = _Translated(self.tiers_by_event, partial(_tiers_in_language, language=language))
         return replace(self, events=events, tiers=tiers, tiers_by_event=by_event)
 
     def with_changes(self, entries: Sequence[CatalogEntry], head: CatalogHead | None = None) -> Self:
