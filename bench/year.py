@@ -47,7 +47,7 @@ class Kept(NamedTuple):
 
 # Tables whose items stay on purpose. All items of the other tables must be gone in the end.
 KEPT = {
-    "audit": Kept(7, "as long as the stage: who changed what, and when"),
+    "audit": Kept(10, "as long as the stage: who changed what, and when"),
     "buyers": Kept(11, "as long as the orders: limits of purchases count them"),
     "catalog": Kept(7, "as long as the stage: orders and the public ledgers refer to events and their versions"),
     "checkout-details": Kept(1, "as long as the ticket: the address of the owner who accepted it, empty without one"),
