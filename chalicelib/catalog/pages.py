@@ -79,7 +79,7 @@ def load_shell() -> Shell:
 def render_start(shell: Shell, language: Language, now: int) -> str:
     """Return the start page: the public events by date."""
     t, reply = _texts(language), response_cache.events_reply(language, now)
-    catalog = service.in_language(service.snapshot(), language)  # may be newer than the reply, so an event of the reply may be missing
+    catalog = service.snapshot_in(language)  # may be newer than the reply, so an event of the reply may be missing
     shown = [event for event in memory.decoder(list[EventView]).decode(reply.text) if event.id in catalog.events]
     dated = [(_date_filters(event, now), event) for event in shown]
     listed = sorted(((filters, event) for filters, event in dated if filters[0] != "past"), key=lambda entry: entry[1].starts_at)
@@ -139,7 +139,7 @@ def render_missing(shell: Shell, path: str, language: Language) -> str:
 
 def render_feed(path: str, language: Language, now: int) -> str:
     """Return the feed at a path of FEEDS. It has a thousand events at most, as the start page."""
-    feed, catalog, home = FEEDS[path], service.in_language(service.snapshot(), language), settings.current().page_url("")
+    feed, catalog, home = FEEDS[path], service.snapshot_in(language), settings.current().page_url("")
     views = memory.decoder(list[EventView]).decode(response_cache.events_reply(language, now).text)
     events = sorted((catalog.events[view.id] for view in views if view.id in catalog.events), key=lambda event: event.starts_at)
     shared = [

@@ -51,7 +51,7 @@ class TicketTypesQuery(LanguageQuery, forbid_unknown_fields=True, frozen=True, k
 
 def events_reply(language: Language | None, now: int) -> CacheableReply[list[ListedEventView]]:
     """Return the public events. If they do not fit in one reply, a `Link` header leads to the rest (RFC 8288)."""
-    catalog = service.in_language(service.snapshot(), language)
+    catalog = service.snapshot_in(language)
 
     def encode() -> CacheableReply[list[ListedEventView]]:
         keyed = search.in_turns(_public_events(catalog), now)
@@ -152,7 +152,7 @@ def ticket_types_reply(query: TicketTypesQuery, now: int) -> CacheableReply[Tick
 
     Raises InvalidInput if the cursor is invalid.
     """
-    catalog = service.in_language(service.snapshot(), query.language)
+    catalog = service.snapshot_in(query.language)
     if query.event_id is not None and query.event_id not in catalog.events:
         return CacheableReply.encode(TicketTypesView(ticket_types=[], total=0), max_age=STOCK_MAX_AGE)
     is_first = query == TicketTypesQuery(event_id=query.event_id, status=query.status, language=query.language)

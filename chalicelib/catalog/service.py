@@ -113,8 +113,8 @@ def get_visible_event(event_id: str, language: Language | None = None) -> tuple[
     return catalog, event
 
 
-def snapshot_in(language: Language) -> Catalog:
-    """Return the snapshot with its texts in a language."""
+def snapshot_in(language: Language | None) -> Catalog:
+    """Return the snapshot with its texts in a language, or as they are without one."""
     return in_language(snapshot(), language)
 
 

@@ -537,7 +537,7 @@ def refund_view(refund: Refund, purchase: Purchase) -> RefundView:
 
 def full_order_view(purchase: Purchase, details: CheckoutDetails, language: Language | None = None) -> FullOrderView:
     """Return the view of an order with its checkout details and its event's current fields, with the event's name in a language."""
-    event = purchase.event_in(catalog.in_language(catalog.snapshot(), language))
+    event = purchase.event_in(catalog.snapshot_in(language))
     first = purchase.lines[0]
     return FullOrderView(
         **asdict(order_view(purchase)),
