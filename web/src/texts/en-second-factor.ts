@@ -3,8 +3,8 @@
 export const secondFactorTexts = {
   title: "Two-step sign-in",
   off: "With an authenticator app, somebody who has learned your password still cannot sign in.",
-  lacking: "This shop asks everybody who manages events for a second step. Until you have set it up, you can buy, but not manage.",
-  on: "It is on: when you sign in, we ask for a code of your authenticator app.",
+  lacking: "This shop requires a second step from everybody who manages events. Until you have set it up, you can buy, but not manage.",
+  on: "It is on: when you sign in, we ask for a code from your authenticator app.",
   begin: "Set up an app",
   another: "Use another app",
   scan: "Scan this picture with your authenticator app, or type the key into it. Then enter the six digits that the app shows.",
@@ -23,6 +23,6 @@ export const secondFactorTexts = {
   failures: {
     second_factor_required: "This code is wrong or has been used. Enter the one that your authenticator app shows now, or one of your recovery codes.",
     no_second_factor: "Your account has no authenticator app, or it has just been changed. Begin again.",
-    address_not_verified: "Confirm your email address first: open the link in our email. Above, we can send it again.",
+    address_not_verified: "Confirm your email address first: open the link in our email. You can have it sent again above.",
   } as Record<string, string>,
 };
