@@ -107,6 +107,15 @@ _ROWS = (
         stage_variable="STAGE",  # the tests that a deployment runs must not work on the stage
     ),
     Command(
+        "domain",
+        _STAGE,
+        "open the shop at a promoter's own domain: certificate, CDN, deployment",
+        "infra.domains",
+        ("--stage prod domain tickets.example.com --promoter north", "--stage prod domain tickets.example.com"),
+        "Run the command again. It uses the certificate that it has requested.",
+        stage_variable="STAGE",
+    ),
+    Command(
         "admin",
         _STAGE,
         "make a person an admin",
