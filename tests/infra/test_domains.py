@@ -6,7 +6,7 @@ from unittest import mock
 import boto3
 import msgspec
 import pytest
-from moto import mock_aws
+from moto import mock_aws, settings
 
 import app
 from infra import domains
@@ -25,7 +25,7 @@ def stage(tmp_path, monkeypatch):
     monkeypatch.setattr(domains, "ROOT", tmp_path)
     monkeypatch.setattr(stages, "_stacks", lambda: json.loads(file.read_text()))
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
-    monkeypatch.setenv("MOTO_ACM_VALIDATION_WAIT", "0")
+    monkeypatch.setattr(settings, "ACM_VALIDATION_WAIT", -1)  # seconds, more of which must have passed
     deployments = []
     monkeypatch.setattr(domains.deploy, "main", lambda argv: deployments.append(argv) or 0)
     monkeypatch.setattr(domains.Stack, "outputs", lambda _: {"ShopDomain": "d1.cloudfront.net"})
