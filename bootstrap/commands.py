@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from bootstrap import event_export, pretix, stripe_import, ticket_import, waitlist_import
+from bootstrap import event_export, eventbrite, pretix, stripe_import, ticket_import, waitlist_import
 from bootstrap.files import load_files
+from bootstrap.sale_import import SaleImport
 from bootstrap.stripe_import import ImportDefaults
 from bootstrap.ticket_file import FIELDS, FileUnusable
 from bootstrap.ticket_import import ImportReport, Source
@@ -185,6 +186,27 @@ def import_pretix(arguments: Namespace) -> int:
         waiting, notes = pretix.read_waiting(Path(arguments.waiting_list), source, imported.tree) if arguments.waiting_list else ({}, [])
     except FileUnusable as error:
         raise CommandError(str(error)) from None
+    return _write_sale(arguments, imported, waiting, notes)
+
+
+def import_eventbrite(arguments: Namespace) -> int:
+    """Report what the reports of Eventbrite have and, with --output, write a folder with the files that the other commands read."""
+    defaults, named = ImportDefaults(arguments.date, arguments.venue, arguments.capacity), dict(arguments.map)
+    options = (arguments.currency, arguments.timezone, defaults, arguments.name)
+    try:
+        attendees = eventbrite.read_report(Path(arguments.file), ("barcode", "ticket_type"), named)
+        orders = eventbrite.read_report(Path(arguments.orders), ("order",), named) if arguments.orders else None
+        people = eventbrite.read_report(Path(arguments.waiting_list), ("email",), named) if arguments.waiting_list else None
+        imported = eventbrite.convert(attendees, orders, *options, is_open=arguments.open)
+        waiting, notes = eventbrite.read_waiting(people, imported.tree) if people else ({}, [])
+        eventbrite.check_named(named, [report for report in (attendees, orders, people) if report])
+    except FileUnusable as error:
+        raise CommandError(str(error)) from None
+    return _write_sale(arguments, imported, waiting, notes)
+
+
+def _write_sale(arguments: Namespace, imported: SaleImport, waiting: Mapping[str, list[dict[str, str]]], notes: list[str]) -> int:
+    """Report a sale of another system and, with --output, write its files."""
     counts = {
         "events": len(imported.tree["events"]),
         "ticket_types": len(imported.tree["ticket_types"]),
