@@ -141,6 +141,19 @@ def parser() -> ArgumentParser:
     tickets.add_argument("--apply", action="store_true", help="import the tickets, unless a row has a fault")
     tickets.set_defaults(run=commands.import_tickets)
     _add_common_options(tickets)
+    text = "write all events, tickets, orders and people of a promoter to an archive, which `import-promoter` reads"
+    archive = add("export-promoter", help=text, description=text)
+    archive.add_argument("promoter", metavar="PROMOTER", help="address or id of the promoter's account")
+    archive.add_argument("--output", "-o", metavar="FILE", required=True, help="write this ZIP file; docs/promoter-archive.md describes it")
+    archive.set_defaults(run=commands.export_promoter)
+    _add_common_options(archive)
+    text = "import the archive of a promoter; without --apply, check it and show what it has"
+    moved = add("import-promoter", help=text, description=text)
+    moved.add_argument("file", metavar="FILE", help="archive that `export-promoter` wrote")
+    moved.add_argument("--promoter", help="address or id of the account that gets the events (default: the address in the archive)")
+    moved.add_argument("--apply", action="store_true", help="import the archive")
+    moved.set_defaults(run=commands.import_promoter)
+    _add_common_options(moved)
     text = "write the JSON Schema of the file format, for editors and CI"
     schema = add("schema", help=text, description=text)
     schema.set_defaults(run=commands.schema)

@@ -95,6 +95,10 @@ _ROWS = (
         "let people join a waitlist who waited in another system",
         f"{_PROD} import-waitlist fest/fest-waiting.csv --event fest --apply",
     ),
+    _catalog(
+        "export-promoter", "write everything of a promoter to an archive", f"{_PROD} export-promoter ada@example.com --output ada.zip"
+    ),
+    _catalog("import-promoter", "import the archive of a promoter into this stage", f"{_DEV} import-promoter ada.zip --apply"),
     _catalog("schema", "write the JSON Schema of bootstrap files", "schema"),
     Command(
         "stages",
