@@ -84,8 +84,8 @@ def send_queued(queued: Iterable[QueuedDelivery]) -> int:
 def send_due(now: int) -> dict[str, int]:
     """Attempt the due deliveries of all endpoints, in a random order, until the time is used up. Returns a report of the run.
 
-    The order is random so that neither unresponsive endpoints nor a large number of endpoints delay the same endpoints in every run. Gives up on
-    the due deliveries of disabled endpoints and of stopped promoters, who can replay them later.
+    The order is random so that neither unresponsive endpoints nor a large number of endpoints delay the same endpoints in every run. Gives
+    up on the due deliveries of disabled endpoints and of stopped promoters, who can replay them later.
     """
     all_endpoints = list(store.scan_endpoints())
     random.shuffle(all_endpoints)

@@ -254,7 +254,10 @@ MAX_RESPONSES = 4 * MAX_QUANTITY  # each ticket may have answers to four options
 
 
 class OptionResponseBody(Struct, forbid_unknown_fields=True):
-    """An answer to a question (an option): true or false, text, or a list of choices. `ticket` is the number of one ticket; null means all tickets."""
+    """An answer to a question (an option): true or false, text, or a list of choices.
+
+    `ticket` is the number of one ticket; null means all tickets.
+    """
 
     option_id: Id
     response_value: SentAnswer
@@ -264,8 +267,8 @@ class OptionResponseBody(Struct, forbid_unknown_fields=True):
 class PackagePurchaseBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """`token` is the waiting room token, if the event has a waiting room. `simulate` sets the outcome of a simulated payment.
 
-    `entry_proof` saves the shop a read if the token has a number of the draw. The email with the tickets goes to `customer_email`. `invoice` is the
-    company to name on the invoice, if the event's seller issues `invoices`.
+    `entry_proof` saves the shop a read if the token has a number of the draw. The email with the tickets goes to
+    `customer_email`. `invoice` is the company to name on the invoice, if the event's seller issues `invoices`.
     """
 
     package_id: Id
