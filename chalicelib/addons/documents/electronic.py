@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from chalicelib.addons.documents.pages import has_all_letters
+from chalicelib.addons.documents.shaping import has_all_letters
 from chalicelib.addons.documents.wording import Wording, wording_in
 from chalicelib.foundation import clock, money
 from chalicelib.foundation.money import Tax, TaxShare, add_taxes

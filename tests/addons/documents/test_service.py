@@ -256,10 +256,8 @@ def test_no_name_breaks_a_document(api, time, name):
     assert "Receipt" in text_of(receipt(api, order_id, user="ada"))
     [page] = pdfs.read(ticket_pages(api, order_id, user="ada").body)
     assert len(page.codes) == 1
-    if name in (HOSTILE_NAMES[0], *HOSTILE_NAMES[-4:]):
-        assert f"For {name}" in page.text
-    if name == "שלום":
-        assert "For ????" in page.text
+    if name in (*HOSTILE_NAMES[:4], *HOSTILE_NAMES[-4:]):
+        assert name in page.text.replace("?", "")
 
 
 def test_the_same_order_at_the_same_time_gives_the_same_file(api, time, shop):
