@@ -154,8 +154,9 @@ def _facts(
     if event is None:
         yield words.event, purchase.event_id
     else:
+        event = event.in_language(words.language)
         valid_for = catalog.snapshot().narrow(event, [line.tier_id for line in purchase.lines])
-        yield words.event, "\n".join((event.in_language(words.language).name, *words.times(valid_for), valid_for.place))
+        yield words.event, "\n".join((event.name, *words.times(valid_for), valid_for.place))
 
 
 def _write_lines(pages: Pages, words: Wording, purchase: Purchase) -> None:
