@@ -749,7 +749,7 @@ def _in_language(entry: Described, language: Language | None) -> Described:
     name, description = in_language(entry.name, entry.names, language), in_language(entry.description, entry.descriptions, language)
     changes: dict[str, Any] = {"name": name, "description": description}
     if isinstance(entry, Tier):
-        changes["options"] = [replace(option, label=in_language(option.label, option.labels, language)) for option in entry.options]
+        changes["options"] = [option.in_language(language) for option in entry.options]
     elif any(date.names for date in entry.dates):
         changes["dates"] = [replace(date, name=in_language(date.name or "", date.names, language) or None) for date in entry.dates]
     return replace(entry, **changes) if any(getattr(entry, field) != text for field, text in changes.items()) else entry

@@ -348,7 +348,7 @@ class _Pen:
         self.operators.append("h")
 
     def _draw(self, operator: str, *points: tuple[float, ...]) -> None:
-        self.operators += [*(f"{edge:.6g}" for point in points for edge in point), operator]
+        self.operators += [*(f"{edge:.2f}" for point in points for edge in point), operator]
         self._end = points[-1]
 
 
