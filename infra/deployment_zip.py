@@ -79,7 +79,10 @@ _LAMBDA_FOLDER = "/var/task"
 
 
 def prepare(artefact: Path) -> None:
-    """Rewrite the zip that Chalice built, and write those for documents and of fonts beside it. The same code always gives the same zips."""
+    """Rewrite the zip that Chalice built, and write the zips for documents and of fonts beside it.
+
+    The same code always gives the same zips.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         with zipfile.ZipFile(artefact) as source:

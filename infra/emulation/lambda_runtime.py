@@ -1,7 +1,7 @@
 """A Lambda function in a process of its own, with the interface of AWS's runtime: awslambdaric requests events from this server.
 
-https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. The process can import only the files of the zip and the layers, awslambdaric and the
-standard library.
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. The process can import only the files of the zip, the layers,
+awslambdaric and the standard library.
 """
 
 import base64

@@ -166,7 +166,10 @@ def test_texts_that_are_read_from_the_right_have_their_own_direction(new_buyer, 
     """The mark at the end of a text is at its left, although the page is read from left to right. A code stays as it is."""
     event_id, tier_id = builders.create_shop(api)
     assert api.patch(f"/events/{event_id}", json=ARABIC, token=builders.admin_token()).status == 200
-    assert api.patch(f"/tiers/{tier_id}", json={"name": "أرض!", "description": ARABIC["description"]}, token=builders.admin_token()).status == 200
+    assert (
+        api.patch(f"/tiers/{tier_id}", json={"name": "أرض!", "description": ARABIC["description"]}, token=builders.admin_token()).status
+        == 200
+    )
     page = new_buyer().page
     page.goto("/")
     places = [page.get_by_role("heading", name=ARABIC["name"]), page.get_by_text(ARABIC["venue"])]

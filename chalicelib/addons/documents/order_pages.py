@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from chalicelib.addons.documents import electronic
-from chalicelib.addons.documents.pages import BOTTOM, LEFT, RIGHT, Cell, Pages, Weight
+from chalicelib.addons.documents.pages import BOTTOM, LEFT, RIGHT, Cell, Pages
+from chalicelib.addons.documents.shaping import Weight
 from chalicelib.addons.documents.wording import Wording, wording_in
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, timezone_of

@@ -6,7 +6,7 @@ The same content and time always give the same bytes: the only time in the file 
 import io
 import struct
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any, Literal, NamedTuple
 
@@ -60,7 +60,7 @@ class Pages:
 
         self._file = io.BytesIO()
         pdfmetrics.registerFont(_InitialFont())
-        self._canvas = Canvas(
+        self._canvas: Any = Canvas(
             self._file, pagesize=(WIDTH, HEIGHT), pageCompression=1, invariant=1, lang=language, initialFontName=_InitialFont.fontName
         )
         self._canvas.setTitle(title)
@@ -186,7 +186,20 @@ def _width(text: str, cell: Cell) -> float:
 
 # Embedded fonts. ReportLab embeds letters; shaped text has glyphs, some of which stand for no letter or for several.
 
-_NOT_NEEDED = ("GDEF", "GPOS", "GSUB", "BASE", "OS/2", "STAT", "cmap", "name", "post", "vhea", "vmtx", "VORG")  # tables that PDFs do not use
+_NOT_NEEDED = (
+    "GDEF",
+    "GPOS",
+    "GSUB",
+    "BASE",
+    "OS/2",
+    "STAT",
+    "cmap",
+    "name",
+    "post",
+    "vhea",
+    "vmtx",
+    "VORG",
+)  # tables that PDFs do not use
 
 # Subsets of fonts have names that begin with six letters, which are different for each font of a document.
 _TAGS = ["".join(("AAAA", *letters)) for letters in product("ABCDEFGHIJKLMNOPQRSTUVWXYZ", repeat=2)]
@@ -199,7 +212,7 @@ class _Face:
 class _InitialFont:
     """The font that ReportLab sets at the beginning of a page: none, because the default is a font that the file does not embed."""
 
-    fontName = "fairgate"
+    fontName: Any = "fairgate"
     face = _Face()
     _dynamicFont = 1
     _multiByte = 0
@@ -328,7 +341,7 @@ class _Pen:
 
     def __init__(self) -> None:
         self.operators: list[str] = []
-        self._end = (0.0, 0.0)
+        self._end: tuple[float, ...] = (0.0, 0.0)
 
     def moveTo(self, end: Point) -> None:
         self._draw("m", end)
@@ -341,7 +354,9 @@ class _Pen:
 
     def qCurveTo(self, control: Point, end: Point) -> None:
         """Draw a curve with one control point, which PDFs do not have, with two."""
-        first, second = (tuple(edge + (middle - edge) * 2 / 3 for edge, middle in zip(point, control, strict=True)) for point in (self._end, end))
+        first, second = (
+            tuple(edge + (middle - edge) * 2 / 3 for edge, middle in zip(point, control, strict=True)) for point in (self._end, end)
+        )
         self._draw("c", first, second, end)
 
     def closePath(self) -> None:
@@ -373,4 +388,3 @@ def _unicode_map(texts: Mapping[int, str]) -> bytes:
         f"1 begincodespacerange <0000> <ffff> endcodespacerange\n{body}\n"
         "endcmap CMapName currentdict /CMap defineresource pop end end"
     ).encode()
-

@@ -1,7 +1,7 @@
 """Shape text of any script: choose the font of each letter, order what is read from the right, and let HarfBuzz place the glyphs.
 
-Source Sans has Latin, Greek and Cyrillic letters and is in the zip of the functions. The Noto fonts have the other scripts and are in a layer
-of the functions that make documents (decision 241). Without the layer, a letter of another script is drawn as MISSING.
+Source Sans has Latin, Greek and Cyrillic letters and is in the zip of the functions. The Noto fonts have the other scripts and are in a
+layer of the functions that make documents (decision 241). Without the layer, a letter of another script is drawn as MISSING.
 """
 
 import unicodedata
@@ -28,11 +28,14 @@ _JOINERS = "\u200c\u200d"  # decide whether letters beside them join; all other 
 
 
 class FontName(NamedTuple):
-    """A font: the name of its file, which font of the file it is, and its weight."""
+    """A font: its file, or "" for Source Sans, which font of the file it is, and its weight."""
 
     file: str
-    index: int
+    place: int
     weight: Weight
+
+
+Piece = tuple[int, FontName, int, int]  # a level, a font, and the beginning and the end of a piece of text
 
 
 class Glyph(NamedTuple):
@@ -71,14 +74,9 @@ def drawable(text: str) -> str:
             drawn.append(character)
         elif character.isspace():
             drawn.append(" ")
-        elif unicodedata.category(character) not in ("Mn", "Me"):
+        elif unicodedata.category(character)[0] != "M":
             drawn.append(MISSING)
     return "".join(drawn)
-
-
-def has_all_letters(text: str) -> bool:
-    """Return whether a PDF embeds all letters of a text."""
-    return drawable(text).count(MISSING) == text.count(MISSING)
 
 
 def is_joined(before: str, character: str) -> bool:
@@ -105,17 +103,19 @@ def runs(text: str, weight: Weight, *, from_the_right: bool | None = None) -> tu
     if from_the_right is None:
         from_the_right = reads_from_the_right(text)
     levels, files = _levels(text, from_the_right=from_the_right), _files(text)
-    pieces: list[tuple[int, FontName, int, int]] = []
+    pieces: list[Piece] = []
     for (level, (file, index)), places in groupby(range(len(text)), lambda place: (levels[place], files[place])):
         first, *rest = places
         pieces.append((level, FontName(file, index, weight), first, rest[-1] + 1 if rest else first + 1))
-    for level in range(max(levels, default=0), 0, -1):  # rule L2
-        pieces = [
-            piece
-            for is_turned, group in groupby(pieces, lambda piece: piece[0] >= level)
-            for piece in (reversed(list(group)) if is_turned else group)
-        ]
+    for level in range(max(levels, default=0), 0, -1):
+        pieces = _turned(pieces, level)
     return tuple(_shape(text, begin, end, font, level) for level, font, begin, end in pieces)
+
+
+def _turned(pieces: list[Piece], lowest: int) -> list[Piece]:
+    """Turn each sequence of pieces with at least this level around (rule L2 of the Unicode Bidirectional Algorithm)."""
+    groups = groupby(pieces, lambda piece: piece[0] >= lowest)
+    return [piece for is_turned, group in groups for piece in (reversed(list(group)) if is_turned else group)]
 
 
 def _shape(text: str, begin: int, end: int, font: FontName, level: int) -> Run:
@@ -126,7 +126,7 @@ def _shape(text: str, begin: int, end: int, font: FontName, level: int) -> Run:
     buffer.direction = "rtl" if level % 2 else "ltr"
     buffer.guess_segment_properties()
     if font.file.endswith(".ttc"):
-        buffer.language = next(language for language, index in _EAST_ASIAN.items() if index == font.index)
+        buffer.language = next(language for language, index in _EAST_ASIAN.items() if index == font.place)
     shaper = load_font(font)
     harfbuzz.shape(shaper, buffer)
     unit = 1000 / shaper.face.upem
@@ -151,7 +151,7 @@ def load_font(font: FontName) -> Any:
     """Return HarfBuzz's font in its weight. The file is read as its parts are needed."""
     import uharfbuzz as harfbuzz
 
-    shaper = harfbuzz.Font(_face(_path(font.file, font.weight), font.index))
+    shaper = harfbuzz.Font(_face(_path(font.file, font.weight), font.place))
     shaper.set_variations({"wght": AXIS[font.weight]})
     return shaper
 
@@ -263,7 +263,7 @@ def _explicit_kinds(text: str, base: str) -> list[str]:
     kinds = ["R" if kind == "AL" else kind for kind in kinds]  # W3
     for place in range(1, len(kinds) - 1):  # W4
         before, kind, after = kinds[place - 1 : place + 2]
-        if before == after and (kind == "CS" and before in _NUMBERS or kind == "ES" and before == "EN"):
+        if before == after and ((kind == "CS" and before in _NUMBERS) or (kind == "ES" and before == "EN")):
             kinds[place] = before
     for places in _groups(kinds, ("ET",)):  # W5
         if "EN" in kinds[max(0, places[0] - 1) : places[-1] + 2]:
