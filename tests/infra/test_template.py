@@ -280,6 +280,7 @@ def test_some_routes_have_a_function_of_their_own(packaged, function):
         "CodeUri",
         "Description",
         "SnapStart",
+        "Layers",
         "MemorySize",
         "LoggingConfig",
         "ReservedConcurrentExecutions",
