@@ -3,7 +3,8 @@
 Lambda's folder is read-only, so Python cannot cache compiled modules there: otherwise each cold start would compile every module that it
 imports.
 
-The functions that make documents have a zip of their own, because only they need the packages of DOCUMENT_PACKAGES.
+The functions that make documents have a zip of their own, because only they need the packages of DOCUMENT_PACKAGES. They also have a layer
+with the fonts of FONT_PACKAGES, which seldom changes (decision 241).
 """
 
 import compileall
@@ -19,10 +20,14 @@ from typing import Any
 
 from stdnum.eu import vat
 
-ZIP, DOCUMENTS_ZIP = "deployment.zip", "documents.zip"
+ZIP, DOCUMENTS_ZIP, FONTS_ZIP = "deployment.zip", "documents.zip", "fonts.zip"
 
 # Packages, also by the names of their metadata, for PDFs and electronic invoices.
-DOCUMENT_PACKAGES = ("facturx", "factur_x", "font_source_sans_pro", "lxml", "pypdf", "reportlab")
+DOCUMENT_PACKAGES = ("facturx", "factur_x", "font_source_sans_pro", "lxml", "pypdf", "reportlab", "uharfbuzz")
+
+# Packages of fonts, which Lambda unpacks into /opt. Python finds packages in the folder `python` there.
+FONT_PACKAGES = ("manimgx_fonts", "manimgx_fonts_cjk")
+LAYER_FOLDER = "python"
 
 # Of botocore's 19 MB, 15 MB describe AWS services. These are the services that Fairgate calls.
 AWS_SERVICES = ("cloudwatch", "dynamodb", "s3", "secretsmanager", "sesv2")
@@ -53,6 +58,9 @@ REPORTLAB_EXTRAS = ("reportlab/fonts/", "reportlab/graphics/", "reportlab/platyp
 FONT_PACKAGE = "font_source_sans_pro/files/"
 FONT_FILES = ("LICENSE.txt", "SourceSansPro-Bold.ttf", "SourceSansPro-Regular.ttf")
 
+# Fonts and tests that documents do not use.
+UNUSED_FOR_DOCUMENTS = ("manimgx_fonts/NotoSans-Italic", "uharfbuzz/_harfbuzz_test")
+
 # factur-x's schemas and rules, with which the tests check electronic invoices, and lxml's C headers.
 UNUSED_FOR_INVOICES = ("facturx/xsd_and_schematron/", "lxml/includes/", "lxml/isoschematron/")
 
@@ -71,7 +79,10 @@ _LAMBDA_FOLDER = "/var/task"
 
 
 def prepare(artefact: Path) -> None:
-    """Rewrite the zip that Chalice built, and write the zip for documents beside it. The same code always gives the same zips."""
+    """Rewrite the zip that Chalice built, and write the zips for documents and of fonts beside it.
+
+    The same code always gives the same zips.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         with zipfile.ZipFile(artefact) as source:
@@ -80,13 +91,12 @@ def prepare(artefact: Path) -> None:
         _compile(folder)
         artefact.unlink()
         files = sorted(path for path in folder.rglob("*") if path.is_file())
-        _write(folder, files, artefact.with_name(DOCUMENTS_ZIP))
-        _write(folder, [file for file in files if not _is_for_documents(file.relative_to(folder).parts[0])], artefact)
-
-
-def _is_for_documents(name: str) -> bool:
-    """Whether only documents need a package, by the name of its folder or of the folder of its metadata."""
-    return name.partition("-")[0].partition(".")[0] in DOCUMENT_PACKAGES
+        packages = {file: file.relative_to(folder).parts[0].partition("-")[0].partition(".")[0] for file in files}
+        fonts = [file for file in files if packages[file] in FONT_PACKAGES]
+        code = [file for file in files if packages[file] not in FONT_PACKAGES]
+        _write(folder, fonts, artefact.with_name(FONTS_ZIP), f"{LAYER_FOLDER}/")
+        _write(folder, code, artefact.with_name(DOCUMENTS_ZIP))
+        _write(folder, [file for file in code if packages[file] not in DOCUMENT_PACKAGES], artefact)
 
 
 def is_loaded(name: str) -> bool:
@@ -94,7 +104,7 @@ def is_loaded(name: str) -> bool:
     parts = name.split("/")
     if parts[:2] == ["botocore", "data"] and len(parts) > 3:
         return parts[2] in AWS_SERVICES and not name.endswith("examples-1.json")
-    if name.startswith((*PILLOW_EXTRAS, *REPORTLAB_EXTRAS, *UNUSED_FOR_INVOICES)):
+    if name.startswith((*PILLOW_EXTRAS, *REPORTLAB_EXTRAS, *UNUSED_FOR_DOCUMENTS, *UNUSED_FOR_INVOICES)):
         return False
     if name.startswith(FONT_PACKAGE):
         return name.removeprefix(FONT_PACKAGE) in FONT_FILES
@@ -146,9 +156,9 @@ def _compile(folder: Path) -> None:
                 source.unlink()
 
 
-def _write(folder: Path, files: Sequence[Path], artefact: Path) -> None:
+def _write(folder: Path, files: Sequence[Path], artefact: Path, prefix: str = "") -> None:
     with zipfile.ZipFile(artefact, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target:
         for file in files:
-            entry = zipfile.ZipInfo(str(file.relative_to(folder)).replace(os.sep, "/"), (2020, 1, 1, 0, 0, 0))
+            entry = zipfile.ZipInfo(prefix + str(file.relative_to(folder)).replace(os.sep, "/"), (2020, 1, 1, 0, 0, 0))
             entry.external_attr = 0o644 << 16  # Lambda runs as a separate user, who must be able to read the file
             target.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)

@@ -30,9 +30,9 @@ MAX_TEMPLATE_BYTES = 1_000_000
 FAULTLESS = ROOT / ".build" / "faultless-templates"
 # Licences of dependencies that put no condition on a program that uses them. The MPL and the OFL bind changes to their own files only.
 ALLOWED_LICENCES = re.compile(r"\b(MIT|MIT-0|0?BSD|Apache|ISC|PSF|Python|MPL|Mozilla|Zope|OFL|Public Domain|CC0|BlueOak)\b")
-# Packages that were looked at: python-stdnum (LGPL) is used as it is and can be replaced in the zips; saxonche (MPL 2.0, which its metadata
-# lacks) only runs tests.
-CHECKED_PACKAGES = {"python-stdnum", "saxonche"}
+# Packages that were looked at: python-stdnum (LGPL) is used as it is and can be replaced in the zips; python-bidi (LGPL) and saxonche (MPL
+# 2.0, which its metadata lacks) only run tests.
+CHECKED_PACKAGES = {"python-bidi", "python-stdnum", "saxonche"}
 # Detectors of detect-secrets that guess: they would report the ids, digests, addresses and passwords of the tests and examples.
 GUESSING_DETECTORS = {"BasicAuthDetector", "IPPublicDetector"}
 NPM_LOCKS = ("web", "tests/browser", "bench/lighthouse")

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from chalicelib.bootstrap_file.findings import quoted
-from chalicelib.catalog.custom_options import MAX_CHOICES, MAX_OPTIONS, AskedPer, Choice, OptionLabel, OptionLabels, OptionType
+from chalicelib.catalog.custom_options import MAX_OPTIONS, AskedPer, Choices, OptionLabel, OptionLabels, OptionType, OtherChoices
 from chalicelib.catalog.fields import Capacity, Count, Text, extended, file_fields
 from chalicelib.catalog.model import DisplayState, Event, Tier, TierStatus, WaitingRoomConfig
 from chalicelib.catalog.tier_management import DEFAULT_CURRENCY
@@ -146,7 +146,8 @@ class OptionEntry(Struct, frozen=True, forbid_unknown_fields=True):
     option_type: OptionType
     is_required: bool = True
     labels: OptionLabels = {}
-    choices: Annotated[list[Choice], Meta(max_length=MAX_CHOICES)] = []
+    choices: Choices = []
+    other_choices: OtherChoices = {}
     display_order: Order = 0
     per: AskedPer = "purchase"
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
-from chalicelib.edge.languages import Language
+from chalicelib.edge.languages import Language, in_language
 from chalicelib.foundation.errors import InvalidInput
 
 OptionType = Literal["boolean", "multi_select", "text_input"]
@@ -19,13 +20,17 @@ NotBlank = Annotated[str, Meta(min_length=1, pattern=r"\S", examples=["North sta
 OptionLabel = Annotated[NotBlank, Meta(max_length=200, examples=["Dinner"])]
 OptionLabels = dict[Language, OptionLabel]
 Choice = Annotated[NotBlank, Meta(max_length=100, examples=["Vegan"])]
+Choices = Annotated[list[Choice], Meta(max_length=MAX_CHOICES)]
+OtherChoices = dict[Language, Choices]
 
 
 class CustomOption(Struct, frozen=True, kw_only=True):
     """A question for buyers. Only a `multi_select` has `choices`; the buyer picks one or more of them.
 
     `per` says whether the question is asked once for each purchase, for each ticket, or for each guest who is named for a seat.
-    A required option must be answered; a required boolean accepts both true and false. `labels` has the label in other languages.
+    A required option must be answered; a required boolean accepts both true and false. `labels` and `other_choices` have
+    the label and the choices in other languages, the choices in the same order. Answers may have the choices of any language, and are
+    stored with those of the main one.
     """
 
     id: str
@@ -34,8 +39,14 @@ class CustomOption(Struct, frozen=True, kw_only=True):
     option_type: OptionType
     is_required: bool = True
     choices: list[str] = []
+    other_choices: dict[str, list[str]] = {}
     display_order: int = 0
     per: AskedPer = "purchase"
+
+    def in_language(self, language: Language | None) -> "CustomOption":
+        """Return the option with its label and choices in a language."""
+        choices = self.choices if language is None else self.other_choices.get(language, self.choices)
+        return replace(self, label=in_language(self.label, self.labels, language), choices=choices)
 
 
 def in_option_order(options: list[CustomOption]) -> list[CustomOption]:
@@ -53,6 +64,20 @@ def check_option(option: CustomOption) -> None:
         raise InvalidInput(f"A `multi_select` needs {MIN_CHOICES} to {MAX_CHOICES} choices.", path="$.choices", rule="choices_count")
     elif len(choices) < len(option.choices):
         raise InvalidInput("Each choice must be different.", path="$.choices", rule="choices_repeated")
+    for language, others in option.other_choices.items():
+        known = _known_choices(option)
+        if len(others) != len(option.choices) or [known[other] for other in others] != option.choices:
+            message = "Write all choices in this language, in the same order. No two choices may have the same text in any language."
+            raise InvalidInput(message, path=f"$.other_choices.{language}")
+
+
+def _known_choices(option: CustomOption) -> dict[str, str]:
+    """Return the texts of the choices in all languages, with the choice that each text means."""
+    return {
+        text: choice
+        for texts in (*option.other_choices.values(), option.choices)
+        for text, choice in zip(texts, option.choices, strict=False)
+    }
 
 
 # Answers to custom options: the accepted values, and their stored form.
@@ -123,8 +148,10 @@ def read_value(question: Question) -> AnswerValue:
             return sent
         raise InvalidInput(f"Answer {option.label!r} with a text.", path=question.path)
     chosen = [sent] if isinstance(sent, str) else sent
-    if isinstance(chosen, list) and set(chosen) <= set(option.choices) and len(set(chosen)) == len(chosen):
-        return [choice for choice in option.choices if choice in chosen]
+    known = _known_choices(option)
+    if isinstance(chosen, list) and set(chosen) <= known.keys() and len(set(chosen)) == len(chosen):
+        meant = {known[text] for text in chosen}
+        return [choice for choice in option.choices if choice in meant]
     raise InvalidInput(f"Answer {option.label!r} with one or more of its choices, each once.", path=question.path, choices=option.choices)
 
 

@@ -205,6 +205,7 @@ class EventDate(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     name: Label | None = None
     venue: Label | None = None
     capacity: Capacity | None = None
+    names: Annotated[dict[Language, Label], Meta(description="The name in other languages, by language.")] = {}
 
     @property
     def start(self) -> int:
@@ -415,7 +416,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
     def in_language(self, language: Language | None) -> "Event":
-        """Return the event with its name and description in a language."""
+        """Return the event with its name, its description and the names of its dates in a language."""
         return _in_language(self, language)
 
     def for_tiers(self, tiers: "Iterable[Tier | None]") -> "Event":
@@ -748,7 +749,9 @@ def _in_language(entry: Described, language: Language | None) -> Described:
     name, description = in_language(entry.name, entry.names, language), in_language(entry.description, entry.descriptions, language)
     changes: dict[str, Any] = {"name": name, "description": description}
     if isinstance(entry, Tier):
-        changes["options"] = [replace(option, label=in_language(option.label, option.labels, language)) for option in entry.options]
+        changes["options"] = [option.in_language(language) for option in entry.options]
+    elif any(date.names for date in entry.dates):
+        changes["dates"] = [replace(date, name=in_language(date.name or "", date.names, language) or None) for date in entry.dates]
     return replace(entry, **changes) if any(getattr(entry, field) != text for field, text in changes.items()) else entry
 
 

@@ -72,12 +72,13 @@ def upload_package(bucket: PackageBucket, folder: Path, stage: str) -> str:
     template = json.loads((folder / "sam.json").read_bytes())
     uploaded: dict[str, str] = {}
     for resource in template["Resources"].values():
-        code = resource.get("Properties", {}).get("CodeUri")
-        if isinstance(code, str) and not code.startswith("s3://"):
-            if code not in uploaded:
-                file = folder / code
-                uploaded[code] = bucket.upload(file, f"{stage}/{sha256(file.read_bytes()).hexdigest()}.zip")
-            resource["Properties"]["CodeUri"] = f"s3://{bucket.name}/{uploaded[code]}"
+        for name in ("CodeUri", "ContentUri"):  # of functions and of layers
+            code = resource.get("Properties", {}).get(name)
+            if isinstance(code, str) and not code.startswith("s3://"):
+                if code not in uploaded:
+                    file = folder / code
+                    uploaded[code] = bucket.upload(file, f"{stage}/{sha256(file.read_bytes()).hexdigest()}.zip")
+                resource["Properties"][name] = f"s3://{bucket.name}/{uploaded[code]}"
     text = json.dumps(template)
     return bucket.upload_text(text, f"{stage}/{sha256(text.encode()).hexdigest()}.json")
 

@@ -81,15 +81,18 @@ class DeployedStack:
         return found[logical_id]
 
     def _start(self, name: str, qualifier: str) -> LambdaFunction:
-        """Start a function from the zip of its alias or version, with the environment of the template."""
-        found = self._aws.client("lambda").get_function(FunctionName=name, **({"Qualifier": qualifier} if qualifier else {}))
+        """Start a function from the zip and the layers of its alias or version, with the environment of the template."""
+        client = self._aws.client("lambda")
+        found = client.get_function(FunctionName=name, **({"Qualifier": qualifier} if qualifier else {}))
         configuration = found["Configuration"]
         folder = self._folder / name
         if not folder.exists():
-            code = urllib3.request("GET", found["Code"]["Location"])
-            if code.status != 200:
-                raise EmulationFailed(f"the zip of {name} cannot be read: status {code.status}")
-            zipfile.ZipFile(io.BytesIO(code.data)).extractall(folder)
+            layers = [client.get_layer_version_by_arn(Arn=layer["Arn"])["Content"] for layer in configuration.get("Layers", [])]
+            for zipped in (found["Code"], *layers):
+                code = urllib3.request("GET", zipped["Location"])
+                if code.status != 200:
+                    raise EmulationFailed(f"the zip of {name} cannot be read: status {code.status}")
+                zipfile.ZipFile(io.BytesIO(code.data)).extractall(folder)
         environment = {
             **runtime_environment(name, REGION, configuration["MemorySize"], folder),
             **configuration.get("Environment", {}).get("Variables", {}),

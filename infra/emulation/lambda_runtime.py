@@ -1,7 +1,7 @@
 """A Lambda function in a process of its own, with the interface of AWS's runtime: awslambdaric requests events from this server.
 
-https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. The process can import only the files of the zip, awslambdaric and the
-standard library.
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. The process can import only the files of the zip, the layers,
+awslambdaric and the standard library.
 """
 
 import base64
@@ -24,7 +24,7 @@ API_VERSION = "2018-06-01"
 START_SECONDS = 10  # how long AWS lets a function start, besides its timeout
 # awslambdaric and its requirements, which AWS's runtime image has outside of the zip.
 _RUNTIME_MODULES = ("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py")
-_START = "import sys; sys.path[:0] = sys.argv[1:3]; from awslambdaric.__main__ import main; main(sys.argv[2:])"
+_START = "import sys; sys.path[:0] = [*sys.argv[1:3], sys.argv[1] + '/python']; from awslambdaric.__main__ import main; main(sys.argv[2:])"
 
 
 class _Server(ThreadingHTTPServer):

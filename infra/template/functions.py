@@ -4,7 +4,7 @@ Each deployment publishes a version of every function, and everything that calls
 
 Chalice creates a function for each job and consumer, and one for all routes. The webhooks of payment providers and SES are routes, but
 have a function of their own, so that a drop and a flood of webhooks cannot take each other's instances. So have the documents, because
-their packages would make the zip of all other functions larger (decision 203).
+their packages would make the zip of all other functions larger (decision 203). Functions that make documents have a layer with fonts.
 """
 
 import sys
@@ -32,6 +32,8 @@ MADE_BY_CHALICE = tuple(name for name in FUNCTIONS if name not in SHARE_ROUTES)
 _ADDON_OF = {function: name for name, addon in addons.declared(settings.ADDONS).items() for function in addon.functions}
 
 BUCKET = "ImagesBucket"  # the logical id of the bucket for images; CloudFormation chooses its name
+
+FONTS = "Fonts"  # the logical id of the layer with the fonts of documents; SAM adds a digest, and makes a version for each content
 
 ARCHITECTURES = {"arm64": ("aarch64", "arm64"), "x86_64": ("x86_64", "AMD64")}  # Lambda's name -> names of such a machine
 PRODUCTION_PYTHON = (3, 13)  # functions get the Python that builds their package; `make deploy` refuses any other for production
@@ -91,6 +93,9 @@ def resources(stage: str, architecture: str, *, snapstart: bool) -> Template:
             "AutoPublishAlias": ALIAS,
             "AutoPublishAliasAllProperties": True,  # a changed setting must reach the alias too
         }
+        if _makes_documents(stage, name):
+            properties["Layers"] = [{"Ref": FONTS}]
+            made[FONTS] = _fonts_layer(stage)
         if name in reserved:
             properties["ReservedConcurrentExecutions"] = reserved[name]
         if name in BY_EVENTS:
@@ -125,8 +130,24 @@ def policy(stage: str, function: str) -> Template:
 
 def _zip(stage: str, function: str) -> str:
     """Return the name of the zip of a function."""
-    makes_documents = function in MAKE_DOCUMENTS and "documents" in addon_names(stage)
-    return deployment_zip.DOCUMENTS_ZIP if makes_documents else deployment_zip.ZIP
+    return deployment_zip.DOCUMENTS_ZIP if _makes_documents(stage, function) else deployment_zip.ZIP
+
+
+def _makes_documents(stage: str, function: str) -> bool:
+    return function in MAKE_DOCUMENTS and "documents" in addon_names(stage)
+
+
+def _fonts_layer(stage: str) -> Template:
+    """Return the layer with fonts. Versions of functions keep a version of the layer that was deleted."""
+    return {
+        "Type": "AWS::Serverless::LayerVersion",
+        "Properties": {
+            "LayerName": f"fairgate-{stage}-fonts",
+            "ContentUri": f"./{deployment_zip.FONTS_ZIP}",
+            "CompatibleRuntimes": [RUNTIME],
+            "RetentionPolicy": "Delete",
+        },
+    }
 
 
 def _variables(stage: str) -> Template:

@@ -172,7 +172,7 @@ def test_a_package_has_its_options_and_a_plan_shows_their_changes(api, run, writ
     assert run("apply", write(tree)).code == 0
     (shown,) = [package for package in api.get("/events/fest/tickets/packages").json["packages"] if package["id"] == "fest-pass"]
     assert (shown["seats_per_package"], shown["is_sponsorship"]) == (8, True)
-    assert shown["options"] == [dinner | {"is_required": True, "display_order": 0, "labels": {}}]
+    assert shown["options"] == [dinner | {"is_required": True, "display_order": 0, "labels": {}, "other_choices": {}}]
     assert run("drift", write(tree)).code == 0
     tree["ticket_types"]["fest-pass"] = asked | {"options": [dinner | {"label": "Menu"}]}
     planned = run("plan", write(tree)).out

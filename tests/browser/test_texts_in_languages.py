@@ -145,3 +145,47 @@ def test_an_announcement_in_several_languages_is_kept_until_it_is_sent(new_buyer
     manager.see("Saved. The emails go out at the chosen time")
     [saved] = api.get(f"/admin/events/{event_id}/announcements", token=manager.token).json["announcements"]
     assert (saved["subjects"], saved["texts"]) == ({"es": "Puertas"}, {"es": "Desde las seis."})
+
+
+ARABIC = {"name": "مهرجان الموسيقى (بيروت) 2026!", "description": "حفل في الميناء، يبدأ مع Fairgate!", "venue": "قاعة المدينة!"}
+# Where the first and the last character of an element's text are drawn, from the left, and the sides of its box.
+FIND_ENDS = """element => {
+  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  const node = walker.nextNode();
+  const place = (at) => {
+    const range = document.createRange();
+    range.setStart(node, at);
+    range.setEnd(node, at + 1);
+    return range.getBoundingClientRect();
+  };
+  return [place(0).left, place(node.length - 1).left];
+}"""
+
+
+def test_texts_that_are_read_from_the_right_have_their_own_direction(new_buyer, api, time):
+    """The mark at the end of a text is at its left, although the page is read from left to right. A code stays as it is."""
+    event_id, tier_id = builders.create_shop(api)
+    assert api.patch(f"/events/{event_id}", json=ARABIC, token=builders.admin_token()).status == 200
+    assert (
+        api.patch(f"/tiers/{tier_id}", json={"name": "أرض!", "description": ARABIC["description"]}, token=builders.admin_token()).status
+        == 200
+    )
+    page = new_buyer().page
+    page.goto("/")
+    places = [page.get_by_role("heading", name=ARABIC["name"]), page.get_by_text(ARABIC["venue"])]
+    assert_read_from_the_right(*places)
+    check(page, "store_in_arabic")
+    page.get_by_role("link", name=ARABIC["name"]).click()
+    expect(page.get_by_role("heading", name="أرض!")).to_be_visible()
+    places = [page.get_by_role("heading", name=ARABIC["name"]), page.get_by_text(ARABIC["venue"]), page.get_by_role("heading", name="أرض!")]
+    assert_read_from_the_right(*places, *page.get_by_text(ARABIC["description"]).all())
+    first, last = page.get_by_text("On sale", exact=True).first.evaluate(FIND_ENDS)
+    assert first < last
+    check(page, "event_in_arabic")
+
+
+def assert_read_from_the_right(*places):
+    for place in places:
+        expect(place.first).to_be_visible()
+        first, last = place.first.evaluate(FIND_ENDS)
+        assert first > last, place

@@ -22,7 +22,7 @@ GIVEN["included_fee"] = {"percent": "5"}
 GIVEN["country"], GIVEN["region"] = "ES", "CN"
 GIVEN["dates"] = [
     {"id": "friday", "starts_at": "2026-07-15T19:00:00Z", "ends_at": "2026-07-15T22:00:00Z", "name": "Opening", "venue": "Arena"}
-    | {"capacity": 500}
+    | {"capacity": 500, "names": {"es": "Estreno"}}
 ]
 GIVEN["date_ids"] = ["friday"]
 GIVEN["holdbacks"] = [{"id": "press", "reason": "press", "quantity": 2, "label": "Radio", "release_at": "2026-06-20T10:00:00Z"}]

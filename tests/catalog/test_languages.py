@@ -101,3 +101,18 @@ def test_pages_feeds_and_calendars_have_the_readers_language(api, shop):
     content = api.get("/pages/index.html", query={"path": path, "language": "es"}).body.decode()
     assert '"name":"Noche"' in content  # for search engines
     assert "Pista" in content
+
+
+def test_dates_have_names_in_languages(api, shop):
+    event_id, _ = shop
+    dates = [{"id": "one", "starts_at": "2026-07-15T19:00:00Z", "name": "Opening", "names": {"es": "Estreno"}}]
+    dates.append({"id": "two", "starts_at": "2026-07-16T19:00:00Z", "names": {"es": "Clausura"}})
+    changed = api.patch(f"/events/{event_id}", json={"dates": dates}, token=builders.admin_token())
+    assert [date["names"] for date in changed.json["dates"]] == [{"es": "Estreno"}, {"es": "Clausura"}]
+    shown = {
+        language: [date.get("name") for date in api.get(f"/events/{event_id}?language={language}").json["dates"]]
+        for language in ("es", "de")
+    }
+    assert shown == {"es": ["Estreno", "Clausura"], "de": ["Opening", None]}
+    refused = api.patch(f"/events/{event_id}", json={"dates": [dates[0] | {"names": {"xx": "?"}}]}, token=builders.admin_token())
+    assert (refused.status, refused.json["path"]) == (400, "$.dates[0].names")

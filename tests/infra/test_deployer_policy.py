@@ -93,8 +93,8 @@ def resources(tmp_path_factory):
         chalice_package.write("prod", "arm64", folder, snapstart=True, template_alone=True)
     template = json.loads((folder / "sam.json").read_bytes())
     for resource in template["Resources"].values():
-        if "CodeUri" in resource.get("Properties", {}):
-            resource["Properties"]["CodeUri"] = "s3://fairgate-deploy/code.zip"
+        for name in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
+            resource["Properties"][name] = "s3://fairgate-deploy/code.zip"
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("AWS_DEFAULT_REGION", "eu-central-1")
         return transform(template, {}, _NoManagedPolicies())["Resources"]

@@ -35,6 +35,10 @@ def artefact(tmp_path):
         made.writestr("reportlab/graphics/charts.py", "")
         made.writestr("reportlab/pdfgen/canvas.py", "")
         made.writestr("font_source_sans_pro/files/SourceSansPro-Black.ttf", "")
+        made.writestr("manimgx_fonts/__init__.py", "")
+        made.writestr("manimgx_fonts/NotoSans-Italic[wght].ttf", "")
+        made.writestr("manimgx_fonts/NotoSansThai[wght].ttf", "")
+        made.writestr("manimgx_fonts_cjk-1.dist-info/METADATA", "")
         made.writestr("font_source_sans_pro/files/SourceSansPro-Bold.ttf", "")
         made.writestr("botocore/data/endpoints.json", json.dumps(ENDPOINTS))
         made.writestr("botocore/data/ec2/2016-11-15/service-2.json.gz", gzip.compress(b"{}"))
@@ -63,6 +67,17 @@ def test_the_zip_has_what_is_loaded_and_the_source_of_our_code_alone(artefact):
         assert list(json.loads(prepared.read("botocore/data/endpoints.json"))["partitions"][0]["services"]) == ["dynamodb"]
         service = json.loads(gzip.decompress(prepared.read("botocore/data/dynamodb/2012-08-10/service-2.json.gz")))
     assert service == {"operations": {"GetItem": {"name": "GetItem"}}, "shapes": {"documentation": {"type": "string"}}}
+
+
+def test_fonts_are_in_a_layer_alone(artefact):
+    deployment_zip.prepare(artefact)
+    with zipfile.ZipFile(artefact.with_name("fonts.zip")) as fonts, zipfile.ZipFile(artefact.with_name("documents.zip")) as documents:
+        assert set(fonts.namelist()) == {
+            "python/manimgx_fonts/__init__.pyc",
+            "python/manimgx_fonts/NotoSansThai[wght].ttf",
+            "python/manimgx_fonts_cjk-1.dist-info/METADATA",
+        }
+        assert not [name for name in documents.namelist() if "manimgx" in name]
 
 
 def test_only_the_zip_for_documents_has_the_packages_for_documents(artefact):

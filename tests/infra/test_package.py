@@ -24,7 +24,8 @@ def folder(tmp_path, monkeypatch):
 def test_an_extension_for_another_architecture_is_a_problem(folder, monkeypatch, capsys):
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     assert package.check_artefact(folder, "x86_64") == []
-    assert package.check_artefact(folder, "arm64") == [f"{name}: msgspec/_core.abi3.so is not for arm64" for name in package.MAX_BYTES]
+    zips = ("deployment.zip", "documents.zip")
+    assert package.check_artefact(folder, "arm64") == [f"{name}: msgspec/_core.abi3.so is not for arm64" for name in zips]
     assert "not tried" in capsys.readouterr().out
 
 
@@ -67,9 +68,13 @@ def test_a_wrong_value_of_a_variable_is_named_with_the_nearest_one(monkeypatch, 
 
 def test_a_requirement_without_a_wheel_is_a_problem(tmp_path):
     """Chalice warns, and packages the rest."""
-    with zipfile.ZipFile(tmp_path / "deployment.zip", "w") as zipped:
-        for name in ("argon2_cffi-25.1.0", "pyjwt-2.15.1"):
-            zipped.writestr(f"{name}.dist-info/METADATA", "")
-    problems = package.missing_requirements(tmp_path / "deployment.zip")
+    packed = {"documents.zip": ("argon2_cffi-25.1.0", "pyjwt-2.15.1"), "fonts.zip": ("python/manimgx_fonts-2026.9.26",)}
+    for file, names in packed.items():
+        with zipfile.ZipFile(tmp_path / file, "w") as zipped:
+            for name in names:
+                zipped.writestr(f"{name}.dist-info/METADATA", "")
+    problems = package.missing_requirements(tmp_path)
     assert any(problem.startswith("the zip lacks Pillow:") for problem in problems)
-    assert not any("argon2" in problem or "PyJWT" in problem or "chalice:" in problem for problem in problems)
+    assert any(problem.startswith("the zip lacks manimgx-fonts-cjk:") for problem in problems)
+    known = ("argon2", "PyJWT", "chalice:", "manimgx-fonts:")
+    assert not any(name in problem for problem in problems for name in known)

@@ -280,6 +280,7 @@ def test_some_routes_have_a_function_of_their_own(packaged, function):
         "CodeUri",
         "Description",
         "SnapStart",
+        "Layers",
         "MemorySize",
         "LoggingConfig",
         "ReservedConcurrentExecutions",
@@ -311,7 +312,9 @@ def test_only_functions_that_make_documents_have_the_larger_zip(packaged):
     for stage in ("dev", "core"):
         resources = packaged(stage, snapstart=False)["Resources"]
         larger = {name for name, part in resources.items() if part.get("Properties", {}).get("CodeUri") == "./documents.zip"}
-        assert larger == ({"Documents", "SendMessages"} if stage == "dev" else set())
+        with_fonts = {name for name, part in resources.items() if part.get("Properties", {}).get("Layers") == [{"Ref": "Fonts"}]}
+        assert larger == with_fonts == ({"Documents", "SendMessages"} if stage == "dev" else set())
+        assert ("Fonts" in resources) == bool(with_fonts)
 
 
 def test_no_function_of_a_stage_that_sells_takes_the_instances_of_another(packaged):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from chalicelib.addons.documents.pages import has_all_letters
 from chalicelib.addons.documents.wording import Wording, wording_in
 from chalicelib.foundation import clock, money
 from chalicelib.foundation.money import Tax, TaxShare, add_taxes
@@ -48,21 +47,15 @@ class _Line(Struct, frozen=True):
 def missing_terms(invoice: "Invoice") -> list[str]:
     """Return what a document lacks for an electronic invoice; an empty list if it lacks nothing.
 
-    `taxes` means that a part of the total has no tax, not even an exemption; `currency` that its amounts do not have two decimals; and
-    `letters` that the PDF cannot embed the letters of some text, as PDF/A requires.
+    `taxes` means that a part of the total has no tax, not even an exemption; and `currency` that its amounts do not have two decimals.
     """
     seller, buyer = invoice.seller, invoice.buyer
-    reasons = [share.exempt_because for share in invoice.taxes if share.exempt_because is not None]
-    texts = [seller.name, seller.address, invoice.event_name, *(line.text for line in invoice.lines), *reasons]
-    if buyer is not None:
-        texts += [buyer.company, buyer.address]
     has = {
         "seller.country": seller.country is not None,
         "buyer": buyer is not None,
         "buyer.country": buyer is not None and buyer.country is not None,
         "taxes": sum(share.gross_cents for share in invoice.taxes) == invoice.total_cents,
         "currency": money.digits(invoice.currency) == DIGITS,
-        "letters": has_all_letters("\n".join(texts)),
     }
     return [name for name, is_there in has.items() if not is_there]
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from chalicelib.addons.documents import electronic
-from chalicelib.addons.documents.pages import BOTTOM, LEFT, RIGHT, Cell, Pages, Weight
+from chalicelib.addons.documents.pages import BOTTOM, LEFT, RIGHT, Cell, Pages
+from chalicelib.addons.documents.shaping import Weight
 from chalicelib.addons.documents.wording import Wording, wording_in
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, timezone_of
@@ -154,8 +155,9 @@ def _facts(
     if event is None:
         yield words.event, purchase.event_id
     else:
+        event = event.in_language(words.language)
         valid_for = catalog.snapshot().narrow(event, [line.tier_id for line in purchase.lines])
-        yield words.event, "\n".join((event.in_language(words.language).name, *words.times(valid_for), valid_for.place))
+        yield words.event, "\n".join((event.name, *words.times(valid_for), valid_for.place))
 
 
 def _write_lines(pages: Pages, words: Wording, purchase: Purchase) -> None:

@@ -4,16 +4,16 @@ The same content and time always give the same bytes: the only time in the file 
 """
 
 import io
-import unicodedata
+import struct
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from itertools import groupby
-from threading import Lock
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
+from chalicelib.addons.documents import shaping
+from chalicelib.addons.documents.shaping import Cluster, FontName, Glyph, Run, Weight, drawable, width
 from chalicelib.foundation import clock
 from chalicelib.tickets import qr
 from chalicelib.tickets.qr import Modules
@@ -25,11 +25,8 @@ BAND_HEIGHT, BAND_COLOR = 34.0, "#b32b19"  # the color of the shop's pages and e
 
 LINE_HEIGHT = 1.3  # times the font size
 CUT = "…"
-MISSING = "?"  # replaces a character that no font has
 
-Weight = Literal["regular", "bold"]
-
-_FONT_FILE = Lock()  # all documents share the file position from which ReportLab reads a font
+Point = tuple[float, float]
 
 
 class Cell(Struct, frozen=True):
@@ -44,20 +41,35 @@ class Cell(Struct, frozen=True):
     max_lines: int | None = None
 
 
+class Line(NamedTuple):
+    """A line of a paragraph, and whether the paragraph is read from right to left."""
+
+    text: str
+    from_the_right: bool
+
+
 class Pages:
-    """A PDF that is being written. The next row begins at `top`."""
+    """A PDF that is being written. The next row begins at `top`.
+
+    Everything is drawn by `finish`, because the numbers of the glyphs in the embedded fonts are known only then.
+    """
 
     def __init__(self, title: str, language: str, now: int) -> None:
-        from reportlab.pdfgen.canvas import Canvas  # imported here, because few requests make documents
+        from reportlab.pdfbase import pdfmetrics  # imported here, because few requests make documents
+        from reportlab.pdfgen.canvas import Canvas
 
         self._file = io.BytesIO()
-        first = _font("regular").fontName  # the default would be a font that the file does not embed
-        self._canvas = Canvas(self._file, pagesize=(WIDTH, HEIGHT), pageCompression=1, invariant=1, lang=language, initialFontName=first)
+        pdfmetrics.registerFont(_InitialFont())
+        self._canvas: Any = Canvas(
+            self._file, pagesize=(WIDTH, HEIGHT), pageCompression=1, invariant=1, lang=language, initialFontName=_InitialFont.fontName
+        )
         self._canvas.setTitle(title)
         self._canvas.setCreator("Fairgate")
         self._canvas.setProducer("Fairgate")
         stamp = clock.iso(now).translate(str.maketrans("", "", "-:TZ"))
         self._canvas.setDateFormatter(lambda *_: f"D:{stamp}+00'00'")
+        self._steps: list[Callable[[], object]] = []
+        self._fonts: dict[FontName, EmbeddedFont] = {}
         self.top = TOP
 
     def write(self, *cells: Cell, gap: float = 0) -> None:
@@ -71,62 +83,68 @@ class Pages:
                 self._write_line(line, cell, self.top + number * cell.size * LINE_HEIGHT)
         self.top += height + gap
 
-    def _write_line(self, line: str, cell: Cell, top: float) -> None:
-        left = cell.left if cell.align == "left" else cell.right - _width(line, cell)
-        for run in runs(line, cell.weight):
-            self._canvas.setFont(run.font, cell.size)
-            self._canvas.drawString(left, HEIGHT - top - cell.size, run.text)
-            left += self._canvas.stringWidth(run.text, run.font, cell.size)
+    def _write_line(self, line: Line, cell: Cell, top: float) -> None:
+        left = cell.left if cell.align == "left" else cell.right - _width(line.text, cell)
+        for run in shaping.runs(line.text, cell.weight, from_the_right=line.from_the_right):
+            font = self._fonts.setdefault(run.font, EmbeddedFont(run.font, len(self._fonts)))
+            self._steps.append(font.drawing(run, left, HEIGHT - top - cell.size, cell.size, self._canvas))
+            left += run.width * cell.size / 1000
 
     def draw_band(self, text: str) -> None:
         """Draw a band in the shop's color with white text across the top of the page, without moving `top`."""
         cell = Cell(text, size=11, weight="bold", max_lines=1)
-        self._canvas.setFillColor(BAND_COLOR)
-        self._canvas.rect(0, HEIGHT - BAND_HEIGHT, WIDTH, BAND_HEIGHT, stroke=0, fill=1)
-        self._canvas.setFillColor("#ffffff")
+        canvas = self._canvas
+        self._steps.append(lambda: canvas.setFillColor(BAND_COLOR))
+        self._steps.append(lambda: canvas.rect(0, HEIGHT - BAND_HEIGHT, WIDTH, BAND_HEIGHT, stroke=0, fill=1))
+        self._steps.append(lambda: canvas.setFillColor("#ffffff"))
         self._write_line(_lines(cell)[0], cell, (BAND_HEIGHT - cell.size * LINE_HEIGHT) / 2)
-        self._canvas.setFillColor("#000000")
+        self._steps.append(lambda: canvas.setFillColor("#000000"))
 
     def rule(self) -> None:
         """Draw a thin line across the page."""
-        self._canvas.setLineWidth(0.5)
-        self._canvas.line(LEFT, HEIGHT - self.top, RIGHT, HEIGHT - self.top)
+        canvas, height = self._canvas, HEIGHT - self.top
+        self._steps.append(lambda: canvas.setLineWidth(0.5))
+        self._steps.append(lambda: canvas.line(LEFT, height, RIGHT, height))
         self.top += 6
 
     def draw_modules(self, modules: Modules, left: float, side: float) -> None:
         """Draw a QR symbol with its quiet zone as a square at `top`, without moving `top`."""
-        unit = side / len(modules)
-        path = self._canvas.beginPath()
+        canvas, unit = self._canvas, side / len(modules)
+        path = canvas.beginPath()
         for row, line in enumerate(modules):
             for column, length in qr.runs(line):
                 path.rect(left + column * unit, HEIGHT - self.top - (row + 1) * unit, length * unit, unit)
-        self._canvas.drawPath(path, stroke=0, fill=1)
+        self._steps.append(lambda: canvas.drawPath(path, stroke=0, fill=1))
 
     def turn_page(self) -> None:
         """Go to the top of a new page."""
-        self._canvas.showPage()
+        self._steps.append(self._canvas.showPage)
         self.top = TOP
 
     def finish(self) -> bytes:
         """Return the content of the file. Nothing can be written afterwards."""
-        with _FONT_FILE:
-            self._canvas.save()
+        for font in self._fonts.values():
+            font.embed(self._canvas._doc)
+        for step in self._steps:
+            step()
+        self._canvas.save()
         return self._file.getvalue()
 
 
-def _lines(cell: Cell) -> list[str]:
+def _lines(cell: Cell) -> list[Line]:
     """Break the text into lines that fit between `left` and `right`. Text that is cut off ends with an ellipsis."""
     width = cell.right - cell.left
-    lines: list[str] = []
+    lines: list[Line] = []
     for paragraph in drawable(cell.text).split("\n"):
-        lines += _wrapped(paragraph.split(), cell, width)
-    lines = lines or [""]
+        from_the_right = shaping.reads_from_the_right(paragraph)
+        lines += [Line(line, from_the_right) for line in _wrapped(paragraph.split(), cell, width)]
+    lines = lines or [Line("", from_the_right=False)]
     if cell.max_lines is None or len(lines) <= cell.max_lines:
         return lines
-    last = lines[cell.max_lines - 1]
+    last, from_the_right = lines[cell.max_lines - 1]
     while last and _width(last + CUT, cell) > width:
         last = last[:-1]
-    return [*lines[: cell.max_lines - 1], last + CUT]
+    return [*lines[: cell.max_lines - 1], Line(last + CUT, from_the_right)]
 
 
 def _wrapped(words: Sequence[str], cell: Cell, width: float) -> list[str]:
@@ -140,10 +158,15 @@ def _wrapped(words: Sequence[str], cell: Cell, width: float) -> list[str]:
             lines.append(line)
         line = word
         while len(line) > 1 and _width(line, cell) > width:  # a word that is longer than a line
-            fitting = _fitting_length(line, cell, width)
+            fitting = _unjoined(line, _fitting_length(line, cell, width))
             lines.append(line[:fitting])
             line = line[fitting:]
     return [*lines, line] if line else lines
+
+
+def _unjoined(text: str, length: int) -> int:
+    """Return the length of the longest beginning of a text that separates no mark from its letter; `length` if there is none."""
+    return next((end for end in range(length, 0, -1) if not shaping.is_joined(text[end - 1], text[end : end + 1] or " ")), length)
 
 
 def _fitting_length(text: str, cell: Cell, width: float) -> int:
@@ -161,111 +184,207 @@ def _width(text: str, cell: Cell) -> float:
     return width(text, cell.weight, cell.size)
 
 
-# Fonts: choose the font for each character, measure text, and replace characters that no font has.
-#
-# The PDF embeds Latin, Greek and Cyrillic letters. For Chinese, Japanese and Korean, the PDF only names the format's standard fonts, and
-# the PDF reader supplies them. Embedding a font for one of these languages would take more space than all of our code.
+# Embedded fonts. ReportLab embeds letters; shaped text has glyphs, some of which stand for no letter or for several.
 
-_EMBEDDED = {"regular": "SourceSansPro", "bold": "SourceSansProBold"}
+_NOT_NEEDED = (
+    "GDEF",
+    "GPOS",
+    "GSUB",
+    "BASE",
+    "OS/2",
+    "STAT",
+    "cmap",
+    "name",
+    "post",
+    "vhea",
+    "vmtx",
+    "VORG",
+)  # tables that PDFs do not use
 
-
-class _EastAsian(NamedTuple):
-    """A standard font that PDF readers supply, and the encoding that contains the font's characters."""
-
-    name: str
-    encoding: str
-
-
-_CHINESE = _EastAsian("STSong-Light", "gbk")
-_JAPANESE = _EastAsian("HeiseiKakuGo-W5", "cp932")
-_KOREAN = _EastAsian("HYSMyeongJo-Medium", "cp949")
-_ORDER = (_CHINESE, _JAPANESE, _KOREAN)
-_JAPANESE_ORDER = (_JAPANESE, _CHINESE, _KOREAN)
-
-
-class Run(NamedTuple):
-    """A piece of text in one font. `font` is ReportLab's name for the font."""
-
-    font: str
-    text: str
+# Subsets of fonts have names that begin with six letters, which are different for each font of a document.
+_TAGS = ["".join(("AAAA", *letters)) for letters in product("ABCDEFGHIJKLMNOPQRSTUVWXYZ", repeat=2)]
 
 
-def drawable(text: str) -> str:
-    """Replace characters that no font has, and remove control characters and marks that change the direction of text."""
-    drawn = []
-    for character in unicodedata.normalize("NFC", text):
-        if character == "\n" or _is_embedded(character) or _east_asian(character, _ORDER) is not None:
-            drawn.append(character)
-        elif character.isspace():
-            drawn.append(" ")
-        elif unicodedata.category(character) not in ("Cc", "Cf", "Mn", "Me"):
-            drawn.append(MISSING)
-    return "".join(drawn)
+class _Face:
+    name = "fairgate"
 
 
-def has_all_letters(text: str) -> bool:
-    """Return whether a PDF embeds all letters of a text, so that it shows them in every PDF reader."""
-    return all(character == "\n" or _is_embedded(character) for character in drawable(text))
+class _InitialFont:
+    """The font that ReportLab sets at the beginning of a page: none, because the default is a font that the file does not embed."""
+
+    fontName: Any = "fairgate"
+    face = _Face()
+    _dynamicFont = 1
+    _multiByte = 0
 
 
-def runs(text: str, weight: Weight) -> Iterator[Run]:
-    """Split drawable text into runs of one font, from left to right.
+class EmbeddedFont:
+    """The glyphs of a font that a document draws. `number` is the number of the font in the document.
 
-    Characters that Chinese and Japanese share use the Japanese font if the text contains kana.
+    A glyph has a code for each text that it stands for: letters can share a glyph, and differ by the marks on it. Such marks are drawn as
+    outlines, because readers take each glyph for text.
     """
-    order = _JAPANESE_ORDER if any("\u3040" <= character <= "\u30ff" for character in text) else _ORDER
-    for font, characters in groupby(text, lambda character: _font_name(character, weight, order)):
-        yield Run(font, "".join(characters))
+
+    def __init__(self, font: FontName, number: int) -> None:
+        self._font, self._number = shaping.load_font(font), number
+        self._weight = font.weight
+        self._unit = 1000 / self._font.face.upem
+        self._codes: dict[tuple[int, str], int] = {}
+        self._widths: dict[int, int] = {}
+
+    def drawing(self, run: Run, left: float, base: float, size: float, canvas: Any) -> Callable[[], None]:
+        """Return a function that draws a run after the font was embedded. Notes which glyphs the document needs."""
+        for cluster in run.clusters:
+            for glyph, text in _texts(cluster):
+                if text is not None:
+                    self._codes.setdefault((glyph.id, text), len(self._codes) + 1)
+        return lambda: canvas.addLiteral(self._operators(run, left, base, size))
+
+    def _operators(self, run: Run, left: float, base: float, size: float) -> str:
+        """Return the operators that draw the glyphs of a run, each moved from where the one before ended."""
+        shown, outlines, rise, pen, drawn = "[", "", 0.0, 0.0, 0.0
+        for cluster in run.clusters:
+            texts = _texts(cluster)
+            is_marked = sum(text is not None for _, text in texts) > 1
+            if is_marked:
+                shown += f"] TJ /Span <</ActualText <feff{_utf_16(cluster.text)}>>> BDC ["
+            for glyph, text in texts:
+                if text is None:
+                    place = left + (pen + glyph.x) * size / 1000, base + glyph.y * size / 1000
+                    outlines += f" {self._outline(glyph.id, *place, size * self._unit / 1000)}"
+                else:
+                    if glyph.y != rise:
+                        rise = glyph.y
+                        shown += f"] TJ {rise * size / 1000:.3f} Ts ["
+                    if move := round(drawn - pen - glyph.x, 2):
+                        shown += f"{move:g}"
+                    shown += f"<{self._codes[glyph.id, text]:04x}>"
+                    drawn += self._widths[glyph.id] - move
+                pen += glyph.advance
+            if is_marked:
+                shown += "] TJ EMC ["
+        return f"BT /S{self._number} {size:g} Tf {left:.3f} {base:.3f} Td {shown}] TJ{' 0 Ts' if rise else ''} ET{outlines}"
+
+    def _outline(self, glyph: int, left: float, base: float, scale: float) -> str:
+        pen = _Pen()
+        self._font.draw_glyph_with_pen(glyph, pen)
+        return f"q {scale:.6f} 0 0 {scale:.6f} {left:.3f} {base:.3f} cm {' '.join(pen.operators)} f Q" if pen.operators else ""
+
+    def embed(self, document: Any) -> None:
+        """Add the needed glyphs of the font to the document: their outlines in the font's weight, their widths and their texts."""
+        from reportlab.pdfbase.pdfdoc import PDFArray, PDFDictionary, PDFStream, PDFZCompress
+
+        def stream(content: bytes, **entries: Any) -> Any:
+            return document.Reference(PDFStream(PDFDictionary(entries), content, [PDFZCompress]))
+
+        font, unit = self._font, self._unit
+        self._widths = {glyph: round(font.get_glyph_h_advance(glyph) * unit) for glyph, _ in self._codes}
+        subset, numbers = self._subset(font.face)
+        if "CFF " in subset.table_tags:
+            self._codes = {key: numbers[key[0]] for key in self._codes}  # this format has no other codes
+            kind, outlines, codes = "0", stream(subset.reference_table("CFF ").data, Subtype="/CIDFontType0C"), {}
+        else:
+            content = subset.blob.data
+            kind, outlines = "2", stream(content, Length1=len(content))
+            codes = {"CIDToGIDMap": stream(b"".join(numbers[glyph].to_bytes(2) for glyph in (0, *(glyph for glyph, _ in self._codes))))}
+        bounds = struct.unpack_from(">4h", subset.reference_table("head").data, 36)
+        extents = font.get_font_extents("ltr")
+        name = f"/{_TAGS[self._number]}+{(font.face.get_name(6) or 'Font').partition('-')[0]}-{self._weight.title()}"
+        descriptor = {
+            "Type": "/FontDescriptor",
+            "FontName": name,
+            "Flags": 4,
+            "FontBBox": PDFArray([round(edge * unit) for edge in bounds]),
+            "Ascent": round(extents.ascender * unit),
+            "Descent": round(extents.descender * unit),
+            "CapHeight": round(extents.ascender * unit),
+            "ItalicAngle": 0,
+            "StemV": 120 if self._weight == "bold" else 80,
+            "FontFile3" if kind == "0" else "FontFile2": outlines,
+        }
+        widths = sorted({code: self._widths[glyph] for (glyph, _), code in self._codes.items()}.items())
+        descendant = {
+            "Type": "/Font",
+            "Subtype": f"/CIDFontType{kind}",
+            "BaseFont": name,
+            "CIDSystemInfo": PDFDictionary({"Registry": "(Adobe)", "Ordering": "(Identity)", "Supplement": 0}),
+            "FontDescriptor": document.Reference(PDFDictionary(descriptor)),
+            "W": PDFArray([item for code, width in widths for item in (code, PDFArray([width]))]),
+            **codes,
+        }
+        whole = {
+            "Type": "/Font",
+            "Subtype": "/Type0",
+            "BaseFont": name,
+            "Encoding": "/Identity-H",
+            "DescendantFonts": PDFArray([document.Reference(PDFDictionary(descendant))]),
+            "ToUnicode": stream(_unicode_map({code: text for (_, text), code in self._codes.items() if text})),
+        }
+        document.idToObject["BasicFonts"].dict[f"S{self._number}"] = document.Reference(PDFDictionary(whole))
+
+    def _subset(self, face: Any) -> tuple[Any, Mapping[int, int]]:
+        """Return a font of the needed glyphs, and the number that each glyph has there."""
+        import uharfbuzz as harfbuzz
+
+        wanted, flags = harfbuzz.SubsetInput(), harfbuzz.SubsetFlags
+        wanted.glyph_set.update(glyph for glyph, _ in self._codes)
+        wanted.flags = flags.NOTDEF_OUTLINE | flags.NO_LAYOUT_CLOSURE | flags.DOWNGRADE_CFF2 | flags.CFF_IDENTITY_CHARSET
+        wanted.drop_table_tag_set.update(int.from_bytes(tag.encode()) for tag in _NOT_NEEDED)
+        for axis in face.axis_infos:
+            wanted.pin_axis_location(face, axis.tag, shaping.AXIS[self._weight] if axis.tag == "wght" else axis.default_value)
+        plan = harfbuzz.SubsetPlan(face, wanted)
+        return plan.execute(), dict(plan.old_to_new_glyph_mapping)
 
 
-def width(text: str, weight: Weight, size: float) -> float:
-    """Return the width of drawable text at a font size, in points."""
-    from reportlab.pdfbase import pdfmetrics
+class _Pen:
+    """Turns the outline of a glyph into operators."""
 
-    return float(sum(pdfmetrics.stringWidth(run.text, run.font, size) for run in runs(text, weight)))
+    def __init__(self) -> None:
+        self.operators: list[str] = []
+        self._end: tuple[float, ...] = (0.0, 0.0)
 
+    def moveTo(self, end: Point) -> None:
+        self._draw("m", end)
 
-def _font_name(character: str, weight: Weight, order: tuple[_EastAsian, ...]) -> str:
-    if _is_embedded(character):
-        return str(_font(weight).fontName)
-    found = _east_asian(character, order)
-    assert found is not None, "only drawable texts are drawn"
-    return str(_font(found.name).fontName)
+    def lineTo(self, end: Point) -> None:
+        self._draw("l", end)
 
+    def curveTo(self, *points: Point) -> None:
+        self._draw("c", *points)
 
-def _is_embedded(character: str) -> bool:
-    return ord(character) in _font("regular").face.charToGlyph
+    def qCurveTo(self, control: Point, end: Point) -> None:
+        """Draw a curve with one control point, which PDFs do not have, with two."""
+        first, second = (
+            tuple(edge + (middle - edge) * 2 / 3 for edge, middle in zip(point, control, strict=True)) for point in (self._end, end)
+        )
+        self._draw("c", first, second, end)
 
+    def closePath(self) -> None:
+        self.operators.append("h")
 
-def _east_asian(character: str, order: tuple[_EastAsian, ...]) -> _EastAsian | None:
-    """Return the first East Asian font that has a character.
-
-    Returns None for letters that are not East Asian. The East Asian fonts have such letters too, but with a different width.
-    """
-    if unicodedata.east_asian_width(character) in ("W", "F", "H"):
-        for font in order:
-            try:
-                character.encode(font.encoding)
-            except UnicodeEncodeError:
-                continue
-            return font
-    return None
+    def _draw(self, operator: str, *points: tuple[float, ...]) -> None:
+        self.operators += [*(f"{edge:.2f}" for point in points for edge in point), operator]
+        self._end = points[-1]
 
 
-@lru_cache(maxsize=len(_EMBEDDED) + len(_ORDER))
-def _font(name: str) -> Any:
-    """Register a font with ReportLab and return it. `name` is a weight of the embedded font, or a standard font that PDF readers supply."""
-    from reportlab.pdfbase import pdfmetrics
+def _texts(cluster: Cluster) -> list[tuple[Glyph, str | None]]:
+    """Return the glyphs of a cluster with their texts: the widest stands for the whole text. Marks have no text."""
+    widest = max(cluster.glyphs, key=lambda glyph: glyph.advance)
+    return [(glyph, cluster.text if glyph is widest else "" if glyph.advance else None) for glyph in cluster.glyphs]
 
-    font: Any
-    if name in _EMBEDDED:
-        from font_source_sans_pro import font_files_ttf
-        from reportlab.pdfbase.ttfonts import TTFont
 
-        font = TTFont(f"fairgate-{name}", font_files_ttf[_EMBEDDED[name]])
-    else:
-        from reportlab.pdfbase.cidfonts import UnicodeCIDFont  # imported here, because few documents need it
+def _utf_16(text: str) -> str:
+    return text.encode("utf-16-be").hex()
 
-        font = UnicodeCIDFont(name)
-    pdfmetrics.registerFont(font)
-    return font
+
+def _unicode_map(texts: Mapping[int, str]) -> bytes:
+    """Return the CMap with which readers copy and search text: the texts of glyphs by their number."""
+    lines = [f"<{glyph:04x}> <{_utf_16(text)}>" for glyph, text in sorted(texts.items())]
+    parts = [lines[begin : begin + 100] for begin in range(0, len(lines), 100)]
+    body = "\n".join(f"{len(part)} beginbfchar\n{chr(10).join(part)}\nendbfchar" for part in parts)
+    return (
+        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap\n"
+        "/CIDSystemInfo << /Registry (Adobe) /Ordering (UCS) /Supplement 0 >> def /CMapName /Adobe-Identity-UCS def /CMapType 2 def\n"
+        f"1 begincodespacerange <0000> <ffff> endcodespacerange\n{body}\n"
+        "endcmap CMapName currentdict /CMap defineresource pop end end"
+    ).encode()

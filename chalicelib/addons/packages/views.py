@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from chalicelib.audit.model import AuditEntry, FieldChange
-from chalicelib.catalog.custom_options import MAX_CHOICES, AskedPer, Choice, CustomOption, NotBlank, OptionLabel, OptionLabels, OptionType
+from chalicelib.catalog.custom_options import AskedPer, Choices, CustomOption, NotBlank, OptionLabel, OptionLabels, OptionType, OtherChoices
 from chalicelib.catalog.fields import Count, Text, Texts, extended, optional_fields
 from chalicelib.catalog.forms import ImageUrl, OrderLimit, Position, TierChanges, TierFields, Version, given_fields
 from chalicelib.catalog.images import ImageView
@@ -41,7 +41,6 @@ UNLIMITED_PER_ORDER = 50  # the `per_user_limit` of a package without a limit of
 
 PackageName = Annotated[NotBlank, Meta(max_length=100, examples=["Table for eight"])]
 Seats = Annotated[int, Meta(ge=1, le=100, description="How many people one package admits.")]
-Choices = Annotated[list[Choice], Meta(max_length=MAX_CHOICES)]
 PackageIds = Annotated[list[Id], Meta(min_length=1, max_length=MAX_PACKAGES)]
 
 
@@ -116,6 +115,7 @@ class NewOption(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     option_type: OptionType
     is_required: bool = True
     choices: Choices = []
+    other_choices: OtherChoices = {}
     display_order: Position | None = None
     per: AskedPer = "purchase"
 

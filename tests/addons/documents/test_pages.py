@@ -1,5 +1,6 @@
 """Pages are written by many threads at once: mails are composed so."""
 
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -39,8 +40,16 @@ def test_a_long_word_takes_no_more_work_than_other_texts_of_its_length(monkeypat
 @pytest.mark.parametrize("width", [1, 7, 60, 200, 483])
 def test_a_line_of_a_long_word_is_as_long_as_fits(width):
     cell = Cell("Wi\u6f22" * 40, right=LEFT + width)
-    lines = _lines(cell)
+    lines = [line.text for line in _lines(cell)]
     assert "".join(lines) == cell.text
     for line, following in pairwise(lines):
         assert len(line) == 1 or _width(line, cell) <= width
         assert _width(line + following[0], cell) > width
+
+
+@pytest.mark.parametrize("word", ["ที่นี่", "क्षत्रिय", "👩\u200d👩\u200d👧", "e\u0323\u0301"])
+@pytest.mark.parametrize("width", [27, 33, 45])
+def test_no_line_begins_with_a_mark(word, width):
+    lines = [line.text for line in _lines(Cell(word * 10, right=LEFT + width))]
+    assert len(lines) > 1
+    assert not [line for line in lines if unicodedata.category(line[0])[0] == "M" or line[0] == "\u200d" or line[-1] == "\u200d"]

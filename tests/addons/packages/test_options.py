@@ -23,7 +23,8 @@ def listed(api, package):
 
 def test_an_option_is_created_shown_changed_and_deleted(api, package):
     created = create_option(api, *package)
-    assert created == {"id": created["id"], **CHOICES, "is_required": True, "display_order": 0, "per": "purchase", "labels": {}}
+    defaults = {"is_required": True, "display_order": 0, "per": "purchase", "labels": {}, "other_choices": {}}
+    assert created == {"id": created["id"], **CHOICES, **defaults}
     first = create_option(api, *package, label="Access", option_type="boolean", choices=[], display_order=-1, per="ticket")
     assert listed(api, package) == [first, created]
     assert call(api, "GET", *package).json["options"] == [first, created]
@@ -83,6 +84,11 @@ def test_a_package_asks_four_questions_at_most(api, package):
         ({"option_type": "boolean"}, "$.choices"),
         ({"option_type": "text_input"}, "$.choices"),
         ({"per": "seat"}, "$.per"),
+        ({"other_choices": {"xx": ["Pescado", "Vegano"]}}, "$.other_choices"),
+        ({"other_choices": {"es": ["Pescado"]}}, "$.other_choices.es"),
+        ({"other_choices": {"es": ["Pescado", "Pescado"]}}, "$.other_choices.es"),
+        ({"other_choices": {"es": ["Vegan", "Fish"]}}, "$.other_choices.es"),
+        ({"other_choices": {"de": ["Fisch", "Vegan"], "es": ["Vegano", "Fisch"]}}, "$.other_choices.de"),
     ],
 )
 def test_an_invalid_option_is_refused_and_names_the_field(api, package, fields, at):

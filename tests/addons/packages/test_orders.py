@@ -128,6 +128,17 @@ def test_answers_are_checked_before_anything_is_held_and_kept(api, time, table):
     assert [(answer["label"], answer["value"]) for answer in order_of(api, bought)["order"]["answers"]] == [("Dinner", ["Fish"])]
 
 
+def test_choices_in_another_language_are_shown_accepted_and_kept_in_the_main_one(api, time, table):
+    dinner = create_option(api, *table, other_choices={"es": ["Pescado", "Vegano"], "de": ["Fisch", "Vegan"]})["id"]
+    shown = {language: api.get(f"/tiers/{table[1]}?language={language}").json["options"][0]["choices"] for language in ("en", "es", "de")}
+    assert shown == {"en": ["Fish", "Vegan"], "es": ["Pescado", "Vegano"], "de": ["Fisch", "Vegan"]}
+    for user, sent in (("ada", ["Vegano", "Fisch"]), ("bob", ["Fish", "Pescado", "Vegan"])):
+        bought = buy(api, table, user, option_responses=[{"option_id": dinner, "response_value": sent}], simulate="success")
+        assert [answer["value"] for answer in order_of(api, bought, user)["order"]["answers"]] == [["Fish", "Vegan"]]
+    refused = buy(api, table, "eve", option_responses=[{"option_id": dinner, "response_value": ["Carne"]}])
+    assert (refused.status, refused.json["path"]) == (400, "$.option_responses[0].response_value")
+
+
 def test_an_answer_is_for_one_ticket_or_for_all(api, time, table):
     dish = create_option(api, *table, per="ticket")["id"]
     each = [{"option_id": dish, "response_value": "Fish", "ticket": 1}, {"option_id": dish, "response_value": "Vegan", "ticket": 2}]

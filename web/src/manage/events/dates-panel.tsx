@@ -40,6 +40,7 @@ export function DatesPanel() {
       name: name.trim() || null,
       venue: venue.trim() || null,
       capacity: capacity ? Number(capacity) : null,
+      names: event.dates.find((date) => date.id === id)?.names,
     }));
     replace(await changeEvent(event.id, { dates, version: event.version }));
   };
