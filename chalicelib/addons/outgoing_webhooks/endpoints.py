@@ -26,6 +26,7 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog.revisions import ANY_VERSION, Expected
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Identity
+from chalicelib.edge.languages import Language
 from chalicelib.foundation import addons, outbound_http, parallel, settings
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.outbound_http import DestinationRefused
@@ -141,6 +142,13 @@ def disable_endpoint(endpoint: Endpoint, reason: DisabledReason, event_id: str |
         _change(endpoint.promoter_id, endpoint.id, change, "webhook_endpoint.disabled", SENDER, now, mail_items)
     except EndpointNotFound:
         return
+
+
+def tell_promoter(promoter_id: str, language: Language, now: int) -> None:
+    """Tell a promoter by email that webhooks go to a new address. Somebody with a stolen session could keep it after a new password."""
+    account = accounts.find_account(promoter_id)
+    if account is not None:
+        accounts.mail_notice("webhook_endpoint_set", account.email, language, now)
 
 
 def delete_endpoint(promoter_id: str, endpoint_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> None:
