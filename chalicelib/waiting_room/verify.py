@@ -1165,7 +1165,11 @@ def parser() -> ArgumentParser:
     parser.add_argument("--report", metavar="EVENT", help="address of an event (.../events/<id>): print the report of its sale as JSON")
     parser.add_argument("--key", metavar="HEX", help="the public key of the stock ledger that you noted")
     parser.add_argument(
-        "--memory", metavar="MB", type=int, default=MEMORY_MEGABYTES, help="how much memory all documents may take (%(default)s)"
+        "--memory",
+        metavar="MB",
+        type=int,
+        default=MEMORY_MEGABYTES,
+        help=f"how much memory all documents may take (default: {MEMORY_MEGABYTES})",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for scripts, instead of lines")
     return parser

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from chalice.app import Blueprint
-from msgspec import UNSET, Meta, Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib.accounts.model import AddressNotVerified
@@ -82,8 +82,8 @@ def create_webhook_endpoint(request: RequestContext, promoter_id: str, body: New
     def execute(new_id: str) -> Reply[EndpointView]:
         with limited(request, WEBHOOK, actor):
             types = list(dict.fromkeys(body.event_types))
-            created.append(endpoints.create_endpoint(promoter_id, new_id, body.url, body.description, types, actor, request.now))
-            endpoints.tell_promoter(promoter_id, request.language, request.now)
+            fields = promoter_id, new_id, body.url, body.description, types
+            created.append(endpoints.create_endpoint(*fields, actor, request.now, request.language))
         return _endpoint_reply(created[0], request.now, 201)
 
     return _with_secret(execute_once(request, actor, execute), created)
@@ -101,9 +101,7 @@ def change_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_
     actor = _require_owner(request, promoter_id)
     expected = Expected(body.version if isinstance(body.version, int) else None, request.header("if-match"))
     with limited(request, WEBHOOK, actor):
-        changed = endpoints.change_endpoint(promoter_id, endpoint_id, body.values(), actor, request.now, expected)
-        if body.url is not UNSET:
-            endpoints.tell_promoter(promoter_id, request.language, request.now)
+        changed = endpoints.change_endpoint(promoter_id, endpoint_id, body.values(), actor, request.now, expected, request.language)
     return _endpoint_reply(changed, request.now)
 
 
