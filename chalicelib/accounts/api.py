@@ -195,7 +195,7 @@ def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationVie
     "POST",
     "/auth/login",
     access="public",
-    headers=(session_cookie.HEADER,),
+    headers=(session_cookie.HEADER, ACCEPT_LANGUAGE),
     errors=(LoginFailed, AccountLocked, SecondFactorRequired, TooManyAttempts, RateLimited),
 )
 def log_in(request: RequestContext, body: LoginBody) -> Reply[TokensView]:
@@ -247,6 +247,7 @@ def show_me(request: RequestContext) -> Reply[UserView]:
     "/auth/me/second-factor",
     access="user",
     statuses=(201,),
+    headers=(ACCEPT_LANGUAGE,),
     errors=(NoAccount, AddressNotVerified, WrongPassword, SecondFactorRequired, TooManyAttempts, RateLimited),
 )
 @limited_for_caller(INVITE)

@@ -51,7 +51,9 @@ AccountMail = Literal[
     "password_changed",
     "second_factor_set",
     "second_factor_removed",
+    "recovery_code_used",
     "api_key_created",
+    "webhook_endpoint_set",
     "payment_account_link",
     "find_tickets",
 ]

@@ -28,7 +28,7 @@ from chalicelib.foundation.errors import ApiError, NotFound
 
 MAX_API_KEYS = 20  # of a promoter, with those that have expired
 USE_NOTED_SECONDS = 3600  # the time of a key's last use is exact to this number of seconds
-ACCEPTANCE_SECONDS = 30 * 86_400  # in which a person can accept; later, the invitation takes no place of others
+ACCEPTANCE_SECONDS = 30 * 86_400  # in which a person can accept; later, the invitation takes no place of others, and is deleted
 MAX_UNVERIFIED_EVENTS = 20  # events of promoters whom no admin had verified, to which a person may be invited
 
 
@@ -48,9 +48,14 @@ class Membership(Struct, frozen=True):
     unverified: bool = False
     pending: bool = False
 
+    @property
+    def lapses_at(self) -> int | None:
+        """When the invitation lapses, in epoch seconds. None once the person has accepted."""
+        return self.invited_at + ACCEPTANCE_SECONDS if self.pending else None
+
     def has_lapsed(self, now: int) -> bool:
         """Return whether the person did not accept in time."""
-        return self.pending and self.invited_at <= now - ACCEPTANCE_SECONDS
+        return self.lapses_at is not None and self.lapses_at <= now
 
 
 PersonRole = Literal["promoter", "coordinator", "staff", "cashier", "accountant", "admin"]
@@ -189,7 +194,7 @@ def accept(membership: Membership, actor: str, now: int) -> Membership:
     is_same = (MembershipRow.role == membership.role) & MembershipRow.pending.exists()
     changes = {"pending": (True, False)}
     entry = audit.entry_item(f"event#{membership.event_id}", "member.accepted", actor, now, _audit_details(membership), changes=changes)
-    _transact([dynamo.update(row, [MembershipRow.pending.remove()], is_same), entry])
+    _transact([dynamo.update(row, [MembershipRow.pending.remove(), MembershipRow.ttl.remove()], is_same), entry])
     return structs.replace(membership, pending=False)
 
 
@@ -332,7 +337,8 @@ class EmailIndex(GlobalSecondaryIndex[Any]):
 class MembershipRow(dynamo.Table):
     """`invited_at` is in epoch seconds, and `invited_by` is a user id. `unverified` is absent in rows of earlier versions.
 
-    `pending` is absent once the person has accepted, and in rows of earlier versions, in which nobody had to accept.
+    `pending` is absent once the person has accepted, and in rows of earlier versions, in which nobody had to accept. DynamoDB deletes
+    invitations that have lapsed.
     """
 
     feature = "memberships"
@@ -347,6 +353,7 @@ class MembershipRow(dynamo.Table):
     invited_at = NumberAttribute()
     unverified = BooleanAttribute(null=True)
     pending = BooleanAttribute(null=True)
+    ttl = NumberAttribute(null=True)
     email_index = EmailIndex()
 
 
@@ -404,7 +411,7 @@ def _put_item(membership: Membership, before: Membership | None) -> dynamo.Trans
     It is refused if the stored membership has another role than `before`, or was accepted meanwhile. A new membership has no `before`.
     """
     fields = {name: getattr(membership, name) for name in Membership.__struct_fields__}
-    row = MembershipRow(**fields | {"pending": membership.pending or None})
+    row = MembershipRow(**fields | {"pending": membership.pending or None, "ttl": membership.lapses_at})
     if before is None:
         return dynamo.put(row, MembershipRow.event_id.does_not_exist())
     is_as_pending = MembershipRow.pending.exists() if before.pending else MembershipRow.pending.does_not_exist()

@@ -25,17 +25,27 @@ Email = Annotated[
 # A password at sign-in needs no rules, because it is only compared.
 EnteredPassword = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD_LENGTH)]
 NewPassword = Annotated[str, Meta(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH, examples=["correct horse battery"])]
-# No control characters: names are displayed, and some appear in email headers.
+# What one line of text may not have: controls, line breaks, and what changes the direction of the text that follows it.
+NOT_IN_LINES = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+# Names are displayed to others, such as the staff at the door, and some appear in email headers.
+PersonName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=100,
+        pattern=rf"\A[^{NOT_IN_LINES}]*[^\s{NOT_IN_LINES}][^{NOT_IN_LINES}]*\Z",
+        examples=["Ada"],
+        description="One line of text that is not blank.",
+    ),
+]
 _Line = Annotated[
     str,
     Meta(
         min_length=1,
         pattern=r"\A[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*\Z",
-        examples=["Ada"],
         description="One line of text that is not blank.",
     ),
 ]
-PersonName = Annotated[_Line, Meta(max_length=100)]
 Company = Annotated[_Line, Meta(max_length=200, examples=["Harbor Concerts"])]
 PostalAddress = Annotated[
     str,
@@ -131,7 +141,8 @@ class Account(Struct, frozen=True, kw_only=True):
     """A person's account. `verified_at` is when the owner verified the email address, and `locked_at` is when an admin locked the account.
 
     Both are epoch seconds, or None if this has not happened. `generation` increases whenever all sessions of the account end. With a
-    `totp_secret`, a sign-in also needs a code of the authenticator app. `totp_pending` is a secret of which nobody has entered a code yet.
+    `totp_secret`, a sign-in also needs a code of the authenticator app. `totp_pending` is a secret of which nobody has entered a code yet,
+    and `totp_pending_until` when it expires (epoch seconds).
     """
 
     user_id: str
@@ -147,6 +158,7 @@ class Account(Struct, frozen=True, kw_only=True):
     generation: int = 1
     totp_secret: str | None = None
     totp_pending: str | None = None
+    totp_pending_until: int | None = None
 
     @property
     def name(self) -> str | None:

@@ -39,6 +39,7 @@ from chalicelib.notifications import service as notifications
 GUEST_ROLES: tuple[Role, ...] = ("user", "guest")
 MAX_ATTEMPTS = 5
 MAX_USER_AGENT_LENGTH = 200
+PENDING_SECRET_SECONDS = 3600  # in which the owner of an account can enter a code of a new secret
 _MANAGER_ROLES = frozenset(("promoter", "admin"))
 
 
@@ -131,7 +132,7 @@ def log_in(request: RequestContext, email: str, password: str, code: str | None 
     if account.locked_at is not None:
         logger.info("login.failed", user_id=account.user_id, is_password_correct=True)
         raise AccountLocked()
-    if account.totp_secret is not None and (code is None or not _use_code(account, code, request.now)):
+    if account.totp_secret is not None and (code is None or not _use_code(request, account, code)):
         logger.info("login.failed", user_id=account.user_id, is_password_correct=True, has_code=code is not None)
         raise SecondFactorRequired()
     if factors.is_outdated(credentials.password_hash):
@@ -146,13 +147,13 @@ def log_in(request: RequestContext, email: str, password: str, code: str | None 
 def begin_second_factor(request: RequestContext, user_id: str, password: str, code: str | None = None) -> tuple[str, str]:
     """Return a new secret for an authenticator app, and the account's address. To replace an app, the `code` of a present one is needed.
 
-    The secret counts once `confirm_second_factor` gets a code of it; until then, a present second factor stays. Raises NoAccount and what
-    `check_owner` raises.
+    The secret counts once `confirm_second_factor` gets a code of it in time; until then, a present second factor stays. Raises NoAccount
+    and what `check_owner` raises.
     """
     account = get_account(user_id)
     check_owner(request, account, password, code)
     secret = factors.new_secret()
-    if not store.set_pending_secret(user_id, secret):
+    if not store.set_pending_secret(user_id, secret, request.now + PENDING_SECRET_SECONDS):
         raise NoAccount()
     return secret, account.email
 
@@ -164,7 +165,7 @@ def confirm_second_factor(request: RequestContext, identity: Identity, code: str
     Raises NoAccount, NoSecondFactor or SecondFactorRequired.
     """
     account = get_account(identity.user_id)
-    if account.totp_pending is None:
+    if account.totp_pending is None or (account.totp_pending_until or 0) <= request.now:
         raise NoSecondFactor()
     step = factors.find_step(account.totp_pending, code, request.now)
     if step is None:
@@ -209,17 +210,19 @@ def _change_second_factor(
     )
 
 
-def _use_code(account: Account, code: str, now: int) -> bool:
+def _use_code(request: RequestContext, account: Account, code: str) -> bool:
     """Use up a code of the account's authenticator app, or a recovery code. Returns False if it is wrong or was used before.
 
     Guesses of codes have a counter of their own, which only a right code ends: a password, which a guesser knows or has got by email, does
-    not. Raises TooManyAttempts.
+    not. The owner gets an email about a recovery code, because somebody may have found them. Raises TooManyAttempts.
     """
-    login_attempts.count_code(account.user_id, now)
-    step = _find_step(account, code, now)
+    login_attempts.count_code(account.user_id, request.now)
+    step = _find_step(account, code, request.now)
     is_right = store.use_step(account, step) if step is not None else store.use_recovery_code(account, factors.recovery_hash(code))
     if is_right:
         login_attempts.forgive_codes(account.user_id)
+    if is_right and step is None:
+        mail_notice("recovery_code_used", account.email, request.language, request.now)
     return is_right
 
 
@@ -448,7 +451,7 @@ def check_owner(request: RequestContext, account: Account, password: str, code: 
     check_password(request, account, password)
     if account.verified_at is None:
         raise AddressNotVerified()
-    if account.totp_secret is not None and (code is None or not _use_code(account, code, request.now)):
+    if account.totp_secret is not None and (code is None or not _use_code(request, account, code)):
         raise SecondFactorRequired()
 
 

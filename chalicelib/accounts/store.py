@@ -56,6 +56,7 @@ class AccountRow(dynamo.Table):
     generation = NumberAttribute()
     totp_secret = UnicodeAttribute(null=True)
     totp_pending = UnicodeAttribute(null=True)
+    totp_pending_until = NumberAttribute(null=True)
     totp_step = NumberAttribute(null=True)  # the last one that was used
     recovery_hashes = UnicodeSetAttribute(null=True)  # of the recovery codes that were not used
     lane = UnicodeAttribute(null=True)
@@ -65,7 +66,7 @@ class AccountRow(dynamo.Table):
 
 _ACCOUNT_EXISTS = AccountRow.id.exists()
 _END_SESSIONS = AccountRow.generation.add(1)
-_NO_SECOND_FACTOR = dict.fromkeys(("totp_secret", "totp_pending", "totp_step", "recovery_hashes"))
+_NO_SECOND_FACTOR = dict.fromkeys(("totp_secret", "totp_pending", "totp_pending_until", "totp_step", "recovery_hashes"))
 
 
 class CredentialsRow(dynamo.Table):
@@ -184,9 +185,10 @@ def set_rights_item(before: Account, after: Account, *, ends_sessions: bool = Tr
     return dynamo.update(AccountRow(f"user#{before.user_id}"), actions, AccountRow.generation == before.generation)
 
 
-def set_pending_secret(user_id: str, secret: str) -> bool:
-    """Store a secret of which nobody has entered a code yet. Returns False if there is no account."""
-    return dynamo.update_if(AccountRow(f"user#{user_id}"), [AccountRow.totp_pending.set(secret)], _ACCOUNT_EXISTS)
+def set_pending_secret(user_id: str, secret: str, until: int) -> bool:
+    """Store a secret of which nobody has entered a code yet, and until when one counts. Returns False if there is no account."""
+    changes = {"totp_pending": secret, "totp_pending_until": until}
+    return dynamo.update_if(AccountRow(f"user#{user_id}"), AccountRow.assign(changes), _ACCOUNT_EXISTS)
 
 
 def set_second_factor_item(account: Account, step: int, recovery_hashes: set[str]) -> dynamo.TransactItem:
@@ -194,7 +196,7 @@ def set_second_factor_item(account: Account, step: int, recovery_hashes: set[str
 
     It is refused if there is another pending secret, or if the sessions have ended since `account` was read.
     """
-    changes = {"totp_secret": account.totp_pending, "totp_pending": None, "totp_step": step, "recovery_hashes": recovery_hashes}
+    changes = _NO_SECOND_FACTOR | {"totp_secret": account.totp_pending, "totp_step": step, "recovery_hashes": recovery_hashes}
     is_same = (AccountRow.totp_pending == account.totp_pending) & (AccountRow.generation == account.generation)
     return dynamo.update(AccountRow(f"user#{account.user_id}"), [*AccountRow.assign(changes), _END_SESSIONS], is_same)
 
@@ -323,4 +325,5 @@ def _account(row: AccountRow) -> Account:
         generation=int(row.generation),
         totp_secret=row.totp_secret,
         totp_pending=row.totp_pending,
+        totp_pending_until=None if row.totp_pending_until is None else int(row.totp_pending_until),
     )

@@ -109,7 +109,7 @@ def ticket_holders(event: Event, date_id: str | None, now: int) -> TicketHolders
     )
     # If the whole event is cancelled, tickets of tiers that the catalog has lost count too.
     kept = [ticket for ticket in found if ticket.state != "void" and (only_date is None or ticket.tier_id in ended)]
-    loaded = queries.load_many({ticket.purchase_id for ticket in kept}) if kept else {}
+    loaded = queries.load_readable({ticket.purchase_id for ticket in kept})[0] if kept else {}
     orders = [order for order in loaded.values() if order is not None and order.is_order]
     owners = {ticket.owner_id for ticket in kept}
     received = {ticket.id: ticket.owner_id for ticket in kept if ticket.transfer is not None and ticket.transfer.accepted_at is not None}

@@ -11,6 +11,8 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids, log
 
 UNKNOWN = "unknown"  # replaces an empty actor, because an index key cannot be an empty string
+# DynamoDB refuses items of more than 400 KB, and with it the change. The values of a larger change are cut.
+MAX_CHANGES_BYTES, MAX_VALUE_BYTES = 300_000, 4_000
 MAX_ROWS_READ = 1000  # for one page, even if the filter accepts only a few of these rows
 
 
@@ -28,7 +30,8 @@ def entry_item(
 
     The entry also contains the id of the request or of the job run, and the address of a request's caller. `event_id` is the event under
     which the entry is listed; by default, it is the event of a subject `event#<id>`. `changes` maps each field to (old value, new value).
-    Details and values must be JSON-encodable and contain no secrets.
+    Details and values must be JSON-encodable and contain no secrets. Of long texts, such as descriptions in several languages, a large
+    change keeps only the beginnings.
     """
     kind, _, subject_id = subject.partition("#")
     entry = AuditEntry(
@@ -40,10 +43,22 @@ def entry_item(
         event_id=subject_id if kind == "event" and event_id is None else event_id,
         request_id=log.request_id() or None,
         address=log.caller_address(),
-        changes={name: FieldChange(before, after) for name, (before, after) in (changes or {}).items()},
+        changes=_fitting({name: FieldChange(before, after) for name, (before, after) in (changes or {}).items()}),
         details=dict(details),
     )
     return store.create_entry_item(entry)
+
+
+def _fitting(changes: dict[str, FieldChange]) -> dict[str, FieldChange]:
+    if len(msgspec.json.encode(changes)) <= MAX_CHANGES_BYTES:
+        return changes
+    return {name: FieldChange(_beginning(change.before), _beginning(change.after)) for name, change in changes.items()}
+
+
+def _beginning(value: Any) -> Any:
+    """Return a value, or, if it is long, the beginning of its text."""
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return value if len(text.encode()) <= MAX_VALUE_BYTES else f"{text.encode()[:MAX_VALUE_BYTES].decode(errors='ignore')}…"
 
 
 def list_entries(subject: str, limit: int = 100) -> list[AuditEntry]:

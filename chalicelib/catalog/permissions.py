@@ -15,6 +15,7 @@ from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 
 DELETED_PER_ENTRY = 10  # deleted events or tiers that count as one, so that nobody can create and delete entries endlessly
 MAX_PROMOTER_MEGABYTES = 20  # of long texts and dates that all events of a verified promoter may have in the memory of every instance
+MAX_EVENT_MEGABYTES = 4  # of long texts and dates of an event and its tiers, which its managers get in one reply
 # So long after the last change, an event that is over counts. Otherwise, a promoter could create any number of events that are soon over.
 RECENT_SECONDS = 30 * 86_400
 NEWCOMERS_FACTOR = 3  # how many times as high the limit is for promoters who have deleted fewer than DELETED_PER_ENTRY events or tiers
@@ -167,7 +168,7 @@ def check_event_count(catalog: Catalog, promoter_id: str, now: int) -> None:
 
 
 def check_text_size(before: Catalog, after: Catalog, event_id: str) -> None:
-    """Raise InvalidInput if a change makes the long texts and the dates of an event too large for its promoter.
+    """Raise InvalidInput if a change makes the long texts and the dates of an event too large for a reply, or for its promoter.
 
     Until an admin has verified the promoter, each event has a limit. Later, drafts, events that are not over, and events with a recent
     change have a limit together.
@@ -175,8 +176,13 @@ def check_text_size(before: Catalog, after: Catalog, event_id: str) -> None:
     and their number is limited.
     """
     promoter_id, limit = after.events[event_id].promoter_id, settings.current().unverified_kilobytes
-    size = _text_size(after, event_id)
-    if promoter_id is None or size <= limit * 1024 or size <= _text_size(before, event_id):
+    size, highest = _text_size(after, event_id), MAX_EVENT_MEGABYTES * 1024 * 1024
+    if size <= min(highest, limit * 1024) or size <= _text_size(before, event_id):
+        return
+    if size > highest:
+        what = f"An event and its ticket types can have {MAX_EVENT_MEGABYTES} MB of texts and dates together."
+        raise InvalidInput(f"{what} Send shorter texts or fewer dates.", path="$.description")
+    if promoter_id is None or size <= limit * 1024:
         return
     if not profiles.is_verified(promoter_id):
         what = f"Until the shop has verified its promoter, an event and its ticket types can have {limit} KB of texts and dates."

@@ -412,9 +412,11 @@ def invite_member(request: RequestContext, event_id: str, body: MemberBody) -> R
     identity = request.require_user()
 
     def execute(_: str) -> Reply[MemberView]:
-        permissions.require_manager(identity, event_id)  # checked first, so that strangers cannot use up the address's rate limit
+        # Checked first, so that people who may not invite this person cannot use up the address's rate limit.
+        event, before = service.require_appointment(identity, event_id, body.email, body.role)
         with limited(request, INVITE, identity.user_id, "members"), limited(request, MAIL, email_key(body.email), "member"):
-            return Reply(member_view(service.invite_member(identity, event_id, body.email, body.role, request.language, request.now)), 201)
+            invited = service.invite_member(event, before, body.email, body.role, identity.user_id, request.language, request.now)
+            return Reply(member_view(invited), 201)
 
     return execute_once(request, identity.user_id, execute)
 
@@ -462,6 +464,7 @@ def decline_invitation(request: RequestContext, event_id: str) -> Reply[Done]:
     "/promoters/{promoter_id}/api-keys",
     access="manager",
     statuses=(201,),
+    headers=(ACCEPT_LANGUAGE,),
     errors=(NoAccount, AddressNotVerified, TooManyApiKeys, WrongPassword, SecondFactorRequired, TooManyAttempts, RateLimited),
 )
 @limited_for_caller(INVITE)

@@ -535,15 +535,24 @@ def _events_of(promoter_id: str) -> set[str]:
     return {event.id for event in catalog.snapshot_with_drafts().events.values() if event.promoter_id == promoter_id}
 
 
-def invite_member(identity: Identity, event_id: str, email: str, role: EventRole, language: Language, now: int) -> Membership:
-    """Invite a person to have a role at an event, and mail the invitation. Raises NotFound, Forbidden, TooManyEvents or MemberChanging."""
-    event = permissions.require_manager(identity, event_id)
-    before = members.find_membership(event_id, email)
+def require_appointment(identity: Identity, event_id: str, email: str, role: EventRole) -> tuple[Event, Membership | None]:
+    """Require that the caller may give a person this role. Returns the event and the present membership. Raises NotFound and Forbidden."""
+    event, before = permissions.require_manager(identity, event_id), members.find_membership(event_id, email)
     _check_appointment(identity, event, role, before)
+    return event, before
+
+
+def invite_member(
+    event: Event, before: Membership | None, email: str, role: EventRole, actor: str, language: Language, now: int
+) -> Membership:
+    """Invite a person to have a role at an event, and mail the invitation. `before` is the person's present membership.
+
+    The caller must check the appointment. Raises TooManyEvents or MemberChanging.
+    """
     is_accepted = before is not None and not before.pending
     unverified = settings.current().publishing != "all" and not is_known(event, find_verified_promoter(event))
     membership, url = parallel.both(  # a link that is never mailed does no harm
-        lambda: members.invite(event_id, email, role, identity.user_id, now, unverified=unverified),
+        lambda: members.invite(event.id, email, role, actor, now, unverified=unverified),
         lambda: mails.invitation_url(email, _work_page(event.id, role) if is_accepted else "/account", now),
     )
     values = {"event": invitation_values(event), "role": role, "is_accepted": is_accepted, "url": url}

@@ -461,7 +461,7 @@ def _list_returns(found: Iterable[Ticket], now: int) -> tuple[list[TicketReturnV
     for ticket in found:
         if refunds.may_take_back(ticket.event_id):
             by_order.setdefault(ticket.purchase_id, []).append(ticket)
-    orders = queries.load_many(by_order) if by_order else {}
+    orders = queries.load_readable(by_order)[0] if by_order else {}
     guests = guest_orders.without_account(order for order in orders.values() if order is not None)
     return_views = (_return_view(order, by_order[order.id], now) for order in guests)
     resale_views = (_resale_view(order, by_order[order.id], now) for order in guests)

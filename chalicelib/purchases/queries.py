@@ -115,7 +115,7 @@ def list_own_orders(user_id: str, limit: int, before: str | None) -> tuple[list[
     ids = list_all_purchase_ids(user_id)
     newest_first = sorted((order_id for order_id in ids if before is None or order_id < before), reverse=True)  # ULIDs sort by time
     page = newest_first[:limit]
-    purchases = store.load_many(page)
+    purchases = store.load_readable(page)[0]
     found = [purchase for order_id in page if (purchase := purchases.get(order_id)) is not None]
     return [purchase for purchase in found if _is_shown_as_order(purchase)], page[-1] if len(newest_first) > limit else None
 
@@ -143,7 +143,7 @@ def list_event_tickets(user_id: str, event_id: str) -> list[Ticket]:
 
 
 def _owned_tickets(user_id: str, records: Sequence[BuyerRecord]) -> list[Ticket]:
-    orders = store.load_many({order_id for record in records for order_id in record.orders | record.past_orders})
+    orders = store.load_readable({order_id for record in records for order_id in record.orders | record.past_orders})[0]
     bought = {ticket_id(order.id, number) for order in orders.values() if order for number in range(1, order.quantity + 1)}
     return tickets.load_all_owned_tickets(user_id, bought.union(*(record.received for record in records)))
 
@@ -219,7 +219,7 @@ def list_tickets_of_ids(ids: Iterable[str]) -> list[Ticket]:
     """
     ids = set(ids)
     received = set(filter(may_be_ticket_id, ids))
-    found = store.load_many(ids - received)
+    found = store.load_readable(ids - received)[0]
     orders = {order.id: order for order in found.values() if order is not None and order.is_order and not order.is_erased}
     bought = {ticket_id(order.id, number): order.user_id for order in orders.values() for number in order.kept_tickets}
     owned = (
@@ -241,7 +241,7 @@ def list_kept_page(user_id: str, limit: int, before: str | None) -> tuple[list[P
     ids = _purchase_ids(records) | {ticket_id.rpartition("-")[0] for ticket_id in received}
     newest_first = sorted((purchase_id for purchase_id in ids if before is None or purchase_id < before), reverse=True)
     page = newest_first[:limit]
-    loaded = store.load_many(page)
+    loaded = store.load_many(page)  # without an order, an export of personal data would only look complete
     own = [purchase for purchase_id in page if (purchase := loaded.get(purchase_id)) is not None and purchase.user_id == user_id]
     bought = {ticket_id(purchase.id, number) for purchase in own if purchase.was_order for number in range(1, purchase.quantity + 1)}
     wanted = bought | {ticket_id for ticket_id in received if ticket_id.rpartition("-")[0] in loaded}
@@ -345,7 +345,7 @@ def _purchase_ids(records: Iterable[BuyerRecord]) -> set[str]:
 
 def _ticket_ids(records: Iterable[BuyerRecord], order_ids: Iterable[str]) -> set[str]:
     """Return the ids of the kept tickets of these orders, and of the tickets that the user has received."""
-    orders = [purchase for purchase in store.load_many(order_ids).values() if purchase is not None]
+    orders = [purchase for purchase in store.load_readable(order_ids)[0].values() if purchase is not None]
     kept = {ticket_id(purchase.id, number) for purchase in orders for number in purchase.kept_tickets}
     return kept.union(*(record.received for record in records))
 

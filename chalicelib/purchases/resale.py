@@ -138,7 +138,7 @@ def withdraw_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int)
 def has_listed(user_id: str, event_id: str) -> bool:
     """Return whether a user has offered tickets of an event for resale. Takes three round trips for a user with orders."""
     buyer = store.load_buyer(user_id, event_id)
-    orders = store.load_many(buyer.orders) if buyer is not None and buyer.orders else {}
+    orders = store.load_readable(buyer.orders)[0] if buyer is not None and buyer.orders else {}
     may_resell = [order for order in orders.values() if order is not None and _deadline(order) is not None]
     found = load_tickets(ticket_id(order.id, number) for order in may_resell for number in order.kept_tickets)
     return any(ticket.listed_at is not None for ticket in found)
@@ -274,7 +274,7 @@ def _choose(paid: Purchase, attempt: int) -> list[tuple[Ticket, Purchase]]:
             for ticket in page
             if ticket.is_for_resale and ticket.owner_id != paid.user_id and (ticket.admits, ticket.currency) == (line.admits, paid.currency)
         ]
-        orders = store.load_many({ticket.purchase_id for ticket in fitting})
+        orders = store.load_readable({ticket.purchase_id for ticket in fitting})[0]
         found += [(ticket, order) for ticket in fitting if (order := _seller(ticket, orders)) is not None]
         if position is None:
             break

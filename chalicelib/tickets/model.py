@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from chalicelib.accounts.model import Email
+from chalicelib.accounts.model import NOT_IN_LINES, Email, PersonName
 from chalicelib.catalog.custom_options import AnswerValue, OptionType, SentAnswer
 from chalicelib.catalog.model import Event, TransferPolicy
 from chalicelib.dynamodb import dynamo
@@ -61,6 +61,9 @@ class Attendee(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 class SentAttendee(Attendee, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The person who comes with a ticket, as named in a request."""
 
+    name: Annotated[
+        str, Meta(max_length=500, pattern=rf"\A[^{NOT_IN_LINES}]*\Z", examples=["Ada"], description="One line of text, which may be empty.")
+    ]
     email: Email | None = None
 
 
@@ -386,7 +389,6 @@ def _grouped(characters: str) -> str:
 MAX_ANSWERS = 20
 MAX_ANSWERS_BYTES = 4 * 1024  # of the free-form answers about a guest, as JSON; lists show the answers about many guests
 
-GuestName = Annotated[str, Meta(min_length=1, max_length=100)]
 Answers = Annotated[dict[Annotated[str, Meta(min_length=1, max_length=64)], SentAnswer], Meta(max_length=MAX_ANSWERS)]
 
 
@@ -396,7 +398,7 @@ class NamedGuest(Struct, frozen=True, forbid_unknown_fields=True):
     `answers` maps option ids to answers. If the package has no options for guests, free-form answers (texts by name) are accepted too.
     """
 
-    name: GuestName
+    name: PersonName
     email: Email | None = None
     answers: Answers = {}
 

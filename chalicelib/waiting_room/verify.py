@@ -41,6 +41,9 @@ MAX_DOCUMENT_BYTES = 32 << 20
 # A dishonest shop could announce more and more pages. These numbers are those of 16 million numbers, and of 58 days with totals every ten
 # seconds.
 MAX_LIST_PAGES, MAX_LEDGER_PAGES = 65_536, 10_000
+# All documents together take about as much memory as this, unless --memory allows more; it is enough for a list of five million entries.
+MEMORY_MEGABYTES = 2000
+VALUE_BYTES = 72  # what Python needs for a short value of JSON
 LEDGER_ALGORITHM = "fairgate stock ledger, 1"
 REPORT_FORMAT = "fairgate drop report, 1"
 REPORTED_SHARES = (0, 10, 25, 50, 75, 90, 100)  # of the places of the draw, and of late arrivals, in percent, whose waits are in a report
@@ -61,6 +64,23 @@ class UnusableProof(Exception):
 
 class InvalidClaim(Exception):
     """A token cannot belong to the draw. The message gives the reason."""
+
+
+@dataclass
+class _Memory:
+    """The bytes that documents may still take. A dishonest shop could otherwise send so many that the computer stops."""
+
+    megabytes: int = MEMORY_MEGABYTES
+    taken: int = 0
+
+    def take(self, source: str, raw: bytes) -> None:
+        """Count the values of a document before they are decoded. Raises UnusableProof if the documents take too much memory."""
+        self.taken += len(raw) + VALUE_BYTES * sum(map(raw.count, (b",", b"[", b"{")))
+        if self.taken > self.megabytes * 1_000_000:
+            raise UnusableProof(f"{source}: the documents need more than {self.megabytes} MB of memory; to read them anyway, set --memory")
+
+
+_memory = _Memory()
 
 
 @dataclass(frozen=True)
@@ -372,6 +392,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser().parse_args(argv)
     except SystemExit as error:
         return int(error.code or 0)
+    _memory.megabytes, _memory.taken = arguments.memory, 0
     try:
         return _run(arguments)
     except UnusableProof as error:
@@ -551,6 +572,7 @@ def _load_document(source: str) -> dict[str, Any]:
                     raw = zlib.decompressobj(wbits=31).decompress(raw, MAX_DOCUMENT_BYTES)
         else:
             raw = Path(source).read_bytes()
+        _memory.take(source, raw)
         document = json.loads(raw)
     except (OSError, zlib.error) as error:
         raise UnusableProof(f"{source}: {error}") from None
@@ -1142,6 +1164,13 @@ def parser() -> ArgumentParser:
     )
     parser.add_argument("--report", metavar="EVENT", help="address of an event (.../events/<id>): print the report of its sale as JSON")
     parser.add_argument("--key", metavar="HEX", help="the public key of the stock ledger that you noted")
+    parser.add_argument(
+        "--memory",
+        metavar="MB",
+        type=int,
+        default=MEMORY_MEGABYTES,
+        help=f"how much memory all documents may take (default: {MEMORY_MEGABYTES})",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, for scripts, instead of lines")
     return parser
 

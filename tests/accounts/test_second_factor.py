@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.accounts import factors, store
 from chalicelib.accounts.login_attempts import FREE_ATTEMPTS
-from chalicelib.accounts.service import Account, create_account
+from chalicelib.accounts.service import PENDING_SECRET_SECONDS, Account, create_account
 from chalicelib.audit import service as audit
 from chalicelib.foundation import parallel, settings
 from tests import builders
@@ -122,6 +122,25 @@ def test_a_recovery_code_works_once(api, time, ada):
     row = store.AccountRow.find("user#ada")
     assert len(row.recovery_hashes) == factors.RECOVERY_CODES - 2
     assert not any(code in str(row.attribute_values) for code in codes)
+
+
+def test_the_owner_hears_of_a_used_recovery_code(api, time, ada, mailbox):
+    secret, codes = set_up(api, ada, time.now)
+    time.advance(STEP)
+    assert (sign_in(api, codes[0]).status, sign_in(api, codes[0]).status, sign_in(api, code_of(secret, time.now)).status) == (200, 401, 200)
+    assert mailbox.kinds() == ["second_factor_set", "recovery_code_used"]
+    assert begin(api, ada, code=codes[1]).status == 201
+    assert mailbox.kinds()[2:] == ["recovery_code_used"]
+    assert "contact us" in mailbox.mails[1].text
+
+
+def test_a_new_secret_expires(api, time, ada):
+    secret = begin(api, ada).json["secret"]
+    time.advance(PENDING_SECRET_SECONDS)
+    late = api.put("/auth/me/second-factor", json={"code": code_of(secret, time.now)}, token=sign_in(api).json["access_token"])
+    assert (late.status, late.json["error"]) == (409, "no_second_factor")
+    set_up(api, ada := sign_in(api).json["access_token"], time.now)
+    assert api.get("/auth/me", token=ada).json["second_factor"] is True
 
 
 def test_simultaneous_sign_ins_use_a_code_once(api, time, threaded_store):

@@ -2,7 +2,10 @@
 
 import pytest
 
-from chalicelib.catalog.model import Event
+from chalicelib.audit import service as audit
+from chalicelib.catalog.model import MAX_DATES, Event
+from chalicelib.edge.languages import LANGUAGES
+from chalicelib.foundation import clock
 from tests import builders
 from tests.catalog.requests import get
 
@@ -116,3 +119,18 @@ def test_dates_have_names_in_languages(api, shop):
     assert shown == {"es": ["Estreno", "Clausura"], "de": ["Opening", None]}
     refused = api.patch(f"/events/{event_id}", json={"dates": [dates[0] | {"names": {"xx": "?"}}]}, token=builders.admin_token())
     assert (refused.status, refused.json["path"]) == (400, "$.dates[0].names")
+
+
+def test_the_longest_texts_in_all_languages_can_be_changed(api, time):
+    """The audit log keeps them before and after the change, and DynamoDB refuses items of more than 400 KB."""
+    event_id = builders.create_event(api)
+    for sign in ("\N{GRINNING FACE}", "\N{WINKING FACE}"):
+        dates = [
+            {"id": f"date-{number}", "starts_at": clock.iso(time.now + number * 86_400), "name": sign * 100, "venue": sign * 100}
+            for number in range(1, MAX_DATES + 1)
+        ]
+        descriptions = dict.fromkeys(LANGUAGES, sign * 10_000)
+        body = {"description": sign * 10_000, "descriptions": descriptions, "dates": dates, "metadata": {"note": sign * 2000}}
+        reply = api.patch(f"/events/{event_id}", json=body, token=builders.admin_token())
+        assert reply.status == 200, reply.json
+    assert len(audit.list_entries(f"event#{event_id}")) == 3

@@ -10,6 +10,7 @@ from chalicelib.accounts import members
 from chalicelib.accounts import service as accounts
 from chalicelib.audit import service as audit
 from chalicelib.catalog import permissions
+from chalicelib.edge import auth
 from chalicelib.foundation import settings
 from chalicelib.promoters import service as promoters
 from tests import builders
@@ -284,6 +285,13 @@ def test_strangers_who_invite_count_nothing_for_an_address(api, shop, mailbox): 
         assert invite(api).status == 201
 
 
+def test_a_refused_appointment_counts_nothing_for_an_address(api, shop, mailbox):  # noqa: F811
+    coordinator = auth.issue_token("cleo", {"user"}, events={"fest": "coordinator"})
+    with settings.override(rate_limits="on", limit_mail="1/900"):
+        assert [invite(api, role="coordinator", token=coordinator).status for _ in range(3)] == [403] * 3
+        assert invite(api).status == 201
+
+
 def test_an_invited_person_has_the_role_after_logging_in(api, shop, mailbox):  # noqa: F811
     member = invite(api, "Door@Example.com")
     assert (member.status, member.json["email"], member.json["role"]) == (201, "door@example.com", "staff")
@@ -372,6 +380,20 @@ def test_an_invitation_that_nobody_accepts_lapses_and_can_be_made_again(api, inv
     assert api.post("/me/invitations/fest", token=invited).status == 200
     time.advance(members.ACCEPTANCE_SECONDS)
     assert members.event_roles("door@example.com") == {"fest": "staff"}, "an accepted role stays"
+
+
+def test_an_invitation_that_has_lapsed_is_deleted(api, invited, time):
+    def expiry():
+        return members.MembershipRow.find("fest", members.member_id("door@example.com")).ttl
+
+    assert expiry() == time.now + members.ACCEPTANCE_SECONDS
+    time.advance(10)
+    assert invite(api, role="cashier").status == 201
+    assert expiry() == time.now - 10 + members.ACCEPTANCE_SECONDS, "another role is no newer"
+    assert api.post("/me/invitations/fest", token=invited).status == 200
+    assert expiry() is None, "an accepted role stays"
+    assert invite(api, role="staff").status == 201
+    assert expiry() is None
 
 
 def test_strangers_hide_no_invitation(api, invited, time, monkeypatch):

@@ -5,6 +5,7 @@ import pytest
 from chalicelib.catalog import permissions, tier_management
 from chalicelib.catalog import service as catalog
 from chalicelib.edge import auth, rate_limits
+from chalicelib.edge.languages import LANGUAGES
 from chalicelib.foundation import clock, settings
 from chalicelib.promotions import management
 from tests import builders
@@ -305,6 +306,19 @@ def test_a_verified_promoter_cannot_fill_the_memory_of_all_instances_with_events
         filled = [api.patch(f"/events/{each.json['id']}", json=long, **later).status for each in small[:9]]
         filled += [create_short(later, **long).status for _ in range(14)]
         assert filled == [200] * 9 + [201] * 12 + [400] * 2
+
+
+def test_the_texts_of_an_event_fit_into_a_reply_to_its_managers(api, time):
+    """In each language, 98 ticket types may have 40 KB of text; a reply of Lambda has at most 6 MB."""
+    event_id, admin = builders.create_event(api), {"token": builders.admin_token()}
+    random_text = "".join(chr(0x4E00 + number % 20_000) for number in range(10_000))
+    long = {"description": random_text, "descriptions": dict.fromkeys(LANGUAGES, random_text)}
+    replies = [api.post(f"/events/{event_id}/tiers", json=TIER | long | {"name": f"{number}"}, **admin) for number in range(48)]
+    count = [reply.status for reply in replies].count(201)
+    assert [reply.status for reply in replies] == [201] * count + [400] * (48 - count)
+    assert (count > 30, replies[-1].json["path"]) == (True, "$.description")
+    shown = api.get(f"/events/{event_id}", **admin)
+    assert (shown.status, len(shown.json["tiers"]), len(shown.body) < 6_000_000) == (200, count, True)
 
 
 def test_strangers_cannot_fill_the_memory_of_all_instances_with_default_taxes(api):

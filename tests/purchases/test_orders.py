@@ -226,6 +226,15 @@ def test_orders_are_listed_with_the_newest_first_and_with_refunded_ones(buyer, t
     assert buyer.api.get("/orders", user="bob").json == {"orders": [], "next_cursor": None}
 
 
+def test_an_order_that_cannot_be_read_leaves_the_others_in_the_buyers_lists(api, time):
+    broken, other = (builders.create_order(api, builders.create_shop(api), 1) for _ in range(2))
+    with builders.unreadable(broken):
+        assert [order["id"] for order in api.get("/orders", user="ada").json["orders"]] == [other]
+        for path in ("/tickets", "/me/tickets"):
+            assert [ticket["id"] for ticket in api.get(path, user="ada").json["tickets"]] == [f"{other}-1"]
+        assert api.get("/me/export", user="ada").status == 500, "an export that lacks an order would look complete"
+
+
 @pytest.mark.parametrize(("query", "path"), [({"limit": 0}, "limit"), ({"cursor": "!"}, "cursor"), ({"state": "paid"}, "state")])
 def test_a_wrong_page_is_refused(buyer, query, path):
     reply = buyer.api.get("/orders", user="ada", query=query)

@@ -466,6 +466,16 @@ def test_an_offer_to_a_far_place_takes_no_time(run, tmp_path):
     assert (code, f"{last - 1} places before it were not" in text, text.count("           place ")) == (0, True, 20)
 
 
+def test_documents_of_a_dishonest_shop_do_not_fill_the_memory(run, tmp_path):
+    page = {"event_id": "drop", "room": 1, "offers": [], "next_cursor": None, "more": [[]] * 20_000}
+    ballot = tmp_path / "ballot.json"
+    ballot.write_text(json.dumps(page))
+    assert run(proof(), [], "--ballot", str(ballot))[0] == 0
+    code, text = run(proof(), [], "--ballot", str(ballot), "--memory", "2")
+    assert (code, "the documents need more than 2 MB of memory; to read them anyway, set --memory" in text) == (2, True), text
+    assert run(proof(), [], "--memory", "2")[0] == 0, "each run counts its own documents"
+
+
 def test_a_draw_with_a_million_counters_takes_no_time(run):
     code, text = run(proof(offsets=[0] * 1_000_000))
     assert (code, "66 arrivals were drawn" in text) == (0, True)

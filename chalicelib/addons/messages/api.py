@@ -29,7 +29,7 @@ from chalicelib.edge import cursors, rate_limits
 from chalicelib.edge.auth import Forbidden
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.languages import ACCEPT_LANGUAGE, Language
-from chalicelib.edge.rate_limits import MAIL, RECIPIENT, RateLimited, limited
+from chalicelib.edge.rate_limits import CATALOG, MAIL, RECIPIENT, RateLimited, limited, limited_for_caller
 from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.foundation import addons, clock
 from chalicelib.foundation.addons import PersonalItems
@@ -333,6 +333,7 @@ def preview_announcement(request: RequestContext, event_id: str, body: Announcem
     access="manager",
     errors=(NotFound, AnnouncementsRefused, AnnouncementStarted, RateLimited),
 )
+@limited_for_caller(CATALOG)  # each change writes an audit entry
 def save_announcement(request: RequestContext, event_id: str, announcement_id: str, body: AnnouncementBody) -> Reply[AnnouncementView]:
     """Send or schedule an announcement under a new id of your choice, or change one that is still scheduled."""
     from chalicelib.addons.messages import event_notices

@@ -151,7 +151,7 @@ def _queue_portion(notice: EventNotice, under_way: Mailing, now: int) -> tuple[E
         if ticket.state != "void" and _held_since(ticket) <= latest and _is_affected(ticket, under_way.before, snapshot)
     }
     orders = queries.load_readable({ticket.purchase_id for ticket in wanted.values()})[0] if wanted else {}
-    mails = list(_notifications(notice.event_id, under_way, wanted.values(), orders, now))
+    mails = list(_notifications(notice.event_id, under_way, wanted.values(), orders, snapshot, now))
     parallel.call_each(outbox.queue_notification, mails)
     after = replace(notice, mailing=None if position is None else replace(under_way, position=position))
     if not store.save_notice(notice, after, now):
@@ -173,13 +173,18 @@ def _held_since(ticket: Ticket) -> int:
 
 
 def _notifications(
-    event_id: str, under_way: Mailing, wanted: Iterable[Ticket], orders: Mapping[str, Purchase | None], now: int
+    event_id: str, under_way: Mailing, wanted: Iterable[Ticket], orders: Mapping[str, Purchase | None], snapshot: Catalog, now: int
 ) -> Iterator[Notification]:
     """Yield a notification for the owner of each ticket. Notification ids appear in logs, so they contain a hash of the owner's id."""
-    before = {f"before_{name}": value for name, value in asdict(under_way.before).items()}
+    event = snapshot.events.get(event_id)
     for ticket in wanted:
+        known, order = under_way.before, orders.get(ticket.purchase_id)
+        if event is not None:  # an email to a buyer is about all tickets of the order
+            tier_ids = [line.tier_id for line in order.lines] if order and order.user_id == ticket.owner_id else [ticket.tier_id]
+            known = known.narrowed(event_details(event), [date.id for date in snapshot.narrow(event, tier_ids).dates])
+        before = {f"before_{name}": value for name, value in asdict(known).items()}
         version = f"{under_way.began_at}-{sha256(ticket.owner_id.encode()).hexdigest()[:32]}"
-        yield _holder_notification("event_changed", event_id, version, ticket, orders.get(ticket.purchase_id), before, now)
+        yield _holder_notification("event_changed", event_id, version, ticket, order, before, now)
 
 
 def _holder_notification(

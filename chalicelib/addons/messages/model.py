@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from urllib.parse import unquote
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from chalicelib.catalog.model import Event
 from chalicelib.edge.languages import Language
@@ -12,12 +13,14 @@ from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.foundation.outbound_http import MAX_URL_LENGTH
 from chalicelib.waiting_room.model import Arrival
 
+UNRECORDED = "?"  # in the place of a quoted venue
+
 
 class EventDetails(Struct, frozen=True):
     """The details of an event. Ticket holders get an email when a detail changes. `starts_at` is in epoch seconds, or 0 without a start.
 
     `dates` has the id, the start and the quoted venue of each date, as `friday=1782000000@ saturday=1782086400@Old%20Mill`.
-    A cancelled date has the start 0.
+    A cancelled date has the start 0. The venue `?`, which no quoted venue is, is not recorded.
     """
 
     name: str
@@ -34,9 +37,9 @@ class EventDetails(Struct, frozen=True):
 
     @property
     def places(self) -> dict[str, str]:
-        """The place of each date by its id."""
-        pairs = (pair.partition("=") for pair in self.dates.split())
-        return {date_id: unquote(rest.partition("@")[2]) or self.place for date_id, _, rest in pairs}
+        """The place of each date by its id, for the dates whose place is recorded."""
+        pairs = ((date_id, rest.partition("@")[2]) for date_id, _, rest in (pair.partition("=") for pair in self.dates.split()))
+        return {date_id: unquote(venue) or self.place for date_id, venue in pairs if venue != UNRECORDED}
 
     def former_start(self, after: "EventDetails", date_ids: Collection[str]) -> int | None:
         """Return the start of the first of these dates whose time differs in `after`, or None. Without ids, all dates count."""
@@ -51,13 +54,32 @@ class EventDetails(Struct, frozen=True):
 
     def former_place(self, after: "EventDetails", date_ids: Collection[str]) -> str | None:
         """Return the place of the first of these dates that takes place elsewhere in `after`, or None. Without ids, all dates count."""
-        places = {date_id: place for date_id, place in self.places.items() if not date_ids or date_id in date_ids} or {"": self.place}
+        places = {date_id: place for date_id, place in self.places.items() if not date_ids or date_id in date_ids}
+        if not places and UNRECORDED not in self.dates:
+            places = {"": self.place}
         moved = (place for date_id, place in places.items() if after.places.get(date_id, place if date_id else after.place) != place)
         return next(moved, None)
 
     def newly_cancelled(self, after: "EventDetails", date_ids: Collection[str]) -> list[int]:
         """Return the starts of these dates that are cancelled in `after` but not here."""
         return [start for date_id, start in self.starts.items() if date_id in date_ids and start and after.starts.get(date_id) == 0]
+
+    def narrowed(self, after: "EventDetails", date_ids: Collection[str]) -> "EventDetails":
+        """Return only what an email about the difference to `after` needs, for tickets that are valid for these dates.
+
+        An email names the first place that has changed, so the venues of other dates are left out: every holder gets an email, and an event
+        may have MAX_DATES dates with long venues.
+        """
+        kept = list[str]()
+        former, places, has_place = self.places, after.places, False
+        for pair in self.dates.split():
+            date_id, _, rest = pair.partition("=")
+            if not date_ids or date_id in date_ids:
+                place = former.get(date_id, self.place)
+                is_named = not has_place and place != places.get(date_id, place)
+                kept.append(pair if is_named else f"{date_id}={rest.partition('@')[0]}@{UNRECORDED}")
+                has_place = has_place or is_named
+        return replace(self, dates=" ".join(kept)) if kept else self
 
     def has_changed(self, after: "EventDetails", date_ids: Collection[str]) -> bool:
         """Return whether a detail differs in `after` for tickets that are valid for these dates, or for all dates without ids."""

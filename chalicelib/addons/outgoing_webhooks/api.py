@@ -35,6 +35,7 @@ from chalicelib.catalog.revisions import Expected, PreconditionFailed, VersionCo
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
+from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.rate_limits import WEBHOOK, RateLimited, limited
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
@@ -70,18 +71,19 @@ def list_webhook_endpoints(request: RequestContext, promoter_id: str) -> Reply[E
     _ENDPOINTS,
     access="manager",
     statuses=(201, 200),
-    headers=(IDEMPOTENCY_KEY,),
+    headers=(IDEMPOTENCY_KEY, ACCEPT_LANGUAGE),
     errors=(AddressNotVerified, TooManyEndpoints, RateLimited),
 )
 def create_webhook_endpoint(request: RequestContext, promoter_id: str, body: NewEndpoint) -> Reply[EndpointView]:
-    """Create a webhook endpoint. Only this reply shows its secret."""
+    """Create a webhook endpoint. Only this reply shows its secret. The promoter gets an email."""
     actor = _require_owner(request, promoter_id)
     created: list[Endpoint] = []
 
     def execute(new_id: str) -> Reply[EndpointView]:
         with limited(request, WEBHOOK, actor):
             types = list(dict.fromkeys(body.event_types))
-            created.append(endpoints.create_endpoint(promoter_id, new_id, body.url, body.description, types, actor, request.now))
+            fields = promoter_id, new_id, body.url, body.description, types
+            created.append(endpoints.create_endpoint(*fields, actor, request.now, request.language))
         return _endpoint_reply(created[0], request.now, 201)
 
     return _with_secret(execute_once(request, actor, execute), created)
@@ -93,13 +95,13 @@ def show_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_id
     return _endpoint_reply(_get_endpoint(request, promoter_id, endpoint_id), request.now)
 
 
-@route(bp, "PATCH", _ENDPOINT, access="manager", headers=(IF_MATCH,), errors=(*_CHANGE_ERRORS, RateLimited))
+@route(bp, "PATCH", _ENDPOINT, access="manager", headers=(IF_MATCH, ACCEPT_LANGUAGE), errors=(*_CHANGE_ERRORS, RateLimited))
 def change_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_id: str, body: EndpointChanges) -> Reply[EndpointView]:
-    """Change some fields of a webhook endpoint, or disable or enable it."""
+    """Change some fields of a webhook endpoint, or disable or enable it. The promoter gets an email about a new address."""
     actor = _require_owner(request, promoter_id)
     expected = Expected(body.version if isinstance(body.version, int) else None, request.header("if-match"))
     with limited(request, WEBHOOK, actor):
-        changed = endpoints.change_endpoint(promoter_id, endpoint_id, body.values(), actor, request.now, expected)
+        changed = endpoints.change_endpoint(promoter_id, endpoint_id, body.values(), actor, request.now, expected, request.language)
     return _endpoint_reply(changed, request.now)
 
 

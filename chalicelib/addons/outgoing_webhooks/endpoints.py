@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from chalicelib.accounts import profiles
 from chalicelib.accounts import service as accounts
-from chalicelib.accounts.model import AddressNotVerified
+from chalicelib.accounts.model import Account, AddressNotVerified
 from chalicelib.addons.outgoing_webhooks import store
 from chalicelib.addons.outgoing_webhooks.model import (
     MAX_ENDPOINTS,
@@ -26,6 +26,7 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog.revisions import ANY_VERSION, Expected
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Identity
+from chalicelib.edge.languages import DEFAULT, Language
 from chalicelib.foundation import addons, outbound_http, parallel, settings
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.outbound_http import DestinationRefused
@@ -58,9 +59,16 @@ def get_endpoint(promoter_id: str, endpoint_id: str) -> Endpoint:
 
 
 def create_endpoint(
-    promoter_id: str, endpoint_id: str, url: str, description: str, event_types: list[EventType], actor: str, now: int
+    promoter_id: str,
+    endpoint_id: str,
+    url: str,
+    description: str,
+    event_types: list[EventType],
+    actor: str,
+    now: int,
+    language: Language = DEFAULT,
 ) -> Endpoint:
-    """Create an endpoint with a new secret, or return the existing endpoint with this id.
+    """Create an endpoint with a new secret, and mail the promoter a notice, or return the existing endpoint with this id.
 
     The promoter's address must be verified: the owner of an address can take over an account that a stranger registered with it, and the
     stranger's endpoints would then get the orders of the owner's events. Raises AddressNotVerified, InvalidInput or TooManyEndpoints.
@@ -83,18 +91,22 @@ def create_endpoint(
         event_types=event_types,
     )
     dynamo.transact([store.create_endpoint_item(new), _audit_item(new, "webhook_endpoint.created", actor, now, _shown(new))])
+    listed, _ = parallel.both(lambda: store.list_endpoints(promoter_id), lambda: _mail_notice(account, language, now))
     try:  # again: simultaneous requests count before any of them writes, and at least the last of them sees all endpoints now
-        _check_count(promoter_id, len(store.list_endpoints(promoter_id)))
+        _check_count(promoter_id, len(listed))
     except TooManyEndpoints:
         _try_delete(new, actor, now)
         raise
     return new
 
 
-def change_endpoint(promoter_id: str, endpoint_id: str, values: dict[str, Any], actor: str, now: int, expected: Expected) -> Endpoint:
+def change_endpoint(
+    promoter_id: str, endpoint_id: str, values: dict[str, Any], actor: str, now: int, expected: Expected, language: Language = DEFAULT
+) -> Endpoint:
     """Change fields of an endpoint. `values` maps field names to new values. An endpoint that is enabled again starts without failures.
 
-    Raises InvalidInput, EndpointNotFound, EndpointChanging, and what `expected.check` raises.
+    Mails the promoter a notice about a new address. Raises InvalidInput, EndpointNotFound, EndpointChanging, and what `expected.check`
+    raises.
     """
     if "url" in values:
         _check_url(values["url"])
@@ -104,7 +116,10 @@ def change_endpoint(promoter_id: str, endpoint_id: str, values: dict[str, Any], 
         after = replace(before, **values)
         return replace(after, failing_since=None) if after.is_enabled and not before.is_enabled else after
 
-    return _change(promoter_id, endpoint_id, change, "webhook_endpoint.changed", actor, now)
+    changed = _change(promoter_id, endpoint_id, change, "webhook_endpoint.changed", actor, now)
+    if "url" in values:
+        _mail_notice(accounts.find_account(promoter_id), language, now)
+    return changed
 
 
 def rotate_secret(promoter_id: str, endpoint_id: str, actor: str, now: int) -> Endpoint:
@@ -169,6 +184,12 @@ def _try_delete(endpoint: Endpoint, actor: str, now: int) -> bool:
     except dynamo.TransactionCanceled:
         return False
     return True
+
+
+def _mail_notice(account: Account | None, language: Language, now: int) -> None:
+    """Tell a promoter by email that webhooks go to a new address. Somebody with a stolen session could keep it after a new password."""
+    if account is not None:
+        accounts.mail_notice("webhook_endpoint_set", account.email, language, now)
 
 
 def _mail(disabled: Endpoint, reason: DisabledReason, event_id: str, now: int) -> Notification:

@@ -249,7 +249,7 @@ def _find_orders(event_id: str, query: AnswersQuery) -> tuple[list[Purchase], st
             next_cursor = cursors.encode(found[-1])
             break
         found.append(order.order_id)
-    loaded = queries.load_many(found)
+    loaded = queries.load_readable(found)[0]
     page: list[Purchase] = []
     seats = 0
     for place, order_id in enumerate(found):

@@ -145,7 +145,7 @@ def _load_orders(event_id: str, query: AttendeesQuery, after: tuple[str, int, in
             last_read = found[-1]
             break
         found.append(order.order_id)
-    loaded = queries.load_many(found)
+    loaded = queries.load_readable(found)[0]
     purchases: list[Purchase] = []
     people = 0
     for number, order_id in enumerate(found):
@@ -193,7 +193,7 @@ def _search(event: Event, query: AttendeesQuery) -> tuple[list[AttendeeView], st
     """Return the people in a page of found orders. If anybody in an order matches the text, leaves out the others in that order."""
     text = query.search or ""
     found, next_cursor = order_search.find_order_ids(event.id, text, min(query.limit, SEARCHED_ORDERS), query.cursor)
-    loaded = queries.load_many(found)
+    loaded = queries.load_readable(found)[0]
     purchases = [purchase for order_id in found if (purchase := loaded.get(order_id)) is not None and purchase.event_id == event.id]
     shown = _views(event, _load_places(purchases, query))
     matching = {view.order_id for view in shown if _matches(view, text)}

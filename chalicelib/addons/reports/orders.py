@@ -104,7 +104,7 @@ def search_all_orders(text: str, query: OrdersQuery) -> OrdersView:
     from chalicelib.addons.reports import order_search
 
     found = order_search.find_in_all_events(text, query.limit)
-    purchases = queries.load_many(found)
+    purchases = queries.load_readable(found)[0]
     known = [purchase for order_id in found if (purchase := purchases.get(order_id)) is not None and _is_searched(purchase, query)]
     return _with_buyers(known, None)
 
@@ -136,7 +136,7 @@ def _search(event_id: str, text: str, query: OrdersQuery) -> tuple[list[Purchase
     from chalicelib.addons.reports import order_search
 
     found, next_cursor = order_search.find_order_ids(event_id, text, query.limit, query.cursor)
-    purchases = queries.load_many(found)
+    purchases = queries.load_readable(found)[0]
     known = [purchase for order_id in found if (purchase := purchases.get(order_id)) is not None]
     return [purchase for purchase in known if purchase.event_id == event_id and _is_searched(purchase, query)], next_cursor
 
@@ -185,7 +185,7 @@ def _read_page(event_id: str, query: OrdersQuery) -> tuple[list[Purchase], str |
         if read == MAX_ROWS_READ:
             next_before = order.order_id
             break
-    purchases = queries.load_many(found)
+    purchases = queries.load_readable(found)[0]
     shown = [purchase for order_id in found if (purchase := purchases.get(order_id)) is not None]
     return shown, cursors.encode(next_before) if next_before else None
 

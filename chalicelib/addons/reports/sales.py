@@ -125,7 +125,7 @@ def _find_sale_page(
     """
     limit = min(limit, MAX_WITH_PEOPLE) if wanted.guests or wanted.buyers else limit
     found, next_cursor = _find_positions(event_id, wanted, limit, cursor)
-    purchases = queries.load_many({sale.order_id for sale, _ in found})
+    purchases = queries.load_readable({sale.order_id for sale, _ in found})[0]
     shown = [(entry, purchase) for entry in found if _is_wanted(purchase := purchases.get(entry[0].order_id), wanted, tier_ids)]
     orders = list({purchase.id: purchase for _, purchase in shown if purchase is not None}.values())
     guests = _load_guests(orders) if wanted.guests else None

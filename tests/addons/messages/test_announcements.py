@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.addons.messages import event_notices, store
 from chalicelib.audit import service as audit
+from chalicelib.edge import auth
 from chalicelib.foundation import clock, settings
 from chalicelib.notifications.store import list_event_notifications
 from tests import builders, invariants
@@ -150,6 +151,16 @@ def test_people_on_the_waitlist_are_an_audience_of_their_own(post, api, time):
     assert save(api, (event_id, tier_id), "a2", audience="waiting").status == 200
     assert receivers(post) == [*(f"{user}@example.com" for user in ("ada", "ada", "eve", "zoe", "zoe"))]
     invariants.check(time.now)
+
+
+def test_changes_of_an_announcement_have_a_limit_and_stopping_it_has_none(api, time):
+    shop = builders.create_shop(api)
+    coordinator = auth.issue_token("cleo", {"user"}, events={shop[0]: "coordinator"})
+    path, body = f"/admin/events/{shop[0]}/announcements/a1", {"subject": "Doors", "send_at": "2026-06-20T10:00:00Z"}
+    with settings.override(rate_limits="on", limit_catalog="2/60"):
+        statuses = [api.put(path, json=body | {"text": f"Version {number}."}, token=coordinator).status for number in range(4)]
+        assert statuses == [200, 200, 429, 429]
+        assert api.delete(path, token=coordinator).status == 200
 
 
 def test_a_scheduled_announcement_is_changed_and_withdrawn(post, api, time):

@@ -1,5 +1,6 @@
 """Emails about an event with several dates: each order has the dates of its own tickets."""
 
+import json
 from collections import Counter
 
 import icalendar
@@ -7,6 +8,7 @@ import pytest
 
 from chalicelib.addons.messages import event_notices
 from chalicelib.foundation import clock
+from chalicelib.notifications.store import NotificationRow
 from tests import builders, pdfs
 from tests.addons.messages.test_announcements import receivers, save
 from tests.addons.messages.test_event_notices import changed, pass_time, text_of
@@ -70,6 +72,43 @@ def test_a_date_that_moves_to_another_place_is_told_to_the_holders_of_its_ticket
         assert Counter(address for address, _ in mails) == known
         texts = [text_of(mail).partition("previous details") for address, mail in mails if address.startswith("saturday")]
         assert any(venue in text and former in before for text, _, before in texts)
+
+
+def test_an_email_about_long_venues_takes_little_space_in_the_outbox(post, tour, time):
+    dates = [
+        {"id": f"d{number}", "starts_at": clock.iso(tour.starts_at + (number + 3) * DAY), "venue": "\N{GREEK SMALL LETTER ALPHA}" * 100}
+        for number in range(60)
+    ]
+    tour.change(dates=[*tour.dates, *dates][:60])
+    pass_time(post, time, event_notices.QUIET_SECONDS + 60)
+    buy(tour.api, (tour.event_id, tour.tier_ids["pass"]), user="pass")
+    time.advance(60)
+    tour.change(dates=[date | {"venue": f"Arena {number}"} for number, date in enumerate([*tour.dates, *dates][:60])])
+    post.follow()
+    time.advance(event_notices.QUIET_SECONDS + 60)
+    event_notices.queue_mails(time.now)
+    [row] = [row for row in NotificationRow.scan() if row.kind == "event_changed"]
+    assert len(json.dumps(row.facts)) < 6_000
+    post.deliver()
+    [(address, mail)] = changed(post)
+    assert address == "pass@home.test"
+    assert "Hall" in text_of(mail).partition("previous details")[2]
+
+
+def test_an_order_for_several_dates_names_the_place_that_has_changed(post, tour, time):
+    reserved = builders.reserve_items(tour.api, "ada", tour.event_id, {tour.tier_ids["friday"]: 1, tour.tier_ids["weekend"]: 1})
+    email = {"customer_email": "ada@example.com"}
+    checkout = builders.start_checkout(tour.api, "ada", reserved.json["id"], responses={}, **email)
+    assert builders.confirm(tour.api, "ada", checkout.json["id"]).status == 201
+    time.advance(60)
+    tour.change(dates=[*tour.dates[:2], tour.dates[2] | {"venue": "Old Mill"}])
+    pass_time(post, time, event_notices.QUIET_SECONDS + 60)
+    time.advance(60)
+    tour.change(name="Nights", dates=[tour.dates[0] | {"venue": "Barn"}, tour.dates[1], tour.dates[2] | {"venue": "Arena"}])
+    pass_time(post, time, event_notices.QUIET_SECONDS + 60)
+    before = [text_of(mail).partition("previous details")[2] for _, mail in changed(post)]
+    assert ["Hall" in text for text in before] == [True, True]
+    assert ["Night" in text for text in before] == [False, True]
 
 
 def test_a_cancelled_date_is_told_to_all_holders_of_its_tickets(post, tour, time):

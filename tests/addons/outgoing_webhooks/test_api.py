@@ -9,6 +9,7 @@ from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, outbound_http, settings
 from tests import builders
+from tests.accounts.conftest import mailbox  # noqa: F401
 from tests.addons.outgoing_webhooks.conftest import ENDPOINTS, PROMOTER
 from tests.simulation import faults
 
@@ -21,6 +22,19 @@ def test_an_endpoint_is_shown_as_it_was_created_and_its_secret_once(promoter, re
     assert (created["enabled"], created["disabled_reason"], created["failing_since"], created["version"]) == (True, None, None, 1)
     assert promoter.show(created) == created
     assert promoter.send("GET").json == {"webhook_endpoints": [created]}
+
+
+def test_the_promoter_hears_of_each_new_address(promoter, receiver, mailbox):  # noqa: F811
+    """Somebody with a stolen session could otherwise get the orders for good, because a new password ends no webhooks."""
+    create_account(Account(user_id=PROMOTER, email="nora@example.com", roles=("user", "promoter"), created_at=0, verified_at=1), "-")
+    created = promoter.create(receiver)
+    assert mailbox.kinds("nora@example.com") == ["webhook_endpoint_set"]
+    promoter.send("PATCH", f"/{created['id']}", description="Our CRM")
+    assert len(mailbox.mails) == 1
+    assert promoter.send("PATCH", f"/{created['id']}", url=f"{receiver.url}secret", headers={"Accept-Language": "es"}).status == 200
+    assert mailbox.kinds("nora@example.com") == ["webhook_endpoint_set"] * 2
+    assert "«Webhooks»" in mailbox.mails[1].text
+    assert "secret" not in mailbox.mails[1].text
 
 
 def test_the_secret_is_in_no_other_reply_and_in_no_audit(promoter, receiver):

@@ -68,6 +68,20 @@ def test_an_order_names_its_buyer_to_the_managers_of_the_event(api, poller, time
     assert erased["buyer"] == {"name": None, "email": None}
 
 
+def test_an_order_that_cannot_be_read_leaves_the_others_in_all_lists(api, poller, time):
+    shop = builders.create_shop(api)
+    broken, other = (builders.create_order(api, shop, 1, user=user) for user in ("ada", "bob"))
+    poller.drain()
+    admin, path = {"token": builders.admin_token()}, f"/events/{shop[0]}"
+    with builders.unreadable(broken):
+        assert [order["id"] for order in pages(api, "/orders", "orders", event_id=shop[0])] == [other]
+        assert [row["order_id"] for row in api.get(f"{path}/attendees", **admin).json["attendees"]] == [other]
+        assert [row["id"] for row in api.get("/orders", query={"search": other}, **admin).json["orders"]] == [other]
+        assert {row["order_id"] for row in api.get(f"/admin{path}/tickets/sales", **admin).json["sales"]} >= {other}
+        for list_path in (f"/admin{path}/tickets/answers", f"/admin{path}/ticket-holders"):
+            assert api.get(list_path, **admin).status == 200
+
+
 def test_a_page_of_orders_reads_all_its_buyers_at_once(api, poller, time):
     shop = builders.create_shop(api, capacity=20)
     for number in range(5):

@@ -49,6 +49,21 @@ def test_a_guest_is_named_with_answers_and_invited_by_mail(table, mailbox):
     assert audit.list_entries(f"ticket#{table.ticket.id}")[-1].details == {"order_id": table.order_id, "seat": 2}
 
 
+NAMES_THAT_LIE = ["Bob\n99 people", "\x1b[2JBob", "Bob\x9b1A", "\u202eboB", "Bob\u2028Eve", "\u2067Bob", "\x00", " "]
+
+
+@pytest.mark.parametrize("name", NAMES_THAT_LIE)
+def test_a_name_changes_nothing_around_it(table, name):
+    """At the door, in lists and in terminals."""
+    assert refusal(table.name(1, name)) == (400, "invalid_input")
+    path = f"/tickets/{table.ticket.id}"
+    if name.strip():
+        assert table.api.patch(path, json={"attendee": {"name": name}}, user="ada").status == 400
+    for genuine in ("Bob \u200d\u200e O'Neill", "\u05d3\u05d5\u05d3", "Zo\u00eb\u00a0L."):
+        assert table.name(1, genuine).status == 200
+        assert table.api.patch(path, json={"attendee": {"name": genuine}}, user="ada").status == 200
+
+
 def test_a_guest_without_an_address_gets_the_link_from_the_owner(table, mailbox):
     assert table.name(1, "Bob").json["guest"]["invited_at"] is None
     assert mailbox.mails == []
