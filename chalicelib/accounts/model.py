@@ -36,6 +36,7 @@ _Line = Annotated[
     ),
 ]
 PersonName = Annotated[_Line, Meta(max_length=100)]
+PasskeyName = Annotated[_Line, Meta(max_length=60, examples=["My phone"])]
 Company = Annotated[_Line, Meta(max_length=200, examples=["Harbor Concerts"])]
 PostalAddress = Annotated[
     str,
@@ -102,9 +103,12 @@ FactorCode = Annotated[
         max_length=40,
         pattern=r"\A[A-Za-z0-9][A-Za-z0-9 -]{4,38}[A-Za-z0-9]\Z",
         examples=["123456"],
-        description="The six digits of an authenticator app, or a recovery code.",
+        description="The six digits of an authenticator app, a recovery code, or a code that a passkey gave.",
     ),
 ]
+_BASE64URL = {"min_length": 1, "pattern": r"\A[A-Za-z0-9_-]+\Z", "examples": ["Yk9fMTIz"], "description": "Bytes in base64url without padding."}
+ShortBytes = Annotated[str, Meta(**_BASE64URL, max_length=1400)]
+LongBytes = Annotated[str, Meta(**_BASE64URL, max_length=8000)]
 RefreshToken = Annotated[str, Meta(min_length=1, max_length=200)]
 MailedToken = Annotated[str, Meta(min_length=1, max_length=200)]
 
@@ -116,6 +120,9 @@ class AddressBody(Struct, forbid_unknown_fields=True):
 # Roles that people can choose when they register.
 OwnRole = Literal["user", "promoter"]
 MailPurpose = Literal["verify_email", "reset_password", "change_email", "find_tickets", "own_data", "invitation"]
+# What else proves something once and within minutes, but is not mailed.
+ChallengePurpose = Literal["new_passkey", "passkey", "passkey_code"]
+LinkPurpose = Literal[MailPurpose, ChallengePurpose]
 
 
 class Profile(Struct, frozen=True):
@@ -125,6 +132,30 @@ class Profile(Struct, frozen=True):
     last_name: str | None = None
     phone: str | None = None
     company: str | None = None
+
+
+class Passkey(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A passkey of an account. `credential` is its id and public key as the authenticator sent them, in base64url.
+
+    `counter` is what the authenticator counted at the last signature; authenticators that synchronize their passkeys always send 0.
+    """
+
+    id: str
+    name: str
+    credential: str
+    created_at: int
+    counter: int = 0
+    used_at: int | None = None
+
+
+class PasskeySignature(Struct, forbid_unknown_fields=True):
+    """What `navigator.credentials.get` returns for a challenge of `POST /auth/passkeys/challenge`, each part in base64url."""
+
+    credential_id: ShortBytes
+    user_handle: ShortBytes
+    client_data: LongBytes
+    authenticator_data: LongBytes
+    signature: ShortBytes
 
 
 class Account(Struct, frozen=True, kw_only=True):
@@ -147,6 +178,12 @@ class Account(Struct, frozen=True, kw_only=True):
     generation: int = 1
     totp_secret: str | None = None
     totp_pending: str | None = None
+    passkeys: tuple[Passkey, ...] = ()
+
+    @property
+    def has_second_factor(self) -> bool:
+        """Whether a sign-in needs more than the password: the account has an authenticator app or a passkey."""
+        return self.totp_secret is not None or bool(self.passkeys)
 
     @property
     def name(self) -> str | None:
@@ -187,7 +224,8 @@ class SecondFactorRequired(ApiError):
     code: ClassVar[str] = "second_factor_required"
     status: ClassVar[int] = 401
     default_message: ClassVar[str] = (
-        "Enter the current code of your authenticator app, or one of your recovery codes. Each code works only once."
+        "Enter the current code of your authenticator app, or one of your recovery codes, or sign in with a passkey. "
+        "Each code works only once."
     )
 
     def __init__(self) -> None:
@@ -198,6 +236,20 @@ class NoSecondFactor(ApiError):
     code: ClassVar[str] = "no_second_factor"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "Your account has no authenticator app, or somebody has just changed it. Begin again."
+
+
+class PasskeyRefused(ApiError):
+    """A passkey is unknown, belongs to another site, or did not sign the challenge, or the challenge was used or has expired."""
+
+    code: ClassVar[str] = "passkey_refused"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = "This passkey was not accepted. Try again, or sign in another way."
+
+
+class TooManyPasskeys(ApiError):
+    code: ClassVar[str] = "too_many_passkeys"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Your account has ten passkeys, which is the maximum. Remove one that you no longer use."
 
 
 class AddressNotVerified(ApiError):

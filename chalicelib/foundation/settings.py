@@ -446,7 +446,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_waitlist: Annotated[Rate, _says("How often a user may join the waitlist of an event.")] = "10/60"
     limit_sign_up: Annotated[
         Rate,
-        _says("How often people may register or become guests. Counted per source address only, and multiplied by the factor below."),
+        _says(
+            "How often people may register, become guests or ask for the challenge of a passkey. Counted per source address only, and "
+            "multiplied by the factor below."
+        ),
     ] = "5/60"
     limit_promo_code: Annotated[
         Rate,
@@ -541,7 +544,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     second_factor: Annotated[
         Literal["optional", "managers"],
         _says(
-            "Who needs an authenticator app beside the password. `optional`: people who set one up. `managers`: also admins, promoters and "
+            "Who needs an authenticator app or a passkey. `optional`: people who set one up. `managers`: also admins, promoters and "
             "coordinators, who have the rights of a buyer until they have set it up."
         ),
     ] = "optional"

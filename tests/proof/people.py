@@ -29,6 +29,7 @@ from chalicelib.notifications.store import NotificationRow
 from chalicelib.purchases import store
 from chalicelib.tickets import service as tickets
 from chalicelib.waiting_room import tokens
+from devtools.authenticator import Authenticator
 from infra.local.images import stored_event
 from infra.local.schedules import scheduled_event
 from tests import builders, pictures, shops
@@ -57,6 +58,7 @@ class PersonScene(StoredScene):
         super().__init__(api, time)
         self.shop, self.mailbox, self.provider, self.hosts = shop, mailbox, provider, hosts
         self.id = self.guest = self.guest_session = self.text = self.data_token = ""
+        self.phone, self.created, self.signed = Authenticator(settings.current().shop_url), {}, {}
 
     def buy(self) -> None:
         """Buy as a guest."""
@@ -127,6 +129,33 @@ class PersonScene(StoredScene):
     def turn_off_second_factor(self) -> ClientReply:
         body = {"password": PASSWORD, "code": builders.code_of(self.text, self.time.now + 30)}
         return self.api.delete("/auth/me/second-factor", json=body, token=self.guest)
+
+    def begin_passkey(self) -> ClientReply:
+        reply = self.api.post("/auth/me/passkeys/challenge", json={"password": PASSWORD}, token=self.guest)
+        if reply.status == 201:
+            self.created = {"name": "Phone"} | self.phone.create(reply.json)
+        return reply
+
+    def add_passkey(self) -> ClientReply:
+        reply = self.api.post("/auth/me/passkeys", json=self.created, token=self.guest)
+        if reply.status == 201:
+            self.text = reply.json["passkey"]["id"]
+        return reply
+
+    def sign_challenge(self) -> None:
+        self.signed = self.phone.sign(self.api.post("/auth/passkeys/challenge").json["challenge"])
+
+    def use_passkey(self) -> ClientReply:
+        return self.api.post("/auth/passkeys/login", json=self.signed)
+
+    def get_passkey_code(self) -> ClientReply:
+        reply = self.api.post("/auth/me/passkeys/code", json=self.signed, token=self.guest)
+        if reply.status == 201:
+            self.data_token = reply.json["code"]
+        return reply
+
+    def remove_passkey(self) -> ClientReply:
+        return self.api.delete(f"/auth/me/passkeys/{self.text}", json={"code": self.data_token}, token=self.guest)
 
     # Tickets that somebody has lost, and returns.
 
@@ -542,6 +571,8 @@ def _open(time: Any, event_capacity: int | None = None) -> Iterator[PersonScene]
         yield scene
 
 
+_WITH_PASSKEY = ["own_account", "begin_passkey", "add_passkey"]
+
 # name -> (the steps before, the step that a fault breaks)
 _STEPS: dict[str, tuple[list[str], str]] = {
     "verify an address": (["sign_up", "read_verification"], "verify_email"),
@@ -552,6 +583,11 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "begin a second factor": (["own_account"], "begin_second_factor"),
     "turn on a second factor": (["own_account", "begin_second_factor"], "turn_on_second_factor"),
     "turn off a second factor": (["own_account", "begin_second_factor", "turn_on_second_factor"], "turn_off_second_factor"),
+    "begin a passkey": (["own_account"], "begin_passkey"),
+    "add a passkey": (["own_account", "begin_passkey"], "add_passkey"),
+    "sign in with a passkey": ([*_WITH_PASSKEY, "sign_challenge"], "use_passkey"),
+    "get a code with a passkey": ([*_WITH_PASSKEY, "sign_challenge"], "get_passkey_code"),
+    "remove a passkey": ([*_WITH_PASSKEY, "sign_challenge", "get_passkey_code"], "remove_passkey"),
     "open lost tickets": (["buy", "ask_for_link", "read_link"], "follow_link"),
     "export by a link": (["buy", "ask_for_link", "read_link", "follow_link"], "export_by_link"),
     "erase by a link": (["buy", "ask_for_link", "read_link", "follow_link"], "erase_by_link"),
@@ -636,6 +672,7 @@ FUNCTIONS = {
 _NEVER_THE_SAME = {
     *("refresh a session", "go back to an earlier version", "ask for a code"),
     *("begin a second factor", "turn on a second factor", "turn off a second factor"),
+    *("begin a passkey", "add a passkey", "sign in with a passkey", "get a code with a passkey", "remove a passkey"),
     "decline an invitation",
 }
 FLOWS = {name: Flow(_open, before, step, name not in _NEVER_THE_SAME) for name, (before, step) in _STEPS.items()}
@@ -652,6 +689,11 @@ ROUTES = {
     "POST /auth/me/second-factor": "begin a second factor",
     "PUT /auth/me/second-factor": "turn on a second factor",
     "DELETE /auth/me/second-factor": "turn off a second factor",
+    "POST /auth/me/passkeys/challenge": "begin a passkey",
+    "POST /auth/me/passkeys": "add a passkey",
+    "POST /auth/passkeys/login": "sign in with a passkey",
+    "POST /auth/me/passkeys/code": "get a code with a passkey",
+    "DELETE /auth/me/passkeys/{passkey_id}": "remove a passkey",
     "POST /auth/guest/orders": "move a guest's orders",
     "POST /lost-tickets/open": "open lost tickets",
     "POST /lost-tickets/export": "export by a link",

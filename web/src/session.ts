@@ -181,7 +181,8 @@ function refresh(): Promise<Schemas["TokensView"]> {
   return content(publicApi.POST("/auth/refresh", { ...COOKIE, body: {}, signal: AbortSignal.timeout(REFRESH_PATIENCE_MS) }));
 }
 
-async function startSession(ask: () => Promise<Schemas["TokensView"]>): Promise<void> {
+/** Sign in by a call that returns tokens. */
+export async function startSession(ask: () => Promise<Schemas["TokensView"]>): Promise<void> {
   await navigator.locks.request(LOCK, async () => keep(await ask()));
 }
 

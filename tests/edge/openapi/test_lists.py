@@ -79,6 +79,7 @@ BOUNDED = {
         "resale": _RESALE,
     },
     "/auth/me": {"roles": "there are three roles"},
+    "/auth/me/passkeys": {"passkeys": "an account has ten at most"},
     "/checkout/sessions/{session_id}": {"reservation.items": _OF_ORDER, "reservation.taxes": _OF_ORDER, "refunds": _REFUNDS},
     "/events/{event_id}/manifest": {"event.dates": _DATES},
     "/events/{event_id}": {

@@ -1,6 +1,6 @@
 /** The sign-in page, also for ended sessions, guests, and demo stages. */
 
-import { useLocation } from "preact-iso";
+import { ErrorBoundary, lazy, useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
 import { ApiFailure } from "../client";
 import { safeAddress, withNext } from "../next-page";
@@ -10,6 +10,8 @@ import { EmailField, Form, PasswordField } from "../parts/form";
 import { useKept, useLoaded, useTitle } from "../parts/hooks";
 import { useTexts } from "../texts";
 import { useDemoTexts } from "../texts/use-demo";
+
+const PasskeySignIn = lazy(() => import("../parts/second-factor").then((part) => part.PasskeySignIn, () => () => null));
 
 export function SignIn() {
   const { t } = useTexts();
@@ -68,6 +70,9 @@ export function SignIn() {
       ) : (
         <p class="small">{t.signIn.noAccountNeeded}</p>
       )}
+      <ErrorBoundary>
+        <PasskeySignIn onDone={() => continueTo(next)} />
+      </ErrorBoundary>
       {isDemoStage && buyer?.kind !== "demo" && (
         <section class="notice">
           <h2>{demo.title}</h2>

@@ -61,6 +61,8 @@ export const usersTexts: typeof english = {
     "account.email_changed": "E-Mail-Adresse geändert",
     "account.second_factor_set": "Anmeldung in zwei Schritten eingerichtet",
     "account.second_factor_removed": "Anmeldung in zwei Schritten ausgeschaltet",
+    "account.passkey_added": "Passkey hinzugefügt",
+    "account.passkey_removed": "Passkey entfernt",
     "account.erased": "Konto gelöscht",
   },
 };
