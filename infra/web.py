@@ -49,6 +49,7 @@ LAZY_PAGES = {
     "src/parts/line-access.tsx": 2_800,
     "src/parts/invoice-fields.tsx": 1_150,
     "src/parts/second-factor.tsx": 5_900,
+    "src/parts/staff-sign-in.tsx": 1_750,
     "src/parts/seller-note.tsx": 1_750,
     "src/parts/bank-transfer.tsx": 1_300,
     "src/parts/ticket-panels.ts": 1_700,

@@ -37,8 +37,13 @@ from chalicelib.accounts.model import (
     PersonName,
     Phone,
     Profile,
+    ProviderText,
     RefreshToken,
     SecondFactorRequired,
+    StaffAddressRefused,
+    StaffSignInExpired,
+    StaffSignInRefused,
+    StaffSignInUnavailable,
     TooManyPasskeys,
     WrongPassword,
     email_key,
@@ -58,6 +63,7 @@ from chalicelib.accounts.views import (
     RecoveryCodesView,
     RegistrationView,
     SessionsView,
+    StaffSignInView,
     TokensView,
     UserView,
     account_view,
@@ -73,7 +79,7 @@ from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.rate_limits import INVITE, MAIL, SIGN_UP, RateLimited, limited, limited_by_address, limited_for_caller
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import settings
-from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.errors import InvalidInput, NotFound
 
 bp = Blueprint(__name__)
 
@@ -131,6 +137,14 @@ class ProfileChanges(Struct, forbid_unknown_fields=True):
     last_name: PersonName | UnsetType | None = UNSET
     phone: Phone | UnsetType | None = UNSET
     company: Company | UnsetType | None = UNSET
+
+
+class ProviderReply(Struct, forbid_unknown_fields=True):
+    """The query parameters with which the provider sent the browser back to the sign-in page."""
+
+    code: ProviderText
+    state: ProviderText
+    iss: ProviderText | None = None
 
 
 class PasswordChange(Struct, forbid_unknown_fields=True):
@@ -224,6 +238,38 @@ def log_in(request: RequestContext, body: LoginBody) -> Reply[TokensView]:
     return _tokens_reply(request, service.log_in(request, body.email, body.password, body.code, marks), is_cookie)
 
 
+@route(bp, "POST", "/auth/staff/begin", access="public", statuses=(201,), errors=(NotFound, StaffSignInUnavailable, RateLimited))
+def begin_staff_sign_in(request: RequestContext) -> Reply[StaffSignInView]:
+    """Begin to sign in through the operator's provider. The browser keeps a cookie and goes to the `address`."""
+    from chalicelib.accounts import staff_sign_in  # few stages need it
+
+    with limited_by_address(request, SIGN_UP):
+        address, secret = staff_sign_in.begin(request.now)
+        return Reply(StaffSignInView(address), 201, cookies=session_cookie.keep_staff_secret(secret, staff_sign_in.FLOW_SECONDS))
+
+
+@route(
+    bp,
+    "POST",
+    "/auth/staff/login",
+    access="public",
+    headers=(session_cookie.HEADER,),
+    errors=(
+        *(NotFound, StaffSignInExpired, StaffSignInRefused, StaffAddressRefused, StaffSignInUnavailable),
+        *(AccountLocked, AccountChanging, RateLimited),
+    ),
+)
+def log_in_staff(request: RequestContext, body: ProviderReply) -> Reply[TokensView]:
+    """Sign in with the reply of the operator's provider, in the browser that began."""
+    from chalicelib.accounts import staff_sign_in
+
+    is_cookie, secret = session_cookie.is_requested(request), session_cookie.read_staff_secret(request)
+    with limited_by_address(request, SIGN_UP):
+        tokens = staff_sign_in.finish(request, secret, body.state, body.code, body.iss)
+    reply = _tokens_reply(request, tokens, is_cookie)
+    return structs.replace(reply, cookies=(*reply.cookies, *session_cookie.keep_staff_secret("", 0)))
+
+
 @route(bp, "POST", "/auth/guest", access="public", statuses=(201,), headers=(session_cookie.HEADER,), errors=(RateLimited,))
 def create_guest(request: RequestContext) -> Reply[TokensView]:
     """Get an identity without an account, to buy as a guest. A guest whose cookie is still valid gets the same identity again."""
@@ -256,7 +302,7 @@ def show_me(request: RequestContext) -> Reply[UserView]:
     """Show who you are and what you may do."""
     identity = request.require_user()
     account = service.find_account(identity.user_id)
-    is_lacking = service.lacks_second_factor(account, service.load_event_roles(account))
+    is_lacking = not service.is_manager(identity) and service.lacks_second_factor(account, service.load_event_roles(account))
     return Reply(user_view(identity, account, lacks_second_factor=is_lacking))
 
 

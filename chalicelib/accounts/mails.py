@@ -132,9 +132,9 @@ def exchange_link(link: MailedLink, purpose: MailPurpose, now: int) -> str:
     return token
 
 
-def put_challenge(token: str, purpose: ChallengePurpose, user_id: str, now: int) -> None:
-    """Store a random text that is not mailed. `use_challenge` accepts it once, within CHALLENGE_SECONDS."""
-    store.put_link(MailedLink(_digest(token), purpose, NO_USER, user_id, now + CHALLENGE_SECONDS))
+def put_challenge(token: str, purpose: ChallengePurpose, user_id: str, now: int, seconds: int = CHALLENGE_SECONDS) -> None:
+    """Store a random text that is not mailed. `use_challenge` accepts it once, within `seconds`."""
+    store.put_link(MailedLink(_digest(token), purpose, NO_USER, user_id, now + seconds))
 
 
 def use_challenge(token: str, purpose: ChallengePurpose, user_id: str, now: int) -> bool:

@@ -109,6 +109,7 @@ FactorCode = Annotated[
 _BASE64URL = {"min_length": 1, "pattern": r"\A[A-Za-z0-9_-]+\Z", "examples": ["Yk9fMTIz"], "description": "Bytes in base64url without padding."}
 ShortBytes = Annotated[str, Meta(**_BASE64URL, max_length=1400)]
 LongBytes = Annotated[str, Meta(**_BASE64URL, max_length=8000)]
+ProviderText = Annotated[str, Meta(min_length=1, max_length=2000)]
 RefreshToken = Annotated[str, Meta(min_length=1, max_length=200)]
 MailedToken = Annotated[str, Meta(min_length=1, max_length=200)]
 
@@ -121,7 +122,7 @@ class AddressBody(Struct, forbid_unknown_fields=True):
 OwnRole = Literal["user", "promoter"]
 MailPurpose = Literal["verify_email", "reset_password", "change_email", "find_tickets", "own_data", "invitation"]
 # What else proves something once and within minutes, but is not mailed.
-ChallengePurpose = Literal["new_passkey", "passkey", "passkey_code"]
+ChallengePurpose = Literal["new_passkey", "passkey", "passkey_code", "staff_sign_in"]
 LinkPurpose = Literal[MailPurpose, ChallengePurpose]
 
 
@@ -250,6 +251,34 @@ class TooManyPasskeys(ApiError):
     code: ClassVar[str] = "too_many_passkeys"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "Your account has ten passkeys, which is the maximum. Remove one that you no longer use."
+
+
+class StaffSignInExpired(ApiError):
+    code: ClassVar[str] = "staff_sign_in_expired"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = "This sign-in took too long, was already used, or began in another browser. Begin again."
+
+
+class StaffSignInRefused(ApiError):
+    """The reply of the provider does not prove who somebody is: its code or its token is not valid."""
+
+    code: ClassVar[str] = "staff_sign_in_refused"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = "The sign-in service did not confirm who you are. Begin again, or tell the people who run this shop."
+
+
+class StaffAddressRefused(ApiError):
+    code: ClassVar[str] = "staff_address_refused"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = (
+        "The sign-in service has not verified your email address, or people with your address may not sign in this way."
+    )
+
+
+class StaffSignInUnavailable(ApiError):
+    code: ClassVar[str] = "staff_sign_in_unavailable"
+    status: ClassVar[int] = 503
+    default_message: ClassVar[str] = "The sign-in service does not answer. Try again in a minute."
 
 
 class AddressNotVerified(ApiError):

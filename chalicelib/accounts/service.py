@@ -360,6 +360,11 @@ def lacks_second_factor(account: Account | None, events: Mapping[str, EventRole]
     return not _MANAGER_ROLES.isdisjoint(account.roles) or "coordinator" in events.values()
 
 
+def is_manager(identity: Identity) -> bool:
+    """Return whether a caller's token has the rights of a manager, which `lacks_second_factor` would take away."""
+    return not _MANAGER_ROLES.isdisjoint(identity.roles) or "coordinator" in identity.events.values()
+
+
 def load_event_roles(account: Account | None) -> Mapping[str, EventRole]:
     """Return the current event roles of an account, for `lacks_second_factor`. Reads nothing if the stage does not demand the factor."""
     return {} if settings.current().second_factor == "optional" else _event_roles(account)
@@ -392,9 +397,10 @@ def begin_guest_session(request: RequestContext) -> Tokens:
 def refresh(request: RequestContext, token: str) -> Tokens:
     """Exchange a refresh token for new tokens, with the user's current roles. Raises SessionOver."""
     session, account = _load_session(token, request.now)
-    seconds = 0 if _is_admin(account) else sessions.REFRESH_SECONDS  # no use of an admin's session extends it
+    is_fixed = _is_admin(account) or session.staff_roles  # no use of an admin's session, or of one by the provider, extends it
+    seconds = 0 if is_fixed else sessions.REFRESH_SECONDS
     refresh_token = sessions.use_token(session, token, _device(request), request.now, seconds)
-    tokens = _issue_tokens(session.user_id, account, refresh_token, _event_roles(account))
+    tokens = _issue_tokens(session.user_id, account, refresh_token, _event_roles(account), session.staff_roles)
     return structs.replace(tokens, refresh_seconds=max(seconds, session.expires_at - request.now))
 
 
@@ -703,6 +709,22 @@ def _begin_session(request: RequestContext, account: Account) -> Tokens:
     return _issue_tokens(account.user_id, account, refresh_token, events)
 
 
+def begin_staff_session(request: RequestContext, account: Account, roles: tuple[Role, ...], entry: dynamo.TransactItem) -> Tokens:
+    """Begin a session with more `roles` for somebody whom the operator's provider has signed in, with an audit entry.
+
+    It lasts as long as an admin's, and satisfies a stage that demands a second factor, which is the provider's matter. Raises
+    AccountChanging.
+    """
+    token, begun = sessions.begin_session_item(
+        account.user_id, account.generation, _device(request), request.now, sessions.ADMIN_SECONDS, roles
+    )
+    try:
+        _, events = parallel.both(lambda: dynamo.transact([begun, entry]), lambda: _event_roles(account))
+    except dynamo.TransactionCanceled:
+        raise AccountChanging() from None
+    return structs.replace(_issue_tokens(account.user_id, account, token, events, roles), refresh_seconds=sessions.ADMIN_SECONDS)
+
+
 def _session_seconds(account: Account | None) -> int:
     """Return how long a new session lasts if it is not used."""
     return sessions.ADMIN_SECONDS if _is_admin(account) else sessions.REFRESH_SECONDS
@@ -735,13 +757,19 @@ def _event_roles(account: Account | None) -> Mapping[str, EventRole]:
     return members.event_roles(account.email) if account is not None and account.verified_at is not None else {}
 
 
-def _issue_tokens(user_id: str, account: Account | None, refresh_token: str, events: Mapping[str, EventRole]) -> Tokens:
-    """Issue tokens with the current rights of a user. `account` is None for a guest.
+def _issue_tokens(
+    user_id: str,
+    account: Account | None,
+    refresh_token: str,
+    events: Mapping[str, EventRole],
+    staff_roles: tuple[Role, ...] = (),
+) -> Tokens:
+    """Issue tokens with the current rights of a user. `account` is None for a guest, and `staff_roles` are the session's.
 
     Managers without the second factor that the stage demands have the rights of a buyer, so that they can set it up.
     """
-    roles: tuple[Role, ...] = GUEST_ROLES if account is None else account.roles
-    is_lacking = lacks_second_factor(account, events)
+    roles: tuple[Role, ...] = GUEST_ROLES if account is None else tuple(dict.fromkeys((*account.roles, *staff_roles)))
+    is_lacking = not staff_roles and lacks_second_factor(account, events)
     if is_lacking:
         roles = tuple(role for role in roles if role not in _MANAGER_ROLES)
         events = {event_id: role for event_id, role in events.items() if role != "coordinator"}

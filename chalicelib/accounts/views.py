@@ -76,6 +76,12 @@ class NewSecondFactorView(Struct, frozen=True):
     qr_code: str
 
 
+class StaffSignInView(Struct, frozen=True):
+    """The address at the operator's provider where people sign in, and from which they come back to the sign-in page."""
+
+    address: str
+
+
 class PasskeyChallengeView(Struct, frozen=True):
     """A `challenge` that a passkey of this `site` (the relying party id) may sign once, in the next five minutes."""
 

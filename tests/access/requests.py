@@ -80,6 +80,7 @@ _OF_ACCOUNTS: dict[str, Any] = {
     "PUT /auth/me/second-factor": {"code": "123456"},
     "DELETE /auth/me/second-factor": {"password": PASSWORD, "code": "123456"},
     "POST /auth/passkeys/login": _SIGNED,
+    "POST /auth/staff/login": {"code": "x", "state": "x"},
     "POST /auth/me/passkeys": {"name": "My phone", "client_data": _CLIENT_DATA, "attestation": "AA"},
     "POST /auth/me/passkeys/challenge": {"password": PASSWORD},
     "POST /auth/me/passkeys/code": _SIGNED,

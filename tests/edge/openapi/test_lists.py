@@ -137,6 +137,7 @@ BOUNDED = {
     "/.well-known/jwks.json": {"keys": "there is one key"},
     "/me/export": {
         "user.roles": "there are three roles",
+        "passkeys": "an account has ten at most",
         "promoter.default_taxes": _DEFAULT_TAXES,
         "promoter.brand.logo.thumbnails": _THUMBNAILS,
         "memberships": "one person works at 100 events at most",
