@@ -1,8 +1,8 @@
 """An authenticator in software, which makes passkeys and signs with them as browsers and phones do.
 
-    phone = Authenticator("https://shop.example")
-    created = phone.create(options)     # of POST /auth/me/passkeys/challenge
-    signature = phone.sign(challenge)   # of POST /auth/passkeys/challenge
+phone = Authenticator("https://shop.example")
+created = phone.create(options)     # of POST /auth/me/passkeys/challenge
+signature = phone.sign(challenge)   # of POST /auth/passkeys/challenge
 """
 
 import os

@@ -1,6 +1,6 @@
 """A fake OpenID Connect provider, for one client, on 127.0.0.1 only.
 
-    with FakeProvider("client", "secret") as provider:
+    with FakeIdentityProvider("client", "secret") as provider:
         provider.person = {"email": "ada@example.com", "email_verified": True}
         reply = provider.sign_in(address)   # the query with which the browser comes back
 
@@ -35,7 +35,7 @@ def _number(value: int) -> str:
     return _text(value.to_bytes((value.bit_length() + 7) // 8))
 
 
-class FakeProvider:
+class FakeIdentityProvider:
     def __init__(self, client_id: str, client_secret: str, now: Callable[[], float] = time.time) -> None:
         self.client_id, self.client_secret, self.now = client_id, client_secret, now
         self.person: Json = {}
@@ -131,7 +131,7 @@ class FakeProvider:
                 self.end_headers()
                 self.wfile.write(raw)
 
-            do_GET = do_POST = _reply  # noqa: N815 - the names of the base class
+            do_GET = do_POST = _reply
 
             def log_message(self, *_: Any) -> None:
                 """Stay silent."""

@@ -153,7 +153,7 @@ class PasswordChange(Struct, forbid_unknown_fields=True):
 
 
 class NewSecondFactor(Struct, forbid_unknown_fields=True):
-    """The password of the account. An account that has a second factor also needs a `code`: of its app, a recovery code, or of a passkey."""
+    """The password of the account. An account that has a second factor also needs a `code`, as a sign-in does."""
 
     password: EnteredPassword
     code: FactorCode | None = None

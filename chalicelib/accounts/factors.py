@@ -10,8 +10,8 @@ import hmac
 import re
 import secrets
 import unicodedata
-from hashlib import sha256
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 

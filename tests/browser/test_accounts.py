@@ -10,7 +10,7 @@ from playwright.sync_api import Page, Response, Route, expect
 from chalicelib.accounts.sessions import GRACE_SECONDS, REFRESH_SECONDS
 from chalicelib.edge.auth import ACCESS_SECONDS
 from chalicelib.foundation import settings
-from devtools.oidc import FakeProvider
+from devtools.oidc import FakeIdentityProvider
 from tests import builders, invariants
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, Mailbox, log_in, mailbox, register  # noqa: F401
 from tests.accounts.test_second_factor import set_up
@@ -106,7 +106,6 @@ def test_a_guest_buys_and_keeps_the_ticket_and_the_order_as_an_account(new_buyer
 
 def test_the_link_in_the_mail_verifies_an_address(new_buyer, mailbox: Mailbox, monkeypatch):  # noqa: F811
     from chalicelib.foundation import settings
-from devtools.oidc import FakeProvider
 
     buyer = new_buyer()
     with settings.override(email_verification="required"):
@@ -329,7 +328,7 @@ def test_a_browser_without_the_passkey_says_so(api, new_buyer, shop_at_localhost
 
 
 def test_staff_sign_in_through_the_provider_and_return_to_their_page(new_buyer, origin, time):
-    with FakeProvider("shop", "secret", lambda: time.now) as provider:
+    with FakeIdentityProvider("shop", "secret", lambda: time.now) as provider:
         provider.person = {"email": EMAIL, "email_verified": True, "groups": ["admins"]}
         of_provider = {"oidc_issuer": provider.issuer, "oidc_client_id": "shop", "oidc_client_secret": "secret"}
         rights = {"oidc_domains": "example.com", "oidc_admin_group": "groups=admins"}
@@ -553,7 +552,6 @@ def test_a_demo_stage_offers_its_identity_by_that_name(new_buyer, event_id):
 
 def test_a_stage_where_people_sign_in_offers_no_demo_identity(new_buyer, event_id):
     from chalicelib.foundation import settings
-from devtools.oidc import FakeProvider
 
     with settings.override(identity="jwt"):
         buyer = new_buyer()

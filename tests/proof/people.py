@@ -32,7 +32,7 @@ from chalicelib.purchases import store
 from chalicelib.tickets import service as tickets
 from chalicelib.waiting_room import tokens
 from devtools.authenticator import Authenticator
-from devtools.oidc import FakeProvider
+from devtools.oidc import FakeIdentityProvider
 from infra.local.images import stored_event
 from infra.local.schedules import scheduled_event
 from tests import builders, pictures, shops
@@ -564,7 +564,7 @@ class Hosts:
 
     status = 200
     received: frozenset[str] = frozenset()
-    staff = FakeProvider("shop", "secret", clock.now)
+    staff = FakeIdentityProvider("shop", "secret", clock.now)
     staff.person = {"email": EMAIL, "email_verified": True}
 
     def get(self, destination: Any, *_: Any) -> HostReply:
