@@ -58,7 +58,7 @@ class Authenticator:
         }
 
     def make_public_key(self) -> Any:
-        return ES256.from_cryptography_key(self.key.public_key())
+        return ES256.from_cryptography_key(self.key.public_key())  # type: ignore[no-untyped-call]
 
     def _site_hash(self, changes: dict[str, Any]) -> bytes:
         return sha256(str(changes.pop("site", urlsplit(self.origin).hostname)).encode()).digest()

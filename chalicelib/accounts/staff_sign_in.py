@@ -218,7 +218,7 @@ def _exchange(code: str, verifier: str, now: int) -> str:
     """Return the id token for a code. Raises StaffSignInRefused for a code that the provider does not know or has seen before."""
     current = settings.current()
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": _return_address(), "code_verifier": verifier}
-    client = f"{quote(current.oidc_client_id, '')}:{quote(secret_settings.optional_secret('oidc_client_secret'), '')}"
+    client = ":".join(quote(text, "") for text in (current.oidc_client_id, secret_settings.optional_secret("oidc_client_secret")))
     headers = {
         "Accept": "application/json",
         "Authorization": f"Basic {base64.b64encode(client.encode()).decode()}",
