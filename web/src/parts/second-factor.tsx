@@ -103,8 +103,7 @@ export function SecondFactor({ me, reload: reloadMe }: { me: User; reload: () =>
                 )}
                 {hasPasskeys && (
                   <More summary={own.passkeyCode}>
-                    <p class="small">{own.passkeyCodeText}</p>
-                    <PresentCode hasPasskeys error={null} />
+                    <PasskeyCode />
                   </More>
                 )}
               </>
@@ -224,12 +223,34 @@ function PasskeyRow({ passkey: { id: passkey_id, name, created_at, used_at }, ha
   );
 }
 
+/** A code for another page, such as that of API keys. */
+function PasskeyCode() {
+  const own = useOwnTexts();
+  const [code, setCode] = useState<string | null>(null);
+  const { isWorking, failure, run } = useAction();
+  return (
+    <div class="fields">
+      <p class="small">{own.passkeyCodeText}</p>
+      {code ? (
+        <p class="code" role="status">
+          {code}
+        </p>
+      ) : (
+        <button type="button" class="button button-quiet" onClick={() => run(async () => setCode(await getCode()))} disabled={isWorking}>
+          {own.usePasskey}
+        </button>
+      )}
+      {failure && <Failure failure={failure} />}
+    </div>
+  );
+}
+
 /** A code that proves who owns the account. A passkey can fill it in. */
 function PresentCode({ hasPasskeys, error }: { hasPasskeys: boolean; error: string | null }) {
   const own = useOwnTexts();
   const [code, setCode] = useState("");
   const { isWorking, failure, run } = useAction();
-  const fill = async () => setCode((await content(buyer.POST(`${PASSKEYS}/code`, { body: await sign() }))).code);
+  const fill = async () => setCode(await getCode());
   return (
     <>
       <Field
@@ -244,7 +265,7 @@ function PresentCode({ hasPasskeys, error }: { hasPasskeys: boolean; error: stri
         onInput={({ currentTarget }) => setCode(currentTarget.value)}
       >
         {hasPasskeys && (
-          <button type="button" class="button button-quiet" onClick={() => run(fill)} disabled={isWorking}>
+          <button type="button" class="link" onClick={() => run(fill)} disabled={isWorking}>
             {own.usePasskey}
           </button>
         )}
@@ -282,6 +303,8 @@ async function create({ challenge, site, site_name, user_handle, user_name, algo
   );
   return { client_data: encode(response.clientDataJSON), attestation: encode(response.attestationObject) };
 }
+
+const getCode = async () => (await content(buyer.POST(`${PASSKEYS}/code`, { body: await sign() }))).code;
 
 /** Let a passkey of this shop sign a new challenge. */
 async function sign(): Promise<Schemas["PasskeySignature"]> {
