@@ -48,6 +48,7 @@ class FakeIdentityProvider:
         self.discovery: Json = {}  # replaces what the discovery document says
         self.issuer = "https://login.example.com"
         self.requests: list[str] = []
+        self.forgets_codes = True  # once they were used
         self._codes: dict[str, Json] = {}
         self._server: ThreadingHTTPServer | None = None
         self.publish()
@@ -95,7 +96,7 @@ class FakeIdentityProvider:
         user, _, password = base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
         if (unquote(user), unquote(password)) != (self.client_id, self.client_secret):
             return 401, {"error": "invalid_client"}
-        asked = self._codes.pop(form["code"], None)
+        asked = self._codes.pop(form["code"], None) if self.forgets_codes else self._codes.get(form["code"])
         challenge = _text(sha256(form["code_verifier"].encode()).digest())
         if asked is None or asked["redirect_uri"] != form["redirect_uri"] or asked["code_challenge"] != challenge:
             return 400, {"error": "invalid_grant"}

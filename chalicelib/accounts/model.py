@@ -143,8 +143,7 @@ class Profile(Struct, frozen=True):
 class Passkey(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A passkey of an account. `credential` is its id and public key as the authenticator sent them, in base64url.
 
-    `counter` is what the authenticator counted at the last signature, and `challenge` is what it signed then; authenticators that
-    synchronize their passkeys always send 0.
+    `counter` is what the authenticator counted at the last signature; authenticators that synchronize their passkeys always send 0.
     """
 
     id: str
@@ -153,7 +152,6 @@ class Passkey(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: int
     counter: int = 0
     used_at: int | None = None
-    challenge: str | None = None
 
 
 class PasskeySignature(Struct, forbid_unknown_fields=True):

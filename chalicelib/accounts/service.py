@@ -347,12 +347,9 @@ def _use_passkey(request: RequestContext, sent: PasskeySignature) -> Account:
         if not is_valid or account is None:
             raise PasskeyRefused()
         passkey, counter = factors.check_passkey(account.passkeys, sent)
-        used = structs.replace(passkey, counter=counter, used_at=request.now, challenge=challenge)
-        if store.replace_passkey(account, used):
+        if store.replace_passkey(account, structs.replace(passkey, counter=counter, used_at=request.now)):
             return account
         account = store.find_account(user_id)
-        if account is not None and used in account.passkeys:  # the write was repeated, because its reply was lost
-            return account
     raise AccountChanging()
 
 

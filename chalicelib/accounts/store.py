@@ -237,7 +237,7 @@ def set_passkeys_item(account: Account, passkeys: Sequence[Passkey], recovery_ha
 def replace_passkey(account: Account, used: Passkey) -> bool:
     """Store the use of a passkey. Returns False if the passkeys have changed since `account` was read."""
     passkeys = tuple(used if passkey.id == used.id else passkey for passkey in account.passkeys)
-    return dynamo.update_if(AccountRow(f"user#{account.user_id}"), [AccountRow.passkeys.set(passkeys)], _has_passkeys_of(account))
+    return _write_once(dynamo.update(AccountRow(f"user#{account.user_id}"), [AccountRow.passkeys.set(passkeys)], _has_passkeys_of(account)))
 
 
 def _has_passkeys_of(account: Account) -> Condition:
@@ -338,7 +338,16 @@ def use_link_item(link: MailedLink) -> dynamo.TransactItem:
 def use_challenge(digest: str, purpose: ChallengePurpose, user_id: str, now: int) -> bool:
     """Use up a challenge. Returns False if there is none for this purpose and user, or it has expired."""
     is_valid = (MailedLinkRow.purpose == purpose) & (MailedLinkRow.user_id == user_id) & (MailedLinkRow.expires_at > now)
-    return dynamo.delete_if(MailedLinkRow(f"link#{digest}"), is_valid)
+    return _write_once(dynamo.delete(MailedLinkRow(f"link#{digest}"), is_valid))
+
+
+def _write_once(item: dynamo.TransactItem) -> bool:
+    """Make a write that also returns True if the SDK repeats it because the reply was lost. Returns False if it is refused."""
+    try:
+        dynamo.transact([item])
+    except dynamo.TransactionCanceled:
+        return False
+    return True
 
 
 def _index_fields(account: Account) -> dict[str, Any]:
