@@ -146,6 +146,7 @@ export const activityTexts: typeof englishActivity = {
     "account.second_factor_removed": "Anmeldung in zwei Schritten ausgeschaltet",
     "account.passkey_added": "Passkey hinzugefügt",
     "account.passkey_removed": "Passkey entfernt",
+    "account.staff_signed_in": "Als Mitarbeiter angemeldet",
     "api_key.created": "API-Schlüssel erstellt",
     "api_key.deleted": "API-Schlüssel gelöscht",
     "legal_text.replaced": "Rechtstext geändert",

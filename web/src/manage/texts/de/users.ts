@@ -63,6 +63,7 @@ export const usersTexts: typeof english = {
     "account.second_factor_removed": "Anmeldung in zwei Schritten ausgeschaltet",
     "account.passkey_added": "Passkey hinzugefügt",
     "account.passkey_removed": "Passkey entfernt",
+    "account.staff_signed_in": "Als Mitarbeiter angemeldet",
     "account.erased": "Konto gelöscht",
   },
 };

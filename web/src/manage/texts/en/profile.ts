@@ -144,6 +144,7 @@ export const activityTexts = {
     "account.second_factor_removed": "Two-step sign-in turned off",
     "account.passkey_added": "Passkey added",
     "account.passkey_removed": "Passkey removed",
+    "account.staff_signed_in": "Signed in as staff",
     "api_key.created": "API key created",
     "api_key.deleted": "API key deleted",
     "legal_text.replaced": "Legal text changed",

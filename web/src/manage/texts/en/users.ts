@@ -61,6 +61,7 @@ export const usersTexts = {
     "account.second_factor_removed": "Two-step sign-in turned off",
     "account.passkey_added": "Passkey added",
     "account.passkey_removed": "Passkey removed",
+    "account.staff_signed_in": "Signed in as staff",
     "account.erased": "Account deleted",
   },
 };

@@ -146,6 +146,7 @@ export const activityTexts: typeof englishActivity = {
     "account.second_factor_removed": "Verificación en dos pasos desactivada",
     "account.passkey_added": "Clave de acceso añadida",
     "account.passkey_removed": "Clave de acceso quitada",
+    "account.staff_signed_in": "Inicio de sesión como personal",
     "api_key.created": "Clave de API creada",
     "api_key.deleted": "Clave de API eliminada",
     "legal_text.replaced": "Texto legal cambiado",
