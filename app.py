@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 
 if "AWS_CHALICE_CLI_MODE" in os.environ and "local" in sys.argv:  # `chalice local`, which gets the local store; never on Lambda
     from infra.local import chalice_local
@@ -10,7 +11,7 @@ if "AWS_CHALICE_CLI_MODE" in os.environ and "local" in sys.argv:  # `chalice loc
 
 from chalicelib.foundation import cold_start  # isort: skip  # pauses garbage collection while the modules below are imported
 
-from chalice.app import Chalice
+from chalice.app import Chalice, Request, Response
 
 # This import comes first, so that no other import triggers it. Python 3.11 allocates memory again for every call that crosses the end of a
 # stack block. If AWS's SDK is imported deep inside other imports, it makes 3,000 such calls (25 ms).
@@ -18,25 +19,15 @@ from chalicelib.dynamodb import dynamo  # noqa: F401  # isort: skip
 
 from chalicelib.accounts import api as accounts_api
 from chalicelib.accounts import service as accounts
-from chalicelib.admin import api as admin_api
-from chalicelib.bootstrap_file import api as bootstrap_file_api
 from chalicelib.catalog import api as catalog_api
 from chalicelib.catalog import event_management, search
-from chalicelib.changes import jobs as changes_jobs
-from chalicelib.checkin import api as checkin_api
-from chalicelib.edge import api as edge_api
 from chalicelib.edge import auth, cors, error_replies, operation
 from chalicelib.foundation import addons, memory
 from chalicelib.notifications import api as notifications_api
 from chalicelib.notifications import service as notifications
-from chalicelib.privacy import api as privacy_api
-from chalicelib.promoters import api as promoters_api
 from chalicelib.promoters import service as promoters
-from chalicelib.promotions import api as promotions_api
 from chalicelib.purchases import api as purchases_api
-from chalicelib.purchases import box_office_api, orders_api, queries
-from chalicelib.purchases import jobs as purchases_jobs
-from chalicelib.reconciliation import jobs as reconciliation_jobs
+from chalicelib.purchases import orders_api, queries
 from chalicelib.tickets import api as tickets_api
 from chalicelib.waiting_room import api as waiting_room_api
 from chalicelib.waiting_room import service as waiting_room
@@ -46,28 +37,54 @@ app.api.binary_types = ["*/*"]  # any reply may be compressed, and any request m
 app.register_middleware(error_replies.reshape_errors, "http")  # Chalice's own errors look like ours
 app.register_middleware(cors.answer_preflights, "http")  # Chalice's own `cors` allows one origin, fixed by the deployment
 
-# FAIRGATE_ADDONS is the only setting that is read when the app is imported, because it decides which routes and functions the app has.
-for module in (
-    edge_api,
-    accounts_api,
-    catalog_api,
-    bootstrap_file_api,
-    promoters_api,
-    promotions_api,
-    waiting_room_api,
-    tickets_api,
-    checkin_api,
-    purchases_api,
-    orders_api,
-    box_office_api,
-    privacy_api,
-    notifications_api,
-    admin_api,
-    *addons.routes(),
-):
+for module in (accounts_api, catalog_api, waiting_room_api, tickets_api, purchases_api, orders_api, notifications_api):
     app.register_blueprint(module.bp, url_prefix="/v1")
-for module in (purchases_jobs, reconciliation_jobs, changes_jobs, *addons.jobs()):
-    app.register_blueprint(module.bp)
+
+
+def register_other_blueprints() -> None:
+    """Register the routes that buyers rarely use or never, and the jobs."""
+    from chalicelib.admin import api as admin_api
+    from chalicelib.bootstrap_file import api as bootstrap_file_api
+    from chalicelib.changes import jobs as changes_jobs
+    from chalicelib.checkin import api as checkin_api
+    from chalicelib.edge import api as edge_api
+    from chalicelib.privacy import api as privacy_api
+    from chalicelib.promoters import api as promoters_api
+    from chalicelib.promotions import api as promotions_api
+    from chalicelib.purchases import box_office_api
+    from chalicelib.purchases import jobs as purchases_jobs
+    from chalicelib.reconciliation import jobs as reconciliation_jobs
+
+    # FAIRGATE_ADDONS is the only setting that is read before the first request, because it decides which routes and functions the app has.
+    for module in (
+        edge_api,
+        bootstrap_file_api,
+        promoters_api,
+        promotions_api,
+        checkin_api,
+        box_office_api,
+        privacy_api,
+        admin_api,
+        *addons.routes(),
+    ):
+        app.register_blueprint(module.bp, url_prefix="/v1")
+    for module in (purchases_jobs, reconciliation_jobs, changes_jobs, *addons.jobs()):
+        app.register_blueprint(module.bp)
+
+
+def register_for_request(request: Request, get_response: Callable[[Request], Response]) -> Response:
+    """Register the other blueprints once a request arrives for one of their routes. A middleware of Chalice."""
+    if request.method not in app.routes[request.context["resourcePath"]]:
+        register_other_blueprints()
+    return get_response(request)
+
+
+# Somebody waits for the start of an instance on demand, usually a buyer, so a fifth of the code is loaded only when it is needed
+# (decision 244).
+if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "on-demand":
+    app.register_middleware(register_for_request, "http")
+else:
+    register_other_blueprints()
 
 auth.register_api_keys(promoters.identify_api_key)
 operation.register_resolver("event_id", search.resolve_event_id)  # paths also take an event's slug

@@ -1,4 +1,4 @@
-"""fairgate validate|plan|apply|status|drift|rollback|export|import-stripe|import-pretix|import-tickets|import-waitlist|schema"""
+"""The commands about what is on sale, from `fairgate validate` to `fairgate schema`; `infra/cli.py` lists them."""
 
 import getpass
 import sys
@@ -17,6 +17,8 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation.settings import SettingsError
 from infra import cli
 
+_WITHOUT_STORE = (commands.validate, commands.import_stripe, commands.import_pretix, commands.import_eventbrite, commands.schema)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit code; docs/command-line.md has their meanings."""
@@ -25,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as error:
         return int(error.code or 0)
     try:
-        needs_store = arguments.run not in (commands.validate, commands.import_stripe, commands.import_pretix, commands.schema)
+        needs_store = arguments.run not in _WITHOUT_STORE
         with choose_target(default_file()) if needs_store else nullcontext(Target("", [str(default_file())])) as target:
             if needs_store:
                 print(f"store: {target.name}", file=sys.stderr)
@@ -102,10 +104,25 @@ def parser() -> ArgumentParser:
     export_of_pretix.add_argument("--timezone", help="time zone of the event, such as Europe/Berlin (default: UTC)")
     export_of_pretix.add_argument("--capacity", type=int, help="number of tickets of each type whose quota has no limit")
     export_of_pretix.add_argument("--waiting-list", metavar="CSV", help="the export `Waiting list`, as CSV in English")
-    export_of_pretix.add_argument("--open", action="store_true", help="put the ticket types on sale; otherwise they are coming soon")
-    export_of_pretix.add_argument("--output", "-o", metavar="FOLDER", help="write the files to this folder; without it, only report")
     export_of_pretix.set_defaults(run=commands.import_pretix)
-    _add_common_options(export_of_pretix)
+    _add_sale_options(export_of_pretix)
+    text = "convert the reports of Eventbrite to files for apply, import-tickets and import-waitlist, and list what stays behind"
+    reports = add("import-eventbrite", help=text, description=text)
+    reports.add_argument(
+        "file", metavar="FILE", help="the report on attendees, as CSV with the barcodes; docs/migration.md describes the way"
+    )
+    reports.add_argument("--orders", metavar="CSV", help="the report on orders, if the report on attendees lacks the buyers' addresses")
+    reports.add_argument("--waiting-list", metavar="CSV", help="the report on the waitlist")
+    reports.add_argument("--name", help="name of the event, unless the report has it")
+    reports.add_argument("--currency", help="currency of the prices, such as EUR, unless the report has it")
+    reports.add_argument("--date", help="date of the event, unless the report has it")
+    reports.add_argument("--venue", help="venue of the event, unless the report has it")
+    reports.add_argument("--timezone", help="time zone of the event, such as Europe/Berlin, unless the report has it (default: UTC)")
+    reports.add_argument("--capacity", type=int, help="number of tickets of each type (default: as many as were sold)")
+    map_help = "the column of a field, if the report has another name for it, such as barcode=Strichcode"
+    reports.add_argument("--map", action="append", type=_pair, default=[], metavar="FIELD=COLUMN", help=map_help)
+    reports.set_defaults(run=commands.import_eventbrite)
+    _add_sale_options(reports)
     text = "let people join a waitlist who waited in another system; without --apply, only show who can join"
     waitlist = add("import-waitlist", help=text, description=text)
     waitlist.add_argument("file", metavar="FILE", help="CSV file in UTF-8 with the columns email and tier")
@@ -124,6 +141,19 @@ def parser() -> ArgumentParser:
     tickets.add_argument("--apply", action="store_true", help="import the tickets, unless a row has a fault")
     tickets.set_defaults(run=commands.import_tickets)
     _add_common_options(tickets)
+    text = "write all events, tickets, orders and people of a promoter to an archive, which `import-promoter` reads"
+    archive = add("export-promoter", help=text, description=text)
+    archive.add_argument("promoter", metavar="PROMOTER", help="address or id of the promoter's account")
+    archive.add_argument("--output", "-o", metavar="FILE", required=True, help="write this ZIP file; docs/promoter-archive.md describes it")
+    archive.set_defaults(run=commands.export_promoter)
+    _add_common_options(archive)
+    text = "import the archive of a promoter; without --apply, check it and show what it has"
+    moved = add("import-promoter", help=text, description=text)
+    moved.add_argument("file", metavar="FILE", help="archive that `export-promoter` wrote")
+    moved.add_argument("--promoter", help="address or id of the account that gets the events (default: the address in the archive)")
+    moved.add_argument("--apply", action="store_true", help="import the archive")
+    moved.set_defaults(run=commands.import_promoter)
+    _add_common_options(moved)
     text = "write the JSON Schema of the file format, for editors and CI"
     schema = add("schema", help=text, description=text)
     schema.set_defaults(run=commands.schema)
@@ -135,6 +165,12 @@ def _pair(text: str) -> tuple[str, str]:
     if not (name and separator and value):
         raise ArgumentTypeError(f"write it as NAME=VALUE, not {text!r}")
     return name, value
+
+
+def _add_sale_options(command: ArgumentParser) -> None:
+    command.add_argument("--open", action="store_true", help="put the ticket types on sale; otherwise they are coming soon")
+    command.add_argument("--output", "-o", metavar="FOLDER", help="write the files to this folder; without it, only report")
+    _add_common_options(command)
 
 
 def _add_approval_option(command: ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,17 +11,32 @@ from typing import Any
 
 import msgspec
 
-from bootstrap import event_export, pretix, stripe_import, ticket_import, waitlist_import
+from bootstrap import (
+    event_export,
+    eventbrite,
+    pretix,
+    promoter_archive,
+    promoter_export,
+    promoter_import,
+    stripe_import,
+    ticket_import,
+    waitlist_import,
+)
 from bootstrap.files import load_files
+from bootstrap.sale_import import SaleImport
 from bootstrap.stripe_import import ImportDefaults
 from bootstrap.ticket_file import FIELDS, FileUnusable
 from bootstrap.ticket_import import ImportReport, Source
+from chalicelib.accounts import profiles
+from chalicelib.accounts import service as accounts
+from chalicelib.audit import service as audit
 from chalicelib.bootstrap_file import document, rollout
 from chalicelib.bootstrap_file.findings import DocumentFault, InvalidDocument, printable, quoted
 from chalicelib.bootstrap_file.plan import Plan
 from chalicelib.bootstrap_file.rollout import ApplyRefused
 from chalicelib.bootstrap_file.validation import Tree, ValidDocument, validate_files, validate_tree
 from chalicelib.catalog import service as catalog
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge.csv_replies import csv_text
 from chalicelib.foundation import clock, settings
 from chalicelib.promotions import service as promotions
@@ -185,6 +201,27 @@ def import_pretix(arguments: Namespace) -> int:
         waiting, notes = pretix.read_waiting(Path(arguments.waiting_list), source, imported.tree) if arguments.waiting_list else ({}, [])
     except FileUnusable as error:
         raise CommandError(str(error)) from None
+    return _write_sale(arguments, imported, waiting, notes)
+
+
+def import_eventbrite(arguments: Namespace) -> int:
+    """Report what the reports of Eventbrite have and, with --output, write a folder with the files that the other commands read."""
+    defaults, named = ImportDefaults(arguments.date, arguments.venue, arguments.capacity), dict(arguments.map)
+    options = (arguments.currency, arguments.timezone, defaults, arguments.name)
+    try:
+        attendees = eventbrite.read_report(Path(arguments.file), ("barcode", "ticket_type"), named)
+        orders = eventbrite.read_report(Path(arguments.orders), ("order",), named) if arguments.orders else None
+        people = eventbrite.read_report(Path(arguments.waiting_list), ("email",), named) if arguments.waiting_list else None
+        imported = eventbrite.convert(attendees, orders, *options, is_open=arguments.open)
+        waiting, notes = eventbrite.read_waiting(people, imported.tree) if people else ({}, [])
+        eventbrite.check_named(named, [report for report in (attendees, orders, people) if report])
+    except FileUnusable as error:
+        raise CommandError(str(error)) from None
+    return _write_sale(arguments, imported, waiting, notes)
+
+
+def _write_sale(arguments: Namespace, imported: SaleImport, waiting: Mapping[str, list[dict[str, str]]], notes: list[str]) -> int:
+    """Report a sale of another system and, with --output, write its files."""
     counts = {
         "events": len(imported.tree["events"]),
         "ticket_types": len(imported.tree["ticket_types"]),
@@ -202,6 +239,67 @@ def import_pretix(arguments: Namespace) -> int:
     end = "This was a dry run: nothing was written. To write the files, add --output FOLDER." if arguments.output is None else None
     _print_result(arguments, {**counts, "notes": notes}, [*notes, summary, *([end] if end else [])])
     return _print_faults(imported.tree, [], "The export does not have these values. Name them: see --help.")
+
+
+def export_promoter(arguments: Namespace) -> int:
+    """Write everything of a promoter to an archive, and list what the archive lacks."""
+    now, stage, left_out = clock.now(), settings.current().stage, list[str]()
+    promoter_id = _promoter_id(arguments.promoter)
+    promoter, account = profiles.find_promoter(promoter_id), accounts.find_account(promoter_id)
+    assert promoter is not None
+    assert account is not None
+    current = catalog.load_current()
+    members = promoter_export.export_members(promoter, current, stage, left_out)
+    try:
+        manifest = promoter_archive.write_archive(Path(arguments.output), members, left_out, stage, account.email, clock.iso(now))
+    except OSError as error:
+        raise CommandError(f"{arguments.output} cannot be written ({error.strerror or error}); choose another file") from None
+    for name in manifest.files:
+        if name.startswith("events/"):
+            event_id = name.removeprefix("events/").removesuffix(".json")
+            dynamo.transact(
+                [audit.entry_item(f"event#{event_id}", "event.exported", arguments.actor, now, {"file": Path(arguments.output).name})]
+            )
+    lines = [f"left out: {line}" for line in manifest.left_out]
+    advice = "The archive has the codes of valid tickets and personal data. Keep it as safe as the tickets."
+    return _print_result(arguments, msgspec.to_builtins(manifest), [*lines, _archive_summary(manifest), advice])
+
+
+def import_promoter(arguments: Namespace) -> int:
+    """Check an archive against this stage and, with --apply, import it."""
+    try:
+        with promoter_archive.open_archive(Path(arguments.file)) as archive:
+            checked = promoter_import.check(archive, arguments.promoter)
+            known = [event.id for event in checked.events if event.is_known]
+            lines = [f"promoter {checked.promoter_id} gets the events", *(f"event {event_id}: was imported before" for event_id in known)]
+            lines.append(_archive_summary(archive.manifest))
+            if arguments.apply:
+                lines = []
+                for line in promoter_import.apply(checked, arguments.actor, clock.now()):
+                    lines.append(line)
+                    print(terminal_text([line]), file=sys.stderr)
+    except (promoter_archive.ArchiveInvalid, promoter_import.ImportRefused, FileUnusable) as error:
+        raise CommandError(str(error)) from None
+    end = (
+        "The events are drafts until the promoter publishes them." if arguments.apply else "This was a dry run. To import it, add --apply."
+    )
+    details = {"promoter_id": checked.promoter_id, "applied": arguments.apply, "steps": lines}
+    return _print_result(arguments, details, [*([] if arguments.apply else lines), end])
+
+
+def _promoter_id(named: str) -> str:
+    try:
+        return promoter_import.find_promoter_id(named)
+    except promoter_import.ImportRefused as error:
+        raise CommandError(str(error)) from None
+
+
+def _archive_summary(manifest: promoter_archive.Manifest) -> str:
+    counts = Counter[str]()
+    for name, entry in manifest.files.items():
+        counts[name.partition("/")[0]] += entry.rows
+    names = {"events": "events", "orders": "orders", "tickets": "valid tickets", "waiting": "entries of waitlists", "team.csv": "roles"}
+    return ", ".join(f"{counts[folder]} {name}" for folder, name in names.items())
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:

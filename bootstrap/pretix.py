@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from bootstrap.sale_import import SaleImport, SoldTickets, left_out, name_uniquely, without_empty
 from bootstrap.stripe_import import ImportDefaults
 from bootstrap.ticket_file import FileUnusable, is_address, read_table
 from chalicelib.bootstrap_file.findings import DocumentFault, InvalidDocument, quoted
@@ -21,9 +22,7 @@ from chalicelib.bootstrap_file.validation import Tree
 from chalicelib.catalog.custom_options import MAX_OPTIONS
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.money import to_minor_units
-from chalicelib.purchases.direct_orders import CodeUnusable, import_code
 
-MAX_FAULTS = 100
 # Questions whose answers are texts or yes and no. The export does not have the choices of the others.
 OPTION_TYPES = {"S": "text_input", "T": "text_input", "N": "text_input", "TEL": "text_input", "B": "boolean"}
 STATUSES = {"n": "pending", "e": "expired", "c": "canceled"}  # of orders without tickets that admit
@@ -163,15 +162,6 @@ class Product(NamedTuple):
         return self.item.id in quota.items and (self.variation is None or self.variation.id in quota.variations)
 
 
-class PretixImport(Struct, frozen=True):
-    """A bootstrap document, the rows of `import-tickets` by event, the number of paid orders, and what cannot be moved, with the reason."""
-
-    tree: Tree
-    tickets: dict[str, list[dict[str, str]]]
-    orders: int
-    notes: list[str]
-
-
 def read_export(file: Path) -> SourceEvent:
     """Read the JSON export. Raises InvalidDocument, which names the place of a value that pretix would not write, and FileUnusable."""
     try:
@@ -192,15 +182,14 @@ def read_export(file: Path) -> SourceEvent:
     return source
 
 
-def convert(
-    source: SourceEvent, file: Path, currency: str, timezone: str | None, defaults: ImportDefaults, *, is_open: bool
-) -> PretixImport:
+def convert(source: SourceEvent, file: Path, currency: str, timezone: str | None, defaults: ImportDefaults, *, is_open: bool) -> SaleImport:
     """Convert an export. Without `is_open`, nobody can buy the tickets yet. Raises InvalidDocument for faulty tickets and prices."""
     notes: list[str] = []
     products, options = _find_products(source, notes), _options(source, notes)
     subevents: dict[int | None, Subevent] = {subevent.id: subevent for subevent in source.subevents}
     events: dict[int | None, str] = {subevent_id: f"{source.slug}-{subevent_id}" for subevent_id in subevents} or {None: source.slug}
-    tickets, sold = _list_tickets(source, file, products, events, notes)
+    tickets = _list_tickets(source, file, products, events, notes)
+    sold = tickets.sold
     tree: Tree = {"version": f"pretix export of {source.slug}"[:50], "events": {}, "ticket_types": {}}
     for subevent_id, event_id in events.items():
         quotas = [quota for quota in source.quotas if quota.subevent == subevent_id]
@@ -218,10 +207,10 @@ def convert(
                 notes.append(f"ticket type {ticket_id}: can sell {capacity} but has sold {sold[ticket_id]}, so it has no tickets left")
                 capacity = max(1, sold[ticket_id])
                 ticket["status"] = "closed" if not sold[ticket_id] else ticket["status"]
-            ticket |= _set(max_quantity=capacity, options=options)
+            ticket |= without_empty(max_quantity=capacity, options=options)
             tree["ticket_types"][ticket_id] = ticket | {"display_order": order}
-    _name_uniquely(tree["ticket_types"].values())
-    return PretixImport(tree, tickets, sum(order.status == "p" and not order.testmode for order in source.orders), notes)
+    name_uniquely(tree["ticket_types"].values())
+    return SaleImport(tree, tickets.rows, sum(order.status == "p" and not order.testmode for order in source.orders), notes)
 
 
 def _capacity(
@@ -274,7 +263,12 @@ def _event(source: SourceEvent, subevent: Subevent | None, event_id: str, timezo
     if subevent is not None:
         date, venue, end = subevent.date_from, _text(subevent.location).replace("\n", ", ") or venue, subevent.date_to
         name = subevent.name or name
-    return {"id": event_id, "name": name, **_set(date=date, end_date=end, venue=venue), "metadata": _set(timezone=timezone)}
+    return {
+        "id": event_id,
+        "name": name,
+        **without_empty(date=date, end_date=end, venue=venue),
+        "metadata": without_empty(timezone=timezone),
+    }
 
 
 def _ticket(product: Product, ticket_id: str, event_id: str, currency: str, *, is_open: bool) -> Tree:
@@ -295,9 +289,9 @@ def _ticket(product: Product, ticket_id: str, event_id: str, currency: str, *, i
         "price_cents": to_minor_units(offer.price, currency, "price"),
         "currency": currency,
         "status": "closed" if not is_sold else "available" if is_open else "coming-soon",
-        **_set(
+        **without_empty(
             description=_text(offer.description) or _text(item.description),
-            availability=_set(**window),
+            availability=without_empty(**window),
             per_user_limit=item.max_per_order,
             tax={"percent": format(item.tax_rate.normalize(), "f")} if item.tax_rate else None,
             requires_code=(item.require_voucher or item.hide_without_voucher or bool(variation and variation.hide_without_voucher)) or None,
@@ -346,54 +340,42 @@ def _options(source: SourceEvent, notes: list[str]) -> list[Tree]:
 
 def _list_tickets(
     source: SourceEvent, file: Path, products: Iterable[Product], events: Mapping[int | None, str], notes: list[str]
-) -> tuple[dict[str, list[dict[str, str]]], Counter[str]]:
-    """Return the tickets of paid orders as rows of `import-tickets`, by event, and their number by ticket type. Raises InvalidDocument."""
+) -> SoldTickets:
+    """Return the tickets of paid orders. Raises InvalidDocument."""
     by_key = {product.key: product for product in products}
     goods = {item.id for item in source.items if not item.admission}
-    rows: dict[str, list[dict[str, str]]] = {event_id: [] for event_id in events.values()}
-    faults: dict[str, str] = {}  # by path
-    left_out: Counter[str] = Counter()
-    sold: Counter[str] = Counter()
-    places: dict[str, str] = {}  # of codes
+    tickets = SoldTickets(events.values())
+    behind: Counter[str] = Counter()
     for order_number, order in enumerate(source.orders):
         order_path = f"$.event.orders[{order_number}]"
         if order.testmode or order.status != "p":
             status = "test" if order.testmode else STATUSES.get(order.status, quoted(order.status))
-            left_out[f"tickets of {status} orders"] += len(order.positions)
+            behind[f"tickets of {status} orders"] += len(order.positions)
             continue
-        left_out["fees of orders"] += len(order.fees)
-        if (buyer := _text(order.email)) and not is_address(buyer):
-            faults[f"{order_path}.email"] = f"{quoted(buyer)} is not an e-mail address"
+        behind["fees of orders"] += len(order.fees)
+        buyer = _text(order.email)
+        tickets.check_address(buyer, f"{order_path}.email")
         for number, position in enumerate(order.positions):
             path = f"{order_path}.positions[{number}]"
-            left_out["answers of buyers"] += len(position.answers)
+            behind["answers of buyers"] += len(position.answers)
             if position.item in goods:
-                left_out["sold products that admit nobody"] += 1
+                behind["sold products that admit nobody"] += 1
                 continue
-            left_out["seats of tickets"] += position.seat is not None
+            behind["seats of tickets"] += position.seat is not None
             product, event_id = by_key.get((position.item, position.variation)), events.get(position.subevent)
             if product is None:
-                faults[f"{path}.item"] = f"the export has no item {position.item} with the variation {position.variation}"
+                tickets.faults[f"{path}.item"] = f"the export has no item {position.item} with the variation {position.variation}"
             if event_id is None:
-                faults[f"{path}.subevent"] = f"the export has no date {position.subevent}"
-            if (email := _text(position.attendee_email)) and not is_address(email):
-                faults[f"{path}.attendee_email"] = f"{quoted(email)} is not an e-mail address"
-            try:
-                first = places.setdefault(import_code(position.secret), path)
-            except CodeUnusable as error:
-                faults[f"{path}.secret"] = f"{quoted(position.secret)} {error}"
-                continue
-            if first != path:
-                faults[f"{path}.secret"] = f"{quoted(position.secret)} is the secret of {first} too"
-            if product is not None and event_id is not None:
-                ticket_id = _ticket_id(event_id, product)
-                sold[ticket_id] += 1
-                fields = {"name": _text(position.attendee_name), "email": email, "buyer_email": buyer}
-                rows[event_id].append({"code": position.secret, "tier": ticket_id, **fields})
-    if faults:
-        raise InvalidDocument([DocumentFault(path, text, str(file)) for path, text in faults.items()][:MAX_FAULTS])
-    notes += [f"{count} {what}: left out" for what, count in left_out.items() if count]
-    return rows, sold
+                tickets.faults[f"{path}.subevent"] = f"the export has no date {position.subevent}"
+            email = _text(position.attendee_email)
+            tickets.check_address(email, f"{path}.attendee_email")
+            is_readable = tickets.check_code(position.secret, f"{path}.secret", "secret")
+            if is_readable and product is not None and event_id is not None:
+                name = _text(position.attendee_name)
+                tickets.add(event_id, _ticket_id(event_id, product), position.secret, name=name, email=email, buyer_email=buyer)
+    tickets.raise_faults(str(file))
+    notes += left_out(behind)
+    return tickets
 
 
 def read_waiting(file: Path, source: SourceEvent, tree: Tree) -> tuple[dict[str, list[dict[str, str]]], list[str]]:
@@ -403,21 +385,21 @@ def read_waiting(file: Path, source: SourceEvent, tree: Tree) -> tuple[dict[str,
     FileUnusable.
     """
     rows: dict[str, list[dict[str, str]]] = {event_id: [] for event_id in tree["events"]}
-    notes, left_out = [], 0
+    notes, with_voucher = [], 0
     by_date = {subevent.name: f"{source.slug}-{subevent.id}" for subevent in source.subevents}
     for line, row in _read_csv(file):
         event_id = by_date.get(row["Date"]) if source.subevents else source.slug
         parts = [event_id or "", row["Product ID"], row["Variation ID"]]
         ticket_id = "-".join(part for part in parts if part)
         if row["Status"] != WAITING:
-            left_out += 1
+            with_voucher += 1
         elif row["Event slug"] != source.slug or event_id is None or ticket_id not in tree["ticket_types"]:
             notes.append(f"{file}: line {line}: left out, because the event does not sell its product: {row['Event slug']} {ticket_id}")
         elif not is_address(row["Email"]):
             notes.append(f"{file}: line {line}: left out, because {quoted(row['Email'])} is not an e-mail address")
         else:
             rows[event_id].append({"email": row["Email"], "tier": ticket_id})
-    return rows, [*notes, *([f"{left_out} people with a voucher: left out of the waiting list"] if left_out else [])]
+    return rows, [*notes, *([f"{with_voucher} people with a voucher: left out of the waiting list"] if with_voucher else [])]
 
 
 def _read_csv(file: Path) -> list[tuple[int, dict[str, str]]]:
@@ -438,20 +420,6 @@ def _ticket_id(event_id: str, product: Product) -> str:
     return "-".join([event_id, *(str(part) for part in product.key if part is not None)])
 
 
-def _name_uniquely(tickets: Iterable[Tree]) -> None:
-    """Add the id to a name that another ticket type of the event has too."""
-    taken = set[tuple[str, str]]()
-    for ticket in tickets:
-        key = (ticket["event_id"], ticket["name"].casefold())
-        if key in taken:
-            ticket["name"] += f" ({ticket['id']})"
-        taken.add(key)
-
-
 def _text(value: str | None) -> str:
     """Return a text of the export. For a missing one, pretix may write the word None."""
     return "" if value is None or value == "None" else value.strip()
-
-
-def _set(**fields: Any) -> Tree:
-    return {name: value for name, value in fields.items() if value not in (None, "", [], {})}

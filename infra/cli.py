@@ -84,12 +84,21 @@ _ROWS = (
         "convert the export of a pretix event to files for the other commands",
         "import-pretix fest_pretixdata.json --currency EUR --date 2027-06-01T20:00:00 --venue 'Town Hall' --output fest",
     ),
+    _catalog(
+        "import-eventbrite",
+        "convert the reports of Eventbrite to files for the other commands",
+        "import-eventbrite attendees.csv --orders orders.csv --waiting-list waitlist.csv --venue 'Town Hall' --output fest",
+    ),
     _catalog("import-tickets", "import tickets that another system sold", f"{_PROD} import-tickets sold.csv --event summer-fest --apply"),
     _catalog(
         "import-waitlist",
         "let people join a waitlist who waited in another system",
         f"{_PROD} import-waitlist fest/fest-waiting.csv --event fest --apply",
     ),
+    _catalog(
+        "export-promoter", "write everything of a promoter to an archive", f"{_PROD} export-promoter ada@example.com --output ada.zip"
+    ),
+    _catalog("import-promoter", "import the archive of a promoter into this stage", f"{_DEV} import-promoter ada.zip --apply"),
     _catalog("schema", "write the JSON Schema of bootstrap files", "schema"),
     Command(
         "stages",
@@ -105,6 +114,15 @@ _ROWS = (
         "infra.deploy.__main__",
         ("--stage dev deploy --dry-run", f"{_DEV} deploy"),
         stage_variable="STAGE",  # the tests that a deployment runs must not work on the stage
+    ),
+    Command(
+        "domain",
+        _STAGE,
+        "open the shop at a promoter's own domain: certificate, CDN, deployment",
+        "infra.domains",
+        ("--stage prod domain tickets.example.com --promoter north", "--stage prod domain tickets.example.com"),
+        "Run the command again. It uses the certificate that it has requested.",
+        stage_variable="STAGE",
     ),
     Command(
         "admin",
@@ -239,7 +257,7 @@ def _overview() -> str:
     """Return the commands, grouped by what operators do."""
     lines = ["usage: fairgate [--stage STAGE] [--region REGION] COMMAND ..."]
     for group, rows in groupby(_ROWS, key=lambda row: row.group):
-        lines += ["", f"{group}:", *(f"  {row.name:<15} {row.summary}" for row in rows)]
+        lines += ["", f"{group}:", *(f"  {row.name:<17} {row.summary}" for row in rows)]
     more = "`fairgate COMMAND --help` has the options and examples of a command; docs/command-line.md has all of them, and the exit codes."
     return "\n".join([*lines, "", more])
 

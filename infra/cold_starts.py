@@ -192,20 +192,20 @@ def start(instance: Instance) -> FunctionReply:
 
 
 # Each number was set 2 % above its measurement. The budget of each call of the API is the start's budget plus the call's own modules, so a
-# new feature changes one number.
-API_START = 633
+# new feature changes one number. Calls of admins and for documents load the routes that `app.py` leaves out of a start.
+API_START = 531
 BUDGETS = {
     "api: start": Budget(API, start, API_START),
-    "api: read events": Budget(API, read, API_START + 2),
-    "api: buy a ticket": Budget(API, buy, API_START + 13, frozenset(["jwt"])),
-    "api: show a QR code": Budget(API, show_qr_code, API_START + 53, frozenset(["PIL", "jwt", "qrcode"])),
-    "api: webhook of Stripe": Budget(API, refuse_webhook, API_START + 152, frozenset(["stripe", "requests"]), STRIPE),
-    "api: status for admins": Budget(API, administer, API_START + 13, frozenset(["jwt"])),
+    "api: read events": Budget(API, read, API_START + 10),
+    "api: buy a ticket": Budget(API, buy, API_START + 21, frozenset(["jwt"])),
+    "api: show a QR code": Budget(API, show_qr_code, API_START + 61, frozenset(["PIL", "jwt", "qrcode"])),
+    "api: webhook of Stripe": Budget(API, refuse_webhook, API_START + 153, frozenset(["stripe", "requests"]), STRIPE),
+    "api: status for admins": Budget(API, administer, API_START + 113, frozenset(["jwt"])),
     "api: register": Budget(API, register, API_START + 22, frozenset(["argon2", "zxcvbn"])),
     "api: sign in": Budget(API, log_in, API_START + 24, frozenset(["argon2", "jwt"])),
     "documents: start": Budget(API, start, API_START, is_for_documents=True),
     "documents: make a PDF": Budget(
-        API, show_ticket_pages, API_START + 117, frozenset(["PIL", "jwt", "qrcode", "reportlab"]), is_for_documents=True
+        API, show_ticket_pages, API_START + 217, frozenset(["PIL", "jwt", "qrcode", "reportlab"]), is_for_documents=True
     ),
     "sweep: start": Budget(SWEEP, start, 193),
     "sweep: run": Budget(SWEEP, run_schedule, 481),

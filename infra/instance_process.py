@@ -17,6 +17,7 @@ def main() -> None:
     folder, (module_name, _, handler_name) = sys.argv[1], sys.argv[2].rpartition(".")
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # log lines
+    os.environ.setdefault("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
     sys.path[0] = folder
     for name in ("aiohttp", "httpx"):  # not deployed, but Stripe's SDK loads them if they are installed
         sys.modules[name] = None  # type: ignore[assignment]

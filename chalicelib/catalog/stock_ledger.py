@@ -339,7 +339,8 @@ _next_totals_at: Memory[str, int] = Memory()  # event id -> when this instance l
 def follow_sales(event_ids: Iterable[str], now: int) -> None:
     """Add totals for events whose tickets have moved, at most every TOTALS_SECONDS. A failure of the store is left to the sweep."""
     due = {event_id for event_id in event_ids if not 0 < _next_totals_at.entries.get(event_id, 0) - now <= TOTALS_SECONDS}
-    _next_totals_at.entries.update(dict.fromkeys(due, now + TOTALS_SECONDS))
+    for event_id in due:
+        _next_totals_at.entries[event_id] = now + TOTALS_SECONDS
     try:
         record_totals(due, not_before=now - TOTALS_SECONDS)
     except dynamo.STORE_ERRORS:

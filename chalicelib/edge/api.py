@@ -24,12 +24,12 @@ _documents: Memory[str, CacheableReply[dict[str, Any]]] = Memory()  # the OpenAP
 
 
 class HealthView(Struct, frozen=True):
-    """An instance that responds. `identity` says how its stage identifies callers: `demo` accepts the `X-User-Id` header as well as tokens.
+    """The health of the instance that replies. `identity` says how its stage identifies callers: `demo` accepts the `X-User-Id` header as well as tokens.
 
     `staff_sign_in`: whether the operator's staff sign in through a provider.
 
     `build` is the version and commit of the running code. `addons` lists the names of the enabled add-ons. The paths of other add-ons do
-    not exist. `errors` names the setup errors that occurred on this instance in the last minute: errors of AWS and Stripe such as
+    not exist. `errors` names the setup errors that occurred on this instance in the last minute: errors from AWS and Stripe such as
     `NoCredentialsError`, and wrong settings. The status is then `not_set_up`.
     """
 

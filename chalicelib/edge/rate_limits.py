@@ -27,7 +27,6 @@ from chalicelib.foundation.memory import Memory
 
 # The counters: what this instance knows about them, and when it reports requests to the store. Times are milliseconds.
 
-MAX_LOCAL_COUNTERS = 10_000
 _MAX_ATTEMPTS = 4
 _TTL_MARGIN_SECONDS = 60
 
@@ -125,8 +124,6 @@ class Counter(Struct, frozen=True):
 
 def local_counter(key: str) -> LocalCounter:
     """Return what this instance knows about a counter. Adds the counter if it is unknown."""
-    if len(_local_counters.entries) >= MAX_LOCAL_COUNTERS:
-        _local_counters.forget()  # this costs only a few more writes
     return _local_counters.entries.setdefault(key, LocalCounter())
 
 

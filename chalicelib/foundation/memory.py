@@ -5,6 +5,7 @@ No entry is the only copy of its data, so an instance that is new or has forgott
 
 import random
 from collections.abc import Hashable
+from contextlib import suppress
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
@@ -15,19 +16,44 @@ V = TypeVar("V")
 T = TypeVar("T")
 
 
+class _Entries(dict[K, V]):
+    """The entries of a memory. Once there are `max_entries`, a new entry replaces the one that was added first."""
+
+    def __init__(self, max_entries: int) -> None:
+        super().__init__()
+        self._max_entries = max_entries
+
+    def __setitem__(self, key: K, value: V) -> None:
+        super().__setitem__(key, value)
+        self._shorten()
+
+    def setdefault(self, key: K, default: V) -> V:  # type: ignore[override]
+        found = super().setdefault(key, default)
+        self._shorten()
+        return found
+
+    def _shorten(self) -> None:
+        if len(self) > self._max_entries:
+            with suppress(KeyError, RuntimeError, StopIteration):  # another thread has changed the entries, and shortens them itself
+                del self[next(iter(self))]
+
+
 class Memory(Generic[K, V]):
     """One cache of this instance: `entries`, by key. It is registered when it is created, and lasts as long as the process.
+
+    It has at most `max_entries`, so that an instance that lives for weeks does not grow with every event and visitor.
 
     `lock` is for the threads of the local runtime, so that one of them loads an entry and the others wait for it.
     """
 
-    def __init__(self) -> None:
-        self.entries: dict[K, V] = {}
+    def __init__(self, max_entries: int = 10_000) -> None:
+        self.max_entries = max_entries
+        self.forget()
         self.lock = Lock()
         _memories.append(self)
 
     def forget(self) -> None:
-        self.entries = {}
+        self.entries: dict[K, V] = _Entries(self.max_entries)
 
 
 _memories: list[Memory[Any, Any]] = []

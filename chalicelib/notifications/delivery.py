@@ -39,7 +39,6 @@ FIRST_WAIT_SECONDS = 30  # doubles after each attempt, up to MAX_WAIT_SECONDS; a
 MAX_RUN_SECONDS = 50  # the next run begins after 60 seconds
 RESERVE_SECONDS = 10  # with less time left before the deadline, no further emails are sent
 SHORT_WAIT_SECONDS = 2 * 86_400  # how long a short email waits for others to its address about the same event, before it is dropped
-MAX_FULL = 10_000  # exceeded limits that an instance remembers
 # An email waits at most this much longer for a limit than the first email does. Then it goes out if the limit was raised.
 MAX_LINE_SECONDS = 3600
 COUNTED = 5_000  # per lane: a larger backlog is reported as this number
@@ -198,8 +197,6 @@ def _place_in_line(limit: RateLimit, key: str, until: int) -> int:
         place = max(until, _line_ends.entries.get((limit.name, key), 0) + -(-limit.quota.interval // 1000))
         if place > until + MAX_LINE_SECONDS:
             return until + int(random.uniform(MAX_LINE_SECONDS / 2, MAX_LINE_SECONDS))
-        if len(_line_ends.entries) >= MAX_FULL:
-            _line_ends.forget()
         _line_ends.entries[limit.name, key] = place
         return place
 
@@ -215,8 +212,6 @@ def _count(counted: list[tuple[RateLimit, str]], now: int) -> tuple[tuple[RateLi
     for limit, key in counted:
         seconds = rate_limits.count_effect(limit, key, now)
         if seconds:
-            if len(_full_until.entries) >= MAX_FULL:
-                _full_until.forget()
             _full_until.entries[limit.name, key] = now + seconds
             return (limit, key), now + seconds
     return None, now

@@ -208,11 +208,10 @@ def _row(promo_code: PromoCode) -> PromoCodeRow:
 
 _USES_PURPOSE = "promo code uses v1"
 _PARTS = 160
-_MAX_USED_UP = 20
 
 # (event id, code, number of uses) -> the names of all users of a code that is used up. They stay the same until it gets more uses. Without
 # this memory, everybody who tries a known code in vain would read all its parts, which are in one partition.
-_used_up: Memory[tuple[str, str, int], frozenset[str]] = Memory()
+_used_up: Memory[tuple[str, str, int], frozenset[str]] = Memory(20)
 
 
 def take_use(promo_code: PromoCode, user: str) -> bool:
@@ -238,8 +237,6 @@ def take_use(promo_code: PromoCode, user: str) -> bool:
         return True
     free = [part for part, users in known.items() if len(users) < limits[part]]
     if not free:
-        if len(_used_up.entries) >= _MAX_USED_UP:
-            _used_up.forget()
         _used_up.entries[key] = frozenset[str]().union(*known.values())
     return any(_take_use_of_part(promo_code, part, limits[part], name) for part in random.sample(free, len(free)))
 

@@ -148,7 +148,7 @@ class PassBody(Struct, forbid_unknown_fields=True):
 class ReservationBody(Struct, forbid_unknown_fields=True):
     """Send either `tier_id` and `quantity`, or `items`. `token` is the waiting room's token, if the event has a waiting room.
 
-    `entry_proof` saves the shop a read if the token is of the draw.
+    `entry_proof` saves the shop a read if the token has a number of the draw.
 
     `promo_code` is needed for tiers that require a code, and to buy before the sale opens. The reservation then holds one use of the code.
     A reservation that does not need the code leaves it to the checkout.

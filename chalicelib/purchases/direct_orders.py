@@ -43,7 +43,7 @@ from chalicelib.purchases.model import (
 )
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
-from chalicelib.tickets.model import CODE_ALPHABET, Attendee, Ticket, TicketLine, read_code, ticket_id
+from chalicelib.tickets.model import CODE_ALPHABET, IMPORTED_PREFIX, Attendee, Ticket, TicketLine, read_code, ticket_id
 from chalicelib.tickets.store import load_tickets
 from chalicelib.waiting_room.model import GUEST_PREFIX
 
@@ -69,7 +69,7 @@ class SoldTicket(Struct, frozen=True):
     @property
     def owner_id(self) -> str:
         """The owner of the ticket: a separate user for each ticket, because the other system's buyers have no accounts here."""
-        return f"imported-{self.order_id}"
+        return f"{IMPORTED_PREFIX}{self.order_id}"
 
 
 def _derived_id(text: str) -> str:

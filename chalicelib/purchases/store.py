@@ -526,7 +526,6 @@ def scan_buyers() -> Iterable[BuyerRecord]:
 # the step starts again with the purchase in the store. A step never refuses a request because of a copy.
 
 MAX_AGE_SECONDS = 30
-MAX_PURCHASES = 1000
 
 
 class _Copy(Struct, frozen=True):
@@ -534,15 +533,12 @@ class _Copy(Struct, frozen=True):
     written_at: int  # epoch seconds
 
 
-_copies: Memory[str, _Copy] = Memory()  # by purchase id, oldest first
+_copies: Memory[str, _Copy] = Memory(1000)  # by purchase id
 
 
 def keep_copy(purchase: Purchase, now: int) -> None:
     """Keep a copy of a purchase that was just written."""
     with _copies.lock:
-        _copies.entries.pop(purchase.id, None)
-        if len(_copies.entries) >= MAX_PURCHASES:
-            del _copies.entries[next(iter(_copies.entries))]
         _copies.entries[purchase.id] = _Copy(purchase, now)
 
 

@@ -25,6 +25,7 @@ MAX_TICKETS = 50  # per purchase: together with the purchase, the buyer's record
 
 # Crockford's base32 (https://www.crockford.com/base32.html): no I, L, O or U, so that nobody at the door misreads a code.
 CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+IMPORTED_PREFIX = "imported-"  # of the ids of the owners of tickets that another system sold
 CODE_LENGTH = 20  # characters of 5 bits each; a code of 100 bits cannot be guessed
 CODE_GROUP_LENGTH = 5
 _OWN_CODE_LENGTH = CODE_LENGTH + CODE_LENGTH // CODE_GROUP_LENGTH - 1  # with its hyphens
@@ -228,6 +229,11 @@ class Ticket(Struct, frozen=True, kw_only=True):
     def number(self) -> int:
         """The ticket's number within its purchase, from 1."""
         return int(self.id.rpartition("-")[2])
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether another system sold the ticket."""
+        return self.owner_id.startswith(IMPORTED_PREFIX)
 
     @property
     def is_admissible(self) -> bool:

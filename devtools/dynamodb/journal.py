@@ -1,7 +1,7 @@
 """The journal: it makes an engine durable in a folder.
 
 Every change is on disk before a response that depends on it leaves. The journal has no writer thread: the first thread that waits writes
-and synchronises all pending entries, and the others wait for that thread (group commit). When the journal has grown large, another thread
+and synchronizes all pending entries, and the others wait for that thread (group commit). When the journal has grown large, another thread
 writes the whole state as a snapshot and deletes the journal up to it, while calls continue.
 
 `snapshot-<generation>` has the whole state after some entry, `journal-<generation>` the entries since about then, and `high-water-mark` the
@@ -102,7 +102,7 @@ _decode_header = msgspec.msgpack.Decoder(Header).decode
 class FrameFile:
     """A file to which frames are appended after `end`; what follows `end` is cut.
 
-    `bytes_ahead` zeros are written whenever the file must grow. Synchronising a write into them takes a fraction of the time, because the
+    `bytes_ahead` zeros are written whenever the file must grow. Synchronizing a write into them takes a fraction of the time, because the
     file system has nothing else to write. `close` cuts them; a reader takes them for a frame that was not written.
     """
 

@@ -12,11 +12,16 @@ const FILE = /^\/(assets\/.*|[^/]*\.[^/]*)$/;
 const ENTRY = /^\/(manage|door)(\/.*)?$/;
 const WORDS_PAGE = /^(?:\/|(\/events\/[^/]*)\/?)$/;
 const LANGUAGES = ["en"]; // infra/template/cdn.py writes the languages of the pages here
+const PROMOTERS = {}; // and here the promoters' own domains, each with the promoter's id
 
 function handler(event) {
   const request = event.request;
   const page = WORDS_PAGE.exec(request.uri);
   const entry = ENTRY.exec(request.uri);
+  const promoter = PROMOTERS[request.headers.host ? request.headers.host.value : ""];
+  if (promoter && request.uri === "/" && !request.querystring.promoter && !request.querystring.preview) {
+    return { statusCode: 302, statusDescription: "Found", headers: { location: { value: "/" + queryOf(request, promoter) } } };
+  }
   if (page) {
     const accepted = request.headers["accept-language"];
     request.uri = "/index.html";
@@ -29,6 +34,12 @@ function handler(event) {
     request.uri = entry ? "/" + entry[1] + ".html" : "/index.html";
   }
   return request;
+}
+
+/** The query of a request with the promoter whose events the start page lists. */
+function queryOf(request, promoter) {
+  const given = Object.keys(request.querystring).map((name) => "&" + name + "=" + request.querystring[name].value);
+  return "?promoter=" + promoter + given.join("");
 }
 
 /** As in chalicelib/edge/languages.py: the first of the languages with the highest weight. */

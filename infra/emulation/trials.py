@@ -39,8 +39,8 @@ def check_aliases(aws: EmulatedAws, stack: DeployedStack) -> None:
         *(target["Arn"] for name in names for target in rules.list_targets_by_rule(Rule=name)["Targets"]),
         *(mapping["FunctionArn"] for mapping in client.list_event_source_mappings()["EventSourceMappings"]),
     ]
-    if past := sorted({arn for arn in called if not arn.endswith(f":{ALIAS}")}):
-        raise EmulationFailed(f"these calls do not go through the alias: {', '.join(past)}")
+    if bypassing := sorted({arn for arn in called if not arn.endswith(f":{ALIAS}")}):
+        raise EmulationFailed(f"these calls do not go through the alias: {', '.join(bypassing)}")
     for arn in set(called):
         serving = client.get_function_configuration(FunctionName=arn)
         if serving["CodeSha256"] != client.get_function_configuration(FunctionName=arn.removesuffix(f":{ALIAS}"))["CodeSha256"]:
@@ -60,11 +60,11 @@ def try_webhook(aws: EmulatedAws, stage: str, url: str) -> None:
         answer = reply.json()
         if answer.get("error", answer.get("received")) != expected:
             raise EmulationFailed(f"a webhook returned {reply.status} {answer}, not {expected}; see the log of the function")
-    print("webhooks refuse a wrong signature, accept an event, and recognise its repetition", flush=True)
+    print("webhooks refuse a wrong signature, accept an event, and recognize its repetition", flush=True)
 
 
 def _event(stage: str) -> dict[str, Any]:
-    """Return an event of a payment that waits for 3D Secure, which needs no call to Stripe."""
+    """Return an event of a payment that waits for 3D Secure. Processing it needs no call to Stripe."""
     payment = {"id": "pi_emulated", "object": "payment_intent", "status": "requires_action", "amount": 100, "currency": "usd"}
     metadata = {"purchase_id": ids.new_id(), "event_id": "test-event-1", "user_id": "ada", "namespace": stage}
     return {
@@ -86,7 +86,7 @@ def run_schedules(aws: EmulatedAws, stage: str, stack: DeployedStack) -> None:
     for rule in (rule for rule in rules if rule.get("ScheduleExpression")):  # the other rules react to events
         for target in client.list_targets_by_rule(Rule=rule["Name"])["Targets"]:
             function = stack.function_of_arn(target["Arn"])
-            print(f"{function.name} runs by {rule['ScheduleExpression']} and returns {function.call(scheduled_event())}", flush=True)
+            print(f"{function.name} runs on {rule['ScheduleExpression']} and returns {function.call(scheduled_event())}", flush=True)
             called.append(function.name)
     expected = [stack.resource(logical_id) for name, logical_id in functions_of(stage).items() if name in SCHEDULED]
     if sorted(called) != sorted(expected):

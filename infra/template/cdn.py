@@ -5,7 +5,7 @@ pages of events come from the API too, and from the bucket while the API fails.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chalicelib.edge.error_replies import CONTENT_POLICY, HSTS_SECONDS
@@ -50,7 +50,7 @@ def resources(stage: str, routes: dict[str, Any]) -> Template:
         "WebBucket": _BUCKET,
         "WebBucketPolicy": _BUCKET_POLICY,
         "WebAccess": _origin_access(stage),
-        "ShowPage": _function(f"fairgate-{stage}-show-page", page_function()),
+        "ShowPage": _function(f"fairgate-{stage}-show-page", page_function(stack_settings(stage).promoter_domains)),
         "PassViewerOn": _function(f"fairgate-{stage}-pass-viewer-on", viewer_function()),
         "PageHeaders": _headers_policy(f"fairgate-{stage}-pages", {"ContentSecurityPolicy": PAGE_POLICY}),
         "WordsHeaders": _headers_policy(f"fairgate-{stage}-words", {"ContentSecurityPolicy": PAGE_POLICY}, {"Cache-Control": REVALIDATE}),
@@ -80,10 +80,11 @@ def outputs(stage: str) -> Template:
     }
 
 
-def page_function() -> str:
+def page_function(promoter_domains: Mapping[str, str]) -> str:
     """Return the JavaScript that maps a page's address to a file, or to the page of the API with its first words."""
     source = (ROOT / "infra" / "cdn" / "viewer-request.js").read_text()
-    return source.replace('const LANGUAGES = ["en"];', f"const LANGUAGES = {json.dumps(LANGUAGES)};")
+    source = source.replace('const LANGUAGES = ["en"];', f"const LANGUAGES = {json.dumps(LANGUAGES)};")
+    return source.replace("const PROMOTERS = {};", f"const PROMOTERS = {json.dumps(dict(promoter_domains))};")
 
 
 def viewer_function() -> str:
@@ -141,7 +142,7 @@ def _is_public_document(operation: Operation) -> bool:
 def _distribution(stage: str, routes: dict[str, Any]) -> Template:
     settings, has_images = stack_settings(stage), "images" in addon_names(stage)
     certificate: Template = {"CloudFrontDefaultCertificate": True}
-    if settings.domain:
+    if settings.domains:
         certificate = {
             "AcmCertificateArn": settings.certificate_arn,
             "SslSupportMethod": "sni-only",
@@ -153,7 +154,7 @@ def _distribution(stage: str, routes: dict[str, Any]) -> Template:
         "HttpVersion": "http2and3",
         "IPV6Enabled": True,
         "PriceClass": settings.price_class,
-        "Aliases": [settings.domain] if settings.domain else [],
+        "Aliases": settings.domains,
         "ViewerCertificate": certificate,
         "Origins": [_web_origin(), _api_origin(stage), _words_origin(stage), *([images.origin()] if has_images else [])],
         "OriginGroups": {"Quantity": 1, "Items": [_WORDS_OR_NOT]},

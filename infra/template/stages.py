@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from chalicelib.foundation import settings
+from chalicelib.foundation.ids import Id
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,6 +18,7 @@ LOCAL = "local"  # the stage of local runs, never deployed
 Template = dict[str, Any]  # a part of a CloudFormation template
 
 Amount = Annotated[int, Meta(ge=1)]
+Domain = Annotated[str, Meta(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$", max_length=253)]
 
 
 class Throughput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,7 +37,8 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `requests_per_address`: how many requests an address may send in five minutes, limited by a web ACL; None: no web ACL.
     `canary`: a new version of the API first serves a tenth of the requests for five minutes (decision 154).
     `archive_days`: how long the daily copies of the ledger and the audit log stay unchangeable; None: no copies.
-    `domain`: the shop's own domain; `certificate_arn`: its certificate in us-east-1. `price_class`: the locations of CloudFront.
+    `domain`: the shop's own domain. `promoter_domains`: domain -> the id of the promoter whose events it opens with. `certificate_arn`:
+    the certificate in us-east-1 for all these domains; `fairgate domain` requests it. `price_class`: the locations of CloudFront.
     `scan_uploads`: images are accepted only after GuardDuty has scanned them (docs/events.md).
     `mail_domain`: the domain that the stack registers with SES; only one stage per account and region may register it.
     `alarm_email`: the address that gets an email for each alarm, after confirming AWS's first email.
@@ -51,6 +54,7 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     canary: bool = False
     archive_days: Amount | None = None
     domain: str = ""
+    promoter_domains: dict[Domain, Id] = {}
     certificate_arn: Annotated[str, Meta(pattern="^(arn:[a-z-]+:acm:us-east-1:[0-9]{12}:certificate/.+)?$")] = ""
     mail_domain: str = ""
     alarm_email: str = ""
@@ -59,8 +63,13 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     price_class: Literal["PriceClass_100", "PriceClass_200", "PriceClass_All"] = "PriceClass_100"
 
     def __post_init__(self) -> None:
-        if bool(self.domain) != bool(self.certificate_arn):
-            raise ValueError("domain and certificate_arn belong together; set both or neither")
+        if bool(self.domains) != bool(self.certificate_arn):
+            raise ValueError("domains and certificate_arn belong together; set both or neither")
+
+    @property
+    def domains(self) -> list[str]:
+        """All domains of the stage, the shop's own first."""
+        return [*filter(None, [self.domain]), *self.promoter_domains]
 
 
 def addon_names(stage: str) -> tuple[str, ...]:
@@ -91,9 +100,12 @@ def stack_settings(stage: str) -> StackSettings:
 def function_settings(stage: str) -> dict[str, Any]:
     """Return the properties that Chalice gives the API's function: environment variables, tags, timeout and memory."""
     config = _config()
-    stage_config = config["stages"][stage]
+    variables = {**config["environment_variables"], **config["stages"][stage]["environment_variables"]}
+    if (origins := variables.get(f"{settings.PREFIX}CHECKOUT_ORIGINS")) and stage in _stacks():
+        addresses = [f"https://{domain}" for domain in stack_settings(stage).promoter_domains]
+        variables[f"{settings.PREFIX}CHECKOUT_ORIGINS"] = ",".join([origins, *addresses])
     return {
-        "Environment": {"Variables": {**config["environment_variables"], **stage_config["environment_variables"]}},
+        "Environment": {"Variables": variables},
         "Tags": config["tags"],
         "Timeout": config["lambda_timeout"],
         "MemorySize": config["lambda_memory_size"],

@@ -120,7 +120,10 @@ def test_a_second_run_changes_nothing(run, moved):
         (lambda event: event["orders"][0]["positions"][1].pop("secret"), "$.event.orders[0].positions[1]: "),
         (lambda event: event["orders"][1]["positions"][0].update(secret=7), "$.event.orders[1].positions[0].secret: "),
         (lambda event: event["orders"][1]["positions"][0].update(secret="abc"), '$.event.orders[1].positions[0].secret: "abc" has 3 '),
-        (lambda event: event["orders"][1]["positions"][0].update(secret=CODES[0]), "is the secret of $.event.orders[0].positions[0] too"),
+        (
+            lambda event: event["orders"][1]["positions"][0].update(secret=CODES[0]),
+            "is the secret of $.event.orders[0].positions[0].secret too",
+        ),
         (lambda event: event["orders"][1]["positions"][0].update(item=99), "$.event.orders[1].positions[0].item: the export has no item"),
         (lambda event: event["orders"][1]["positions"][0].update(subevent=5), "$.event.orders[1].positions[0].subevent: "),
         (lambda event: event["orders"][0]["positions"][0].update(attendee_email="x"), "$.event.orders[0].positions[0].attendee_email: "),

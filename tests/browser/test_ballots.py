@@ -33,7 +33,7 @@ def test_a_promoter_sets_up_a_ballot_and_the_draw_decides_who_buys(new_buyer, ap
     lines.run_allocator()
     for buyer in buyers[:2]:
         buyer.look_again()
-        expect(buyer.page.get_by_text(buyer.say("You take part in the draw."))).to_have_count(0)
+        expect(buyer.page.get_by_text(buyer.say("You are in the draw."))).to_have_count(0)
     winner, loser = sorted(buyers[:2], key=lambda buyer: buyer.heading("You are on the waitlist").count())
     loser.see(loser.say("The draw gave you place {}.", "#").partition("#")[0])  # the person who has withdrawn may have the second place
     loser.page.get_by_text(loser.say("Leave the waitlist")).click()
@@ -62,7 +62,7 @@ def register(buyer: Buyer, event_id: str, language: Language) -> Buyer:
     buyer.see("You are not registered until you send your wishes.")
     wish(buyer, "2", "Floor")
     buyer.see("You asked for 2 tickets")
-    buyer.see("You take part in the draw.")
+    buyer.see("You are in the draw.")
     return buyer
 
 
@@ -87,11 +87,11 @@ def change_wishes(buyer: Buyer) -> None:
 def withdraw_in_account(buyer: Buyer, event_id: str) -> None:
     buyer.page.goto("/account")
     expect(buyer.heading("My waitlists and ballots")).to_be_visible()
-    buyer.see("You take part in the draw.")
+    buyer.see("You are in the draw.")
     expect(buyer.page.get_by_text(buyer.say("Leave the waitlist"))).to_have_count(0)
     buyer.page.get_by_text(buyer.say("Withdraw from the ballot")).click()
     buyer.press("Withdraw now")
-    buyer.see("You no longer take part in the draw.")
+    buyer.see("You are no longer in the draw.")
     buyer.page.goto(f"/events/{event_id}/line")
     buyer.see("You are not registered until you send your wishes.")
 

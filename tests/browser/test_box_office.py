@@ -114,9 +114,9 @@ def test_a_cashier_sells_for_cash_and_by_card_offline_too_and_closes_the_day(ser
     assert code not in cashier.stored()
 
     cashier.open("Sales of this device")
-    page.get_by_role("button", name="Pay back", exact=True).last.click()
-    cashier.press("Paid back in cash")
-    cashier.see("paid back: $50")
+    page.get_by_role("button", name="Refund", exact=True).last.click()
+    cashier.press("Refunded in cash")
+    cashier.see("refunded: $50")
     cashier.open("Close the day")
     page.get_by_label("Cash that you have counted (USD)").fill("98.50")
     cashier.press("Save the count")

@@ -513,7 +513,7 @@ def test_everybody_sees_where_all_tickets_went_and_that_the_list_is_whole(new_bu
     builders.run_sweep()
     buyer = new_buyer()
     buyer.page.goto(f"/events/{event_id}/draw")
-    expect(buyer.heading("Where all tickets went")).to_be_visible()
+    expect(buyer.heading("Where all the tickets went")).to_be_visible()
     floor = buyer.page.locator(".stock-line").filter(has_text="Floor")
     expect(floor).to_contain_text("10 tickets")
     for part in ("2 sold", "1 being bought", "4 on sale", "3 held back (press 3)"):
@@ -578,7 +578,7 @@ def test_a_published_report_says_what_happened_in_a_sale_and_what_is_not_known(n
     _add_figures(event_id)
     buyer = new_buyer()
     buyer.page.goto(f"/events/{event_id}/draw")
-    expect(buyer.heading("Where all tickets went")).to_be_visible()
+    expect(buyer.heading("Where all the tickets went")).to_be_visible()
     expect(buyer.heading("The report of the sale")).to_have_count(0)
     assert api.patch(f"/events/{event_id}", json={"publishes_report": True}, token=builders.admin_token()).status == 200
     time.advance(60)
@@ -591,8 +591,8 @@ def test_a_published_report_says_what_happened_in_a_sale_and_what_is_not_known(n
         "Reserved, not paid for, and back on sale4",
         "95 of 100 people waited no longer than",
         "Requests1,234",
-        "Errors of the servers5",
-        "95 of 100 answers took at mostbetween 80 ms and 900 ms",
+        "Server errors5",
+        "95 of 100 responses took at mostbetween 80 ms and 900 ms",
         "for all events of the shop",
     ):
         expect(report).to_contain_text(text)

@@ -239,7 +239,7 @@ def test_a_company_pays_by_transfer_and_the_promoter_records_it(new_buyer, api, 
     buyer.page.goto(f"/events/{event_id}")
     buyer.page.get_by_label("Access code (optional)").fill("firms")
     buyer.choose("Floor", 2)
-    buyer.page.get_by_label("I pay by bank transfer within 7 days").check()
+    buyer.page.get_by_label("I will pay by bank transfer within 7 days").check()
     buyer.press("Continue to payment")
     expect(buyer.heading("Transfer the money to this account")).to_be_visible()
     buyer.see("PT50 0002 0123 1234 5678 9015 4")

@@ -97,7 +97,7 @@ def test_a_code_by_email_gives_each_address_one_place_which_comes_back(new_buyer
         buyer.page.get_by_label("Email").fill("ada@example.com" if number == 0 else "ADA@example.com")
         buyer.press("Email me a code")
         buyer.see("Enter it within 15 minutes.")
-        code = buyer.page.get_by_label("Code of six digits")
+        code = buyer.page.get_by_label("Six-digit code")
         if number == 0:
             code.fill("000000" if _read_code(mailbox) != "000000" else "000001")
             buyer.press("Join the waiting room")
@@ -111,7 +111,7 @@ def test_a_code_by_email_gives_each_address_one_place_which_comes_back(new_buyer
     _pass(buyer, time, 2)
     buyer.page.goto(f"/events/{drop_id}/draw")
     buyer.see("One place for each confirmed email address")
-    buyer.see("Joined with an email address that had a place already, and got that place: 1")
+    buyer.see("Joined with an email address that already had a place, and took over that place: 1")
 
 
 def test_a_longer_turn_with_a_checkbox_before_joining_and_in_the_line(new_buyer, time, drop_id):
@@ -138,7 +138,7 @@ def _join_with_code(buyer: Buyer, box: Mailbox, email: str) -> None:
     buyer.page.get_by_label("Email").fill(email)
     buyer.press("Email me a code")
     buyer.see("Enter it within 15 minutes.")
-    buyer.page.get_by_label("Code of six digits").fill(_read_code(box))
+    buyer.page.get_by_label("Six-digit code").fill(_read_code(box))
     buyer.press("Join the waiting room")
     buyer.see("You are in.")
 
@@ -551,7 +551,7 @@ def test_the_list_of_numbers_is_checked_before_the_key_is_known(new_buyer, api, 
     assert len(reserving.value.post_data_json["entry_proof"]["path"]) >= 4  # the bits of 16 pages
     visitor = new_buyer()
     visitor.page.goto(f"/events/{listed_drop_id}/draw")
-    visitor.see("The whole list is right. (The program below checks all of it")
+    visitor.see("The whole list is correct. (The program below checks all of it")
     command = visitor.page.get_by_text("python verify.pyz")
     expect(command).to_contain_text("--entries http")
     expect(command).not_to_contain_text("--root")  # this browser has not seen the list before the key
@@ -686,7 +686,7 @@ def test_a_forged_signature_of_the_public_random_number_is_refused(new_buyer, ap
     visitor.page.goto(f"/events/{drop_id}/draw")
     expect(visitor.page.get_by_role("listitem").filter(has_text="The public random number is genuine")).to_be_visible()
     visitor.press("Check the public random number now")
-    visitor.see("The signature is wrong, or this is not the round that should decide.")
+    visitor.see("The signature is invalid, or this is not the round that should decide.")
     expect(visitor.heading("Do not rely on this draw")).to_be_visible()
 
 

@@ -47,3 +47,13 @@ def test_every_memory_is_registered_and_forgets_with_all_others():
     assert {first, second} <= set(memory.list_memories())
     memory.forget_everything()
     assert (first.entries, second.entries) == ({}, {})
+
+
+def test_a_full_memory_forgets_the_entry_that_was_added_first():
+    few: Memory[str, int] = Memory(3)
+    for number, key in enumerate("abcad"):
+        few.entries[key] = number
+    assert few.entries == {"b": 1, "c": 2, "d": 4}
+    assert few.entries.setdefault("e", 5) == 5
+    assert few.entries.setdefault("e", 6) == 5
+    assert few.entries == {"c": 2, "d": 4, "e": 5}

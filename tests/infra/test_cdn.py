@@ -27,7 +27,7 @@ def run_function(code, events):
     return run_module(script, events)
 
 
-@pytest.mark.parametrize("code", [cdn.page_function(), cdn.viewer_function()])
+@pytest.mark.parametrize("code", [cdn.page_function({}), cdn.viewer_function()])
 def test_a_function_is_no_longer_than_cloudfront_takes(code):
     assert len(code.encode()) <= 10_240
 

@@ -6,6 +6,8 @@ import sys
 import msgspec
 import pytest
 
+import app
+from chalicelib.edge.openapi import build_document
 from infra import cold_starts
 from infra.template import functions
 from infra.template.stages import ROOT
@@ -63,6 +65,25 @@ def test_loading_an_undeployed_package_is_a_problem(only, tmp_path):
     only("api: start")
     [problem] = cold_starts.check(tmp_path)
     assert problem.startswith("api: start: loads devtools: ")
+
+
+def test_an_instance_that_starts_on_demand_loads_the_other_routes_once_one_of_them_is_asked_for():
+    with cold_starts.filled_store() as environment, cold_starts.Instance(ROOT, cold_starts.API, environment) as instance:
+        client = cold_starts.Client(instance)
+        assert "chalicelib.admin.api" not in client.request("GET", f"/events/{cold_starts.EVENT}").modules
+        known = client.signed_request("GET", f"/admin/events/{cold_starts.EVENT}/status")
+        assert known.reply["statusCode"] == 200, known.reply
+        assert "chalicelib.admin.api" in known.modules
+        again = client.request("GET", f"/events/{cold_starts.EVENT}")
+        assert again.modules == known.modules, "the other routes are loaded once"
+        assert client.request("GET", "/openapi.json").json_body()["paths"].keys() == build_document(app.app.routes)["paths"].keys()
+
+
+def test_an_instance_that_starts_before_requests_has_all_routes():
+    with cold_starts.filled_store() as environment:
+        environment["AWS_LAMBDA_INITIALIZATION_TYPE"] = "provisioned-concurrency"
+        with cold_starts.Instance(ROOT, cold_starts.API, environment) as instance:
+            assert {"chalicelib.admin.api", "chalicelib.addons.reports.api"} <= set(instance.start.modules)
 
 
 def test_the_sdk_is_not_imported_deep_inside_other_imports():

@@ -59,6 +59,7 @@ OF_THE_DEPLOYMENT = {
     *(f"cloudformation:{action}" for action in ("DescribeStackResourceDrifts", "DetectStackDrift", "DetectStackResourceDrift")),
     *(f"secretsmanager:{action}" for action in ("CreateSecret", "GetSecretValue", "PutSecretValue")),
     "cloudfront:CreateInvalidation",
+    *(f"acm:{action}" for action in ("DescribeCertificate", "ListCertificates", "RequestCertificate")),  # `fairgate domain`
 }
 # The statements whose resources are all of the account: what has no name of ours, or cannot be named.
 OF_THE_WHOLE_ACCOUNT = {
@@ -67,6 +68,7 @@ OF_THE_WHOLE_ACCOUNT = {
     "ConnectStreams",
     "ReadLogGroupsAlarmsAndKeys",
     "MakeTheDistribution",
+    "RequestCertificates",  # which have no names of ours
 }
 MAIL = {"FAIRGATE_MAIL_PROVIDER": "ses", "FAIRGATE_MAIL_FROM": "tickets@shop.example"}
 EVERYTHING = {

@@ -336,7 +336,7 @@ def test_failed_calls_of_functions_go_to_their_queue(packaged):
         ({"requests_per_second": 1, "burst": 1, "reserved_concurrency": {"sweeper": 1}}, "names sweeper"),
         ({"requests_per_second": 1, "burst": 1, "warm_throughput": {"stock": {"reads": 12000, "writes": 4000}}}, "names stock"),
         ({"requests_per_second": 1}, "missing required field `burst`"),
-        ({"requests_per_second": 1, "burst": 1, "domain": "shop.test"}, "domain and certificate_arn belong together"),
+        ({"requests_per_second": 1, "burst": 1, "domain": "shop.test"}, "domains and certificate_arn belong together"),
         ({"requests_per_second": 1, "burst": 1, "warm": {}}, "unknown field `warm`"),
     ],
 )

@@ -1,11 +1,11 @@
 """Finds an order that explains what concurrent processes saw, or shows that there is none.
 
-A history is linearisable (Herlihy and Wing, 1990) if its operations can be put into an order in which a sequential model gives the same
+A history is linearizable (Herlihy and Wing, 1990) if its operations can be put into an order in which a sequential model gives the same
 answers, and in which an operation that ended before another one began comes first. The search is the algorithm of Wing and Gong ("Testing
 and Verifying Concurrent Objects", 1993): try as the next operation each one that no remaining operation precedes. It never continues twice
 from the same set of operations and the same state (Lowe, "Testing for Linearizability", 2017), as in Porcupine and Knossos.
 
-A history of several objects is linearisable if the history of each object is, so each object is searched by itself, which is much faster.
+A history of several objects is linearizable if the history of each object is, so each object is searched by itself, which is much faster.
 
     linearize_each([Operation("ticket", "north", start=1, end=3, input=("scan",), output="admitted"), ...], model, {"ticket": 0})
 """

@@ -1,4 +1,4 @@
-"""Clients on real threads and in real processes, whose histories must be linearisable, and the checker that decides that."""
+"""Clients on real threads and in real processes, whose histories must be linearizable, and the checker that decides that."""
 
 from unittest import mock
 

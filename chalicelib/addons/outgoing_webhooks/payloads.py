@@ -37,7 +37,7 @@ _INTERNAL = frozenset({"version", "updated_at", "created_at", "pool_id", "pool_s
 class TicketData(Struct, frozen=True, kw_only=True):
     """A ticket in a message. `number` is the number of its first seat, or null in the first few seconds after the sale.
 
-    `admitted` counts the people on `date`, on which the ticket was last scanned; null if the event has no dates, or without a scan.
+    `admitted` counts the people on `date`, the date of the last scan. `date` is null if the event has no dates or the ticket was never scanned.
     """
 
     id: str

@@ -82,9 +82,9 @@ def send_queued(queued: Iterable[QueuedDelivery]) -> int:
 
 
 def send_due(now: int) -> dict[str, int]:
-    """Make the due attempts of endpoints, in a random order, until the time is used up. Returns a report of the run.
+    """Attempt the due deliveries of all endpoints, in a random order, until the time is used up. Returns a report of the run.
 
-    The order is random so that neither silent endpoints nor a large number of endpoints delay the same endpoints in every run. Gives up on
+    The order is random so that neither unresponsive endpoints nor a large number of endpoints delay the same endpoints in every run. Gives up on
     the due deliveries of disabled endpoints and of stopped promoters, who can replay them later.
     """
     all_endpoints = list(store.scan_endpoints())

@@ -248,13 +248,13 @@ def require_actor(request: RequestContext, event_id: str, package_id: str) -> st
 
 # Buy a package in one request.
 
-MAX_ASSIGNED = 100  # seats in a reply; replies are stored for repeated requests, so they must stay small
+MAX_SEATS_IN_REPLY = 100  # seats in a reply; replies are stored for repeated requests, so they must stay small
 
 MAX_RESPONSES = 4 * MAX_QUANTITY  # each ticket may have answers to four options
 
 
 class OptionResponseBody(Struct, forbid_unknown_fields=True):
-    """An answer to an option: true or false, text, or a list of choices. `ticket` is the number of one ticket; null means all tickets."""
+    """An answer to a question (an option): true or false, text, or a list of choices. `ticket` is the number of one ticket; null means all tickets."""
 
     option_id: Id
     response_value: SentAnswer
@@ -264,7 +264,7 @@ class OptionResponseBody(Struct, forbid_unknown_fields=True):
 class PackagePurchaseBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """`token` is the waiting room token, if the event has a waiting room. `simulate` sets the outcome of a simulated payment.
 
-    `entry_proof` saves the shop a read if the token is of the draw. The email with the tickets goes to `customer_email`. `invoice` is the
+    `entry_proof` saves the shop a read if the token has a number of the draw. The email with the tickets goes to `customer_email`. `invoice` is the
     company to name on the invoice, if the event's seller issues `invoices`.
     """
 
@@ -317,7 +317,7 @@ def purchase_package(request: RequestContext, event_id: str, body: PackagePurcha
 
 
 def _reply(order: OrderResult) -> Reply[PackagePurchaseView]:
-    page, next_cursor = seats.list_order_seats(order.tickets, MAX_ASSIGNED)
+    page, next_cursor = seats.list_order_seats(order.tickets, MAX_SEATS_IN_REPLY)
     return Reply(package_purchase_view(order.purchase, page, next_cursor, order.client_secret, order.url), 201)
 
 

@@ -25,7 +25,6 @@ from chalicelib.waiting_room.draw import MAX_N
 
 PARTS = 4  # per line; each part accepts 500 joins a second
 FORMER_PARTS = 2  # entries of releases up to 0.2.0 are in the first two parts
-MAX_CENSUSES = 1000  # in the memory of an instance
 CENSUS_SECONDS = 10  # how long an instance shows its copy of a census, which the allocator writes once a minute
 FIRST_PAGE, PAGE_GROWTH, LAST_PAGE = 16, 4, 1024  # places that a query reads of one part; 1024 places take half a megabyte
 LEASE_SECONDS = 30
@@ -74,7 +73,7 @@ class WaitlistRow(dynamo.Table):
 
 
 _EXISTS, _ABSENT = WaitlistRow.pk.exists(), WaitlistRow.pk.does_not_exist()
-_censuses: Memory[str, tuple[int, Census | None]] = Memory()  # by event id, each with the time at which it was read
+_censuses: Memory[str, tuple[int, Census | None]] = Memory(1000)  # by event id, each with the time at which it was read
 
 
 def find_entry(user_id: str, event_id: str) -> Entry | None:
@@ -425,8 +424,6 @@ def _find_census(event_id: str, *, consistent_read: bool) -> Census | None:
 
 
 def _remember_census(event_id: str, census: Census | None, now: int) -> None:
-    if len(_censuses.entries) >= MAX_CENSUSES:
-        _censuses.forget()
     _censuses.entries[event_id] = (now, census)
 
 

@@ -69,7 +69,7 @@ def ballot_registered(stage: Stage) -> None:
     stage.page.get_by_label("Which tickets?").select_option(index=2)
     stage.buyer.press("Register")
     expect(stage.buyer.heading("You are registered for the ballot")).to_be_visible()
-    stage.buyer.see("You take part in the draw.")
+    stage.buyer.see("You are in the draw.")
 
 
 def ballot_withdrawn(stage: Stage) -> None:
@@ -97,7 +97,7 @@ def ballot_without_its_card(stage: Stage) -> None:
     stage.page.get_by_label("Which tickets?").select_option(index=2)
     stage.buyer.press("Register")
     expect(stage.buyer.heading("Your registration is not complete")).to_be_visible()
-    stage.buyer.see("You do not take part in the draw yet.")
+    stage.buyer.see("You are not in the draw yet.")
     stage.buyer.see("One step is missing: save a card.")
 
 

@@ -242,7 +242,7 @@ def api_keys(manager: Manager) -> Iterator[str]:
     manager.press("Create key")
     manager.see("Copy the key now")
     key = manager.page.locator(".outcome-good .code").inner_text()
-    manager.see("Cashier · All events, also later ones")
+    manager.see("Cashier · All events, including future ones")
     assert manager.api.get("/auth/me", token=key).json["id"].startswith("key-"), "the key is a caller of its own"
     yield "created"
     manager.press("Delete: Box office till")

@@ -270,7 +270,7 @@ def test_two_processes_cannot_open_one_folder(tmp_path):
 
 
 class Disk:
-    """The disk of the files of a store: `full` makes it take half of what is written, and then refuse; `broken` refuses to synchronise."""
+    """The disk of the files of a store: `full` makes it take half of what is written, and then refuse; `broken` refuses to synchronize."""
 
     def __init__(self, monkeypatch) -> None:
         self.is_full = self.is_broken = False
@@ -309,7 +309,7 @@ def test_a_full_disk_is_an_error_and_loses_nothing_acknowledged(tmp_path, disk):
     assert values(tmp_path) == {"safe": 1}
 
 
-def test_a_failed_synchronisation_is_never_acknowledged(tmp_path, disk):
+def test_a_failed_synchronization_is_never_acknowledged(tmp_path, disk):
     engine, journal = opened(tmp_path)
     disk.is_broken = True
     with pytest.raises(StoreFailed, match="Input/output error"):
@@ -339,7 +339,7 @@ def test_a_snapshot_that_cannot_be_written_changes_nothing(tmp_path, disk, failu
 
 
 def test_a_crash_at_each_step_of_a_compaction(tmp_path):
-    """The files are copied at each synchronisation of the disk, as a crash would leave them."""
+    """The files are copied at each synchronization of the disk, as a crash would leave them."""
     copies: list[tuple[Path, dict[str, int]]] = []
     engine, journal = opened(tmp_path / "live")
     engine.set(**{f"value-{number}": number for number in range(2000)})
@@ -391,7 +391,7 @@ def test_the_journal_stays_small(tmp_path, monkeypatch):
     assert values(tmp_path) == {"value": 1499}
 
 
-def test_entries_that_wait_together_are_synchronised_once(tmp_path, disk):
+def test_entries_that_wait_together_are_synchronized_once(tmp_path, disk):
     engine, journal = opened(tmp_path)
     waiters = [engine.commit([("set", name, 1, b"")]) for name in "abc"]
     waiters[0]()

@@ -142,7 +142,7 @@ def test_the_cdn_function_answers_like_the_local_run(web):
         for accepted in ACCEPTED
         for name in ("utm", "preview")
     ]
-    answered = run_module(RUN_EDGE_FUNCTION.replace("$SOURCE", json.dumps(page_function())), requests)
+    answered = run_module(RUN_EDGE_FUNCTION.replace("$SOURCE", json.dumps(page_function({}))), requests)
     for request, (uri, query) in zip(requests, answered, strict=True):
         target = request["uri"]
         words = words_target("GET", f"{target}?{request['query']}=x", [("Accept-Language", request["accepted"])])
@@ -159,7 +159,7 @@ def test_the_cdn_function_answers_like_the_local_run(web):
 
 def test_the_cdn_function_uses_only_what_its_runtime_knows():
     """CloudFront's runtime 2.0 has neither destructuring nor `for ... of`, and refuses to publish a function with them."""
-    assert not re.search(r"\bfor \([^;)]* of |\b(?:const|let|var) [\[{]", page_function())
+    assert not re.search(r"\bfor \([^;)]* of |\b(?:const|let|var) [\[{]", page_function({}))
 
 
 def test_a_request_for_the_head_of_a_page_gets_the_head_of_the_page_without_words(web):

@@ -3,12 +3,12 @@
 import type { Schemas } from "../client";
 import { money } from "../formats";
 import { useTexts } from "../texts";
-import type { transferTexts as en } from "../texts/en-transfer";
+import type { bankTransferTexts as en } from "../texts/en-bank-transfer";
 import { inEachLanguage } from "../texts/languages";
 import { Moment } from "./moment";
 
 /** All languages are in this file, because they are smaller than a second request. */
-const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-transfer.ts", { eager: true, import: "transferTexts" }));
+const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-bank-transfer.ts", { eager: true, import: "bankTransferTexts" }));
 
 /** The choice to pay by bank transfer within so many days. */
 export function TransferChoice({ days, value, onValue }: { days: number; value: boolean; onValue: (chosen: boolean) => void }) {

@@ -13,7 +13,7 @@ export const accessTexts = {
   text: "What happened?",
   note: "You can write once. The promoter answers on this page and can give you a place. We delete your message a week after the sale.",
   send: "Send to the promoter",
-  status: { open: "The promoter has your message", granted: "The promoter has given you a place", denied: "The promoter has not given you a place" },
+  status: { open: "The promoter has your message", granted: "The promoter has given you a place", denied: "The promoter has declined your request" },
   wait: "Come back to this page in this browser for the answer. If you get a place before the draw closes, you take part in it, even while you are away.",
   failures: {
     appeal_exists: "You have already written to the promoter about this event.",

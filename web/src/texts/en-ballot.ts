@@ -2,7 +2,7 @@
 
 export const ballotTexts = {
   closes: (time: string) => `Registration closes: ${time}`,
-  intro: "Say which tickets you would like, and how many. At the draw, everybody gets a place in random order, and we offer the tickets in this order. If you get an offer, you have a day to pay. You pay nothing now, and can withdraw until the draw.",
+  intro: "Say which tickets you would like, and how many. At the draw, everybody gets a place in random order, and we offer the tickets in that order. If you get an offer, you have a day to pay. You pay nothing now, and can withdraw until the draw.",
   first: "Step 1 of 2: Take part in the draw",
   join: "Take part",
   second: "Step 2 of 2: Your wishes",
@@ -10,14 +10,14 @@ export const ballotTexts = {
   register: "Register",
   change: "To change your wishes, withdraw here and register again.",
   closed: "Registration has closed",
-  closedNote: "You can join the waitlist. Its tickets go to people who took part in the draw first.",
+  closedNote: "You can join the waitlist. People who took part in the draw are offered tickets first.",
   cards: {
     optional: "After you have sent your wishes, you can save a card. If the draw gives you tickets, we charge it and you have nothing left to do.",
-    required: "After you have sent your wishes, you save a card. If the draw gives you tickets, we charge it. Without a card, you do not take part.",
+    required: "After you have sent your wishes, you save a card. If the draw gives you tickets, we charge it. Without a card, you are not in the draw.",
   },
   cardMissing: {
     optional: "Would you like to save a card? If the draw gives you tickets, we charge it, and you do not have to pay within a day.",
-    required: "One step is missing: save a card. Without it, you do not take part in the draw. We charge it only if the draw gives you tickets.",
+    required: "One step is missing: save a card. Without it, you are not in the draw. We charge it only if the draw gives you tickets.",
   },
   cardSaved: (amount: string) => `Your card is saved. If the draw gives you tickets, we charge it once, at most ${amount}.`,
   saveCard: "Save a card",

@@ -2,9 +2,9 @@
 
 export const cardTexts = {
   title: "Your card for the waiting room",
-  intro: "Each payment card gets one place. Your bank confirms the card, and may ask you. Nothing is charged, and we do not keep the card: you choose how to pay when you buy.",
+  intro: "Each payment card gets one place. Your bank checks the card, and may ask you to confirm it. Nothing is charged, and we do not keep the card: you choose how to pay when you buy.",
   ballotTitle: "Your card for the ballot",
-  ballotIntro: "Your bank confirms the card, and may ask you. Nothing is charged or reserved now. Our payment provider keeps the card until your registration ends, and then deletes it.",
+  ballotIntro: "Your bank checks the card, and may ask you to confirm it. Nothing is charged or reserved now. Our payment provider keeps the card until your registration ends, and then deletes it.",
   accept: (amount: string) => `If the draw gives me tickets, you may charge this card once for them, without asking me again: at most ${amount}. Until the draw, I can withdraw.`,
   save: "Save the card",
   back: "Back to the waiting room",

@@ -4,7 +4,7 @@ export const entryTexts = {
   address: "To give everyone the same chance, each email address gets one place. We email you a code to confirm yours. You need no account.",
   send: "Email me a code",
   mailed: (email: string) => `We have sent a code to ${email}. Enter it within 15 minutes.`,
-  code: "Code of six digits",
+  code: "Six-digit code",
   again: "No email? Send another code, or use a different address",
   account: "To give everyone the same chance, each account gets one place. Sign in, or create an account.",
   unverified: "Your account cannot join yet, because its email address is not confirmed. Confirm the address, then come back.",

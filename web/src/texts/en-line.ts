@@ -1,4 +1,4 @@
-/** The texts about the tickets that people who wait see, in English. */
+/** What people in line read about the tickets, in English. */
 
 const tickets = (count: number) => `${count.toLocaleString("en")} ${new Intl.PluralRules("en").select(count) === "one" ? "ticket" : "tickets"}`;
 

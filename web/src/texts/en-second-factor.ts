@@ -3,7 +3,7 @@
 export const secondFactorTexts = {
   title: "Two-step sign-in",
   off: "With an authenticator app or a passkey, somebody who has learned your password still cannot sign in.",
-  lacking: "This shop asks everybody who manages events for a second step. Until you have set it up, you can buy, but not manage.",
+  lacking: "This shop requires a second step from everybody who manages events. Until you have set it up, you can buy, but not manage.",
   on: "It is on: your password alone is not enough to sign in.",
   begin: "Set up an app",
   another: "Use another app",
@@ -17,7 +17,7 @@ export const secondFactorTexts = {
   saved: "I have saved them",
   remove: "Turn it off",
   removeNow: "Turn off",
-  code: "Code from the app, of a passkey, or a recovery code",
+  code: "Code from the app or a passkey, or a recovery code",
   appCode: "Code from your authenticator app",
   appCodeNote: "Or one of your recovery codes.",
   app: "Authenticator app",
@@ -40,6 +40,6 @@ export const secondFactorTexts = {
     too_many_passkeys: "You have ten passkeys, which is the maximum. Remove one that you no longer use.",
     second_factor_required: "This code is wrong or has been used. Enter the one that your authenticator app shows now, or one of your recovery codes.",
     no_second_factor: "Your account has no authenticator app, or it has just been changed. Begin again.",
-    address_not_verified: "Confirm your email address first: open the link in our email. Above, we can send it again.",
+    address_not_verified: "Confirm your email address first: open the link in our email. You can have it sent again above.",
   } as Record<string, string>,
 };

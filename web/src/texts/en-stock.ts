@@ -4,8 +4,8 @@ const plural = new Intl.PluralRules("en");
 const entries = (count: number) => `${count.toLocaleString("en")} ${plural.select(count) === "one" ? "entry" : "entries"}`;
 
 export const stockTexts = {
-  title: "Where all tickets went",
-  intro: "Every change of the number of tickets, and of what is held back, is written in a public list that only grows.",
+  title: "Where all the tickets went",
+  intro: "Every change to the number of tickets, and to what is held back, is recorded in a public list that only grows.",
   none: "The list begins when the event is published.",
   all: "All ticket types together",
   hidden: "A ticket type that is not listed",
@@ -14,18 +14,18 @@ export const stockTexts = {
   noLimit: "No limit",
   parts: { sold: "sold", held: "being bought", available: "on sale", back: "held back" },
   issued: (count: string) => `of which ${count} given out`,
-  returned: (count: string) => `${count} sold tickets have come back.`,
+  returned: (count: string) => `${count} sold tickets have been returned.`,
   reasons: { artist: "artist", press: "press", house: "house", accessible: "accessible seats", presale: "presale", box_office: "box office", other: "other reasons" },
   changes: (count: number) => (plural.select(count) === "one" ? "1 change" : `${count} changes`),
   published: "Published",
   causes: { manager: "changed by a manager", time: "released at its time", sold_out: "released because tickets had sold out", file: "changed by a file" },
   given: (count: string, reason: string) => `${count} given out (${reason})`,
   revoked: (count: string, reason: string) => `${count} taken back (${reason})`,
-  right: (count: number) => `Your browser has checked ${entries(count)}: none was changed or left out since it was written, and the shop has signed the list.`,
-  unsigned: (count: number) => `Your browser has checked ${entries(count)}: none was changed or left out since it was written. It cannot check the signature.`,
+  right: (count: number) => `Your browser has checked ${entries(count)}: none has been changed or left out, and the shop has signed the list.`,
+  unsigned: (count: number) => `Your browser has checked ${entries(count)}: none has been changed or left out. It cannot check the signature.`,
   later: (first: string) => `The list is long, so this page begins with entry ${first}. Earlier changes are in the document.`,
   wrong: "This list is wrong",
-  wrongNote: "An entry was changed or left out, or the signature is not the shop's. Save the document, and ask the organizer.",
+  wrongNote: "An entry was changed or left out, or the signature is not the shop's. Save the document, and ask the promoter.",
   key: "Key of the shop. Compare it with what others see:",
   download: "The list as a document",
 };

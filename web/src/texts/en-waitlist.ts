@@ -30,8 +30,8 @@ export const waitlistTexts = {
   registered: "You are registered for the ballot",
   almost: "Your registration is not complete",
   wished: (count: number) => `You asked for ${tickets(count)}`,
-  withoutCard: "You do not take part in the draw yet.",
-  drawn: (position: number | null): string => (position === null ? "You take part in the draw." : `The draw gave you place ${position.toLocaleString("en")}.`),
+  withoutCard: "You are not in the draw yet.",
+  drawn: (position: number | null): string => (position === null ? "You are in the draw." : `The draw gave you place ${position.toLocaleString("en")}.`),
   drawnNote: "After the draw, we offer the tickets in its order.",
   fewerFirst: "People who want fewer tickets may get an offer before you.",
   mail: (address: string): string => `We also email the offer to ${address}.`,
@@ -42,7 +42,7 @@ export const waitlistTexts = {
     count === 1
       ? `We are holding it for you until ${when}. If you do not pay by then, it goes to the next person.`
       : `We are holding them for you until ${when}. If you do not pay by then, they go to the next person.`,
-  charging: "We are charging your saved card. Your tickets follow by email within a few hours.",
+  charging: "We are charging your saved card. We will email your tickets within a few hours.",
   cardRefused: "We could not charge your saved card. Please pay with any card.",
   left: "Time left",
   takeUp: "Accept the offer",
@@ -55,7 +55,7 @@ export const waitlistTexts = {
     expired: "You did not buy the tickets in time. You can join again at the end of the waitlist.",
     left: "You have left the waitlist. You can join again at the end.",
     closed: "The waitlist is closed.",
-    withdrawn: "You no longer take part in the draw.",
+    withdrawn: "You are no longer in the draw.",
   } as Record<string, string>,
   expiredOnSale: "You did not buy the tickets in time. Tickets are on sale now, and you can buy them without waiting.",
   failures: {

@@ -11,7 +11,7 @@ import { listDisputes, type Dispute } from "./orders";
 
 /** The advice names the pages of these add-ons. */
 const HAS_EVIDENCE = ADDONS.messages && ADDONS.reports;
-const COLOURS = { open: "status-queued", won: "status-delivered", lost: "status-cancelled" };
+const COLORS = { open: "status-queued", won: "status-delivered", lost: "status-cancelled" };
 
 export function DisputeList() {
   const own = useRoomTexts("disputes");
@@ -36,7 +36,7 @@ function Entry({ dispute }: { dispute: Dispute }) {
   const { event } = useManagedEvent();
   return (
     <li class="panel">
-      <p class={`status ${COLOURS[dispute.status]}`}>{orders.dispute(orders.disputeStates[dispute.status])}</p>
+      <p class={`status ${COLORS[dispute.status]}`}>{orders.dispute(orders.disputeStates[dispute.status])}</p>
       <DisputeFacts dispute={dispute} />
       <p>
         {own.order}{" "}

@@ -10,7 +10,7 @@ const problems: Record<string, string> = {
   "$.tiers": "Add at least one ticket type.",
   "$.capacity": "Setting the capacity was interrupted. Set it again.",
   "$.promoter_id": "Connect your Stripe account and complete it at Stripe, so that buyers can pay you.",
-  "$.waiting_room.entry": "This shop is not set up for this rule: addresses need a mail provider, and cards need payments on the shop's own page. Set it up, or let everybody join the line.",
+  "$.waiting_room.entry": "This shop is not set up for this rule: confirming addresses needs an email provider, and checking cards needs payments on the shop's own page. Set it up, or let everybody join the line.",
   "$.waiting_room.better_odds": "Better odds need a ballot, and one place for each email address, account or payment card.",
 };
 
@@ -50,7 +50,7 @@ export const eventTexts = {
     ["HS256", "A shared secret: nginx and CloudFront"],
   ] as [string, string][],
   gate: "The gate of the other shop",
-  gateNote: "Put a gate in front of your shop that lets in only people with a pass. These are its settings; the guide “A waiting room in front of another shop” has the gates.",
+  gateNote: "Put a gate in front of your shop that lets in only people with a pass. These are its settings; the guide “A waiting room in front of another shop” describes ready-made gates.",
   gateSecret: "Whoever knows the secret can make passes for this event. Keep it on your server.",
   datesTitle: "Several dates",
   datesNote: "For a tour, a festival or a series: one sale, one line and one limit per buyer for all dates. On the page of each ticket type, you choose its dates. The start and end of the event then follow from the dates. People with tickets for a date get an email when its time changes.",

@@ -54,7 +54,7 @@ export const fieldTexts = {
     grace_seconds: { label: "Extra seconds after a missed turn" },
     longer_pass_seconds: {
       label: "Seconds to choose for people who need more time",
-      note: "Everybody can ask for a longer turn, without a reason or proof, and you do not see who does. If empty, it is three times as long.",
+      note: "Everybody can ask for a longer turn, without a reason or proof, and you do not see who does. If empty, three times the usual turn.",
     },
     entry: {
       label: "Who gets a place in line",
@@ -74,7 +74,7 @@ export const fieldTexts = {
     },
     better_odds: {
       label: "Better odds for people who were not drawn before",
-      note: "Everybody has one number in the draw, and one more for each of your ballots with better odds since they were last drawn, at most five. The best number counts. Choose this for your first ballot too, so that it counts for the next one. Only for ballots with one place for each email address, account or card. Applies to new waiting rooms.",
+      note: "Everybody has one number in the draw. Each of your ballots with better odds adds one until they are drawn, up to five in total. The best one counts. Choose this for your first ballot too, so that it counts for the next one. Only for ballots with one place for each email address, account or card. Applies to new waiting rooms.",
     },
     randomness: {
       label: "What decides the order",
@@ -108,7 +108,7 @@ export const fieldTexts = {
   },
   included: {
     "included_fee.cents": { label: "Fee in the price", note: "Per ticket. Buyers see it beside the price, and pay nothing on top." },
-    "included_fee.percent": { label: "Plus % of the price" },
+    "included_fee.percent": { label: "Plus a percentage of the price" },
     "tax.none": { label: "No tax", note: "Receipts do not mention tax, whatever your default taxes are." },
     "tax.percent": { label: "Tax in the price, in percent", note: "For example 8.875. If empty, the default taxes in your profile apply." },
     "tax.exempt_because": { label: "Why it is exempt", note: "For a tax of 0 percent. Receipts show it." },

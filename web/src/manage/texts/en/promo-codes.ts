@@ -33,7 +33,7 @@ export const promoTexts = {
   opens: "Access code: opens these tickets before the sale starts, and those that are sold only with a code. It needs no discount.",
   skipsLine: "Buyers with this code skip the waiting room after the sale has opened",
   holdback: "Which tickets it sells",
-  holdbackNote: "With held-back tickets, the code sells these only, also when the other tickets have sold out.",
+  holdbackNote: "With held-back tickets, the code sells only those, even when the other tickets have sold out.",
   noHoldback: "Tickets that are on sale",
   fromHoldback: (name: string) => `From held-back tickets: ${name}`,
   transferDays: "Days to pay by bank transfer",

@@ -55,7 +55,7 @@ export const ticketTexts = {
   holdbackLabel: "Name of this holdback",
   holdbackExample: "The band's families",
   releaseTime: "Release at",
-  releaseTimeNote: "At this time, the tickets go on sale, within a minute. If empty, you release them yourself.",
+  releaseTimeNote: "The tickets go on sale within a minute after this time. If empty, you release them yourself.",
   releaseWhenSoldOut: "Release when the other tickets have sold out",
   releaseTo: "Released tickets go",
   releasedTo: { waitlist: "to the waitlist first", draw: "to people drawn from the waitlist", public: "to everyone at once" },

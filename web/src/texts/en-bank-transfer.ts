@@ -1,12 +1,12 @@
 /** The texts about paying by bank transfer, in English. */
 
-export const transferTexts = {
-  choose: (days: number): string => (days === 1 ? "I pay by bank transfer within a day" : `I pay by bank transfer within ${days} days`),
+export const bankTransferTexts = {
+  choose: (days: number): string => (days === 1 ? "I will pay by bank transfer within a day" : `I will pay by bank transfer within ${days} days`),
   title: "Transfer the money to this account",
   holder: "Account holder",
   amount: "Amount",
   reference: "Reference",
-  received: (amount: string, missing: string) => `We have received ${amount}. ${missing} are still missing.`,
+  received: (amount: string, missing: string) => `We have received ${amount}. ${missing} is still missing.`,
   until: "We hold your tickets for you until the money arrives, at the latest until:",
   note: "Enter exactly this amount and this reference. You get your tickets by email as soon as the seller has received the money.",
 };

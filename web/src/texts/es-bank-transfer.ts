@@ -1,8 +1,8 @@
 /** The texts about paying by bank transfer, in Spanish. */
 
-import type { transferTexts as english } from "./en-transfer";
+import type { bankTransferTexts as english } from "./en-bank-transfer";
 
-export const transferTexts: typeof english = {
+export const bankTransferTexts: typeof english = {
   choose: (days) => (days === 1 ? "Pago por transferencia en el plazo de un día" : `Pago por transferencia en el plazo de ${days} días`),
   title: "Haz la transferencia a esta cuenta",
   holder: "Titular",

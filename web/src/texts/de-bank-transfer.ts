@@ -1,8 +1,8 @@
 /** The texts about paying by bank transfer, in German. */
 
-import type { transferTexts as english } from "./en-transfer";
+import type { bankTransferTexts as english } from "./en-bank-transfer";
 
-export const transferTexts: typeof english = {
+export const bankTransferTexts: typeof english = {
   choose: (days) => (days === 1 ? "Ich zahle innerhalb eines Tages per Überweisung" : `Ich zahle innerhalb von ${days} Tagen per Überweisung`),
   title: "Überweisen Sie das Geld auf dieses Konto",
   holder: "Kontoinhaber",
