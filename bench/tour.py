@@ -27,6 +27,7 @@ from chalicelib.payments import service as payments
 from chalicelib.payments.model import AccountLink, PayoutPage, ProviderAccount, ProviderBalance, ProviderDescription
 from chalicelib.purchases import guest_orders, queries
 from chalicelib.waiting_room import entries, tokens
+from devtools.authenticator import Authenticator
 from tests import builders, pictures
 from tests.builders import code_of
 from tests.client import Client, ClientReply
@@ -165,6 +166,7 @@ class _Tour(TourClient):
         tokens = self.post("/auth/password", change, token=tokens["access_token"]).json
         tokens = self.post("/auth/refresh", {"refresh_token": tokens["refresh_token"]}).json
         self.set_up_second_factor(password, tokens["access_token"])
+        self.use_passkey(password, tokens["access_token"])
         self.manage_api_keys(f"/promoters/{tokens['user']['id']}/api-keys", password, tokens["access_token"])
         self.get(f"/promoters/{tokens['user']['id']}/audit", token=tokens["access_token"])
         tokens = self.manage_sessions(f"new-{email}", {"email": email, "password": password}, tokens)
@@ -184,6 +186,19 @@ class _Tour(TourClient):
         secret = self.post(path, {"password": password}, token=token).json["secret"]
         [first, *_] = self.put(path, {"code": code_of(secret, clock.now())}, token=token).json["recovery_codes"]
         self.delete(path, json={"password": password, "code": first}, token=token)
+
+    def use_passkey(self, password: str, token: str) -> None:
+        phone, path = Authenticator(settings.current().shop_url), "/auth/me/passkeys"
+        created = phone.create(self.post(f"{path}/challenge", {"password": password}, token=token).json)
+        passkey_id = self.post(path, {"name": "Phone"} | created, token=token).json["passkey"]["id"]
+        self.get(path, token=token)
+
+        def sign() -> dict[str, str]:
+            return phone.sign(self.post("/auth/passkeys/challenge").json["challenge"])
+
+        self.post("/auth/passkeys/login", sign())
+        code = self.post(f"{path}/code", sign(), token=token).json["code"]
+        self.delete(f"{path}/{passkey_id}", json={"code": code}, token=token)
 
     def manage_api_keys(self, path: str, password: str, token: str) -> None:
         key = self.post(path, {"name": "Till", "role": "cashier", "password": password}, token=token).json["api_key"]

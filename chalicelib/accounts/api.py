@@ -25,16 +25,26 @@ from chalicelib.accounts.model import (
     FactorCode,
     LinkExpired,
     LoginFailed,
+    LongBytes,
     MailedToken,
     NewPassword,
     NoAccount,
     NoSecondFactor,
     OwnRole,
+    PasskeyName,
+    PasskeyRefused,
+    PasskeySignature,
     PersonName,
     Phone,
     Profile,
+    ProviderText,
     RefreshToken,
     SecondFactorRequired,
+    StaffAddressRefused,
+    StaffSignInExpired,
+    StaffSignInRefused,
+    StaffSignInUnavailable,
+    TooManyPasskeys,
     WrongPassword,
     email_key,
 )
@@ -44,13 +54,20 @@ from chalicelib.accounts.store import Group
 from chalicelib.accounts.views import (
     AccountsView,
     AccountView,
+    AddedPasskeyView,
+    NewPasskeyView,
     NewSecondFactorView,
+    PasskeyChallengeView,
+    PasskeyCodeView,
+    PasskeysView,
     RecoveryCodesView,
     RegistrationView,
     SessionsView,
+    StaffSignInView,
     TokensView,
     UserView,
     account_view,
+    passkey_view,
     session_view,
     tokens_view,
     user_view,
@@ -62,7 +79,7 @@ from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.rate_limits import INVITE, MAIL, SIGN_UP, RateLimited, limited, limited_by_address, limited_for_caller
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import settings
-from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.errors import InvalidInput, NotFound
 
 bp = Blueprint(__name__)
 
@@ -86,7 +103,7 @@ class NewAccount(Struct, forbid_unknown_fields=True):
 
 
 class LoginBody(Struct, forbid_unknown_fields=True):
-    """`code` is needed only if the account has a second factor: a code of the authenticator app, or a recovery code."""
+    """`code` is needed only if the account has a second factor: a code of the authenticator app, a recovery code, or of a passkey."""
 
     email: Email
     password: EnteredPassword
@@ -122,29 +139,45 @@ class ProfileChanges(Struct, forbid_unknown_fields=True):
     company: Company | UnsetType | None = UNSET
 
 
+class ProviderReply(Struct, forbid_unknown_fields=True):
+    """The query parameters with which the provider sent the browser back to the sign-in page."""
+
+    code: ProviderText
+    state: ProviderText
+    iss: ProviderText | None = None
+
+
 class PasswordChange(Struct, forbid_unknown_fields=True):
     current_password: EnteredPassword
     password: NewPassword
 
 
 class NewSecondFactor(Struct, forbid_unknown_fields=True):
-    """The password of the account. An account that has a second factor also needs a `code` of its app, or a recovery code."""
+    """The password of the account. An account that has a second factor also needs a `code`, as a sign-in does."""
 
     password: EnteredPassword
     code: FactorCode | None = None
 
 
 class FactorConfirmation(Struct, forbid_unknown_fields=True):
-    """A code of the authenticator app."""
+    """A code of the authenticator app; to remove a passkey, also a recovery code or a code of a passkey."""
 
     code: FactorCode
 
 
 class FactorRemoval(Struct, forbid_unknown_fields=True):
-    """The password of the account, and a code of the authenticator app or a recovery code."""
+    """The password of the account, and a code: of the authenticator app, a recovery code, or of a passkey."""
 
     password: EnteredPassword
     code: FactorCode
+
+
+class NewPasskey(Struct, forbid_unknown_fields=True):
+    """What `navigator.credentials.create` returns, in base64url, and a name under which the owner recognizes the passkey."""
+
+    name: PasskeyName
+    client_data: LongBytes
+    attestation: LongBytes
 
 
 class NewAddress(Struct, forbid_unknown_fields=True):
@@ -205,6 +238,38 @@ def log_in(request: RequestContext, body: LoginBody) -> Reply[TokensView]:
     return _tokens_reply(request, service.log_in(request, body.email, body.password, body.code, marks), is_cookie)
 
 
+@route(bp, "POST", "/auth/staff/begin", access="public", statuses=(201,), errors=(NotFound, StaffSignInUnavailable, RateLimited))
+def begin_staff_sign_in(request: RequestContext) -> Reply[StaffSignInView]:
+    """Begin to sign in through the operator's provider. The browser keeps a cookie and goes to the `address`."""
+    from chalicelib.accounts import staff_sign_in  # few stages need it
+
+    with limited_by_address(request, SIGN_UP):
+        address, secret = staff_sign_in.begin(request.now)
+        return Reply(StaffSignInView(address), 201, cookies=session_cookie.keep_staff_secret(secret, staff_sign_in.FLOW_SECONDS))
+
+
+@route(
+    bp,
+    "POST",
+    "/auth/staff/login",
+    access="public",
+    headers=(session_cookie.HEADER,),
+    errors=(
+        *(NotFound, StaffSignInExpired, StaffSignInRefused, StaffAddressRefused, StaffSignInUnavailable),
+        *(AccountLocked, AccountChanging, RateLimited),
+    ),
+)
+def log_in_staff(request: RequestContext, body: ProviderReply) -> Reply[TokensView]:
+    """Sign in with the reply of the operator's provider, in the browser that began."""
+    from chalicelib.accounts import staff_sign_in
+
+    is_cookie, secret = session_cookie.is_requested(request), session_cookie.read_staff_secret(request)
+    with limited_by_address(request, SIGN_UP):
+        tokens = staff_sign_in.finish(request, secret, body.state, body.code, body.iss)
+    reply = _tokens_reply(request, tokens, is_cookie)
+    return structs.replace(reply, cookies=(*reply.cookies, *session_cookie.keep_staff_secret("", 0)))
+
+
 @route(bp, "POST", "/auth/guest", access="public", statuses=(201,), headers=(session_cookie.HEADER,), errors=(RateLimited,))
 def create_guest(request: RequestContext) -> Reply[TokensView]:
     """Get an identity without an account, to buy as a guest. A guest whose cookie is still valid gets the same identity again."""
@@ -237,7 +302,7 @@ def show_me(request: RequestContext) -> Reply[UserView]:
     """Show who you are and what you may do."""
     identity = request.require_user()
     account = service.find_account(identity.user_id)
-    is_lacking = service.lacks_second_factor(account, service.load_event_roles(account))
+    is_lacking = not service.is_manager(identity) and service.lacks_second_factor(account, service.load_event_roles(account))
     return Reply(user_view(identity, account, lacks_second_factor=is_lacking))
 
 
@@ -284,9 +349,110 @@ def confirm_second_factor(request: RequestContext, body: FactorConfirmation) -> 
     errors=(NoAccount, NoSecondFactor, WrongPassword, SecondFactorRequired, TooManyAttempts),
 )
 def remove_second_factor(request: RequestContext, body: FactorRemoval) -> Reply[Done]:
-    """Remove your second factor. Sign-ins then need only the password."""
+    """Remove your authenticator app. Without passkeys, sign-ins then need only the password."""
     service.remove_second_factor(request, request.require_user().user_id, body.password, body.code)
-    return Reply(Done("Your second factor has been removed."))
+    return Reply(Done("Your authenticator app has been removed."))
+
+
+@route(bp, "POST", "/auth/passkeys/challenge", access="public", statuses=(201,), errors=(RateLimited,))
+def create_passkey_challenge(request: RequestContext) -> Reply[PasskeyChallengeView]:
+    """Get a challenge for a passkey, with which you sign in or get a code."""
+    with limited_by_address(request, SIGN_UP):
+        return Reply(PasskeyChallengeView(service.new_passkey_challenge(request.now), factors.site_id()), 201)
+
+
+@route(
+    bp,
+    "POST",
+    "/auth/passkeys/login",
+    access="public",
+    headers=(session_cookie.HEADER,),
+    errors=(PasskeyRefused, AccountLocked, AccountChanging),
+)
+def log_in_with_passkey(request: RequestContext, body: PasskeySignature) -> Reply[TokensView]:
+    """Sign in with a passkey, without a password."""
+    is_cookie = session_cookie.is_requested(request)
+    return _tokens_reply(request, service.log_in_with_passkey(request, body), is_cookie)
+
+
+@route(bp, "GET", "/auth/me/passkeys", access="user", errors=(NoAccount,))
+def list_passkeys(request: RequestContext) -> Reply[PasskeysView]:
+    """List your passkeys."""
+    account = service.get_account(request.require_user().user_id)
+    return Reply(PasskeysView([passkey_view(passkey) for passkey in account.passkeys], account.totp_secret is not None))
+
+
+@route(
+    bp,
+    "POST",
+    "/auth/me/passkeys/challenge",
+    access="user",
+    statuses=(201,),
+    errors=(NoAccount, AddressNotVerified, TooManyPasskeys, WrongPassword, SecondFactorRequired, TooManyAttempts, RateLimited),
+)
+@limited_for_caller(INVITE)
+def begin_passkey(request: RequestContext, body: NewSecondFactor) -> Reply[NewPasskeyView]:
+    """Get a challenge for a new passkey of your account."""
+    account, challenge = service.begin_passkey(request, request.require_user().user_id, body.password, body.code)
+    return Reply(
+        NewPasskeyView(
+            challenge=challenge,
+            site=factors.site_id(),
+            site_name=settings.current().shop_name,
+            user_handle=factors.text_of(account.user_id.encode()),
+            user_name=account.email,
+            algorithms=list(factors.PASSKEY_ALGORITHMS),
+            known_credentials=[factors.credential_id_of(passkey.credential) for passkey in account.passkeys],
+        ),
+        201,
+    )
+
+
+@route(
+    bp,
+    "POST",
+    "/auth/me/passkeys",
+    access="user",
+    statuses=(201,),
+    headers=(ACCEPT_LANGUAGE,),
+    errors=(NoAccount, PasskeyRefused, TooManyPasskeys, AccountChanging, RateLimited),
+)
+@limited_for_caller(INVITE)
+def add_passkey(request: RequestContext, body: NewPasskey) -> Reply[AddedPasskeyView]:
+    """Add a passkey to your account. Later sign-ins need it, or another second factor.
+
+    If it is your first second factor, your other sessions end, and the reply has recovery codes.
+    """
+    passkey, codes = service.add_passkey(request, request.require_user(), body.name, body.client_data, body.attestation)
+    return Reply(AddedPasskeyView(passkey_view(passkey), codes), 201)
+
+
+@route(
+    bp,
+    "POST",
+    "/auth/me/passkeys/code",
+    access="user",
+    statuses=(201,),
+    errors=(PasskeyRefused, AccountChanging, RateLimited),
+)
+@limited_for_caller(INVITE)
+def create_passkey_code(request: RequestContext, body: PasskeySignature) -> Reply[PasskeyCodeView]:
+    """Get a code with a passkey of your account, for calls that need a code."""
+    return Reply(PasskeyCodeView(service.create_passkey_code(request, request.require_user().user_id, body)), 201)
+
+
+@route(
+    bp,
+    "DELETE",
+    "/auth/me/passkeys/{passkey_id}",
+    access="user",
+    headers=(ACCEPT_LANGUAGE,),
+    errors=(NoAccount, SecondFactorRequired, TooManyAttempts, AccountChanging),
+)
+def remove_passkey(request: RequestContext, passkey_id: str, body: FactorConfirmation) -> Reply[Done]:
+    """Remove a passkey. Without another second factor, sign-ins then need only the password."""
+    service.remove_passkey(request, request.require_user().user_id, passkey_id, body.code)
+    return Reply(Done("The passkey has been removed."))
 
 
 @route(bp, "PATCH", "/auth/me", access="user", errors=(NoAccount, RateLimited))

@@ -99,7 +99,7 @@ def change_rights(
             for name, pair in {
                 "roles": (sorted(before.roles), sorted(after.roles)),
                 "locked": (before.locked_at is not None, after.locked_at is not None),
-                "second_factor": (before.totp_secret is not None, after.totp_secret is not None),
+                "second_factor": (before.has_second_factor, after.has_second_factor),
             }.items()
             if pair[0] != pair[1]
         }
@@ -134,8 +134,8 @@ def _apply_change(before: Account, change: RightsChange, now: int) -> Account:
         roles = tuple(sorted(change.roles))
     if change.locked is not None and change.locked != (locked_at is not None):
         locked_at = now if change.locked else None
-    secret = None if change.removes_second_factor else before.totp_secret
-    return structs.replace(before, roles=roles, locked_at=locked_at, totp_secret=secret)
+    secret, passkeys = (None, ()) if change.removes_second_factor else (before.totp_secret, before.passkeys)
+    return structs.replace(before, roles=roles, locked_at=locked_at, totp_secret=secret, passkeys=passkeys)
 
 
 def _profile_items(before: Account, after: Account, actor: str, now: int) -> list[dynamo.TransactItem]:

@@ -1,8 +1,8 @@
-"""What proves at a sign-in who somebody is: a password, and, for accounts that want it, a code of an authenticator app.
+"""What proves at a sign-in who somebody is: a password, and, for accounts that want it, a code of an authenticator app, or a passkey.
 
 Passwords are hashed with Argon2id, and passwords that attackers try first are refused. Codes are time-based one-time passwords (RFC 6238)
-of six digits, and recovery codes for people who have lost the app. The libraries are imported where they are used, because few requests
-need them.
+of six digits, and recovery codes for people who have lost the app. A passkey (WebAuthn) signs a challenge, which callers use up, for this
+site alone, after the authenticator has verified its user. The libraries are imported where they are used, because few requests need them.
 """
 
 import base64
@@ -10,15 +10,21 @@ import hmac
 import re
 import secrets
 import unicodedata
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from chalicelib.accounts.model import MIN_PASSWORD_LENGTH, CommonPassword
-from chalicelib.foundation import settings
+from msgspec import Struct
+
+from chalicelib.accounts.model import MIN_PASSWORD_LENGTH, CommonPassword, Passkey, PasskeyRefused, PasskeySignature
+from chalicelib.foundation import memory, settings
+from chalicelib.foundation.log import logger
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
     from cryptography.hazmat.primitives.twofactor.totp import TOTP
+    from fido2.server import Fido2Server
 
 # OWASP's cheat sheet on password storage recommends at least 19 MiB, two passes and one thread.
 _PASSES, _THREADS = 2, 1
@@ -29,6 +35,9 @@ CODE_SECONDS = 30  # each code of the app is for one such step
 _SECRET_BYTES = 20  # RFC 4226 recommends 160 bits
 RECOVERY_CODES = 10
 _RECOVERY_BYTES = 10  # 80 bits: nobody can find a code from its hash
+PASSKEY_ALGORITHMS = (-7, -8, -257)  # ES256, EdDSA and RS256 (RFC 9053); every authenticator knows one of them
+_MAX_CREDENTIAL_BYTES = 2048  # an id of at most 1,023 bytes, and a key
+_PASSKEY_CODE_LENGTH = 10  # 50 bits, for a few minutes
 
 
 def hash_password(password: str) -> str:
@@ -115,7 +124,129 @@ def new_recovery_codes() -> list[str]:
 
 def recovery_hash(code: str) -> str:
     """Return the hash under which a recovery code is stored. Hyphens, spaces and capitals make no difference."""
-    return sha256(re.sub("[- ]", "", code).lower().encode()).hexdigest()
+    return sha256(plain_code(code).encode()).hexdigest()
+
+
+def new_passkey_code() -> str:
+    """Return a code for somebody who has just used a passkey. It has another length than the codes of apps and recovery codes."""
+    code = base64.b32encode(secrets.token_bytes(7)).decode().lower()[:_PASSKEY_CODE_LENGTH]
+    return f"{code[:5]}-{code[5:]}"
+
+
+def is_passkey_code(code: str) -> bool:
+    """Return whether a text has the form of the codes that `new_passkey_code` returns."""
+    return len(plain_code(code)) == _PASSKEY_CODE_LENGTH
+
+
+def plain_code(code: str) -> str:
+    """Return a code without what makes no difference: hyphens, spaces and capitals."""
+    return re.sub("[- ]", "", code).lower()
+
+
+class _ClientData(Struct, rename={"is_cross_origin": "crossOrigin"}):
+    """What the browser adds to a challenge before the authenticator signs it. The library checks the rest."""
+
+    challenge: str
+    is_cross_origin: bool = False
+
+
+def site_id() -> str:
+    """Return the host to which passkeys belong (the relying party id): that of the shop's pages."""
+    return urlsplit(settings.current().shop_url).hostname or ""
+
+
+def challenge_of(client_data: str) -> str:
+    """Return the challenge for which a browser used a passkey. Raises PasskeyRefused, also for a page in a frame of another site."""
+    try:
+        sent = memory.decoder(_ClientData).decode(_bytes(client_data))
+    except ValueError:
+        raise PasskeyRefused() from None
+    if sent.is_cross_origin:
+        raise PasskeyRefused()
+    return sent.challenge
+
+
+def read_new_passkey(client_data: str, attestation: str) -> tuple[str, int]:
+    """Return the credential of a new passkey, as `Passkey.credential` stores it, and its counter. Raises PasskeyRefused.
+
+    The attestation, which names the maker of the authenticator, is ignored.
+    """
+    response = {"rawId": "AA", "response": {"clientDataJSON": client_data, "attestationObject": attestation}}
+    try:
+        made = _passkey_server().register_complete(_state(client_data), response)
+    except Exception as error:  # whatever the library makes of bytes from strangers
+        raise _refusal(error) from None
+    credential = made.credential_data
+    if credential is None or credential.public_key.ALGORITHM not in PASSKEY_ALGORITHMS or len(credential) > _MAX_CREDENTIAL_BYTES:
+        raise PasskeyRefused()
+    return text_of(credential), made.counter
+
+
+def check_passkey(passkeys: Sequence[Passkey], sent: PasskeySignature) -> tuple[Passkey, int]:
+    """Return which of the passkeys made a signature, and its new counter. Raises PasskeyRefused.
+
+    A counter that does not grow means that somebody has copied the authenticator.
+    """
+    from fido2.webauthn import AttestedCredentialData, AuthenticatorData
+
+    credentials = [AttestedCredentialData(_bytes(passkey.credential)) for passkey in passkeys]
+    signed = {"clientDataJSON": sent.client_data, "authenticatorData": sent.authenticator_data, "signature": sent.signature}
+    try:
+        used = _passkey_server().authenticate_complete(
+            _state(sent.client_data), credentials, {"rawId": sent.credential_id, "response": signed}
+        )
+        counter = AuthenticatorData(_bytes(sent.authenticator_data)).counter
+    except Exception as error:  # whatever the library makes of bytes from strangers
+        raise _refusal(error) from None
+    passkey = passkeys[credentials.index(used)]
+    if counter <= passkey.counter and (counter, passkey.counter) != (0, 0):
+        logger.warning("passkey.counter_repeated", passkey_id=passkey.id)
+        raise PasskeyRefused()
+    return passkey, counter
+
+
+def credential_id_of(credential: str) -> str:
+    """Return the id of a stored credential, in base64url."""
+    from fido2.webauthn import AttestedCredentialData
+
+    return text_of(AttestedCredentialData(_bytes(credential)).credential_id)
+
+
+def text_of(raw: bytes) -> str:
+    """Return bytes in base64url without padding."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def user_id_of(user_handle: str) -> str:
+    """Return the user id that an authenticator keeps with a passkey. Raises PasskeyRefused."""
+    try:
+        return _bytes(user_handle).decode()
+    except ValueError:
+        raise PasskeyRefused() from None
+
+
+def _bytes(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _state(client_data: str) -> dict[str, str]:
+    """Return what the library compares. The caller has used up the challenge, so it is the right one."""
+    return {"challenge": challenge_of(client_data), "user_verification": "required"}
+
+
+def _refusal(error: Exception) -> PasskeyRefused:
+    logger.info("passkey.refused", reason=type(error).__name__)
+    return PasskeyRefused()
+
+
+def _passkey_server() -> "Fido2Server":
+    from fido2.server import Fido2Server
+    from fido2.webauthn import PublicKeyCredentialRpEntity
+
+    shop = urlsplit(settings.current().shop_url)
+    origin = f"{shop.scheme}://{shop.netloc}".lower()
+    site = PublicKeyCredentialRpEntity(name=settings.current().shop_name, id=site_id())
+    return Fido2Server(site, verify_origin=lambda sent: sent == origin)
 
 
 def _totp(secret: str) -> "TOTP":

@@ -7,7 +7,7 @@ from typing import Literal
 from urllib.parse import quote, urlencode
 
 from chalicelib.accounts import store
-from chalicelib.accounts.model import LinkExpired, MailPurpose
+from chalicelib.accounts.model import ChallengePurpose, LinkExpired, MailPurpose
 from chalicelib.accounts.store import MailedLink
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
@@ -19,6 +19,7 @@ VERIFY_SECONDS = 86_400
 RESET_SECONDS = 3600
 FIND_SECONDS = 900
 INVITATION_SECONDS = 7 * 86_400
+CHALLENGE_SECONDS = 300
 LINK_SECONDS: dict[MailPurpose, int] = {
     "verify_email": VERIFY_SECONDS,
     "reset_password": RESET_SECONDS,
@@ -52,6 +53,8 @@ AccountMail = Literal[
     "second_factor_set",
     "second_factor_removed",
     "recovery_code_used",
+    "passkey_added",
+    "passkey_removed",
     "api_key_created",
     "webhook_endpoint_set",
     "payment_account_link",
@@ -129,6 +132,16 @@ def exchange_link(link: MailedLink, purpose: MailPurpose, now: int) -> str:
     token = secrets.token_urlsafe(32)
     use_link(link, [store.put_link_item(MailedLink(_digest(token), purpose, link.email, NO_USER, now + LINK_SECONDS[purpose]))])
     return token
+
+
+def put_challenge(token: str, purpose: ChallengePurpose, user_id: str, now: int, seconds: int = CHALLENGE_SECONDS) -> None:
+    """Store a random text that is not mailed. `use_challenge` accepts it once, within `seconds`."""
+    store.put_link(MailedLink(_digest(token), purpose, NO_USER, user_id, now + seconds))
+
+
+def use_challenge(token: str, purpose: ChallengePurpose, user_id: str, now: int) -> bool:
+    """Use up a text that `put_challenge` stored. Returns False if there is none for this purpose and user, or it has expired."""
+    return store.use_challenge(_digest(token), purpose, user_id, now)
 
 
 def _digest(token: str) -> str:

@@ -46,6 +46,7 @@ _Line = Annotated[
         description="One line of text that is not blank.",
     ),
 ]
+PasskeyName = Annotated[_Line, Meta(max_length=60, examples=["My phone"])]
 Company = Annotated[_Line, Meta(max_length=200, examples=["Harbor Concerts"])]
 PostalAddress = Annotated[
     str,
@@ -112,9 +113,18 @@ FactorCode = Annotated[
         max_length=40,
         pattern=r"\A[A-Za-z0-9][A-Za-z0-9 -]{4,38}[A-Za-z0-9]\Z",
         examples=["123456"],
-        description="The six digits of an authenticator app, or a recovery code.",
+        description="The six digits of an authenticator app, a recovery code, or a code that a passkey gave.",
     ),
 ]
+_BASE64URL = {
+    "min_length": 1,
+    "pattern": r"\A[A-Za-z0-9_-]+\Z",
+    "examples": ["Yk9fMTIz"],
+    "description": "Bytes in base64url without padding.",
+}
+ShortBytes = Annotated[str, Meta(**_BASE64URL, max_length=1400)]
+LongBytes = Annotated[str, Meta(**_BASE64URL, max_length=8000)]
+ProviderText = Annotated[str, Meta(min_length=1, max_length=2000)]
 RefreshToken = Annotated[str, Meta(min_length=1, max_length=200)]
 MailedToken = Annotated[str, Meta(min_length=1, max_length=200)]
 
@@ -126,6 +136,9 @@ class AddressBody(Struct, forbid_unknown_fields=True):
 # Roles that people can choose when they register.
 OwnRole = Literal["user", "promoter"]
 MailPurpose = Literal["verify_email", "reset_password", "change_email", "find_tickets", "own_data", "invitation"]
+# What else proves something once and within minutes, but is not mailed.
+ChallengePurpose = Literal["new_passkey", "passkey", "passkey_code", "staff_sign_in"]
+LinkPurpose = Literal[MailPurpose, ChallengePurpose]
 
 
 class Profile(Struct, frozen=True):
@@ -135,6 +148,30 @@ class Profile(Struct, frozen=True):
     last_name: str | None = None
     phone: str | None = None
     company: str | None = None
+
+
+class Passkey(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A passkey of an account. `credential` is its id and public key as the authenticator sent them, in base64url.
+
+    `counter` is what the authenticator counted at the last signature; authenticators that synchronize their passkeys always send 0.
+    """
+
+    id: str
+    name: str
+    credential: str
+    created_at: int
+    counter: int = 0
+    used_at: int | None = None
+
+
+class PasskeySignature(Struct, forbid_unknown_fields=True):
+    """What `navigator.credentials.get` returns for a challenge of `POST /auth/passkeys/challenge`, each part in base64url."""
+
+    credential_id: ShortBytes
+    user_handle: ShortBytes
+    client_data: LongBytes
+    authenticator_data: LongBytes
+    signature: ShortBytes
 
 
 class Account(Struct, frozen=True, kw_only=True):
@@ -159,6 +196,12 @@ class Account(Struct, frozen=True, kw_only=True):
     totp_secret: str | None = None
     totp_pending: str | None = None
     totp_pending_until: int | None = None
+    passkeys: tuple[Passkey, ...] = ()
+
+    @property
+    def has_second_factor(self) -> bool:
+        """Whether a sign-in needs more than the password: the account has an authenticator app or a passkey."""
+        return self.totp_secret is not None or bool(self.passkeys)
 
     @property
     def name(self) -> str | None:
@@ -199,7 +242,8 @@ class SecondFactorRequired(ApiError):
     code: ClassVar[str] = "second_factor_required"
     status: ClassVar[int] = 401
     default_message: ClassVar[str] = (
-        "Enter the current code of your authenticator app, or one of your recovery codes. Each code works only once."
+        "Enter the current code of your authenticator app, or one of your recovery codes, or sign in with a passkey. "
+        "Each code works only once."
     )
 
     def __init__(self) -> None:
@@ -210,6 +254,48 @@ class NoSecondFactor(ApiError):
     code: ClassVar[str] = "no_second_factor"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "Your account has no authenticator app, or somebody has just changed it. Begin again."
+
+
+class PasskeyRefused(ApiError):
+    """A passkey is unknown, belongs to another site, or did not sign the challenge, or the challenge was used or has expired."""
+
+    code: ClassVar[str] = "passkey_refused"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = "This passkey was not accepted. Try again, or sign in another way."
+
+
+class TooManyPasskeys(ApiError):
+    code: ClassVar[str] = "too_many_passkeys"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Your account has ten passkeys, which is the maximum. Remove one that you no longer use."
+
+
+class StaffSignInExpired(ApiError):
+    code: ClassVar[str] = "staff_sign_in_expired"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = "This sign-in took too long, was already used, or began in another browser. Begin again."
+
+
+class StaffSignInRefused(ApiError):
+    """The reply of the provider does not prove who somebody is: its code or its token is not valid."""
+
+    code: ClassVar[str] = "staff_sign_in_refused"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = "The sign-in service did not confirm who you are. Begin again, or tell the people who run this shop."
+
+
+class StaffAddressRefused(ApiError):
+    code: ClassVar[str] = "staff_address_refused"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = (
+        "The sign-in service has not verified your email address, or people with your address may not sign in this way."
+    )
+
+
+class StaffSignInUnavailable(ApiError):
+    code: ClassVar[str] = "staff_sign_in_unavailable"
+    status: ClassVar[int] = 503
+    default_message: ClassVar[str] = "The sign-in service does not answer. Try again in a minute."
 
 
 class AddressNotVerified(ApiError):

@@ -1,5 +1,6 @@
 """Accounts: register, sign in, change and reset passwords, and end sessions. No reply reveals whether an address has an account."""
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -13,13 +14,18 @@ from chalicelib.accounts.model import (
     AccountLocked,
     AddressNotVerified,
     AlreadyRegistered,
+    ChallengePurpose,
     Credentials,
     LinkExpired,
     LoginFailed,
     NoAccount,
     NoSecondFactor,
+    Passkey,
+    PasskeyRefused,
+    PasskeySignature,
     Profile,
     SecondFactorRequired,
+    TooManyPasskeys,
     WrongPassword,
     email_key,
 )
@@ -32,12 +38,13 @@ from chalicelib.edge.auth import EventRole, Forbidden, Identity, Role
 from chalicelib.edge.languages import Language
 from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import ids, log, parallel, settings
-from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.foundation.log import logger
 from chalicelib.notifications import service as notifications
 
 GUEST_ROLES: tuple[Role, ...] = ("user", "guest")
 MAX_ATTEMPTS = 5
+MAX_PASSKEYS = 10
 MAX_USER_AGENT_LENGTH = 200
 PENDING_SECRET_SECONDS = 3600  # in which the owner of an account can enter a code of a new secret
 _MANAGER_ROLES = frozenset(("promoter", "admin"))
@@ -113,7 +120,7 @@ def _find_invitation(new: Registration, now: int) -> MailedLink | None:
 def log_in(request: RequestContext, email: str, password: str, code: str | None = None, marks: Sequence[str] = ()) -> Tokens:
     """Begin a session. `marks` are signed values that identify browsers in which this person has signed in.
 
-    If the account has a second factor, `code` is a code of the authenticator app or a recovery code. Each guess counts as an attempt.
+    If the account has a second factor, `code` is one that `_use_code` accepts. Each guess counts as an attempt.
     Raises LoginFailed, TooManyAttempts, AccountLocked or SecondFactorRequired.
     """
     device = login_attempts.find_mark(marks, email)
@@ -132,7 +139,7 @@ def log_in(request: RequestContext, email: str, password: str, code: str | None 
     if account.locked_at is not None:
         logger.info("login.failed", user_id=account.user_id, is_password_correct=True)
         raise AccountLocked()
-    if account.totp_secret is not None and (code is None or not _use_code(request, account, code)):
+    if account.has_second_factor and (code is None or not _use_code(request, account, code)):
         logger.info("login.failed", user_id=account.user_id, is_password_correct=True, has_code=code is not None)
         raise SecondFactorRequired()
     if factors.is_outdated(credentials.password_hash):
@@ -145,7 +152,7 @@ def log_in(request: RequestContext, email: str, password: str, code: str | None 
 
 
 def begin_second_factor(request: RequestContext, user_id: str, password: str, code: str | None = None) -> tuple[str, str]:
-    """Return a new secret for an authenticator app, and the account's address. To replace an app, the `code` of a present one is needed.
+    """Return a new secret for an authenticator app, and the account's address. An account with a second factor needs a `code`.
 
     The secret counts once `confirm_second_factor` gets a code of it in time; until then, a present second factor stays. Raises NoAccount
     and what `check_owner` raises.
@@ -179,7 +186,7 @@ def confirm_second_factor(request: RequestContext, identity: Identity, code: str
 
 
 def remove_second_factor(request: RequestContext, user_id: str, password: str, code: str) -> None:
-    """Remove the account's second factor, and mail a notice.
+    """Remove the account's authenticator app, and mail a notice.
 
     Raises NoAccount, NoSecondFactor, TooManyAttempts, WrongPassword or SecondFactorRequired.
     """
@@ -187,15 +194,20 @@ def remove_second_factor(request: RequestContext, user_id: str, password: str, c
     if account.totp_secret is None:
         raise NoSecondFactor()
     check_password(request, account, password)
-    login_attempts.count_code(account.user_id, request.now)
-    removal = store.remove_second_factor_item(account, _find_step(account, code, request.now), factors.recovery_hash(code))
+    if factors.is_passkey_code(code):
+        if not _use_code(request, account, code):
+            raise SecondFactorRequired()
+        removal = store.remove_app_item(account, None, None)
+    else:
+        login_attempts.count_code(account.user_id, request.now)
+        removal = store.remove_app_item(account, _find_step(account, code, request.now), factors.recovery_hash(code))
     _change_second_factor(request, account, "second_factor_removed", [removal], SecondFactorRequired())
 
 
 def _change_second_factor(
     request: RequestContext,
     account: Account,
-    change: Literal["second_factor_set", "second_factor_removed"],
+    change: Literal["second_factor_set", "second_factor_removed", "passkey_added", "passkey_removed"],
     items: Sequence[dynamo.TransactItem],
     refusal: ApiError,
 ) -> None:
@@ -211,31 +223,150 @@ def _change_second_factor(
 
 
 def _use_code(request: RequestContext, account: Account, code: str) -> bool:
-    """Use up a code of the account's authenticator app, or a recovery code. Returns False if it is wrong or was used before.
+    """Use up a code from the account's authenticator app, a recovery code, or a code that a passkey gave.
 
-    Guesses of codes have a counter of their own, which only a right code ends: a password, which a guesser knows or has got by email, does
-    not. The owner gets an email about a recovery code, because somebody may have found them. Raises TooManyAttempts.
+    Returns False if it is wrong or was used before. Wrong codes have their own counter. Only a correct code resets it; a password does not,
+    because a guesser may know it or have reset it by email. The owner gets an email about a recovery code, because somebody may have found
+    it. Raises TooManyAttempts.
     """
     login_attempts.count_code(account.user_id, request.now)
-    step = _find_step(account, code, request.now)
-    is_right = store.use_step(account, step) if step is not None else store.use_recovery_code(account, factors.recovery_hash(code))
-    if is_right:
+    step, is_recovery = _find_step(account, code, request.now), False
+    if step is not None:
+        is_correct = store.use_step(account, step)
+    elif factors.is_passkey_code(code):
+        is_correct = mails.use_challenge(_own_code(account.user_id, code), "passkey_code", account.user_id, request.now)
+    else:
+        is_correct = is_recovery = store.use_recovery_code(account, factors.recovery_hash(code))
+    if is_correct:
         login_attempts.forgive_codes(account.user_id)
-    if is_right and step is None:
+    if is_recovery:
         mail_notice("recovery_code_used", account.email, request.language, request.now)
-    return is_right
+    return is_correct
 
 
 def _find_step(account: Account, code: str, now: int) -> int | None:
     """Return the step of a code of the account's authenticator app. Returns None for other codes."""
-    return factors.find_step(account.totp_secret or "", code.replace(" ", ""), now)
+    return None if account.totp_secret is None else factors.find_step(account.totp_secret, code.replace(" ", ""), now)
+
+
+def new_passkey_challenge(now: int) -> str:
+    """Return a new challenge for `log_in_with_passkey` and `create_passkey_code`. It works once, for five minutes."""
+    return _new_challenge("passkey", mails.NO_USER, now)
+
+
+def begin_passkey(request: RequestContext, user_id: str, password: str, code: str | None) -> tuple[Account, str]:
+    """Return the account and a new challenge for `add_passkey`. Raises NoAccount, TooManyPasskeys and what `check_owner` raises."""
+    account = get_account(user_id)
+    if len(account.passkeys) >= MAX_PASSKEYS:
+        raise TooManyPasskeys()
+    check_owner(request, account, password, code)
+    return account, _new_challenge("new_passkey", user_id, request.now)
+
+
+def add_passkey(request: RequestContext, identity: Identity, name: str, client_data: str, attestation: str) -> tuple[Passkey, list[str]]:
+    """Add a passkey to the caller's account, and mail a notice. Returns the passkey, and recovery codes if it is the first factor.
+
+    The first factor also ends all sessions except the current one. Raises NoAccount, PasskeyRefused, TooManyPasskeys or AccountChanging.
+    """
+    challenge = factors.challenge_of(client_data)
+    account, is_valid = parallel.both(
+        lambda: get_account(identity.user_id),
+        lambda: mails.use_challenge(challenge, "new_passkey", identity.user_id, request.now),
+    )
+    if not is_valid:
+        raise PasskeyRefused()
+    credential, counter = factors.read_new_passkey(client_data, attestation)
+    if len(account.passkeys) >= MAX_PASSKEYS:
+        raise TooManyPasskeys()
+    passkey = Passkey(id=ids.new_id(), name=name, credential=credential, created_at=request.now, counter=counter)
+    passkeys = [*account.passkeys, passkey]
+    if account.has_second_factor:
+        codes, items = [], [store.set_passkeys_item(account, passkeys)]
+    else:
+        codes = factors.new_recovery_codes()
+        first = store.set_passkeys_item(account, passkeys, set(map(factors.recovery_hash, codes)))
+        items = [first, *_keep_session_items(identity, account, request.now)]
+    _change_second_factor(request, account, "passkey_added", items, AccountChanging())
+    return passkey, codes
+
+
+def remove_passkey(request: RequestContext, user_id: str, passkey_id: str, code: str) -> None:
+    """Remove a passkey, and mail a notice. Raises NoAccount, NotFound, TooManyAttempts, SecondFactorRequired or AccountChanging."""
+    account = get_account(user_id)
+    others = [passkey for passkey in account.passkeys if passkey.id != passkey_id]
+    if len(others) == len(account.passkeys):
+        raise NotFound("Your account has no passkey with this id.", passkey_id=passkey_id)
+    if not _use_code(request, account, code):
+        raise SecondFactorRequired()
+    _change_second_factor(request, account, "passkey_removed", [store.set_passkeys_item(account, others)], AccountChanging())
+
+
+def log_in_with_passkey(request: RequestContext, sent: PasskeySignature) -> Tokens:
+    """Begin a session for the owner of a passkey, without a password: the authenticator has verified its user.
+
+    Raises PasskeyRefused, AccountLocked or AccountChanging.
+    """
+    account = _use_passkey(request, sent)
+    if account.locked_at is not None:
+        raise AccountLocked()
+    tokens = _begin_session(request, account)
+    logger.info("login.succeeded", user_id=account.user_id, by="passkey")
+    return tokens
+
+
+def create_passkey_code(request: RequestContext, user_id: str, sent: PasskeySignature) -> str:
+    """Return a code, with which `_use_code` accepts a passkey of this user once, within five minutes.
+
+    Raises PasskeyRefused or AccountChanging.
+    """
+    if factors.user_id_of(sent.user_handle) != user_id:
+        raise PasskeyRefused()
+    _use_passkey(request, sent)
+    code = factors.new_passkey_code()
+    mails.put_challenge(_own_code(user_id, code), "passkey_code", user_id, request.now)
+    return code
+
+
+def _own_code(user_id: str, code: str) -> str:
+    """Return the text whose digest is stored for a code: another account's code may be the same."""
+    return f"{user_id} {factors.plain_code(code)}"
+
+
+def _new_challenge(purpose: ChallengePurpose, user_id: str, now: int) -> str:
+    challenge = secrets.token_urlsafe(32)
+    mails.put_challenge(challenge, purpose, user_id, now)
+    return challenge
+
+
+def _use_passkey(request: RequestContext, sent: PasskeySignature) -> Account:
+    """Use up a challenge, and return the account whose passkey signed it. Raises PasskeyRefused or AccountChanging.
+
+    The challenge is used up even if the signature is wrong. The use is stored with the counter, so that no copy can repeat it.
+    """
+    user_id, challenge = factors.user_id_of(sent.user_handle), factors.challenge_of(sent.client_data)
+    account, is_valid = parallel.both(
+        lambda: store.find_account(user_id), lambda: mails.use_challenge(challenge, "passkey", mails.NO_USER, request.now)
+    )
+    for _ in range(MAX_ATTEMPTS):
+        if not is_valid or account is None:
+            raise PasskeyRefused()
+        passkey, counter = factors.check_passkey(account.passkeys, sent)
+        if store.replace_passkey(account, structs.replace(passkey, counter=counter, used_at=request.now)):
+            return account
+        account = store.find_account(user_id)
+    raise AccountChanging()
 
 
 def lacks_second_factor(account: Account | None, events: Mapping[str, EventRole]) -> bool:
     """Return whether this stage demands a second factor of the account, which has none: of admins, promoters and coordinators."""
-    if account is None or account.totp_secret is not None or settings.current().second_factor != "managers":
+    if account is None or account.has_second_factor or settings.current().second_factor != "managers":
         return False
     return not _MANAGER_ROLES.isdisjoint(account.roles) or "coordinator" in events.values()
+
+
+def is_manager(identity: Identity) -> bool:
+    """Return whether a caller's token has the rights of a manager, which `lacks_second_factor` would take away."""
+    return not _MANAGER_ROLES.isdisjoint(identity.roles) or "coordinator" in identity.events.values()
 
 
 def load_event_roles(account: Account | None) -> Mapping[str, EventRole]:
@@ -270,9 +401,10 @@ def begin_guest_session(request: RequestContext) -> Tokens:
 def refresh(request: RequestContext, token: str) -> Tokens:
     """Exchange a refresh token for new tokens, with the user's current roles. Raises SessionOver."""
     session, account = _load_session(token, request.now)
-    seconds = 0 if _is_admin(account) else sessions.REFRESH_SECONDS  # no use of an admin's session extends it
+    is_fixed = _is_admin(account) or session.staff_roles  # no use of an admin's session, or of one by the provider, extends it
+    seconds = 0 if is_fixed else sessions.REFRESH_SECONDS
     refresh_token = sessions.use_token(session, token, _device(request), request.now, seconds)
-    tokens = _issue_tokens(session.user_id, account, refresh_token, _event_roles(account))
+    tokens = _issue_tokens(session.user_id, account, refresh_token, _event_roles(account), session.staff_roles)
     return structs.replace(tokens, refresh_seconds=max(seconds, session.expires_at - request.now))
 
 
@@ -451,7 +583,7 @@ def check_owner(request: RequestContext, account: Account, password: str, code: 
     check_password(request, account, password)
     if account.verified_at is None:
         raise AddressNotVerified()
-    if account.totp_secret is not None and (code is None or not _use_code(request, account, code)):
+    if account.has_second_factor and (code is None or not _use_code(request, account, code)):
         raise SecondFactorRequired()
 
 
@@ -581,6 +713,22 @@ def _begin_session(request: RequestContext, account: Account) -> Tokens:
     return _issue_tokens(account.user_id, account, refresh_token, events)
 
 
+def begin_staff_session(request: RequestContext, account: Account, roles: tuple[Role, ...], entry: dynamo.TransactItem) -> Tokens:
+    """Begin a session with more `roles` for somebody whom the operator's provider has signed in, with an audit entry.
+
+    It lasts as long as an admin's, and satisfies a stage that demands a second factor, which is the provider's matter. Raises
+    AccountChanging.
+    """
+    token, begun = sessions.begin_session_item(
+        account.user_id, account.generation, _device(request), request.now, sessions.ADMIN_SECONDS, roles
+    )
+    try:
+        _, events = parallel.both(lambda: dynamo.transact([begun, entry]), lambda: _event_roles(account))
+    except dynamo.TransactionCanceled:
+        raise AccountChanging() from None
+    return structs.replace(_issue_tokens(account.user_id, account, token, events, roles), refresh_seconds=sessions.ADMIN_SECONDS)
+
+
 def _session_seconds(account: Account | None) -> int:
     """Return how long a new session lasts if it is not used."""
     return sessions.ADMIN_SECONDS if _is_admin(account) else sessions.REFRESH_SECONDS
@@ -613,13 +761,19 @@ def _event_roles(account: Account | None) -> Mapping[str, EventRole]:
     return members.event_roles(account.email) if account is not None and account.verified_at is not None else {}
 
 
-def _issue_tokens(user_id: str, account: Account | None, refresh_token: str, events: Mapping[str, EventRole]) -> Tokens:
-    """Issue tokens with the current rights of a user. `account` is None for a guest.
+def _issue_tokens(
+    user_id: str,
+    account: Account | None,
+    refresh_token: str,
+    events: Mapping[str, EventRole],
+    staff_roles: tuple[Role, ...] = (),
+) -> Tokens:
+    """Issue tokens with the current rights of a user. `account` is None for a guest, and `staff_roles` are the session's.
 
     Managers without the second factor that the stage demands have the rights of a buyer, so that they can set it up.
     """
-    roles: tuple[Role, ...] = GUEST_ROLES if account is None else account.roles
-    is_lacking = lacks_second_factor(account, events)
+    roles: tuple[Role, ...] = GUEST_ROLES if account is None else tuple(dict.fromkeys((*account.roles, *staff_roles)))
+    is_lacking = not staff_roles and lacks_second_factor(account, events)
     if is_lacking:
         roles = tuple(role for role in roles if role not in _MANAGER_ROLES)
         events = {event_id: role for event_id, role in events.items() if role != "coordinator"}

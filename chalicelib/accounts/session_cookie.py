@@ -74,6 +74,17 @@ def keep_mark(request: RequestContext, email: str, generation: int) -> tuple[str
     return (_cookie(_mark_name(), login_attempts.mark_device(read_marks(request), email, generation), LONGEST_SECONDS),)
 
 
+def keep_staff_secret(secret: str, seconds: int) -> tuple[str, ...]:
+    """Return the cookie with which only this browser can finish a sign-in through the provider; an empty one forgets it."""
+    return (_cookie(_staff_name(), secret, seconds),)
+
+
+def read_staff_secret(request: RequestContext) -> str | None:
+    """Return what `keep_staff_secret` has stored. Returns None without the cookie, or with two of them."""
+    values = _values(request, _staff_name())
+    return values[0] if len(values) == 1 else None
+
+
 def forget(request: RequestContext) -> tuple[str, ...]:
     """Return the cookie that makes the browser forget the token that `read` returns."""
     account, guest = _tokens(request)
@@ -115,6 +126,10 @@ def _name() -> str:
 
 def _mark_name() -> str:
     return f"fairgate-{settings.current().stage}-device"
+
+
+def _staff_name() -> str:
+    return f"fairgate-{settings.current().stage}-staff"
 
 
 def _attributes() -> str:

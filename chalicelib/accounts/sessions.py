@@ -16,11 +16,13 @@ import secrets
 from hashlib import sha256
 from typing import Any, ClassVar
 
+import msgspec
 from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge.auth import Role
 from chalicelib.foundation import secret_settings
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.foundation.log import logger
@@ -44,7 +46,8 @@ class Session(Struct, frozen=True, kw_only=True):
     """A sign-in. Once its `generation` differs from the account's generation, the session has ended.
 
     Times are epoch seconds. `rotated_at` is the time of the last request that used a token, or of the sign-in if no token has been used
-    yet; `device` is the device that made this request. `moved_to` is the account to which a guest's orders move.
+    yet; `device` is the device that made this request. `moved_to` is the account to which a guest's orders move. A session of staff has
+    `staff_roles`, which the operator's provider gave for this session alone; it ends ADMIN_SECONDS after the sign-in.
     """
 
     id: str
@@ -57,6 +60,7 @@ class Session(Struct, frozen=True, kw_only=True):
     expires_at: int
     device: Device
     moved_to: str | None = None
+    staff_roles: tuple[Role, ...] = ()
 
 
 class SessionOver(ApiError):
@@ -76,9 +80,12 @@ def begin_session(user_id: str, generation: int, device: Device, now: int, secon
     return token
 
 
-def begin_session_item(user_id: str, generation: int, device: Device, now: int, seconds: int) -> tuple[str, dynamo.TransactItem]:
+def begin_session_item(
+    user_id: str, generation: int, device: Device, now: int, seconds: int, staff_roles: tuple[Role, ...] = ()
+) -> tuple[str, dynamo.TransactItem]:
     """Return the first refresh token of a new session, and the transaction item that begins the session (see `begin_session`)."""
     token, row = _new_session(user_id, generation, device, now, seconds)
+    row.staff_roles = " ".join(staff_roles) or None
     return token, dynamo.put(row, SessionRow.id.does_not_exist())
 
 
@@ -301,6 +308,7 @@ class SessionRow(dynamo.Table):
     position = UnicodeAttribute()
     ttl = NumberAttribute()
     moved_to = UnicodeAttribute(null=True)
+    staff_roles = UnicodeAttribute(null=True)
     user_index = UserIndex()
 
 
@@ -338,4 +346,5 @@ def _session(row: SessionRow) -> Session:
         expires_at=int(row.expires_at),
         device=Device(row.address, row.user_agent),
         moved_to=row.moved_to,
+        staff_roles=msgspec.convert((row.staff_roles or "").split(), tuple[Role, ...]),
     )

@@ -4,22 +4,24 @@
 | --- | --- |
 | `user#<user id>` | the account |
 | `email#<address in lower case>` | the owner of the address and the hash of the password; an address has at most one account |
-| `link#<SHA-256 of the token>` | a link in an email, until it is used or expires |
+| `link#<SHA-256 of the token>` | a link in an email, or the challenge of a passkey, until it is used or expires |
 
 The index `by_lane` lists accounts by address, for admins. Locked accounts, admins and promoters have one lane each. All other accounts have
 one lane for each first character of an address, so that no single partition receives all registrations.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, structs
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
-from chalicelib.accounts.model import Account, Credentials, MailPurpose, email_key
+from chalicelib.accounts.model import Account, ChallengePurpose, Credentials, LinkPurpose, Passkey, email_key
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 
 OLD_CREDENTIALS_ITEM = 1  # index among the items of `change_email_items`
 _AFTER_ALL = "\x7f"  # sorts after every character of an address
@@ -59,6 +61,7 @@ class AccountRow(dynamo.Table):
     totp_pending_until = NumberAttribute(null=True)
     totp_step = NumberAttribute(null=True)  # the last one that was used
     recovery_hashes = UnicodeSetAttribute(null=True)  # of the recovery codes that were not used
+    passkeys = JsonAttribute(tuple[Passkey, ...], null=True)
     lane = UnicodeAttribute(null=True)
     email_key = UnicodeAttribute(null=True)
     lane_index = LaneIndex()
@@ -66,7 +69,8 @@ class AccountRow(dynamo.Table):
 
 _ACCOUNT_EXISTS = AccountRow.id.exists()
 _END_SESSIONS = AccountRow.generation.add(1)
-_NO_SECOND_FACTOR = dict.fromkeys(("totp_secret", "totp_pending", "totp_pending_until", "totp_step", "recovery_hashes"))
+_NO_APP = dict.fromkeys(("totp_secret", "totp_pending", "totp_pending_until", "totp_step"))
+_NO_SECOND_FACTOR = {**_NO_APP, "recovery_hashes": None, "passkeys": None}
 
 
 class CredentialsRow(dynamo.Table):
@@ -98,7 +102,7 @@ class MailedLink(Struct, frozen=True):
     """
 
     digest: str
-    purpose: MailPurpose
+    purpose: LinkPurpose
     email: str
     user_id: str | None
     expires_at: int
@@ -151,7 +155,7 @@ def create_items(account: Account, password_hash: str) -> list[dynamo.TransactIt
     credentials = CredentialsRow(f"email#{email_key(account.email)}", user_id=account.user_id, password_hash=password_hash)
     row = AccountRow(
         f"user#{account.user_id}",
-        **{name: getattr(account, name) for name in Account.__struct_fields__ if name not in ("user_id", "roles")},
+        **{name: getattr(account, name) for name in Account.__struct_fields__ if name not in ("user_id", "roles", "passkeys")},
         roles=" ".join(account.roles),
         **_index_fields(account),
     )
@@ -179,7 +183,7 @@ def set_rights_item(before: Account, after: Account, *, ends_sessions: bool = Tr
     so does every change to the rights, except that people who make themselves promoters stay signed in.
     """
     changes = {"roles": " ".join(after.roles), "locked_at": after.locked_at} | _index_fields(after)
-    if after.totp_secret is None and before.totp_secret is not None:
+    if before.has_second_factor and not after.has_second_factor:
         changes |= _NO_SECOND_FACTOR
     actions = [*AccountRow.assign(changes), *([_END_SESSIONS] if ends_sessions else [])]
     return dynamo.update(AccountRow(f"user#{before.user_id}"), actions, AccountRow.generation == before.generation)
@@ -201,14 +205,45 @@ def set_second_factor_item(account: Account, step: int, recovery_hashes: set[str
     return dynamo.update(AccountRow(f"user#{account.user_id}"), [*AccountRow.assign(changes), _END_SESSIONS], is_same)
 
 
-def remove_second_factor_item(account: Account, step: int | None, recovery_hash: str) -> dynamo.TransactItem:
-    """Return a transaction item that removes an account's second factor with the code of this step, or else with a recovery code.
+def remove_app_item(account: Account, step: int | None, recovery_hash: str | None) -> dynamo.TransactItem:
+    """Return a transaction item that removes an account's authenticator app, with the code of a step or a recovery code if one is given.
 
-    It is refused if the code was used before, or if there is another second factor or none.
+    It is refused if the code was used before, or if the app or the passkeys have changed since `account` was read. The recovery codes
+    stay if there are passkeys.
     """
-    is_right = AccountRow.recovery_hashes.contains(recovery_hash) if step is None else AccountRow.totp_step < step
-    row, is_same = AccountRow(f"user#{account.user_id}"), AccountRow.totp_secret == account.totp_secret
-    return dynamo.update(row, AccountRow.assign(_NO_SECOND_FACTOR), is_same & is_right)
+    condition = _has_passkeys_of(account) & (AccountRow.totp_secret == account.totp_secret)
+    if step is not None:
+        condition &= AccountRow.totp_step < step
+    elif recovery_hash is not None:
+        condition &= AccountRow.recovery_hashes.contains(recovery_hash)
+    row = AccountRow(f"user#{account.user_id}")
+    return dynamo.update(row, AccountRow.assign(_NO_APP if account.passkeys else _NO_SECOND_FACTOR), condition)
+
+
+def set_passkeys_item(account: Account, passkeys: Sequence[Passkey], recovery_hashes: set[str] | None = None) -> dynamo.TransactItem:
+    """Return a transaction item that replaces the passkeys of an account.
+
+    The first factor comes with `recovery_hashes`, and ends all of the account's sessions. The recovery codes end with the last factor. It
+    is refused if the passkeys have changed, or the sessions have ended, since `account` was read.
+    """
+    changes: dict[str, Any] = {"passkeys": tuple(passkeys) or None}
+    if recovery_hashes is not None:
+        changes["recovery_hashes"] = recovery_hashes
+    elif not passkeys and account.totp_secret is None:
+        changes = _NO_SECOND_FACTOR
+    actions = [*AccountRow.assign(changes), *([] if recovery_hashes is None else [_END_SESSIONS])]
+    condition = _has_passkeys_of(account) & (AccountRow.generation == account.generation)
+    return dynamo.update(AccountRow(f"user#{account.user_id}"), actions, condition)
+
+
+def replace_passkey(account: Account, used: Passkey) -> bool:
+    """Store the use of a passkey. Returns False if the passkeys have changed since `account` was read."""
+    passkeys = tuple(used if passkey.id == used.id else passkey for passkey in account.passkeys)
+    return _write_once(dynamo.update(AccountRow(f"user#{account.user_id}"), [AccountRow.passkeys.set(passkeys)], _has_passkeys_of(account)))
+
+
+def _has_passkeys_of(account: Account) -> Condition:
+    return AccountRow.passkeys == account.passkeys if account.passkeys else _ACCOUNT_EXISTS & AccountRow.passkeys.does_not_exist()
 
 
 def use_step(account: Account, step: int) -> bool:
@@ -294,12 +329,27 @@ def find_link(digest: str) -> MailedLink | None:
     if row is None:
         return None
     generation = None if row.generation is None else int(row.generation)
-    return MailedLink(digest, msgspec.convert(row.purpose, MailPurpose), row.email, row.user_id, int(row.expires_at), generation)
+    return MailedLink(digest, msgspec.convert(row.purpose, LinkPurpose), row.email, row.user_id, int(row.expires_at), generation)
 
 
 def use_link_item(link: MailedLink) -> dynamo.TransactItem:
     """Return a transaction item that uses up a link. It is refused if the link was already used."""
     return dynamo.delete(MailedLinkRow(f"link#{link.digest}"), MailedLinkRow.id.exists())
+
+
+def use_challenge(digest: str, purpose: ChallengePurpose, user_id: str, now: int) -> bool:
+    """Use up a challenge. Returns False if there is none for this purpose and user, or it has expired."""
+    is_valid = (MailedLinkRow.purpose == purpose) & (MailedLinkRow.user_id == user_id) & (MailedLinkRow.expires_at > now)
+    return _write_once(dynamo.delete(MailedLinkRow(f"link#{digest}"), is_valid))
+
+
+def _write_once(item: dynamo.TransactItem) -> bool:
+    """Make a write that also returns True if the SDK repeats it because the reply was lost. Returns False if it is refused."""
+    try:
+        dynamo.transact([item])
+    except dynamo.TransactionCanceled:
+        return False
+    return True
 
 
 def _index_fields(account: Account) -> dict[str, Any]:
@@ -326,4 +376,5 @@ def _account(row: AccountRow) -> Account:
         totp_secret=row.totp_secret,
         totp_pending=row.totp_pending,
         totp_pending_until=None if row.totp_pending_until is None else int(row.totp_pending_until),
+        passkeys=row.passkeys or (),
     )

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from chalicelib.accounts.model import Account
+from chalicelib.accounts.model import Account, Passkey
 from chalicelib.accounts.service import Tokens
 from chalicelib.accounts.sessions import Session
 from chalicelib.edge.auth import ACCESS_SECONDS, EventRole, Identity
@@ -43,15 +43,15 @@ def account_view(account: Account) -> AccountView:
         last_name=account.last_name,
         company=account.company,
         created_at=clock.iso(account.created_at),
-        second_factor=account.totp_secret is not None,
+        second_factor=account.has_second_factor,
     )
 
 
 class UserView(Struct, frozen=True):
     """A user. For a guest, the personal fields are null. `events`: the user's roles at other people's events, by event id.
 
-    With a `second_factor`, a sign-in needs a code of an authenticator app. If the user `lacks_second_factor`, this shop demands one of
-    managers: until it is set up, `roles` and `events` have only the rights of a buyer and of door staff.
+    With a `second_factor`, a sign-in needs a code of an authenticator app, or a passkey. If the user `lacks_second_factor`, this shop
+    demands one of managers: until it is set up, `roles` and `events` have only the rights of a buyer and of door staff.
     """
 
     id: str
@@ -76,8 +76,65 @@ class NewSecondFactorView(Struct, frozen=True):
     qr_code: str
 
 
+class StaffSignInView(Struct, frozen=True):
+    """The address at the operator's provider where people sign in, and from which they come back to the sign-in page."""
+
+    address: str
+
+
+class PasskeyChallengeView(Struct, frozen=True):
+    """A `challenge` that a passkey of this `site` (the relying party id) may sign once, in the next five minutes."""
+
+    challenge: str
+    site: str
+
+
+class NewPasskeyView(Struct, frozen=True):
+    """What `navigator.credentials.create` needs for a new passkey: `user_handle` and `known_credentials` are in base64url.
+
+    Ask for a discoverable credential and for user verification. `algorithms` are numbers of COSE.
+    """
+
+    challenge: str
+    site: str
+    site_name: str
+    user_handle: str
+    user_name: str
+    algorithms: list[int]
+    known_credentials: list[str]
+
+
+class PasskeyView(Struct, frozen=True):
+    """A passkey. `used_at` is when its owner last signed in with it, or null."""
+
+    id: str
+    name: str
+    created_at: Timestamp
+    used_at: Timestamp | None
+
+
+class PasskeysView(Struct, frozen=True):
+    """All passkeys of the caller's account, oldest first, and whether the account also has an authenticator app."""
+
+    passkeys: list[PasskeyView]
+    authenticator_app: bool
+
+
+class AddedPasskeyView(Struct, frozen=True):
+    """A new passkey. If it is the account's first factor beside the password, there are `recovery_codes`, which are shown only once."""
+
+    passkey: PasskeyView
+    recovery_codes: list[str]
+
+
+class PasskeyCodeView(Struct, frozen=True):
+    """A code that proves once, within five minutes, that the caller has a passkey of their account."""
+
+    code: str
+
+
 class RecoveryCodesView(Struct, frozen=True):
-    """Ten codes, each of which replaces the authenticator app at one sign-in. They are shown only once."""
+    """Ten codes, each of which replaces the authenticator app or a passkey once. They are shown only once."""
 
     recovery_codes: list[str]
 
@@ -159,6 +216,11 @@ def user_view(identity: Identity, account: Account | None, *, lacks_second_facto
         phone=account.phone,
         company=account.company,
         created_at=clock.iso(account.created_at),
-        second_factor=account.totp_secret is not None,
+        second_factor=account.has_second_factor,
         lacks_second_factor=lacks_second_factor,
     )
+
+
+def passkey_view(passkey: Passkey) -> PasskeyView:
+    used_at = None if passkey.used_at is None else clock.iso(passkey.used_at)
+    return PasskeyView(passkey.id, passkey.name, clock.iso(passkey.created_at), used_at)

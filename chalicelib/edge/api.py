@@ -27,6 +27,8 @@ class HealthView(Struct, frozen=True):
     """The health of the instance that replies. `identity` says how its stage identifies callers: `demo` accepts the
     `X-User-Id` header as well as tokens.
 
+    `staff_sign_in`: whether the operator's staff sign in through a provider.
+
     `build` is the version and commit of the running code. `addons` lists the names of the enabled add-ons. The paths of other add-ons do
     not exist. `errors` names the setup errors that occurred on this instance in the last minute: errors from AWS and Stripe such as
     `NoCredentialsError`, and wrong settings. The status is then `not_set_up`.
@@ -37,6 +39,7 @@ class HealthView(Struct, frozen=True):
     build: str
     stage: str
     identity: Literal["demo", "jwt"]
+    staff_sign_in: bool
     addons: list[str]
     errors: list[str]
     time: Timestamp
@@ -53,6 +56,7 @@ def health(request: RequestContext) -> Reply[HealthView]:
             build=settings.build(),
             stage=current.stage,
             identity=current.identity,
+            staff_sign_in=current.has_staff_sign_in,
             addons=list(addons.enabled()),
             errors=errors,
             time=clock.iso(request.now),

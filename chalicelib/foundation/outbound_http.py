@@ -182,9 +182,9 @@ def post(
     return _exchange("POST", destination, addresses, headers, body, seconds, max_reply_bytes)
 
 
-def get(destination: Destination, addresses: Sequence[str], seconds: float = SECONDS) -> HostReply:
+def get(destination: Destination, addresses: Sequence[str], seconds: float = SECONDS, max_reply_bytes: int = MAX_REPLY_BYTES) -> HostReply:
     """Request a short document from the first of `addresses` that accepts a connection. Raises SendFailed as `post` does."""
-    return _exchange("GET", destination, addresses, {"Accept": "application/json"}, None, seconds)
+    return _exchange("GET", destination, addresses, {"Accept": "application/json"}, None, seconds, max_reply_bytes)
 
 
 def _exchange(

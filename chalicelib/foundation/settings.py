@@ -446,7 +446,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_waitlist: Annotated[Rate, _says("How often a user may join the waitlist of an event.")] = "10/60"
     limit_sign_up: Annotated[
         Rate,
-        _says("How often people may register or become guests. Counted per source address only, and multiplied by the factor below."),
+        _says(
+            "How often people may register, become guests or ask for the challenge of a passkey. Counted per source address only, and "
+            "multiplied by the factor below."
+        ),
     ] = "5/60"
     limit_promo_code: Annotated[
         Rate,
@@ -541,10 +544,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     second_factor: Annotated[
         Literal["optional", "managers"],
         _says(
-            "Who needs an authenticator app beside the password. `optional`: people who set one up. `managers`: also admins, promoters and "
+            "Who needs an authenticator app or a passkey. `optional`: people who set one up. `managers`: also admins, promoters and "
             "coordinators, who have the rights of a buyer until they have set it up."
         ),
     ] = "optional"
+    oidc_issuer: Annotated[
+        str,
+        Meta(pattern=r"^(https?://\S+)?$", title="begins with http:// or https://"),
+        _says(
+            "Address of the OpenID Connect provider through which the operator's own staff sign in "
+            "([staff](accounts.md#sign-in-of-staff)): `https://login.example.com/tenant`, as its discovery document names it. Empty: none."
+        ),
+    ] = ""
+    oidc_client_id: Annotated[str, _says("Id of this shop at the OpenID Connect provider.")] = ""
+    oidc_client_secret: Annotated[str, _says("Secret of this shop at the OpenID Connect provider."), _secret()] = ""
+    oidc_domains: Annotated[
+        str,
+        Meta(pattern=r"^([a-z0-9.-]+(, ?[a-z0-9.-]+)*)?$", title="domains in lowercase letters, comma separated"),
+        _says("Domains of the email addresses that may sign in through the OpenID Connect provider, comma separated: `example.com`."),
+    ] = ""
+    oidc_admin_group: Annotated[
+        str,
+        Meta(pattern=r"^([^\s=]+=\S.*)?$", title="claim=value"),
+        _says("Claim of the OpenID Connect provider that makes somebody an admin: `groups=fairgate-admins`. Empty: none does."),
+    ] = ""
     password_memory_kib: Annotated[
         int, Meta(ge=19_456, le=1_048_576), _says("Memory in KiB that hashing a password takes (Argon2id, two passes, one thread).")
     ] = 19_456
@@ -581,6 +604,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The names of the add-ons that are on, in alphabetical order."""
         named = {name.strip() for name in self.addons.split(",")}
         return ADDONS if self.addons == "all" else tuple(name for name in ADDONS if name in named)
+
+    @property
+    def has_staff_sign_in(self) -> bool:
+        """Whether staff sign in through an OpenID Connect provider: its address, the id and the domains are set."""
+        return bool(self.oidc_issuer and self.oidc_client_id and self.oidc_domains)
+
+    @property
+    def oidc_domain_names(self) -> frozenset[str]:
+        """The domains of the addresses that may sign in through the OpenID Connect provider."""
+        return frozenset(name.strip() for name in self.oidc_domains.split(","))
 
     @property
     def shop_name(self) -> str:

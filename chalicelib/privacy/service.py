@@ -10,7 +10,7 @@ from chalicelib.accounts import members, profiles, sessions
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.members import Membership
 from chalicelib.accounts.model import Account, WrongPassword
-from chalicelib.accounts.views import UserView, user_view
+from chalicelib.accounts.views import PasskeyView, UserView, passkey_view, user_view
 from chalicelib.catalog import event_states
 from chalicelib.catalog import service as catalog
 from chalicelib.edge import cursors
@@ -27,6 +27,58 @@ from chalicelib.purchases.views import FullOrderView, full_order_view
 from chalicelib.tickets import seats
 from chalicelib.tickets.views import SeatView, TicketView, seat_view, ticket_view
 from chalicelib.waiting_room import service as waiting_room
+
+
+class CoreExportView(Struct, frozen=True, kw_only=True):
+    """The data kept about a user: account, passkeys, promoter profile, roles at events, and a page of orders with their tickets.
+
+    `seats` are the seats of these tickets that have a guest. `ticket_emails` are the addresses with which the user accepted tickets from
+    other people, by ticket id. Add-ons add their own data: `webhook_endpoints`, `waitlist` with the user's present and past entries, and
+    `event_notices` with the waiting rooms about which the user gets emails.
+
+    `next_cursor` is null on the last page.
+    """
+
+    exported_at: Timestamp
+    user: UserView
+    promoter: PromoterView | None
+    memberships: list[MemberView]
+    api_keys: list[ApiKeyView]
+    passkeys: list[PasskeyView]
+    orders: list[FullOrderView]
+    tickets: list[TicketView]
+    seats: list[SeatView]
+    ticket_emails: dict[str, str]
+    next_cursor: str | None
+
+
+class AddressExportView(Struct, frozen=True, kw_only=True):
+    """The data kept about people without an account who typed an address when they bought or accepted tickets.
+
+    `seats` and `ticket_emails` mean the same as in the export of a user. `next_cursor` is null on the last page.
+    """
+
+    exported_at: Timestamp
+    email: str
+    orders: list[FullOrderView]
+    tickets: list[TicketView]
+    seats: list[SeatView]
+    ticket_emails: dict[str, str]
+    next_cursor: str | None
+
+
+if TYPE_CHECKING:
+    ExportView = CoreExportView
+else:
+    ExportView = msgspec.defstruct(
+        "ExportView",
+        [(kind.field, list[kind.view]) for kind in addons.hooks("personal_items")],
+        bases=(CoreExportView,),
+        namespace={"__doc__": CoreExportView.__doc__},
+        module=__name__,
+        frozen=True,
+        kw_only=True,
+    )
 
 
 class PromoterHasEvents(ApiError):
@@ -101,6 +153,7 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
         promoter=promoter_view(promoter, is_own=True) if promoter else None,
         memberships=[member_view(membership) for membership in _list_memberships(account)] if account else [],
         api_keys=[api_key_view(key) for key in members.list_api_keys(identity.user_id)] if promoter else [],
+        passkeys=[passkey_view(passkey) for passkey in account.passkeys] if account else [],
         orders=[full_order_view(purchase, queries.load_details(purchase)) for purchase in purchases],
         tickets=[ticket_view(ticket, snapshot, now) for ticket in tickets],
         seats=[seat_view(seat, identity.user_id) for seat in seats.list_seats(guest_seats)],

@@ -10,6 +10,8 @@ from chalicelib.payments import service as payments
 HOOKS = "https://93.184.215.14/"  # nothing is sent there
 PASSWORD = "seven grey owls"
 _ADA = {"email": "ada@example.com"}
+_CLIENT_DATA = "eyJjaGFsbGVuZ2UiOiJ4In0"  # {"challenge":"x"}
+_SIGNED = {"credential_id": "AA", "user_handle": "AA", "client_data": _CLIENT_DATA, "authenticator_data": "AA", "signature": "AA"}
 ANNOUNCEMENT = {"subject": "Doors open early", "text": "The doors open at six."}
 COUNTER_SALE = {"tier_id": "fest-late", "holdback_id": "counter", "quantity": 1, "price_cents": 5000, "method": "cash"}
 
@@ -77,6 +79,12 @@ _OF_ACCOUNTS: dict[str, Any] = {
     "POST /auth/me/second-factor": {"password": PASSWORD},
     "PUT /auth/me/second-factor": {"code": "123456"},
     "DELETE /auth/me/second-factor": {"password": PASSWORD, "code": "123456"},
+    "POST /auth/passkeys/login": _SIGNED,
+    "POST /auth/staff/login": {"code": "x", "state": "x"},
+    "POST /auth/me/passkeys": {"name": "My phone", "client_data": _CLIENT_DATA, "attestation": "AA"},
+    "POST /auth/me/passkeys/challenge": {"password": PASSWORD},
+    "POST /auth/me/passkeys/code": _SIGNED,
+    "DELETE /auth/me/passkeys/{passkey_id}": {"code": "123456"},
     "POST /events/{event_id}/members": {"email": "new@example.com", "role": "staff"},
     "PUT /admin/shop-invoices": {"invoices": {"name": "Hall", "address": "1 Harbor Street", "tax_id": "PT501234567"}},
     "PUT /promoters/{promoter_id}": {"name": "New"},

@@ -199,6 +199,7 @@ def _build(_now: int, _settings: settings.Settings) -> _Built:
             "entry_id": entry_id,
             "digest": digest,
             "appeal_id": _appeal(api),
+            "passkey_id": "01KT0000000000000000000000",  # nobody's
             "version": "1",
             "kind": "terms",
             "language": "en",

@@ -12,6 +12,8 @@ from tests.simulation.limits import percentile
 # Without an answer that can be had on a tour: a provider's or Amazon's signed event, a refund that Stripe refused, a case that is open.
 NOT_VISITED = {
     "POST /webhooks/ses",
+    "POST /auth/staff/begin",
+    "POST /auth/staff/login",
     *(f"POST /webhooks/{provider.name}" for provider in payments.descriptions()),
     "POST /admin/orders/{order_id}/refunds/{refund_id}/retry",
     "DELETE /admin/reconciliation/{order_id}/{finding}",

@@ -1,8 +1,8 @@
 """Accounts in a real browser: guests, registering, signing in and out, sessions that end, two tabs, orders and receipts."""
 
 import re
-from collections.abc import Callable
-from urllib.parse import urlsplit
+from collections.abc import Callable, Iterator
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Page, Response, Route, expect
@@ -10,6 +10,7 @@ from playwright.sync_api import Page, Response, Route, expect
 from chalicelib.accounts.sessions import GRACE_SECONDS, REFRESH_SECONDS
 from chalicelib.edge.auth import ACCESS_SECONDS
 from chalicelib.foundation import settings
+from devtools.oidc import FakeIdentityProvider
 from tests import builders, invariants
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, Mailbox, log_in, mailbox, register  # noqa: F401
 from tests.accounts.test_second_factor import set_up
@@ -246,7 +247,7 @@ def test_the_owner_changes_the_app_and_turns_the_second_factor_off(ada, api, tim
     own = ada.page.locator("#second-factor")
     own.get_by_text("Use another app").click()
     own.get_by_label("Current password", exact=True).fill(PASSWORD)
-    own.get_by_label("Code from the app, or a recovery code").fill(codes[0])
+    own.get_by_label("Code from the app").fill(codes[0])
     ada.press("Set up an app")
     own.get_by_label("Six digits").fill(code_of(own.locator(".code").inner_text(), time.now))
     ada.press("Turn on")
@@ -254,10 +255,101 @@ def test_the_owner_changes_the_app_and_turns_the_second_factor_off(ada, api, tim
     ada.press("I have saved them")
     own.get_by_text("Turn it off").click()
     own.get_by_label("Current password", exact=True).fill(PASSWORD)
-    own.get_by_label("Code from the app, or a recovery code").fill(recovery_code)
+    own.get_by_label("Code from the app").fill(recovery_code)
     ada.press("Turn off")
-    expect(own.get_by_text("With an authenticator app, somebody")).to_be_visible()
+    expect(own.get_by_text("With an authenticator app or a passkey, somebody")).to_be_visible()
     assert log_in(api).status == 200
+
+
+@pytest.fixture
+def shop_at_localhost(origin) -> Iterator[str]:
+    """The address of the shop with a name: browsers know no passkeys at an IP address."""
+    address = origin.replace("127.0.0.1", "localhost")
+    with settings.override(shop_url=address):
+        yield address
+
+
+def add_authenticator(page: Page) -> None:
+    """Give the browser an authenticator that verifies its user at once."""
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("WebAuthn.enable")
+    options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True, "isUserVerified": True}
+    devtools.send("WebAuthn.addVirtualAuthenticator", {"options": {**options, "automaticPresenceSimulation": True}})
+
+
+def sign_out(buyer: Buyer) -> None:
+    buyer.page.goto("/account")
+    buyer.press("Sign out")
+    buyer.page.wait_for_url(lambda url: urlsplit(url).path == "/")  # a page that is left while it signs out may stay signed in
+
+
+@pytest.mark.journey
+def test_a_passkey_is_added_signs_in_without_a_password_and_is_removed(api, new_buyer, shop_at_localhost):
+    assert register(api, role="promoter").status == 201
+    verify_address(EMAIL)
+    buyer = new_buyer(base_url=shop_at_localhost)
+    page, own = buyer.page, buyer.page.locator("#second-factor")
+    add_authenticator(page)
+    with settings.override(second_factor="managers"):
+        page.goto("/sign-in")
+        sign_in(buyer)
+        own.get_by_text("Add a passkey").click()
+        own.get_by_label("Name").fill("My laptop")
+        own.get_by_label("Current password", exact=True).fill(PASSWORD)
+        buyer.press("Add a passkey")
+        expect(own.locator("li")).to_have_count(10)
+        recovery_code = own.locator("li").first.inner_text()
+        buyer.press("I have saved them")
+        own.get_by_text("My laptop").click()
+        expect(own.get_by_text("It is on")).to_be_visible()
+        sign_out(buyer)
+        page.goto("/sign-in?next=/manage")
+        buyer.press("Sign in with a passkey")
+        expect(buyer.heading("Your events")).to_be_visible()
+        sign_out(buyer)
+        page.goto("/sign-in")
+        sign_in(buyer)
+        page.get_by_label("Code from your authenticator app").fill(recovery_code)
+        buyer.press("Sign in")
+        own.get_by_text("My laptop").click()
+        buyer.press("Use a passkey")
+        expect(own.get_by_label("Code from the app")).to_have_value(re.compile("^[a-z2-7]{5}-[a-z2-7]{5}$"))
+        buyer.press("Remove this passkey")
+        expect(own.get_by_text("My laptop")).to_have_count(0)
+        assert log_in(api).status == 200
+
+
+def test_a_browser_without_the_passkey_says_so(api, new_buyer, shop_at_localhost):
+    buyer = new_buyer(base_url=shop_at_localhost)
+    add_authenticator(buyer.page)
+    buyer.page.goto("/sign-in")
+    buyer.press("Sign in with a passkey")
+    buyer.see("Your browser did not use a passkey.")
+
+
+def test_staff_sign_in_through_the_provider_and_return_to_their_page(new_buyer, origin, time):
+    with FakeIdentityProvider("shop", "secret", lambda: time.now) as provider:
+        provider.person = {"email": EMAIL, "email_verified": True, "groups": ["admins"]}
+        of_provider = {"oidc_issuer": provider.issuer, "oidc_client_id": "shop", "oidc_client_secret": "secret"}
+        rights = {"oidc_domains": "example.com", "oidc_admin_group": "groups=admins"}
+        buyer = new_buyer()
+
+        def sign_in_there(route: Route) -> None:
+            reply = provider.sign_in(route.request.url) if provider.person else {"state": "x", "error": "access_denied"}
+            route.fulfill(status=302, headers={"Location": f"{origin}/sign-in?{urlencode(reply)}"})
+
+        buyer.page.route(f"{provider.issuer}/authorize*", sign_in_there)
+        with settings.override(shop_url=origin, webhook_targets="local", **of_provider, **rights):
+            buyer.page.goto("/sign-in?next=/manage/users")
+            buyer.press("Sign in as staff")
+            expect(buyer.page).to_have_url(re.compile("/manage/users$"))
+            expect(buyer.heading("Users")).to_be_visible()
+            sign_out(buyer)
+            provider.person = {}
+            buyer.page.goto("/sign-in")
+            buyer.press("Sign in as staff")
+            buyer.see("The sign-in service did not let you in.")
+            assert "state" not in buyer.page.url
 
 
 def test_a_session_on_another_device_can_be_ended(ada, api):

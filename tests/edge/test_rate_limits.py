@@ -370,6 +370,8 @@ WITHOUT_LIMIT = {
     "POST /auth/logout": SAFETY,
     "DELETE /auth/me": ENDS,
     "DELETE /auth/me/second-factor": ENDS,
+    "DELETE /auth/me/passkeys/{passkey_id}": ENDS,
+    "POST /auth/passkeys/login": "It needs a challenge, which works once and is limited.",
     "POST /auth/password": SAFETY,
     "POST /auth/password/reset": LINK,
     "POST /auth/email/verify": LINK,

@@ -129,6 +129,7 @@ def test_files_for_a_cdn_are_the_built_ones_without_our_stamp(project, tmp_path)
         "public-changes.js",
         "second-factor.js",
         "seller-note.js",
+        "staff-sign-in.js",
         "stock-ledger.js",
         "ticket-panels.js",
         "turn-mails.js",

@@ -10,6 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
+import msgspec
+
 import app
 from bootstrap import ticket_import
 from chalicelib.accounts import members
@@ -29,6 +31,8 @@ from chalicelib.notifications.store import NotificationRow
 from chalicelib.purchases import store
 from chalicelib.tickets import service as tickets
 from chalicelib.waiting_room import tokens
+from devtools.authenticator import Authenticator
+from devtools.oidc import FakeIdentityProvider
 from infra.local.images import stored_event
 from infra.local.schedules import scheduled_event
 from tests import builders, pictures, shops
@@ -57,6 +61,7 @@ class PersonScene(StoredScene):
         super().__init__(api, time)
         self.shop, self.mailbox, self.provider, self.hosts = shop, mailbox, provider, hosts
         self.id = self.guest = self.guest_session = self.text = self.data_token = ""
+        self.phone, self.created, self.signed = Authenticator(settings.current().shop_url), {}, {}
 
     def buy(self) -> None:
         """Buy as a guest."""
@@ -127,6 +132,42 @@ class PersonScene(StoredScene):
     def turn_off_second_factor(self) -> ClientReply:
         body = {"password": PASSWORD, "code": builders.code_of(self.text, self.time.now + 30)}
         return self.api.delete("/auth/me/second-factor", json=body, token=self.guest)
+
+    def begin_passkey(self) -> ClientReply:
+        reply = self.api.post("/auth/me/passkeys/challenge", json={"password": PASSWORD}, token=self.guest)
+        if reply.status == 201:
+            self.created = {"name": "Phone"} | self.phone.create(reply.json)
+        return reply
+
+    def add_passkey(self) -> ClientReply:
+        reply = self.api.post("/auth/me/passkeys", json=self.created, token=self.guest)
+        if reply.status == 201:
+            self.text = reply.json["passkey"]["id"]
+        return reply
+
+    def sign_challenge(self) -> None:
+        self.signed = self.phone.sign(self.api.post("/auth/passkeys/challenge").json["challenge"])
+
+    def use_passkey(self) -> ClientReply:
+        return self.api.post("/auth/passkeys/login", json=self.signed)
+
+    def get_passkey_code(self) -> ClientReply:
+        reply = self.api.post("/auth/me/passkeys/code", json=self.signed, token=self.guest)
+        if reply.status == 201:
+            self.data_token = reply.json["code"]
+        return reply
+
+    def remove_passkey(self) -> ClientReply:
+        return self.api.delete(f"/auth/me/passkeys/{self.text}", json={"code": self.data_token}, token=self.guest)
+
+    def begin_staff_sign_in(self) -> ClientReply:
+        reply = self.api.post("/auth/staff/begin", json={})
+        if reply.status == 201:
+            self.text, self.signed = reply.cookies[0].partition(";")[0], self.hosts.staff.sign_in(reply.json["address"])
+        return reply
+
+    def sign_in_as_staff(self) -> ClientReply:
+        return self.api.post("/auth/staff/login", json=self.signed, headers={"Cookie": self.text})
 
     # Tickets that somebody has lost, and returns.
 
@@ -519,12 +560,22 @@ class Provider(FakeProvider):
 
 
 class Hosts:
-    """The hosts that receive promoters' webhooks, which answer with `status`."""
+    """The hosts that receive promoters' webhooks, which answer with `status`, and the provider through which staff sign in."""
 
     status = 200
     received: frozenset[str] = frozenset()
+    staff = FakeIdentityProvider("shop", "secret", clock.now)
+    staff.person = {"email": EMAIL, "email_verified": True}
+    staff.forgets_codes = False  # a flow goes back in time
 
-    def post(self, _: Any, addresses: Any, headers: Mapping[str, str], body: bytes) -> HostReply:
+    def get(self, destination: Any, *_: Any) -> HostReply:
+        status, content = self.staff.answer("GET", destination.target)
+        return HostReply(status, msgspec.json.encode(content), None)
+
+    def post(self, destination: Any, addresses: Any, headers: Mapping[str, str], body: bytes, *_: Any) -> HostReply:
+        if destination.target == "/token":
+            status, content = self.staff.answer("POST", "/token", body.decode(), headers["Authorization"])
+            return HostReply(status, msgspec.json.encode(content), None)
         self.received |= {headers["webhook-id"]}
         return HostReply(self.status, b"", None)
 
@@ -534,13 +585,17 @@ def _open(time: Any, event_capacity: int | None = None) -> Iterator[PersonScene]
     mailbox, provider, hosts = Mailbox(), Provider(), Hosts()
     send = mock.patch.object(notifications, "send", lambda draft: bool(mailbox.mails.append(draft.compose())) or True)
     find_provider = mock.patch.object(providers, "find_provider", return_value=provider)
-    sender = settings.override(mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test")
-    post = mock.patch.multiple(outbound_http, post=hosts.post, resolve=lambda _: ["93.184.215.14"])
+    sender = settings.override(mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test", **STAFF)
+    post = mock.patch.multiple(outbound_http, post=hosts.post, get=hosts.get, resolve=lambda _: ["93.184.215.14"])
     with open_app() as api, shops.isolated_shop(api, event_capacity) as shop, send, find_provider, sender, post:
         scene = PersonScene(api, time, shop, mailbox, provider, hosts)
         scene.follow_changes()
         yield scene
 
+
+STAFF = {"oidc_issuer": Hosts.staff.issuer, "oidc_client_id": "shop", "oidc_client_secret": "secret", "oidc_domains": "example.com"}
+
+_WITH_PASSKEY = ["own_account", "begin_passkey", "add_passkey"]
 
 # name -> (the steps before, the step that a fault breaks)
 _STEPS: dict[str, tuple[list[str], str]] = {
@@ -552,6 +607,13 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "begin a second factor": (["own_account"], "begin_second_factor"),
     "turn on a second factor": (["own_account", "begin_second_factor"], "turn_on_second_factor"),
     "turn off a second factor": (["own_account", "begin_second_factor", "turn_on_second_factor"], "turn_off_second_factor"),
+    "begin a passkey": (["own_account"], "begin_passkey"),
+    "add a passkey": (["own_account", "begin_passkey"], "add_passkey"),
+    "sign in with a passkey": ([*_WITH_PASSKEY, "sign_challenge"], "use_passkey"),
+    "get a code with a passkey": ([*_WITH_PASSKEY, "sign_challenge"], "get_passkey_code"),
+    "remove a passkey": ([*_WITH_PASSKEY, "sign_challenge", "get_passkey_code"], "remove_passkey"),
+    "begin to sign in as staff": ([], "begin_staff_sign_in"),
+    "sign in as staff": (["begin_staff_sign_in"], "sign_in_as_staff"),
     "open lost tickets": (["buy", "ask_for_link", "read_link"], "follow_link"),
     "export by a link": (["buy", "ask_for_link", "read_link", "follow_link"], "export_by_link"),
     "erase by a link": (["buy", "ask_for_link", "read_link", "follow_link"], "erase_by_link"),
@@ -636,6 +698,8 @@ FUNCTIONS = {
 _NEVER_THE_SAME = {
     *("refresh a session", "go back to an earlier version", "ask for a code"),
     *("begin a second factor", "turn on a second factor", "turn off a second factor"),
+    *("begin to sign in as staff", "sign in as staff"),
+    *("begin a passkey", "add a passkey", "sign in with a passkey", "get a code with a passkey", "remove a passkey"),
     "decline an invitation",
 }
 FLOWS = {name: Flow(_open, before, step, name not in _NEVER_THE_SAME) for name, (before, step) in _STEPS.items()}
@@ -652,6 +716,13 @@ ROUTES = {
     "POST /auth/me/second-factor": "begin a second factor",
     "PUT /auth/me/second-factor": "turn on a second factor",
     "DELETE /auth/me/second-factor": "turn off a second factor",
+    "POST /auth/me/passkeys/challenge": "begin a passkey",
+    "POST /auth/me/passkeys": "add a passkey",
+    "POST /auth/passkeys/login": "sign in with a passkey",
+    "POST /auth/me/passkeys/code": "get a code with a passkey",
+    "DELETE /auth/me/passkeys/{passkey_id}": "remove a passkey",
+    "POST /auth/staff/begin": "begin to sign in as staff",
+    "POST /auth/staff/login": "sign in as staff",
     "POST /auth/guest/orders": "move a guest's orders",
     "POST /lost-tickets/open": "open lost tickets",
     "POST /lost-tickets/export": "export by a link",

@@ -115,6 +115,7 @@ _NEVER_THE_SAME = {
         "POST /auth/email/resend",
         "POST /auth/login",
         "POST /auth/guest",
+        "POST /auth/passkeys/challenge",
         "POST /promoters/{promoter_id}/api-keys",
     ),
     "DELETE /events/{event_id}/waiting-room/clear",

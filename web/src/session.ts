@@ -98,15 +98,18 @@ export function seeAsManager(): void {
 /** Whether an account is viewing the shop as a buyer. */
 export const isManagerAsBuyer = () => localStorage.getItem(ACCOUNT) !== null;
 
-/** Whether this stage has demo identities; false if the API does not respond. */
-export async function hasDemoIdentity(): Promise<boolean> {
+/** What this stage says about itself; null if the API does not respond. */
+export async function loadHealth(): Promise<Schemas["HealthView"] | null> {
   try {
-    return (await content(publicApi.GET("/health"))).identity === "demo";
+    return await content(publicApi.GET("/health"));
   } catch (error) {
-    if (error instanceof ApiFailure) return false;
+    if (error instanceof ApiFailure) return null;
     throw error;
   }
 }
+
+/** Whether this stage has demo identities; false if the API does not respond. */
+export const hasDemoIdentity = async () => (await loadHealth())?.identity === "demo";
 
 /** Change the password; all other sessions of the account end. */
 export async function changePassword(current_password: string, password: string): Promise<void> {
@@ -181,7 +184,8 @@ function refresh(): Promise<Schemas["TokensView"]> {
   return content(publicApi.POST("/auth/refresh", { ...COOKIE, body: {}, signal: AbortSignal.timeout(REFRESH_PATIENCE_MS) }));
 }
 
-async function startSession(ask: () => Promise<Schemas["TokensView"]>): Promise<void> {
+/** Sign in by a call that returns tokens. */
+export async function startSession(ask: () => Promise<Schemas["TokensView"]>): Promise<void> {
   await navigator.locks.request(LOCK, async () => keep(await ask()));
 }
 

@@ -11,6 +11,7 @@ HEALTH = {
     "build": "1.2.0",
     "stage": "test",
     "identity": "jwt",
+    "staff_sign_in": False,
     "addons": ["reports"],
     "errors": [],
     "time": "2026-06-01T12:00:00Z",

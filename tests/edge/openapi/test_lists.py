@@ -79,6 +79,7 @@ BOUNDED = {
         "resale": _RESALE,
     },
     "/auth/me": {"roles": "there are three roles"},
+    "/auth/me/passkeys": {"passkeys": "an account has ten at most"},
     "/checkout/sessions/{session_id}": {"reservation.items": _OF_ORDER, "reservation.taxes": _OF_ORDER, "refunds": _REFUNDS},
     "/events/{event_id}/manifest": {"event.dates": _DATES},
     "/events/{event_id}": {
@@ -136,6 +137,7 @@ BOUNDED = {
     "/.well-known/jwks.json": {"keys": "there is one key"},
     "/me/export": {
         "user.roles": "there are three roles",
+        "passkeys": "an account has ten at most",
         "promoter.default_taxes": _DEFAULT_TAXES,
         "promoter.brand.logo.thumbnails": _THUMBNAILS,
         "memberships": "one person works at 100 events at most",

@@ -1,15 +1,19 @@
 /** The sign-in page, also for ended sessions, guests, and demo stages. */
 
-import { useLocation } from "preact-iso";
+import { ErrorBoundary, lazy, useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
 import { ApiFailure } from "../client";
 import { safeAddress, withNext } from "../next-page";
-import { currentBuyer, continueWithoutAccount, hasDemoIdentity, signIn, useBuyer, useDemoIdentity } from "../session";
+import { currentBuyer, continueWithoutAccount, loadHealth, signIn, useBuyer, useDemoIdentity } from "../session";
 import { useContinue } from "../parts/entries";
 import { EmailField, Form, PasswordField } from "../parts/form";
 import { useKept, useLoaded, useTitle } from "../parts/hooks";
 import { useTexts } from "../texts";
 import { useDemoTexts } from "../texts/use-demo";
+
+const PasskeySignIn = lazy(() => import("../parts/second-factor").then((part) => part.PasskeySignIn, () => () => null));
+
+const StaffSignIn = lazy(() => import("../parts/staff-sign-in").then((part) => part.StaffSignIn, () => () => null));
 
 export function SignIn() {
   const { t } = useTexts();
@@ -18,7 +22,7 @@ export function SignIn() {
   const continueTo = useContinue();
   const { buyer, hasEnded, wasGuest } = useBuyer();
   const [email, setEmail] = useKept("fairgate.email", "");
-  const { value: isDemoStage } = useLoaded(hasDemoIdentity, "demo");
+  const { value: health } = useLoaded(loadHealth, "health");
   const next = safeAddress(query.next) ?? "/account";
   useTitle(t.signIn.title);
   const [codes, setCodes] = useState<typeof import("../parts/second-factor") | null>(null); // if this account needs one
@@ -68,7 +72,15 @@ export function SignIn() {
       ) : (
         <p class="small">{t.signIn.noAccountNeeded}</p>
       )}
-      {isDemoStage && buyer?.kind !== "demo" && (
+      <ErrorBoundary>
+        <PasskeySignIn onDone={() => continueTo(next)} />
+      </ErrorBoundary>
+      {(health?.staff_sign_in || query.state) && (
+        <ErrorBoundary>
+          <StaffSignIn query={query} next={next} onDone={continueTo} />
+        </ErrorBoundary>
+      )}
+      {health?.identity === "demo" && buyer?.kind !== "demo" && (
         <section class="notice">
           <h2>{demo.title}</h2>
           <p>{demo.offer}</p>

@@ -1,18 +1,22 @@
-/** Signing in with an authenticator app, setting it up, the recovery codes, and turning it off. Loaded only when somebody needs it. */
+/** Signing in with an authenticator app or a passkey, setting them up, the recovery codes, and turning them off. Loaded when it is needed. */
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { buyer, type User } from "../api";
-import { content, type Schemas } from "../client";
+import { ApiFailure, buyer, type User } from "../api";
+import { content, publicApi, type Schemas } from "../client";
+import { day } from "../formats";
+import { COOKIE, startSession } from "../session";
 import { useTexts } from "../texts";
 import type { secondFactorTexts as en } from "../texts/en-second-factor";
 import { inEachLanguage } from "../texts/languages";
-import { FailureTexts } from "./failure";
+import { Failure, FailureTexts } from "./failure";
 import { Field, Form, PasswordField } from "./form";
+import { useAction, useLoaded } from "./hooks";
 
 /** All languages are in this file, because they are smaller than a second request. */
 const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-second-factor.ts", { eager: true, import: "secondFactorTexts" }));
 const PATH = "/auth/me/second-factor";
+const PASSKEYS = "/auth/me/passkeys";
 const useOwnTexts = () => TEXTS[useTexts().language];
 
 /** The code at a sign-in. `error` is not null if a code was wrong. */
@@ -22,9 +26,36 @@ export function CodeField({ error }: { error: string | null }) {
   return <Field name="code" label={own.appCode} note={own.appCodeNote} error={error && own.failures.second_factor_required!} type="text" autocomplete="one-time-code" maxLength={40} required />;
 }
 
-export function SecondFactor({ me, reload }: { me: User; reload: () => Promise<void> }) {
+/** Signs in with a passkey, without a password. Browsers know no passkeys at an address that is a number. */
+export function PasskeySignIn({ onDone }: { onDone: () => void }) {
+  const own = useOwnTexts();
+  const { isWorking, failure, run } = useAction();
+  const signIn = async () => {
+    const body = await sign();
+    await startSession(() => content(publicApi.POST("/auth/passkeys/login", { ...COOKIE, body })));
+    onDone();
+  };
+  return (
+    CAN_USE_PASSKEYS && (
+      <FailureTexts.Provider value={own.failures}>
+        <p>
+          <button type="button" class="button button-quiet" onClick={() => run(signIn)} disabled={isWorking}>
+            {own.passkeySignIn}
+          </button>
+        </p>
+        {failure && <Failure failure={failure} />}
+      </FailureTexts.Provider>
+    )
+  );
+}
+
+export function SecondFactor({ me, reload: reloadMe }: { me: User; reload: () => Promise<void> }) {
   const own = useOwnTexts();
   const [codes, setCodes] = useState<string[] | null>(null);
+  const { value, failure, reload: reloadPasskeys } = useLoaded(() => content(buyer.GET(PASSKEYS)), "passkeys");
+  const reload = async () => void (await Promise.all([reloadMe(), reloadPasskeys()]));
+  const hasPasskeys = CAN_USE_PASSKEYS && !!value?.passkeys.length;
+  const added = async (codes: string[]) => (codes.length > 0 ? setCodes(codes) : await reload());
   return (
     <FailureTexts.Provider value={own.failures}>
       <section class="panel" id="second-factor">
@@ -45,22 +76,38 @@ export function SecondFactor({ me, reload }: { me: User; reload: () => Promise<v
               {own.saved}
             </button>
           </>
-        ) : me.second_factor ? (
-          <>
-            <p>{own.on}</p>
-            <More summary={own.another}>
-              <SetUp replaces onDone={setCodes} />
-            </More>
-            <More summary={own.remove}>
-              <Removal onDone={reload} />
-            </More>
-          </>
         ) : (
           <>
-            <p>{me.lacks_second_factor ? own.lacking : own.off}</p>
-            <More summary={own.begin}>
-              <SetUp onDone={setCodes} />
-            </More>
+            <p>{me.second_factor ? own.on : me.lacks_second_factor ? own.lacking : own.off}</p>
+            {failure && !value && <Failure failure={failure} retry={reload} />}
+            {value && (
+              <>
+                <h3>{own.app}</h3>
+                <More summary={value.authenticator_app ? own.another : own.begin}>
+                  <SetUp needsCode={me.second_factor} hasPasskeys={hasPasskeys} onDone={setCodes} />
+                </More>
+                {value.authenticator_app && (
+                  <More summary={own.remove}>
+                    <Removal hasPasskeys={hasPasskeys} onDone={reload} />
+                  </More>
+                )}
+                <h3>{own.passkeys}</h3>
+                <p>{CAN_USE_PASSKEYS ? own.passkeysText : own.noPasskeys}</p>
+                {value.passkeys.map((passkey) => (
+                  <PasskeyRow key={passkey.id} passkey={passkey} hasPasskeys={hasPasskeys} onDone={reload} />
+                ))}
+                {CAN_USE_PASSKEYS && (
+                  <More key={value.passkeys.length} summary={own.addPasskey}>
+                    <NewPasskey needsCode={me.second_factor} hasPasskeys={hasPasskeys} onDone={added} />
+                  </More>
+                )}
+                {hasPasskeys && (
+                  <More summary={own.passkeyCode}>
+                    <PasskeyCode />
+                  </More>
+                )}
+              </>
+            )}
           </>
         )}
       </section>
@@ -78,7 +125,14 @@ function More({ summary, children }: { summary: string; children: ComponentChild
   );
 }
 
-function SetUp({ replaces, onDone }: { replaces?: boolean; onDone: (codes: string[]) => void }) {
+interface StepProps<Result> {
+  /** Whether the account has a second factor already. */
+  needsCode?: boolean;
+  hasPasskeys: boolean;
+  onDone: (result: Result) => void | Promise<void>;
+}
+
+function SetUp({ needsCode, hasPasskeys, onDone }: StepProps<string[]>) {
   const { t } = useTexts();
   const own = useOwnTexts();
   const [app, setApp] = useState<Schemas["NewSecondFactorView"] | null>(null);
@@ -91,7 +145,7 @@ function SetUp({ replaces, onDone }: { replaces?: boolean; onDone: (codes: strin
         {(errorOf) => (
           <>
             <PasswordField name="current_password" label={t.form.currentPassword} error={errorOf("current_password")} />
-            {replaces && <PresentCode error={errorOf("code")} />}
+            {needsCode && <PresentCode hasPasskeys={hasPasskeys} error={errorOf("code")} />}
           </>
         )}
       </Form>
@@ -113,7 +167,7 @@ function SetUp({ replaces, onDone }: { replaces?: boolean; onDone: (codes: strin
   );
 }
 
-function Removal({ onDone }: { onDone: () => Promise<void> }) {
+function Removal({ hasPasskeys, onDone }: StepProps<void>) {
   const { t } = useTexts();
   const own = useOwnTexts();
   const remove = async ({ current_password, code }: Record<string, string>) => {
@@ -125,15 +179,143 @@ function Removal({ onDone }: { onDone: () => Promise<void> }) {
       {(errorOf) => (
         <>
           <PasswordField name="current_password" label={t.form.currentPassword} error={errorOf("current_password")} />
-          <PresentCode error={errorOf("code")} />
+          <PresentCode hasPasskeys={hasPasskeys} error={errorOf("code")} />
         </>
       )}
     </Form>
   );
 }
 
-/** A code that proves who owns the present app. */
-function PresentCode({ error }: { error: string | null }) {
+function NewPasskey({ needsCode, hasPasskeys, onDone }: StepProps<string[]>) {
+  const { t } = useTexts();
   const own = useOwnTexts();
-  return <Field name="code" label={own.code} error={error} type="text" autocomplete="one-time-code" maxLength={40} required />;
+  const submit = async ({ name, current_password, code }: Record<string, string>) => {
+    const options = await content(buyer.POST(`${PASSKEYS}/challenge`, { body: { password: current_password!, ...(code && { code: code.trim() }) } }));
+    const body = { name: name!.trim(), ...(await create(options)) };
+    await onDone((await content(buyer.POST(PASSKEYS, { body }))).recovery_codes);
+  };
+  return (
+    <Form onSubmit={submit} button={own.addPasskey} class="fields" isQuiet>
+      {(errorOf) => (
+        <>
+          <Field name="name" label={own.passkeyName} note={own.passkeyNameNote} error={errorOf("name")} type="text" autocomplete="off" maxLength={60} required />
+          <PasswordField name="current_password" label={t.form.currentPassword} error={errorOf("current_password")} />
+          {needsCode && <PresentCode hasPasskeys={hasPasskeys} error={errorOf("code")} />}
+        </>
+      )}
+    </Form>
+  );
+}
+
+function PasskeyRow({ passkey: { id: passkey_id, name, created_at, used_at }, hasPasskeys, onDone }: StepProps<void> & { passkey: Schemas["PasskeyView"] }) {
+  const own = useOwnTexts();
+  const { locale } = useTexts();
+  const remove = async ({ code }: Record<string, string>) => {
+    await content(buyer.DELETE(`${PASSKEYS}/{passkey_id}`, { params: { path: { passkey_id } }, body: { code: code!.trim() } }));
+    await onDone();
+  };
+  return (
+    <More summary={`${name} · ${used_at ? own.used(day(used_at, undefined, locale)) : own.added(day(created_at, undefined, locale))}`}>
+      <Form onSubmit={remove} button={own.removePasskey} class="fields" isQuiet>
+        {(errorOf) => <PresentCode hasPasskeys={hasPasskeys} error={errorOf("code")} />}
+      </Form>
+    </More>
+  );
+}
+
+/** A code for another page, such as that of API keys. */
+function PasskeyCode() {
+  const own = useOwnTexts();
+  const [code, setCode] = useState<string | null>(null);
+  const { isWorking, failure, run } = useAction();
+  return (
+    <div class="fields">
+      <p class="small">{own.passkeyCodeText}</p>
+      {code ? (
+        <p class="code" role="status">
+          {code}
+        </p>
+      ) : (
+        <button type="button" class="button button-quiet" onClick={() => run(async () => setCode(await getCode()))} disabled={isWorking}>
+          {own.usePasskey}
+        </button>
+      )}
+      {failure && <Failure failure={failure} />}
+    </div>
+  );
+}
+
+/** A code that proves who owns the account. A passkey can fill it in. */
+function PresentCode({ hasPasskeys, error }: { hasPasskeys: boolean; error: string | null }) {
+  const own = useOwnTexts();
+  const [code, setCode] = useState("");
+  const { isWorking, failure, run } = useAction();
+  const fill = async () => setCode(await getCode());
+  return (
+    <>
+      <Field
+        name="code"
+        label={own.code}
+        error={error}
+        type="text"
+        autocomplete="one-time-code"
+        maxLength={40}
+        required
+        value={code}
+        onInput={({ currentTarget }) => setCode(currentTarget.value)}
+      >
+        {hasPasskeys && (
+          <button type="button" class="link" onClick={() => run(fill)} disabled={isWorking}>
+            {own.usePasskey}
+          </button>
+        )}
+      </Field>
+      {failure && <Failure failure={failure} />}
+    </>
+  );
+}
+
+// Passkeys: the calls of the browser, whose bytes the API sends and takes in base64url.
+
+const CAN_USE_PASSKEYS = "PublicKeyCredential" in window && !/^[\d.]+$|:/.test(location.hostname);
+const encode = (bytes: ArrayBuffer) => btoa(String.fromCharCode(...new Uint8Array(bytes))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
+const decode = (text: string) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (character) => character.charCodeAt(0));
+
+/** What a browser's question to an authenticator returns. People may turn it down, or have no passkey for this shop. */
+async function answer<Response>(question: Promise<Credential | null>) {
+  const found = await question.catch(() => null);
+  if (!found) throw new ApiFailure("passkey_unused", 0, "", null);
+  return found as PublicKeyCredential & { response: Response };
+}
+
+async function create({ challenge, site, site_name, user_handle, user_name, algorithms, known_credentials }: Schemas["NewPasskeyView"]) {
+  const { response } = await answer<AuthenticatorAttestationResponse>(
+    navigator.credentials.create({
+      publicKey: {
+        challenge: decode(challenge),
+        rp: { id: site, name: site_name },
+        user: { id: decode(user_handle), name: user_name, displayName: user_name },
+        pubKeyCredParams: algorithms.map((alg) => ({ type: "public-key", alg })),
+        excludeCredentials: known_credentials.map((id) => ({ type: "public-key", id: decode(id) })),
+        authenticatorSelection: { residentKey: "required", requireResidentKey: true, userVerification: "required" },
+      },
+    }),
+  );
+  return { client_data: encode(response.clientDataJSON), attestation: encode(response.attestationObject) };
+}
+
+const getCode = async () => (await content(buyer.POST(`${PASSKEYS}/code`, { body: await sign() }))).code;
+
+/** Let a passkey of this shop sign a new challenge. */
+async function sign(): Promise<Schemas["PasskeySignature"]> {
+  const { challenge, site } = await content(publicApi.POST("/auth/passkeys/challenge"));
+  const publicKey: PublicKeyCredentialRequestOptions = { challenge: decode(challenge), rpId: site, userVerification: "required" };
+  const { rawId, response } = await answer<AuthenticatorAssertionResponse>(navigator.credentials.get({ publicKey }));
+  return {
+    credential_id: encode(rawId),
+    user_handle: encode(response.userHandle ?? new ArrayBuffer(0)),
+    client_data: encode(response.clientDataJSON),
+    authenticator_data: encode(response.authenticatorData),
+    signature: encode(response.signature),
+  };
 }

@@ -61,6 +61,9 @@ export const usersTexts: typeof english = {
     "account.email_changed": "E-Mail-Adresse geändert",
     "account.second_factor_set": "Anmeldung in zwei Schritten eingerichtet",
     "account.second_factor_removed": "Anmeldung in zwei Schritten ausgeschaltet",
+    "account.passkey_added": "Passkey hinzugefügt",
+    "account.passkey_removed": "Passkey entfernt",
+    "account.staff_signed_in": "Als Mitarbeiter angemeldet",
     "account.erased": "Konto gelöscht",
   },
 };

@@ -59,6 +59,9 @@ export const usersTexts = {
     "account.email_changed": "Email address changed",
     "account.second_factor_set": "Two-step sign-in set up",
     "account.second_factor_removed": "Two-step sign-in turned off",
+    "account.passkey_added": "Passkey added",
+    "account.passkey_removed": "Passkey removed",
+    "account.staff_signed_in": "Signed in as staff",
     "account.erased": "Account deleted",
   },
 };

@@ -61,6 +61,9 @@ export const usersTexts: typeof english = {
     "account.email_changed": "Correo electrónico cambiado",
     "account.second_factor_set": "Inicio de sesión en dos pasos configurado",
     "account.second_factor_removed": "Inicio de sesión en dos pasos desactivado",
+    "account.passkey_added": "Clave de acceso añadida",
+    "account.passkey_removed": "Clave de acceso quitada",
+    "account.staff_signed_in": "Inicio de sesión como personal",
     "account.erased": "Cuenta eliminada",
   },
 };
