@@ -79,8 +79,9 @@ RESTRICTED_IMPORTS = {
     "chalice": {"edge", "api.py", "jobs.py"},
     "boto3": set(),  # it is larger than botocore, which makes the same clients
     "botocore": {"dynamodb", "foundation", "inventory/store.py", "addons/images/store.py", "notifications/providers.py"},
-    "PIL": {"addons/images/rendering.py", "addons/documents/electronic.py"},
+    "PIL": {"addons/images/rendering.py", "addons/documents/electronic.py", "addons/wallets/apple.py"},
     "facturx": {"addons/documents/electronic.py"},
+    "h2": {"addons/wallets/apple.py"},
     "pypdf": {"addons/documents/electronic.py"},
     "mollie": {"payments/providers"},
     "stripe": {"payments/providers"},

@@ -13,8 +13,7 @@ from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import ids
 from chalicelib.privacy import service
-from chalicelib.privacy.service import PromoterHasEvents
-from chalicelib.privacy.views import AddressExportView, ExportView
+from chalicelib.privacy.service import AddressExportView, ExportView, PromoterHasEvents
 
 bp = Blueprint(__name__)
 

@@ -1,13 +1,16 @@
 """Export and erasure of personal data. Orders are kept for the books, without personal data."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+from msgspec import Struct
 
 from chalicelib.accounts import members, profiles, sessions
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.members import Membership
 from chalicelib.accounts.model import Account, WrongPassword
-from chalicelib.accounts.views import user_view
+from chalicelib.accounts.views import UserView, user_view
 from chalicelib.catalog import event_states
 from chalicelib.catalog import service as catalog
 from chalicelib.edge import cursors
@@ -15,15 +18,66 @@ from chalicelib.edge.auth import Identity
 from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import addons, clock, parallel
 from chalicelib.foundation.addons import PersonalItems
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import ApiError
-from chalicelib.privacy.views import AddressExportView, ExportView
-from chalicelib.promoters.views import api_key_view, member_view, promoter_view
+from chalicelib.promoters.views import ApiKeyView, MemberView, PromoterView, api_key_view, member_view, promoter_view
 from chalicelib.purchases import erasure, queries
 from chalicelib.purchases.model import CheckoutDetails
-from chalicelib.purchases.views import full_order_view
+from chalicelib.purchases.views import FullOrderView, full_order_view
 from chalicelib.tickets import seats
-from chalicelib.tickets.views import seat_view, ticket_view
+from chalicelib.tickets.views import SeatView, TicketView, seat_view, ticket_view
 from chalicelib.waiting_room import service as waiting_room
+
+
+class CoreExportView(Struct, frozen=True, kw_only=True):
+    """The data kept about a user: account, promoter profile, roles at events, and a page of orders with their tickets.
+
+    `seats` are the seats of these tickets that have a guest. `ticket_emails` are the addresses with which the user accepted tickets from
+    other people, by ticket id. Add-ons add their own data: `webhook_endpoints`, `waitlist` with the user's present and past entries, and
+    `event_notices` with the waiting rooms about which the user gets emails.
+
+    `next_cursor` is null on the last page.
+    """
+
+    exported_at: Timestamp
+    user: UserView
+    promoter: PromoterView | None
+    memberships: list[MemberView]
+    api_keys: list[ApiKeyView]
+    orders: list[FullOrderView]
+    tickets: list[TicketView]
+    seats: list[SeatView]
+    ticket_emails: dict[str, str]
+    next_cursor: str | None
+
+
+class AddressExportView(Struct, frozen=True, kw_only=True):
+    """The data kept about people without an account who typed an address when they bought or accepted tickets.
+
+    `seats` and `ticket_emails` mean the same as in the export of a user. `next_cursor` is null on the last page.
+    """
+
+    exported_at: Timestamp
+    email: str
+    orders: list[FullOrderView]
+    tickets: list[TicketView]
+    seats: list[SeatView]
+    ticket_emails: dict[str, str]
+    next_cursor: str | None
+
+
+if TYPE_CHECKING:
+    ExportView = CoreExportView
+else:
+    ExportView = msgspec.defstruct(
+        "ExportView",
+        [(kind.field, list[kind.view]) for kind in addons.hooks("personal_items")],
+        bases=(CoreExportView,),
+        namespace={"__doc__": CoreExportView.__doc__},
+        module=__name__,
+        frozen=True,
+        kw_only=True,
+    )
 
 
 class PromoterHasEvents(ApiError):

@@ -8,7 +8,7 @@ from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, settings
 from chalicelib.tickets import qr, seats
-from chalicelib.tickets.seats_store import GuestRow
+from chalicelib.tickets.store import GuestRow
 from tests import builders, invariants
 from tests.simulation import faults
 from tests.tickets.seats.conftest import Table
