@@ -104,7 +104,7 @@ class TooManyPhones(ApiError):
 class RegistrationBody(Struct, rename="camel"):
     """The push token with which APNs reaches the phone."""
 
-    push_token: Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{1,200}\Z")]
+    push_token: Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{1,200}\Z", description="Hex digits.", examples=["00fc13adff785122"])]
 
 
 class ChangedPassesQuery(Struct, rename="camel"):

@@ -241,7 +241,7 @@ def _exchange(connected: ssl.SSLSocket, statuses: dict[str, int | None], ends_at
     from h2.exceptions import ProtocolError
 
     current = settings.current()
-    connection = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
+    connection = H2Connection(H2Configuration(client_side=True))
     connection.initiate_connection()
     waiting, open_streams = list(statuses), dict[int, str]()
     while waiting or open_streams:
@@ -262,7 +262,7 @@ def _exchange(connected: ssl.SSLSocket, statuses: dict[str, int | None], ends_at
             return
         for event in events:
             if isinstance(event, ResponseReceived):
-                statuses[open_streams[event.stream_id]] = int(dict(event.headers)[":status"])  # type: ignore[arg-type]
+                statuses[open_streams[event.stream_id]] = int(dict(event.headers)[b":status"])
             elif isinstance(event, StreamEnded | StreamReset):
                 open_streams.pop(event.stream_id, None)
             elif isinstance(event, ConnectionTerminated):

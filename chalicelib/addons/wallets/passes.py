@@ -162,7 +162,7 @@ def update_due(now: int) -> dict[str, Any]:
 
     Updates of events come first, because they make updates of tickets due.
     """
-    report = {"due": 0, "updated": 0, "failed": 0, "given_up": 0, "setup_errors": list_setup_errors(now)}
+    report: dict[str, Any] = {"due": 0, "updated": 0, "failed": 0, "given_up": 0, "setup_errors": list_setup_errors(now)}
     due = store.list_due(now, MAX_DUE)
     while due and deadline.remaining() > SECONDS_RESERVED:
         report["due"] += len(due)
