@@ -110,7 +110,7 @@ class RegistrationBody(Struct, rename="camel"):
 class ChangedPassesQuery(Struct, rename="camel"):
     """`passesUpdatedSince` is the `lastUpdated` of the last reply. Without it, all passes of the phone are listed."""
 
-    passes_updated_since: Annotated[str, Meta(pattern=r"^\d{1,15}\Z")] = "0"
+    passes_updated_since: Annotated[str, Meta(pattern=r"^\d{1,15}\Z", description="Digits.", examples=["1780315200"])] = "0"
 
 
 class ChangedPassesView(Struct, frozen=True, rename="camel"):

@@ -5,6 +5,7 @@ import hmac
 import jwt
 import pytest
 
+from chalicelib.addons.wallets import passes
 from chalicelib.foundation import clock, settings
 from chalicelib.tickets import qr
 from tests import builders
@@ -179,6 +180,41 @@ def test_a_buyer_hears_that_google_does_not_answer(door, google):
     assert (reply.status, reply.json["error"]) == (503, "wallet_unavailable")
     google.status = 0
     assert door.add("google").status == 200
+
+
+def test_a_refund_while_the_pass_is_being_written_is_not_overwritten(door, google, monkeypatch):
+    """The update after the refund may come before our write, which still has the valid ticket."""
+    write = passes.google.put
+
+    def write_late(kind, body):
+        if kind == "eventTicketObject":
+            builders.refund(door.api, door.order_id, tickets=[door.tickets[0].id])
+            door.update()
+        write(kind, body)
+
+    monkeypatch.setattr(passes.google, "put", write_late)
+    assert door.add("google").status == 200
+    assert google.object(door.tickets[0].id)["state"] == "ACTIVE"
+    door.update()
+    assert google.object(door.tickets[0].id)["state"] == "INACTIVE"
+
+
+def test_a_change_during_an_update_is_not_lost(door, saved, google, monkeypatch):
+    write = passes.google.patch
+
+    def write_late(kind, body):
+        if body.get("ticketHolderName") == "Ann":
+            monkeypatch.setattr(passes.google, "patch", write)
+            builders.refund(door.api, door.order_id, tickets=[door.tickets[0].id])
+            door.update()
+        write(kind, body)
+
+    monkeypatch.setattr(passes.google, "patch", write_late)
+    with settings.override(attendee_lock_seconds=1):
+        door.api.patch(f"/tickets/{door.tickets[0].id}", json={"attendee": {"name": "Ann"}}, user="ada")
+    door.update()
+    door.update()
+    assert google.stored[saved["id"]]["state"] == "INACTIVE"
 
 
 def test_tickets_without_passes_cause_no_updates(door, google):
