@@ -225,10 +225,10 @@ BUDGETS = {
     "retry webhooks: run": Budget(RETRY_WEBHOOKS, run_schedule, 455),
     "reports: start": Budget(PROJECT_REPORTS, start, 451),
     "reports: project": Budget(PROJECT_REPORTS, project, 461),
-    "passes: start": Budget(UPDATE_PASSES, start, 560),
-    "passes: run": Budget(UPDATE_PASSES, run_schedule, 570),
-    "images: start": Budget(PROCESS_IMAGE, start, 428),
-    "images: refuse": Budget(PROCESS_IMAGE, refuse_image, 428),
+    "passes: start": Budget(UPDATE_PASSES, start, 461),
+    "passes: run": Budget(UPDATE_PASSES, run_schedule, 463),
+    "images: start": Budget(PROCESS_IMAGE, start, 451),
+    "images: refuse": Budget(PROCESS_IMAGE, refuse_image, 451),
 }
 _ADVICE = "import it where it is used, or change the budget in infra/cold_starts.py"
 

@@ -482,8 +482,10 @@ class PersonScene(StoredScene):
         self.follow_core()
 
     def move_pass(self) -> None:
-        event_id = tickets.get_ticket(f"{self.id}-1").event_id
-        assert self.api.patch(f"/events/{event_id}", json={"venue": "Arena"}, token=builders.admin_token()).status == 200
+        """Apply a bootstrap file in which the promoter's event has another place."""
+        moved = bootstrap.event("fest", metadata={"timezone": "America/Denver", "promoter_id": "nora"}, venue="Arena")
+        tree = {"version": "1", "events": {"fest": moved}, "ticket_types": {"fest-pass": bootstrap.ticket("fest-pass")}}
+        rollout.apply(validate_tree(tree), "test", clock.now())
         self.follow_core()
 
     def update_passes(self) -> None:
