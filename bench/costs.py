@@ -16,6 +16,7 @@ from bench.prices import Architecture, Usage, cdn_dollars, instances, lambda_dol
 from chalicelib.addons.messages.jobs import send_messages
 from chalicelib.addons.outgoing_webhooks.jobs import retry_webhooks
 from chalicelib.addons.waitlist.jobs import offer_tickets
+from chalicelib.addons.wallets.api import update_passes
 from chalicelib.foundation import clock
 from chalicelib.purchases.jobs import sweep
 from infra.local.schedules import scheduled_event
@@ -33,7 +34,13 @@ POLL_SECONDS = 30, 1.8
 CDN_LOCATIONS = 10  # caches that request the state once a second
 HEADER_BYTES = 500
 MINUTES_A_MONTH = 30 * 24 * 60
-JOBS = {"sweep": sweep, "send_messages": send_messages, "offer_tickets": offer_tickets, "retry_webhooks": retry_webhooks}
+JOBS = {
+    "sweep": sweep,
+    "send_messages": send_messages,
+    "offer_tickets": offer_tickets,
+    "retry_webhooks": retry_webhooks,
+    "update_passes": update_passes,
+}
 CONFIG = Path(__file__).parents[1] / ".chalice" / "config.json"
 
 

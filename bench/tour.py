@@ -29,6 +29,7 @@ from chalicelib.purchases import guest_orders, queries
 from chalicelib.waiting_room import entries, tokens
 from devtools.authenticator import Authenticator
 from tests import builders, pictures
+from tests.addons.wallets import fakes
 from tests.builders import code_of
 from tests.client import Client, ClientReply
 
@@ -107,6 +108,7 @@ def visit_all(api: Client) -> None:
     tour.buy_package(event_id, tier_id)
     tour.show_order(event_id, order_id)
     tour.name_guest(f"{order_id}-1", order_id)
+    tour.keep_pass(f"{order_id}-1")
     tour.admit(f"{order_id}-1", tour.transfer_ticket(f"{order_id}-1"))
     tour.manage_sale(event_id, order_id)
     tour.show_reports(event_id)
@@ -459,6 +461,21 @@ class _Tour(TourClient):
         self.delete(f"/guests/{token}")
         self.put(f"{seat}/guest", {"name": "Eve"}, user=self.name)
         self.delete(f"{seat}/guest", user=self.name)
+
+    def keep_pass(self, ticket_id: str) -> None:
+        """Put a ticket into Apple Wallet, and call the web service as its phone does."""
+        with settings.override(**fakes.apple_settings()):
+            self.get("/wallets")
+            path = self.post(f"/tickets/{ticket_id}/passes", {"wallet": "apple"}, user=self.name).json["url"].partition("/api/v1")[2]
+            self.get(path)
+            serial, _, token = path.removeprefix("/passes/").partition("?token=")
+            phone = {"headers": {"Authorization": f"ApplePass {token}"}}
+            registrations = f"/apple/v1/devices/{'0' * 32}/registrations/{fakes.PASS_TYPE}"
+            self._call("POST", f"{registrations}/{serial}", json={"pushToken": "ab"}, **phone)
+            self.get(registrations)
+            self.get(f"/apple/v1/passes/{fakes.PASS_TYPE}/{serial}", **phone)
+            self.delete(f"{registrations}/{serial}", **phone)
+            self.post("/apple/v1/log", {"logs": ["The signature is not valid."]})
 
     def buy_package(self, event_id: str, tier_id: str) -> None:
         """Buy a package once with a simulated payment, and once like most buyers, with a pending payment."""

@@ -28,12 +28,13 @@ from infra.local.schedules import scheduled_event
 
 API, SWEEP, RECONCILE = "app.app", "chalicelib.purchases.jobs.sweep", "chalicelib.reconciliation.jobs.reconcile"
 PROJECT_REPORTS = "chalicelib.addons.reports.jobs.project_reports"
-PROCESS_IMAGE = "chalicelib.addons.images.jobs.process_image"
+PROCESS_IMAGE = "chalicelib.addons.images.api.process_image"
 FOLLOW_CHANGES = "chalicelib.changes.jobs.follow_changes"
 SEND_MESSAGES = "chalicelib.addons.messages.jobs.send_messages"
 SEND_WEBHOOKS = "chalicelib.addons.outgoing_webhooks.jobs.send_webhooks"
 RETRY_WEBHOOKS = "chalicelib.addons.outgoing_webhooks.jobs.retry_webhooks"
 OFFER_TICKETS = "chalicelib.addons.waitlist.jobs.offer_tickets"
+UPDATE_PASSES = "chalicelib.addons.wallets.api.update_passes"
 STAGE = "cold-starts"
 EVENT, TIER = "summits-v-harbor", "summits-v-harbor-upper"
 SECRETS = {"jwt_secret": "of-the-cold-starts" * 2, "ticket_keys": f"k1:{'of-the-cold-starts' * 2}"}
@@ -47,6 +48,7 @@ HEAVY = frozenset(
         "argon2",
         "cryptography",
         "facturx",
+        "h2",
         "iso4217",
         "jinja2",
         "jwt",
@@ -223,8 +225,10 @@ BUDGETS = {
     "retry webhooks: run": Budget(RETRY_WEBHOOKS, run_schedule, 455),
     "reports: start": Budget(PROJECT_REPORTS, start, 451),
     "reports: project": Budget(PROJECT_REPORTS, project, 461),
-    "images: start": Budget(PROCESS_IMAGE, start, 428),
-    "images: refuse": Budget(PROCESS_IMAGE, refuse_image, 428),
+    "passes: start": Budget(UPDATE_PASSES, start, 461),
+    "passes: run": Budget(UPDATE_PASSES, run_schedule, 463),
+    "images: start": Budget(PROCESS_IMAGE, start, 451),
+    "images: refuse": Budget(PROCESS_IMAGE, refuse_image, 451),
 }
 _ADVICE = "import it where it is used, or change the budget in infra/cold_starts.py"
 

@@ -52,7 +52,7 @@ LAZY_PAGES = {
     "src/parts/staff-sign-in.tsx": 1_750,
     "src/parts/seller-note.tsx": 1_750,
     "src/parts/bank-transfer.tsx": 1_300,
-    "src/parts/ticket-panels.ts": 1_700,
+    "src/parts/ticket-panels.tsx": 2_300,
     "src/beacon-proof.ts": 22_800,
 }  # what the shop loads only when such a page or list is opened, in a waiting room, to check a draw, or with some tickets
 # Per entry: all JavaScript that its pages may load in one language, as gzip. Scripts of no entry, such as workers, count for the shop.

@@ -11,8 +11,7 @@ from chalicelib.promotions import service as promotions
 from chalicelib.promotions.service import PromoCodeRow
 from chalicelib.purchases.store import BuyerRow
 from chalicelib.tickets import service as tickets
-from chalicelib.tickets.seats_store import GuestRow
-from chalicelib.tickets.store import TicketRow
+from chalicelib.tickets.store import GuestRow, TicketRow
 from tests import builders, invariants
 
 

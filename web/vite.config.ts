@@ -14,7 +14,7 @@ const PARTS = { name: "parts", minShareCount: 2, test: /\/src\/manage\/parts\/(?
 const SHOP = /assets\/index-/;
 
 // The add-ons of the stage, whose names infra/web.py passes; without the variable, all.
-const ADDONS = ["documents", "images", "messages", "outgoing_webhooks", "packages", "reports", "waitlist"];
+const ADDONS = ["documents", "images", "messages", "outgoing_webhooks", "packages", "reports", "waitlist", "wallets"];
 const enabled = process.env.FAIRGATE_ADDONS?.split(",") ?? ADDONS;
 
 // The first frame of each page, until its scripts have arrived: the header of src/parts/frame.tsx and a page that is loading, around the note

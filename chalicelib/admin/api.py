@@ -10,12 +10,11 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib.accounts.model import AddressBody, email_key
-from chalicelib.admin import open_cases, orders, payouts, sale_status
-from chalicelib.admin.open_cases import OpenCasesQuery, OpenCasesView
+from chalicelib.admin import orders, payouts, sale_status, system
 from chalicelib.admin.orders import AdminOrderView, RefundPreviewView, RevenueView
 from chalicelib.admin.payouts import AccountPayoutsQuery, AccountPayoutsView, PayoutsQuery, PayoutsView
 from chalicelib.admin.sale_status import LiveSaleView, SaleStatusView
-from chalicelib.admin.system import SystemView, load_system
+from chalicelib.admin.system import OpenCasesQuery, OpenCasesView, SystemView, load_system
 from chalicelib.admin.ticket_holders import TicketHoldersQuery, TicketHoldersView, ticket_holders
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
@@ -238,7 +237,7 @@ def show_revenue(request: RequestContext, event_id: str) -> Reply[RevenueView]:
 @route(bp, "GET", "/admin/reconciliation", access="admin")
 def list_open_cases(request: RequestContext, query: OpenCasesQuery) -> Reply[OpenCasesView]:  # noqa: ARG001
     """List the open cases: unfinished refunds, undecided disputes, and differences from the provider's books."""
-    return Reply(open_cases.list_open_cases(query))
+    return Reply(system.list_open_cases(query))
 
 
 @route(bp, "GET", "/admin/payouts", access="admin", errors=PROVIDER_ERRORS)
@@ -263,7 +262,7 @@ def show_system(request: RequestContext) -> Reply[SystemView]:
 @route(bp, "DELETE", "/admin/reconciliation/{order_id}/{finding}", access="admin")
 def dismiss_case(request: RequestContext, order_id: str, finding: str) -> Reply[Done]:
     """Close a case that a person has resolved."""
-    open_cases.dismiss_case(order_id, finding, request.require_user().user_id, request.now)
+    system.dismiss_case(order_id, finding, request.require_user().user_id, request.now)
     return Reply(Done("The case has been closed."))
 
 

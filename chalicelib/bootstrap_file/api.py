@@ -33,9 +33,9 @@ class SeenPlan(Struct, forbid_unknown_fields=True):
 @route(bp, "GET", "/admin/catalog/versions", access="admin")
 def list_catalog_versions(request: RequestContext, query: VersionsQuery) -> Reply[VersionsView]:  # noqa: ARG001
     """List the versions of the bootstrap file that were served, newest first."""
-    from chalicelib.bootstrap_file import versions  # imports the planner, which few requests need
+    from chalicelib.bootstrap_file import rollout  # imports the planner, which few requests need
 
-    return Reply(versions.list_versions(query.limit, query.cursor))
+    return Reply(rollout.list_versions(query.limit, query.cursor))
 
 
 @route(bp, "GET", f"{_VERSION}/plan", access="admin", errors=(NotFound, VersionUnusable))
@@ -44,17 +44,17 @@ def show_catalog_plan(request: RequestContext, version: str) -> Reply[CatalogPla
 
     For the served version, the changes are the drift: the differences between the shop and the file.
     """
-    from chalicelib.bootstrap_file import versions
+    from chalicelib.bootstrap_file import rollout
 
-    return Reply(versions.plan_version(_number(version)))
+    return Reply(rollout.plan_version(_number(version)))
 
 
 @route(bp, "POST", f"{_VERSION}/apply", access="admin", errors=(NotFound, VersionUnusable, PlanOutdated, VersionRefused))
 def apply_catalog_version(request: RequestContext, version: str, body: SeenPlan) -> Reply[AppliedView]:
     """Apply the file of an earlier version as a new version, if its plan has not changed since the caller saw it."""
-    from chalicelib.bootstrap_file import versions
+    from chalicelib.bootstrap_file import rollout
 
-    return Reply(versions.apply_version(_number(version), body.plan, request.require_user().user_id, request.now))
+    return Reply(rollout.apply_version(_number(version), body.plan, request.require_user().user_id, request.now))
 
 
 def _number(version: str) -> int:

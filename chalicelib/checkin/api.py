@@ -1,7 +1,7 @@
 """The door over HTTP: check in a scanned ticket, admit by ticket id, undo a check-in, upload offline scans, and download the manifest."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
@@ -10,7 +10,7 @@ from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.checkin import manifest, service, views
 from chalicelib.checkin.manifest import ManifestView
-from chalicelib.checkin.model import ADMIT_ERRORS, AlreadyAdmitted, NotCheckedIn, Scan, TicketRefunded
+from chalicelib.checkin.model import ADMIT_ERRORS, AlreadyAdmitted, NotCheckedIn, RotatingCode, Scan, TicketRefunded
 from chalicelib.checkin.views import CheckInReplyView, SyncView
 from chalicelib.edge import idempotency
 from chalicelib.edge.cursors import Cursor
@@ -171,13 +171,10 @@ def show_manifest(request: RequestContext, event_id: str, query: ManifestQuery) 
 
 def _admit(request: RequestContext, body: CheckInBody | AdmitBody, ticket_id: str | None) -> Reply[CheckInReplyView]:
     user = request.require_user()
-    named_id, code, qr_sig = _read_scan(body.code, ticket_id, body.qr_sig)
     scan = Scan(
         id=_scan_id(request, body),
         at=request.now,
-        ticket_id=named_id,
-        code=code,
-        qr_sig=qr_sig,
+        **_read_scan(body.code, ticket_id, body.qr_sig, is_online=True),
         event_id=body.event_id,
         count=body.count,
         gate=body.gate,
@@ -214,14 +211,11 @@ def _device_scan_id(device: str, scan_id: str) -> str:
 def _offline_scan(scan: OfflineScan, number: int, body: SyncBody, now: int) -> Scan:
     if scan.code is None and scan.ticket_id is None:
         raise InvalidInput("Send the `code` or the `ticket_id` of each scan.", path=f"$.scans[{number}].code")
-    named_id, code, qr_sig = _read_scan(scan.code, scan.ticket_id, scan.qr_sig)
     at = min(_epoch_seconds(scan.at, f"$.scans[{number}].at"), now)  # the device's clock may be fast
     return Scan(
         id=_device_scan_id(body.device, scan.id),
         at=at,
-        ticket_id=named_id,
-        code=code,
-        qr_sig=qr_sig,
+        **_read_scan(scan.code, scan.ticket_id, scan.qr_sig, is_online=False),
         event_id=body.event_id,
         count=scan.count,
         gate=scan.gate,
@@ -246,11 +240,12 @@ def _epoch_seconds(moment: datetime, path: str) -> int:
         raise InvalidInput(f"`{path}` is not a valid time: {error}.", path=path) from None
 
 
-def _read_scan(text: str | None, ticket_id: str | None, qr_sig: str | None) -> tuple[str | None, str | None, str | None]:
-    """Return (ticket id, code, signature) from the scanned or typed text. `ticket_id` takes precedence over the id in the text."""
-    if text is None:
-        return ticket_id, None, qr_sig
-    scanned = qr.read_text(text)
+def _read_scan(text: str | None, ticket_id: str | None, qr_sig: str | None, *, is_online: bool) -> dict[str, Any]:
+    """Return the fields of a Scan that follow from the scanned or typed text. `ticket_id` takes precedence over the id in the text."""
+    scanned = qr.read_text(text) if text is not None else None
     if scanned is None:
-        return ticket_id, read_code(text), qr_sig
-    return ticket_id or scanned.ticket_id, scanned.code, scanned.qr_sig
+        return {"ticket_id": ticket_id, "code": None if text is None else read_code(text), "qr_sig": qr_sig}
+    named_id = ticket_id or scanned.ticket_id
+    if scanned.is_rotating:
+        return {"ticket_id": named_id, "rotating": RotatingCode(scanned.code, scanned.qr_sig if is_online else None)}
+    return {"ticket_id": named_id, "code": scanned.code, "qr_sig": scanned.qr_sig}

@@ -8,7 +8,7 @@ tickets. Short codes that were imported from another system could be guessed fro
 from hashlib import sha256
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from chalicelib.catalog import service as catalog
@@ -16,8 +16,9 @@ from chalicelib.catalog.model import Catalog, Event
 from chalicelib.checkin.service import door_times
 from chalicelib.checkin.views import TicketAtDoorView, ticket_at_door_view
 from chalicelib.edge import cursors
-from chalicelib.foundation import clock
+from chalicelib.foundation import clock, settings
 from chalicelib.foundation.clock import Timestamp
+from chalicelib.tickets import signature
 from chalicelib.tickets.model import Ticket, VoidReason, seat_id
 from chalicelib.tickets.service import all_door_times
 from chalicelib.tickets.store import change_position, query_changed_tickets
@@ -90,10 +91,12 @@ class ManifestTicketView(TicketAtDoorView, frozen=True, kw_only=True):
     """A ticket in its current state. `checkins` is in the order in which the check-ins were recorded.
 
     `code_sha256` is the SHA-256 (hex) of the code as printed; our codes are printed in capital letters with hyphens. `void_reason` says
-    why a void ticket is void.
+    why a void ticket is void. `wallet_sha256` is the SHA-256 (hex) of the fixed part of the ticket's rotating code
+    (`FG2:<id>:<fixed part>:<password>`). It is left out if the stage puts no tickets into Google Wallet.
     """
 
     code_sha256: str
+    wallet_sha256: str | UnsetType = UNSET
     void_reason: VoidReason | None
     checkins: list[ManifestCheckInView]
     guests: list[ManifestGuestView]
@@ -170,6 +173,7 @@ def _ticket_view(ticket: Ticket, snapshot: Catalog) -> ManifestTicketView:
     return ManifestTicketView(
         **asdict(ticket_at_door_view(ticket, ticket.last_date, snapshot)),
         code_sha256=_digest(ticket.code),
+        wallet_sha256=_digest(signature.wallet_code(ticket.code, ticket.qr_sig)) if settings.current().google_wallet_issuer else UNSET,
         void_reason=ticket.void_reason,
         checkins=[
             ManifestCheckInView(clock.iso(checkin.at), checkin.count, checkin.gate, checkin.seat, checkin.date)

@@ -9,13 +9,20 @@ from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.tickets.model import CheckIn, Direction, Ticket, TicketFrozen, TicketVoid
 
 
+class RotatingCode(Struct, frozen=True):
+    """A code from a wallet. `password` is None if the scan was made without a network: then the fixed part alone decides."""
+
+    fixed_part: str
+    password: str | None
+
+
 class Scan(Struct, frozen=True, kw_only=True):
     """A request to admit `count` people with a ticket at the time `at` (epoch seconds). A repeated scan has the same `id`.
 
     `ticket_id`, `code`, or both (as in a QR code) name the ticket. For the guest of a seat, they are the id of the seat and the guest's
-    code. `event_id` is the event at whose door the ticket was scanned, or None for any event at which the scanning user works. With an
-    `override_reason`, one more person is admitted with a ticket that was used, or before the doors open. With the direction `out`, the
-    people go out instead.
+    code. A code from a wallet is in `rotating` instead of `code`. `event_id` is the event at whose door the ticket was scanned, or None for
+    any event at which the scanning user works. With an `override_reason`, one more person is admitted with a ticket that was used, or
+    before the doors open. With the direction `out`, the people go out instead.
     """
 
     id: str
@@ -23,6 +30,7 @@ class Scan(Struct, frozen=True, kw_only=True):
     ticket_id: str | None = None
     code: str | None = None
     qr_sig: str | None = None
+    rotating: RotatingCode | None = None
     event_id: str | None = None
     count: int | Literal["all"] = 1
     gate: str | None = None
@@ -40,6 +48,12 @@ class CodeReplaced(ApiError):
     code: ClassVar[str] = "code_replaced"
     status: ClassVar[int] = 410
     default_message: ClassVar[str] = "This code is out of date: the ticket or seat was transferred. Only the new owner's code is valid."
+
+
+class CodeExpired(ApiError):
+    code: ClassVar[str] = "code_expired"
+    status: ClassVar[int] = 410
+    default_message: ClassVar[str] = "This is an old picture of a code that changes. Ask to see the ticket in the wallet itself."
 
 
 class SignatureInvalid(ApiError):
@@ -161,6 +175,7 @@ ADMIT_ERRORS: tuple[type[ApiError], ...] = (
     TooManyScans,
     ReentryNotAllowed,
     CodeReplaced,
+    CodeExpired,
     TicketRefunded,
     TicketFrozen,
     TicketVoid,

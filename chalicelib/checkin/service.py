@@ -1,5 +1,6 @@
 """The door: admit people with a ticket exactly once, undo a check-in, and record scans that were made without a network."""
 
+import hmac
 from collections.abc import Iterable
 from datetime import date
 from http import HTTPStatus
@@ -14,6 +15,7 @@ from chalicelib.catalog import permissions
 from chalicelib.catalog.model import Event
 from chalicelib.checkin.model import (
     AlreadyAdmitted,
+    CodeExpired,
     CodeReplaced,
     CodeUnknown,
     DoorsNotOpen,
@@ -50,8 +52,14 @@ from chalicelib.tickets.model import (
     seat_id,
     split_seat_id,
 )
-from chalicelib.tickets.seats_store import find_seat_id
-from chalicelib.tickets.store import add_duplicate_item, change_checkins_item, change_undone_item, decode_ticket, find_ticket_id
+from chalicelib.tickets.store import (
+    add_duplicate_item,
+    change_checkins_item,
+    change_undone_item,
+    decode_ticket,
+    find_seat_id,
+    find_ticket_id,
+)
 
 MAX_ATTEMPTS = 5
 MAX_CHECKINS = 200  # of a ticket; then old exits are forgotten, so that the ticket's item stays small
@@ -95,6 +103,7 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
             return CheckInResult(ticket, earlier, repeated=True)
         if scan.id in ticket.undone:
             raise ScanUndone(ticket_id=ticket.id)
+        _require_current(ticket, scan)
         checkin = _exit(user, ticket, seat, scan) if scan.direction == "out" else _entry(user, ticket, seat, scan)
         known = ticket.checkins if len(ticket.checkins) < MAX_CHECKINS else without_old_exits(ticket)
         after = replace(ticket, checkins=[*known, checkin])
@@ -206,17 +215,17 @@ def _keep_duplicate(user: Identity, ticket: Ticket, seat: int | None, scan: Scan
 
 def _find_scanned(user: Identity, scan: Scan) -> tuple[Ticket, int | None]:
     """Find the ticket that a scan names, and the seat if the scan has a guest's code. Raises CodeUnknown and TicketNotFound."""
-    if scan.code is None:
+    if scan.code is None and scan.rotating is None:
         ticket_id, seat = split_seat_id(scan.ticket_id or "")
         return _get_door_ticket(user, ticket_id), seat
-    scanned_id = scan.ticket_id or find_ticket_id(scan.code) or find_seat_id(scan.code)
+    scanned_id = scan.ticket_id or (scan.code and (find_ticket_id(scan.code) or find_seat_id(scan.code)))
     ticket_id, seat = split_seat_id(scanned_id or "")
     ticket = tickets.find_ticket(ticket_id)
-    if ticket is None and scan.ticket_id is not None:
+    if ticket is None and scan.ticket_id is not None and scan.code is not None:
         ticket = _find_imported(scan.code)
     if ticket is None:
         raise CodeUnknown()
-    if seat is None:  # a device may send the id of the ticket with the code of a guest
+    if seat is None and scan.code is not None:  # a device may send the id of the ticket with the code of a guest
         seat = next((guest.seat for guest in ticket.guests if guest.code == scan.code), None)
     return ticket, seat
 
@@ -238,6 +247,10 @@ def _get_door_ticket(user: Identity, ticket_id: str) -> Ticket:
 def _require_genuine(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> None:
     """Raise the refusal if the scanned code is not the ticket's, or the ticket is for another door."""
     holder = ticket if seat is None else ticket.guest_of(seat)
+    if scan.rotating is not None:
+        fixed_part = signature.wallet_code(ticket.code, ticket.qr_sig)
+        if seat is not None or not hmac.compare_digest(scan.rotating.fixed_part.encode(), fixed_part.encode()):
+            raise CodeUnknown()
     if scan.code is not None and (holder is None or scan.code != holder.code):
         signed_id = ticket.id if seat is None else seat_id(ticket.id, seat)
         is_old = scan.qr_sig is not None and signature.is_genuine(scan.qr_sig, signed_id, ticket.event_id, scan.code)
@@ -253,8 +266,15 @@ def _require_genuine(user: Identity, ticket: Ticket, seat: int | None, scan: Sca
     works_there = permissions.may_admit(user, ticket.event_id)
     if ticket.event_id != scan.event_id and (scan.event_id is not None or not works_there):
         # Codes of other systems may be short. The answer must not tell people who guess them that such a code exists.
-        is_certain = works_there or is_signed or may_be_own_code(holder.code)
+        is_certain = works_there or is_signed or scan.rotating is not None or may_be_own_code(holder.code)
         raise WrongEvent() if is_certain else CodeUnknown()
+
+
+def _require_current(ticket: Ticket, scan: Scan) -> None:
+    """Raise CodeExpired if a code from a wallet is not the present one. A scan that was recorded before may be repeated later."""
+    password = scan.rotating.password if scan.rotating is not None else None
+    if password is not None and not signature.is_current(password, signature.totp_key(ticket.code, ticket.qr_sig), scan.at):
+        raise CodeExpired(ticket_id=ticket.id)
 
 
 def _entry(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> CheckIn:

@@ -31,7 +31,8 @@ class HealthView(Struct, frozen=True):
 
     `build` is the version and commit of the running code. `addons` lists the names of the enabled add-ons. The paths of other add-ons do
     not exist. `errors` names the setup errors that occurred on this instance in the last minute: errors from AWS and Stripe such as
-    `NoCredentialsError`, and wrong settings. The status is then `not_set_up`.
+    `NoCredentialsError`, and wrong settings. The status is then `not_set_up`. `errors` also names what is wrong with the keys of add-ons,
+    such as an expired certificate; the status stays `ok`, because the shop sells without them.
     """
 
     status: Literal["ok", "not_set_up"]
@@ -48,7 +49,8 @@ class HealthView(Struct, frozen=True):
 @route(bp, "GET", "/health", access="public")
 def health(request: RequestContext) -> Reply[HealthView]:
     """Report that this instance responds. It does not call the store, so that a store failure does not cause restarts."""
-    current, errors = settings.current(), error_replies.list_setup_errors(request.now)
+    current = settings.current()
+    errors = error_replies.list_setup_errors(request.now)
     return Reply(
         HealthView(
             status="not_set_up" if errors else "ok",
@@ -58,7 +60,7 @@ def health(request: RequestContext) -> Reply[HealthView]:
             identity=current.identity,
             staff_sign_in=current.has_staff_sign_in,
             addons=list(addons.enabled()),
-            errors=errors,
+            errors=errors + [error for find in addons.hooks("setup_errors") for error in find(request.now)],
             time=clock.iso(request.now),
         )
     )

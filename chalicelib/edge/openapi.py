@@ -395,7 +395,11 @@ def _replies(operation: Operation, components: Components) -> dict[str, Schema]:
     link = {"headers": {"Link": _LINK}} if _pages_by_link(operation, shape) else {}
     replies: dict[str, Schema] = {}
     for status in (*operation.statuses, *((304,) if is_cacheable else ())):
-        replies[str(status)] = {"description": HTTPStatus(status).phrase, **link, **({"content": content} if status != 304 else {})}
+        replies[str(status)] = {
+            "description": HTTPStatus(status).phrase,
+            **link,
+            **({"content": content} if status not in (204, 304) else {}),
+        }
     return replies
 
 

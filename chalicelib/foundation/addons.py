@@ -20,11 +20,11 @@ PACKAGE = "chalicelib.addons"
 class Addon(Struct, frozen=True, kw_only=True):
     """What an add-on adds. Its modules and their objects are named relative to its package, for example `api` or `service.follow`.
 
-    `routes` and `jobs` are modules with a blueprint `bp`: the routes below /v1, and Lambda functions. `functions` names these functions,
-    and a function that serves some of the routes instead of the API's function. `routes_with` are modules with routes that also need
-    another add-on, keyed by the name of that add-on. Tables need no entry: they belong to the add-on whose package has their model.
-    `infra/tables.py` and `infra/template/functions.py` leave out the tables and functions of the add-ons that a stage's FAIRGATE_ADDONS
-    does not name.
+    `routes` and `jobs` are modules with a blueprint `bp`: the routes below /v1, and Lambda functions, which may
+    also be among the routes. `functions` names these functions, and a function that serves some of the routes instead of the API's
+    function. `routes_with` are modules with routes that also need another add-on, keyed by the name of that add-on. Tables need no entry:
+    they belong to the add-on whose package has their model. `infra/tables.py` and `infra/template/functions.py` leave out the tables and
+    functions of the add-ons that a stage's FAIRGATE_ADDONS does not name.
 
     The other fields are hooks; the core skips empty hooks. `follow_changes` receives all changes in a batch, handles the changes that
     concern the add-on, and may be called again with the same batch. `catch_up` takes orders that the daily pass of the reconciliation has
@@ -33,7 +33,8 @@ class Addon(Struct, frozen=True, kw_only=True):
     the event's purchases and money. `revenue_totals` takes an event's id and returns its `RevenueTotals` by provider and currency, a few
     seconds old. `prepare_release` takes the catalog, an event, a tier and a `ReleaseTo`; it is called before and after a released
     holdback's tickets are added to the stock, and lets them go to the people whom the `ReleaseTo` names. `waiting_count` takes an event's
-    id and returns the number of people who wait for its tickets, up to a minute old.
+    id and returns the number of people who wait for its tickets, up to a minute old. `setup_errors` takes the time and returns the names of
+    what is wrong with the add-on's settings, such as an expired certificate, for `GET /health`; it must not call the store.
     """
 
     routes: str = ""
@@ -47,6 +48,7 @@ class Addon(Struct, frozen=True, kw_only=True):
     revenue_totals: str = ""
     prepare_release: str = ""
     waiting_count: str = ""
+    setup_errors: str = ""
 
 
 class PersonalItems(Struct, frozen=True):

@@ -76,6 +76,8 @@ COUNTERS = {
     "notifications_given_up": "Notifications that the mail server did not accept despite all attempts; an admin must look at them.",
     "pushes_sent": "Push messages that a browser's push service accepted.",
     "pushes_failed": "Push messages that a browser's push service did not accept, or that could not be sent to it.",
+    "pass_updates_sent": "Changed tickets and events whose passes in wallets were updated.",
+    "pass_updates_failed": "Attempts to update passes in wallets that Google or Apple did not accept; they are retried.",
     "rate_limited": "Requests refused because a user or an address exceeded a rate limit.",
     "rate_limits_skipped": "Requests that were not counted for rate limits because the store was unavailable.",
     "holdbacks_released": "Holdbacks released at their time or when tickets sold out.",

@@ -177,9 +177,10 @@ def post(
     body: bytes,
     seconds: float = SECONDS,
     max_reply_bytes: int = MAX_REPLY_BYTES,
+    method: Literal["POST", "PATCH"] = "POST",
 ) -> HostReply:
     """Send `body` to the first of `addresses` that accepts a connection. Raises SendFailed if no valid reply begins within `seconds`."""
-    return _exchange("POST", destination, addresses, headers, body, seconds, max_reply_bytes)
+    return _exchange(method, destination, addresses, headers, body, seconds, max_reply_bytes)
 
 
 def get(destination: Destination, addresses: Sequence[str], seconds: float = SECONDS, max_reply_bytes: int = MAX_REPLY_BYTES) -> HostReply:

@@ -32,7 +32,7 @@ BUILD_FILE = "build.txt"  # in chalicelib, in the package of a deployed stage
 DEVELOPMENT = "development"  # the build of code that is not in a package
 PRODUCTION = "prod"  # the stage that accepts real money
 # Each add-on is a package of this name in chalicelib/addons (docs/architecture.md).
-ADDONS = ("documents", "images", "messages", "outgoing_webhooks", "packages", "reports", "waitlist")
+ADDONS = ("documents", "images", "messages", "outgoing_webhooks", "packages", "reports", "waitlist", "wallets")
 _ANY_ADDON = f"({'|'.join(ADDONS)})"
 # Values that production refuses: (setting, value) -> reason.
 NOT_IN_PRODUCTION = {
@@ -348,6 +348,45 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Seconds, _says("Seconds before the start of an event from which the names on its tickets cannot be changed.")
     ] = 3600
     transfer_seconds: Annotated[Seconds, _says("Seconds for which the link of a ticket transfer can be accepted.")] = 7 * 86_400
+    google_wallet_issuer: Annotated[
+        str,
+        Meta(pattern="^([0-9]{1,25})?$", title="digits"),
+        _says("Issuer id of the Google Wallet API. With it and the key below, buyers can put tickets into Google Wallet."),
+        _group("Wallets of phones"),
+    ] = ""
+    google_wallet_key: Annotated[
+        str,
+        _says("Key of a Google service account that may use the issuer's passes: the JSON text of the file that Google provides."),
+        _secret("{"),
+    ] = ""
+    google_wallet_api_base: Annotated[
+        str,
+        Meta(pattern=r"^https?://\S+$", title="begins with http:// or https://"),
+        _says("Address of the Google Wallet API."),
+    ] = "https://walletobjects.googleapis.com"
+    apple_pass_type: Annotated[
+        str,
+        Meta(pattern=r"^(pass\.[A-Za-z0-9.-]{1,100})?$", title="begins with pass."),
+        _says("Pass type identifier at Apple. With it, the team and the certificate below, buyers can put tickets into Apple Wallet."),
+    ] = ""
+    apple_team: Annotated[
+        str,
+        Meta(pattern="^([A-Z0-9]{10})?$", title="10 letters or digits"),
+        _says("Identifier of the team at Apple that has the pass type."),
+    ] = ""
+    apple_pass_certificate: Annotated[
+        str,
+        _says(
+            "In PEM form: the certificate of the pass type, its private key without a password, and Apple's intermediate certificate "
+            "(WWDR) that has signed it."
+        ),
+        _secret("-----BEGIN "),
+    ] = ""
+    apple_push_base: Annotated[
+        str,
+        Meta(pattern=r"^https://\S+$", title="begins with https://"),
+        _says("Address of Apple's push service (APNs), which tells phones about changed passes."),
+    ] = "https://api.push.apple.com"
     mail_provider: Annotated[
         Literal["smtp", "ses"],
         _says("What sends emails: `smtp` is the server below, and `ses` is Amazon's Simple Email Service in the region of the stage."),

@@ -13,9 +13,11 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 
 from chalicelib.edge.routes import Reply, RequestContext, etag_matches
+from chalicelib.tickets import signature
 from chalicelib.tickets.model import Guest, Ticket, TicketFrozen, TicketVoid, seat_id
 
 PREFIX = "FG1"
+ROTATING_PREFIX = "FG2"
 BORDER = 4  # modules of quiet zone on each side, as ISO/IEC 18004 requires
 PNG_SCALE = 8  # pixels per side of a module
 
@@ -23,11 +25,15 @@ Modules = list[list[bool]]
 
 
 class ScannedText(NamedTuple):
-    """The parts of a scanned QR code. None of them is verified."""
+    """The parts of a scanned QR code. None of them is verified.
+
+    A rotating code has the fixed part as its `code`, and a one-time password instead of a signature.
+    """
 
     ticket_id: str
     code: str
     qr_sig: str
+    is_rotating: bool = False
 
 
 def text(ticket: Ticket) -> str:
@@ -40,12 +46,18 @@ def guest_text(ticket: Ticket, guest: Guest) -> str:
     return f"{PREFIX}:{seat_id(ticket.id, guest.seat)}:{guest.code}:{guest.qr_sig}"
 
 
+def rotating_text(ticket: Ticket, password: str) -> str:
+    """Return the text of a ticket's rotating code: `FG2:<id>:<fixed part>:<password>`. A wallet replaces a placeholder by the password."""
+    return f"{ROTATING_PREFIX}:{ticket.id}:{signature.wallet_code(ticket.code, ticket.qr_sig)}:{password}"
+
+
 def read_text(text: str) -> ScannedText | None:
     """Return the parts of a QR code's text, or None if the text is not in the format of a ticket."""
     prefix, _, rest = text.strip().partition(":")
     ticket_id, _, rest = rest.partition(":")
     code, _, qr_sig = rest.rpartition(":")  # an imported code may contain colons
-    return ScannedText(ticket_id, code, qr_sig) if prefix == PREFIX and ticket_id and code else None
+    is_ours = prefix in (PREFIX, ROTATING_PREFIX) and ticket_id and code
+    return ScannedText(ticket_id, code, qr_sig, prefix == ROTATING_PREFIX) if is_ours else None
 
 
 def modules(text: str) -> Modules:

@@ -28,7 +28,7 @@ from chalicelib.foundation.log import logger
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.service import MailDraft
 from chalicelib.promoters.service import invitation_values
-from chalicelib.tickets import seats_store, service, signature, store
+from chalicelib.tickets import service, signature, store
 from chalicelib.tickets.model import (
     MAX_ANSWERS_BYTES,
     AttendeeLocked,
@@ -57,7 +57,7 @@ RETENTION_SECONDS = 366 * 86_400
 def list_seats(places: Iterable[tuple[Ticket, int]]) -> list[Seat]:
     """Return the given seats of tickets, in this order, with the details of their guests. Takes one round trip per 100 guests."""
     seats = [Seat(ticket, number) for ticket, number in places]
-    details = seats_store.load_details(seat.id for seat in seats if seat.guest is not None)
+    details = store.load_details(seat.id for seat in seats if seat.guest is not None)
     return [_with_details(seat, details.get(seat.id)) for seat in seats]
 
 
@@ -138,7 +138,7 @@ def send_invitation(seat: Seat, language: Language, now: int) -> Seat:
         return seat
     if not notifications.send(draft_invitation(details.email, token, _event(seat), language)):
         return seat
-    seats_store.set_invited(details, now)
+    store.set_invited(details, now)
     return replace(seat, details=replace(details, invited_at=now))
 
 
@@ -161,7 +161,7 @@ def erase_guest(token: str, now: int) -> Seat:
         kept = [replace(guest, name=None)] if is_in else []
         after = Seat(replace(seat.ticket, guests=_by_seat([*_other_guests(seat), *kept])), seat.number)
         entry = _audit_item(seat, "ticket.guest_erased", "guest", now)
-        details = seats_store.erase_details_item(seat.id, guest.code) if is_in else seats_store.delete_details_item(seat.id)
+        details = store.erase_details_item(seat.id, guest.code) if is_in else store.delete_details_item(seat.id)
         try:
             dynamo.transact([store.erase_guest_item(seat.ticket, after.ticket.guests), details, entry])
         except dynamo.TransactionCanceled:
@@ -179,7 +179,7 @@ def erase_names(ticket: Ticket) -> None:
         nameless = [replace(guest, name=None) for guest in ticket.guests]
         is_done = ticket.erased_at is not None and nameless == ticket.guests
         if is_done or store.erase_names(ticket, nameless):
-            _call_for_guests(ticket, seats_store.erase_details)
+            _call_for_guests(ticket, store.erase_details)
             return
         current = service.get_ticket(ticket.id)
         if current.owner_id != ticket.owner_id:
@@ -190,7 +190,7 @@ def erase_names(ticket: Ticket) -> None:
 
 def delete_guest_details(ticket: Ticket) -> None:
     """Delete the details of the guests whom the ticket had when it was read. Safe to repeat."""
-    _call_for_guests(ticket, seats_store.delete_details)
+    _call_for_guests(ticket, store.delete_details)
 
 
 def _call_for_guests(ticket: Ticket, act: Callable[[str, str], None]) -> None:
@@ -224,7 +224,7 @@ def _find_seat(named_seat: str) -> Seat | None:
     ticket_id, number = split_seat_id(named_seat)
     if number is None:
         return None
-    ticket, details = parallel.both(lambda: service.find_ticket(ticket_id), lambda: seats_store.find_details(named_seat))
+    ticket, details = parallel.both(lambda: service.find_ticket(ticket_id), lambda: store.find_details(named_seat))
     if ticket is None or number > ticket.admits:
         return None
     return _with_details(Seat(ticket, number), details)
@@ -268,11 +268,7 @@ def _by_seat(guests: list[Guest]) -> list[Guest]:
 
 def _save(before: Seat, after: Seat, action: str, actor: str, now: int) -> bool:
     """Write or remove the guest of a seat. Returns False and writes nothing if the ticket has changed since it was read."""
-    details = (
-        seats_store.delete_details_item(after.id)
-        if after.details is None
-        else seats_store.put_details_item(after.details, _ttl(after, now))
-    )
+    details = store.delete_details_item(after.id) if after.details is None else store.put_details_item(after.details, _ttl(after, now))
     try:
         dynamo.transact([store.change_guests_item(before.ticket, after.ticket.guests), details, _audit_item(after, action, actor, now)])
     except dynamo.TransactionCanceled:

@@ -1,10 +1,15 @@
-"""Sign tickets: `qr_sig` proves, without a store read, that this shop issued a ticket with this id, event and code.
+"""Sign tickets, and derive the rotating codes that wallets show.
+
+`qr_sig` proves, without a store read, that this shop issued a ticket with this id, event and code.
 
 The door compares the signature with the stored signature. If the code differs from the stored code, `is_genuine` tells the door whether the
 shop issued this code earlier or somebody made it up.
 
 The format is `<key id>.<base64url HMAC-SHA256>`. Tickets are signed with the first key in the setting `ticket_keys`, and verified with any
 of the keys. To rotate the keys, put a new key first, and keep the old key until the last event whose tickets it signed has ended.
+
+A wallet shows a code that changes every ROTATION_SECONDS (decision 239): a fixed part and a one-time password (TOTP, RFC 6238). Both derive
+from the ticket's code and signature, so a new owner's ticket has others, nothing has to be stored, and the fixed part reveals neither.
 """
 
 import base64
@@ -13,7 +18,12 @@ from hashlib import sha256
 
 from chalicelib.foundation import secret_settings
 
+ROTATION_SECONDS = 30
+ROTATING_DIGITS = 8
+ACCEPTED_PERIODS = 1  # before and after the current one, because clocks differ and people take a moment to hold up their phones
+
 _VERSION = "fairgate-ticket-v1"
+_WALLET_CODE_BYTES = 15  # 24 characters
 
 
 def sign(ticket_id: str, event_id: str, code: str) -> str:
@@ -35,6 +45,35 @@ def is_genuine(qr_sig: str, ticket_id: str, event_id: str, code: str) -> bool:
 def has_known_key(qr_sig: str) -> bool:
     """Return whether the key of a signature is still among the keys, so that `is_genuine` can verify the signature."""
     return qr_sig.partition(".")[0] in secret_settings.signing_keys("ticket_keys")
+
+
+def wallet_code(code: str, qr_sig: str) -> str:
+    """Return the fixed part of a ticket's rotating code. Nobody can derive the ticket's code or its one-time passwords from it."""
+    return base64.b32encode(_derive(code, qr_sig, "wallet code")[:_WALLET_CODE_BYTES]).decode()
+
+
+def totp_key(code: str, qr_sig: str) -> bytes:
+    """Return the key of a ticket's one-time passwords, which only the wallet of its owner and this shop know."""
+    return _derive(code, qr_sig, "wallet totp")[:20]
+
+
+def totp(key: bytes, at: int, digits: int = ROTATING_DIGITS, period: int = ROTATION_SECONDS) -> str:
+    """Return the one-time password at a time (epoch seconds), with HMAC-SHA1 as wallets compute it (RFC 6238)."""
+    digest = hmac.digest(key, (at // period).to_bytes(8, "big"), "sha1")
+    offset = digest[-1] & 0xF
+    number = int.from_bytes(digest[offset : offset + 4], "big") & 0x7FFF_FFFF
+    return f"{number % 10**digits:0{digits}}"
+
+
+def is_current(password: str, key: bytes, at: int) -> bool:
+    """Return whether a one-time password is of the period of `at`, or of a period next to it. The comparison takes constant time."""
+    periods = range(-ACCEPTED_PERIODS, ACCEPTED_PERIODS + 1)
+    matches = [hmac.compare_digest(totp(key, at + number * ROTATION_SECONDS).encode(), password.encode()) for number in periods]
+    return any(matches)
+
+
+def _derive(code: str, qr_sig: str, purpose: str) -> bytes:
+    return hmac.digest(f"{qr_sig} {code}".encode(), f"fairgate {purpose}".encode(), sha256)
 
 
 def _mac(secret: str, *fields: str) -> str:

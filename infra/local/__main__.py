@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from bootstrap import env_file
-from chalicelib.foundation import addons, secret_settings, settings
+from chalicelib.foundation import addons, clock, secret_settings, settings
 from devtools.dynamodb.journal import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew
 from infra.local.data_folder import DataFolder, DataFolderError
 from infra.local.environment import SetupError, complete_environment, read_options
@@ -55,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             folder.prepare()
             _start_beacon()
             stripe = _create_stripe(folder, server, options.port)
+            _check_addons()
         except BaseException:
             folder.remove_if_new()
             raise
@@ -118,6 +119,13 @@ def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int)
 
     payments.check_setup()  # now, instead of at the first payment
     return None
+
+
+def _check_addons() -> None:
+    """Raise SettingsError if an add-on names something that is wrong with its settings, such as an expired certificate."""
+    for find_errors in addons.hooks("setup_errors"):
+        for error in find_errors(clock.now()):
+            raise settings.SettingsError(f"{error}: the key or certificate of an add-on cannot be used; see docs/wallets.md.")
 
 
 def _run(folder: DataFolder, server: LocalServer, stripe: "FakeStripe | None", terminal: TextIO, signals: "Signals") -> NoReturn:

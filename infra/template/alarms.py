@@ -20,7 +20,7 @@ PURCHASE_STEPS = ("/v1/events/{event_id}/reservations", "/v1/checkout/sessions",
 FROM_LOGS = "FairgateLogs"
 # The goal in percent: the share of delivered emails among the emails whose outcome SES has reported. A metric without events has no values.
 DELIVERY_GOAL, DELIVERY_ENDS = 98, ("delivered", "bounced", "rejected")
-EACH_MINUTE = ("offer_tickets", "retry_webhooks", "send_messages")
+EACH_MINUTE = ("offer_tickets", "retry_webhooks", "send_messages", "update_passes")
 # CloudWatch's limit.
 METRICS_OF_AN_ALARM = 10
 

@@ -16,7 +16,7 @@ from infra.template.stages import Template, addon_names, function_settings, stac
 
 API = "APIHandler"  # Chalice's logical id of the function behind the API
 WEBHOOKS, DOCUMENTS = "Webhooks", "Documents"
-SCHEDULED = ("sweep", "reconcile", "clean_images", "send_messages", "retry_webhooks", "offer_tickets")
+SCHEDULED = ("sweep", "reconcile", "clean_images", "send_messages", "retry_webhooks", "offer_tickets", "update_passes")
 BY_EVENTS = (*SCHEDULED, "process_image")  # EventBridge calls these
 # Function -> its logical id. Chalice names roles after functions: api_handler -> ApiHandlerRole.
 FUNCTIONS = {

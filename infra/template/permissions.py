@@ -62,6 +62,7 @@ TABLES: dict[str, dict[str, str]] = {
         "waiting-room": "BatchGetItem DeleteItem GetItem PutItem UpdateItem",
         "waiting-room/index/entry": "Query",
         "waitlist": "BatchGetItem DeleteItem GetItem PutItem Query UpdateItem",
+        "wallet-passes": "BatchGetItem BatchWriteItem DeleteItem GetItem PutItem Query",
         "webhook-deliveries": "GetItem PutItem Query UpdateItem",
         "webhook-endpoints": "DeleteItem GetItem PutItem Query",
     },
@@ -104,6 +105,7 @@ TABLES: dict[str, dict[str, str]] = {
         "ticket-numbers": "UpdateItem",
         "tickets": "BatchGetItem UpdateItem",
         "waiting-room": "BatchGetItem GetItem",
+        "wallet-passes": "BatchGetItem BatchWriteItem",
         "webhook-deliveries": "PutItem",
         "webhook-endpoints": "Query",
         "waitlist": "BatchGetItem DeleteItem GetItem PutItem Query UpdateItem",
@@ -212,6 +214,13 @@ TABLES: dict[str, dict[str, str]] = {
         "waiting-room": "BatchGetItem GetItem",
         "waitlist": "GetItem UpdateItem",
     },
+    "update_passes": {
+        "catalog": "BatchGetItem GetItem Query",
+        "job-runs": "UpdateItem",
+        "promoters": "GetItem",
+        "tickets": "GetItem",
+        "wallet-passes": "BatchWriteItem DeleteItem PutItem Query",
+    },
     "webhooks": {
         "audit": "PutItem",
         "buyers": "GetItem UpdateItem",
@@ -257,7 +266,7 @@ FILES: dict[str, dict[str, str]] = {
 }
 
 SENDS_MAILS = ("api_handler", "send_messages")
-READS_SECRETS = ("api_handler", "webhooks", "documents", "sweep", "reconcile", "send_messages")
+READS_SECRETS = ("api_handler", "webhooks", "documents", "sweep", "reconcile", "send_messages", "update_passes")
 READS_METRICS = ("sweep",)
 _APPEND_ONLY = ("audit", "invoices", "payment-transactions", "stock-ledger")
 _CHANGES = ("BatchWriteItem", "DeleteItem", "PartiQLDelete", "PartiQLUpdate", "UpdateItem")

@@ -36,6 +36,9 @@ def body(operation: str, ids: Mapping[str, str], code: str) -> Any:
         "POST /events/{event_id}/waiting-room/group": {"token": ids["place"]},
         "POST /events/{event_id}/waiting-room/group/leave": {"token": ids["place"]},
         "POST /webhooks/ses": {},
+        "POST /tickets/{ticket_id}/passes": {"wallet": "apple"},
+        "POST /apple/v1/devices/{device_id}/registrations/{pass_type}/{serial}": {"pushToken": "ab"},
+        "POST /apple/v1/log": {"logs": ["x"]},
         **{f"POST /webhooks/{provider.name}": {} for provider in payments.descriptions()},
     }
     return bodies.get(operation)

@@ -18,6 +18,8 @@ from chalicelib.addons.messages import event_notices
 from chalicelib.addons.messages.model import Announcement
 from chalicelib.addons.outgoing_webhooks import endpoints as webhook_endpoints
 from chalicelib.addons.outgoing_webhooks import outbox
+from chalicelib.addons.wallets import passes
+from chalicelib.addons.wallets.store import Pass
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as catalog
@@ -31,6 +33,7 @@ from chalicelib.purchases.model import ReturnRequest
 from chalicelib.waiting_room import entries, tokens
 from tests import builders, engines, pictures
 from tests.access import requests
+from tests.addons.wallets import fakes
 from tests.bootstrap import conftest as bootstrap
 from tests.client import Client, ClientReply
 
@@ -82,7 +85,8 @@ API_KEY = "API key of a coordinator"  # has no column in the table: it may do le
 class World(Struct):
     """A shop in an empty store: ids by the names of path parameters, and what bodies need. `login` is the id of the buyer's session.
 
-    `invitation` is the token of a guest's invitation. `api_key` is a key of the promoter with the rights of a coordinator.
+    `invitation` is the token of a guest's invitation, and `pass_token` is that of a pass in Apple Wallet. `api_key` is a
+    key of the promoter with the rights of a coordinator.
     """
 
     api: Client
@@ -91,6 +95,7 @@ class World(Struct):
     place: str
     login: str
     invitation: str
+    pass_token: str
     api_key: str
 
     def send(self, method: str, path: str, caller: str, more_query: Mapping[str, str] | None = None) -> ClientReply:
@@ -115,6 +120,10 @@ class World(Struct):
             options["body"], headers["Content-Type"] = pictures.form(pictures.picture(size=(20, 20)))
         who = CALLERS.get(caller)
         token = self.api_key if caller == API_KEY else who.token() if who else None
+        if path.startswith("/apple/"):  # phones call these, with the token of the pass
+            headers["Authorization"], token = f"ApplePass {self.pass_token}", None
+        if path.startswith("/passes/"):
+            query = {"token": self.pass_token}
         return {"method": method, "path": target, "query": query, "token": token, "headers": headers, **options}
 
 
@@ -124,7 +133,7 @@ def new_world() -> Iterator[World]:
 
     It is built once for each time and settings. Every world has its own copy of the store, in which nothing has been changed.
     """
-    with TemporaryDirectory() as images, engines.folder_buckets(Path(images)), settings.override(identity="demo"):
+    with TemporaryDirectory() as images, engines.folder_buckets(Path(images)), settings.override(identity="demo", **fakes.apple_settings()):
         built = _build(clock.now(), settings.current())
         with engines.local(), engines.loaded_stage(built.stage, built.state), settings.override(identity="jwt"):
             yield replace(built.world, api=_client(), ids=dict(built.world.ids))
@@ -166,6 +175,7 @@ def _build(_now: int, _settings: settings.Settings) -> _Built:
         # first, because the addresses of the accounts are not verified
         endpoint = webhook_endpoints.create_endpoint(PROMOTER, "01KT0000000000000000000001", requests.HOOKS, "", [], PROMOTER, clock.now())
         login = _create_accounts()
+        kept = _keep_pass(second)
         key, key_text = members.create_api_key(PROMOTER, "Till", "coordinator", frozenset(), clock.now() + 86_400, PROMOTER, clock.now())
         purchase = purchases.load(order)
         purchases.save(purchase, replace(purchase, return_requests=[ReturnRequest(tickets=[2], at=clock.now())]))
@@ -204,9 +214,16 @@ def _build(_now: int, _settings: settings.Settings) -> _Built:
             "kind": "terms",
             "language": "en",
             "text_id": profiles.list_legal_texts(PROMOTER)[0].id,
+            "serial": kept.serial,
+            "device_id": "0123456789abcdef0123456789abcdef",
+            "pass_type": fakes.PASS_TYPE,
         }
         code = next(ticket["code"] for ticket in paid["tickets"] if ticket["id"] == second)
-        return _Built(World(api, ids, code, place, login, invitation, key_text), settings.current().stage, engines.save_state())
+        return _Built(World(api, ids, code, place, login, invitation, kept.token, key_text), settings.current().stage, engines.save_state())
+
+
+def _keep_pass(ticket_id: str) -> Pass:
+    return passes.make_pass(BUYER, ticket_id, "apple", "en", clock.now())
 
 
 def _schedule_announcement(event: str) -> str:

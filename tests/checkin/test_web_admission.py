@@ -3,6 +3,7 @@
 import pytest
 
 from chalicelib.foundation import clock, settings
+from chalicelib.tickets import qr
 from tests import builders, javascript
 from tests.checkin.conftest import Door
 
@@ -14,6 +15,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const byDigest = new Map();
   for (const ticket of manifest.tickets) {
     byDigest.set(ticket.code_sha256, { ticket, guest: null });
+    if (ticket.wallet_sha256) byDigest.set(ticket.wallet_sha256, { ticket, guest: null });
     for (const guest of ticket.guests) byDigest.set(guest.code_sha256, { ticket, guest });
   }
   if (words !== undefined) {
@@ -113,6 +115,14 @@ def test_codes_are_read_as_the_server_reads_them(door):
     for text in (code, code.lower(), code.replace("0", "O").replace("1", "l"), f"FG1:{door.tickets[0].id}:{code}:k1.signature"):
         assert device.decide(text)["code"] == "admitted", text
     assert device.decide("their:code")["code"] == "not_listed"
+
+
+def test_the_device_admits_with_the_fixed_part_of_a_wallets_code(door):
+    text = qr.rotating_text(door.tickets[0], "12345678")
+    assert Device(door).decide(text)["code"] == "not_listed"
+    with settings.override(google_wallet_issuer="1"):
+        assert Device(door).decide(text)["code"] == "admitted"
+        assert Device(door).decide(text.replace(":1234", "x:1234"))["code"] == "not_listed"
 
 
 @pytest.mark.parametrize("hours", [-49, -1, 13])

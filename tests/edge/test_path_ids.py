@@ -52,7 +52,7 @@ def test_the_routes_have_all_kinds_of_ids():
     kinds = {"event_id", "tier_id", "order_id", "reservation_id", "session_id", "refund_id", "ticket_id", "finding"}
     kinds |= {"promoter_id", "member_id", "token", "package_id", "option_id", "code_id", "code", "seat_id", "upload_id", "key_id"}
     kinds |= {"endpoint_id", "delivery_id", "message_id", "entry_id", "user_id", "version", "request_number", "sale_id"}
-    kinds |= {"digest", "appeal_id", "text_id", "kind", "language", "announcement_id", "passkey_id"}
+    kinds |= {"digest", "appeal_id", "text_id", "kind", "language", "announcement_id", "passkey_id", "serial", "device_id", "pass_type"}
     advice = "add a new kind here, to EXISTING if its form is new, and one that exists to `ids` of tests/access/world.py"
     assert {name for _, _, name in PARAMETERS} == kinds, advice
 

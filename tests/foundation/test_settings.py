@@ -126,7 +126,7 @@ def test_the_stage_names_its_addons(value, names):
 
 @pytest.mark.parametrize("value", ["", "waitlists", "waitlist,,reports", "all,reports", "none, reports"])
 def test_an_unknown_addon_is_refused_with_the_known_ones(value):
-    names = "documents, images, messages, outgoing_webhooks, packages, reports, waitlist"
+    names = "documents, images, messages, outgoing_webhooks, packages, reports, waitlist, wallets"
     with pytest.raises(settings.SettingsError) as refusal:
         settings.read({"FAIRGATE_ADDONS": value})
     assert str(refusal.value) == f"FAIRGATE_ADDONS: must be text (all, none, or names with commas: {names}), not {value!r}"

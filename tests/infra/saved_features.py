@@ -8,6 +8,7 @@ from tests import builders
 from tests.addons.packages.requests import create_option, create_package
 from tests.addons.packages.requests import promoter as promoter_token
 from tests.addons.waitlist import lines
+from tests.addons.wallets import fakes
 from tests.client import Client
 
 PROMOTER = "pia"
@@ -33,6 +34,7 @@ def fill(api: Client, time: Any, poller: Any) -> list[Request]:
     line = _let_people_wait(api, time)
     counter = _sell_at_the_counter(api)
     _offer_for_resale(api)
+    _keep_pass(api)
     ses_reports.suppress(SUPPRESSED, "bounced", time.now)
     poller.drain()
     assert lines.own(api, "offered")[0]["offer"] is not None
@@ -74,6 +76,14 @@ def _sell_packages(api: Client, time: Any) -> str:
     checkout = builders.start_checkout(api, "choosing", reserved, promo_code="SAVE")
     assert checkout.status == 201, checkout.json
     return event_id
+
+
+def _keep_pass(api: Client) -> None:
+    """A ticket in Apple Wallet."""
+    order_id = builders.create_order(api, builders.create_shop(api), 1, "phone")
+    with settings.override(**fakes.apple_settings()):
+        made = api.post(f"/tickets/{order_id}-1/passes", json={"wallet": "apple"}, user="phone")
+    assert made.status == 200, made.json
 
 
 def _offer_for_resale(api: Client) -> None:

@@ -166,8 +166,8 @@ def test_one_function_sets_off_an_alarm_without_figures_of_the_others(name):
         ("cache-misses", {"hits": 1, "misses": 900}, False),
         ("sweep-silent", {"runs": 5}, False),
         ("sweep-silent", {}, True),
-        ("jobs-silent", {"runs_offer_tickets": 5, "runs_retry_webhooks": 5, "runs_send_messages": 5}, False),
-        ("jobs-silent", {"runs_offer_tickets": 5, "runs_retry_webhooks": 5}, True),
+        ("jobs-silent", {"runs_offer_tickets": 5, "runs_retry_webhooks": 5, "runs_send_messages": 5, "runs_update_passes": 5}, False),
+        ("jobs-silent", {"runs_offer_tickets": 5, "runs_retry_webhooks": 5, "runs_update_passes": 5}, True),
         ("jobs-silent", {}, True),
     ],
 )

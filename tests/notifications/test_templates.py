@@ -61,6 +61,7 @@ VALUES = {
     "is_ballot": True,
     "is_card_refused": True,
     "is_saved_card": True,
+    "has_wallets": True,
     "is_cancelled": True,
     "is_change": True,
     "tier": HOSTILE,

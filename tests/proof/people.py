@@ -18,6 +18,7 @@ from chalicelib.accounts import members
 from chalicelib.addons.images import store as images
 from chalicelib.addons.outgoing_webhooks import endpoints
 from chalicelib.addons.outgoing_webhooks.store import query_deliveries
+from chalicelib.addons.wallets import apple
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.rollout import ApplyRefused
 from chalicelib.bootstrap_file.validation import validate_tree
@@ -39,6 +40,7 @@ from tests import builders, pictures, shops
 from tests.access.requests import ANNOUNCEMENT, HOOKS
 from tests.accounts.conftest import EMAIL, PASSWORD, Mailbox, log_in, register
 from tests.addons.waitlist import ballots, lines
+from tests.addons.wallets import fakes
 from tests.bootstrap import conftest as bootstrap
 from tests.client import Client, ClientReply
 from tests.notifications.fake_provider import FakeProvider
@@ -501,6 +503,35 @@ class PersonScene(StoredScene):
     def move_orders(self) -> ClientReply:
         return self.api.post("/auth/guest/orders", json={"refresh_token": self.guest_session}, token=self.text)
 
+    # Passes in wallets.
+
+    def keep_passes(self) -> None:
+        """Put a ticket of a promoter's event into both wallets, and register a phone."""
+        self.buy_from_promoter()
+        for wallet in ("google", "apple"):
+            url = self.api.post(f"/tickets/{self.id}-1/passes", json={"wallet": wallet}, user="ada").json["url"]
+        serial, _, token = url.rpartition("/")[2].partition("?token=")
+        path = f"/apple/v1/devices/{'0' * 32}/registrations/{fakes.PASS_TYPE}/{serial}"
+        assert self.api.post(path, json={"pushToken": "ab"}, headers={"Authorization": f"ApplePass {token}"}).status == 201
+        self.follow_core()
+
+    def refund_order(self) -> None:
+        assert builders.refund(self.api, self.id).status < 300
+
+    def refund_pass(self) -> None:
+        self.refund_order()
+        self.follow_core()
+
+    def move_pass(self) -> None:
+        """Apply a bootstrap file in which the promoter's event has another place."""
+        moved = bootstrap.event("fest", metadata={"timezone": "America/Denver", "promoter_id": "nora"}, venue="Arena")
+        tree = {"version": "1", "events": {"fest": moved}, "ticket_types": {"fest-pass": bootstrap.ticket("fest-pass")}}
+        rollout.apply(validate_tree(tree), "test", clock.now())
+        self.follow_core()
+
+    def update_passes(self) -> None:
+        self.run_schedule("update_passes")
+
     # Functions that read streams.
 
     def follow_core(self) -> None:
@@ -573,9 +604,11 @@ class Hosts:
         return HostReply(status, msgspec.json.encode(content), None)
 
     def post(self, destination: Any, addresses: Any, headers: Mapping[str, str], body: bytes, *_: Any) -> HostReply:
-        if destination.target == "/token":
+        if destination.target == "/token" and "Authorization" in headers:
             status, content = self.staff.answer("POST", "/token", body.decode(), headers["Authorization"])
             return HostReply(status, msgspec.json.encode(content), None)
+        if "webhook-id" not in headers:  # a request to Google
+            return HostReply(self.status, b'{"access_token": "x", "expires_in": 3600}', None)
         self.received |= {headers["webhook-id"]}
         return HostReply(self.status, b"", None)
 
@@ -585,9 +618,11 @@ def _open(time: Any, event_capacity: int | None = None) -> Iterator[PersonScene]
     mailbox, provider, hosts = Mailbox(), Provider(), Hosts()
     send = mock.patch.object(notifications, "send", lambda draft: bool(mailbox.mails.append(draft.compose())) or True)
     find_provider = mock.patch.object(providers, "find_provider", return_value=provider)
-    sender = settings.override(mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test", **STAFF)
+    wallets = {"google_wallet_issuer": fakes.ISSUER, "google_wallet_key": fakes.google_key("https://google.test"), **fakes.apple_settings()}
+    sender = settings.override(mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test", **STAFF, **wallets)
+    push = mock.patch.object(apple, "push", lambda tokens: dict.fromkeys(tokens, 200))
     post = mock.patch.multiple(outbound_http, post=hosts.post, get=hosts.get, resolve=lambda _: ["93.184.215.14"])
-    with open_app() as api, shops.isolated_shop(api, event_capacity) as shop, send, find_provider, sender, post:
+    with open_app() as api, shops.isolated_shop(api, event_capacity) as shop, send, find_provider, sender, post, push:
         scene = PersonScene(api, time, shop, mailbox, provider, hosts)
         scene.follow_changes()
         yield scene
@@ -678,6 +713,9 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "project reports of a refund": (["sell_out", "follow_changes", "refund"], "project_reports"),
     "send webhooks": (["buy_from_promoter", "follow_core"], "send_webhooks"),
     "retry webhooks": (["buy_from_promoter", "fail_webhooks"], "retry_webhooks"),
+    "queue updates of passes": (["keep_passes", "refund_order"], "follow_core"),
+    "update the passes of a refunded ticket": (["keep_passes", "refund_pass"], "update_passes"),
+    "update the passes of a moved event": (["keep_passes", "move_pass"], "update_passes"),
 }
 
 # The functions of the app without a route, and a flow for each.
@@ -692,6 +730,7 @@ FUNCTIONS = {
     "send_messages": "send messages",
     "send_webhooks": "send webhooks",
     "sweep": "expire in a sweep",
+    "update_passes": "update the passes of a refunded ticket",
 }
 
 # A token that is used again ends its session, and a code of an app works once. After a failure, somebody has to look at the plan again.

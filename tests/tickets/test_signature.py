@@ -88,3 +88,29 @@ def test_malformed_keys_are_reported_without_their_secrets(keys, message):
         signature.sign(*TICKET)
     assert "xxx" not in str(error.value)
     assert "short" not in str(error.value)
+
+
+# RFC 6238, appendix B, for SHA-1.
+VECTORS = {
+    59: "94287082",
+    1111111109: "07081804",
+    1111111111: "14050471",
+    1234567890: "89005924",
+    2000000000: "69279037",
+    20000000000: "65353130",
+}
+
+
+@pytest.mark.parametrize(("at", "password"), VECTORS.items())
+def test_one_time_passwords_are_those_of_the_rfc(at, password):
+    key = b"12345678901234567890"
+    assert signature.totp(key, at) == password
+    assert signature.is_current(password, key, at)
+    assert signature.is_current(password, key, at + 30)
+    assert not signature.is_current(password, key, at + 60)
+
+
+def test_the_fixed_part_of_a_wallets_code_differs_for_each_code_and_signature():
+    made = {signature.wallet_code(code, qr_sig) for code in ("A", "B") for qr_sig in ("k1.x", "k1.y")}
+    assert len(made) == 4
+    assert {len(code) for code in made} == {24}

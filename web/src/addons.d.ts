@@ -10,4 +10,5 @@ declare const ADDONS: {
   readonly packages: boolean;
   readonly reports: boolean;
   readonly waitlist: boolean;
+  readonly wallets: boolean;
 };

@@ -2,4 +2,4 @@
 
 from chalicelib.foundation.addons import Addon
 
-ADDON = Addon(routes="api", jobs="jobs", functions=("clean_images", "process_image"))
+ADDON = Addon(routes="api", functions=("clean_images", "process_image"))

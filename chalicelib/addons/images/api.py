@@ -1,6 +1,9 @@
-"""Routes for images of events and logos of promoters: direct uploads of small files, and forms that send larger files to the bucket."""
+"""Routes for images of events and logos of promoters: direct uploads of small files, and forms that send larger files to the bucket.
 
-from typing import Literal
+Also the Lambda functions for images: one processes files uploaded to the bucket, the other deletes unreferenced files.
+"""
+
+from typing import Any, Literal
 
 from chalice.app import Blueprint
 from msgspec import Struct
@@ -11,11 +14,14 @@ from chalicelib.addons.images.service import ImageOwner
 from chalicelib.catalog import admin_queries, permissions
 from chalicelib.catalog.revisions import CHANGE_ERRORS, CatalogChanging, expected_version, versioned_reply
 from chalicelib.catalog.views import AdminEventWithTiersView, BrandView, brand_view
+from chalicelib.edge import scheduled
 from chalicelib.edge.operation import IF_MATCH, FormFile
 from chalicelib.edge.rate_limits import CATALOG, RateLimited, limited_for_caller
 from chalicelib.edge.routes import Reply, RequestContext, route
-from chalicelib.foundation import clock
+from chalicelib.edge.scheduled import scheduled_job
+from chalicelib.foundation import clock, deadline, ids, log
 from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.log import logger
 from chalicelib.promoters import service as promoters
 
 bp = Blueprint(__name__)
@@ -144,3 +150,34 @@ def upload_state_reply(owner: ImageOwner, upload_id: str) -> Reply[UploadStateVi
 
 def _event_reply(event_id: str, now: int) -> Reply[AdminEventWithTiersView]:
     return versioned_reply(admin_queries.get_event(event_id, now))
+
+
+# Functions without a route.
+
+_CLEAN = "NO_THREATS_FOUND"
+
+
+@bp.lambda_function(name="process_image")
+def process_image(event: Any, context: Any) -> None:
+    """Process a file under `uploads/`. EventBridge calls this function once the file is stored or, if the stage scans files, scanned."""
+    with log.scope(ids.new_id()), deadline.within(scheduled.lambda_seconds(context)):
+        key = _stored_key(event["detail"])
+        if key is not None:
+            service.process_upload(key, clock.now())
+
+
+@scheduled_job(bp, "clean_images", minutes=24 * 60, description="Deletes unused image files.")
+def clean_images() -> dict[str, Any]:
+    return {"deleted": service.delete_unused(clock.now())}
+
+
+def _stored_key(detail: dict[str, Any]) -> str | None:
+    """Return the name of the file. Returns None if GuardDuty did not find the file clean; the bucket deletes such a file after a day."""
+    if "scanResultDetails" not in detail:
+        return str(detail["object"]["key"])
+    key = str(detail["s3ObjectDetails"]["objectKey"])
+    status = detail["scanResultDetails"]["scanResultStatus"]
+    if status == _CLEAN:
+        return key
+    logger.warning("image.not_clean", key=key, status=status)
+    return None

@@ -272,6 +272,7 @@ def _confirmation(
         "total": _amount(purchase.total_cents, purchase.currency),
         "included_fee": _amount(purchase.included_fee_cents, purchase.currency),
         "currency": purchase.currency,
+        "has_wallets": _has_wallets(),
         "url": settings.current().page_url(f"find-tickets#token={guest_orders.order_token(purchase.id, address)}"),
     }
     documents = [*_documents(notification, purchase, kept, symbols, event), *_invoices(purchase, event)]
@@ -309,6 +310,15 @@ def _documents(
     return [Attachment("tickets.pdf", "application/pdf", pages)]
 
 
+def _has_wallets() -> bool:
+    """Return whether the page with the tickets can put them into the wallet of a phone."""
+    if not addons.is_on("wallets"):
+        return False
+    from chalicelib.addons.wallets.passes import offered_wallets
+
+    return bool(offered_wallets(clock.now()))
+
+
 def _received_ticket(notification: Notification, event: Event, *, has_names: bool) -> tuple[dict[str, Any], Sequence[Attachment]]:
     ticket = _ticket(notification)
     purchase = queries.load(ticket.purchase_id)
@@ -319,7 +329,7 @@ def _received_ticket(notification: Notification, event: Event, *, has_names: boo
     symbols = qr.symbols([ticket])
     shown, images = _shown_tickets([ticket], symbols, event, notification.language)
     giver = queries.find_giver_name(ticket, ticket.transfer.by) if has_names and ticket.transfer is not None else None
-    values = {"tickets": shown, "giver": giver, "url": settings.current().page_url("tickets")}
+    values = {"tickets": shown, "giver": giver, "has_wallets": _has_wallets(), "url": settings.current().page_url("tickets")}
     return values, [*images, *_documents(notification, purchase, [ticket], symbols, event), _calendar(event, notification.language)]
 
 

@@ -34,6 +34,7 @@ from chalicelib.purchases import store as purchases
 from chalicelib.tickets.store import TicketRow
 from tests import builders, engines, invariants
 from tests.addons.waitlist import ballots, lines
+from tests.addons.wallets import fakes
 from tests.bootstrap.conftest import event, ticket
 from tests.purchases import bank_transfers
 from tests.purchases.reservations.test_access_codes import create_code
@@ -226,6 +227,14 @@ def test_a_mail_has_the_names_of_the_readers_language(post, api, time):
         assert (tier in text, others in text) == (True, False)
         [calendar] = [part.get_content() for part in mail.iter_attachments() if part.get_filename() == "event.ics"]
         assert f"SUMMARY:{name}" in (calendar if isinstance(calendar, str) else calendar.decode())
+
+
+@pytest.mark.parametrize("is_set_up", [True, False])
+def test_the_mail_mentions_wallets_if_the_shop_offers_any(post, api, time, is_set_up):
+    with settings.override(**(fakes.apple_settings() if is_set_up else {})):
+        buy(api, builders.create_shop(api), 1)
+        [mail] = post.deliver()
+    assert ("to add them to its wallet" in mail.get_body(("plain",)).get_content().replace("\n", " ")) == is_set_up
 
 
 def test_without_an_order_address_the_mail_goes_to_the_account_if_any(post, api, time):

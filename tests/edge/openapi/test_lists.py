@@ -26,7 +26,7 @@ _RESALE = "a tier has 60 prices of resale at most"
 
 # Lists without pages: path -> field of the reply -> what limits its length.
 BOUNDED = {
-    "/health": {"addons": "there are seven add-ons", "errors": "botocore has few errors of the setup"},
+    "/health": {"addons": "there are eight add-ons", "errors": "botocore has few errors of the setup"},
     "/admin/payouts": {"providers": "those that take payments in a stage"},
     "/admin/catalog/versions/{version}/plan": {
         "changes": "500 at most are shown",
@@ -108,6 +108,8 @@ BOUNDED = {
     "/events/{event_id}/tiers": {"tiers": _OF_EVENT},
     "/events/{event_id}/waitlist": {"tiers": _OF_EVENT},
     "/waitlist": {"entries": _ENTRIES},
+    "/wallets": {"wallets": "there are two wallets"},
+    "/apple/v1/devices/{device_id}/registrations/{pass_type}": {"serialNumbers": "Apple's protocol has no pages"},
     "/events/{event_id}/tickets/packages": {"packages": _OF_EVENT},
     "/orders/{order_id}/invoices": {"invoices": f"the sale, and {_REFUNDS}"},
     "/promoters/{promoter_id}/api-keys": {"api_keys": "a promoter has 20 at most"},

@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.audit import service as audit
-from chalicelib.tickets.seats_store import GuestRow
+from chalicelib.tickets.store import GuestRow
 from tests import builders
 
 DISH = {"label": "Dinner", "option_type": "multi_select", "choices": ["Fish", "Vegan"], "per": "guest"}

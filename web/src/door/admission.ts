@@ -55,7 +55,7 @@ export interface Decision {
 }
 
 export function readScan(text: string): ScannedText {
-  const [, id, code] = /^FG1:([^:]+):(.+):[^:]*$/s.exec(text.trim()) ?? [];
+  const [, id, code] = /^FG[12]:([^:]+):(.+):[^:]*$/s.exec(text.trim()) ?? [];
   return { text: text.trim(), ticketId: id ?? null, code: code ?? readCode(text) };
 }
 

@@ -46,6 +46,8 @@ export interface ScanRecord {
   overrideReason?: string;
   /** Whether people go in or out; scans stored by an earlier version have none and go in. */
   direction?: Direction;
+  /** The code was from a wallet, and only its fixed part was checked, because this device decided. */
+  isFixedPart?: boolean;
   /** The date of the event for which the scan counts. */
   date?: string | null;
 }

@@ -241,6 +241,7 @@ export class Door {
         scan.wasTried = true;
       }
     }
+    scan.isFixedPart = !!text?.startsWith("FG2:");
     const uncounted = this.#log.uncounted();
     const decision = direction === "out" ? decideExit(event, listed, uncounted, count) : decide(event, listed, uncounted, count, scan.at, reason !== undefined);
     return this.#show(decided(scan, decision), listed, this.#connection === "signed_out" ? "signed_out" : "offline");

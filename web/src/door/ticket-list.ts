@@ -67,8 +67,10 @@ export class TicketList {
     for (const ticket of tickets) {
       const before = this.tickets.get(ticket.id); // its code may have changed
       for (const { code_sha256 } of before ? [before, ...before.guests] : []) this.#byDigest.delete(code_sha256);
+      if (before?.wallet_sha256) this.#byDigest.delete(before.wallet_sha256);
       this.tickets.set(ticket.id, ticket);
       this.#byDigest.set(ticket.code_sha256, { ticket, guest: null });
+      if (ticket.wallet_sha256) this.#byDigest.set(ticket.wallet_sha256, { ticket, guest: null });
       for (const guest of ticket.guests) this.#byDigest.set(guest.code_sha256, { ticket, guest });
     }
   }

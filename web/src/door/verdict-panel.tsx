@@ -60,7 +60,7 @@ function Panel({ door, verdict, timezone }: Props & { verdict: Verdict }) {
       {scan.first && <p>{d.verdict.first(dayAndTime(scan.first.at, timezone, locale), scan.first.gate)}</p>}
       {scan.first?.device && <p>{scan.first.device === door.view.setup.device ? d.verdict.thisDevice : d.verdict.device(scan.first.device)}</p>}
       {tone === "early" && <p>{d.verdict.opens(dayAndTime(verdict.opensAt, timezone, locale))}</p>}
-      {withoutShop && <p>{[d.verdict.decided[withoutShop], isIn && d.verdict.sentLater[withoutShop], scan.outcome === "not_listed" && d.verdict.askShop[withoutShop]].filter(Boolean).join(" ")}</p>}
+      {withoutShop && <p>{[d.verdict.decided[withoutShop], scan.isFixedPart && d.verdict.fixedPart, isIn && d.verdict.sentLater[withoutShop], scan.outcome === "not_listed" && d.verdict.askShop[withoutShop]].filter(Boolean).join(" ")}</p>}
       <div class="row">
         {isIn && ticket && remaining > 0 && (
           <>

@@ -11,8 +11,7 @@ import { LoadFailed } from "./load-failed";
 import { Moment } from "./moment";
 import { NameForm } from "./name-form";
 
-const SeatsPanel = lazy(() => import("./ticket-panels").then((panels) => panels.SeatsPanel, () => LoadFailed));
-const TransferPanel = lazy(() => import("./ticket-panels").then((panels) => panels.TransferPanel, () => LoadFailed));
+const TicketPanels = lazy(() => import("./ticket-panels").then((panels) => panels.TicketPanels, () => LoadFailed));
 
 interface Props {
   ticket: Ticket;
@@ -72,8 +71,7 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
         <div class="pass-actions">
           <NameForm ticket={ticket} onChanged={onChanged} />
           <ErrorBoundary>
-            {ticket.admits > 1 && <SeatsPanel ticket={ticket} />}
-            {!ticket.used && ticket.transferable && <TransferPanel ticket={ticket} onChanged={onChanged} />}
+            <TicketPanels ticket={ticket} onChanged={onChanged} />
           </ErrorBoundary>
           {!ADDONS.reports && <a href={`/orders/${ticket.order_id}`}>{t.orders.receipt}</a>}
           {ADDONS.documents && <DocumentButton orderId={ticket.order_id} kind="tickets" class="link" />}

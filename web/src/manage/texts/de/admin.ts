@@ -6,6 +6,7 @@ const jobs: Record<string, string> = {
   sweep: "Beendet abgelaufene Reservierungen und veranlasst Erstattungen",
   send_messages: "Sendet E-Mails",
   retry_webhooks: "Wiederholt Webhooks",
+  update_passes: "Aktualisiert Tickets in Wallets",
   offer_tickets: "Bietet der Warteliste Tickets an",
   reconcile: "Gleicht Zahlungen mit dem Zahlungsdienstleister ab",
   clean_images: "Löscht unbenutzte Bilder",

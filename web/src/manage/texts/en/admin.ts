@@ -4,6 +4,7 @@ const jobs: Record<string, string> = {
   sweep: "Expires reservations and sends refunds",
   send_messages: "Sends emails",
   retry_webhooks: "Retries webhooks",
+  update_passes: "Updates passes in wallets",
   offer_tickets: "Offers tickets to the waitlist",
   reconcile: "Reconciles payments with the provider",
   clean_images: "Deletes unused pictures",

@@ -1,0 +1,262 @@
+"""Passes in wallets: make them, find out which changes concern them, and update them until Google and Apple have accepted it.
+
+An update is stored before it is made, and deleted only afterwards, so nothing is lost if a run crashes or a service is down. It always
+sends the present state of the ticket, so it may be repeated, and the order of updates does not matter.
+"""
+
+import secrets
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from msgspec.structs import replace
+
+from chalicelib.addons.wallets import apple, google, store
+from chalicelib.addons.wallets.google import GoogleFailed
+from chalicelib.addons.wallets.store import Pass, Update, Wallet
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog import snapshots
+from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.changes.model import (
+    AdmissionRestored,
+    AdmissionSuspended,
+    Change,
+    EventChanged,
+    TicketNamesChanged,
+    TicketTransferred,
+    TicketVoided,
+    TierChanged,
+)
+from chalicelib.edge.languages import Language
+from chalicelib.foundation import clock, deadline, log, parallel
+from chalicelib.foundation.deadline import DeadlineExceeded
+from chalicelib.foundation.errors import ApiError, NotFound
+from chalicelib.foundation.log import logger
+from chalicelib.foundation.settings import SettingsError
+from chalicelib.promoters.service import find_seller
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import Ticket, TicketFrozen, TicketVoid
+
+COLOR = "#14161a"  # of passes for events without a brand
+MAX_DUE = 1000  # updates that are read at once
+SECONDS_RESERVED = 15  # of a run, for the pushes and for recording what failed
+FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 30, 3600
+MAX_SECONDS = 3 * 86_400  # then an update is given up, as webhooks are
+UNKNOWN_PHONE = (HTTPStatus.BAD_REQUEST, HTTPStatus.GONE)  # APNs does not know the push token (any more)
+
+
+class WalletUnavailable(ApiError):
+    code: ClassVar[str] = "wallet_unavailable"
+    status: ClassVar[int] = 503
+    default_message: ClassVar[str] = "The wallet's service does not answer at the moment. Your ticket is safe. Try again later."
+
+
+def offered_wallets(now: int) -> list[Wallet]:
+    """Return the wallets into which tickets can be put: they are set up, and nothing is wrong with their keys."""
+    found: list[Wallet] = []
+    if apple.is_configured() and apple.find_setup_error(now) is None:
+        found.append("apple")
+    if google.is_configured() and google.find_setup_error() is None:
+        found.append("google")
+    return found
+
+
+def list_setup_errors(now: int) -> list[str]:
+    """Return the names of what is wrong with the keys of the wallets that are set up. Returns none while the secrets cannot be read."""
+    try:
+        found = [
+            apple.find_setup_error(now) if apple.is_configured() else None,
+            google.find_setup_error() if google.is_configured() else None,
+        ]
+    except (SettingsError, DeadlineExceeded):
+        return []
+    return [error for error in found if error is not None]
+
+
+def make_pass(owner_id: str, ticket_id: str, wallet: Wallet, language: Language, now: int) -> Pass:
+    """Return the pass of the owner's ticket, with the language in which it was first made.
+
+    Raises TicketNotFound, TicketVoid, TicketFrozen, NotFound if the stage does not offer the wallet, and WalletUnavailable.
+    """
+    if wallet not in offered_wallets(now):
+        raise NotFound("This shop does not put tickets into this wallet.")
+    ticket = tickets.get_owned_ticket(owner_id, ticket_id)
+    if not ticket.is_admissible:
+        raise TicketVoid() if ticket.state == "void" else TicketFrozen()
+    digest = store.code_digest(ticket.code)
+    found = store.find_pass(wallet, ticket.id, digest)
+    if found is None:
+        snapshot = catalog.snapshot()
+        event = tickets.event_of(ticket, snapshot)
+        ends_at = max((times.closes_at for times in tickets.all_door_times(event)), default=now) if event is not None else now
+        found = store.create_pass(
+            Pass(
+                wallet=wallet,
+                ticket_id=ticket.id,
+                event_id=ticket.event_id,
+                digest=digest,
+                token=secrets.token_urlsafe(24),
+                language=language,
+                changed_at=now,
+                ttl=max(now, ends_at) + store.KEPT_SECONDS,
+            )
+        )
+    return found
+
+
+def google_link(made: Pass) -> str:
+    """Tell Google about a pass. Returns the link with which the owner saves it. Raises WalletUnavailable.
+
+    The class is written first, because an object needs it.
+    """
+    snapshot, ticket = catalog.snapshot(), tickets.get_ticket(made.ticket_id)
+    event, tier = snapshot.events.get(ticket.event_id), snapshot.tiers.get(ticket.tier_id)
+    saved = google.ticket_object(ticket, made.serial, event, tier, is_valid=_is_valid(made, ticket))
+    try:
+        if event is not None:
+            google.put("eventTicketClass", _class(snapshot, event, tier, ticket.tier_id))
+            store.add_class(event.id, ticket.tier_id, made.ttl)
+        google.put("eventTicketObject", saved)
+        if not _is_valid(made, tickets.get_ticket(ticket.id)):  # the update after this change may have come before our write
+            store.put_updates([Update("ticket", ticket.id, clock.now())], clock.now())
+    except GoogleFailed as error:
+        logger.warning("wallets.google_failed", ticket_id=ticket.id, error=str(error))
+        raise WalletUnavailable() from None
+    return google.save_link(saved)
+
+
+def apple_file(made: Pass) -> bytes:
+    """Return the file of a pass in its present state, which is void if the ticket is, or if it has a new owner."""
+    snapshot, ticket = catalog.snapshot(), tickets.get_ticket(made.ticket_id)
+    event, tier = tickets.event_of(ticket, snapshot), snapshot.tiers.get(ticket.tier_id)
+    is_cancelled = event is not None and snapshot.is_cancelled(event, [ticket.tier_id])
+    is_valid = _is_valid(made, ticket) and not is_cancelled
+    return apple.pass_file(made, ticket, event, tier, find_seller(event).name, _color(snapshot, event), is_valid=is_valid)
+
+
+def follow(changes: Sequence[Change]) -> None:
+    """Queue updates of the passes that changes concern. Safe to repeat."""
+    changed: dict[str, Ticket] = {}
+    events: set[str] = set()
+    for change in changes:
+        if change.is_copy:
+            continue
+        match change:
+            case TicketVoided() | AdmissionSuspended() | AdmissionRestored() | TicketTransferred() | TicketNamesChanged():
+                changed[change.ticket.id] = change.ticket
+            case EventChanged(before=Event() as before, after=Event() as after) if _shown(before) != _shown(after):
+                events.add(change.event_id)
+            case TierChanged(before=Tier() as old, after=Tier() as new) if (old.name, old.names, old.date_ids) != (
+                new.name,
+                new.names,
+                new.date_ids,
+            ):
+                events.add(new.event_id)
+    now = clock.now()
+    updates = [Update("ticket", ticket_id, now) for ticket_id in store.tickets_with_passes(changed.values())]
+    store.put_updates([*updates, *(Update("event", event_id, now) for event_id in sorted(events))], now)
+
+
+def update_due(now: int) -> dict[str, Any]:
+    """Make the due updates, until the time is used up. Returns a report of the run.
+
+    Updates of events come first, because they make updates of tickets due.
+    """
+    report: dict[str, Any] = {"due": 0, "updated": 0, "failed": 0, "given_up": 0, "setup_errors": list_setup_errors(now)}
+    due = store.list_due(now, MAX_DUE)
+    while due and deadline.remaining() > SECONDS_RESERVED:
+        report["due"] += len(due)
+        changed = _update(due, now)
+        for name, count in changed.items():
+            report[name] += count
+        due = store.list_due(now, MAX_DUE)
+    return report
+
+
+def _update(due: Sequence[tuple[str, Update]], now: int) -> dict[str, int]:
+    """Make updates, and delete them or make them due later. Returns their numbers by outcome."""
+    snapshot = snapshots.load_current()  # an instance's snapshot may be older than the change
+    results = parallel.call_each(lambda entry: _attempt(entry[1], snapshot, now), due)
+    phones = {token: (changed, device) for result in results if result is not None for changed, device, token in result}
+    statuses = apple.push(list(phones)) if phones else {}
+    unreached = set[str]()
+    for token, status in statuses.items():
+        changed, device = phones[token]
+        if status in UNKNOWN_PHONE:
+            store.unregister(changed, device)
+        elif status != HTTPStatus.OK:
+            unreached.add(token)
+    outcomes = {"updated": 0, "failed": 0, "given_up": 0}
+    for (key, update), result in zip(due, results, strict=True):
+        is_done = result is not None and not any(token in unreached for *_, token in result)
+        outcome = "updated" if is_done else "failed" if now - update.since < MAX_SECONDS else "given_up"
+        if outcome == "failed":
+            delay = min(FIRST_DELAY_SECONDS * 2**update.attempts, MAX_DELAY_SECONDS)
+            store.put_updates([replace(update, attempts=update.attempts + 1)], now + delay)
+        elif outcome == "given_up":
+            logger.error("wallets.given_up", kind=update.kind, id=update.id)
+        store.delete_update(key)
+        outcomes[outcome] += 1
+    log.count("pass_updates_sent", outcomes["updated"])
+    log.count("pass_updates_failed", outcomes["failed"] + outcomes["given_up"])
+    return outcomes
+
+
+def _attempt(update: Update, snapshot: Catalog, now: int) -> list[tuple[Pass, str, str]] | None:
+    """Make an update. Returns the phones to push to, each as a pass, the phone and its push token. Returns None after a failure."""
+    try:
+        if update.kind == "event":
+            return _update_event(update.id, snapshot, now)
+        return _update_ticket(update.id, snapshot, now)
+    except (GoogleFailed, DeadlineExceeded) as error:
+        logger.warning("wallets.update_failed", kind=update.kind, id=update.id, error=str(error))
+    except Exception:
+        logger.exception("wallets.update_failed", kind=update.kind, id=update.id)
+    return None
+
+
+def _update_event(event_id: str, snapshot: Catalog, now: int) -> list[tuple[Pass, str, str]]:
+    """Change the classes of an event at Google, and make the updates of its tickets due: Apple's passes repeat what a class says."""
+    event = snapshot.events.get(event_id)
+    if event is not None:
+        for tier_id in store.list_classes(event_id):
+            google.patch("eventTicketClass", _class(snapshot, event, snapshot.tiers.get(tier_id), tier_id))
+    store.put_updates([Update("ticket", ticket_id, now) for ticket_id in store.list_tickets_with_passes(event_id)], now)
+    return []
+
+
+def _update_ticket(ticket_id: str, snapshot: Catalog, now: int) -> list[tuple[Pass, str, str]]:
+    """Change the objects of a ticket at Google, and record that its passes at Apple have changed.
+
+    If the ticket has changed meanwhile, another run may have written its later state before our write, so another update is due.
+    """
+    ticket, phones = tickets.get_ticket(ticket_id), list[tuple[Pass, str, str]]()
+    kept = store.list_passes(ticket_id)
+    for each in kept:
+        if each.wallet == "google":
+            event, tier = snapshot.events.get(ticket.event_id), snapshot.tiers.get(ticket.tier_id)
+            google.patch("eventTicketObject", google.ticket_object(ticket, each.serial, event, tier, is_valid=_is_valid(each, ticket)))
+        else:
+            changed = store.touch(each, now)
+            phones += [(changed, device, token) for device, token in store.list_devices(changed).items()]
+    if any(each.wallet == "google" for each in kept) and tickets.get_ticket(ticket_id) != ticket:
+        store.put_updates([Update("ticket", ticket_id, now)], now)
+    return phones
+
+
+def _is_valid(made: Pass, ticket: Ticket) -> bool:
+    return ticket.is_admissible and store.code_digest(ticket.code) == made.digest
+
+
+def _class(snapshot: Catalog, event: Event, tier: Tier | None, tier_id: str) -> dict[str, Any]:
+    return google.event_class(event, tier, tier_id, find_seller(event).name, _color(snapshot, event))
+
+
+def _color(snapshot: Catalog, event: Event | None) -> str:
+    return (snapshot.choices_of(event.promoter_id).brand.color if event is not None else None) or COLOR
+
+
+def _shown(event: Event) -> tuple[Any, ...]:
+    """Return what passes show of an event."""
+    place, times = (event.venue, event.address, event.city), (event.starts_at, event.ends_at, event.timezone, event.doors_minutes)
+    return event.name, event.names, place, times, event.dates, event.cancelled_date_ids, event.status == "cancelled"

@@ -1,0 +1,209 @@
+"""Table `wallet-passes`: the passes in wallets, the phones that have them, and the passes that must be updated.
+
+| pk | sk | content |
+| --- | --- | --- |
+| `passes#<ticket>` | a pass: `<wallet>#<digest>` | the pass |
+| `event#<event>#<lane>` | a ticket | the ticket has passes |
+| `classes#<event>` | a tier | Google knows the class of this event and tier |
+| `devices#<ticket>` | `<digest>#<device>` | the push token of a phone that has the pass of Apple with this digest |
+| `device#<device>` | a serial | the ticket of a pass of Apple that this phone has |
+| `due` | a time, a target and a number | the update of the target's passes, due at this time |
+
+The `digest` is of the ticket's code, so a new owner's ticket has a new pass, and the former owner's pass can be told that it is void.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
+from typing import Literal
+from zlib import crc32
+
+from msgspec import Struct
+from msgspec.structs import replace
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+
+from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.edge.languages import Language
+from chalicelib.foundation import ids
+from chalicelib.tickets.model import Ticket
+
+LANES = 4  # per event, because one key accepts only 1,000 writes a second; never lower this number
+KEPT_SECONDS = 400 * 86_400  # after the end of the event, or after the pass was made if that is later
+_DUE = "due"
+
+Wallet = Literal["apple", "google"]
+
+
+class Pass(Struct, frozen=True, kw_only=True):
+    """A pass of a ticket with a code of this `digest`. `token` is what a phone must know to read the pass. Times are epoch seconds.
+
+    `changed_at` is the time of the last change, and increases with each change: Apple's protocol compares times in seconds.
+    """
+
+    wallet: Wallet
+    ticket_id: str
+    event_id: str
+    digest: str
+    token: str
+    language: Language
+    changed_at: int
+    ttl: int
+
+    @property
+    def serial(self) -> str:
+        """The serial number at Apple, and the end of the object's id at Google."""
+        return f"{self.ticket_id}.{self.digest}"
+
+
+class Update(Struct, frozen=True):
+    """An update that is due: of a ticket's passes, or of all passes of an event. `attempts` have failed since `since` (epoch seconds)."""
+
+    kind: Literal["ticket", "event"]
+    id: str
+    since: int
+    attempts: int = 0
+
+
+class WalletRow(dynamo.Table):
+    """A row of any kind. The models below have the `content` of each kind."""
+
+    feature = "wallet-passes"
+    contents = "Passes in the wallets of phones, the phones that have them, and updates of passes that are due."
+    personal_data = dynamo.PersonalData(
+        "which phones have the pass of a ticket", export="no: identifiers that Apple chose", erasure="expires 400 days after the event"
+    )
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    ttl = NumberAttribute(null=True)
+
+
+class PassRow(WalletRow):
+    content = JsonAttribute(Pass)
+
+
+class TextRow(WalletRow):
+    content = UnicodeAttribute(null=True)
+
+
+class UpdateRow(WalletRow):
+    content = JsonAttribute(Update)
+
+
+_ABSENT = WalletRow.pk.does_not_exist()
+
+
+def code_digest(code: str) -> str:
+    """Return a digest of a ticket's code that does not reveal the code."""
+    return sha256(code.encode()).hexdigest()[:16]
+
+
+def create_pass(made: Pass) -> Pass:
+    """Write a pass and list its ticket for its event. Returns the pass that is stored, which may be older."""
+    row = PassRow(_passes_key(made.ticket_id), _pass_key(made.wallet, made.digest), content=made, ttl=made.ttl)
+    listing = dynamo.put(TextRow(_event_key(made.event_id, made.ticket_id), made.ticket_id, ttl=made.ttl))
+    try:
+        dynamo.transact([dynamo.put(row, _ABSENT), listing])
+    except dynamo.TransactionCanceled:
+        return find_pass(made.wallet, made.ticket_id, made.digest) or made
+    return made
+
+
+def find_pass(wallet: Wallet, ticket_id: str, digest: str) -> Pass | None:
+    """Find a pass with a strongly consistent read."""
+    row = PassRow.find(_passes_key(ticket_id), _pass_key(wallet, digest))
+    return None if row is None else row.content
+
+
+def find_passes(wallet: Wallet, serials: Iterable[str]) -> list[Pass]:
+    """Find the passes with these serials, in no particular order."""
+    split = (serial.rpartition(".") for serial in serials)
+    return [row.content for row in PassRow.find_all((_passes_key(ticket_id), _pass_key(wallet, digest)) for ticket_id, _, digest in split)]
+
+
+def list_passes(ticket_id: str) -> list[Pass]:
+    """List the passes of a ticket, also those of its former owners. The read is strongly consistent."""
+    return [row.content for row in PassRow.query(_passes_key(ticket_id))]
+
+
+def touch(changed: Pass, now: int) -> Pass:
+    """Record that a pass has changed. Returns the pass with its new time, which is later than the one before."""
+    after = replace(changed, changed_at=max(now, changed.changed_at + 1))
+    PassRow(_passes_key(after.ticket_id), _pass_key(after.wallet, after.digest), content=after, ttl=after.ttl).save()
+    return after
+
+
+def tickets_with_passes(tickets: Iterable[Ticket]) -> list[str]:
+    """Return the ids of those of the tickets that have passes."""
+    keys = {ticket.id: (_event_key(ticket.event_id, ticket.id), ticket.id) for ticket in tickets}
+    return [row.sk for row in TextRow.find_all(keys.values())]
+
+
+def list_tickets_with_passes(event_id: str) -> Iterator[str]:
+    """Yield the ids of the event's tickets that have passes."""
+    return (row.sk for lane in range(LANES) for row in TextRow.query(f"event#{event_id}#{lane}"))
+
+
+def add_class(event_id: str, tier_id: str, ttl: int) -> None:
+    TextRow(f"classes#{event_id}", tier_id, ttl=ttl).save()
+
+
+def list_classes(event_id: str) -> list[str]:
+    """List the tiers of an event whose classes Google knows."""
+    return [row.sk for row in TextRow.query(f"classes#{event_id}")]
+
+
+def register(registered: Pass, device_id: str, push_token: str) -> bool:
+    """Record that a phone has a pass, and its present push token. Returns False if it had the pass already."""
+    row = TextRow(f"devices#{registered.ticket_id}", f"{registered.digest}#{device_id}", content=push_token, ttl=registered.ttl)
+    TextRow(f"device#{device_id}", registered.serial, ttl=registered.ttl).save()
+    if dynamo.put_if(row, _ABSENT):
+        return True
+    row.save()
+    return False
+
+
+def unregister(registered: Pass, device_id: str) -> None:
+    """Record that a phone no longer has a pass."""
+    TextRow(f"device#{device_id}", registered.serial).delete()
+    TextRow(f"devices#{registered.ticket_id}", f"{registered.digest}#{device_id}").delete()
+
+
+def list_devices(of: Pass) -> dict[str, str]:
+    """Return the push tokens of the phones that have a pass, by phone."""
+    rows = TextRow.query(f"devices#{of.ticket_id}", WalletRow.sk.startswith(f"{of.digest}#"))
+    return {row.sk.partition("#")[2]: row.content or "" for row in rows}
+
+
+def list_serials(device_id: str) -> list[str]:
+    """List the serials of the passes that a phone has."""
+    return [row.sk for row in TextRow.query(f"device#{device_id}")]
+
+
+def put_updates(updates: Sequence[Update], at: int) -> None:
+    """Make updates due at a time (epoch seconds).
+
+    Each has a key of its own, so that a run that deletes an update never deletes one that was added meanwhile.
+    """
+    dynamo.batch_put(UpdateRow(_DUE, f"{at:011}#{each.kind}#{each.id}#{ids.nonce()}", content=each) for each in updates)
+
+
+def list_due(now: int, limit: int) -> list[tuple[str, Update]]:
+    """List the updates that became due first, with their keys. The read is strongly consistent."""
+    return [(row.sk, row.content) for row in UpdateRow.query(_DUE, WalletRow.sk < f"{now + 1:011}", limit=limit)]
+
+
+def delete_update(key: str) -> None:
+    WalletRow(_DUE, key).delete()
+
+
+def _passes_key(ticket_id: str) -> str:
+    return f"passes#{ticket_id}"
+
+
+def _pass_key(wallet: Wallet, digest: str) -> str:
+    return f"{wallet}#{digest}"
+
+
+def _event_key(event_id: str, ticket_id: str) -> str:
+    return f"event#{event_id}#{crc32(ticket_id.encode()) % LANES}"

@@ -1,0 +1,67 @@
+"""A door whose tickets are in wallets, with Google's API and Apple's push service in the process of the test."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import app
+from chalicelib.foundation import settings
+from infra.local.event_sources import create_poller
+from infra.local.schedules import scheduled_event
+from tests import engines, invariants
+from tests.addons.wallets import fakes
+from tests.addons.wallets.fakes import FakeApns, FakeGoogle
+from tests.checkin.conftest import Door
+from tests.client import ClientReply
+
+
+class WalletDoor(Door):
+    """Ada's two tickets for an event that starts in an hour."""
+
+    def __init__(self, api: Any, time: Any, **fields: Any) -> None:
+        super().__init__(api, time, **fields)
+        self.poller = create_poller(app.app, engines.local_engine(), window_seconds=0)
+        self.poller.drain()
+
+    def add(self, wallet: str, number: int = 1, user: str = "ada", **headers: str) -> ClientReply:
+        return self.api.post(f"/tickets/{self.order_id}-{number}/passes", json={"wallet": wallet}, user=user, headers=headers)
+
+    def give_away(self) -> None:
+        """Ada gives her first ticket to Bob."""
+        token = self.api.post(f"/tickets/{self.tickets[0].id}/transfer", user="ada").json["token"]
+        assert self.api.post(f"/transfers/{token}/accept", user="bob").status == 201
+
+    def change_event(self, **fields: Any) -> None:
+        from tests import builders
+
+        reply = self.api.patch(f"/events/{self.event_id}", json=fields, token=builders.admin_token())
+        assert reply.status == 200, reply.json
+
+    def update(self) -> dict[str, Any]:
+        """Pass the changes on, and run the job."""
+        self.poller.drain()
+        return dict(app.app.handler_map["update_passes"](scheduled_event(), None))
+
+
+@pytest.fixture
+def google() -> Iterator[FakeGoogle]:
+    with fakes.open_google() as opened:
+        values = {"google_wallet_issuer": fakes.ISSUER, "google_wallet_key": opened.key, "google_wallet_api_base": opened.url}
+        with settings.override(webhook_targets="local", **values):
+            yield opened
+
+
+@pytest.fixture
+def apns(tmp_path, monkeypatch) -> Iterator[FakeApns]:
+    root = tmp_path / "root.pem"
+    root.write_text(fakes.certificate_pem("apple root", "apple root"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(root))
+    with fakes.open_apns(tmp_path) as opened, settings.override(apple_push_base=opened.url, **fakes.apple_settings()):
+        yield opened
+
+
+@pytest.fixture
+def door(api, threaded_store, time) -> Iterator[WalletDoor]:
+    yield WalletDoor(api, time)
+    invariants.check(time.now)

@@ -1,0 +1,264 @@
+"""Tickets in Apple Wallet: the signed file, the web service for updates, and pushes."""
+
+import io
+import json
+import subprocess
+import zipfile
+from hashlib import sha1
+
+import pytest
+from PIL import Image
+
+from chalicelib.foundation import clock, settings
+from chalicelib.tickets import qr
+from tests import builders
+from tests.addons.wallets import fakes, formats
+
+pytestmark = pytest.mark.not_on_moto  # the changes come from the streams
+PHONE, PUSH_TOKEN = "0123456789abcdef0123456789abcdef", "ab" * 32
+
+
+class Phone:
+    """An iPhone with the pass of Ada's first ticket, which calls the web service that the pass names."""
+
+    def __init__(self, door, device=PHONE):
+        self.door, self.api, self.device = door, door.api, device
+        self.take(self.api.get(path_of(door.add("apple").json["url"])))
+
+    def take(self, reply):
+        """Keep a new version of the pass."""
+        assert (reply.status, reply.headers["Content-Type"]) == (200, "application/vnd.apple.pkpass")
+        self.files, self.modified = unpacked(reply.body), reply.headers["Last-Modified"]
+        self.content = json.loads(self.files["pass.json"])
+        formats.check_pass(self.content)
+        self.base = f"/apple/v1/devices/{self.device}/registrations/{fakes.PASS_TYPE}"
+        self.latest = f"/apple/v1/passes/{fakes.PASS_TYPE}/{self.content['serialNumber']}"
+
+    @property
+    def headers(self):
+        return {"Authorization": f"ApplePass {self.content['authenticationToken']}"}
+
+    def register(self, token=PUSH_TOKEN, **options):
+        return self.api.post(
+            f"{self.base}/{self.content['serialNumber']}", json={"pushToken": token}, **{"headers": self.headers} | options
+        )
+
+    def unregister(self):
+        return self.api.delete(f"{self.base}/{self.content['serialNumber']}", headers=self.headers)
+
+    def changed(self, since=None):
+        return self.api.get(self.base, query={"passesUpdatedSince": since} if since else {})
+
+    def fetch(self):
+        return self.api.get(self.latest, headers=self.headers | {"If-Modified-Since": self.modified})
+
+
+def path_of(url):
+    return url.partition("/api/v1")[2]
+
+
+def unpacked(body):
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.fixture
+def phone(door, apns):
+    found = Phone(door)
+    assert found.register().status == 201
+    return found
+
+
+def test_the_file_has_the_ticket_its_images_and_a_manifest_of_all(door, apns):
+    phone = Phone(door)
+    assert phone.content["barcodes"][0]["message"] == qr.text(door.tickets[0])
+    assert (phone.content["voided"], phone.content["teamIdentifier"]) == (False, fakes.TEAM)
+    [event] = phone.content["eventTicket"]["primaryFields"]
+    assert event["value"] == "Night"
+    manifest = json.loads(phone.files["manifest.json"])
+    assert manifest.keys() == phone.files.keys() - {"manifest.json", "signature"}
+    assert manifest == {name: sha1(phone.files[name]).hexdigest() for name in manifest}
+    sizes = {name: Image.open(io.BytesIO(phone.files[name])).size for name in manifest if name.endswith(".png")}
+    assert sizes["icon.png"] == (29, 29)
+    assert sizes["icon@2x.png"] == (58, 58)
+    assert all(width <= 160 * 3 and height <= 50 * 3 for width, height in sizes.values())
+
+
+def test_openssl_verifies_the_signature_of_the_manifest(door, apns, tmp_path):
+    phone = Phone(door)
+    (tmp_path / "wwdr.pem").write_text(fakes.certificate_pem("wwdr", "wwdr"))
+    for name in ("manifest.json", "signature"):
+        (tmp_path / name).write_bytes(phone.files[name])
+    command = ["openssl", "smime", "-verify", "-binary", "-inform", "DER", "-in", "signature", "-content", "manifest.json"]
+    verify = [*command, "-CAfile", "wwdr.pem", "-purpose", "any"]
+    assert subprocess.run(verify, cwd=tmp_path, capture_output=True).returncode == 0
+    (tmp_path / "manifest.json").write_bytes(phone.files["manifest.json"] + b" ")
+    assert subprocess.run(verify, cwd=tmp_path, capture_output=True).returncode != 0
+
+
+def test_the_link_is_only_for_the_owner(door, apns):
+    url = path_of(door.add("apple").json["url"])
+    assert door.add("apple", user="eve").status == 404
+    assert door.api.get(url[:-1] + ("a" if url[-1] != "a" else "b")).status == 404
+    assert door.api.get(url.replace(door.tickets[0].id, door.tickets[1].id)).status == 404
+
+
+@pytest.mark.parametrize(("language", "label"), [("es", "Comienza"), ("de", "Beginn"), ("en", "Starts")])
+def test_the_pass_speaks_the_language_of_its_owner(door, apns, language, label):
+    url = door.add("apple", **{"Accept-Language": language}).json["url"]
+    content = json.loads(unpacked(door.api.get(path_of(url)).body)["pass.json"])
+    assert content["eventTicket"]["secondaryFields"][0]["label"] == label
+
+
+def test_a_phone_registers_once_and_hears_of_nothing_until_something_changes(phone):
+    assert phone.register().status == 200
+    listed = phone.changed().json
+    assert listed["serialNumbers"] == [phone.content["serialNumber"]]
+    assert phone.changed(listed["lastUpdated"]).status == 204
+    assert phone.fetch().status == 304
+
+
+@pytest.mark.parametrize("sent", ["", "ApplePass", "ApplePass x", "Bearer {token}", "ApplePass {token}x"])
+def test_the_web_service_wants_the_token_of_the_pass(phone, sent):
+    headers = {"Authorization": sent.format(token=phone.content["authenticationToken"])}
+    replies = [
+        phone.register(headers=headers),
+        phone.api.get(phone.latest, headers=headers),
+        phone.api.delete(f"{phone.base}/x.y", headers=headers),
+    ]
+    assert [(reply.status, reply.json["error"]) for reply in replies] == [(401, "pass_token_refused")] * 3
+
+
+def test_a_pass_of_another_type_or_serial_is_refused_in_the_same_way(phone):
+    for path in (phone.latest.replace("tickets", "coupons"), phone.latest[:-1] + "x"):
+        assert phone.api.get(path, headers=phone.headers).json["error"] == "pass_token_refused"
+    assert phone.api.get(phone.base.replace("tickets", "coupons")).status == 204
+
+
+@pytest.mark.parametrize("way", ["refund", "transfer"])
+def test_a_pass_is_void_within_a_minute_after_its_ticket_has_changed(phone, apns, time, way):
+    door, since = phone.door, phone.changed().json["lastUpdated"]
+    if way == "refund":
+        assert builders.refund(door.api, door.order_id, tickets=[door.tickets[0].id]).status < 300
+    else:
+        door.give_away()
+    time.advance(59)
+    assert door.update()["updated"] == 1
+    assert apns.pushes == [PUSH_TOKEN]
+    changed = phone.changed(since).json
+    assert changed["serialNumbers"] == [phone.content["serialNumber"]]
+    phone.take(phone.fetch())
+    assert phone.content["voided"] is True
+    assert "barcodes" not in phone.content
+    assert phone.changed(changed["lastUpdated"]).status == 204
+    if way == "transfer":
+        url = door.add("apple", user="bob").json["url"]
+        theirs = json.loads(unpacked(door.api.get(path_of(url)).body)["pass.json"])
+        assert theirs["serialNumber"] != phone.content["serialNumber"]
+        assert theirs["barcodes"][0]["message"] == qr.text(door.ticket)
+
+
+def test_a_changed_place_and_time_reach_the_phone(phone, apns, time):
+    phone.door.change_event(venue="Arena", starts_at=clock.iso(time.now + 7200))
+    phone.door.update()
+    assert apns.pushes == [PUSH_TOKEN]
+    phone.take(phone.fetch())
+    starts, place = phone.content["eventTicket"]["secondaryFields"]
+    assert (place["value"], place["changeMessage"]) == ("Arena", "New place: %@")
+    assert clock.iso(time.now + 7200) == phone.content["relevantDate"]
+    assert starts["changeMessage"] == "New time: %@"
+
+
+def test_two_changes_in_one_second_are_two_versions(phone, time):
+    phone.door.change_event(venue="Arena")
+    phone.door.update()
+    phone.take(phone.fetch())
+    phone.door.change_event(venue="Park")
+    phone.door.update()
+    phone.take(phone.fetch())
+    assert phone.content["eventTicket"]["secondaryFields"][1]["value"] == "Park"
+
+
+def test_a_frozen_ticket_is_void_only_while_it_is_frozen(phone):
+    from chalicelib.dynamodb import dynamo
+    from chalicelib.tickets import service
+
+    for change, is_void in ((service.freeze_items, True), (service.thaw_items, False)):
+        dynamo.transact(change([phone.door.ticket]))
+        phone.door.update()
+        phone.take(phone.fetch())
+        assert phone.content["voided"] is is_void
+
+
+def test_nothing_is_lost_while_apns_is_down(phone, apns, time):
+    builders.refund(phone.door.api, phone.door.order_id, tickets=[phone.door.tickets[0].id])
+    apns.is_down = True
+    assert phone.door.update()["failed"] == 1
+    apns.is_down = False
+    time.advance(3600)
+    assert phone.door.update()["updated"] == 1
+    assert apns.pushes == [PUSH_TOKEN]
+
+
+@pytest.mark.parametrize(("status", "pushes"), [(410, 1), (400, 1), (500, 2), (429, 2)])
+def test_a_phone_that_apns_no_longer_knows_is_forgotten(phone, apns, time, status, pushes):
+    other = Phone(phone.door, "f" * 32)
+    assert other.register("cd" * 32).status == 201
+    apns.statuses[PUSH_TOKEN] = status
+    phone.door.change_event(venue="Arena")
+    phone.door.update()
+    assert sorted(apns.pushes) == sorted([PUSH_TOKEN, "cd" * 32])
+    apns.statuses.clear()
+    time.advance(3600)
+    phone.door.change_event(venue="Park")
+    phone.door.update()
+    assert apns.pushes.count(PUSH_TOKEN) >= pushes
+    assert (PUSH_TOKEN in apns.pushes[2:]) == (pushes == 2)
+
+
+def test_an_unregistered_phone_gets_no_pushes(phone, apns):
+    assert phone.unregister().status == 200
+    assert phone.changed().status == 204
+    phone.door.change_event(venue="Arena")
+    phone.door.update()
+    assert apns.pushes == []
+
+
+def test_a_pass_can_be_on_twenty_phones(phone):
+    replies = [
+        phone.api.post(
+            f"{phone.base.replace(PHONE, f'{number:032x}')}/{phone.content['serialNumber']}",
+            json={"pushToken": "ab"},
+            headers=phone.headers,
+        )
+        for number in range(20)
+    ]
+    assert [reply.status for reply in replies] == [201] * 19 + [409]
+
+
+def test_a_phone_can_report_an_error(phone):
+    assert phone.api.post("/apple/v1/log", json={"logs": ["x" * 5000]}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("certificate", "error"),
+    [
+        ("-----BEGIN nonsense", "ApplePassCertificateInvalid"),
+        ("of another key", "ApplePassCertificateInvalid"),
+        ("expired", "ApplePassCertificateExpired"),
+        ("of another type", "ApplePassCertificateOfAnotherType"),
+    ],
+)
+def test_a_wrong_certificate_is_told_by_the_health_and_not_to_the_first_buyer(door, api, apns, time, certificate, error):
+    wrong = {
+        "of another key": fakes.certificate_pem("pass type", "wwdr", user_id=fakes.PASS_TYPE) + fakes.key_pem("apns"),
+        "expired": fakes.pass_certificate(),
+        "of another type": fakes.pass_certificate(user_id="pass.com.example.coupons"),
+    }.get(certificate, certificate)
+    if certificate == "expired":
+        time.advance(3 * 365 * 86_400)
+    assert api.get("/wallets").json == {"wallets": [] if certificate == "expired" else ["apple"]}
+    with settings.override(apple_pass_certificate=wrong):
+        assert api.get("/health").json["errors"] == [error]
+        assert api.get("/wallets").json == {"wallets": []}
+        assert door.add("apple").status == 404

@@ -1,0 +1,239 @@
+"""Tickets in Google Wallet: the link, the class and the object, the rotating code at the door, and changes."""
+
+import hmac
+
+import jwt
+import pytest
+
+from chalicelib.addons.wallets import passes
+from chalicelib.foundation import clock, settings
+from chalicelib.tickets import qr
+from tests import builders
+from tests.addons.wallets import fakes
+
+pytestmark = pytest.mark.not_on_moto  # the changes come from the streams
+
+
+def shown_code(content, at):
+    """The text of the barcode as a phone computes it from the object at a time (RFC 6238)."""
+    barcode = content["rotatingBarcode"]
+    details = barcode["totpDetails"]
+    [parameter] = details["parameters"]
+    digest = hmac.digest(bytes.fromhex(parameter["key"]), (1000 * at // int(details["periodMillis"])).to_bytes(8, "big"), "sha1")
+    offset = digest[19] % 16
+    number = int.from_bytes(digest[offset : offset + 4], "big") % 2**31 % 10 ** parameter["valueLength"]
+    return barcode["valuePattern"].replace("{totp_value_0}", f"{number:0{parameter['valueLength']}}")
+
+
+@pytest.fixture
+def saved(door, google):
+    """The object of Ada's first ticket, as Google has it."""
+    reply = door.add("google")
+    assert reply.status == 200, reply.json
+    return google.object(door.tickets[0].id)
+
+
+def test_the_link_names_the_object_and_is_signed_by_the_service_account(door, google, time):
+    link = door.add("google").json["url"]
+    token = link.removeprefix("https://pay.google.com/gp/v/save/")
+    assert len(token) < 1800  # longer links may be cut off
+    claims = jwt.decode(token, fakes.private_key("google").public_key(), ["RS256"], {"verify_iat": False}, audience="google")
+    assert (claims["iss"], claims["typ"], claims["iat"]) == (fakes.ACCOUNT, "savetowallet", time.now)
+    [named] = claims["payload"]["eventTicketObjects"]
+    assert google.stored[named["id"]]["classId"] == named["classId"]
+    assert named.keys() == {"id", "classId"}
+    assert google.stored[named["classId"]]["venue"]["name"]["defaultValue"]["value"] == "Hall"
+    assert door.add("google").json["url"].startswith("https://pay.google.com/gp/v/save/")
+    assert len(google.stored) == 2
+
+
+def test_only_the_owner_of_a_valid_ticket_gets_a_link(door, google):
+    assert door.add("google", user="eve").status == 404
+    builders.refund(door.api, door.order_id, tickets=[door.tickets[0].id])
+    assert (door.add("google").status, door.add("google").json["error"]) == (410, "ticket_void")
+    assert not google.stored
+
+
+def test_the_code_of_the_wallet_lets_its_owner_in_once(door, saved, time):
+    text = shown_code(saved, time.now)
+    assert door.tickets[0].code not in text
+    assert door.scan(text).status == 200
+    assert door.refusal(text) == (409, "already_admitted")
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [(0, 200), (29, 200), (59, 200), (90, 410), (3600, 410), (-90, 410)])
+def test_an_old_picture_is_refused_while_the_door_is_online(door, saved, time, seconds, outcome):
+    text = shown_code(saved, time.now)
+    time.advance(seconds)
+    assert door.scan(text).status == outcome
+    if outcome == 410:
+        assert door.scan(text).json["error"] == "code_expired"
+        assert door.scan(shown_code(saved, time.now)).status == 200
+
+
+def test_the_fixed_part_alone_is_no_code(door, saved, time):
+    ticket_id, fixed_part = shown_code(saved, time.now).split(":")[1:3]
+    forged = [fixed_part, f"FG1:{ticket_id}:{fixed_part}:x", f"FG1:{ticket_id}:{fixed_part}:{door.tickets[0].qr_sig}"]
+    assert [door.refusal(text) for text in forged] == [(404, "code_unknown")] * 3
+    assert [door.refusal(f"FG2:{ticket_id}:{fixed_part}:{password}") for password in ("", "x", "00000000")] == [(410, "code_expired")] * 3
+    assert door.refusal(f"FG2:{ticket_id}:AAAA:12345678") == (404, "code_unknown")
+    assert door.refusal(f"FG2:{door.tickets[1].id}:{fixed_part}:12345678") == (404, "code_unknown")
+    assert door.refusal(f"FG2:{ticket_id}.1:{fixed_part}:12345678") == (404, "code_unknown")
+
+
+def test_a_scan_that_was_counted_can_be_repeated_later(door, saved, time):
+    text = shown_code(saved, time.now)
+    assert door.scan(text, device="d1", scan_id="1").status == 200
+    time.advance(600)
+    repeated = door.scan(text, device="d1", scan_id="1")
+    assert (repeated.status, repeated.json["repeated"]) == (200, True)
+
+
+def test_without_a_network_the_fixed_part_decides(door, saved, time):
+    """The device has a digest of the fixed part, and nothing from which anybody could compute a code."""
+    manifest = door.api.get(f"/events/{door.event_id}/manifest", token=door.token).json
+    listed = {ticket["wallet_sha256"]: ticket["id"] for ticket in manifest["tickets"]}
+    from hashlib import sha256
+
+    text = shown_code(saved, time.now)
+    assert listed[sha256(text.split(":")[2].encode()).hexdigest()] == door.tickets[0].id
+    assert saved["rotatingBarcode"]["totpDetails"]["parameters"][0]["key"] not in str(manifest)
+    later = door.offline_scan("1", code=text)
+    time.advance(3600)
+    assert [scan["outcome"] for scan in door.sync("d1", later).json["scans"]] == ["admitted"]
+
+
+@pytest.mark.parametrize("way", ["refund", "transfer"])
+def test_a_pass_is_void_within_a_minute_after_its_ticket_has_changed(door, saved, google, time, way):
+    if way == "refund":
+        assert builders.refund(door.api, door.order_id, tickets=[door.tickets[0].id]).status < 300
+    else:
+        door.give_away()
+    time.advance(59)
+    assert door.update()["updated"] == 1
+    assert google.stored[saved["id"]]["state"] == "INACTIVE"
+    assert google.stored[saved["id"]]["rotatingBarcode"] is None
+    assert door.scan(shown_code(saved | {"rotatingBarcode": _barcode(door.tickets[0])}, time.now)).status in (404, 410)
+    assert door.update()["due"] == 0
+    if way == "transfer":
+        assert door.add("google", user="bob").status == 200
+        theirs = google.object(door.tickets[0].id)
+        assert (theirs["id"] != saved["id"], theirs["state"]) == (True, "ACTIVE")
+        assert door.scan(shown_code(theirs, time.now)).status == 200
+
+
+def _barcode(ticket):
+    """The barcode that the phone of the former owner still shows without a network."""
+    from chalicelib.tickets import signature
+
+    parameters = [{"key": signature.totp_key(ticket.code, ticket.qr_sig).hex(), "valueLength": 8}]
+    return {"valuePattern": qr.rotating_text(ticket, "{totp_value_0}"), "totpDetails": {"periodMillis": "30000", "parameters": parameters}}
+
+
+def test_a_changed_place_and_time_reach_the_class_that_all_tickets_share(door, saved, google, time):
+    door.add("google", 2)
+    door.change_event(venue="Arena", starts_at=clock.iso(time.now + 7200))
+    assert door.update()["failed"] == 0
+    changed = google.stored[saved["classId"]]
+    assert changed["venue"]["name"]["defaultValue"]["value"] == "Arena"
+    assert changed["dateTime"]["start"] == clock.iso(time.now + 7200)
+    door.change_event(description="Bring a coat")
+    assert door.update()["due"] == 0
+
+
+def test_a_named_attendee_appears_on_the_pass(door, saved, google):
+    with settings.override(attendee_lock_seconds=1):
+        named = door.api.patch(f"/tickets/{door.tickets[0].id}", json={"attendee": {"name": "Ann"}}, user="ada")
+    assert named.status == 200, named.json
+    door.update()
+    assert google.stored[saved["id"]]["ticketHolderName"] == "Ann"
+
+
+@pytest.mark.parametrize("status", [500, 429, 403])
+def test_nothing_is_lost_while_google_refuses(door, saved, google, time, status):
+    builders.refund(door.api, door.order_id, tickets=[door.tickets[0].id])
+    google.status = status
+    assert door.update() | {"setup_errors": []} == {"due": 1, "updated": 0, "failed": 1, "given_up": 0, "setup_errors": []}
+    assert door.update()["due"] == 0  # the next attempt is later
+    time.advance(86_400)
+    assert door.update()["failed"] == 1
+    google.status = 0
+    time.advance(3600)
+    assert door.update()["updated"] == 1
+    assert google.stored[saved["id"]]["state"] == "INACTIVE"
+
+
+def test_an_update_that_fails_for_days_is_given_up(door, saved, google, time):
+    builders.refund(door.api, door.order_id, tickets=[door.tickets[0].id])
+    google.status = 500
+    door.update()
+    time.advance(4 * 86_400)
+    assert door.update()["given_up"] == 1
+    google.status = 0
+    time.advance(86_400)
+    assert door.update()["due"] == 0
+
+
+def test_a_buyer_hears_that_google_does_not_answer(door, google):
+    google.status = 503
+    reply = door.add("google")
+    assert (reply.status, reply.json["error"]) == (503, "wallet_unavailable")
+    google.status = 0
+    assert door.add("google").status == 200
+
+
+def test_a_refund_while_the_pass_is_being_written_is_not_overwritten(door, google, monkeypatch):
+    """The update after the refund may come before our write, which still has the valid ticket."""
+    write = passes.google.put
+
+    def write_late(kind, body):
+        if kind == "eventTicketObject":
+            builders.refund(door.api, door.order_id, tickets=[door.tickets[0].id])
+            door.update()
+        write(kind, body)
+
+    monkeypatch.setattr(passes.google, "put", write_late)
+    assert door.add("google").status == 200
+    assert google.object(door.tickets[0].id)["state"] == "ACTIVE"
+    door.update()
+    assert google.object(door.tickets[0].id)["state"] == "INACTIVE"
+
+
+def test_a_change_during_an_update_is_not_lost(door, saved, google, monkeypatch):
+    write = passes.google.patch
+
+    def write_late(kind, body):
+        if body.get("ticketHolderName") == "Ann":
+            monkeypatch.setattr(passes.google, "patch", write)
+            builders.refund(door.api, door.order_id, tickets=[door.tickets[0].id])
+            door.update()
+        write(kind, body)
+
+    monkeypatch.setattr(passes.google, "patch", write_late)
+    with settings.override(attendee_lock_seconds=1):
+        door.api.patch(f"/tickets/{door.tickets[0].id}", json={"attendee": {"name": "Ann"}}, user="ada")
+    door.update()
+    door.update()
+    assert google.stored[saved["id"]]["state"] == "INACTIVE"
+
+
+def test_tickets_without_passes_cause_no_updates(door, google):
+    builders.refund(door.api, door.order_id, tickets=[door.tickets[1].id])
+    assert door.update()["due"] == 0
+
+
+def test_a_stage_that_is_not_set_up_offers_no_wallet(door, api):
+    assert api.get("/wallets").json == {"wallets": []}
+    assert door.add("google").status == door.add("apple").status == 404
+    manifest = api.get(f"/events/{door.event_id}/manifest", token=door.token).json
+    assert "wallet_sha256" not in manifest["tickets"][0]
+    assert api.get("/health").json["errors"] == []
+
+
+def test_a_wrong_key_is_told_by_the_health_and_not_to_the_first_buyer(door, api, google):
+    assert api.get("/wallets").json == {"wallets": ["google"]}
+    for key in ("{}", google.key.replace("BEGIN", "BEGAN"), "{"):
+        with settings.override(google_wallet_key=key):
+            assert api.get("/health").json["errors"] == ["GoogleWalletKeyInvalid"]
+            assert api.get("/wallets").json == {"wallets": []}
+            assert door.add("google").status == 404

@@ -1,0 +1,6 @@
+/** The texts about the wallets of phones, in English. */
+
+export const walletTexts = {
+  add: { apple: "Add to Apple Wallet", google: "Add to Google Wallet" },
+  failures: { wallet_unavailable: "The wallet's service does not answer at the moment. Your ticket is safe. Try again later." } as Record<string, string>,
+};
