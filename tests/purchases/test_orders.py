@@ -226,6 +226,7 @@ def test_orders_are_listed_with_the_newest_first_and_with_refunded_ones(buyer, t
     assert buyer.api.get("/orders", user="bob").json == {"orders": [], "next_cursor": None}
 
 
+@pytest.mark.needs_addon
 def test_an_order_that_cannot_be_read_leaves_the_others_in_the_buyers_lists(api, time):
     broken, other = (builders.create_order(api, builders.create_shop(api), 1) for _ in range(2))
     with builders.unreadable(broken):
