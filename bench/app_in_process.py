@@ -29,13 +29,13 @@ _SECRETS = {"jwt_secret": "bench" * 8, "ticket_keys": "k1:" + "bench" * 8}
 
 
 @contextmanager
-def app_in_process(folder: Path | None = None, **overrides: Any) -> Iterator[Client]:
-    """Yield a client of the app on empty tables. With a folder, the store writes its journal there."""
+def app_in_process(folder: Path | None = None, *, store: Any = None, **overrides: Any) -> Iterator[Client]:
+    """Yield a client of the app on empty tables. With a folder, the store writes its journal there. `store` is another local store."""
     with (
         patch.dict(os.environ, _ENVIRONMENT),
         patch.object(logging.getLogger(log.SERVICE), "disabled", True),
         settings.override(**{**_SETTINGS, **_SECRETS, **overrides}),
-        engines.local(folder),
+        store or engines.local(folder),
         TemporaryDirectory() as images,
         engines.folder_buckets(Path(images)),
     ):

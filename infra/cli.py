@@ -33,7 +33,7 @@ class Command(Struct, frozen=True):
 
 
 CLOSED_PIPE = 141  # the exit code that shells give to programs that write to a closed pipe
-_CATALOG, _STAGE, _DATA = "What is on sale", "A stage on AWS", "The data of a stage"
+_CATALOG, _STAGE, _DATA, _REGIONS = "What is on sale", "A stage on AWS", "The data of a stage", "A second region"
 _DEV, _PROD = "--stage dev --region eu-central-1", "--stage prod --region eu-central-1"
 _SHOP = "https://shop.example.com/api/v1"
 
@@ -46,6 +46,11 @@ def _catalog(name: str, summary: str, *examples: str) -> Command:
 def _backup(name: str, summary: str, *examples: str) -> Command:
     if_stopped = "An interrupted backup leaves no file. After an interrupted restore, empty the tables before you restore again."
     return Command(name, _DATA, summary, "infra.backup", examples, if_stopped, (name,))
+
+
+def _takeover(name: str, summary: str, region: str, example: str) -> Command:
+    if_stopped = "Perhaps neither region sells. Run the command again; it begins from the start."
+    return Command(name, _REGIONS, summary, "infra.region", (f"--stage prod --region {region} {example}",), if_stopped, (name,))
 
 
 _ROWS = (
@@ -167,6 +172,19 @@ _ROWS = (
     _backup("backup", "save all data of a stage to files", f"{_PROD} backup backups/prod-monday"),
     _backup("restore", "load a backup into the empty tables of a stage", f"{_PROD} restore backups/prod-monday --create-tables"),
     _backup("drill", "prove that a backup can be loaded", f"{_PROD} drill backups/prod-monday"),
+    Command(
+        "standby",
+        _REGIONS,
+        "add a replica of each table in a second region",
+        "infra.region",
+        (f"{_PROD} standby",),
+        "Some tables may have their replicas. Run the command again.",
+        ("standby",),
+    ),
+    _takeover(
+        "failover", "let this region sell instead of the other one, which may be dead", "eu-west-1", "failover --report failover.json"
+    ),
+    _takeover("failback", "let this region sell again after a failover", "eu-central-1", "failback"),
     Command(
         "verify",
         "From outside the shop",

@@ -346,7 +346,7 @@ def _ledger_lines(
     lines, event = [], current.events[event_id]
     tiers = {}
     for tier in (tier for tier in current.tiers.values() if tier.event_id == event_id):
-        tiers |= {tier.id: tier, stock_ledger._public_id(msgspec.structs.replace(tier, hidden=True)): tier}
+        tiers |= {tier.id: tier, stock_ledger.public_id(msgspec.structs.replace(tier, hidden=True)): tier}
     for line in (stock_ledger.define_lines(current, event_id) or []) if definition is None else definition:
         tier = None if line.tier_id is None else tiers[line.tier_id]
         own = [shard for shard in shards if shard.stock_id == (event.pool_id if tier is None else tier.stock_id)]

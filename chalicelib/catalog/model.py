@@ -776,6 +776,19 @@ DEFAULT_STATES: dict[str, DisplayState] = {
 }
 
 
+class RegionClaim(Struct, frozen=True):
+    """What a region of a stage with a standby says about itself: it may sell until `until` (epoch seconds), in its `term`.
+
+    The region with the highest term is the active one. `is_alone` means that an operator has made sure that no other region runs, so this
+    region continues even if nobody answers.
+    """
+
+    region: str
+    term: int
+    until: int
+    is_alone: bool = False
+
+
 class CatalogHead(Struct, frozen=True):
     """The served version and the current revision. Version 0 means that no file has been applied yet. `applied_at` is in epoch seconds.
 
@@ -797,6 +810,7 @@ class CatalogHead(Struct, frozen=True):
     snapshot_parts: int = 0
     copied_parts: int = 0
     invalidations: int = 0
+    claims: tuple[RegionClaim, ...] = ()  # only in stages with a standby
 
     def next(self, *, changes_only_drafts: bool = False) -> Self:
         """Return the head of the next revision."""

@@ -8,12 +8,16 @@ functions for managers load them.
 from collections.abc import Callable
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from chalicelib.catalog import store
-from chalicelib.catalog.model import Catalog, CatalogHead, Event
+from chalicelib.catalog.model import Catalog, CatalogHead, Event, RegionClaim
+from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge.languages import Language
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation import clock, settings
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.inventory.availability import CHECK_SECONDS
 
@@ -115,3 +119,57 @@ def invalidate() -> None:
     """Drop this instance's snapshot, so that the next call loads it from the store."""
     expire()
     _catalog_cache.forget()
+
+
+# Which region sells, in a stage with a standby (docs/regions.md).
+#
+# Each region has a claim beside the head of the catalog, which only this region writes, because DynamoDB's replication keeps only the last
+# write of an item. The region with the highest term sells, until the time in its claim. It extends this time each minute, if it can ask the
+# other region or the witness, and neither of them knows of a higher term. So a region that is cut off stops by itself, and another region
+# may sell once the time has passed. The claims are read together with the head, so the fence costs no call.
+
+LEASE_SECONDS = 180  # three runs of the sweep, so that two failed runs do not stop a sale
+
+
+def seconds_to_sell() -> float:
+    """Return for how many seconds this region may still write: 0 if it does not sell."""
+    claims = _head_cache.get(clock.now(), None, store.read_head).claims
+    own = _claim_of(settings.current().region, claims)
+    if any(claim.term > own.term for claim in claims):
+        return 0
+    return max(0.0, own.until - clock.precise_now())
+
+
+def extend_lease(now: int) -> None:
+    """Let this region sell for LEASE_SECONDS more, if it sells. It stops if another region has taken over. Logs why it cannot continue."""
+    current = settings.current()
+    own = _claim_of(current.region, store.read_claims(current.region))
+    if not own.until:
+        return
+    found = [claims for region in current.other_regions if (claims := ask_region(region)) is not None]
+    if any(claim.term > own.term for claims in found for claim in claims):
+        logger.warning("region.taken_over", term=own.term)
+        store.extend_claim(own, 0)
+    elif found or own.is_alone:
+        store.extend_claim(own, now + LEASE_SECONDS)
+    else:
+        logger.error("region.cut_off", until=clock.iso(own.until))
+
+
+def ask_region(region: str) -> list[RegionClaim] | None:
+    """Return the claims that another region knows, or None if it cannot be asked."""
+    try:
+        return store.read_claims(region)
+    except dynamo.STORE_ERRORS as error:
+        logger.warning("region.not_asked", extra={"other_region": region, "error": type(error).__name__})
+        return None
+
+
+def claim_sales(regions: list[str], own: RegionClaim, until: int) -> None:
+    """Write this region's claim, with this time, into the tables of these regions. Raises the store's errors."""
+    for region in regions:
+        store.save_claim(region, replace(own, until=until))
+
+
+def _claim_of(region: str, claims: list[RegionClaim] | tuple[RegionClaim, ...]) -> RegionClaim:
+    return next((claim for claim in claims if claim.region == region), RegionClaim(region, 0, 0))

@@ -179,14 +179,14 @@ def define_lines(catalog: Catalog, event_id: str) -> list[StockLine] | None:
     if event is None or event.removed or event.status == "draft":
         return None
     tiers = sorted(catalog.listed_tiers(event_id), key=lambda tier: tier.id)
-    lines = [StockLine(_public_id(tier), tier.capacity, _held_back(tier)) for tier in tiers]
+    lines = [StockLine(public_id(tier), tier.capacity, _held_back(tier)) for tier in tiers]
     if event.pool_id is not None:
         held_back = sum((Counter(_held_back(tier)) for tier in tiers if not tier.removed), Counter[HoldbackReason]())
         lines.append(StockLine(None, event.capacity, dict(held_back)))
     return lines
 
 
-def _public_id(tier: Tier) -> str:
+def public_id(tier: Tier) -> str:
     """Return the id of a tier, or a pseudonym for a hidden tier, because everybody who knows the id can buy its tickets."""
     return tier.id if not tier.hidden else f"hidden:{sha256(tier.id.encode()).hexdigest()[:16]}"
 
@@ -225,6 +225,21 @@ def find_last(event_id: str) -> StoredEntry | None:
         body = zlib.decompress(row.body)
         return StoredEntry(memory.decoder(StockEntry).decode(body), body)
     return None
+
+
+def cut_fork(event_id: str) -> int:
+    """Delete the entries that do not follow from the entry before, because two regions have added entries. Returns their number.
+
+    Only the recovery after the loss of a region may do this: functions cannot delete entries.
+    """
+    previous, wrong = first_hash(event_id), list[StockLedgerRow]()
+    for row in StockLedgerRow.query(event_id, StockLedgerRow.number > 0):
+        stored = StoredEntry(memory.decoder(StockEntry).decode(zlib.decompress(row.body)), zlib.decompress(row.body))
+        if wrong or stored.entry.previous != previous:
+            wrong.append(row)
+        previous = stored.hash
+    dynamo.batch_delete(wrong)
+    return len(wrong)
 
 
 def _put_item(event_id: str, new: StoredEntry) -> dynamo.TransactItem:
@@ -309,7 +324,7 @@ def issue_items(tier: Tier, holdback_id: str, quantity: int) -> list[dynamo.Tran
     last = find_last(tier.event_id)
     if last is None:
         return []
-    issued = IssuedTickets(_public_id(tier), _reason(tier, holdback_id), quantity)
+    issued = IssuedTickets(public_id(tier), _reason(tier, holdback_id), quantity)
     return [_put_item(tier.event_id, _next(tier.event_id, last, "issue", last.entry.definition, issued=issued))]
 
 
@@ -327,7 +342,7 @@ def revoke_items(event_id: str, tier_id: str, holds: Iterable[Hold]) -> list[dyn
     last = find_last(event_id) if found else None
     if last is None:
         return []
-    revoked = IssuedTickets(_public_id(tier), _reason(tier, holdbacks[found[0].shard_id]), sum(hold.quantity for hold in found))
+    revoked = IssuedTickets(public_id(tier), _reason(tier, holdbacks[found[0].shard_id]), sum(hold.quantity for hold in found))
     return [_put_item(event_id, _next(event_id, last, "revoke", last.entry.definition, revoked=revoked))]
 
 
@@ -400,7 +415,7 @@ def _read_shards(catalog: Catalog, event_id: str) -> tuple[Mapping[str, Sequence
 
 def _count(catalog: Catalog, event_id: str, shards: Mapping[str, Sequence[Shard]]) -> list[StockLine]:
     """Return the lines of a published event with the totals of these shards."""
-    tiers: dict[str | None, Tier] = {_public_id(tier): tier for tier in catalog.listed_tiers(event_id)}
+    tiers: dict[str | None, Tier] = {public_id(tier): tier for tier in catalog.listed_tiers(event_id)}
     counted = []
     for line in define_lines(catalog, event_id) or []:
         tier, issued = tiers.get(line.tier_id), Counter[HoldbackReason]()

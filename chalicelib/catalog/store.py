@@ -3,6 +3,7 @@
 | pk | sk | content |
 | --- | --- | --- |
 | `head` | `head` | the served version and the current revision |
+| `head` | `region#<name>` | what a region of a stage with a standby says about itself; only this region writes it |
 | `counter` | `version` | the number of the latest publication |
 | `versions` | `<number>` | one item for each version that was ever served |
 | `version#<number>` | `part#<i>`, `document#<i>` | the content of the version, and its bootstrap file |
@@ -48,12 +49,13 @@ from chalicelib.catalog.model import (
     PromoterAccount,
     PromoterChoices,
     PromoterStop,
+    RegionClaim,
     Tier,
     VersionContent,
 )
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
-from chalicelib.foundation import memory, parallel
+from chalicelib.foundation import memory, parallel, settings
 from chalicelib.foundation.money import TaxAddress
 
 PART_BYTES = 300_000  # an item may take 400 KB
@@ -61,6 +63,7 @@ _RELEASE = "release#"
 _ACCOUNT, _CHOICES = "payments#", "promoter-taxes#"  # between _PROMOTER's flags and _RELEASE, so that one query reads all of them
 _PROMOTER = "promoter#"  # in the sort key of a stopped promoter; event ids have no #
 
+_HEAD, _REGION = "head", "region#"
 TAX_LOCATIONS = "tax-locations"
 CHANGE_ROWS = 4096  # several minutes of changes at 10 a second; the sweep writes a snapshot every minute if necessary
 MAX_CHANGES = 500  # an instance that lags further behind reads the snapshot
@@ -100,6 +103,9 @@ class CatalogRow(dynamo.Table):
     invalidations = NumberAttribute(null=True)
     copied_version = NumberAttribute(null=True)  # the latest version with a copy, even if it has no parts
     copied_parts = NumberAttribute(null=True)
+    term = NumberAttribute(null=True)  # of a region's claim
+    until = NumberAttribute(null=True)
+    alone = BooleanAttribute(null=True)
 
 
 _EXISTS, _ABSENT = CatalogRow.pk.exists(), CatalogRow.pk.does_not_exist()
@@ -162,9 +168,34 @@ CatalogItem = CatalogHead | PublicationPosition | PauseFlag | Event | Tier
 
 
 def read_head() -> CatalogHead:
-    """Read the head with strong consistency. Costs one read unit."""
-    row = CatalogRow.find("head", "head")
-    return CatalogHead() if row is None else _head(row)
+    """Read the head with strong consistency. Costs one read unit, also with the claims of regions."""
+    if not settings.current().regions:
+        row = CatalogRow.find("head", "head")
+        return CatalogHead() if row is None else _head(row)
+    rows = list(CatalogRow.query(_HEAD))
+    head = next((_head(row) for row in rows if row.sk == _HEAD), CatalogHead())
+    return msgspec.structs.replace(head, claims=tuple(_claim(row) for row in rows if row.sk != _HEAD))
+
+
+def read_claims(region: str) -> list[RegionClaim]:
+    """Read the claims that the catalog's table of a region has. Raises the store's errors."""
+    return [_claim(row) for row in CatalogRow.query_in(region, _HEAD) if row.sk.startswith(_REGION)]
+
+
+def save_claim(region: str, claim: RegionClaim) -> None:
+    """Write a claim into the catalog's table of a region."""
+    row = CatalogRow(_HEAD, f"{_REGION}{claim.region}", term=claim.term, until=claim.until, alone=claim.is_alone or None)
+    dynamo.client_of(region).put_item(TableName=CatalogRow.name(), Item=row.serialize())
+
+
+def extend_claim(claim: RegionClaim, until: int) -> bool:
+    """Let this region sell until this time (epoch seconds), or no longer. Returns False if the claim has changed meanwhile."""
+    row = CatalogRow(_HEAD, f"{_REGION}{claim.region}")
+    return dynamo.update_if(row, [CatalogRow.until.set(until)], (CatalogRow.term == claim.term) & (CatalogRow.until == claim.until))
+
+
+def _claim(row: CatalogRow) -> RegionClaim:
+    return RegionClaim(row.sk.removeprefix(_REGION), int(row.term or 0), int(row.until or 0), bool(row.alone))
 
 
 def load(head: CatalogHead, known: Catalog | None = None) -> Catalog:
@@ -374,7 +405,7 @@ def _item(row: CatalogRow) -> CatalogItem | None:
             return PauseFlag(row_id, int(row.at or 0))
         case "live", "payments" if (row.text or {}).get("state") == "restricted":
             return PauseFlag(f"{_PROMOTER}{row_id}", int(row.at or 0))  # it pauses the same events as the flag of a stopped promoter
-        case "head", _:
+        case "head", "head":
             return _head(row)
         case "passing", version:
             return PublicationPosition(int(version), int(row.version_before), int(row.at), int(row.position))

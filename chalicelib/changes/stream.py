@@ -54,7 +54,9 @@ def stream_consumer(name: str) -> Callable[[Callable[[Sequence[Change]], None]],
         @wraps(consume)
         def handle(event: Any, context: Any) -> dict[str, Any]:
             records: list[Record] = event["Records"]
-            with log.scope(ids.new_id()), deadline.within(scheduled.lambda_seconds(context)):
+            if not (left := scheduled.seconds_to_write()):
+                return {"batchItemFailures": []}  # the region that sells has the same changes in its own stream
+            with log.scope(ids.new_id()), deadline.within(min(left, scheduled.lambda_seconds(context))):
                 failed = _consume_all(name, consume, records)
             return {"batchItemFailures": [{"itemIdentifier": failed["dynamodb"]["SequenceNumber"]}] if failed else []}
 

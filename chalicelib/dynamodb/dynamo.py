@@ -21,6 +21,8 @@ PynamoDB would create a client for each model, which takes about 50 ms each at c
 import heapq
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, lru_cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -224,6 +226,15 @@ class Table(Model):
         return cls._pages("query", consistent_read, limit, page_size, arguments)
 
     @classmethod
+    def query_in(cls, region: str, hash_key: Any) -> list[Self]:
+        """Return the rows with this hash key in the table of the same name in another region, as far as one page has them."""
+        names: dict[str, str] = {}
+        values: dict[str, Any] = {}
+        condition = (_hash_key(cls, None) == hash_key).serialize(names, values)
+        arguments: Any = {"KeyConditionExpression": condition, **_placeholders(names, values)}
+        return list(map(cls.from_raw_data, client_of(region).query(TableName=cls.name(), ConsistentRead=True, **arguments)["Items"]))
+
+    @classmethod
     def scan(cls, *, consistent_read: bool = True, limit: int | None = None) -> Iterator[Self]:  # type: ignore[override]
         """Iterate over all rows of the table, in no particular order."""
         return cls._pages("scan", consistent_read, limit, None, {})
@@ -314,8 +325,12 @@ class _Set(SetAction):
 
 def client() -> "DynamoDBClient":
     """Return the DynamoDB client of this process."""
-    current = settings.current()
-    return _client(current.store_endpoint, current.region)
+    return client_of(settings.current().region)
+
+
+def client_of(region: str) -> "DynamoDBClient":
+    """Return the DynamoDB client for a region."""
+    return _client(settings.current().store_endpoint, region)
 
 
 @lru_cache(maxsize=8)
@@ -441,6 +456,29 @@ def _cancellation_reasons(error: Exception) -> list[CancellationReason]:
     return [CancellationReason(reason.get("Code", "None"), reason.get("Item")) for reason in response.get("CancellationReasons", [])]
 
 
+_refuses_writes: ContextVar[bool] = ContextVar("refuses_writes", default=False)
+
+
+@contextmanager
+def refusing_writes() -> Iterator[None]:
+    """Refuse every write of the block with StoreUnavailable: in a region that does not sell, another region writes the tables."""
+    token = _refuses_writes.set(True)
+    try:
+        yield
+    finally:
+        _refuses_writes.reset(token)
+
+
+def is_writable() -> bool:
+    """Return whether writes are not refused (`refusing_writes`)."""
+    return not _refuses_writes.get()
+
+
+def _require_writable() -> None:
+    if not is_writable():
+        raise StoreUnavailable("another region writes the tables")
+
+
 def write(operation: str, **arguments: Any) -> tuple[bool, dict[str, Any]]:
     """Call a write operation of botocore's client, and repeat it while DynamoDB refuses it because of a conflict with a transaction.
 
@@ -448,6 +486,7 @@ def write(operation: str, **arguments: Any) -> tuple[bool, dict[str, Any]]:
     attributes. Raises the last error. botocore's own retries are not enough, because botocore retries only one of these errors,
     TransactionInProgressException, and gives up sooner.
     """
+    _require_writable()
     attempt = 1
     while True:
         try:
@@ -526,6 +565,8 @@ def batch_delete(rows: Iterable[Table]) -> None:
 
 def batch_write(table: str, requests: Iterable[Any]) -> None:
     """Send requests of BatchWriteItem, in wire format, for one table. The warnings of `batch_put` apply."""
+
+    _require_writable()
 
     def send(page: list[Any]) -> list[Any]:
         return client().batch_write_item(RequestItems={table: page}).get("UnprocessedItems", {}).get(table, [])

@@ -14,6 +14,7 @@ import gzip
 import hmac
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import wraps
 from hashlib import sha256
 from typing import Any, Generic, TypeVar, get_args
@@ -24,6 +25,7 @@ from chalice.app import Request as ChaliceRequest
 from chalice.app import Response as ChaliceResponse
 from msgspec import UNSET, UnsetType
 
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import auth, cors, deprecations, languages, scheduled
 from chalicelib.edge.error_replies import (
     BROWSER_HEADERS,
@@ -31,6 +33,7 @@ from chalicelib.edge.error_replies import (
     MAX_BODY_BYTES,
     READING_METHODS,
     BodyTooLarge,
+    ServiceUnavailable,
     UnsupportedMediaType,
     error_reply,
     in_accepted_form,
@@ -50,6 +53,7 @@ MIN_GZIP_BYTES = 1024
 # Lambda returns at most 6 MB, in which each quotation mark has a backslash. A longer reply is sent zipped to everybody.
 MAX_PLAIN_CHARACTERS = 4_000_000
 MAX_FORM_BYTES = 10 * 1024 * 1024  # the maximum that API Gateway accepts
+STANDBY_RETRY_SECONDS = 30  # while no region sells, or for a caller who has reached the wrong one
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -259,7 +263,7 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
         with log.scope(_request_id(chalice_request), request.source_address), effects.observed():
             try:
                 seconds = settings.current().request_seconds  # invalid settings make every request fail
-                with deadline.within(min(seconds, scheduled.lambda_seconds(chalice_request.lambda_context))):
+                with _writing(operation), deadline.within(min(seconds, scheduled.lambda_seconds(chalice_request.lambda_context))):
                     if access != "public":
                         check_access(access, request.identity)  # may read the store for an API key
                     if not all(map(ids.is_id, parameters.values())):
@@ -281,6 +285,19 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
                 return _respond(chalice_request, Reply(*in_accepted_form(request.header("accept"), *reply)))
 
     return handle
+
+
+def _writing(operation: Operation) -> AbstractContextManager[None]:
+    """Return the context of a request: its deadline in a region that may write. Elsewhere, only reads are served, and they write nothing.
+
+    Raises ServiceUnavailable for other requests.
+    """
+    left = scheduled.seconds_to_write()
+    if left:
+        return deadline.within(left)
+    if operation.method in READING_METHODS:
+        return dynamo.refusing_writes()
+    raise ServiceUnavailable(retry_after_seconds=STANDBY_RETRY_SECONDS)
 
 
 def _argument_parser(operation: Operation) -> Callable[[RequestContext], dict[str, Any]] | None:

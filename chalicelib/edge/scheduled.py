@@ -6,13 +6,14 @@ Each feature registers its jobs, with their intervals, in its `jobs.py`.
 import math
 from collections.abc import Callable, Sequence
 from functools import wraps
+from importlib import import_module
 from typing import Any
 
 import msgspec
 from chalice.app import Blueprint, Rate
 from msgspec import Struct
 
-from chalicelib.foundation import clock, deadline, ids, log
+from chalicelib.foundation import clock, deadline, ids, log, settings
 from chalicelib.foundation.log import logger
 
 Report = dict[str, Any]
@@ -20,11 +21,27 @@ MAX_REPORT_CHARACTERS = 10_000
 INTERVALS: dict[str, int] = {}  # job -> seconds between two runs; it is complete once `app` is imported
 
 
-def scheduled_job(bp: Blueprint, name: str, *, minutes: int, description: str) -> Callable[[Callable[[], Report]], Any]:
+def seconds_to_write(*, extends: bool = False) -> float:
+    """Return for how many seconds this region may still write. 0: another region sells, or this region has been cut off.
+
+    With `extends`, first try to extend this time.
+    """
+    if not settings.current().regions:
+        return math.inf
+    lease = import_module("chalicelib.catalog.snapshots")  # the edge is below the catalog
+    if extends:
+        lease.extend_lease(clock.now())
+    return float(lease.seconds_to_sell())
+
+
+def scheduled_job(
+    bp: Blueprint, name: str, *, minutes: int, description: str, extends: bool = False
+) -> Callable[[Callable[[], Report]], Any]:
     """Register `run() -> report` as a function `(event, context) -> report` that EventBridge calls every `minutes` minutes.
 
     The report is logged as `<name>.done`. The job's deadline is shortly before Lambda would end the job. The result is recorded for admins
-    (`record_run`). An exception is logged as `<name>.failed` and raised again, so that Lambda counts it as an error and retries.
+    (`record_run`). An exception is logged as `<name>.failed` and raised again, so that Lambda counts it as an error and retries. In a
+    region that may not write, the job does nothing. With `extends`, the job first extends the time in which the region may write.
     """
     INTERVALS[name] = minutes * 60
 
@@ -39,7 +56,10 @@ def scheduled_job(bp: Blueprint, name: str, *, minutes: int, description: str) -
             with log.scope(ids.new_id()):
                 try:
                     with deadline.within(lambda_seconds(getattr(event, "context", None))):
-                        report = run()
+                        if not (left := seconds_to_write(extends=extends)):
+                            return {"standby": True}
+                        with deadline.within(left):
+                            report = run()
                 except Exception as error:
                     logger.exception(f"{name}.failed")
                     record(None, error)

@@ -84,6 +84,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         _says("AWS region of the tables and the secret. If it is not set, `AWS_REGION` and then `AWS_DEFAULT_REGION` apply."),
     ] = DEFAULT_REGION
+    regions: Annotated[
+        str,
+        Meta(
+            pattern="^([a-z0-9-]+, ?[a-z0-9-]+, ?[a-z0-9-]+)?$", title="two regions and the region of their witness, such as a-1, b-1, c-1"
+        ),
+        _says(
+            "The two regions of a stage with a standby, and a third region that knows which of them sells, comma separated "
+            "([regions](regions.md)). Empty: the stage has one region."
+        ),
+    ] = ""
     addons: Annotated[
         str,
         Meta(pattern=f"^(all|none|{_ANY_ADDON}( *, *{_ANY_ADDON})*)$", title=f"all, none, or names with commas: {', '.join(ADDONS)}"),
@@ -653,6 +663,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def oidc_domain_names(self) -> frozenset[str]:
         """The domains of the addresses that may sign in through the OpenID Connect provider."""
         return frozenset(name.strip() for name in self.oidc_domains.split(","))
+
+    @property
+    def other_regions(self) -> list[str]:
+        """The stage's other region, and the region of the witness. Empty if the stage has no standby."""
+        return [name for part in self.regions.split(",") if (name := part.strip()) and name != self.region]
 
     @property
     def shop_name(self) -> str:

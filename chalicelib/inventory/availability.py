@@ -111,7 +111,8 @@ def _load_figures(groups: Sequence[StockGroup], now: int) -> None:
         displays = read_displays(group.id for group in groups)
         for display in displays.values():
             keep_display(display, now)
-        _refresh(groups, displays, now)
+        if dynamo.is_writable():
+            _refresh(groups, displays, now)
         _read_missing(groups, now)
     except dynamo.STORE_ERRORS as error:
         if not dynamo.is_unavailable(error) or any(len(_known_figures(group)) < len(group.shard_counts) for group in groups):

@@ -1,6 +1,7 @@
 """The payment stored in a purchase, the provider's view of payments, refunds, disputes, payouts and events, and payment errors."""
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
@@ -179,12 +180,26 @@ class CheckoutPage(Struct, frozen=True):
     email: str | None = None
 
 
-class PaymentMetadata(Struct, frozen=True):
-    """Ids that the provider stores with a payment, so that the payment's events can be matched with our purchase."""
+class PaymentMetadata(Struct, frozen=True, omit_defaults=True):
+    """Ids that the provider stores with a payment, so that the payment's events can be matched with our purchase.
+
+    In a stage with a standby, `lines` and `pass_id` say what was bought, so that a purchase that another region has lost can be rebuilt.
+    """
 
     purchase_id: str
     event_id: str
     user_id: str
+    lines: str = ""
+    pass_id: str = ""
+
+
+def find_bought(metadata: Mapping[str, Any]) -> PaymentMetadata | None:
+    """Return the metadata of a payment if they say what was bought."""
+    values = [metadata.get(name) for name in ("purchase_id", "event_id", "user_id", "lines")]
+    purchase_id, event_id, user_id, lines = (value if isinstance(value, str) else "" for value in values)
+    if not (purchase_id and event_id and user_id and lines):
+        return None
+    return PaymentMetadata(purchase_id, event_id, user_id, lines, str(metadata.get("pass_id") or ""))
 
 
 UNREACHABLE = "unreachable"
@@ -198,7 +213,8 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
     hosted page that can no longer be paid. `charge_id` and `decline_code` belong to the latest attempt. `namespace` names the shop that
     the payment belongs to, because several shops may share the provider's account. `region` is the region of the store in which its
     purchase was made; payments of earlier versions have none. `email` is the address that the buyer typed on the hosted page. `account` is
-    the connected account that has the payment, null for the operator's account, and `fee_cents` is the operator's fee.
+    the connected account that has the payment, null for the operator's account, and `fee_cents` is the operator's fee. `bought` is the
+    metadata from which the purchase can be rebuilt, if the payment has it.
     """
 
     provider: ProviderName
@@ -221,6 +237,7 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
     email: str | None = None
     account: str | None = None
     fee_cents: int = 0
+    bought: PaymentMetadata | None = None
 
     @property
     def net_received(self) -> int:

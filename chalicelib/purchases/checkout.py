@@ -370,7 +370,9 @@ def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResu
         # Do not open the payment again: once the provider has forgotten the idempotency key, the call would create a second payment.
         current = payments.fetch_payment(payment)
         return CheckoutResult(purchase, is_new, current.client_secret, current.url)
-    metadata = PaymentMetadata(purchase.id, purchase.event_id, purchase.user_id)
+    metadata = PaymentMetadata(purchase.id, purchase.event_id, purchase.user_id, purchase.bought_text, purchase.pass_id or "")
+    if not settings.current().regions:
+        metadata = replace(metadata, lines="", pass_id="")
     lines = purchase.lines
     if payment.tax_place is not None:
         if not purchase.is_being_charged:

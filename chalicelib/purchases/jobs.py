@@ -10,7 +10,7 @@ from chalicelib.foundation import clock
 bp = Blueprint(__name__)
 
 
-@scheduled_job(bp, "sweep", minutes=1, description="Releases expired holds and finishes what a crash interrupted.")
+@scheduled_job(bp, "sweep", minutes=1, description="Releases expired holds and finishes what a crash interrupted.", extends=True)
 def sweep() -> dict[str, Any]:
     from chalicelib.purchases.sweep import run_sweep  # imported here because every function loads this module, but only one runs the sweep
 

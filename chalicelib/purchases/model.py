@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 MAX_QUANTITY = 50
 MAX_LINE_ITEMS = 10
+MAX_BOUGHT_TEXT = 500
 # An order's id has the form of a ULID, which begins with a time. Orders that were written without a checkout have ids with this prefix, a
 # time before 2005, so they sort before others.
 DIRECT_ID_PREFIX = "00"
@@ -280,6 +281,17 @@ class Purchase(Struct, frozen=True, kw_only=True):
         if event.returns is None and event.transfers == "free":
             return self
         return replace(self, returns=event.returns, transfers=None if event.transfers == "free" else event.transfers)
+
+    @property
+    def bought_text(self) -> str:
+        """The lines as `<tier id>*<quantity>*<price in cents> ...`, from which the purchase can be rebuilt. Empty if that cannot be done.
+
+        Providers keep texts of up to 500 characters.
+        """
+        if self.promo_code is not None or self.waitlist_entry_id is not None or self.is_resale or self.is_from_holdback:
+            return ""
+        text = " ".join(f"{line.tier_id}*{line.quantity}*{line.price_cents}" for line in self.lines)
+        return text if len(text) <= MAX_BOUGHT_TEXT else ""
 
     @property
     def quantity(self) -> int:

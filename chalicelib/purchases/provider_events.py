@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar, Literal, Self
 
 from msgspec import Struct
+from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.audit import service as audit
@@ -23,6 +24,8 @@ from chalicelib.ledger.model import EntryKind
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import (
     BankTransfer,
+    ConnectedAccount,
+    Payment,
     PaymentNotCompleted,
     ProviderDescription,
     ProviderDispute,
@@ -33,7 +36,7 @@ from chalicelib.payments.model import (
     ReturnedFee,
 )
 from chalicelib.purchases import disputes, hold_recovery, ledger_entries, queries, refunds_at_provider, settlement, store, transitions
-from chalicelib.purchases.model import Purchase
+from chalicelib.purchases.model import LineItem, Purchase
 from chalicelib.purchases.refunds import record_external_refund
 from chalicelib.tickets.model import find_order_keys, order_key
 
@@ -101,15 +104,79 @@ def apply_payment(purchase: Purchase | None, provider_payment: ProviderPayment, 
     """Apply one of our payments to its purchase.
 
     If the purchase does not exist (None), refund the money, or open a finding if the purchase was made in another region's store or the
-    money is on a promoter's account. A payment on an account that is not the purchase's changes nothing: promoters can write the metadata
-    of any purchase on payments of their own accounts.
+    money is on a promoter's account. In a stage with a standby, first rebuild what the other region has lost (docs/regions.md). A payment
+    on an account that is not the purchase's changes nothing: promoters can write the metadata of any purchase on payments of their own
+    accounts.
     """
+    if settings.current().regions and provider_payment.is_paid:
+        purchase = _rebuild(provider_payment, now) if purchase is None else _with_lost_payment(purchase, provider_payment, now)
     if purchase is None:
         return _refund_unknown_payment(provider_payment, now)
     if purchase.account != provider_payment.account:
         logger.warning("payment.other_account", purchase_id=purchase.id, account=provider_payment.account)
         return EventResult(OTHER_ACCOUNT, purchase)
     return store.retry_on_conflict(purchase, lambda current: _apply_payment(current, provider_payment, now))
+
+
+def _rebuild(provider_payment: ProviderPayment, now: int) -> Purchase | None:
+    """Write the purchase of a payment again, as one that has expired, so that its tickets are issued if they can still be held.
+
+    Its tickets get the ids and codes that they had (`tickets.signature.derive_code`). Returns None if the payment does not say what was
+    bought, or if it is on another account than the event's payments: promoters can write anything on payments of their own accounts.
+    """
+    current, bought = catalog.snapshot(), provider_payment.bought
+    event = current.events.get(bought.event_id) if bought is not None else None
+    if bought is None or event is None or provider_payment.account != current.charged_account_id(event.id):
+        return None
+    lines = []
+    for text in bought.lines.split():
+        tier_id, quantity, price_cents = (*text.split("*"), "", "")[:3]
+        tier = current.tiers.get(tier_id)
+        if tier is None or tier.event_id != event.id or not (quantity.isdecimal() and price_cents.isdecimal()):
+            return None
+        line = LineItem.for_tier(tier, int(quantity), catalog.effective_tax(event, tier))
+        lines.append(replace(line, price_cents=int(price_cents)))
+    created_at = provider_payment.created
+    purchase = Purchase(
+        id=bought.purchase_id,
+        user_id=bought.user_id,
+        event_id=event.id,
+        state="expired",
+        version=1,
+        lines=lines,
+        currency=provider_payment.currency,
+        created_at=created_at,
+        expires_at=created_at,
+        ended_at=created_at,
+        pass_id=bought.pass_id or None,
+    ).with_terms(event)
+    rebuilt = replace(purchase, payment=_lost_payment(purchase, provider_payment))
+    if not store.insert(rebuilt):
+        return queries.load(rebuilt.id)
+    logger.warning("purchase.rebuilt", purchase_id=rebuilt.id, event_id=event.id, at=now)
+    return rebuilt
+
+
+def _with_lost_payment(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> Purchase:
+    """Return a reservation with the payment that its checkout has opened, if the checkout was lost."""
+    if purchase.state != "held" or purchase.payment is not None:
+        return purchase
+    payment = _lost_payment(purchase, provider_payment)
+    return store.save(purchase, replace(purchase, state="paying", payment=payment, checkout_at=now))
+
+
+def _lost_payment(purchase: Purchase, provider_payment: ProviderPayment) -> Payment:
+    event = catalog.snapshot().events.get(purchase.event_id)
+    account, returns_fee = provider_payment.account, settings.current().application_fee_refunds == "on"
+    return Payment(
+        provider_payment.provider,
+        "open",
+        purchase.total_cents,
+        purchase.currency,
+        provider_id=provider_payment.id,
+        connected=ConnectedAccount(account, provider_payment.fee_cents, returns_fee) if account is not None else None,
+        seller_id=event.promoter_id if event is not None else None,
+    )
 
 
 def apply_refund(provider_refund: ProviderRefund, now: int) -> EventResult:
@@ -122,7 +189,8 @@ def apply_refund(provider_refund: ProviderRefund, now: int) -> EventResult:
     # Promoters can give a refund of their own account the metadata of ours. Such a refund is external.
     found = (provider_refund.payment_intent_id, provider_refund.amount_cents)
     is_made_up = refund is not None and found != (refund.payment_intent_id, refund.amount_cents)
-    if provider_refund.refund_id is not None and not is_made_up:
+    is_lost = refund is None and bool(settings.current().regions)  # another region made it; here, it is like one that was made by hand
+    if provider_refund.refund_id is not None and not is_made_up and not is_lost:
         after = refunds_at_provider.record_status(purchase, provider_refund.refund_id, provider_refund, now)
     elif provider_refund.payment_intent_id is not None:
         if provider_refund.payment_intent_id not in purchase.payment_intent_ids:
@@ -227,7 +295,7 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
         found = {**details, "account": provider_payment.account}
         money_cases.open_finding(purchase_id, f"{_UNKNOWN_PURCHASE}-{payment_intent_id}", now, found)
         return EventResult("on_account")
-    if provider_payment.region not in (None, settings.current().region):
+    if provider_payment.region not in (None, settings.current().region, *settings.current().other_regions):
         if not provider_payment.is_paid:
             return EventResult("not_ours")
         found = {**details, "region": provider_payment.region}

@@ -383,6 +383,11 @@ def create_order_items(order: Purchase) -> list[dynamo.TransactItem]:
     return [dynamo.put(_new_row(order), _ABSENT), buyer]
 
 
+def insert(purchase: Purchase) -> bool:
+    """Write a purchase that another region has lost, and not its buyer's record. Returns False if a purchase or a tombstone has its id."""
+    return dynamo.put_if(_new_row(purchase), _ABSENT)
+
+
 def save(
     before: Purchase,
     after: Purchase,

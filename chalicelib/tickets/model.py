@@ -358,9 +358,13 @@ def may_be_ticket_id(text: str) -> bool:
 
 def new_code() -> str:
     """Return a random code of four groups of five characters, such as `7K3MX-0QWZ9-H4TRB-V81CD`."""
+    return code_of(secrets.token_bytes(CODE_LENGTH))
+
+
+def code_of(chosen: bytes) -> str:
+    """Return the code that these random bytes choose: CODE_LENGTH of them, or more."""
     # The alphabet has 32 characters, so each byte selects every character with the same probability.
-    characters = "".join(CODE_ALPHABET[byte % len(CODE_ALPHABET)] for byte in secrets.token_bytes(CODE_LENGTH))
-    return _grouped(characters)
+    return _grouped("".join(CODE_ALPHABET[byte % len(CODE_ALPHABET)] for byte in chosen[:CODE_LENGTH]))
 
 
 def may_be_own_code(code: str) -> bool:

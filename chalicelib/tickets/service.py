@@ -50,14 +50,14 @@ def issue_tickets(
     The first tickets get the `attendees`, in this order. `language` is the language of emails to the owner. `codes` are the codes of the
     tickets, if they were printed before; `new_code` has made them. The tickets keep `transfers`.
 
-    Without `codes`, every call creates new codes for the same ids. If a purchase's tickets are issued twice, the second transaction is
+    Without `codes`, every call creates the same codes for the same ids. If a purchase's tickets are issued twice, the second transaction is
     cancelled (`dynamo.TransactionCanceled`), and its caller reads the tickets from the first transaction with `load_purchase_tickets`.
     """
     priced = [(line, price) for line in lines for price in line.prices]
     if not 1 <= len(priced) <= MAX_TICKETS:
         raise ValueError(f"a purchase has 1 to {MAX_TICKETS} tickets, not {len(priced)}")
     tickets = [
-        _new_ticket(purchase_id, number, owner_id, event_id, line, price, codes[number - 1] if codes else new_code(), now)
+        _new_ticket(purchase_id, number, owner_id, event_id, line, price, codes[number - 1] if codes else None, now)
         for number, (line, price) in enumerate(priced, start=1)
     ]
     tickets = [replace(ticket, language=language, transfers=transfers) for ticket in tickets]
@@ -291,9 +291,10 @@ def void_items(ticket_ids: Iterable[str], reason: VoidReason, *, unused_by: str 
 
 
 def _new_ticket(
-    purchase_id: str, number: int, owner_id: str, event_id: str, line: TicketLine, price_cents: int, code: str, now: int
+    purchase_id: str, number: int, owner_id: str, event_id: str, line: TicketLine, price_cents: int, code: str | None, now: int
 ) -> Ticket:
     new_id = ticket_id(purchase_id, number)
+    code = code or signature.derive_code(new_id)
     return Ticket(
         id=new_id,
         code=code,

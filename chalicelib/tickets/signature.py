@@ -17,12 +17,13 @@ import hmac
 from hashlib import sha256
 
 from chalicelib.foundation import secret_settings
+from chalicelib.tickets.model import code_of
 
 ROTATION_SECONDS = 30
 ROTATING_DIGITS = 8
 ACCEPTED_PERIODS = 1  # before and after the current one, because clocks differ and people take a moment to hold up their phones
 
-_VERSION = "fairgate-ticket-v1"
+_VERSION, _CODE_VERSION = "fairgate-ticket-v1", "fairgate-code-v1"
 _WALLET_CODE_BYTES = 15  # 24 characters
 
 
@@ -30,6 +31,15 @@ def sign(ticket_id: str, event_id: str, code: str) -> str:
     """Return the signature of a ticket with the first key. Raises SettingsError if the keys are missing or malformed."""
     key_id, secret = next(iter(secret_settings.signing_keys("ticket_keys").items()))
     return f"{key_id}.{_mac(secret, ticket_id, event_id, code)}"
+
+
+def derive_code(ticket_id: str) -> str:
+    """Return the first code of a ticket, which nobody can compute without the first key.
+
+    So a region that has lost a ticket issues it again with the code that its owner already has (docs/regions.md).
+    """
+    secret = next(iter(secret_settings.signing_keys("ticket_keys").values()))
+    return code_of(_digest(secret, _CODE_VERSION, ticket_id))
 
 
 def is_genuine(qr_sig: str, ticket_id: str, event_id: str, code: str) -> bool:
@@ -77,7 +87,10 @@ def _derive(code: str, qr_sig: str, purpose: str) -> bytes:
 
 
 def _mac(secret: str, *fields: str) -> str:
+    return base64.urlsafe_b64encode(_digest(secret, _VERSION, *fields)).rstrip(b"=").decode()
+
+
+def _digest(secret: str, *fields: str) -> bytes:
     # Each field is preceded by its length, so that different lists of fields never produce the same message.
-    message = "".join(f"{len(field.encode())}:{field}," for field in (_VERSION, *fields))
-    digest = hmac.digest(secret.encode(), message.encode(), sha256)
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    message = "".join(f"{len(field.encode())}:{field}," for field in fields)
+    return hmac.digest(secret.encode(), message.encode(), sha256)

@@ -4,7 +4,7 @@ from typing import Any
 
 from infra import event_sources, tables
 from infra.template import mails
-from infra.template.stages import addon_names
+from infra.template.stages import addon_names, regions_of
 
 Statement = dict[str, Any]
 
@@ -291,6 +291,10 @@ def policy(stage: str, function: str, logs: str, dead_letters: str | None) -> St
     if function in READS_SECRETS:
         secret = f"secret:fairgate/{stage}-??????"  # AWS adds six characters; `-*` would include a stage `{stage}-eu`
         statements.append(_allow("ReadSecrets", ["secretsmanager:GetSecretValue"], [_arn("secretsmanager", secret)]))
+    if regions := regions_of(stage):
+        # Each function learns from the catalog's table whether its region sells. The sweep also asks the other regions.
+        asked = regions if function == "sweep" else ["${AWS::Region}"]
+        statements.append(_allow("ReadRegions", ["dynamodb:Query"], [_table(stage, "catalog", region) for region in asked]))
     if function in READS_METRICS:  # GetMetricData does not support resources
         statements.append(_allow("ReadMetrics", ["cloudwatch:GetMetricData"], ["*"]))
     if function in SENDS_MAILS and mails.uses_ses(stage):
@@ -360,9 +364,9 @@ def _allow(sid: str | None, actions: list[str], resources: list[Any]) -> Stateme
     return {**({"Sid": sid} if sid is not None else {}), "Effect": "Allow", "Action": actions, "Resource": resources}
 
 
-def _table(stage: str, feature: str) -> Statement:
-    return _arn("dynamodb", f"table/fairgate-{stage}-{feature}")
+def _table(stage: str, feature: str, region: str = "${AWS::Region}") -> Statement:
+    return _arn("dynamodb", f"table/fairgate-{stage}-{feature}", region)
 
 
-def _arn(service: str, resource: str) -> Statement:
-    return {"Fn::Sub": f"arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{resource}"}
+def _arn(service: str, resource: str, region: str = "${AWS::Region}") -> Statement:
+    return {"Fn::Sub": f"arn:${{AWS::Partition}}:{service}:{region}:${{AWS::AccountId}}:{resource}"}

@@ -77,6 +77,12 @@ def addon_names(stage: str) -> tuple[str, ...]:
     return page_settings(stage).addon_names
 
 
+def regions_of(stage: str) -> list[str]:
+    """Return the two regions and the witness of a deployed stage with a standby, and none for any other stage."""
+    variables = function_settings(stage)["Environment"]["Variables"] if stage in deployed_stages() else {}
+    return [region.strip() for region in variables.get(f"{settings.PREFIX}REGIONS", "").split(",") if region]
+
+
 def page_settings(stage: str) -> settings.Settings:
     """Return the settings that the pages are packed with: of a deployed stage, or else of this process. Raises SettingsError."""
     variables = function_settings(stage)["Environment"]["Variables"] if stage in deployed_stages() else os.environ

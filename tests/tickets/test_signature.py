@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from chalicelib.foundation import settings
 from chalicelib.foundation.settings import SettingsError
 from chalicelib.tickets import signature
+from chalicelib.tickets.model import may_be_own_code
 
 OLD_KEY = "old:" + "o" * 32
 NEW_KEY = "new:" + "n" * 32
@@ -23,6 +24,15 @@ def test_a_signature_names_its_key_and_verifies(qr_sig):
     assert qr_sig.startswith("old.")
     with settings.override(ticket_keys=OLD_KEY):
         assert signature.is_genuine(qr_sig, *TICKET)
+
+
+def test_a_code_follows_from_the_ticket_and_the_first_key():
+    codes = set()
+    for keys in (OLD_KEY, f"{OLD_KEY}, {NEW_KEY}", NEW_KEY):
+        with settings.override(ticket_keys=keys):
+            codes |= {signature.derive_code("01J-1"), signature.derive_code("01J-2")}
+    assert len(codes) == 4
+    assert all(may_be_own_code(code) for code in codes)
 
 
 def test_the_first_key_signs_and_all_verify(qr_sig):

@@ -36,6 +36,7 @@ from chalicelib.payments.model import (
     ProviderPayment,
     ProviderRefund,
     ProviderUnavailable,
+    find_bought,
 )
 
 if TYPE_CHECKING:
@@ -307,6 +308,7 @@ def _convert_payment(payment: Json) -> ProviderPayment:
         region=metadata.get("region"),
         purchase_id=ids.find_id(metadata, "purchase_id"),
         event_id=ids.find_id(metadata, "event_id"),
+        bought=find_bought(metadata),
         url=((payment.get("_links") or {}).get("checkout") or {}).get("href"),
     )
 

@@ -19,6 +19,7 @@ from chalicelib.payments.model import (
     ReturnedFee,
     TaxCalculation,
     TaxNotCalculated,
+    find_bought,
 )
 
 Json = dict[str, Any]
@@ -87,6 +88,7 @@ def convert_checkout_session(session: Json, account: str | None) -> ProviderPaym
         "region": metadata.get("region"),
         "purchase_id": ids.find_id(metadata, "purchase_id"),
         "event_id": ids.find_id(metadata, "event_id"),
+        "bought": find_bought(metadata),
     }
     if isinstance(payment_intent, dict):
         fields |= _payment_fields(payment_intent)
@@ -265,6 +267,7 @@ def _payment_fields(intent: Json) -> Json:
         "region": metadata.get("region"),
         "purchase_id": ids.find_id(metadata, "purchase_id"),
         "event_id": ids.find_id(metadata, "event_id"),
+        "bought": find_bought(metadata),
         "charge_id": _object_id(charge) or error.get("charge"),
         "fee_cents": intent.get("application_fee_amount") or 0,
         "decline_code": error.get("decline_code") or error.get("code"),

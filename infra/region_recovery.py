@@ -1,0 +1,521 @@
+"""Repair the records of a stage whose last seconds another region has lost, before this region sells; see docs/regions.md.
+
+DynamoDB copies each table to the standby on its own, so an order may have arrived without its tickets, and a ticket without its order. The
+purchase decides, as always. What contradicts it is brought into line, and then every payment of the last hours is applied again, through
+the comparison with the provider: a purchase that is missing or unpaid here gets its tickets, or its money is refunded. Nothing is done
+twice, so the recovery can be repeated. No other process may write to the tables meanwhile.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
+
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog import stock_ledger
+from chalicelib.catalog.store import increment_revision_item
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import ids, settings
+from chalicelib.inventory.model import Hold, Shard, stocks_of
+from chalicelib.inventory.store import ShardRow, scan_shards
+from chalicelib.ledger.model import LedgerEntry
+from chalicelib.ledger.service import scan_entries
+from chalicelib.ledger.store import LedgerRow, entry_key
+from chalicelib.payments import service as payments
+from chalicelib.payments.model import Payment
+from chalicelib.purchases import holds, ledger_entries, refunds_at_provider, settlement, store, sweep, sweep_store
+from chalicelib.purchases.model import ACTIVE_STATES, MOVED_PREFIX, BuyerRecord, LineItem, Purchase, Refund
+from chalicelib.purchases.store import BuyerRow, PurchaseRow
+from chalicelib.reconciliation import compare, records
+from chalicelib.reconciliation.compare import ReconciliationReport
+from chalicelib.reconciliation.invariants import sold_tickets
+from chalicelib.reconciliation.records import RecordsReport
+from chalicelib.tickets.model import Ticket, TicketLine
+from chalicelib.tickets.seat_numbers import CounterRow
+from chalicelib.tickets.service import issue_tickets
+from chalicelib.tickets.store import TicketRow, change_state_item, scan_tickets, void_item
+from chalicelib.waiting_room.model import LATE
+from chalicelib.waiting_room.store import WaitingRoomRow
+
+SPAN_SECONDS = 3600  # of the provider's books that are compared together
+LOST_SECONDS = 300  # of joins that may be missing: a region that is cut off continues until its lease ends
+NUMBERS_SKIPPED = 100  # of seats at each event, because tickets whose numbers are missing here may have been printed
+
+
+class RecoveryReport(Struct):
+    """What the recovery has done, as counts. `lost_sales` are sold tickets by stock whose order did not arrive: nobody can buy them.
+
+    `oversold` are tickets by stock that were sold beyond the capacity. `compared` says what became of payments, and `records` what still
+    contradicts other records and is an open case.
+    """
+
+    purchases: int = 0
+    tickets_issued_again: int = 0
+    orders_completed: int = 0
+    tickets_withdrawn: int = 0
+    entries_added: int = 0
+    entries_removed: int = 0
+    buyers_corrected: int = 0
+    shards_corrected: int = 0
+    holds_released: int = 0
+    orders_returned: list[str] = field(default_factory=list)
+    numbers_skipped: int = 0
+    lost_sales: dict[str, int] = field(default_factory=dict)
+    oversold: dict[str, int] = field(default_factory=dict)
+    compared: ReconciliationReport | None = None
+    records: RecordsReport | None = None
+
+
+def recover(since: int, now: int, sold_until: int) -> RecoveryReport:
+    """Repair the records of the current stage and region, and apply all payments made since `since` (epoch seconds).
+
+    `sold_until` is when this region last sold: free orders that it made until then may contradict what the other region has sold since.
+    Raises ProviderUnavailable and the store's errors; then repeat the call. Payments of unknown purchases are refunded, however many.
+    """
+    dynamo.transact([increment_revision_item()])  # the log of changes to the catalog may have gaps, so instances load the entries
+    catalog.invalidate()
+    recovery = _Recovery(since, now, sold_until)
+    recovery.bring_into_line()
+    recovery.complete_orders()
+    sweep_store.save_state(replace(sweep_store.load_state(), due_minute=None, due_event=None))
+    sweep.run_sweep(now)  # looks at all events again, and releases what has expired, before lost orders need the tickets
+    report = recovery.report
+    if payments.has_external_provider():
+        report.compared = ReconciliationReport(since, since)
+        while report.compared.until <= now:
+            until = min(report.compared.until + SPAN_SECONDS, now + 1)
+            report.compared.add(compare.compare_span(report.compared.until, until, now, max_unknown=None))
+    report.records = records.run(now, whole=True)
+    return report
+
+
+class _Recovery:
+    """All records of the stage, in memory: about 10 KB for each order."""
+
+    def __init__(self, since: int, now: int, sold_until: int) -> None:
+        self.now, self.sold_until, self.report = now, sold_until, RecoveryReport()
+        self.purchases = {purchase.id: purchase for purchase in store.scan_purchases()}
+        self.tickets = defaultdict[str, list[Ticket]](list)
+        for ticket in scan_tickets():
+            self.tickets[ticket.purchase_id].append(ticket)
+        self.entries = defaultdict[str, list[LedgerEntry]](list)
+        for entry in scan_entries():
+            self.entries[entry.purchase_id].append(entry)
+        self.shards = list(scan_shards())
+        self.torn: list[tuple[Purchase | None, list[Ticket]]] = []  # orders whose purchase did not arrive, or not as an order
+        self.report.purchases = len(self.purchases)
+        ours = settings.current().provider_namespace
+        found = payments.list_payments(since, now + 1, catalog.snapshot().account_ids(), set())
+        self.payments = [payment for payment in found if payment.namespace == ours and payment.amount_received]
+        # What was bought with the payments whose purchases did not arrive: the tickets are free for them again.
+        lost = (payment for payment in self.payments if payment.is_paid and payment.purchase_id not in self.purchases)
+        self.unknown = [payment.bought for payment in lost if payment.bought is not None]
+
+    # What contradicts the purchases
+
+    def bring_into_line(self) -> None:
+        self._return_lost_orders()
+        self._end_earlier_reservations()
+        for purchase_id in sorted(self.tickets.keys() - self.purchases.keys()):
+            self._withdraw(None, purchase_id)
+        for purchase in self.purchases.values():
+            if purchase.was_order:
+                self._complete_records(purchase)
+            elif self.tickets.get(purchase.id):
+                self._withdraw(purchase, purchase.id)
+            self._correct_entries(purchase.id, purchase)
+            self._correct_cases(purchase)
+        for purchase_id in self.entries.keys() - self.purchases.keys():
+            if sum(entry.amount_cents for entry in self.entries[purchase_id]):  # others are payments of unknown purchases, refunded
+                self._remove_entries(self.entries[purchase_id])
+        self._correct_shards()
+        self._correct_buyers()
+        self._skip_numbers()
+        self._continue_stock_ledgers()
+
+    def _end_earlier_reservations(self) -> None:
+        """End all but the latest active purchase of a buyer at an event: the end of the others did not arrive."""
+        latest: dict[tuple[str, str], Purchase] = {}
+        for purchase in sorted(self.purchases.values(), key=lambda each: each.id):
+            if purchase.state not in ACTIVE_STATES:
+                continue
+            key = purchase.user_id, purchase.event_id
+            if (earlier := latest.get(key)) is not None:
+                self._overwrite(replace(earlier, state="expired", ended_at=self.now))
+            latest[key] = purchase
+
+    def _overwrite(self, purchase: Purchase) -> None:
+        self.purchases[purchase.id] = after = replace(purchase, version=purchase.version + 1)
+        values = {"state": after.state, "ended_at": after.ended_at, "version": after.version, "refunds": after.refunds}
+        dynamo.update_if(PurchaseRow(after.id), PurchaseRow.assign(values))
+
+    def _return_lost_orders(self) -> None:
+        """Take back orders that a region made while it was cut off, and that cannot be kept after the other region has sold.
+
+        These are orders whose payment the other region has refunded, and the latest free ones, where more is sold than there is.
+        """
+        for payment in self.payments:
+            order = self.purchases.get(payment.purchase_id or "")
+            intent = payment.payment_intent_id
+            if order is None or not order.is_order or intent is None or not order.is_own_payment(intent) or payment.net_received:
+                continue
+            if order.refunded_total(intent, include_due=True) < payment.amount_refunded:
+                found = payments.external_provider(payment.provider).list_refunds_of_payment(intent, payment.account)
+                made = next(refund for refund in found if refund.status != "failed")
+                self._return(order, Refund(
+                    id=f"lost-{intent}", status=made.status, amount_cents=payment.amount_refunded, currency=payment.currency, reason="late",
+                    by="fairgate", at=self.now, payment_intent_id=intent, provider_id=made.id, provider=payment.provider,
+                    taxes=order.kept_taxes, included_fee_cents=order.kept_included_fee_cents,
+                ))  # fmt: skip
+        free = Counter[str]()
+        for shard in self.shards:
+            free[shard.stock_id] += shard.capacity
+        orders = [purchase for purchase in self.purchases.values() if purchase.was_order]
+        for order in orders:
+            for seat in _sold_seats(order):
+                free[seat.stock_id] -= seat.quantity
+        late = [order for order in orders if order.is_order and order.total_cents == 0 and (order.ended_at or 0) <= self.sold_until]
+        for order in sorted(late, key=lambda each: each.ended_at or 0, reverse=True):
+            seats = _sold_seats(order)
+            if any(free[seat.stock_id] < 0 for seat in seats):
+                for seat in seats:
+                    free[seat.stock_id] += seat.quantity
+                self._return(order, Refund(
+                    id="lost", status="succeeded", amount_cents=0, currency=order.currency, reason="late", by="fairgate", at=self.now,
+                    provider="free",
+                ))  # fmt: skip
+
+    def _return(self, order: Purchase, refund: Refund) -> None:
+        refund = replace(refund, tickets=order.kept_tickets)
+        self._overwrite(replace(order.with_refunds(refund), state="refunded"))
+        self.report.orders_returned.append(order.id)
+
+    def _withdraw(self, purchase: Purchase | None, purchase_id: str) -> None:
+        """Delete the tickets of a purchase that is not an order here. They are issued again with the same codes, if they can be."""
+        found = sorted(self.tickets.pop(purchase_id), key=lambda ticket: ticket.number)
+        self.torn.append((purchase, found))
+        self.report.tickets_withdrawn += len(found)
+        dynamo.batch_delete(TicketRow(ticket.id) for ticket in found)
+
+    def _complete_records(self, order: Purchase) -> None:
+        """Issue the missing tickets of an order, and give all of them the states that its refunds and disputes require."""
+        known = {ticket.number: ticket for ticket in self.tickets.get(order.id, [])}
+        if len(known) < order.quantity:
+            lines = [TicketLine(line.tier_id, line.admits, line.ticket_prices, order.currency) for line in order.lines]
+            at, attendees = order.ended_at or self.now, store.load_details(order).attendees
+            owner = order.id, order.user_id, order.event_id
+            issue = issue_tickets(*owner, lines, at, attendees, order.language, transfers=order.transfers)
+            for ticket, item in zip(issue.tickets, issue.items, strict=True):
+                if ticket.number not in known:
+                    dynamo.transact([item])
+                    known[ticket.number] = ticket
+                    self.tickets[order.id].append(ticket)
+                    self.report.tickets_issued_again += 1
+        kept = "frozen" if order.is_disputed else "valid"
+        reasons = {number: "disputed" for dispute in order.disputes for number in dispute.voided}
+        for number, ticket in known.items():
+            if number not in order.kept_tickets and ticket.state != "void":
+                dynamo.transact([void_item(ticket.id, reasons.get(number, "refunded"))])  # type: ignore[arg-type]
+            elif number in order.kept_tickets and ticket.state != kept:
+                dynamo.transact([change_state_item(ticket.id, ticket.state, kept)])  # type: ignore[arg-type]
+                if ticket.state == "void":
+                    dynamo.update_if(TicketRow(ticket.id), [TicketRow.void_reason.remove()])
+
+    def _correct_entries(self, purchase_id: str, purchase: Purchase) -> None:
+        """Add the entries that a purchase's payment and refunds require, and remove those of changes that did not arrive."""
+        known = {(entry.kind, entry.reference): entry for entry in self.entries.get(purchase_id, [])}
+        payment = purchase.payment
+        provider = payment.provider if payment is not None else next((entry.provider for entry in known.values()), "free")
+        if not payments.is_external(provider) and provider != "simulated":
+            return
+        # A refund that failed has an entry for each direction.
+        required: dict[tuple[str, str], dynamo.TransactItem] = {name: {} for name in known if ("refund_failed", name[1]) in known}
+        if purchase.was_order and payment is not None:
+            for item in ledger_entries.payment_items(purchase, payment, purchase.ended_at or self.now):
+                required[_entry_name(item)] = item
+        for refund in purchase.refunds:
+            if refund.status in ("pending", "succeeded") and refund.amount_cents:
+                paid = refunds_at_provider.refund_report(refund, refund.provider_id or refund.id, "succeeded", account=purchase.account)
+                due = replace(refund, status="due")
+                made = [(kind, reference) for kind, reference in known if kind == "refunded" and reference in (paid.id, refund.id)]
+                items = ledger_entries.refund_status_items(purchase, due, refund, paid, refund.at) if not made else []
+                required |= {_entry_name(item): item for item in items} | {name: {} for name in made}
+            if not purchase.was_order or not purchase.is_own_payment(refund.payment_intent_id):
+                required |= {name: {} for name in known if name[1] == refund.payment_intent_id}  # refused payments
+        for name, item in required.items():
+            if name not in known:
+                dynamo.transact([item])
+                self.report.entries_added += 1
+        wrong = [entry for name, entry in known.items() if entry.kind in ("captured", "fee", "refunded") and name not in required]
+        self._remove_entries(wrong)
+
+    def _remove_entries(self, entries: Iterable[LedgerEntry]) -> None:
+        removed = [entry for entry in entries if entry.net_cents]
+        keys = [entry_key(entry.event_id, entry.purchase_id, entry.kind, entry.reference) for entry in removed]
+        dynamo.batch_delete(LedgerRow(*key) for key in keys)
+        self.report.entries_removed += len(keys)
+
+    def _correct_cases(self, purchase: Purchase) -> None:
+        for refund in purchase.refunds:
+            if refund.status in ("due", "pending"):
+                dynamo.transact([refunds_at_provider.open_refund_case_item(purchase, refund, self.now)])
+
+    def _correct_buyers(self) -> None:
+        found = {(record.user_id, record.event_id): record for record in store.scan_buyers()}
+        own, moved = defaultdict[tuple[str, str], list[Purchase]](list), defaultdict[tuple[str, str], list[Purchase]](list)
+        received, none = defaultdict[tuple[str, str], set[str]](set), frozenset[str]()
+        for purchase in self.purchases.values():
+            own[purchase.user_id, purchase.event_id].append(purchase)
+            if purchase.moved_from is not None:
+                moved[purchase.moved_from, purchase.event_id].append(purchase)
+        for ticket in (ticket for tickets in self.tickets.values() for ticket in tickets):
+            if ticket.owner_id != self.purchases[ticket.purchase_id].user_id:
+                received[ticket.owner_id, ticket.event_id].add(ticket.id)
+        for key in found.keys() | {key for key, purchases in own.items() if any(map(_has_record, purchases))} | received.keys():
+            before = found.get(key) or BuyerRecord(*key, None, 0, 0, 0, none, none, none, none, none, 0)
+            after = _buyer_record(before, own[key], moved[key], received[key])
+            if after != before:
+                values = {name: set(value) if isinstance(value, frozenset) else value for name, value in asdict(after).items()}
+                stored = {name: value or None for name, value in values.items() if name not in ("user_id", "event_id")}
+                dynamo.update_if(BuyerRow(*key), BuyerRow.assign(stored))
+                self.report.buyers_corrected += 1
+
+    def _correct_shards(self) -> None:
+        """Let the shards have exactly the tickets of known orders as sold, and of active purchases as held.
+
+        Sold tickets without an order stay sold, because somebody may have them. So do holds without a purchase, until they expire. If a
+        stock has too few tickets for all, the latest reservations end; a payment that comes in later is settled or refunded.
+        """
+        sold = Counter[str]()
+        for order in (purchase for purchase in self.purchases.values() if purchase.was_order):
+            for seat in _sold_seats(order):
+                sold[seat.shard_id] += seat.quantity
+        wanted, free, lost = self._wanted_again(), Counter[str](), Counter[str]()
+        for shard in self.shards:
+            surplus = max(0, shard.sold - sold[shard.id])
+            again = min(surplus, wanted[shard.stock_id])
+            wanted[shard.stock_id] -= again
+            lost[shard.stock_id] += surplus - again
+            sold[shard.id] += surplus - again
+            free[shard.stock_id] += shard.capacity - sold[shard.id]
+        held = self._keep_holds(free)
+        by_stock = defaultdict[str, list[Shard]](list)
+        for shard in self.shards:
+            by_stock[shard.stock_id].append(shard)
+        for stock_id, shards in by_stock.items():
+            taken = {shard.id: sold[shard.id] + sum(quantity for quantity, _ in held[shard.id].values()) for shard in shards}
+            spare = sum(max(0, taken[shard.id] - shard.capacity) for shard in shards)  # which other shards give to those with too few
+            for shard in shards:
+                given = min(spare, max(0, shard.capacity - taken[shard.id]))
+                spare -= given
+                capacity = max(shard.capacity - given, taken[shard.id])
+                available = capacity - taken[shard.id]
+                after = replace(shard, capacity=capacity, available=available, sold=sold[shard.id], holds=held[shard.id])
+                if after != shard:
+                    self._write_shard(replace(after, version=shard.version + 1))
+            if spare:
+                self.report.oversold[stock_id] = spare
+        self.report.lost_sales = dict(+lost)
+
+    def _keep_holds(self, free: Counter[str]) -> dict[str, dict[str, tuple[int, int]]]:
+        """Return the holds of each shard. `free` has the tickets of each stock that are not sold, from which the holds are taken."""
+        held = defaultdict[str, dict[str, tuple[int, int]]](dict)
+        arrived = {hold_id: hold for shard in self.shards for hold_id, hold in shard.holds.items()}
+        active = [purchase for purchase in self.purchases.values() if purchase.state in ACTIVE_STATES]
+        for purchase in sorted(active, key=lambda each: (each.expires_at <= self.now, each.id)):
+            needed = Counter[str]()
+            for hold in purchase.holds:
+                needed[hold.stock_id] += hold.quantity
+            if any(free[stock_id] < quantity for stock_id, quantity in needed.items()):
+                self._overwrite(replace(purchase, state="expired", ended_at=self.now))
+                self.report.holds_released += purchase.quantity
+                continue
+            free -= needed
+            for hold in purchase.holds:
+                held[hold.shard_id][hold.hold_id] = (hold.quantity, purchase.expires_at)
+        again = {tickets[0].purchase_id for purchase, tickets in self.torn if purchase is None}
+        again |= {bought.purchase_id for bought in self.unknown}
+        for shard in self.shards:
+            for hold_id, (quantity, expires_at) in shard.holds.items():
+                purchase_id = Hold(shard.id, hold_id, quantity).purchase_id
+                if purchase_id not in self.purchases and purchase_id not in again and free[shard.stock_id] >= quantity:
+                    free[shard.stock_id] -= quantity
+                    held[shard.id][hold_id] = (quantity, expires_at)
+        kept = {hold_id for holds_here in held.values() for hold_id in holds_here}
+        self.report.holds_released += sum(quantity for hold_id, (quantity, _) in arrived.items() if hold_id not in kept)
+        return held
+
+    def _wanted_again(self) -> Counter[str]:
+        """Return how many tickets of each stock the orders need whose payments the provider knows, and whose purchases did not arrive."""
+        wanted, current = Counter[str](), catalog.snapshot()
+        for bought in self.unknown:
+            event = current.events.get(bought.event_id)
+            for tier_id, quantity, _ in (text.split("*") for text in bought.lines.split() if text.count("*") == 2):
+                if event is not None and tier_id in current.tiers and quantity.isdecimal():
+                    wanted[current.tiers[tier_id].stock_id] += int(quantity)
+                    wanted[event.pool_id or ""] += int(quantity)
+        return wanted
+
+    def _write_shard(self, shard: Shard) -> None:
+        self.report.shards_corrected += 1
+        names = ("sold", "holds", "capacity", "available", "version")
+        values: dict[str, Any] = {name: getattr(shard, name) for name in names}
+        values["holds"] = {hold_id: list(hold) for hold_id, hold in shard.holds.items()}
+        dynamo.update_if(ShardRow(shard.id), [getattr(ShardRow, name).set(value) for name, value in values.items()])
+
+    def _continue_stock_ledgers(self) -> None:
+        """Let each stock ledger end where the entries of two regions part, and let no count fall below the last entry."""
+        current, first = catalog.snapshot(), dict[str, Shard]()
+        totals = stocks_of(scan_shards())
+        for shard in self.shards:
+            first.setdefault(shard.stock_id, shard)
+        for event in current.events.values():
+            self.report.entries_removed += stock_ledger.cut_fork(event.id)
+            last = stock_ledger.find_last(event.id)
+            counted = {line.tier_id: line for line in last.entry.lines} if last is not None else {}
+            for tier in current.event_tiers(event.id):
+                line, stock = counted.get(stock_ledger.public_id(tier)), totals.get(tier.stock_id)
+                if line is not None and stock is not None:
+                    missing = max(0, (line.returned or 0) - stock.returned), max(0, (line.unpaid or 0) - stock.unpaid)
+                    if any(missing):
+                        dynamo.update_if(ShardRow(first[tier.stock_id].id), [ShardRow.r.add(missing[0]), ShardRow.u.add(missing[1])])
+
+    # Orders that did not arrive as orders
+
+    def complete_orders(self) -> None:
+        """Complete the orders whose tickets arrived, but which are unpaid or unknown here, unless a provider has their payment."""
+        for purchase, tickets in self.torn:
+            if purchase is not None and purchase.state not in ACTIVE_STATES:
+                continue  # it has ended since
+            if purchase is None or purchase.payment is None:
+                captured = next((entry for entry in self.entries.get(tickets[0].purchase_id, []) if entry.kind == "captured"), None)
+                cents = sum(ticket.price_cents for ticket in tickets)
+                provider = captured.provider if captured is not None else "free"
+                if payments.is_external(provider) or (cents and captured is None):
+                    continue  # the comparison with the provider applies its payment
+                payment = Payment(provider, "open", cents, tickets[0].currency)  # type: ignore[arg-type]
+                purchase = replace(purchase, payment=payment) if purchase is not None else self._rebuild(tickets, payment)
+            if purchase is None or purchase.payment is None or payments.is_external(purchase.payment.provider):
+                continue
+            captured_payment = replace(purchase.payment, status="captured")
+            settlement.complete_purchase(purchase, captured_payment, self.now, by_buyer=False)
+            self.report.orders_completed += 1
+
+    def _rebuild(self, tickets: list[Ticket], payment: Payment) -> Purchase | None:
+        """Write the purchase of these tickets again, with the tickets that were sold without an order, or with free ones."""
+        first, current = tickets[0], catalog.snapshot()
+        event = current.events.get(first.event_id)
+        if event is None or any(ticket.tier_id not in current.tiers for ticket in tickets):
+            return None
+        lines: list[LineItem] = []
+        for tier_id, price in dict.fromkeys((ticket.tier_id, ticket.price_cents) for ticket in tickets):
+            tier, quantity = current.tiers[tier_id], sum((each.tier_id, each.price_cents) == (tier_id, price) for each in tickets)
+            lines.append(replace(LineItem.for_tier(tier, quantity, catalog.effective_tax(event, tier)), price_cents=price))
+        purchase = Purchase(
+            id=first.purchase_id,
+            user_id=first.owner_id,
+            event_id=event.id,
+            state="paying",
+            version=1,
+            lines=lines,
+            currency=first.currency,
+            created_at=ids.second_of(first.purchase_id),
+            expires_at=self.now,
+            payment=payment,
+        ).with_terms(event)
+        held = {}
+        for request in holds.hold_requests(purchase, event, current.tiers, expires_at=self.now, now=self.now, takes_kept=True):
+            hold_id = request.new_hold_id()
+            held[request.stock_id] = self._take_sold(request.stock_id, hold_id, request.quantity)
+            if held[request.stock_id] is None:
+                return None
+        purchase = holds.with_holds(purchase, event, current.tiers, {stock: taken for stock, taken in held.items() if taken is not None})
+        if not store.insert(purchase):
+            return None
+        values = {"active_id": purchase.id, "active_until": purchase.expires_at, "active_quantity": purchase.quantity}
+        dynamo.update_if(BuyerRow(purchase.user_id, purchase.event_id), BuyerRow.assign(values))
+        return purchase
+
+    def _take_sold(self, stock_id: str, hold_id: str, quantity: int) -> list[Hold] | None:
+        """Hold tickets of a stock that were sold without an order, or else free ones. Returns None if there are too few."""
+        taken: list[Hold] = []
+        for shard in [shard for shard in scan_shards() if shard.stock_id == stock_id]:
+            spare = min(self.report.lost_sales.get(stock_id, 0), shard.sold, quantity)
+            free = min(shard.available, quantity - spare)
+            if spare + free == 0:
+                continue
+            after = replace(shard, sold=shard.sold - spare, available=shard.available - free, version=shard.version + 1)
+            self._write_shard(replace(after, holds={**shard.holds, hold_id: (spare + free, self.now)}))
+            if spare:
+                self.report.lost_sales[stock_id] -= spare
+            taken.append(Hold(shard.id, hold_id, spare + free))
+            quantity -= spare + free
+            if not quantity:
+                return taken
+        return None
+
+    # Numbers that must not be given twice
+
+    def _skip_numbers(self) -> None:
+        """Raise the counters of seats and of waiting rooms beyond all numbers that people may have."""
+        given = Counter[str]()
+        for ticket in (ticket for tickets in self.tickets.values() for ticket in tickets):
+            if ticket.serial is not None:
+                given[ticket.event_id] = max(given[ticket.event_id], ticket.serial.first + ticket.admits - 1)
+        for counter in CounterRow.scan():
+            dynamo.update_if(counter, [CounterRow.last.set(max(int(counter.last), given[counter.id]) + NUMBERS_SKIPPED)])
+            self.report.numbers_skipped += NUMBERS_SKIPPED
+        rows = {row.id: row for row in WaitingRoomRow.scan()}
+        joins = defaultdict[str, list[tuple[int, int]]](list)
+        for row_id, row in rows.items():
+            kind, event_id, *rest = row_id.split("#")
+            if kind == "entry" and row.arrival is not None:
+                name = "late" if row.arrival.counter == LATE else row.arrival.counter
+                joins[f"counter#{event_id}#{rest[0]}#{name}"].append((row.arrival.number, row.arrival.joined_at))
+        for counter_id, arrivals in joins.items():
+            row = rows.get(counter_id) or WaitingRoomRow(counter_id)
+            highest, newest = max(number for number, _ in arrivals), max(at for _, at in arrivals)
+            if not row.closed and newest > self.now - SPAN_SECONDS:
+                recent = sorted(at for _, at in arrivals if at > newest - LOST_SECONDS)
+                skipped = 2 * len(recent) * LOST_SECONDS // max(10, newest - recent[0])  # twice as many as joined, at this rate
+                dynamo.update_if(row, [WaitingRoomRow.arrivals.set(max(int(row.arrivals or 0), highest) + skipped)])
+                self.report.numbers_skipped += skipped
+
+
+def _entry_name(item: dynamo.TransactItem) -> tuple[str, str]:
+    """Return the kind and the reference in the key of a ledger entry."""
+    _, kind, reference = item["Put"]["Item"]["entry"]["S"].split("#", 2)
+    return kind, reference
+
+
+def _sold_seats(order: Purchase) -> list[Hold]:
+    """Return what counts as sold for an order in its stocks."""
+    return [*order.holds_of_tickets(sold_tickets(order)), *order.promo_holds, *order.resale_holds]
+
+
+def _has_record(purchase: Purchase) -> bool:
+    return purchase.was_order or purchase.state in ACTIVE_STATES
+
+
+def _buyer_record(before: BuyerRecord, own: list[Purchase], moved: list[Purchase], received: set[str]) -> BuyerRecord:
+    """Return what a buyer's record must say. The record also counts orders that moved to another user."""
+    active = next((purchase for purchase in own if purchase.state in ACTIVE_STATES), None)
+    counted = [*own, *moved]
+    noted = {entry for entry in before.passes if entry.startswith(MOVED_PREFIX)}
+    passes = {purchase.pass_id for purchase in counted if purchase.pass_id is not None and purchase.is_order}
+    return BuyerRecord(
+        user_id=before.user_id,
+        event_id=before.event_id,
+        active_id=active.id if active is not None else None,
+        active_until=active.expires_at if active is not None else 0,
+        active_quantity=active.quantity if active is not None else 0,
+        bought=sum(len(purchase.kept_tickets) for purchase in counted),
+        orders=frozenset(purchase.id for purchase in own if purchase.is_order),
+        past_orders=frozenset(purchase.id for purchase in own if purchase.was_order and not purchase.is_order),
+        received=frozenset(received),
+        passes=frozenset(passes | noted | {entry.removeprefix(MOVED_PREFIX) for entry in noted}),
+        promo_uses=frozenset(f"{purchase.promo_code}#{purchase.id}" for purchase in counted if purchase.was_order and purchase.promo_code),
+        reserve_tat=before.reserve_tat,
+    )

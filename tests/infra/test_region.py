@@ -1,0 +1,135 @@
+"""The commands for a second region, and the fence between the regions: in three regions of an emulated AWS, which copies no items."""
+
+import pytest
+
+from chalicelib.catalog import snapshots
+from chalicelib.catalog.model import RegionClaim
+from chalicelib.catalog.snapshots import LEASE_SECONDS, claim_sales, seconds_to_sell
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, memory, settings
+from infra import region, tables
+from infra.template import permissions
+from tests import builders, engines
+
+FIRST, STANDBY, WITNESS = "us-east-1", "eu-west-1", "eu-west-3"
+
+
+@pytest.fixture
+def store():
+    """moto, which has regions."""
+    with engines.moto(), engines.fresh_stage():
+        yield
+
+
+@pytest.fixture
+def two_regions(api):
+    """An event on sale in a stage with a standby, in the region that sells. Returns the ids of the event and of its tier."""
+    shop = builders.create_shop(api)
+    with settings.override(regions=f"{FIRST},{STANDBY},{WITNESS}"):
+        for name in (STANDBY, WITNESS):
+            tables.create_all(dynamo.client_of(name))
+        claim_sales([FIRST, STANDBY, WITNESS], RegionClaim(FIRST, 1, 0), clock.now() + LEASE_SECONDS)
+        memory.forget_everything()
+        yield shop
+
+
+def reserve(api, shop):
+    memory.forget_everything()
+    return builders.reserve(api, "ada", *shop)
+
+
+def test_a_region_with_a_lease_sells_and_extends_it(api, time, two_regions):
+    assert reserve(api, two_regions).status == 201
+    for _ in range(10):
+        time.advance(60)
+        assert "standby" not in builders.run_sweep()
+    memory.forget_everything()
+    assert seconds_to_sell() == LEASE_SECONDS
+
+
+def test_a_region_without_a_lease_only_reads(api, time, two_regions):
+    time.advance(LEASE_SECONDS)
+    refused = reserve(api, two_regions)
+    assert (refused.status, refused.json["error"], refused.headers["Retry-After"]) == (503, "service_unavailable", "30")
+    assert refused.json["outcome"] == "unchanged"
+    assert api.get(f"/events/{two_regions[0]}").status == 200
+
+
+def test_a_standby_does_nothing(api, two_regions):
+    with settings.override(region=STANDBY):
+        memory.forget_everything()
+        assert builders.run_sweep() == {"standby": True}
+        assert reserve(api, two_regions).status == 503
+
+
+def test_a_region_that_reaches_nobody_stops_when_its_lease_ends(api, time, two_regions, monkeypatch):
+    monkeypatch.setattr(snapshots, "ask_region", lambda _: None)
+    time.advance(60)
+    builders.run_sweep()
+    assert reserve(api, two_regions).status == 201
+    time.advance(LEASE_SECONDS - 60)
+    assert builders.run_sweep() == {"standby": True}
+
+
+def test_a_region_stops_at_once_when_another_region_has_taken_over(api, two_regions):
+    claim_sales([WITNESS], RegionClaim(STANDBY, 2, 0), 0)
+    memory.forget_everything()
+    assert builders.run_sweep() == {"standby": True}
+    assert reserve(api, two_regions).status == 503
+
+
+def test_a_failover_waits_for_the_lease_and_then_sells(api, time, two_regions):
+    began = time.now
+    with settings.override(region=STANDBY):
+        memory.forget_everything()
+        region.take_over(wait=lambda seconds: time.advance(int(seconds)))
+        assert time.now - began >= LEASE_SECONDS + region.MARGIN_SECONDS
+        memory.forget_everything()
+        assert "standby" not in builders.run_sweep()
+    assert reserve(api, two_regions).status == 503
+
+
+def test_a_failover_without_the_witness_needs_a_person(api, time, two_regions):
+    dynamo.client_of(WITNESS).delete_table(TableName=dynamo.table_name("catalog"))
+    with settings.override(region=STANDBY):
+        memory.forget_everything()
+        with pytest.raises(region.RegionError, match="--force"):
+            region.take_over(wait=lambda seconds: time.advance(int(seconds)))
+        region.take_over(force=True, wait=lambda seconds: time.advance(int(seconds)))
+        memory.forget_everything()
+        assert "standby" not in builders.run_sweep()
+
+
+def test_the_standby_gets_a_replica_of_each_table_and_the_witness_the_first_claim(api, monkeypatch):
+    builders.create_shop(api)
+    client, replicas = dynamo.client(), {}
+    update = client.update_table
+
+    def update_table(**arguments):
+        if changes := arguments.pop("ReplicaUpdates", None):  # moto has none
+            replicas[arguments["TableName"]] = changes
+        else:
+            update(**arguments)
+
+    monkeypatch.setattr(client, "update_table", update_table)
+    with settings.override(regions=f"{FIRST},{STANDBY},{WITNESS}"):
+        for _ in range(2):
+            assert len(region.prepare()) == 2
+        names = set(map(dynamo.table_name, tables.definitions()))
+        assert replicas == {name: [{"Create": {"RegionName": STANDBY}}] for name in names}
+        for name in names:
+            assert client.describe_table(TableName=name)["Table"]["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
+        [claim] = snapshots.ask_region(FIRST)
+        assert (claim.region, claim.term) == (FIRST, 1)
+
+
+def test_every_function_may_read_which_region_sells(monkeypatch):
+    monkeypatch.setattr(permissions, "regions_of", lambda _: [FIRST, STANDBY, WITNESS])
+    for function, count in (("project_reports", 1), ("sweep", 3)):
+        statements = permissions.policy("prod", function, "Logs", None)["Statement"]
+        [allowed] = [statement for statement in statements if statement.get("Sid") == "ReadRegions"]
+        assert (allowed["Action"], len(allowed["Resource"])) == (["dynamodb:Query"], count)
+
+
+def test_a_region_without_a_standby_has_no_commands():
+    assert region.main(["failover"]) == 2
