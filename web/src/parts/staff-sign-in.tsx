@@ -27,7 +27,9 @@ export function StaffSignIn({ query: { state, code, iss, error }, next, onDone }
   const { isWorking, failure, run } = useAction();
   const begin = async () => {
     sessionStorage.setItem(NEXT, next);
-    location.assign((await content(publicApi.POST("/auth/staff/begin"))).address);
+    const { address } = await content(publicApi.POST("/auth/staff/begin"));
+    const back = new URL(new URL(address).searchParams.get("redirect_uri")!);
+    location.assign(back.origin === location.origin ? address : back); // the provider sends nobody back to a promoter's own domain
   };
   const finish = async () => {
     history.replaceState(null, "", "/sign-in"); // the code works once
