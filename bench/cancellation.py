@@ -8,6 +8,7 @@ to the reservations, which all expire in the same minute. Takes five minutes of 
 
 import math
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
@@ -24,7 +25,9 @@ from chalicelib.payments.providers import protocol, stripe
 from chalicelib.purchases import event_cancellation, sweep
 from tests import builders
 from tests.client import Client
+from tests.simulation import capacity
 from tests.simulation.interception import Listener, StoreCall, intercept
+from tests.simulation.limits import Limits
 
 ORDERS = 100_000  # of the event
 EXPIRED = 30_000  # reservations of an event that expire together
@@ -36,9 +39,43 @@ STORE_SECONDS = {"TransactWriteItems": 0.010}
 OTHER_STORE_SECONDS = 0.005
 # Of each transaction. An order has two, which together take as much as a purchase on a function with 1,024 MB (docs/performance.md).
 PROCESSOR_SECONDS = 0.003
+COUNTED_RUNS = 2  # of the sweep
+LIMITS = Limits()
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class KeyUnits:
+    """Counts the capacity units of each partition key in each second, while `is_counting`, because each count reads the written items."""
+
+    def __init__(self) -> None:
+        self.is_counting = True
+        self._units: defaultdict[tuple[int, tuple[str, str], int], float] = defaultdict(
+            float
+        )  # (0 for reads or 1 for writes, table and key, second) -> units
+        self._before: dict[int, capacity.Items] = {}
+
+    def begin(self, call: StoreCall) -> None:
+        if self.is_counting:
+            self._before[id(call)] = capacity.read_items(call.accesses) if capacity.is_write(call.operation) else {}
+
+    def end(self, call: StoreCall, second: int) -> None:
+        before = self._before.pop(id(call), None)
+        if before is None or call.answer is None:
+            return
+        after = capacity.read_items(call.accesses) if capacity.is_write(call.operation) else {}
+        for key, units in capacity.consumed_units(call, before, after).items():
+            for kind, amount in enumerate(units):
+                self._units[kind, key, second] += amount
+        for key, amount in capacity.index_units_by_key(call, before, after).items():
+            self._units[1, key, second] += amount
+
+    def bounds(self, name: str) -> Iterator[Bound]:
+        """Compare the busiest second of a key with DynamoDB's limits, above which it would throttle calls."""
+        for kind, (unit, limit) in enumerate((("read", LIMITS.read_units), ("write", LIMITS.write_units))):
+            busiest = max((units for (of, _, _), units in self._units.items() if of == kind), default=0)
+            yield Bound(f"{name}: most {unit} units of a key in a second", busiest, f"{unit} units", limit)
 
 
 class VirtualTime(Listener):
@@ -51,6 +88,7 @@ class VirtualTime(Listener):
 
     def __init__(self) -> None:
         self.waited = float(START)
+        self.key_units = KeyUnits()
         self._computed = 0.0
         self._ends: dict[Future[Any], float] = {}
 
@@ -64,6 +102,10 @@ class VirtualTime(Listener):
         self.waited += STORE_SECONDS.get(call.operation, OTHER_STORE_SECONDS)
         if call.operation == "TransactWriteItems":
             self._computed += PROCESSOR_SECONDS
+        self.key_units.begin(call)
+
+    def after(self, call: StoreCall) -> None:
+        self.key_units.end(call, int(self.now()))
 
     @contextmanager
     def simulated(self) -> Iterator[None]:
@@ -167,8 +209,11 @@ def provider_payment(provider_id: str, amount: int, received: int) -> ProviderPa
     )
 
 
-def refund_orders(orders: int) -> list[int]:
-    """Sell orders, cancel their event, and run the sweep each minute until all are refunded. Returns the refunds made by each run."""
+def refund_orders(orders: int) -> tuple[list[int], KeyUnits]:
+    """Sell orders, cancel their event, and run the sweep each minute until all are refunded. Returns the refunds made by each run.
+
+    The units of keys are counted in the first COUNTED_RUNS runs, because later runs are like them.
+    """
     virtual, runs = VirtualTime(), list[int]()
     provider: Any = RefundProvider(virtual)
     with app_in_process() as api, clock.override(virtual.now), mock.patch.dict(protocol.EXTERNAL, {"stripe": provider}):
@@ -185,13 +230,14 @@ def refund_orders(orders: int) -> list[int]:
                 assert virtual.now() < began + 60, "a run takes longer than the minute until the next one"
                 runs.append(provider.refunded - before)
                 assert runs[-1], "no refund in this run"
+                virtual.key_units.is_counting = len(runs) < COUNTED_RUNS
         cancelled = event_cancellation.find_cancellation(event_id)
         assert cancelled is not None
         assert cancelled.orders == orders
-    return runs
+    return runs, virtual.key_units
 
 
-def end_reservations(reservations: int) -> list[int]:
+def end_reservations(reservations: int) -> tuple[list[int], KeyUnits]:
     """Reserve tickets, and run the sweep each minute until all are on sale again. Returns the reservations that each run ended."""
     virtual, runs = VirtualTime(), list[int]()
     with app_in_process() as api, clock.override(virtual.now):
@@ -204,7 +250,8 @@ def end_reservations(reservations: int) -> list[int]:
                 virtual.wait_until(first + 60 * len(runs))
                 runs.append(sweep.run_sweep(clock.now())["expired"])
                 assert runs[-1], "no reservation ended in this run"
-    return runs
+                virtual.key_units.is_counting = len(runs) < COUNTED_RUNS
+    return runs, virtual.key_units
 
 
 def total_minutes(total: int, runs: Sequence[int]) -> int:
@@ -220,12 +267,14 @@ def _buy(api: Client, event_id: str, tier_id: str, user: str) -> None:
 
 
 def take_bounds(orders: int = PLAYED_ORDERS, reservations: int = PLAYED_RESERVATIONS) -> Iterator[Bound]:
-    runs = refund_orders(orders)
+    runs, units = refund_orders(orders)
     print(f"{orders:,} orders; refunds made by each run of the sweep: {', '.join(f'{refunds:,}' for refunds in runs)}", flush=True)
     yield Bound(f"minutes to refund {ORDERS:,} orders, computed from {orders:,} of them", total_minutes(ORDERS, runs), "min", 60)
-    runs = end_reservations(reservations)
+    yield from units.bounds(f"refunds of {orders:,} orders")
+    runs, units = end_reservations(reservations)
     print(f"{reservations:,} reservations; ended by each run of the sweep: {', '.join(f'{ended:,}' for ended in runs)}")
     yield Bound(f"minutes to end {EXPIRED:,} reservations, computed from {reservations:,} of them", total_minutes(EXPIRED, runs), "min", 10)
+    yield from units.bounds(f"ends of {reservations:,} reservations")
 
 
 if __name__ == "__main__":

@@ -72,10 +72,11 @@ def write_events(count: int) -> list[str]:
     return event_ids
 
 
-def measure(name: str, work: Callable[[], object], prepare: Callable[[], object] = lambda: None) -> tuple[float, float]:
+def measure(name: str, work: Callable[[], object], prepare: Callable[[], object] = lambda: None) -> tuple[float, float, int]:
     """Print the trips, units, virtual seconds and processor time of `work`, which runs three times.
 
-    The processor time is measured in the last run and excludes the local store. Returns the virtual seconds and the processor time in ms.
+    The processor time is measured in the last run and excludes the local store. Returns the virtual seconds, the processor time in ms, and
+    the number of throttled calls.
     """
     prepare()
     with record_calls(measured=True) as calls:
@@ -103,7 +104,7 @@ def measure(name: str, work: Callable[[], object], prepare: Callable[[], object]
         f" {max(report.busiest_reads.values()):,.0f} |",
         flush=True,
     )
-    return report.elapsed, cpu
+    return report.elapsed, cpu, report.throttles.total()
 
 
 def elsewhere(change: Callable[[], object]) -> None:
@@ -175,13 +176,13 @@ def take_bounds(events: int = EVENTS, seconds: int = SECONDS) -> Iterator[Bound]
 
         print("| what | trips | read units | write units | virtual | CPU | busiest key, units/s |")
         print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-        after_upgrade, upgrade_cpu = measure("start from the entries", snapshots.snapshot, snapshots.invalidate)
+        after_upgrade, upgrade_cpu, first_throttled = measure("start from the entries", snapshots.snapshot, snapshots.invalidate)
         measure("write a snapshot", lambda: store.write_snapshot(snapshots.load_current()), edit)
         measure("start from the snapshot", snapshots.snapshot, snapshots.invalidate)
         for _ in range(100):
             edit()
-        start, cpu = measure("the same, 100 changes later", snapshots.snapshot, snapshots.invalidate)
-        measure("follow an edit", snapshots.snapshot, lambda: elsewhere(edit))
+        start, cpu, throttled = measure("the same, 100 changes later", snapshots.snapshot, snapshots.invalidate)
+        _, edit_cpu, _ = measure("follow an edit", snapshots.snapshot, lambda: elsewhere(edit))
         measure("nothing has changed", snapshots.snapshot, snapshots.expire)
         measure("edit", edit)
         catalog = f"a catalog of {events:,} events"
@@ -189,6 +190,8 @@ def take_bounds(events: int = EVENTS, seconds: int = SECONDS) -> Iterator[Bound]
         # The next run of the sweep writes a snapshot, so few instances start without one.
         yield Bound(f"{catalog}: processor time of a start without a snapshot", upgrade_cpu, "ms", 1000)
         yield Bound(f"{catalog}: processor time of a start from the snapshot", cpu, "ms", 300)
+        yield Bound(f"{catalog}: processor time to follow an edit", edit_cpu, "ms", 20)
+        yield Bound(f"{catalog}: a start, even the first after an upgrade: throttled", first_throttled + throttled, "calls", 0)
         yield Bound(f"{catalog}: largest reply of GET /events", largest_list(api), "bytes", 1_000_000)
         with sequential_calls():
             few, _ = run_fleet(event_ids, INSTANCES, seconds)

@@ -47,6 +47,14 @@ def test_links_lead_to_what_exists():
     assert on_all_pages(lambda page: [link for link in _relative_links(page) if _is_broken(page, link)]) == {}
 
 
+def test_every_met_requirement_of_security_names_a_test():
+    table = (ROOT / "docs" / "security.md").read_text().partition("| requirements | subject | state | where | tests |")[2]
+    rows = [row.strip("|").split(" | ") for row in table.partition("\n\n")[0].splitlines()[2:]]
+    met = {row[0].strip(): row[4] for row in rows if row[2].startswith("met")}
+    assert len(met) > 20
+    assert [requirements for requirements, tests in met.items() if not re.search(r"\]\(\.\./(web/)?tests?/\S+\.\w+\)", tests)] == []
+
+
 def test_every_page_is_in_the_index():
     """The index links the folder of the decisions, not each decision."""
     index = ROOT / "docs" / "README.md"

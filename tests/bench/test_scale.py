@@ -24,7 +24,7 @@ from bench import (
 from bench.measure import Bound, print_bounds
 from chalicelib.changes import jobs
 from infra.template.stages import ROOT
-from tests.simulation import drop
+from tests.simulation import drop, limits
 
 SMALL = {
     "waitlist": lambda: waitlist.take_bounds(40, 60, 20, 10),
@@ -39,6 +39,7 @@ SMALL = {
     "large_catalog": lambda: large_catalog.take_bounds(40, 1),
     "sell_out": lambda: sell_out.take_bounds((100,)),
 }
+COUNTS = ("calls", "people", "requests", "read units", "write units", "bytes")  # the units of figures that do not depend on the machine
 
 
 @pytest.fixture(autouse=True)
@@ -65,10 +66,29 @@ def _small(monkeypatch):
 @pytest.mark.parametrize("name", SMALL)
 def test_a_bench_compares_its_figures_with_bounds(name):
     bounds = list(SMALL[name]())
-    assert [
-        bound.name for bound in bounds if bound.unit in ("calls", "people", "requests", "read units", "bytes") and bound.is_missed
-    ] == []
+    assert [bound.name for bound in bounds if bound.unit in COUNTS and bound.is_missed] == []
     assert len({bound.name for bound in bounds}) == len(bounds) > 0
+
+
+THROTTLED = {
+    "background_work": ["revenue of", "sweep with", "reconciliation of", "a bootstrap file"],
+    "large_catalog": ["a catalog of 40 events: a start"],
+    "cancellation": ["refunds of", "refunds of", "ends of", "ends of"],
+}
+
+
+@pytest.mark.parametrize("name", THROTTLED)
+def test_work_that_keys_would_throttle_misses_bounds(monkeypatch, name):
+    def simulate(actors):
+        report = limits.simulate(actors)
+        report.throttles["catalog"] += 1
+        return report
+
+    for bench in (background_work, large_catalog):
+        monkeypatch.setattr(bench, "simulate", simulate)
+    monkeypatch.setattr(cancellation, "LIMITS", limits.Limits(read_units=1, write_units=1))
+    missed = [bound.name for bound in SMALL[name]() if bound.unit in COUNTS and bound.is_missed]
+    assert [found.startswith(start) for found, start in zip(missed, THROTTLED[name], strict=True)] == [True] * len(missed), missed
 
 
 def test_every_bench_runs_at_night():

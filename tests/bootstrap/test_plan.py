@@ -8,7 +8,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.sale_rules import SETUP_SECONDS
 from chalicelib.foundation import clock
 from chalicelib.inventory.store import scan_shards
-from tests.bootstrap.conftest import event, hold, sell, stock_of, ticket
+from tests.bootstrap.conftest import EXAMPLE, event, hold, sell, stock_of, ticket
 
 DAY = 86_400
 
@@ -131,6 +131,11 @@ def test_a_file_that_clears_data_gets_a_warning(store, run, write, tree, key):
     path = write(tree | {key: True})
     assert run("plan", path).out.splitlines().count(note) == 1
     assert run("plan", "--json", path).json["notes"] == [note]
+
+
+@pytest.mark.parametrize("name", ["bootstrap-tickets.json", "demo-tickets.json"])
+def test_the_files_in_the_repository_give_no_warnings(store, run, name):
+    assert run("validate", "--json", EXAMPLE.with_name(name)).json["warnings"] == []
 
 
 class TestMoreTicketsThanTheEventHolds:

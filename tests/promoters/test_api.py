@@ -292,6 +292,13 @@ def test_a_refused_appointment_counts_nothing_for_an_address(api, shop, mailbox)
         assert invite(api).status == 201
 
 
+def test_invitations_to_work_leave_a_person_the_email_that_resets_the_password(api, shop, mailbox):  # noqa: F811
+    with settings.override(rate_limits="on", limit_mail="2/900", limit_invite="9/900"):
+        assert [invite(api).status for _ in range(3)] == [201, 201, 429]
+        assert api.post("/auth/password/forgot", json={"email": "door@example.com"}).status == 200
+    assert mailbox.kinds("door@example.com") == ["event_invitation"] * 2 + ["no_account"]
+
+
 def test_an_invited_person_has_the_role_after_logging_in(api, shop, mailbox):  # noqa: F811
     member = invite(api, "Door@Example.com")
     assert (member.status, member.json["email"], member.json["role"]) == (201, "door@example.com", "staff")

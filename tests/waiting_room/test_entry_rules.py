@@ -11,6 +11,7 @@ from chalicelib.accounts import store as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge import rate_limits
 from chalicelib.foundation import settings
 from chalicelib.notifications import service as notifications
 from chalicelib.waiting_room import draw, room_cache, service, tokens
@@ -189,6 +190,15 @@ def test_codes_are_limited_for_each_mailbox_and_refused_without_the_rule(api, ti
         refused = mail_code(api, event, "u0")
         assert (refused.status, refused.json["error"], refused.json["entry"]) == (409, "code_not_needed", rule)
     assert len(mails) == 2
+
+
+def test_codes_are_counted_before_they_are_sent_on_every_instance(api, mails, verified_sale):
+    statuses = []
+    with settings.override(rate_limits="on", limit_mail="2/900"):
+        for number in range(6):
+            rate_limits._local_counters.forget()  # another instance
+            statuses.append(mail_code(api, verified_sale[0], f"u{number}").status)
+    assert (statuses, len(mails)) == ([200] * 2 + [429] * 4, 2)
 
 
 def test_a_crowd_behind_one_network_address_gets_its_codes(api, mails, verified_sale):

@@ -37,7 +37,8 @@ class WaitlistEntryView(Struct, frozen=True, kw_only=True):
     unknown, and in a ballot. There, `has_number` says whether you take part in the draw, and `drawn_position` is the position that the draw
     gave you, from 1; it is null before the draw. With better odds, `weight` is how many numbers you have in the draw; else it is null.
     `card` is null if the entry needs none. `offer` is a reservation, which must be paid before it expires, like any other reservation.
-    `max_price_cents` is the highest accepted price of one ticket.
+    `max_price_cents` is the highest accepted price of one ticket. `created_at` is the same as `joined_at`, and `tier_id` is the first of
+    `tier_ids`, under the names that early clients read.
     """
 
     id: str
@@ -45,10 +46,12 @@ class WaitlistEntryView(Struct, frozen=True, kw_only=True):
     event_name: str
     event_timezone: str | None
     tier_ids: list[str]
+    tier_id: str
     quantity: int
     max_price_cents: int | None
     status: EntryStatus
     joined_at: Timestamp
+    created_at: Timestamp
     position: int | None
     people_before: int | None
     tickets_before: int | None
@@ -171,10 +174,12 @@ def own_entry_view(own: OwnEntry, language: Language, now: int) -> WaitlistEntry
         event_name=event.in_language(language).name if event is not None else "",
         event_timezone=event.timezone if event is not None else None,
         tier_ids=entry.tier_ids,
+        tier_id=entry.tier_ids[0],
         quantity=entry.quantity,
         max_price_cents=entry.max_price_cents,
         status=own.status(event, now),
         joined_at=clock.iso(entry.joined_at),
+        created_at=clock.iso(entry.joined_at),
         position=position.people_before + 1 if position is not None else None,
         people_before=position.people_before if position is not None else None,
         tickets_before=position.tickets_before if position is not None else None,

@@ -136,6 +136,17 @@ def test_invitations_have_no_text_of_an_unverified_promoter(api, post):
         assert "an event sold by" in mail["Subject"]
 
 
+@pytest.mark.parametrize("is_verified", [False, True])
+def test_the_invitation_to_a_seat_has_no_text_of_an_unverified_promoter(api, post, is_verified):
+    order(api, publish(api, 500, is_verified=is_verified), 1, "bot@example.com")
+    [ticket] = api.get("/tickets", user="bot-1").json["tickets"]
+    invited = api.put(f"/seats/{ticket['id']}.1/guest", json={"name": "Bob", "email": VICTIM}, user="bot-1")
+    assert (invited.status, invited.json["guest"]["email"]) == (200, VICTIM)
+    [mail] = [mail for mail in post.provider.parsed() if mail["To"] == VICTIM]
+    assert (SPAM in whole_text(mail)) == is_verified
+    assert "#token=" in whole_text(mail)
+
+
 def create_owner(user_id: str, email: str) -> None:
     account = Account(user_id=user_id, email=email, roles=("user",), created_at=1, verified_at=1)
     accounts.create_account(account, "correct horse battery")

@@ -7,6 +7,7 @@ from chalicelib.addons.outgoing_webhooks import endpoints, outbox, store
 from chalicelib.addons.outgoing_webhooks.model import DAY, MAX_ENDPOINTS
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge import rate_limits
 from chalicelib.foundation import clock, outbound_http, settings
 from tests import builders
 from tests.accounts.conftest import mailbox  # noqa: F401
@@ -258,6 +259,15 @@ def test_how_often_endpoints_are_tested_is_limited(promoter, receiver):
     with settings.override(rate_limits="on", limit_webhook="2/3600"):
         statuses = [promoter.send("POST", f"/{endpoint['id']}/test").status for _ in range(3)]
     assert statuses == [202, 202, 429]
+
+
+def test_messages_to_endpoints_are_counted_before_they_are_queued_on_every_instance(promoter, receiver):
+    endpoint, statuses = promoter.create(receiver), []
+    with settings.override(rate_limits="on", limit_webhook="2/3600"):
+        for _ in range(5):
+            rate_limits._local_counters.forget()  # each request gets a new instance
+            statuses.append(promoter.send("POST", f"/{endpoint['id']}/test").status)
+    assert (statuses, len(promoter.deliveries(endpoint))) == ([202] * 2 + [429] * 3, 2)
 
 
 def test_how_often_secrets_are_replaced_is_limited(promoter, receiver):

@@ -274,6 +274,21 @@ def test_a_buyer_at_the_limit_is_passed_over(api, sold_out):
     assert lines.run_allocator() == {"offered": 0, "ended": 0, "deferred": 1}
 
 
+def test_people_at_their_limit_are_passed_over_anywhere_in_the_line(api, time):
+    event_id, tier_id, orders = lines.sold_out_shop(api, time, 3)
+    other = builders.create_tier(api, event_id, "Balcony", capacity=50, per_user_limit=6)
+    line = ["w1", "full-1", "full-2", "w2", "full-3", "w3", "full-4"]
+    for user in line:
+        assert lines.join(api, user, event_id, tier_ids=[tier_id]).status == 201
+    for user in line:
+        if user.startswith("full"):
+            builders.buy(api, user, event_id, other, 6)
+    for order in orders:
+        lines.give_back(api, order)
+    assert lines.run_allocator()["offered"] == 3
+    assert statuses(api, *line) == ["offered", "waiting", "waiting", "offered", "waiting", "offered", "waiting"]
+
+
 @pytest.fixture
 def with_many_at_their_limit(api, sold_out):
     """A line that begins with more people at their limit than a run could once pass over. Returns the ids of event, tier and the first

@@ -44,10 +44,12 @@ def test_joining_the_waitlist_returns_an_honest_position(api, sold_out):
         "event_name": "Night",
         "event_timezone": "UTC",
         "tier_ids": [tier_id],
+        "tier_id": tier_id,
         "quantity": 2,
         "max_price_cents": None,
         "status": "waiting",
         "joined_at": "2026-06-01T12:00:05Z",
+        "created_at": "2026-06-01T12:00:05Z",
         "position": 1,
         "people_before": 0,
         "tickets_before": 0,
@@ -166,7 +168,8 @@ def test_a_party_larger_than_the_tier_or_the_event_is_refused(api, time):
         refused = lines.join(api, "w1", event_id, limit + 1, tier_ids=tier_ids)
         assert (refused.status, refused.json["error"], refused.json["path"]) == (400, "tier_limit_exceeded", "$.quantity"), refused.json
         assert refused.json["limit"] == limit
-    assert lines.join(api, "w1", event_id, 2, tier_ids=[small, large]).status == 201
+    joined = lines.join(api, "w1", event_id, 2, tier_ids=[small, large])
+    assert (joined.status, joined.json["tier_ids"], joined.json["tier_id"]) == (201, [small, large], small)
 
 
 def test_a_tier_is_named_once_and_costs_no_more_than_one_would_pay(api, sold_out):

@@ -351,3 +351,9 @@ def test_a_guest_who_was_often_invited_can_still_accept_a_ticket(table):
         assert table.invite(1).json["limiter"] == "mail"
         token = table.api.post(f"/tickets/{table.tickets[0].id}/transfer", user="ada").json["token"]
         assert table.api.post(f"/transfers/{token}/accept", json={"email": "bob@example.com"}, user="guest-bob").status == 201
+
+
+def test_invitations_to_seats_leave_a_guest_the_email_that_resets_the_password(table):
+    with settings.override(rate_limits="on", limit_mail="2/900"):
+        assert [table.name(1, email="bob@example.com").status, table.invite(1).status, table.invite(1).status] == [200, 200, 429]
+        assert table.api.post("/auth/password/forgot", json={"email": "bob@example.com"}).status == 200
