@@ -27,7 +27,7 @@ class _Entries(dict[K, V]):
         super().__setitem__(key, value)
         self._shorten()
 
-    def setdefault(self, key: K, default: V) -> V:  # type: ignore[override]
+    def setdefault(self, key: K, default: V) -> V:
         found = super().setdefault(key, default)
         self._shorten()
         return found
