@@ -43,7 +43,9 @@ def test_app_only_registers():
         loops = isinstance(node, ast.For) and all(".register_" in ast.unparse(line) for line in node.body)
         ends = ast.unparse(node) == "cold_start.resume_garbage_collection()"
         is_for_chalice = isinstance(node, ast.If) and "AWS_CHALICE_CLI_MODE" in ast.unparse(node.test)  # never on Lambda
-        assert isinstance(node, ast.Import | ast.ImportFrom | ast.Assign) or registers or loops or ends or is_for_chalice, ast.unparse(node)
+        is_for_later = isinstance(node, ast.FunctionDef | ast.If) and "register_other_blueprints" in ast.unparse(node)
+        known = isinstance(node, ast.Import | ast.ImportFrom | ast.Assign) or registers or loops or ends
+        assert known or is_for_chalice or is_for_later, ast.unparse(node)
 
 
 def test_routes_and_jobs_are_in_blueprints_that_are_registered():

@@ -200,7 +200,7 @@ def set_second_factor_item(account: Account, step: int, recovery_hashes: set[str
 
     It is refused if there is another pending secret, or if the sessions have ended since `account` was read.
     """
-    changes = _NO_SECOND_FACTOR | {"totp_secret": account.totp_pending, "totp_step": step, "recovery_hashes": recovery_hashes}
+    changes = _NO_APP | {"totp_secret": account.totp_pending, "totp_step": step, "recovery_hashes": recovery_hashes}
     is_same = (AccountRow.totp_pending == account.totp_pending) & (AccountRow.generation == account.generation)
     return dynamo.update(AccountRow(f"user#{account.user_id}"), [*AccountRow.assign(changes), _END_SESSIONS], is_same)
 

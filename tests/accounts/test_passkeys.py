@@ -353,9 +353,9 @@ def test_a_passkey_satisfies_a_stage_that_demands_a_second_factor(api, ada, phon
 def test_the_owner_hears_of_it(api, ada, phone, mailbox):
     passkey_id, codes = add(api, ada, phone)
     assert remove(api, ada, passkey_id, codes[0], headers={"Accept-Language": "de"}).status == 200
-    assert mailbox.kinds() == ["passkey_added", "passkey_removed"]
+    assert mailbox.kinds() == ["passkey_added", "recovery_code_used", "passkey_removed"]
     assert mailbox.mails[0].subject == "A passkey was added to your account"
-    assert mailbox.mails[1].subject == "Ein Passkey wurde aus Ihrem Konto entfernt"
+    assert mailbox.mails[2].subject == "Ein Passkey wurde aus Ihrem Konto entfernt"
     assert "account.passkey_removed" in [entry.action for entry in audit.list_entries("account#ada")]
 
 

@@ -17,6 +17,7 @@ def test_health_reports_service_stage_and_time(api, time):
         "build": "development",
         "stage": settings.current().stage,
         "identity": settings.current().identity,
+        "staff_sign_in": False,
         "addons": list(addons.enabled()),
         "errors": [],
         "time": "2026-06-01T12:00:00Z",

@@ -92,7 +92,7 @@ def test_arguments_and_exit_codes_are_passed_on(name, started):
     assert cli.main(["--region", "eu-west-1", "--stage", "dev", name, "--some", "word"]) == 7
     ((argv, *variables),) = calls
     assert argv == [*COMMANDS[name].first, "--some", "word"]
-    assert variables == (["dev", "", "eu-west-1"] if name == "deploy" else ["", "dev", "eu-west-1"])
+    assert variables == (["dev", "", "eu-west-1"] if name in ("deploy", "domain") else ["", "dev", "eu-west-1"])
 
 
 @pytest.mark.parametrize(
