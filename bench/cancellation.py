@@ -50,7 +50,7 @@ class KeyUnits:
     """Counts the capacity units of each partition key in each second, while `is_counting`, because each count reads the written items."""
 
     def __init__(self) -> None:
-        self.is_counting = True
+        self.is_counting = False
         self._units: defaultdict[tuple[int, tuple[str, str], int], float] = defaultdict(
             float
         )  # (0 for reads or 1 for writes, table and key, second) -> units
@@ -224,13 +224,13 @@ def refund_orders(orders: int) -> tuple[list[int], KeyUnits]:
         first = virtual.now() + event_cancellation.HEARD_SECONDS
         with virtual.simulated():
             while provider.refunded < orders:
+                virtual.key_units.is_counting = len(runs) < COUNTED_RUNS
                 virtual.wait_until(first + 60 * len(runs))
                 began, before = virtual.now(), provider.refunded
                 sweep.run_sweep(clock.now())
                 assert virtual.now() < began + 60, "a run takes longer than the minute until the next one"
                 runs.append(provider.refunded - before)
                 assert runs[-1], "no refund in this run"
-                virtual.key_units.is_counting = len(runs) < COUNTED_RUNS
         cancelled = event_cancellation.find_cancellation(event_id)
         assert cancelled is not None
         assert cancelled.orders == orders
@@ -247,10 +247,10 @@ def end_reservations(reservations: int) -> tuple[list[int], KeyUnits]:
         first = virtual.now() + settings.current().hold_seconds + 1
         with virtual.simulated():
             while sum(runs) < reservations:
+                virtual.key_units.is_counting = len(runs) < COUNTED_RUNS
                 virtual.wait_until(first + 60 * len(runs))
                 runs.append(sweep.run_sweep(clock.now())["expired"])
                 assert runs[-1], "no reservation ended in this run"
-                virtual.key_units.is_counting = len(runs) < COUNTED_RUNS
     return runs, virtual.key_units
 
 
