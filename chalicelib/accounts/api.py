@@ -103,7 +103,7 @@ class NewAccount(Struct, forbid_unknown_fields=True):
 
 
 class LoginBody(Struct, forbid_unknown_fields=True):
-    """`code` is needed only if the account has a second factor: a code of the authenticator app, a recovery code, or of a passkey."""
+    """`code` is needed only if the account has a second factor: a code from the authenticator app or from a passkey, or a recovery code."""
 
     email: Email
     password: EnteredPassword

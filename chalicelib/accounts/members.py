@@ -26,9 +26,11 @@ from chalicelib.edge.auth import API_KEY_PREFIX, MAX_EVENTS, EventRole
 from chalicelib.foundation import clock, ids, parallel, secret_settings
 from chalicelib.foundation.errors import ApiError, NotFound
 
-MAX_API_KEYS = 20  # of a promoter, with those that have expired
+MAX_API_KEYS = 20  # per promoter, including expired keys
 USE_NOTED_SECONDS = 3600  # the time of a key's last use is exact to this number of seconds
-ACCEPTANCE_SECONDS = 30 * 86_400  # in which a person can accept; later, the invitation takes no place of others, and is deleted
+ACCEPTANCE_SECONDS = (
+    30 * 86_400
+)  # in which a person can accept; after that, the invitation no longer counts toward the limits, and is deleted
 MAX_UNVERIFIED_EVENTS = 20  # events of promoters whom no admin had verified, to which a person may be invited
 
 
@@ -36,7 +38,7 @@ class Membership(Struct, frozen=True):
     """A person's role at an event. `member_id` is derived from the address. The role is `pending` until the person accepts the invitation.
 
     `unverified` means that no admin had verified the event's promoter when the person got the role. Anybody can register as a promoter, so
-    such roles are counted apart, and take no place from others.
+    such roles are counted separately, and use up no other role's limit.
     """
 
     event_id: str
@@ -62,7 +64,7 @@ PersonRole = Literal["promoter", "coordinator", "staff", "cashier", "accountant"
 
 
 class Person(Struct, frozen=True):
-    """A person who works at an event, as the managers of the event see the person.
+    """A person who works at an event, as the event's managers see them.
 
     `name` is the address of a person without a name, and null for admins. `role` is null for people who no longer work at the event.
     """
@@ -176,7 +178,7 @@ def invite(event_id: str, email: str, role: EventRole, actor: str, now: int, *, 
             raise TooManyEvents(f"This person already works at {MAX_UNVERIFIED_EVENTS} events whose promoters the shop has not verified.")
         if count >= MAX_EVENTS:
             raise TooManyEvents()
-    # Another role is no newer than the first one: `event_roles` would let strangers' invitations end it.
+    # A changed role keeps the time of the first invitation. Otherwise, `event_roles` would let strangers' invitations push it out.
     invited_at = now if before is None or is_new else before.invited_at
     pending = before is None or before.pending
     membership = Membership(event_id, member_id(email), email_key(email), role, actor, invited_at, unverified, pending)
@@ -266,12 +268,12 @@ def is_text_of(key: ApiKey, text: str) -> bool:
 
 
 def digest_of(text: str) -> str:
-    """Return what is stored of the text of an API key."""
+    """Return the digest of an API key's text, which is what is stored."""
     return sha256(text.encode()).hexdigest()
 
 
 def note_use(key: ApiKey, now: int) -> None:
-    """Store the time of the key's last use, unless it is new enough or the key was deleted."""
+    """Store the time of the key's last use, unless the stored time is recent or the key was deleted."""
     if key.used_at is None or key.used_at <= now - USE_NOTED_SECONDS:
         dynamo.update_if(ApiKeyRow(_owner(key.promoter_id), key.id), [ApiKeyRow.used_at.set(now)], ApiKeyRow.digest == key.digest)
 
@@ -396,7 +398,7 @@ def _load_membership(event_id: str, member_id: str) -> Membership | None:
 
 
 def _load_roles(event_id: str, member_ids: Mapping[str, str]) -> dict[str, EventRole]:
-    """Map each key to the member's role at the event, and leave out keys of people without a role or who have not accepted it.
+    """Map each key to the member's role at the event, and leave out people who have no role or have not accepted it.
 
     `member_ids` maps keys to member ids. Each round trip reads up to 100 members.
     """

@@ -178,8 +178,8 @@ class Account(Struct, frozen=True, kw_only=True):
     """A person's account. `verified_at` is when the owner verified the email address, and `locked_at` is when an admin locked the account.
 
     Both are epoch seconds, or None if this has not happened. `generation` increases whenever all sessions of the account end. With a
-    `totp_secret`, a sign-in also needs a code of the authenticator app. `totp_pending` is a secret of which nobody has entered a code yet,
-    and `totp_pending_until` when it expires (epoch seconds).
+    `totp_secret`, a sign-in also needs a code from the authenticator app. `totp_pending` is a secret of which nobody has entered a code
+    yet, and `totp_pending_until` when it expires (epoch seconds).
     """
 
     user_id: str

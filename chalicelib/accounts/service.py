@@ -166,9 +166,9 @@ def begin_second_factor(request: RequestContext, user_id: str, password: str, co
 
 
 def confirm_second_factor(request: RequestContext, identity: Identity, code: str) -> list[str]:
-    """Make the new secret the account's second factor, mail a notice, and return its recovery codes. The former ones no longer count.
+    """Make the new secret the account's second factor, mail a notice, and return its recovery codes. Earlier recovery codes stop working.
 
-    All sessions except the current one end: one of them may be that of somebody who knew the password, and nobody asked it for a code.
+    All sessions except the current one end: one of them may belong to somebody who signed in with the password alone.
     Raises NoAccount, NoSecondFactor or SecondFactorRequired.
     """
     account = get_account(identity.user_id)
@@ -211,7 +211,7 @@ def _change_second_factor(
     items: Sequence[dynamo.TransactItem],
     refusal: ApiError,
 ) -> None:
-    """Commit a change for which the person has entered a right code, and mail a notice. Raises the `refusal` if an item is refused."""
+    """Commit a change for which the person has entered a correct code, and mail a notice. Raises the `refusal` if an item is refused."""
     try:
         dynamo.transact([*items, audit.entry_item(f"account#{account.user_id}", f"account.{change}", account.user_id, request.now, {})])
     except dynamo.TransactionCanceled:
@@ -245,7 +245,7 @@ def _use_code(request: RequestContext, account: Account, code: str) -> bool:
 
 
 def _find_step(account: Account, code: str, now: int) -> int | None:
-    """Return the step of a code of the account's authenticator app. Returns None for other codes."""
+    """Return the time step of a code from the account's authenticator app. Returns None for other codes."""
     return None if account.totp_secret is None else factors.find_step(account.totp_secret, code.replace(" ", ""), now)
 
 
@@ -358,7 +358,7 @@ def _use_passkey(request: RequestContext, sent: PasskeySignature) -> Account:
 
 
 def lacks_second_factor(account: Account | None, events: Mapping[str, EventRole]) -> bool:
-    """Return whether this stage demands a second factor of the account, which has none: of admins, promoters and coordinators."""
+    """Return whether this stage requires a second factor that the account lacks. It can require one from managers."""
     if account is None or account.has_second_factor or settings.current().second_factor != "managers":
         return False
     return not _MANAGER_ROLES.isdisjoint(account.roles) or "coordinator" in events.values()
@@ -494,7 +494,7 @@ def end_other_sessions(identity: Identity, now: int) -> None:
 
 
 def _keep_session_items(identity: Identity, account: Account, now: int) -> list[dynamo.TransactItem]:
-    """Return transaction items with which the caller's session outlasts the end of all of the account's sessions."""
+    """Return transaction items that keep the caller's session when the account's other sessions end."""
     current = _find_session(identity, account.generation, now)
     return [sessions.carry_over_session_item(current, account.generation + 1)] if current is not None else []
 
@@ -575,10 +575,10 @@ def check_password(request: RequestContext, account: Account, password: str) -> 
 
 
 def check_owner(request: RequestContext, account: Account, password: str, code: str | None) -> None:
-    """Check everything that a sign-in asks for, before somebody gets an access that a new password does not end.
+    """Check everything that a sign-in asks for, before somebody gets access that outlives a new password.
 
-    The address must be verified: otherwise, people could register somebody else's address and keep the access to the account of its owner,
-    who takes the account over with a new password. Raises AddressNotVerified, TooManyAttempts, WrongPassword or SecondFactorRequired.
+    The address must be verified. Otherwise, somebody could register another person's address, and keep access after the real owner resets
+    the password. Raises AddressNotVerified, TooManyAttempts, WrongPassword or SecondFactorRequired.
     """
     check_password(request, account, password)
     if account.verified_at is None:

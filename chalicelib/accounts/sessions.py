@@ -74,7 +74,7 @@ class SessionNotFound(NotFound):
 
 
 def begin_session(user_id: str, generation: int, device: Device, now: int, seconds: int = REFRESH_SECONDS) -> str:
-    """Begin a session for a user, which lasts for `seconds` unless it is used. Returns the session's first refresh token."""
+    """Begin a session for a user. It ends after `seconds` without use. Returns the session's first refresh token."""
     token, row = _new_session(user_id, generation, device, now, seconds)
     row.save()
     return token
