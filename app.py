@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from functools import cache
 
 if "AWS_CHALICE_CLI_MODE" in os.environ and "local" in sys.argv:  # `chalice local`, which gets the local store; never on Lambda
     from infra.local import chalice_local
@@ -41,8 +42,9 @@ for module in (accounts_api, catalog_api, waiting_room_api, tickets_api, purchas
     app.register_blueprint(module.bp, url_prefix="/v1")
 
 
+@cache
 def register_other_blueprints() -> None:
-    """Register the routes that buyers rarely use or never, and the jobs."""
+    """Register the routes that buyers rarely use or never, and the jobs. Does so once, however often it is called."""
     from chalicelib.admin import api as admin_api
     from chalicelib.bootstrap_file import api as bootstrap_file_api
     from chalicelib.changes import jobs as changes_jobs

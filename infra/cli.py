@@ -125,7 +125,7 @@ _ROWS = (
         _STAGE,
         "open the shop at a promoter's own domain: certificate, CDN, deployment",
         "infra.domains",
-        ("--stage prod domain tickets.example.com --promoter north", "--stage prod domain tickets.example.com"),
+        (f"{_PROD} domain tickets.example.com --promoter north", f"{_PROD} domain tickets.example.com"),
         "Run the command again. It uses the certificate that it has requested.",
         stage_variable="STAGE",
     ),

@@ -518,7 +518,7 @@ def test_everybody_sees_where_all_tickets_went_and_that_the_list_is_whole(new_bu
     expect(floor).to_contain_text("10 tickets")
     for part in ("2 sold", "1 being bought", "4 on sale", "3 held back (press 3)"):
         expect(floor).to_contain_text(part)
-    buyer.see("none was changed or left out")
+    buyer.see("none has been changed or left out")
     check(buyer.page, "stock-ledger")
 
     def forge(route: Route) -> None:
@@ -554,7 +554,7 @@ def test_a_page_with_only_the_end_of_a_long_stock_ledger_says_so(new_buyer, api,
     buyer.page.route(re.compile(r"/stock-ledger\?"), serve)
     buyer.page.goto(f"/events/{event_id}/draw")
     buyer.see("this page begins with entry 2")
-    buyer.see("none was changed or left out")
+    buyer.see("none has been changed or left out")
 
 
 def _add_figures(event_id):

@@ -528,7 +528,7 @@ def test_the_list_of_numbers_is_checked_before_the_key_is_known(new_buyer, api, 
     buyer = new_buyer()
     _join_others(api, listed_drop_id, 3)
     buyer.page.goto(f"/events/{listed_drop_id}/line")
-    buyer.see("Closing of the draw")
+    buyer.see("The draw closes")
     buyer.press("Join the waiting room")
     buyer.page.get_by_text("How the draw works, and how to check it").click()
     buyer.page.get_by_text("Technical details").click()

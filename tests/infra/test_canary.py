@@ -31,8 +31,8 @@ def _template(folder, stage):
 def _as_cloudformation_gets_it(template):
     """The resources after the transform that CloudFormation applies."""
     for resource in template["Resources"].values():
-        if "CodeUri" in resource.get("Properties", {}):
-            resource["Properties"]["CodeUri"] = "s3://fairgate-deploy/code.zip"
+        for name in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
+            resource["Properties"][name] = "s3://fairgate-deploy/code.zip"
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("AWS_DEFAULT_REGION", "eu-central-1")
         return transform(template, {}, _NoManagedPolicies())["Resources"]

@@ -79,6 +79,13 @@ def test_an_instance_that_starts_on_demand_loads_the_other_routes_once_one_of_th
         assert client.request("GET", "/openapi.json").json_body()["paths"].keys() == build_document(app.app.routes)["paths"].keys()
 
 
+def test_preflights_and_unknown_methods_are_answered_again_and_again():
+    with cold_starts.filled_store() as environment, cold_starts.Instance(ROOT, cold_starts.API, environment) as instance:
+        client = cold_starts.Client(instance)
+        for method, status in [("OPTIONS", 204), ("OPTIONS", 204), ("PATCH", 405), ("PATCH", 405)]:
+            assert client.request(method, f"/events/{cold_starts.EVENT}/availability").reply["statusCode"] == status
+
+
 def test_an_instance_that_starts_before_requests_has_all_routes():
     with cold_starts.filled_store() as environment:
         environment["AWS_LAMBDA_INITIALIZATION_TYPE"] = "provisioned-concurrency"

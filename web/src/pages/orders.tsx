@@ -18,6 +18,7 @@ import { changeResale, returnTickets, withdrawReturn } from "../returns";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { withNext } from "../next-page";
+import "../styles/receipt.css";
 import { LoadFailed } from "../parts/load-failed";
 import { useLegalTexts } from "../texts/use-legal";
 

@@ -10,7 +10,7 @@ const problems: Record<string, string> = {
   "$.tiers": "Add at least one ticket type.",
   "$.capacity": "Setting the capacity was interrupted. Set it again.",
   "$.promoter_id": "Connect your Stripe account and complete it at Stripe, so that buyers can pay you.",
-  "$.waiting_room.entry": "This shop is not set up for this rule: confirming addresses needs an email provider, and checking cards needs payments on the shop's own page. Set it up, or let everybody join the line.",
+  "$.waiting_room.entry": "This shop is not set up for this rule: addresses need an email provider, and cards need payments on the shop's own page. Set it up, or let everybody join the line.",
   "$.waiting_room.better_odds": "Better odds need a ballot, and one place for each email address, account or payment card.",
 };
 

@@ -74,7 +74,7 @@ export const fieldTexts = {
     },
     better_odds: {
       label: "Better odds for people who were not drawn before",
-      note: "Everybody has one number in the draw. Each of your ballots with better odds adds one until they are drawn, up to five in total. The best one counts. Choose this for your first ballot too, so that it counts for the next one. Only for ballots with one place for each email address, account or card. Applies to new waiting rooms.",
+      note: "Everybody has one number in the draw. Each of your ballots with better odds adds one until they are drawn, up to five. The best one counts. Choose this for your first ballot too, so that it counts for the next one. Only for ballots with one place for each email address, account or card. Applies to new waiting rooms.",
     },
     randomness: {
       label: "What decides the order",

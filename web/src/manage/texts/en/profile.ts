@@ -54,7 +54,7 @@ export const defaultTaxesTexts = {
 
 export const brandTexts = {
   logo: "Your logo",
-  logoNote: "JPEG, PNG or WebP. It is shown on a white background above the names of your events.",
+  logoNote: "JPEG, PNG or WebP. It is shown on white above the names of your events.",
   colors: "Your colors",
   lead: "Buttons and links on the pages of your events have these colors. Readers whose device is set to dark see the second one. Everybody must be able to read them, so a color with too little contrast is refused.",
   color: "On light pages",

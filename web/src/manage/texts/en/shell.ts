@@ -16,7 +16,7 @@ export const shellTexts = {
   nothingTitle: "Nothing to manage yet",
   nothingText: "You are signed in, but you have no events to sell or work at yet. If someone invited you, accept the invitation in your account, or sign in with the address they invited.",
   secondFactorTitle: "Set up two-step sign-in first",
-  secondFactorText: "This shop requires a second step at sign-in from everybody who manages events. Set it up on your account page, then come back.",
+  secondFactorText: "This shop requires a second step at sign-in from everybody who manages events. Set it up in your account, then come back.",
   toAccount: "To my account",
   sellHere: "Sell tickets with this account",
   noAccessTitle: "You don't have access to this page",
