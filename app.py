@@ -81,7 +81,7 @@ def register_for_request(request: Request, get_response: Callable[[Request], Res
     return get_response(request)
 
 
-# Somebody waits for the start of an instance on demand, usually a buyer, so a fifth of the code is loaded only when it is needed
+# Somebody waits for the start of an instance on demand, usually a buyer, so the code of the other routes is loaded only when it is needed
 # (decision 244).
 if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "on-demand":
     app.register_middleware(register_for_request, "http")
