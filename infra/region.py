@@ -47,7 +47,8 @@ def prepare() -> list[str]:
     """Add a replica in the other region to each table, and let the current region sell. Safe to repeat. Returns the next steps."""
     current, [other, witness] = settings.current(), _other_regions()
     client = dynamo.client()
-    for feature in tables.definitions(addon_names(current.stage)):
+    definitions = tables.definitions(addon_names(current.stage))
+    for feature in definitions:
         name = dynamo.table_name(feature)
         described: Any = client.describe_table(TableName=name)["Table"]
         if described.get("StreamSpecification", {}).get("StreamViewType") != tables.STREAM_VIEW["StreamViewType"]:
@@ -57,9 +58,8 @@ def prepare() -> list[str]:
             _say(f"  {name} ...")
             client.update_table(TableName=name, ReplicaUpdates=[{"Create": {"RegionName": other}}])
             client.get_waiter("table_exists").wait(TableName=name)
-    definition = tables.definitions(addon_names(current.stage))["catalog"]
     try:
-        keys = {"AttributeDefinitions": definition["AttributeDefinitions"], "KeySchema": definition["KeySchema"]}
+        keys = {name: definitions["catalog"][name] for name in ("AttributeDefinitions", "KeySchema")}
         dynamo.client_of(witness).create_table(TableName=dynamo.table_name("catalog"), BillingMode="PAY_PER_REQUEST", **keys)
         dynamo.client_of(witness).get_waiter("table_exists").wait(TableName=dynamo.table_name("catalog"))
     except ClientError as error:
@@ -126,7 +126,7 @@ def _other_regions() -> list[str]:
         raise RegionError(
             "Set FAIRGATE_REGIONS to the two regions and the witness, such as eu-central-1,eu-west-1,eu-west-3, and --region."
         )
-    if current.region == current.regions.split(",")[2].strip():
+    if current.region == current.region_names[2]:
         raise RegionError(f"{current.region} is the witness. Name one of the two other regions with --region.")
     return current.other_regions
 

@@ -19,14 +19,14 @@ from chalicelib.catalog.store import increment_revision_item
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import ids, settings
 from chalicelib.inventory.model import Hold, Shard, stocks_of
-from chalicelib.inventory.store import ShardRow, scan_shards
+from chalicelib.inventory.store import ShardRow, read_shards, scan_shards
 from chalicelib.ledger.model import LedgerEntry
 from chalicelib.ledger.service import scan_entries
 from chalicelib.ledger.store import LedgerRow, entry_key
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment
 from chalicelib.purchases import holds, ledger_entries, refunds_at_provider, settlement, store, sweep, sweep_store
-from chalicelib.purchases.model import ACTIVE_STATES, MOVED_PREFIX, BuyerRecord, LineItem, Purchase, Refund
+from chalicelib.purchases.model import ACTIVE_STATES, MOVED_PREFIX, BuyerRecord, LineItem, Purchase, Refund, read_bought
 from chalicelib.purchases.store import BuyerRow, PurchaseRow
 from chalicelib.reconciliation import compare, records
 from chalicelib.reconciliation.compare import ReconciliationReport
@@ -224,7 +224,7 @@ class _Recovery:
                     dynamo.update_if(TicketRow(ticket.id), [TicketRow.void_reason.remove()])
 
     def _correct_entries(self, purchase_id: str, purchase: Purchase) -> None:
-        """Add the entries that a purchase's payment and refunds require, and remove those of changes that did not arrive."""
+        """Add the entries that a purchase's payment and refunds require, and remove the entries of changes that did not arrive."""
         known = {(entry.kind, entry.reference): entry for entry in self.entries.get(purchase_id, [])}
         payment = purchase.payment
         provider = payment.provider if payment is not None else next((entry.provider for entry in known.values()), "free")
@@ -352,10 +352,10 @@ class _Recovery:
         wanted, current = Counter[str](), catalog.snapshot()
         for bought in self.unknown:
             event = current.events.get(bought.event_id)
-            for tier_id, quantity, _ in (text.split("*") for text in bought.lines.split() if text.count("*") == 2):
-                if event is not None and tier_id in current.tiers and quantity.isdecimal():
-                    wanted[current.tiers[tier_id].stock_id] += int(quantity)
-                    wanted[event.pool_id or ""] += int(quantity)
+            for line in read_bought(bought.lines):
+                if event is not None and line.tier_id in current.tiers:
+                    wanted[current.tiers[line.tier_id].stock_id] += line.quantity
+                    wanted[event.pool_id or ""] += line.quantity
         return wanted
 
     def _write_shard(self, shard: Shard) -> None:
@@ -441,7 +441,7 @@ class _Recovery:
     def _take_sold(self, stock_id: str, hold_id: str, quantity: int) -> list[Hold] | None:
         """Hold tickets of a stock that were sold without an order, or else free ones. Returns None if there are too few."""
         taken: list[Hold] = []
-        for shard in [shard for shard in scan_shards() if shard.stock_id == stock_id]:
+        for shard in read_shards(shard.id for shard in self.shards if shard.stock_id == stock_id):
             spare = min(self.report.lost_sales.get(stock_id, 0), shard.sold, quantity)
             free = min(shard.available, quantity - spare)
             if spare + free == 0:

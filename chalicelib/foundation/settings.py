@@ -665,9 +665,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset(name.strip() for name in self.oidc_domains.split(","))
 
     @property
+    def region_names(self) -> list[str]:
+        """The two regions of a stage with a standby, and the region of the witness. Empty if the stage has no standby."""
+        return [name for part in self.regions.split(",") if (name := part.strip())]
+
+    @property
     def other_regions(self) -> list[str]:
         """The stage's other region, and the region of the witness. Empty if the stage has no standby."""
-        return [name for part in self.regions.split(",") if (name := part.strip()) and name != self.region]
+        return [name for name in self.region_names if name != self.region]
 
     @property
     def shop_name(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, NamedTuple, Self, TypeVar
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
@@ -290,7 +290,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
         """
         if self.promo_code is not None or self.waitlist_entry_id is not None or self.is_resale or self.is_from_holdback:
             return ""
-        text = " ".join(f"{line.tier_id}*{line.quantity}*{line.price_cents}" for line in self.lines)
+        text = " ".join(f"{line.tier_id}*{line.quantity}*{line.price_cents}" for line in self.lines)  # `read_bought` reads it
         return text if len(text) <= MAX_BOUGHT_TEXT else ""
 
     @property
@@ -568,6 +568,20 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     def find_dispute(self, dispute_id: str) -> Dispute | None:
         return next((dispute for dispute in self.disputes if dispute.id == dispute_id), None)
+
+
+class BoughtLine(NamedTuple):
+    tier_id: str
+    quantity: int
+    price_cents: int
+
+
+def read_bought(text: str) -> list[BoughtLine]:
+    """Return the lines in the `bought_text` of a purchase. Returns no lines for a text of another form."""
+    split = [part.split("*") for part in text.split()]
+    if not all(len(parts) == 3 and parts[1].isdecimal() and parts[2].isdecimal() for parts in split):
+        return []
+    return [BoughtLine(tier_id, int(quantity), int(price_cents)) for tier_id, quantity, price_cents in split]
 
 
 def _allocate(amount: int, weights: Mapping[T, int], limits: Mapping[T, int]) -> Counter[T]:

@@ -36,7 +36,7 @@ from chalicelib.payments.model import (
     ReturnedFee,
 )
 from chalicelib.purchases import disputes, hold_recovery, ledger_entries, queries, refunds_at_provider, settlement, store, transitions
-from chalicelib.purchases.model import LineItem, Purchase
+from chalicelib.purchases.model import LineItem, Purchase, read_bought
 from chalicelib.purchases.refunds import record_external_refund
 from chalicelib.tickets.model import find_order_keys, order_key
 
@@ -129,13 +129,13 @@ def _rebuild(provider_payment: ProviderPayment, now: int) -> Purchase | None:
     if bought is None or event is None or provider_payment.account != current.charged_account_id(event.id):
         return None
     lines = []
-    for text in bought.lines.split():
-        tier_id, quantity, price_cents = (*text.split("*"), "", "")[:3]
+    for tier_id, quantity, price_cents in read_bought(bought.lines):
         tier = current.tiers.get(tier_id)
-        if tier is None or tier.event_id != event.id or not (quantity.isdecimal() and price_cents.isdecimal()):
+        if tier is None or tier.event_id != event.id:
             return None
-        line = LineItem.for_tier(tier, int(quantity), catalog.effective_tax(event, tier))
-        lines.append(replace(line, price_cents=int(price_cents)))
+        lines.append(replace(LineItem.for_tier(tier, quantity, catalog.effective_tax(event, tier)), price_cents=price_cents))
+    if not lines:
+        return None
     created_at = provider_payment.created
     purchase = Purchase(
         id=bought.purchase_id,
