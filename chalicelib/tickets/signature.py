@@ -67,12 +67,12 @@ def totp_key(code: str, qr_sig: str) -> bytes:
     return _derive(code, qr_sig, "wallet totp")[:20]
 
 
-def totp(key: bytes, at: int, digits: int = ROTATING_DIGITS, period: int = ROTATION_SECONDS) -> str:
+def totp(key: bytes, at: int) -> str:
     """Return the one-time password at a time (epoch seconds), with HMAC-SHA1 as wallets compute it (RFC 6238)."""
-    digest = hmac.digest(key, (at // period).to_bytes(8, "big"), "sha1")
-    offset = digest[-1] & 0xF
-    number = int.from_bytes(digest[offset : offset + 4], "big") & 0x7FFF_FFFF
-    return f"{number % 10**digits:0{digits}}"
+    from cryptography.hazmat.primitives.hashes import SHA1  # imported here, because few scans are of wallets
+    from cryptography.hazmat.primitives.twofactor.totp import TOTP
+
+    return TOTP(key, ROTATING_DIGITS, SHA1(), ROTATION_SECONDS).generate(at).decode()  # noqa: S303
 
 
 def is_current(password: str, key: bytes, at: int) -> bool:

@@ -58,11 +58,9 @@ def is_configured() -> bool:
 
 def find_setup_error() -> str | None:
     """Return the name of what is wrong with the key, or None."""
-    from jwt import PyJWTError
-
     try:
-        _sign({"iss": ""})
-    except (ValueError, TypeError, msgspec.MsgspecError, PyJWTError):
+        _private_key(_account().private_key)
+    except (ValueError, TypeError, msgspec.MsgspecError):
         return "GoogleWalletKeyInvalid"
     return None
 
@@ -212,9 +210,13 @@ def _account() -> ServiceAccount:
 
 @lru_cache(maxsize=2)
 def _private_key(text: str) -> Any:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    return load_pem_private_key(text.encode(), None)
+    key = load_pem_private_key(text.encode(), None)
+    if not isinstance(key, RSAPrivateKey):
+        raise TypeError("Google's keys are RSA keys")
+    return key
 
 
 def _prefix() -> str:
