@@ -139,7 +139,7 @@ def log_in(request: RequestContext, email: str, password: str, code: str | None 
     if account.locked_at is not None:
         logger.info("login.failed", user_id=account.user_id, is_password_correct=True)
         raise AccountLocked()
-    if account.has_second_factor and (code is None or not _use_code(request, account, code)):
+    if not _has_code(request, account, code):
         logger.info("login.failed", user_id=account.user_id, is_password_correct=True, has_code=code is not None)
         raise SecondFactorRequired()
     if factors.is_outdated(credentials.password_hash):
@@ -220,6 +220,11 @@ def _change_second_factor(
         lambda: login_attempts.forgive_codes(account.user_id),
         lambda: mail_notice(change, account.email, request.language, request.now),
     )
+
+
+def _has_code(request: RequestContext, account: Account, code: str | None) -> bool:
+    """Return whether the account needs no code, or use up the code. Raises TooManyAttempts."""
+    return not account.has_second_factor or (code is not None and _use_code(request, account, code))
 
 
 def _use_code(request: RequestContext, account: Account, code: str) -> bool:
@@ -583,7 +588,7 @@ def check_owner(request: RequestContext, account: Account, password: str, code: 
     check_password(request, account, password)
     if account.verified_at is None:
         raise AddressNotVerified()
-    if account.has_second_factor and (code is None or not _use_code(request, account, code)):
+    if not _has_code(request, account, code):
         raise SecondFactorRequired()
 
 

@@ -8,7 +8,7 @@ answers, unless the settings name a provider.
 import base64
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -37,6 +37,7 @@ from chalicelib.foundation import deadline, ids, memory, outbound_http, secret_s
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
+from chalicelib.foundation.outbound_http import Destination, HostReply
 
 FLOW_SECONDS = 600
 CLOCK_SKEW_SECONDS = 60
@@ -203,15 +204,20 @@ def _read_published(now: int, wanted_after: int = 0) -> _Published:
 
 
 def _get(url: str) -> bytes:
-    try:
-        destination = outbound_http.parse(url)
-        deadline.require(_PROVIDER_SECONDS)
-        reply = outbound_http.get(destination, outbound_http.resolve(destination), _PROVIDER_SECONDS, _REPLY_BYTES)
-    except (outbound_http.SendFailed, outbound_http.DestinationRefused) as failure:
-        raise _unavailable(str(failure)) from None
+    reply = _call(url, lambda destination, addresses: outbound_http.get(destination, addresses, _PROVIDER_SECONDS, _REPLY_BYTES))
     if not reply.is_success:
         raise _unavailable(f"status {reply.status}")
     return reply.body
+
+
+def _call(url: str, send: Callable[[Destination, Sequence[str]], HostReply]) -> HostReply:
+    """Send a request to an address of the provider. Raises StaffSignInUnavailable if there is no reply."""
+    try:
+        destination = outbound_http.parse(url)
+        deadline.require(_PROVIDER_SECONDS)
+        return send(destination, outbound_http.resolve(destination))
+    except (outbound_http.SendFailed, outbound_http.DestinationRefused) as failure:
+        raise _unavailable(str(failure)) from None
 
 
 def _exchange(code: str, verifier: str, now: int) -> str:
@@ -224,13 +230,11 @@ def _exchange(code: str, verifier: str, now: int) -> str:
         "Authorization": f"Basic {base64.b64encode(client.encode()).decode()}",
         "Content-Type": "application/x-www-form-urlencoded",
     }
-    try:
-        destination = outbound_http.parse(_read_published(now).provider.token_endpoint)
-        deadline.require(_PROVIDER_SECONDS)
-        addresses = outbound_http.resolve(destination)
-        reply = outbound_http.post(destination, addresses, headers, urlencode(form).encode(), _PROVIDER_SECONDS, _REPLY_BYTES)
-    except (outbound_http.SendFailed, outbound_http.DestinationRefused) as failure:
-        raise _unavailable(str(failure)) from None
+    body = urlencode(form).encode()
+    reply = _call(
+        _read_published(now).provider.token_endpoint,
+        lambda destination, addresses: outbound_http.post(destination, addresses, headers, body, _PROVIDER_SECONDS, _REPLY_BYTES),
+    )
     if reply.status in (400, 401):
         raise _refused(f"the code was refused with status {reply.status}")
     if not reply.is_success:
