@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct, to_builtins
+from msgspec import Meta, to_builtins
 from msgspec.structs import replace
 
 from bootstrap import event_export
@@ -19,7 +19,6 @@ from bootstrap.sale_import import name_uniquely, without_empty
 from bootstrap.ticket_file import FIELDS
 from chalicelib.accounts import members, profiles
 from chalicelib.accounts import service as accounts
-from chalicelib.accounts.model import Company, Email
 from chalicelib.accounts.profiles import LegalText, Promoter
 from chalicelib.addons.waitlist.store import read_pages
 from chalicelib.bootstrap_file.validation import Tree
@@ -29,14 +28,14 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge.csv_replies import csv_text
 from chalicelib.foundation import addons, clock
 from chalicelib.inventory.availability import read_stock
-from chalicelib.promoters.api import LegalTextBody, Policies, Website
+from chalicelib.promoters.api import LegalTextBody, ProfileFields
 from chalicelib.promotions import service as promotions
 from chalicelib.purchases import queries
 from chalicelib.purchases.model import Buyer, CheckoutDetails, Purchase
 from chalicelib.tickets.model import Ticket
 from chalicelib.tickets.store import change_position, list_ticket_ids, load_tickets
 
-PROFILE_FIELDS = ("name", "company", "description", "website", "email", "policies")
+PROFILE_FIELDS = ProfileFields.__struct_fields__
 TEAM_COLUMNS, WAITING_COLUMNS = ("event", "email", "role"), ("email", "tier")
 NO_MORE_THAN = 10_000  # members of an event
 LEFT_OUT = (
@@ -48,15 +47,9 @@ LEFT_OUT = (
 )
 
 
-class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Profile(ProfileFields, kw_only=True, forbid_unknown_fields=True):
     """`promoter.json`: the profile, the colors and the legal texts of a promoter."""
 
-    name: Company
-    company: Company | None = None
-    description: Annotated[str, Meta(max_length=10_000)] = ""
-    website: Website | None = None
-    email: Email | None = None
-    policies: Policies = ""
     color: Color | None = None
     dark_color: Color | None = None
     legal_texts: Annotated[list["TextEntry"], Meta(max_length=profiles.MAX_LEGAL_TEXTS)] = []

@@ -115,7 +115,18 @@ class PromotersQuery(PageQuery, forbid_unknown_fields=True, frozen=True, kw_only
     verified: bool = True
 
 
-class PromoterBody(Struct, forbid_unknown_fields=True, kw_only=True):
+class ProfileFields(Struct, kw_only=True):
+    """What everybody sees of a promoter."""
+
+    name: Company
+    company: Company | None = None
+    description: Annotated[str, Meta(max_length=10_000)] = ""
+    website: Website | None = None
+    email: Email | None = None
+    policies: Policies = ""
+
+
+class PromoterBody(ProfileFields, forbid_unknown_fields=True, kw_only=True):
     """A promoter's profile. Omitted fields are cleared. Only admins may set `verified`; null leaves it unchanged.
 
     With `invoices`, later sales get invoices. Buyers with a code for bank transfers pay to the `bank_account`. Null turns either off, and
@@ -124,12 +135,6 @@ class PromoterBody(Struct, forbid_unknown_fields=True, kw_only=True):
     If `version` is given, the change is refused when somebody else has changed the profile since that version.
     """
 
-    name: Company
-    company: Company | None = None
-    description: Annotated[str, Meta(max_length=10_000)] = ""
-    website: Website | None = None
-    email: Email | None = None
-    policies: Policies = ""
     verified: bool | None = None
     invoices: InvoiceSeller | UnsetType | None = UNSET
     bank_account: BankAccount | UnsetType | None = UNSET
