@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         current = stack_settings(arguments.stage)
         domains = _changed(current, arguments.name, arguments.promoter)
         account = open_account()
-        names = msgspec.structs.replace(current, promoter_domains=domains, certificate_arn="-").domains if domains or current.domain else []
+        names = [name for name in (current.domain, *domains) if name]
         arn = _issue(account, names, arguments.wait) if names else ""
     except (SettingsError, ValueError) as error:
         return _fail(str(error), 2)
