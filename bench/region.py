@@ -2,7 +2,7 @@
 
 Two stores in this process, one for each region, and a third for the witness. A replicator copies each table on its own, up to LAG seconds
 late. When the first region dies, what has not been copied is missing in the standby, as with DynamoDB's global tables, and arrives when the
-region comes back, unless a later write has replaced it. Half of the runs cut the region off instead: it goes on selling to the buyers who
+region comes back, unless a later write has replaced it. Half of the runs cut the region off instead: it continues to sell to the buyers who
 reach it, until its lease ends. Buyers pay a fake Stripe, some get free tickets, some leave. On a virtual clock, an operator notices the
 loss after two minutes, and runs `fairgate failover`, and in the end `fairgate failback`.
 

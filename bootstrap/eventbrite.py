@@ -1,7 +1,7 @@
 """Convert the reports of Eventbrite to a bootstrap file, the rows of `import-tickets`, and people who wait.
 
 The report on attendees has a row for each ticket, the report on orders a row for each order. Eventbrite has renamed its columns several
-times, and organisers choose which of them a report has; `COLUMNS` has the names in use. Other columns are questions to buyers, unless
+times, and organizers choose which of them a report has; `COLUMNS` has the names in use. Other columns are questions to buyers, unless
 `_OTHER_COLUMN` knows them.
 """
 

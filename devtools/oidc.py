@@ -39,7 +39,7 @@ class FakeIdentityProvider:
     def __init__(self, client_id: str, client_secret: str, now: Callable[[], float] = time.time) -> None:
         self.client_id, self.client_secret, self.now = client_id, client_secret, now
         self.person: Json = {}
-        self.claims: Json = {}  # replace those of the next tokens; None removes one
+        self.claims: Json = {}  # replace claims of the next tokens; None removes a claim
         self.header: Json = {}
         self.key: PrivateKey = rsa.generate_private_key(65537, 2048)
         self.key_id = "k1"

@@ -128,7 +128,7 @@ def recovery_hash(code: str) -> str:
 
 
 def new_passkey_code() -> str:
-    """Return a code for somebody who has just used a passkey. It has another length than the codes of apps and recovery codes."""
+    """Return a code for somebody who has just used a passkey. Its length differs from the codes of apps and recovery codes."""
     code = base64.b32encode(secrets.token_bytes(7)).decode().lower()[:_PASSKEY_CODE_LENGTH]
     return f"{code[:5]}-{code[5:]}"
 
@@ -151,7 +151,7 @@ class _ClientData(Struct, rename={"is_cross_origin": "crossOrigin"}):
 
 
 def site_id() -> str:
-    """Return the host to which passkeys belong (the relying party id): that of the shop's pages."""
+    """Return the host of the shop's pages, to which passkeys belong (the relying party id)."""
     return urlsplit(settings.current().shop_url).hostname or ""
 
 

@@ -140,7 +140,7 @@ def put_challenge(token: str, purpose: ChallengePurpose, user_id: str, now: int,
 
 
 def use_challenge(token: str, purpose: ChallengePurpose, user_id: str, now: int) -> bool:
-    """Use up a text that `put_challenge` stored. Returns False if there is none for this purpose and user, or it has expired."""
+    """Use up a text that `put_challenge` stored. Returns False if this purpose and user have no such text, or it has expired."""
     return store.use_challenge(_digest(token), purpose, user_id, now)
 
 

@@ -338,7 +338,7 @@ def use_link_item(link: MailedLink) -> dynamo.TransactItem:
 
 
 def use_challenge(digest: str, purpose: ChallengePurpose, user_id: str, now: int) -> bool:
-    """Use up a challenge. Returns False if there is none for this purpose and user, or it has expired."""
+    """Use up a challenge. Returns False if this purpose and user have no such challenge, or it has expired."""
     is_valid = (MailedLinkRow.purpose == purpose) & (MailedLinkRow.user_id == user_id) & (MailedLinkRow.expires_at > now)
     return _write_once(dynamo.delete(MailedLinkRow(f"link#{digest}"), is_valid))
 

@@ -30,7 +30,7 @@ class CustomOption(Struct, frozen=True, kw_only=True):
     `per` says whether the question is asked once for each purchase, for each ticket, or for each guest who is named for a seat.
     A required option must be answered; a required boolean accepts both true and false. `labels` and `other_choices` have
     the label and the choices in other languages, the choices in the same order. Answers may have the choices of any language, and are
-    stored with those of the main one.
+    stored with the choices of the main language.
     """
 
     id: str

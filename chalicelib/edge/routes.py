@@ -53,7 +53,7 @@ MIN_GZIP_BYTES = 1024
 # Lambda returns at most 6 MB, in which each quotation mark has a backslash. A longer reply is sent zipped to everybody.
 MAX_PLAIN_CHARACTERS = 4_000_000
 MAX_FORM_BYTES = 10 * 1024 * 1024  # the maximum that API Gateway accepts
-STANDBY_RETRY_SECONDS = 30  # while no region sells, or for a caller who has reached the wrong one
+STANDBY_RETRY_SECONDS = 30  # while no region sells, or if the caller has reached the wrong region
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 

@@ -165,7 +165,7 @@ def _wrapped(words: Sequence[str], cell: Cell, width: float) -> list[str]:
 
 
 def _unjoined(text: str, length: int) -> int:
-    """Return the length of the longest beginning of a text that separates no mark from its letter; `length` if there is none."""
+    """Return the length of the longest beginning of a text that separates no mark from its letter, or else `length`."""
     return next((end for end in range(length, 0, -1) if not shaping.is_joined(text[end - 1], text[end : end + 1] or " ")), length)
 
 

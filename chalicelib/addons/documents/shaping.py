@@ -98,7 +98,7 @@ def width(text: str, weight: Weight, size: float) -> float:
 def runs(text: str, weight: Weight, *, from_the_right: bool | None = None) -> tuple[Run, ...]:
     """Shape a line of drawable text. Returns its runs as they appear from left to right.
 
-    `from_the_right` is the direction of the paragraph, which by default is that of the line.
+    `from_the_right` is the direction of the paragraph. By default, the line decides it.
     """
     if from_the_right is None:
         from_the_right = reads_from_the_right(text)
@@ -211,7 +211,7 @@ def _other_files() -> dict[int, str]:
 
 
 def _noto_files() -> Iterator[str]:
-    """Yield the files of the Noto fonts: that of the most letters first, then those of one script, of pictures, and of East Asia."""
+    """Yield the Noto font files: the file with the most letters first, then files for one script, for pictures, and for East Asia."""
     for package in (_NOTO, _NOTO_EAST_ASIAN):
         found = find_spec(package)
         folder = Path(found.origin).parent if found is not None and found.origin is not None else None

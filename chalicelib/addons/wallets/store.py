@@ -122,7 +122,7 @@ def find_passes(wallet: Wallet, serials: Iterable[str]) -> list[Pass]:
 
 
 def list_passes(ticket_id: str) -> list[Pass]:
-    """List the passes of a ticket, also those of its former owners. The read is strongly consistent."""
+    """List the passes of a ticket, including its former owners' passes. The read is strongly consistent."""
     return [row.content for row in PassRow.query(_passes_key(ticket_id))]
 
 
@@ -134,7 +134,7 @@ def touch(changed: Pass, now: int) -> Pass:
 
 
 def tickets_with_passes(tickets: Iterable[Ticket]) -> list[str]:
-    """Return the ids of those of the tickets that have passes."""
+    """Return the ids of the tickets that have passes."""
     keys = {ticket.id: (_event_key(ticket.event_id, ticket.id), ticket.id) for ticket in tickets}
     return [row.sk for row in TextRow.find_all(keys.values())]
 
