@@ -1,18 +1,17 @@
 """`python -m bench.ballots`: a ballot with better odds and saved cards, from the registration to the last charge, through crashes.
 
-For each ticket, 1.25 people have registered, with one to five numbers each, the first 2,500 of them through the API. Runs of the allocator
-and of the sweep crash again and again, after any call to the store or to the provider, while tickets are offered and the first quarter of
-the winners is charged. The provider forgets all idempotency keys. On a virtual clock, calls take the time that `bench.cancellation` gives
-them. In the end, the people at the first places of the draw have one order and one payment each, and the provider has deleted their cards.
-Nobody else has paid, and the provider keeps their cards for offers that may come. `verify` checks the draw and all offers with nothing but
-the public documents.
+For each ticket, 1.25 people have registered, with one to five numbers each, the first 2,500 of them through the API. While tickets are
+offered and the first quarter of the winners is charged, runs of the allocator and of the sweep crash after the 1st, 10th, 100th ... call of
+each kind to the store and to the provider. The provider forgets all idempotency keys. On a virtual clock, calls take the time that
+`bench.cancellation` gives them. In the end, the people at the first places of the draw have one order and one payment each, and the
+provider has deleted their cards. Nobody else has paid, and the provider keeps their cards for offers that may come. `verify` checks the
+draw and all offers with nothing but the public documents.
 
 Plays 3,000 winners, in two minutes of processor time, and computes the minutes for 100,000. `python -m bench.ballots <winners>` plays
 another number.
 """
 
 import io
-import random
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -49,18 +48,21 @@ WINNERS = 100_000
 PLAYED_WINNERS = 3_000
 PEOPLE_PER_TICKET = 1.25
 PEOPLE_WITH_API = 2500  # who register through the API; the others through the services behind it, in less time
-CRASHES = 3  # for each `winners` calls to the store and to the provider, on average
 SHOP = "https://shop.test/events"
 
 
 class _Crashes(Listener):
-    """While `is_on`, the run crashes after a call now and then. No later call of a crashed run reaches the store or the provider."""
+    """While `is_on`, the run crashes after the 1st, 10th, 100th ... call of each kind to the store and to the provider.
+
+    Calls of a kind have the same operation and the same tables. No later call of a crashed run reaches the store or the provider.
+    """
 
     rank = 30
 
-    def __init__(self, chance: float) -> None:
+    def __init__(self) -> None:
         self.is_on, self.count = False, 0
-        self._chance, self._random, self._is_crashed = chance, random.Random(1), False
+        self.kinds = Counter[str]()
+        self._is_crashed = False
 
     @contextmanager
     def run(self) -> Iterator[None]:
@@ -73,8 +75,13 @@ class _Crashes(Listener):
         if self._is_crashed:
             raise Crash
 
-    def after(self, call: StoreCall | None = None) -> None:  # noqa: ARG002
-        if self.is_on and self._random.random() < self._chance:
+    def after(self, call: StoreCall) -> None:
+        if self.is_on:
+            self.after_call(f"{call.operation} {' '.join(call.tables)}")
+
+    def after_call(self, kind: str) -> None:
+        self.kinds[kind] += self.is_on
+        if self.is_on and str(self.kinds[kind]).rstrip("0") == "1":  # a power of ten
             self.count += 1
             self._is_crashed = True
             raise Crash
@@ -97,17 +104,17 @@ class _CardProvider(RefundProvider):
         return f"cus_{owner}"
 
     def delete_customer(self, customer_id: str, account: str | None) -> None:  # noqa: ARG002
-        with self._call():
+        with self._call("delete_customer"):
             self.deleted.add(customer_id)
 
     def open_payment(self, payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:  # noqa: ARG002
-        with self._call():
+        with self._call("open_payment"):
             provider_id = f"pi_{len(self._opened)}"
             self._opened[provider_id] = metadata.purchase_id
             return self._payment(provider_id)
 
     def charge_card(self, payment: Payment, method_id: str) -> ProviderPayment:  # noqa: ARG002
-        with self._call():
+        with self._call("charge_card"):
             assert payment.provider_id is not None
             self.charged.add(payment.provider_id)
             return self._payment(payment.provider_id)
@@ -124,16 +131,16 @@ class _CardProvider(RefundProvider):
         return replace(provider_payment(provider_id, PRICE_CENTS, received), purchase_id=self._opened[provider_id])
 
     @contextmanager
-    def _call(self) -> Iterator[None]:
+    def _call(self, name: str) -> Iterator[None]:
         self._crashes.before()
         self._virtual.waited += PROVIDER_SECONDS
         yield
-        self._crashes.after()
+        self._crashes.after_call(name)
 
 
 def charge_winners(winners: int) -> list[int]:
     """Draw a ballot, and run the allocator and the sweep each minute until all are charged. Returns the charges of each whole run."""
-    virtual, crashes, runs, minutes = VirtualTime(), _Crashes(CRASHES / max(winners, 500)), list[int](), 0
+    virtual, crashes, runs, minutes = VirtualTime(), _Crashes(), list[int](), 0
     provider: Any = _CardProvider(virtual, crashes)
     shop = settings.override(checkout_page="own", stripe_publishable_key="pk_test_bench")
     with app_in_process() as api, clock.override(virtual.now), mock.patch.dict(protocol.EXTERNAL, {"stripe": provider}), shop:
@@ -171,7 +178,8 @@ def charge_winners(winners: int) -> list[int]:
         assert provider.deleted == {f"cus_{entry.id}" for entry in waitlists.scan_entries() if entry.user_id in first}
         _verify(api, event_id, commitment, winners)
     shares = [Counter(drawn[user].weight for user in group) for group in (people, first)]
-    print(f"{winners:,} winners, all charged once, through {crashes.count} crashes; charges of whole runs of the sweep: {runs}")
+    print(f"{winners:,} winners, all charged once, through {crashes.count} crashes after {len(crashes.kinds)} kinds of calls")
+    print(f"charges of whole runs of the sweep: {runs}")
     print(
         "won, by how many numbers they had:",
         ", ".join(f"{number}: {shares[1][number] / count:.0%}" for number, count in sorted(shares[0].items())),
