@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import app
-from chalicelib.foundation import settings
+from chalicelib.foundation import memory, settings
 from infra.local.event_sources import create_poller
 from infra.local.schedules import scheduled_event
 from tests import engines, invariants
@@ -39,8 +39,9 @@ class WalletDoor(Door):
         assert reply.status == 200, reply.json
 
     def update(self) -> dict[str, Any]:
-        """Pass the changes on, and run the job."""
+        """Pass the changes on, and run the job in an instance of its own."""
         self.poller.drain()
+        memory.forget_everything()
         return dict(app.app.handler_map["update_passes"](scheduled_event(), None))
 
 
