@@ -25,8 +25,8 @@ from chalicelib.ledger.service import scan_entries
 from chalicelib.ledger.store import LedgerRow, entry_key
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment
-from chalicelib.purchases import holds, ledger_entries, refunds_at_provider, settlement, store, sweep, sweep_store
-from chalicelib.purchases.model import ACTIVE_STATES, MOVED_PREFIX, BuyerRecord, LineItem, Purchase, Refund, read_bought
+from chalicelib.purchases import holds, ledger_entries, provider_events, refunds_at_provider, settlement, store, sweep, sweep_store
+from chalicelib.purchases.model import ACTIVE_STATES, MOVED_PREFIX, BuyerRecord, LineItem, Purchase, Refund
 from chalicelib.purchases.store import BuyerRow, PurchaseRow
 from chalicelib.reconciliation import compare, records
 from chalicelib.reconciliation.compare import ReconciliationReport
@@ -109,9 +109,9 @@ class _Recovery:
         ours = settings.current().provider_namespace
         found = payments.list_payments(since, now + 1, catalog.snapshot().account_ids(), set())
         self.payments = [payment for payment in found if payment.namespace == ours and payment.amount_received]
-        # What was bought with the payments whose purchases did not arrive: the tickets are free for them again.
+        # The purchases that did not arrive, but whose payments did: their tickets are free for them again.
         lost = (payment for payment in self.payments if payment.is_paid and payment.purchase_id not in self.purchases)
-        self.unknown = [payment.bought for payment in lost if payment.bought is not None]
+        self.unknown = [purchase for payment in lost if (purchase := provider_events.find_lost_purchase(payment)) is not None]
 
     # What contradicts the purchases
 
@@ -336,7 +336,7 @@ class _Recovery:
             for hold in purchase.holds:
                 held[hold.shard_id][hold.hold_id] = (hold.quantity, purchase.expires_at)
         again = {tickets[0].purchase_id for purchase, tickets in self.torn if purchase is None}
-        again |= {bought.purchase_id for bought in self.unknown}
+        again |= {purchase.id for purchase in self.unknown}
         for shard in self.shards:
             for hold_id, (quantity, expires_at) in shard.holds.items():
                 purchase_id = Hold(shard.id, hold_id, quantity).purchase_id
@@ -350,12 +350,10 @@ class _Recovery:
     def _wanted_again(self) -> Counter[str]:
         """Return how many tickets of each stock the orders need whose payments the provider knows, and whose purchases did not arrive."""
         wanted, current = Counter[str](), catalog.snapshot()
-        for bought in self.unknown:
-            event = current.events.get(bought.event_id)
-            for line in read_bought(bought.lines):
-                if event is not None and line.tier_id in current.tiers:
-                    wanted[current.tiers[line.tier_id].stock_id] += line.quantity
-                    wanted[event.pool_id or ""] += line.quantity
+        for purchase in self.unknown:
+            for line in purchase.lines:
+                wanted[current.tiers[line.tier_id].stock_id] += line.quantity
+                wanted[current.events[purchase.event_id].pool_id or ""] += line.quantity
         return wanted
 
     def _write_shard(self, shard: Shard) -> None:

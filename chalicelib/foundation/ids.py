@@ -15,6 +15,7 @@ from chalicelib.foundation.errors import ApiError
 # ids add a number), and ids of findings, which consist of a kind and one of Stripe's ids (at most 255 characters).
 FORM = r"[A-Za-z0-9][A-Za-z0-9._-]{0,299}"
 _PATTERN = re.compile(FORM)
+_NEW_ID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 Id = Annotated[
     str,
@@ -40,6 +41,11 @@ def find_id(metadata: Mapping[str, Any], name: str) -> str | None:
 def new_id() -> str:
     """Return a new ULID (26 characters, https://github.com/ulid/spec). ULIDs sort by creation time, to the millisecond."""
     return str(ULID.from_timestamp(clock.precise_now()))
+
+
+def is_new_id(text: str) -> bool:
+    """Return whether the text has the form of the ids that `new_id` returns."""
+    return _NEW_ID.fullmatch(text) is not None
 
 
 def second_of(created_id: str) -> int:

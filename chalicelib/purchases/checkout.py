@@ -233,7 +233,7 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
         priced.currency,
         options.provider,
         account=_account(purchase),
-        ticket_count=sum(price > 0 for line in priced.lines for price in line.ticket_prices),
+        ticket_count=priced.charged_ticket_count,
         bank_account=_bank_account(purchase) if options.provider == "bank_transfer" else None,
         has_automatic_tax=has_automatic_tax,
     )

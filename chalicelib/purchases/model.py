@@ -298,6 +298,11 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return sum(line.quantity for line in self.lines)
 
     @property
+    def charged_ticket_count(self) -> int:
+        """The number of tickets that are not free, after the discount. The operator's fee depends on it."""
+        return sum(price > 0 for line in self.lines for price in line.ticket_prices)
+
+    @property
     def total_cents(self) -> int:
         """The price of the purchase in cents, after the discount."""
         return sum(line.total_cents for line in self.lines)

@@ -15,7 +15,7 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog import event_states
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import log, settings
+from chalicelib.foundation import ids, log, settings
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.log import logger
 from chalicelib.ledger import money_cases
@@ -73,6 +73,7 @@ def record_processed(event_id: str, event_type: str, result: str, now: int) -> N
 
 _UNKNOWN_PURCHASE = "unknown_purchase"
 OTHER_ACCOUNT = "other_account"  # the result for a payment on an account that is not its purchase's
+ON_ACCOUNT = "on_account"  # the result for a payment that only the owner of the account can return
 
 
 class EventResult(Struct, frozen=True):
@@ -106,7 +107,7 @@ def apply_payment(purchase: Purchase | None, provider_payment: ProviderPayment, 
     If the purchase does not exist (None), refund the money, or open a finding if the purchase was made in another region's store or the
     money is on a promoter's account. In a stage with a standby, first rebuild what the other region has lost (docs/regions.md). A payment
     on an account that is not the purchase's changes nothing: promoters can write the metadata of any purchase on payments of their own
-    accounts.
+    accounts. If the checkout of the purchase is lost, money on the account of the event's promoter becomes a finding.
     """
     if settings.current().regions and provider_payment.is_paid:
         purchase = _rebuild(provider_payment, now) if purchase is None else _with_lost_payment(purchase, provider_payment, now)
@@ -114,25 +115,43 @@ def apply_payment(purchase: Purchase | None, provider_payment: ProviderPayment, 
         return _refund_unknown_payment(provider_payment, now)
     if purchase.account != provider_payment.account:
         logger.warning("payment.other_account", purchase_id=purchase.id, account=provider_payment.account)
-        return EventResult(OTHER_ACCOUNT, purchase)
+        is_lost = purchase.payment is None and _open_account_finding(purchase.id, purchase.event_id, provider_payment, now)
+        return EventResult(ON_ACCOUNT if is_lost else OTHER_ACCOUNT, purchase)
     return store.retry_on_conflict(purchase, lambda current: _apply_payment(current, provider_payment, now))
 
 
-def _rebuild(provider_payment: ProviderPayment, now: int) -> Purchase | None:
-    """Write the purchase of a payment again, as one that has expired, so that its tickets are issued if they can still be held.
+def may_pay_for(purchase: Purchase, provider_payment: ProviderPayment) -> bool:
+    """Return whether a payment can be the lost payment of a purchase.
 
-    Its tickets get the ids and codes that they had (`tickets.signature.derive_code`). Returns None if the payment does not say what was
-    bought, or if it is on another account than the event's payments: promoters can write anything on payments of their own accounts.
+    Promoters can write anything on payments of their own accounts. So the account must be the one on which payments for the event are
+    opened, the payment must be the price, and the operator must get the fee. On the operator's account, only we open payments, and a
+    payment of another amount is refunded.
+    """
+    account = provider_payment.account
+    if account is None:
+        return True
+    expected = _lost_payment(purchase, provider_payment)
+    fee_cents = payments.application_fee(expected.amount_cents, purchase.charged_ticket_count)
+    is_charged = account == catalog.snapshot().charged_account_id(purchase.event_id)
+    return is_charged and provider_payment.matches(expected) and provider_payment.fee_cents == fee_cents
+
+
+def find_lost_purchase(provider_payment: ProviderPayment) -> Purchase | None:
+    """Return the purchase that a payment of another region says it is for, as an expired purchase that is not stored.
+
+    Returns None if the payment does not say what was bought, or may not pay for it.
     """
     current, bought = catalog.snapshot(), provider_payment.bought
     event = current.events.get(bought.event_id) if bought is not None else None
-    if bought is None or event is None or provider_payment.account != current.charged_account_id(event.id):
+    if bought is None or event is None or not ids.is_new_id(bought.purchase_id):
         return None
     lines = []
     for tier_id, quantity, price_cents in read_bought(bought.lines):
         tier = current.tiers.get(tier_id)
-        if tier is None or tier.event_id != event.id:
+        if tier is None or (tier.event_id, tier.currency) != (event.id, provider_payment.currency):
             return None
+        if provider_payment.account is not None and price_cents != tier.price_cents:
+            return None  # a promoter might name a low price, of which the operator's fee is low
         lines.append(replace(LineItem.for_tier(tier, quantity, catalog.effective_tax(event, tier)), price_cents=price_cents))
     if not lines:
         return None
@@ -150,19 +169,32 @@ def _rebuild(provider_payment: ProviderPayment, now: int) -> Purchase | None:
         ended_at=created_at,
         pass_id=bought.pass_id or None,
     ).with_terms(event)
-    rebuilt = replace(purchase, payment=_lost_payment(purchase, provider_payment))
+    return replace(purchase, payment=_lost_payment(purchase, provider_payment)) if may_pay_for(purchase, provider_payment) else None
+
+
+def _rebuild(provider_payment: ProviderPayment, now: int) -> Purchase | None:
+    """Write the purchase of a payment again, as one that has expired, so that its tickets are issued if they can still be held.
+
+    Its tickets get the ids and codes that they had (`tickets.signature.derive_code`). Returns None if `find_lost_purchase` does.
+    """
+    rebuilt = find_lost_purchase(provider_payment)
+    if rebuilt is None:
+        return None
     if not store.insert(rebuilt):
         return queries.load(rebuilt.id)
-    logger.warning("purchase.rebuilt", purchase_id=rebuilt.id, event_id=event.id, at=now)
+    logger.warning("purchase.rebuilt", purchase_id=rebuilt.id, event_id=rebuilt.event_id, at=now)
     return rebuilt
 
 
 def _with_lost_payment(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> Purchase:
-    """Return a reservation with the payment that its checkout has opened, if the checkout was lost."""
-    if purchase.state != "held" or purchase.payment is not None:
+    """Return a purchase with the payment that its checkout has opened, if the checkout was lost and the payment may pay for the purchase.
+
+    A purchase that has ended without a checkout stays in its state, in which its tickets are issued if they can be held again.
+    """
+    if purchase.payment is not None or not may_pay_for(purchase, provider_payment):
         return purchase
-    payment = _lost_payment(purchase, provider_payment)
-    return store.save(purchase, replace(purchase, state="paying", payment=payment, checkout_at=now))
+    payment, state = _lost_payment(purchase, provider_payment), purchase.state
+    return store.save(purchase, replace(purchase, state="paying" if state == "held" else state, payment=payment, checkout_at=now))
 
 
 def _lost_payment(purchase: Purchase, provider_payment: ProviderPayment) -> Payment:
@@ -289,12 +321,7 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
     about = {"event_id": event_id, "provider": provider, "capture": payment_intent_id}
     details = {**about, "amount_cents": amount, "currency": provider_payment.currency}
     if provider_payment.account is not None:
-        owner = catalog.snapshot().event_account(event_id)
-        if not provider_payment.is_paid or owner is None or provider_payment.account not in owner.all_ids:
-            return EventResult("not_ours")
-        found = {**details, "account": provider_payment.account}
-        money_cases.open_finding(purchase_id, f"{_UNKNOWN_PURCHASE}-{payment_intent_id}", now, found)
-        return EventResult("on_account")
+        return EventResult(ON_ACCOUNT if _open_account_finding(purchase_id, event_id, provider_payment, now) else "not_ours")
     if provider_payment.region not in (None, settings.current().region, *settings.current().other_regions):
         if not provider_payment.is_paid:
             return EventResult("not_ours")
@@ -331,6 +358,23 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
             now=now,
         )
     return EventResult("refunded", None, refund is not None)
+
+
+def _open_account_finding(purchase_id: str, event_id: str, provider_payment: ProviderPayment, now: int) -> bool:
+    """Open a finding about money on an account of the event's promoter. Returns whether there is such money."""
+    owner = catalog.snapshot().event_account(event_id)
+    if not provider_payment.is_paid or owner is None or provider_payment.account not in owner.all_ids:
+        return False
+    details = {
+        "event_id": event_id,
+        "provider": provider_payment.provider,
+        "capture": provider_payment.payment_intent_id,
+        "amount_cents": provider_payment.net_received,
+        "currency": provider_payment.currency,
+        "account": provider_payment.account,
+    }
+    money_cases.open_finding(purchase_id, f"{_UNKNOWN_PURCHASE}-{provider_payment.payment_intent_id}", now, details)
+    return True
 
 
 # The payment provider's webhook: check the signature, skip processed events, and process the others.

@@ -288,8 +288,10 @@ def _update_unknown_finding(run: ComparisonRun, payment: ProviderPayment, *, dif
 def _compare_payment(run: ComparisonRun, payment: ProviderPayment, purchase: Purchase | None) -> None:
     result = provider_events.apply_payment(purchase, payment, run.now)
     purchase = run.count_repaired(_payment_repair(result), result)
-    _update_unknown_finding(run, payment, differs=purchase is None and result.result in ("refund_failed", "other_region", "on_account"))
-    if purchase is None or result.result == provider_events.OTHER_ACCOUNT:
+    is_on_account = result.result == provider_events.ON_ACCOUNT
+    is_left = is_on_account or (purchase is None and result.result in ("refund_failed", "other_region"))
+    _update_unknown_finding(run, payment, differs=is_left)
+    if purchase is None or is_on_account or result.result == provider_events.OTHER_ACCOUNT:
         return
     if purchase.refunded_total(payment.id, include_due=False) != payment.amount_refunded:
         for refund in payments.external_provider(payment.provider).list_refunds_of_payment(payment.id, payment.account):
