@@ -38,6 +38,7 @@ class EventSourceMapping:
     name: str
     table: str
     handler: Callable[[dict[str, Any], Any], Any]
+    pattern: dict[str, Any] | None = None  # FilterCriteria: the handler gets only the records that match
     batch_size: int = 100
     batching_window_seconds: float = 0  # MaximumBatchingWindowInSeconds: the time for changes to come together, so that batches are larger
     report_batch_item_failures: bool = True  # FunctionResponseTypes: ReportBatchItemFailures
@@ -152,8 +153,11 @@ class StreamPoller:
 
     def _invoke(self, mapping: EventSourceMapping, stream: str, after: str, batch: Records) -> int:
         """Call the handler; returns how many records succeeded, from the beginning of the batch."""
+        records = batch if mapping.pattern is None else [record for record in batch if _matches(record, mapping.pattern)]
+        if not records:
+            return len(batch)
         try:
-            response = mapping.handler({"Records": batch}, mapping.context)
+            response = mapping.handler({"Records": records}, mapping.context)
         except Exception:
             self._engine.save_stream_position(mapping.name, stream, after)  # raises StoreFailed if that is why the handler failed
             _log.exception("the handler of %s failed with %d records from %s on", mapping.name, len(batch), _sequence(batch[0]))
@@ -164,6 +168,13 @@ class StreamPoller:
         sequences = [_sequence(record) for record in batch]
         # An identifier that is missing, empty or of no record of this batch makes the whole batch fail.
         return min(sequences.index(identifier) for identifier in failed) if all(identifier in sequences for identifier in failed) else 0
+
+
+def _matches(value: Any, pattern: Any) -> bool:
+    """Match a record with a pattern of Lambda's event filtering: objects of objects, and of lists of the accepted values."""
+    if isinstance(pattern, dict):
+        return isinstance(value, dict) and all(_matches(value.get(name), part) for name, part in pattern.items())
+    return value in pattern
 
 
 def _failed_identifiers(response: Any) -> list[Any]:

@@ -230,6 +230,7 @@ LOST_CHANGES = {
     "follow_changes": "mails and webhooks about the changes are lost, and tickets have no seat numbers",
     "project_reports": "the figures are incomplete: [rebuild them](changes.md#reports)",
     "send_webhooks": "nothing: the next run of `retry_webhooks` sends what is due",
+    "update_passes": "nothing: the next run makes the updates that are due",
 }
 
 

@@ -302,11 +302,11 @@ def _functions() -> str:
 
 
 def _caller(function: str) -> str:
-    if function in functions.SCHEDULED:
-        return f"every {_period(scheduled.INTERVALS[function])}"
-    if function in event_sources.CONSUMERS:
-        return f"for changes of {_code(event_sources.CONSUMERS[function])}"
-    return "for each upload" if function in functions.BY_EVENTS else "by API Gateway"
+    if function not in functions.SCHEDULED and function not in event_sources.CONSUMERS:
+        return "for each upload" if function in functions.BY_EVENTS else "by API Gateway"
+    callers = [f"every {_period(scheduled.INTERVALS[function])}"] if function in functions.SCHEDULED else []
+    callers += [f"for changes of {_code(event_sources.CONSUMERS[function])}"] if function in event_sources.CONSUMERS else []
+    return ", ".join(callers)
 
 
 def _jobs() -> str:

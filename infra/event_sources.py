@@ -7,6 +7,11 @@ CONSUMERS = {
     "follow_changes": ("catalog", "purchases", "tickets"),
     "project_reports": ("payment-transactions", "purchases", "tickets"),
     "send_webhooks": ("webhook-deliveries",),
+    "update_passes": ("wallet-passes",),
+}
+# Function -> the changes for which Lambda calls it, as a pattern of Lambda's event filtering. The other functions get all changes.
+FILTERS: dict[str, dict[str, Any]] = {
+    "update_passes": {"eventName": ["INSERT"], "dynamodb": {"Keys": {"pk": {"S": ["due"]}}}},  # an update has become due
 }
 
 BATCH_SIZE = 500  # Lambda passes fewer changes if they exceed 6 MB

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 import msgspec
-from chalice.app import Blueprint, Rate
+from chalice.app import Blueprint, LambdaFunctionEvent, Rate
 from msgspec import Struct
 
 from chalicelib.foundation import clock, deadline, ids, log, settings
@@ -42,6 +42,8 @@ def scheduled_job(
     The report is logged as `<name>.done`. The job's deadline is shortly before Lambda would end the job. The result is recorded for admins
     (`record_run`). An exception is logged as `<name>.failed` and raised again, so that Lambda counts it as an error and retries. In a
     region that may not write, the job does nothing. With `extends`, the job first extends the time in which the region may write.
+
+    Changes of a table may call the job too (`infra/event_sources.py`). The job then does all its work, and no change has to be read.
     """
     INTERVALS[name] = minutes * 60
 
@@ -68,7 +70,9 @@ def scheduled_job(
                 record(report, None)
                 return report
 
-        return bp.schedule(Rate(minutes, unit=Rate.MINUTES), name=name, description=description)(handle)
+        registered = bp.schedule(Rate(minutes, unit=Rate.MINUTES), name=name, description=description)(handle)
+        registered.event_class = LambdaFunctionEvent  # accepts changes of a table too; CloudWatchEvent requires EventBridge's fields
+        return registered
 
     return wrap
 

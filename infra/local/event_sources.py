@@ -10,7 +10,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation.log import logger
 from devtools.dynamodb.engine import Engine
 from devtools.event_source_mapping import EventSourceMapping, StreamPoller
-from infra.event_sources import BATCH_SIZE, CONSUMERS, MAX_RETRY_ATTEMPTS, WINDOW_SECONDS
+from infra.event_sources import BATCH_SIZE, CONSUMERS, FILTERS, MAX_RETRY_ATTEMPTS, WINDOW_SECONDS
 
 
 def create_poller(
@@ -29,6 +29,7 @@ def _mapping(app: Chalice, function: str, feature: str, window_seconds: float) -
         name=f"{function}/{feature}",
         table=dynamo.table_name(feature),
         handler=app.handler_map[function],
+        pattern=FILTERS.get(function),
         batch_size=BATCH_SIZE,
         batching_window_seconds=window_seconds,
         bisect_batch_on_error=True,

@@ -7,6 +7,7 @@ have a function of their own, so that a drop and a flood of webhooks cannot take
 their packages would make the zip of all other functions larger (decision 203). Functions that make documents have a layer with fonts.
 """
 
+import json
 import sys
 
 from chalicelib.foundation import addons, settings
@@ -237,6 +238,7 @@ def event_source_mappings(stage: str) -> Template:
 
 
 def _mapping(function: str, feature: str) -> Template:
+    pattern = event_sources.FILTERS.get(function)
     return {
         "Type": "AWS::Lambda::EventSourceMapping",
         "DependsOn": f"{FUNCTIONS[function]}Role",
@@ -246,6 +248,7 @@ def _mapping(function: str, feature: str) -> Template:
             "StartingPosition": "TRIM_HORIZON",
             "BatchSize": event_sources.BATCH_SIZE,
             "MaximumBatchingWindowInSeconds": event_sources.WINDOW_SECONDS,
+            **({"FilterCriteria": {"Filters": [{"Pattern": json.dumps(pattern)}]}} if pattern is not None else {}),
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
             "BisectBatchOnFunctionError": True,
             "MaximumRetryAttempts": event_sources.MAX_RETRY_ATTEMPTS,

@@ -23,11 +23,14 @@ def _intervals(monkeypatch):
 
 def call(run, context=None):
     """Run a job as EventBridge does, once, as the function `sweep`."""
+    return _job(run)(scheduled_event(), context)
 
+
+def _job(run):
     def sweep():
         return run()
 
-    return scheduled_job(Blueprint("jobs"), "sweep", minutes=1, description="A job.")(sweep)(scheduled_event(), context)
+    return scheduled_job(Blueprint("jobs"), "sweep", minutes=1, description="A job.")(sweep)
 
 
 def test_a_job_returns_its_report_and_logs_it_under_its_name(monkeypatch):
@@ -35,6 +38,11 @@ def test_a_job_returns_its_report_and_logs_it_under_its_name(monkeypatch):
     monkeypatch.setattr(logger, "info", lambda event, extra: lines.append((event, extra)))
     assert call(lambda: {"released": 2}) == {"released": 2}
     assert lines == [("sweep.done", {"released": 2})]
+
+
+def test_changes_of_a_table_may_call_a_job_too(time):
+    assert _job(lambda: {"released": 2})({"Records": [{"eventName": "INSERT"}]}, None) == {"released": 2}
+    assert scheduled.load_runs(["sweep"])["sweep"].report == {"released": 2}
 
 
 def test_a_failed_job_is_logged_and_raises_so_that_lambda_sees_it(monkeypatch):

@@ -251,6 +251,12 @@ def test_each_consumer_gets_the_changes_of_its_tables(packaged):
     assert {
         (mapping["FunctionName"]["Ref"].removesuffix(".Alias"), mapping["EventSourceArn"]["Fn::GetAtt"][0]) for mapping in mappings
     } == expected
+    patterns = {
+        mapping["FunctionName"]["Ref"]: json.loads(found["Pattern"])
+        for mapping in mappings
+        for found in mapping.get("FilterCriteria", {}).get("Filters", [])
+    }
+    assert patterns == {f"{event_sources.function_id(name)}.Alias": pattern for name, pattern in event_sources.FILTERS.items()}
     for mapping in mappings:
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert mapping["BisectBatchOnFunctionError"] is True

@@ -222,5 +222,6 @@ def _epoch_seconds(http_date: str) -> float:
 
 @scheduled_job(bp, "update_passes", minutes=1, description="Updates the passes of changed tickets and events in wallets, and retries.")
 def update_passes() -> dict[str, Any]:
+    """Make all due updates. The stream of the table calls this as soon as an update is queued; the schedule is for retries."""
     with deadline.within(RUN_SECONDS):
         return passes.update_due(clock.now())

@@ -68,6 +68,7 @@ class WalletRow(dynamo.Table):
     """A row of any kind. The models below have the `content` of each kind."""
 
     feature = "wallet-passes"
+    has_stream = True
     contents = "Passes in the wallets of phones, the phones that have them, and updates of passes that are due."
     personal_data = dynamo.PersonalData(
         "which phones have the pass of a ticket", export="no: identifiers that Apple chose", erasure="expires 400 days after the event"

@@ -15,13 +15,15 @@ from tests.addons.wallets.fakes import FakeApns, FakeGoogle
 from tests.checkin.conftest import Door
 from tests.client import ClientReply
 
+BOUND_SECONDS = 5  # in which a pass follows its ticket
+
 
 class WalletDoor(Door):
     """Ada's two tickets for an event that starts in an hour."""
 
     def __init__(self, api: Any, time: Any, **fields: Any) -> None:
         super().__init__(api, time, **fields)
-        self.poller = create_poller(app.app, engines.local_engine(), window_seconds=0)
+        self.poller = create_poller(app.app, engines.local_engine(), clock=lambda: time.now)
         self.poller.drain()
 
     def add(self, wallet: str, number: int = 1, user: str = "ada", **headers: str) -> ClientReply:
@@ -38,11 +40,25 @@ class WalletDoor(Door):
         reply = self.api.patch(f"/events/{self.event_id}", json=fields, token=builders.admin_token())
         assert reply.status == 200, reply.json
 
-    def update(self) -> dict[str, Any]:
-        """Pass the changes on, and run the job in an instance of its own."""
-        self.poller.drain()
+    def stop_stream(self) -> None:
+        """From now on, only the schedule makes updates."""
+        self.poller.mappings = [mapping for mapping in self.poller.mappings if not mapping.name.startswith("update_passes/")]
+
+    def wait(self, seconds: int) -> None:
+        """Let time pass, in which the functions get the changes of the tables, and no schedule runs."""
+        for _ in range(seconds):
+            self.time.advance(1)
+            self.poller.drain()
+
+    def run_schedule(self) -> dict[str, Any]:
+        """Run the job in an instance of its own."""
         memory.forget_everything()
         return dict(app.app.handler_map["update_passes"](scheduled_event(), None))
+
+    def update(self) -> dict[str, Any]:
+        """Pass the changes on, and run the schedule, which finds what failed."""
+        self.wait(BOUND_SECONDS)
+        return self.run_schedule()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from chalicelib.foundation import clock, settings
 from chalicelib.tickets import qr
 from tests import builders
 from tests.addons.wallets import fakes, formats
+from tests.addons.wallets.conftest import BOUND_SECONDS
 
 pytestmark = pytest.mark.not_on_moto  # the changes come from the streams
 PHONE, PUSH_TOKEN = "0123456789abcdef0123456789abcdef", "ab" * 32
@@ -136,14 +137,13 @@ def test_a_pass_of_another_type_or_serial_is_refused_in_the_same_way(phone):
 
 
 @pytest.mark.parametrize("way", ["refund", "transfer"])
-def test_a_pass_is_void_within_a_minute_after_its_ticket_has_changed(phone, apns, time, way):
+def test_a_pass_is_void_seconds_after_its_ticket_has_changed(phone, apns, time, way):
     door, since = phone.door, phone.changed().json["lastUpdated"]
     if way == "refund":
         assert builders.refund(door.api, door.order_id, tickets=[door.tickets[0].id]).status < 300
     else:
         door.give_away()
-    time.advance(59)
-    assert door.update()["updated"] == 1
+    door.wait(BOUND_SECONDS)
     assert apns.pushes == [PUSH_TOKEN]
     changed = phone.changed(since).json
     assert changed["serialNumbers"] == [phone.content["serialNumber"]]
@@ -159,13 +159,14 @@ def test_a_pass_is_void_within_a_minute_after_its_ticket_has_changed(phone, apns
 
 
 def test_a_changed_place_and_time_reach_the_phone(phone, apns, time):
-    phone.door.change_event(venue="Arena", starts_at=clock.iso(time.now + 7200))
+    starts_at = clock.iso(time.now + 7200)
+    phone.door.change_event(venue="Arena", starts_at=starts_at)
     phone.door.update()
     assert apns.pushes == [PUSH_TOKEN]
     phone.take(phone.fetch())
     starts, place = phone.content["eventTicket"]["secondaryFields"]
     assert (place["value"], place["changeMessage"]) == ("Arena", "New place: %@")
-    assert clock.iso(time.now + 7200) == phone.content["relevantDate"]
+    assert phone.content["relevantDate"] == starts_at
     assert starts["changeMessage"] == "New time: %@"
 
 
@@ -193,7 +194,8 @@ def test_a_frozen_ticket_is_void_only_while_it_is_frozen(phone):
 def test_nothing_is_lost_while_apns_is_down(phone, apns, time):
     builders.refund(phone.door.api, phone.door.order_id, tickets=[phone.door.tickets[0].id])
     apns.is_down = True
-    assert phone.door.update()["failed"] == 1
+    assert phone.door.update()["due"] == 0  # the next attempt is later
+    assert apns.pushes == []
     apns.is_down = False
     time.advance(3600)
     assert phone.door.update()["updated"] == 1
