@@ -341,4 +341,4 @@ def respond(engine: Engine, operation: str, body: bytes) -> tuple[int, bytes]:
         if not isinstance(fault, StoreFailed):
             _log.exception("the engine failed in %s", operation)
         error = ApiError("InternalServerError", f"{type(fault).__name__}: {fault}", 500)
-    return error.status, _encode(error.body())
+    return error.response()

@@ -14,17 +14,12 @@ import threading
 import time
 import zlib
 from contextlib import suppress
-from email.utils import formatdate
-from functools import lru_cache
-from http import HTTPStatus
 from itertools import count
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 
-import httptools
-import msgspec
-
 from devtools.dynamodb.engine import Engine, StoreFailed, respond
 from devtools.dynamodb.values import ApiError, malformed
+from devtools.http_messages import BadRequest, Request, RequestReader, encode_response
 
 HOST = "127.0.0.1"
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
@@ -33,15 +28,9 @@ READ_BYTES = 64 * 1024
 STOP_SECONDS = 5  # for the last response of a connection
 EXPIRY_SECONDS = 60  # between two searches for expired items
 
-_is_allowed_host = re.compile(rb"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE).fullmatch
+_is_allowed_host = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE).fullmatch
 _DYNAMODB, _STREAMS = "DynamoDB_20120810", "DynamoDBStreams_20120810"
 _STREAM_OPERATIONS = frozenset({"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"})
-
-_encode = msgspec.json.Encoder().encode
-_HEADERS = (
-    b"HTTP/1.1 %d %s\r\nServer: Server\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nx-amzn-RequestId: %052X\r\n"
-    b"x-amz-crc32: %d\r\n%s\r\n"
-)
 
 
 class Server(ThreadingTCPServer):
@@ -95,22 +84,21 @@ class Server(ThreadingTCPServer):
 
 
 class _Connection(BaseRequestHandler):
-    """Processes one request after the other. The parser calls the methods whose names begin with `on_`."""
+    """Processes one request after the other."""
 
     server: Server
 
     def setup(self) -> None:
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.server.connections[self.request] = threading.current_thread()
-        self._parser = httptools.HttpRequestParser(self)
-        self._is_ended = False
-        self.on_message_begin()
 
     def handle(self) -> None:
+        reader, is_open = RequestReader(MAX_REQUEST_BYTES, MAX_HEADER_BYTES), True
         with suppress(OSError):  # the client is gone
-            while not self._is_ended and (data := self.request.recv(READ_BYTES)):
-                self._feed(data)
-            if self._is_ended:  # later data is discarded: a client that is sending would not see the response if its data were refused
+            while is_open and (data := self.request.recv(READ_BYTES)):
+                reader.feed(data)
+                is_open = self._respond_to_all(reader)
+            if not is_open:  # later data is discarded: a client that is sending would not see the response if its data were refused
                 self.request.shutdown(socket.SHUT_WR)
                 self.request.settimeout(STOP_SECONDS)
                 end = time.monotonic() + STOP_SECONDS
@@ -120,77 +108,43 @@ class _Connection(BaseRequestHandler):
     def finish(self) -> None:
         del self.server.connections[self.request]
 
-    def _feed(self, data: bytes) -> None:
-        self._header_bytes += len(data)
+    def _respond_to_all(self, reader: RequestReader) -> bool:
+        """Respond to the requests that have arrived. Returns whether the connection remains open."""
         try:
-            self._parser.feed_data(data)
-            if not self._has_headers and self._header_bytes > MAX_HEADER_BYTES:
-                raise malformed("The headers are too long.")
-        except (httptools.HttpParserError, ApiError) as fault:
-            error = fault if isinstance(fault, ApiError) else fault.__context__
-            if not self._is_ended:
-                self._is_ended = True
-                self._send_error(error if isinstance(error, ApiError) else malformed("The request is not valid HTTP."))
-
-    def on_message_begin(self) -> None:
-        self._headers: dict[bytes, bytes] = {}  # by names in lower case
-        self._target, self._body = b"", bytearray()
-        self._header_bytes, self._has_headers = 0, False
-
-    def on_url(self, url: bytes) -> None:
-        self._target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.lower()] = value
-
-    def on_headers_complete(self) -> None:
-        self._has_headers = True
-        if len(self._target) + sum(map(len, self._headers.values())) > MAX_HEADER_BYTES:
-            raise malformed("The headers are too long.")
-        self._check_size(int(self._headers.get(b"content-length", 0)))
-        if self._headers.get(b"expect", b"").lower() == b"100-continue":
+            while request := reader.next_request():
+                self._send(*self._response(request), closes=request.is_last)
+                if request.is_last:
+                    return False
+        except BadRequest as refusal:
+            self._send(*malformed(str(refusal)).response(), closes=True)
+            return False
+        if reader.expects_continue:
+            reader.expects_continue = False
             self.request.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return True
 
-    def on_body(self, body: bytes) -> None:
-        self._body += body
-        self._check_size(len(self._body))
-
-    def _check_size(self, size: int) -> None:
-        if size > MAX_REQUEST_BYTES:
-            raise ApiError("SerializationException", f"A request may have {MAX_REQUEST_BYTES} bytes at most.", 413)
-
-    def on_message_complete(self) -> None:
-        if not self._is_ended:
-            self._is_ended = not self._parser.should_keep_alive()
-            try:
-                self._respond(self._parser.get_method() + b" " + self._target)
-            except ApiError as error:
-                self._send_error(error)
-
-    def _respond(self, line: bytes) -> None:
-        """Call the engine, and send the response. Raises ApiError."""
-        engine = self.server.engine
-        if line == b"GET /":
-            self._send(200, f"healthy: dynamodb.{engine.region}.amazonaws.com ".encode(), b"text/plain")
-            return
-        if not _is_allowed_host(self._headers.get(b"host", b"")):
-            raise ApiError("AccessDeniedException", "The local DynamoDB only accepts requests to 127.0.0.1 and localhost.", 403)
-        if line != b"POST /":
-            raise ApiError("UnknownOperationException", "", 404)
-        service, _, operation = self._headers.get(b"x-amz-target", b"").decode("latin-1").partition(".")
+    def _response(self, request: Request) -> tuple[int, bytes]:
+        """Call the engine. Returns the status and the body of the response."""
+        engine, headers = self.server.engine, dict(request.headers)
+        if len(request.body) > MAX_REQUEST_BYTES:
+            return ApiError("SerializationException", f"A request may have {MAX_REQUEST_BYTES} bytes at most.", 413).response()
+        if (request.method, request.target) == ("GET", "/"):
+            return 200, f"healthy: dynamodb.{engine.region}.amazonaws.com ".encode()
+        if not _is_allowed_host(headers.get("Host", "")):
+            message = "The local DynamoDB only accepts requests to 127.0.0.1 and localhost."
+            return ApiError("AccessDeniedException", message, 403).response()
+        if (request.method, request.target) != ("POST", "/"):
+            return ApiError("UnknownOperationException", "", 404).response()
+        service, _, operation = headers.get("X-Amz-Target", "").partition(".")
         if service != (_STREAMS if operation in _STREAM_OPERATIONS else _DYNAMODB):
-            raise ApiError("UnknownOperationException", "")
-        self._send(*respond(engine, operation, bytes(self._body)))
+            return ApiError("UnknownOperationException", "").response()
+        return respond(engine, operation, request.body)
 
-    def _send_error(self, error: ApiError) -> None:
-        self._send(error.status, _encode(error.body()))
-
-    def _send(self, status: int, body: bytes, kind: bytes = b"application/x-amz-json-1.0") -> None:
-        phrase, date, number = HTTPStatus(status).phrase.encode(), _date(int(time.time())), next(self.server.request_numbers)
-        ending = b"Connection: close\r\n" if self._is_ended else b""
-        self.request.sendall(_HEADERS % (status, phrase, date, kind, len(body), number, zlib.crc32(body), ending) + body)
-
-
-@lru_cache(maxsize=1)
-def _date(second: int) -> bytes:
-    return formatdate(second, usegmt=True).encode()
+    def _send(self, status: int, body: bytes, *, closes: bool) -> None:
+        headers = {
+            "Server": "Server",
+            "Content-Type": "application/x-amz-json-1.0",
+            "x-amzn-RequestId": f"{next(self.server.request_numbers):052X}",
+            "x-amz-crc32": str(zlib.crc32(body)),
+        }
+        self.request.sendall(encode_response(status, headers, body, closes=closes))

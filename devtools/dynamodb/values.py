@@ -42,10 +42,13 @@ class ApiError(Exception):
         super().__init__(f"{code}: {message}")
         self.code, self.message, self.status, self.members = code, message, status, members
 
-    def body(self) -> dict[str, Any]:
+    def response(self) -> tuple[int, bytes]:
+        """Return the HTTP status and the body."""
         if self.code in _FRAMEWORK_ERRORS:
-            return {"__type": f"com.amazon.coral.service#{self.code}", **({"Message": self.message} if self.message else {})}
-        return {"__type": f"com.amazonaws.dynamodb.v20120810#{self.code}", "message": self.message, **self.members}
+            body = {"__type": f"com.amazon.coral.service#{self.code}", **({"Message": self.message} if self.message else {})}
+        else:
+            body = {"__type": f"com.amazonaws.dynamodb.v20120810#{self.code}", "message": self.message, **self.members}
+        return self.status, msgspec.json.encode(body)
 
 
 def invalid(message: str) -> ApiError:

@@ -13,8 +13,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from devtools.http_messages import BadRequest, Request, RequestReader, encode_response
 from infra.local.gateway import MAX_PAYLOAD_BYTES, GatewayResponse
-from infra.local.http_messages import BadRequest, Request, RequestReader, encode_response
 from infra.local.pages import text_response
 
 # How long a connection may stay in a state: "head" waits for the rest of a request's head, "body" for the body, and "linger" for a client

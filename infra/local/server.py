@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from devtools.http_messages import Request
 from infra.local.api_page import api_page_response
 from infra.local.connections import Connection, Connections
 from infra.local.gateway import Gateway, GatewayResponse
-from infra.local.http_messages import Request
 from infra.local.images import LocalImages
 from infra.local.mailbox import Mailbox, with_link
 from infra.local.pages import compressed, has_pages, page_response, text_response, words_response, words_target

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from chalicelib.foundation import settings
+from devtools import http_messages
 from infra import web
-from infra.local import http_messages
 from infra.local.environment import BUCKET
 from infra.local.gateway import Gateway
 from infra.local.mailbox import Mailbox

@@ -7,8 +7,8 @@ from httptools import HttpParserCallbackError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.local import http_messages
-from infra.local.http_messages import MAX_HEAD_BYTES, MAX_HEADERS, BadRequest, Request, RequestReader, encode_response
+from devtools import http_messages
+from devtools.http_messages import MAX_HEAD_BYTES, MAX_HEADERS, BadRequest, Request, RequestReader, encode_response
 
 HOST_LINE = b"Host: x"
 HEAD = b"POST /a HTTP/1.1\r\n" + HOST_LINE + b"\r\n"

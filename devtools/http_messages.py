@@ -48,13 +48,13 @@ class _Headers(msgspec.Struct, frozen=True):
 
 
 class RequestReader:
-    """Reads the requests of one connection. Stops reading a body as soon as it exceeds `max_body_bytes`.
+    """Reads the requests of one connection. Stops reading a body as soon as it exceeds `max_body_bytes`, which makes the request the last.
 
     `state` tells what comes next: "start" (no part of the next request has arrived), "head" (a part of the head has arrived) or "body".
     """
 
-    def __init__(self, max_body_bytes: int) -> None:
-        self._max_body_bytes = max_body_bytes
+    def __init__(self, max_body_bytes: int, max_head_bytes: int = MAX_HEAD_BYTES) -> None:
+        self._max_body_bytes, self._max_head_bytes = max_body_bytes, max_head_bytes
         self._parser = HttpRequestParser(self)  # calls the methods on_...; one `feed` may contain several requests
         self._found = deque[Request | BadRequest]()
         self._has_ended = False  # further input is not read
@@ -80,7 +80,7 @@ class RequestReader:
             raise
         except HttpParserError as error:
             self._refuse(400, f"This is not a request of HTTP/1.1: {error}.")
-        if self._part_bytes > MAX_HEAD_BYTES:
+        if self._part_bytes > self._max_head_bytes:
             self._refuse(431 if self.state == "head" else 400, f"The {self.state} of the request is too long.")
 
     def next_request(self) -> Request | None:
@@ -104,7 +104,7 @@ class RequestReader:
 
     def on_headers_complete(self) -> None:
         self.state, self._part_bytes = "body", 0
-        if self._head_bytes > MAX_HEAD_BYTES or len(self._raw_headers) > MAX_HEADERS:
+        if self._head_bytes > self._max_head_bytes or len(self._raw_headers) > MAX_HEADERS:
             self._refuse(431, "The request has too many headers, or they are too long.")
             return
         parse = _cached_headers if self._head_bytes <= _CACHED_HEAD_BYTES else _parse_headers
