@@ -76,7 +76,7 @@ class StreamPoller:
         Raises StoreFailed when the engine's changes can no longer be made durable.
         """
         for mapping in self.mappings:  # all begin before the first reads, because records that all have read are forgotten
-            if self._engine.stream_position(mapping.name) is None:
+            if mapping.name not in self._engine.positions:
                 self._move_on(mapping)
         return sum(self._poll(mapping, self._progress[mapping.name]) for mapping in self.mappings)
 
@@ -111,7 +111,7 @@ class StreamPoller:
     def _poll(self, mapping: EventSourceMapping, progress: _Progress) -> int:
         if self._clock() < progress.not_before:
             return 0
-        position = self._engine.stream_position(mapping.name)
+        position = self._engine.positions.get(mapping.name)
         if position is None:  # the table has no stream
             return 0
         stream, after = position

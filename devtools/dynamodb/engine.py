@@ -39,10 +39,10 @@ import msgspec
 from botocore import xform_name
 
 from devtools.dynamodb import items, queries, streams, tables
-from devtools.dynamodb.items import TOKEN_SECONDS, Outcome, Token
+from devtools.dynamodb.items import CONFLICT, TOKEN_SECONDS, Token
 from devtools.dynamodb.streams import RECORD_SECONDS, Stream, sequence_number
-from devtools.dynamodb.tables import Key, Table, check_table_name
-from devtools.dynamodb.values import ApiError, check_request, decode_item, encode_item, is_operation, malformed
+from devtools.dynamodb.tables import Key, Outcome, Table, check_table_name
+from devtools.dynamodb.values import ApiError, check_request, decode_item, encode_item, malformed, operation_models
 
 __all__ = ["ApiError", "Commit", "Engine", "Record", "StoreFailed", "Waiter", "respond"]
 
@@ -55,17 +55,16 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 _WITHOUT_OUTPUT = frozenset({"TagResource", "UntagResource"})  # their responses have no body
 _log = logging.getLogger(__name__)
-
 _MODULES = (items, queries, streams, tables)
 
 
 @lru_cache(100)
 def _operation(name: str) -> Callable[["Engine", dict[str, Any]], dict[str, Any]]:
     """Return the function of an operation, such as `items.get_item` for GetItem. Raises ApiError."""
-    functions = [getattr(module, xform_name(name), None) for module in _MODULES if is_operation(name)]
-    if not any(functions):
-        raise ApiError("UnknownOperationException", "")
-    return next(filter(None, functions))  # type: ignore[no-any-return]
+    for module in _MODULES if name in operation_models() else ():
+        if function := getattr(module, xform_name(name), None):
+            return function  # type: ignore[no-any-return]
+    raise ApiError("UnknownOperationException", "")
 
 
 class StoreFailed(Exception):
@@ -99,7 +98,7 @@ class Engine:
         self.tables: dict[str, Table] = {}
         self.streams: dict[str, Stream] = {}  # including streams that were closed in the last 24 hours
         self.tokens: dict[str, Token] = {}
-        self.positions: dict[str, tuple[str, str]] = {}  # consumer -> stream and sequence number
+        self.positions: dict[str, tuple[str, str]] = {}  # consumer -> its stream, and the last sequence number that it has processed
         self.sequence = 0
         self.last_label = 0
         self.last_pending: Pending | None = None
@@ -112,14 +111,14 @@ class Engine:
 
     # State, for the operations
 
-    def table(self, name: str, *, names_it: bool = False) -> Table:
+    def table(self, name: str) -> Table:
         """Return the table with this name or ARN. Raises ApiError."""
         table = self.tables.get(name)
         if table is None and name.startswith("arn:"):
-            return self.table(name.rpartition(":table/")[2].partition("/")[0], names_it=names_it)
+            return self.table(name.rpartition(":table/")[2].partition("/")[0])
         if table is None:
             check_table_name(name)
-            raise ApiError("ResourceNotFoundException", f"Requested resource not found{f': Table: {name} not found' if names_it else ''}")
+            raise ApiError("ResourceNotFoundException", f"Requested resource not found: Table: {name} not found")
         return table
 
     def read(self, table: Table, key: Key) -> bytes | None:
@@ -138,7 +137,7 @@ class Engine:
             raise ApiError("ResourceNotFoundException", "Requested resource not found")
         pending = table.pending.get(key)
         if pending is not None and pending.is_transaction and self.has_conflicts:
-            raise ApiError("TransactionConflictException", "Transaction is ongoing for the item")
+            raise ApiError(*CONFLICT)
 
     def write(
         self, outcomes: list[Outcome], records: list[Record] | None = None, *, is_transaction: bool = False, expired: bool = False
@@ -165,17 +164,10 @@ class Engine:
             for table, key in locations:
                 table.pending[key] = table.last_pending = pending
         for outcome, number in made:
-            outcome.table.store(outcome.key, outcome.old, outcome.new, outcome.encoded)
-            if number:
-                self.sequence = number
-                outcome.table.stream.add(outcome.key, number, now, expired, outcome.old_encoded, outcome.encoded)
+            self._store(outcome, number, now, expired)
         return pending or outcomes[0].table.pending.get(outcomes[0].key)
 
-    def define(self, name: str, definition: dict[str, Any] | None) -> Pending | None:
-        """Define, redefine or delete a table; called under the lock."""
-        return self._record(("t", name, definition, self.clock()))
-
-    def _record(self, record: Record) -> Pending | None:
+    def record(self, record: Record) -> Pending | None:
         """Commit and apply a record that concerns no item; called under the lock."""
         pending = Pending(self.commit([record]), [], False) if self.commit is not None else None
         self.last_pending = pending or self.last_pending
@@ -227,18 +219,20 @@ class Engine:
             apply[kind](*values)
 
     def _apply_write(self, is_deleted: bool, name: str, encoded: bytes, sequence: int, at: float, expired: bool = False) -> None:
-        table = self.tables[name]
-        item = decode_item(encoded)
+        table, item = self.tables[name], decode_item(encoded)
         key = table.key_of_item(item)
         old_encoded = table.items.get(key)
         old = decode_item(old_encoded) if table.indexes and old_encoded is not None else None
-        new = None if is_deleted else encoded
-        if new != old_encoded:
-            table.store(key, old, None if is_deleted else item, new)
+        new = (None, None) if is_deleted else (encoded, item)
+        self._store(Outcome(table, key, old_encoded, old, *new), sequence, at, expired)
+
+    def _store(self, outcome: Outcome, sequence: int, at: float, expired: bool) -> None:
+        """Make a write, with a change record unless its number is 0."""
+        outcome.table.store(outcome)
         if sequence:
             self.sequence = max(self.sequence, sequence)
-            if table.stream is not None:
-                table.stream.add(key, sequence, at, expired, old_encoded, new)
+            if outcome.table.stream is not None:
+                outcome.table.stream.add(outcome.key, sequence, at, expired, outcome.old_encoded, outcome.encoded)
 
     def _define(self, name: str, definition: dict[str, Any] | None, at: float) -> None:
         table = self.tables.get(name)
@@ -294,14 +288,10 @@ class Engine:
             return None
         return [stream.wire_record(record, self.region, for_lambda=True) for record in records]
 
-    def stream_position(self, consumer: str) -> tuple[str, str] | None:
-        """Return the stream that a consumer reads, and the last sequence number that it has processed."""
-        return self.positions.get(consumer)
-
     def save_stream_position(self, consumer: str, stream_arn: str, sequence: str) -> None:
         """Save that a consumer has processed a stream up to and including this sequence number ("": nothing yet)."""
         with self.lock:
-            pending = self._record(("h", consumer, stream_arn, sequence))
+            pending = self.record(("h", consumer, stream_arn, sequence))
         self.settle(pending)
 
     def _set_position(self, consumer: str, stream_arn: str, sequence: str) -> None:

@@ -12,29 +12,18 @@ import msgspec
 
 from devtools.dynamodb.expressions import WRONG_TYPE, Evaluate, Update, Values, apply_update, compile_expressions, project
 from devtools.dynamodb.syntax import Path, Request, translate_older_parameters, value_at
-from devtools.dynamodb.tables import Index, Key, KeyFault, Table
+from devtools.dynamodb.tables import Index, Key, KeyFault, Outcome, Table
 from devtools.dynamodb.values import KB, MAX_ITEM_BYTES, ApiError, Item, check_item, decode_item, encode_item, invalid, item_size, refuse_if
 
 TOKEN_SECONDS = 600
+CONFLICT = ("TransactionConflictException", "Transaction is ongoing for the item")
 _MAX_BATCH_BYTES, _MAX_TRANSACTION_BYTES = 16 * KB * KB, 4 * KB * KB
 _MAX_WRITES, _MAX_READS = 25, 100
 _encode_deterministically = msgspec.msgpack.Encoder(order="deterministic").encode
 
 Response = dict[str, Any]
 
-
 # Writes
-
-
-class Outcome(msgspec.Struct, gc=False):
-    """What a write does to an item: the old and the new item, encoded and decoded; None for no item."""
-
-    table: Table
-    key: Key
-    old_encoded: bytes | None
-    old: Item | None
-    encoded: bytes | None
-    new: Item | None
 
 
 class Write(msgspec.Struct):
@@ -93,15 +82,10 @@ def _prepared(engine: Any, kind: str, request: Request) -> Write:
         key = table.key_of_item(request["Item"])
         table.check_index_keys(request["Item"])
     else:
-        key = _key(table, request)
+        key = table.key_of(request["Key"])
     if update is not None and (keys := update.roots.intersection(table.key_names)):
         raise invalid(f"Cannot update attribute {min(keys)}. This attribute is part of the key")
     return Write(kind, table, key, request, condition.test if condition is not None else None, values, update)
-
-
-def _key(table: Table, request: Request) -> Key:
-    check_item(request["Key"])
-    return table.key_of(request["Key"])
 
 
 def _attempt(
@@ -143,10 +127,6 @@ def _write(kind: str, allowed_returns: tuple[str, ...], engine: Any, request: Re
         response |= {"Attributes": attributes} if attributes else {}
     if "ReturnConsumedCapacity" in request:
         response |= Capacity(request).write(table, old, new).report(is_list=False)
-    if request.get("ReturnItemCollectionMetrics") == "SIZE" and any(index.is_local for index in table.indexes.values()):
-        name = table.key_names[0]
-        key = {name: (request.get("Item") or request["Key"])[name]}
-        response["ItemCollectionMetrics"] = {"ItemCollectionKey": key, "SizeEstimateRangeGB": [0.0, 1.0]}
     return response
 
 
@@ -206,7 +186,7 @@ def _prepared_reads(engine: Any, request: Request, keys: list[Item]) -> list[Rea
     translate_older_parameters(request)
     (paths,), _ = compile_expressions(request, "ProjectionExpression")
     table = engine.table(request["TableName"])
-    return [Read(table, _key(table, {"Key": key}), key, request, paths) for key in keys]
+    return [Read(table, table.key_of(key), key, request, paths) for key in keys]
 
 
 def get_item(engine: Any, request: Request) -> Response:
@@ -244,8 +224,6 @@ def batch_get_item(engine: Any, request: Request) -> Response:
 
 # Transactions
 
-_CONFLICT = {"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}
-
 
 class Token(msgspec.Struct):
     """A ClientRequestToken: the digest of its request, its time, and the change, which may not be durable yet."""
@@ -268,7 +246,7 @@ def transact_write_items(engine: Any, request: Request) -> Response:
             engine.forget_old_tokens(now)
     engine.settle(*pending)
     if any(errors):
-        raise _canceled([_reason(error) for error in errors])
+        raise _canceled(errors)
     capacity = Capacity(request, 2, "Read" if is_repeated else "Write")
     for outcome in outcomes:
         capacity.write(outcome.table, outcome.old, outcome.new)
@@ -297,7 +275,7 @@ def _prepared_actions(engine: Any, actions: list[dict[str, Any]]) -> list[Write]
         try:
             writes.append(_prepared(engine, kind, parameters))
         except KeyFault as fault:
-            raise _canceled([_reason(fault if number == position else None) for number in range(len(actions))]) from None
+            raise _canceled([fault if number == position else None for number in range(len(actions))]) from None
         size += item_size(parameters.get("Item") or parameters.get("ExpressionAttributeValues") or {})
     refuse_if(size > _MAX_TRANSACTION_BYTES, "Transaction request size cannot exceed 4 MB")
     _check_distinct(writes, _SEVERAL)
@@ -307,15 +285,12 @@ def _prepared_actions(engine: Any, actions: list[dict[str, Any]]) -> list[Write]
 _SEVERAL = "Transaction request cannot include multiple operations on one item"
 
 
-def _reason(error: ApiError | None) -> dict[str, Any]:
-    """Return why an action of a transaction failed."""
-    if error is None:
-        return {"Code": "None"}
-    code = error.code.removesuffix("Exception")
-    return {"Code": "ValidationError" if code == "Validation" else code, "Message": error.message, **error.members}
-
-
-def _canceled(reasons: list[dict[str, Any]]) -> ApiError:
+def _canceled(errors: list[ApiError | None]) -> ApiError:
+    """Return the error of a transaction whose actions have these errors, None for actions that could have been done."""
+    reasons: list[dict[str, Any]] = []
+    for error in errors:
+        code = error.code.replace("ValidationException", "ValidationError").removesuffix("Exception") if error is not None else "None"
+        reasons.append({"Code": code, **({"Message": error.message, **error.members} if error is not None else {})})
     codes = ", ".join(reason["Code"] for reason in reasons)
     message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
     return ApiError("TransactionCanceledException", message, Message=message, CancellationReasons=reasons)
@@ -330,7 +305,7 @@ def transact_get_items(engine: Any, request: Request) -> Response:
         encoded = [read.table.items.get(read.key) for read in reads]
         pending = engine.last_pending
     if any(conflicts):
-        raise _canceled([_CONFLICT if conflict else _reason(None) for conflict in conflicts])
+        raise _canceled([ApiError(*CONFLICT) if conflict else None for conflict in conflicts])
     engine.settle(pending)
     sizes = [_size(content) for content in encoded]
     refuse_if(sum(sizes) > _MAX_TRANSACTION_BYTES, "Transaction response size cannot exceed 4 MB")

@@ -16,7 +16,18 @@ from zlib import crc32
 import msgspec
 
 from devtools.dynamodb.syntax import Request
-from devtools.dynamodb.values import ApiError, Item, Value, decode_item, invalid, refuse_if, refuse_parameter_if, sortable, type_of
+from devtools.dynamodb.values import (
+    ApiError,
+    Item,
+    Value,
+    check_item,
+    decode_item,
+    invalid,
+    refuse_if,
+    refuse_parameter_if,
+    sortable,
+    type_of,
+)
 
 Key = tuple[Any, ...]  # of the hash key and, if the table has one, the range key
 Entry = tuple[Any, ...]  # of an index: the values of its range key, then the key of the item; of a table: the range key
@@ -31,6 +42,17 @@ class KeyFault(ApiError):
 
     def __init__(self, message: str) -> None:
         super().__init__("ValidationException", f"One or more parameter values were invalid: {message}")
+
+
+class Outcome(msgspec.Struct, gc=False):
+    """What a write does to an item: the old and the new item, encoded and decoded; None for no item."""
+
+    table: "Table"
+    key: Key
+    old_encoded: bytes | None
+    old: Item | None  # only given if the table has indexes
+    encoded: bytes | None
+    new: Item | None
 
 
 class Partitions:
@@ -170,6 +192,7 @@ class Table:
 
     def key_of(self, attributes: Item) -> Key:
         """Return the key of a request, which has the key attributes and nothing else. Raises ApiError."""
+        check_item(attributes)
         for name, kind, _ in self._key_parts:
             if kind not in attributes.get(name, ()) or len(attributes) != len(self._key_parts):
                 raise KeyFault(_MISMATCH)
@@ -189,17 +212,17 @@ class Table:
         for index in self.indexes.values():
             index.check(item)
 
-    def store(self, key: Key, old: Item | None, new: Item | None, encoded: bytes | None) -> None:
-        """Put an item, or delete it if `encoded` is None. `old` and `new` only matter for indexes."""
-        if encoded is None:
+    def store(self, outcome: Outcome) -> None:
+        key = outcome.key
+        if outcome.encoded is not None:
+            self.items[key] = outcome.encoded
+        elif outcome.old_encoded is not None:
             del self.items[key]
-            self.partitions.remove(key[0], key[1:])
-        else:
-            if key not in self.items:
-                self.partitions.add(key[0], key[1:])
-            self.items[key] = encoded
+        if (outcome.encoded is None) != (outcome.old_encoded is None):
+            change = self.partitions.add if outcome.old_encoded is None else self.partitions.remove
+            change(key[0], key[1:])
         for index in self.indexes.values():
-            before, after = (index.location(item, key) if item is not None else None for item in (old, new))
+            before, after = (index.location(item, key) if item is not None else None for item in (outcome.old, outcome.new))
             if before != after:
                 if before is not None:
                     index.partitions.remove(*before)
@@ -267,7 +290,7 @@ def create_table(engine: Any, request: Request) -> Request:
             refuse_parameter_if(not request[kind], f"List of {kind} is empty")
             description[kind] = [_new_index(description, index, types, kind) for index in request[kind]]
         _check_indexes(description, types)
-        pending = engine.define(name, definition)
+        pending = engine.record(("t", name, definition, now))
     engine.settle(pending)
     return {"TableDescription": {**description, "TableStatus": "CREATING", "ItemCount": 0, "TableSizeBytes": 0}}
 
@@ -423,15 +446,15 @@ def described(table: Table) -> Definition:
 
 def describe_table(engine: Any, request: Request) -> Request:
     with engine.lock:
-        return {"Table": described(engine.table(request["TableName"], names_it=True))}
+        return {"Table": described(engine.table(request["TableName"]))}
 
 
 def delete_table(engine: Any, request: Request) -> Request:
     with engine.lock:
-        table = engine.table(request["TableName"], names_it=True)
+        table = engine.table(request["TableName"])
         refuse_if(table.description["DeletionProtectionEnabled"], f"Table {table.name} is currently protected against deletion")
         description = {**described(table), "TableStatus": "DELETING"}
-        pending = engine.define(table.name, None)
+        pending = engine.record(("t", table.name, None, engine.clock()))
     engine.settle(pending)
     hidden = ("AttributeDefinitions", "CreationDateTime", "KeySchema", *_MAX_COUNTS)
     return {"TableDescription": {name: value for name, value in description.items() if name not in hidden}}
@@ -456,10 +479,10 @@ def describe_limits(_engine: Any, _request: Request) -> Request:
 def _redefinition(engine: Any, name: str) -> Iterator[Definition]:
     """Yield the definition of a table, to be changed in the block, under the lock. The change is durable afterwards."""
     with engine.lock:
-        table = engine.table(name, names_it=True)
+        table = engine.table(name)
         definition = {**table.definition, "description": dict(table.description)}
         yield definition
-        pending = engine.define(table.name, definition)
+        pending = engine.record(("t", table.name, definition, engine.clock()))
     engine.settle(pending)
 
 

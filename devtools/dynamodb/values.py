@@ -29,9 +29,8 @@ decode_item: Callable[[bytes], Item] = msgspec.msgpack.Decoder(dict[str, Any]).d
 
 _arithmetic = Context(prec=38, Emin=-130, Emax=125, traps=[Inexact, Overflow, Subnormal])
 _OVERFLOW = "Number overflow. Attempting to store a number with magnitude larger than supported range"
+_UNDERFLOW = "Number underflow. Attempting to store a number with magnitude smaller than supported range"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-
-
 _FRAMEWORK_ERRORS = ("SerializationException", "UnknownOperationException")  # raised by AWS's framework, before DynamoDB
 
 
@@ -93,12 +92,8 @@ def add_numbers(first: str, second: str, sign: int = 1) -> str:
 def _canonical(operation: Callable[..., Decimal], *operands: Any, inexact: str) -> str:
     try:
         number = operation(*operands)
-    except Overflow:
-        raise invalid(_OVERFLOW) from None
-    except Subnormal:
-        raise invalid("Number underflow. Attempting to store a number with magnitude smaller than supported range") from None
-    except Inexact:
-        raise invalid(inexact) from None
+    except (Inexact, Subnormal) as fault:  # an overflow is inexact too
+        raise invalid({Overflow: _OVERFLOW, Subnormal: _UNDERFLOW}.get(type(fault), inexact)) from None
     text = format(number, "f") if number else "0"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
@@ -112,10 +107,8 @@ def _sized_number(text: str) -> tuple[str, int]:
 # Values
 
 
-def check_item(item: Any) -> int:
+def check_item(item: Item) -> int:
     """Bring an item's values into canonical form; returns the item's size. Raises ApiError if one of them is invalid."""
-    if type(item) is not dict:
-        raise malformed("Unexpected value type in payload")
     size = 0
     for name, value in item.items():
         size += check_name(name) + check_value(value)
@@ -239,19 +232,16 @@ def check_request(operation: str, request: Any) -> None:
 
 
 @cache
-def _services() -> list[Any]:
+def operation_models() -> dict[str, Any]:
+    """Return botocore's models of all operations by name."""
     session = botocore.session.get_session()
-    return [session.get_service_model(name) for name in ("dynamodb", "dynamodbstreams")]
-
-
-def is_operation(name: str) -> bool:
-    return any(name in service.operation_names for service in _services())
+    services = [session.get_service_model(name) for name in ("dynamodb", "dynamodbstreams")]
+    return {name: service.operation_model(name) for service in services for name in service.operation_names}
 
 
 @cache
 def _request_type(operation: str) -> Any:
-    service = next(service for service in _services() if operation in service.operation_names)
-    kind = _type(service.operation_model(operation).input_shape)
+    kind = _type(operation_models()[operation].input_shape)
     with suppress(msgspec.ValidationError):
         msgspec.convert({}, kind)  # completes the type: msgspec crashes if several threads do this at once
     return kind

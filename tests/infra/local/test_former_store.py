@@ -63,8 +63,8 @@ def test_settings_and_streams_are_converted(former):
     assert engine.call("ListTagsOfResource", {"ResourceArn": table["TableArn"]})["Tags"] == [{"Key": "team", "Value": "sales"}]
     assert engine.call("DescribeTimeToLive", {"TableName": "things"})["TimeToLiveDescription"]["AttributeName"] == "ttl"
     assert engine.stream_arns() == {"things": table["LatestStreamArn"]}
-    assert engine.stream_position("mails") == (table["LatestStreamArn"], "100000000000000000002")
-    records = engine.stream_records(*engine.stream_position("mails"), 10)
+    assert engine.positions["mails"] == (table["LatestStreamArn"], "100000000000000000002")
+    records = engine.stream_records(*engine.positions["mails"], 10)
     assert [(record["eventName"], record["dynamodb"]["Keys"]["id"]["S"]) for record in records] == [
         ("INSERT", "2"),
         ("MODIFY", "1"),
