@@ -7,8 +7,8 @@ from typing import Any
 from devtools.dynamodb.expressions import Condition, Values, compile_expressions, paths_of, project
 from devtools.dynamodb.items import Capacity
 from devtools.dynamodb.syntax import Node, Path, Request, translate_older_parameters
-from devtools.dynamodb.tables import Entry, Index, Table
-from devtools.dynamodb.values import KB, Item, Value, check_item, decode_item, invalid, item_size, refuse_if, sortable, type_of
+from devtools.dynamodb.tables import MAX_HASH_BYTES, Entry, Index, Table, key_part
+from devtools.dynamodb.values import KB, Item, check_item, decode_item, invalid, item_size, refuse_if, type_of
 
 _MAX_PAGE_BYTES = KB * KB
 _MAX_ENCODED_BYTES = 4 * _MAX_PAGE_BYTES  # collected under the lock; an encoded item is larger than its size in DynamoDB
@@ -82,7 +82,9 @@ class _Read:
         self.engine, self.request = engine, request
         self.table: Table = engine.table(request["TableName"])
         translate_older_parameters(request)
-        self.index: Index | None = self.table.index(request["IndexName"]) if "IndexName" in request else None
+        name = request.get("IndexName")
+        refuse_if(name is not None and name not in self.table.indexes, f"The table does not have the specified index: {name}")
+        self.index: Index | None = self.table.indexes.get(name)
         keys = self.index or self.table
         self.partitions, self.hash_names, self.range_names = keys.partitions, keys.hash_names, keys.range_names
         is_global = self.index is not None and not self.index.is_local
@@ -120,21 +122,14 @@ class _Read:
         refuse_if(comparisons.keys() - {*self.hash_names, *self.range_names}, _NOT_SUPPORTED)
         for name, (kind, operands) in comparisons.items():
             refuse_if(name in self.hash_names and kind != "=", f"{_NOT_SUPPORTED}: HASH key attributes need an equality condition")
-            self._check_operands(name, operands)
-        hash_key = tuple(sortable(comparisons[name][1][0]) for name in self.hash_names)
+            comparisons[name] = kind, [key_part(operand, name, self.table.types[name], MAX_HASH_BYTES) for operand in operands]
+        hash_key = tuple(comparisons[name][1][0] for name in self.hash_names)
         prefix: list[Any] = []
         given = [comparisons.get(name) for name in self.range_names]
         while given and given[0] is not None and given[0][0] == "=":
-            prefix.append(sortable(given.pop(0)[1][0]))  # type: ignore[index]
+            prefix.append(given.pop(0)[1][0])  # type: ignore[index]
         refuse_if(any(given[1:]), f"{_NOT_SUPPORTED}: RANGE key attributes before the last one need equality conditions")
-        comparison = (given[0][0], [sortable(operand) for operand in given[0][1]]) if given and given[0] is not None else None
-        return hash_key if self.index is not None else hash_key[0], tuple(prefix), comparison
-
-    def _check_operands(self, name: str, operands: list[Value]) -> None:
-        for value in operands:
-            refuse_if(type_of(value) != self.table.types[name], "Condition parameter type does not match schema type")
-            is_empty, kind = not value[type_of(value)], "string" if "S" in value else "binary"
-            refuse_if(is_empty, f"The AttributeValue for a key attribute cannot contain an empty {kind} value. Key: {name}")
+        return hash_key if self.index is not None else hash_key[0], tuple(prefix), given[0] if given else None
 
     def check_filtered_names(self) -> None:
         """Raise ApiError if the filter of a query contains key attributes."""

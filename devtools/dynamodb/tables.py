@@ -22,7 +22,6 @@ from devtools.dynamodb.values import (
     Value,
     check_item,
     decode_item,
-    invalid,
     refuse_if,
     refuse_parameter_if,
     sortable,
@@ -33,7 +32,7 @@ Key = tuple[Any, ...]  # of the hash key and, if the table has one, the range ke
 Entry = tuple[Any, ...]  # of an index: the values of its range key, then the key of the item; of a table: the range key
 
 _MISMATCH = "The provided key element does not match the schema"
-_MAX_HASH_BYTES, _MAX_RANGE_BYTES = 2048, 1024
+MAX_HASH_BYTES, MAX_RANGE_BYTES = 2048, 1024
 _EXPIRY_SECONDS = 5 * 365 * 24 * 60 * 60
 
 
@@ -137,8 +136,8 @@ class Index:
         """Raise ApiError if the item has a value that cannot be a key of this index."""
         for name, kind in self.types.items():
             if name in item:
-                limit = _MAX_HASH_BYTES if name in self.hash_names else _MAX_RANGE_BYTES
-                _key_part(item[name], name, kind, limit, f" IndexName: {self.name}")
+                limit = MAX_HASH_BYTES if name in self.hash_names else MAX_RANGE_BYTES
+                key_part(item[name], name, kind, limit, f" IndexName: {self.name}")
 
 
 class Table:
@@ -161,7 +160,7 @@ class Table:
         self.key_names = _key_names(self.description["KeySchema"])
         self.hash_names, self.range_names = self.key_names[:1], self.key_names[1:]
         self.types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in self.description["AttributeDefinitions"]}
-        limits = (_MAX_HASH_BYTES, _MAX_RANGE_BYTES)
+        limits = (MAX_HASH_BYTES, MAX_RANGE_BYTES)
         self._key_parts = [(name, self.types[name], limit) for name, limit in zip(self.key_names, limits, strict=False)]
         self.ttl_attribute: str | None = definition["ttl"]
         known, self.indexes = self.indexes, {}
@@ -201,7 +200,7 @@ class Table:
     def key_of_item(self, item: Item) -> Key:
         """Return the key of an item with valid values. Raises ApiError."""
         try:
-            return tuple([_key_part(item[name], name, kind, limit) for name, kind, limit in self._key_parts])
+            return tuple([key_part(item[name], name, kind, limit) for name, kind, limit in self._key_parts])
         except KeyError as missing:
             raise KeyFault(f"Missing the key {missing.args[0]} in the item") from None
 
@@ -229,26 +228,21 @@ class Table:
                 if after is not None:
                     index.partitions.add(*after)
 
-    def index(self, name: str) -> Index:
-        refuse_if(name not in self.indexes, f"The table does not have the specified index: {name}")
-        return self.indexes[name]
-
 
 def _key_names(schema: list[dict[str, Any]], kind: str = "") -> tuple[str, ...]:
     return tuple([element["AttributeName"] for element in schema if kind in ("", element["KeyType"])])
 
 
-def _key_part(value: Value, name: str, kind: str, limit: int, where: str = "") -> Any:
+def key_part(value: Value, name: str, kind: str, limit: int, where: str = "") -> Any:
     """Return the value of a key attribute in Python. Raises ApiError if it has another type, is empty or too large."""
     if kind not in value:
-        raise KeyFault(f"Type mismatch for key {name} expected: {kind} actual: {type_of(value)}{where}")
+        raise KeyFault(f"Type mismatch for key {name}: expected type {kind}, actual type {type_of(value)}{where}")
     content, part = value[kind], sortable(value)
     if not content:
-        problem = f"contain an empty {'string' if kind == 'S' else 'binary'} value. Key: {name}{where}"
-        raise KeyFault(f"The AttributeValue for a key attribute cannot {problem}")
+        raise KeyFault(f"A key attribute cannot contain an empty {'string' if kind == 'S' else 'binary'} value. Key: {name}{where}")
     if 4 * len(content) > limit and kind != "N" and len(part.encode() if kind == "S" else part) > limit:
-        which = "hashkey has exceeded the maximum" if limit == _MAX_HASH_BYTES else "all range keys has exceeded the"
-        raise KeyFault(f"Size of {which} size limit of {limit} bytes{where}")
+        which = "hash" if limit == MAX_HASH_BYTES else "range"
+        raise KeyFault(f"Size of the {which} key has exceeded the size limit of {limit} bytes{where}")
     return part
 
 
@@ -313,9 +307,7 @@ def _set(engine: Any, definition: Definition, request: Request, now: float) -> N
         if mode == "PAY_PER_REQUEST":
             description["BillingModeSummary"] = {"BillingMode": mode, "LastUpdateToPayPerRequestDateTime": now}
     if mode or "ProvisionedThroughput" in request:
-        description["ProvisionedThroughput"] = _throughput(
-            description, request, "ReadCapacityUnits and WriteCapacityUnits must be specified"
-        )
+        description["ProvisionedThroughput"] = _throughput(description, request, "the table")
     if "DeletionProtectionEnabled" in request:
         description["DeletionProtectionEnabled"] = request["DeletionProtectionEnabled"]
     if "TableClass" in request:
@@ -372,18 +364,14 @@ def _new_index(description: Definition, wanted: Definition, types: dict[str, str
     refuse_parameter_if(len({*others}) < len(others), f"Duplicate value in NonKeyAttributes: {others}")
     index = {"IndexName": name, "KeySchema": schema, "Projection": projection, "IndexArn": f"{description['TableArn']}/index/{name}"}
     if is_global:
-        index |= {"IndexStatus": "ACTIVE", "ProvisionedThroughput": _index_throughput(description, wanted)}
+        index |= {"IndexStatus": "ACTIVE", "ProvisionedThroughput": _throughput(description, wanted, name)}
     return index
 
 
-def _index_throughput(description: Definition, wanted: Definition) -> Definition:
-    return _throughput(description, wanted, f"ProvisionedThroughput must be specified for index {wanted['IndexName']}")
-
-
-def _throughput(description: Definition, request: Request, demand: str) -> Definition:
+def _throughput(description: Definition, request: Request, name: str) -> Definition:
     throughput = request.get("ProvisionedThroughput")
     is_wrong = ("BillingModeSummary" in description) == (throughput is not None)
-    refuse_parameter_if(is_wrong, f"{demand} when BillingMode is PROVISIONED, but not for PAY_PER_REQUEST")
+    refuse_parameter_if(is_wrong, f"ProvisionedThroughput must be specified for {name} if BillingMode is PROVISIONED, and only then")
     return {**_NO_THROUGHPUT, **(throughput or {})}
 
 
@@ -408,7 +396,7 @@ def _update_indexes(description: Definition, new_types: dict[str, str], updates:
         elif kind == "Delete":
             del indexes[name]
         else:
-            indexes[name] = {**indexes[name], "ProvisionedThroughput": _index_throughput(description, wanted)}
+            indexes[name] = {**indexes[name], "ProvisionedThroughput": _throughput(description, wanted, name)}
     description |= {"GlobalSecondaryIndexes": list(indexes.values())} if indexes else {}
     kept = {name: kind for name, kind in types.items() if name in new_types or name in _key_attributes(description)}
     _check_indexes(description, kept)
@@ -467,11 +455,6 @@ def list_tables(engine: Any, request: Request) -> Request:
     return {"TableNames": names[:limit], **({"LastEvaluatedTableName": names[limit - 1]} if len(names) > limit else {})}
 
 
-def describe_limits(_engine: Any, _request: Request) -> Request:
-    limits = {"Account": 80_000, "Table": 40_000}
-    return {f"{scope}Max{kind}CapacityUnits": limit for scope, limit in limits.items() for kind in ("Read", "Write")}
-
-
 # Settings beside the description
 
 
@@ -510,32 +493,24 @@ def _with_tags(present: dict[str, str], added: list[dict[str, str]]) -> dict[str
     return present | valid
 
 
-def _tagged_table(engine: Any, arn: str) -> str:
-    """Return the name of the table with this ARN. Raises ApiError."""
-    match = fullmatch(r"arn:aws:dynamodb:[a-z0-9-]+:\d*:table/([^/]+)", arn)
-    if match is None:
-        raise invalid(f"Invalid TableArn: Invalid ResourceArn provided as input {arn}; ARNs must be valid")
-    if match[1] not in engine.tables:
-        raise ApiError("ResourceNotFoundException", f"Requested resource not found: ResourcArn: {arn} not found")
-    return match[1]
+def _checked_arn(request: Request) -> str:
+    arn: str = request["ResourceArn"]
+    refuse_if(not fullmatch(r"arn:aws:dynamodb:[a-z0-9-]+:\d*:table/[^/]+", arn), f"Invalid ResourceArn: ARNs must name a table: {arn}")
+    return arn
 
 
-def _change_tags(engine: Any, arn: str, added: list[dict[str, str]], removed: list[str]) -> Request:
+def tag_resource(engine: Any, request: Request) -> Request:
+    added, removed = request.get("Tags", []), request.get("TagKeys", [])
     refuse_if(not added and not removed, "Atleast one Tag or Tag Key needs to be provided as Input.")
-    with _redefinition(engine, _tagged_table(engine, arn)) as definition:
+    with _redefinition(engine, _checked_arn(request)) as definition:
         kept = {key: value for key, value in definition["tags"].items() if key not in removed}
         definition["tags"] = _with_tags(kept, added)
     return {}
 
 
-def tag_resource(engine: Any, request: Request) -> Request:
-    return _change_tags(engine, request["ResourceArn"], request["Tags"], [])
-
-
-def untag_resource(engine: Any, request: Request) -> Request:
-    return _change_tags(engine, request["ResourceArn"], [], request["TagKeys"])
+untag_resource = tag_resource
 
 
 def list_tags_of_resource(engine: Any, request: Request) -> Request:
-    tags = engine.tables[_tagged_table(engine, request["ResourceArn"])].definition["tags"]
+    tags = engine.table(_checked_arn(request)).definition["tags"]
     return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
