@@ -33,12 +33,13 @@ TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
 TESTS = Path(__file__).parent
 # The sets below contain names of folders and files at any depth of tests/. docs/testing.md explains which command runs which tests.
 # Tests of tools, of the tree, and of all features together. They are never repeated on moto.
-NOT_OF_A_FEATURE = {"access", "bench", "browser", "clients", "contract", "devtools", "faults", "infra", "protocol", "races"}
+NOT_OF_A_FEATURE = {"access", "bench", "browser", "clients", "contract", "devtools", "faults", "infra"}
 NOT_OF_A_FEATURE |= {"proof", "simulation", "test_docs", "test_docs_commands", "test_code_rules", "test_layers"}
 NOT_OF_A_FEATURE_IF_IT_ENDS_SO = ("_races", "_crashes", "_interference")
 # Only `make test-all` runs these tests, the tests marked `slow`, the browser tests that are not marked `journey`, and the tests of the
 # deployment (`infra` without `local`).
-SLOW = {"devtools", "simulation", "bench", "clients", "faults", "proof", "protocol"}
+SLOW = {"devtools", "simulation", "bench", "clients", "faults", "proof"}
+NOT_SLOW = {"test_races"}
 # Tests that decide about stock and money, and tests of the tools that break the store, run on moto, an engine that is not ours.
 ON_MOTO = {"inventory", "reservations", "settlement", "simulation"}
 FEW = parallel.FEW
@@ -123,7 +124,7 @@ def _leaves_out_slow(config: pytest.Config) -> bool:
 def _is_slow(path: Path) -> bool:
     """Whether all tests of a file are slow because of its folder."""
     names = _names(path)
-    return bool(SLOW & names) or ("infra" in names and "local" not in names)
+    return (bool(SLOW & names) and not NOT_SLOW & names) or ("infra" in names and "local" not in names)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

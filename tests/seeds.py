@@ -1,14 +1,12 @@
 """The seeds of this test run, which the options `--seed` and `--seeds` choose (docs/testing.md)."""
 
 import random
-from collections.abc import Callable, Iterator
 
 import hypothesis
 import hypothesis.core
 import pytest
 
 FRESH = "fresh"
-_MAX_MORE = 2000  # an outcome that this many more seeds do not produce counts as impossible
 
 first = 0
 _count: int | None = None
@@ -44,12 +42,3 @@ def count(default: int) -> int:
 def examples(default: int) -> int:
     """Return how many made-up examples to try. Short runs, which choose a number of seeds, try a fifth."""
     return default if _count is None else max(1, default // 5)
-
-
-def further_numbers(default: int, is_complete: Callable[[], bool]) -> Iterator[int]:
-    """Yield more seeds after those that a race tries, until `is_complete()` says that every expected outcome was seen."""
-    more = iter(range(first + count(default), first + count(default) + _MAX_MORE))
-    while not is_complete():
-        seed = next(more, None)
-        assert seed is not None, f"{_MAX_MORE} more seeds did not lead to every expected outcome"
-        yield seed

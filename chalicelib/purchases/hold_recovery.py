@@ -2,7 +2,7 @@
 
 The sweep, which runs every minute, finds the expired holds (`sweep.StockPass`) and calls this module to recover them: first the holds that
 need no payment provider, then checkouts whose payment must be cancelled at the provider. A buyer's request recovers only as many holds as
-it needs. The protocol model in tests/protocol defines the rules; change the model first.
+it needs. The protocol model in tests/proof/model defines the rules; change the model first.
 """
 
 import random

@@ -2,7 +2,7 @@
 
 A ticket for resale stays valid until it is sold. The resale stock of its tier and price counts it, and buyers hold tickets of this stock,
 but no particular ticket. The transaction that makes the buyer's purchase paid takes the seats of the tickets that were listed first. The
-protocol model in tests/protocol defines the rules; see docs/decisions/0189-resale.md.
+protocol model in tests/proof/model defines the rules; see docs/decisions/0189-resale.md.
 """
 
 import random

@@ -1,7 +1,10 @@
-"""Which flows, mistakes and histories a run tries, and the table of flows and kinds of fault at the end of a complete run."""
+"""Which flows, mistakes and histories a run tries, and what was tried, at the end of a complete run."""
 
 import random
-from string import ascii_lowercase
+from collections import defaultdict
+from collections.abc import Iterable
+from string import ascii_letters
+from typing import Any
 
 import pytest
 
@@ -30,30 +33,44 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    rows, steps = {}, 0
-    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
-        rows |= {value[0]: value[1] for key, value in report.user_properties if key == "proof"}
-        steps += sum(value for key, value in report.user_properties if key == "steps")
-    if steps:
-        terminalreporter.line(f"{steps} steps of histories were as the model predicts")
-    if not rows or config.option.proof != "all":
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    found = defaultdict[str, list[Any]](list)
+    for key, value in [each for report in reports for each in report.user_properties]:
+        found[key].append(value)
+    if config.option.proof != "all" or not found:
         return
     terminalreporter.section("proof")
-    letters = dict(zip(KINDS, ascii_lowercase, strict=False))
+    flows, races = dict(found["proof"]), dict(found["race"])
+    if flows:
+        _write_flows(terminalreporter, flows)
+    for name, cell in sorted(races.items()):
+        terminalreporter.line(f"race: {name}  {_text(*cell)}")
+    totals = {
+        f"{len(flows)} flows: tries that ended well": [cell for cells in flows.values() for cell in cells.values()],
+        f"{len(races)} races: rounds that ended as one after the other": races.values(),
+        f"{len(found['states'])} scenarios of the model: states explored without a violation": found["states"],
+        "steps of histories that were as the model predicts": [(steps, 0) for steps in found["steps"]],
+    }
+    for what, cells in totals.items():
+        if cells:
+            terminalreporter.line(f"{what}: {_total(cells)}")
+
+
+def _write_flows(terminalreporter: pytest.TerminalReporter, flows: dict[str, Any]) -> None:
+    letters = dict(zip(KINDS, ascii_letters, strict=False))
     for kind, letter in letters.items():
         terminalreporter.line(f"{letter}  {kind}")
-    width = max(map(len, rows))
+    width = max(map(len, flows))
     terminalreporter.line("".join([" " * width, *(f"{letter:>8}" for letter in letters.values()), "     all"]))
-    for name, cells in sorted(rows.items()):
-        terminalreporter.line(name.ljust(width) + "".join(f"{_text(*cells[kind]):>8}" for kind in KINDS) + f"{_total(cells.values()):>8}")
-    every = [cell for cells in rows.values() for cell in cells.values()]
-    terminalreporter.line(f"{len(rows)} flows: {_total(every)} tries ended well")
+    for name, cells in sorted(flows.items()):
+        row = [*(_text(*cells[kind]) for kind in KINDS), _total(cells.values())]
+        terminalreporter.line(name.ljust(width) + "".join(f"{text:>8}" for text in row))
 
 
 def _text(tried: int, wrong: int) -> str:
     return f"{tried - wrong}/{tried}" if tried else "-"
 
 
-def _total(cells) -> str:
+def _total(cells: Iterable[tuple[int, int]]) -> str:
     tried, wrong = (sum(column) for column in zip(*cells, strict=True))
     return _text(tried, wrong)

@@ -84,30 +84,60 @@ class Cell(Struct):
 
 def try_flow(flow: Flow, time: Any, *, everything: bool) -> dict[str, Cell]:
     """Return the cells of a flow by the kind of fault. Tries each call, or without `everything` one call for each kind."""
-    with repeatable_randomness(seeds.first) as start_numbers, flow.open(time) as prepared, _without_log():
-        for step in flow.before:
-            reply = prepared.run(step)
-            assert reply is None or reply.status < 300, (step, reply.status, reply.json)
-        return dict(_Tries(flow, prepared, start_numbers).run(everything))
+    with prepare(flow.open, flow.before, time) as (scene, start_numbers):
+        return dict(_FlowTries(flow, scene, start_numbers).run(everything))
 
 
 @contextmanager
-def _without_log() -> Iterator[None]:
-    """Write no log of thousands of tries: a wrong try is repeated by its call and kind of fault."""
-    logging.disable()
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
+def prepare(
+    open_scene: Callable[[Any], AbstractContextManager[Any]], before: Sequence[str], time: Any
+) -> Iterator[tuple[Any, Callable[[str], None]]]:
+    """Open a scene and make the steps before its tries. Yields the scene, and a function that restarts all random numbers.
+
+    Writes no log of thousands of tries: a wrong try is repeated by its call and kind of fault, or by its schedule.
+    """
+    with repeatable_randomness(seeds.first) as start_numbers, open_scene(time) as prepared:
+        logging.disable()
+        try:
+            for step in before:
+                reply = prepared.run(step)
+                assert reply is None or reply.status < 300, (step, reply.status, reply.json)
+            yield prepared, start_numbers
+        finally:
+            logging.disable(logging.NOTSET)
 
 
-class _Tries:
-    """The tries of a flow. Numbers are repeatable, so a state has one future, and each state's future is tried once."""
+class Tries:
+    """Tries of a scene. Numbers are repeatable, so a state has one future, and each state's future is tried once."""
 
-    def __init__(self, flow: Flow, prepared: Scene, start_numbers: Callable[[str], None]) -> None:
-        self._flow, self._prepared, self._moment, self._start_numbers = flow, prepared, prepared.snapshot(), start_numbers
-        self._futures: dict[Any, AssertionError | None] = {}
+    def __init__(self, prepared: Scene, start_numbers: Callable[[str], None]) -> None:
+        self._prepared, self._moment, self._start_numbers = prepared, prepared.snapshot(), start_numbers
         self._outcomes: dict[Any, Any] = {}
+
+    def _settle(self, scene: Scene) -> Any:
+        """Let time pass until nothing is due, on another instance. Returns the outcome, which each state that was passed leads to."""
+        memory.forget_everything()
+        passed = []
+        for number, seconds in enumerate(scene.ROUNDS):
+            state = number, scene.snapshot().state(without=_FOR_REQUESTS), scene.state()
+            if state in self._outcomes:
+                outcome = self._outcomes[state]
+                break
+            passed.append(state)
+            self._start_numbers(f"settle {number}")
+            scene.recover(seconds)
+        else:
+            scene.check_recovered()
+            outcome = scene.outcome()
+        self._outcomes |= dict.fromkeys(passed, outcome)
+        return outcome
+
+
+class _FlowTries(Tries):
+    def __init__(self, flow: Flow, prepared: Scene, start_numbers: Callable[[str], None]) -> None:
+        super().__init__(prepared, start_numbers)
+        self._flow = flow
+        self._futures: dict[Any, AssertionError | None] = {}
         start_numbers("break")
         with faults.record_calls() as store_calls, record_provider_calls() as service_calls, record_deliveries() as deliveries:
             scene = copy(prepared)
@@ -184,33 +214,15 @@ class _Tries:
             assert again is None or self._may_answer(again, kind, flow.also), f"repeated: {again.status} {again.json}"
             scene.check()
             outcome = self._settle(scene)
-            assert outcome == self._expected or not kind.keeps_outcome, _difference(outcome, self._expected)
-
-    def _settle(self, scene: Scene) -> Any:
-        """Let time pass until nothing is due, on another instance. Returns the outcome, which each state that was passed leads to."""
-        memory.forget_everything()
-        passed = []
-        for number, seconds in enumerate(scene.ROUNDS):
-            state = number, scene.snapshot().state(without=_FOR_REQUESTS), scene.state()
-            if state in self._outcomes:
-                outcome = self._outcomes[state]
-                break
-            passed.append(state)
-            self._start_numbers(f"settle {number}")
-            scene.recover(seconds)
-        else:
-            scene.check_recovered()
-            outcome = scene.outcome()
-        self._outcomes |= dict.fromkeys(passed, outcome)
-        return outcome
+            assert outcome == self._expected or not kind.keeps_outcome, difference(outcome, self._expected)
 
     def _repeat(self, scene: Scene) -> ClientReply | None:
         scene.time.advance(LOCK_SECONDS)
         return scene.run(self._flow.step)
 
 
-def _difference(outcome: Any, expected: Any) -> str:
+def difference(outcome: Any, expected: Any) -> str:
     """Return the parts of an outcome that differ, such as `stock: [(1, 9)] instead of [(2, 8)]`."""
     if not isinstance(expected, dict):
         return f"{outcome} instead of {expected}"
-    return "; ".join(f"{name}: {_difference(outcome[name], expected[name])}" for name in expected if outcome[name] != expected[name])
+    return "; ".join(f"{name}: {difference(outcome[name], expected[name])}" for name in expected if outcome[name] != expected[name])

@@ -76,7 +76,8 @@ def drawn_once() -> Iterator[None]:
 
 
 class StoredScene:
-    """A scene whose outcome is what is stored in the end. Its steps are methods without arguments that return a reply, or None."""
+    """A scene whose outcome is what is stored in the end. Its steps are methods that return a reply, or None: `refund ada 1 2` calls
+    `refund("ada", "1", "2")`."""
 
     ROUNDS: Sequence[int] = (301, 3700)
 
@@ -88,7 +89,8 @@ class StoredScene:
         reply: ClientReply | None = None
         with suppress(*dynamo.STORE_ERRORS):
             for step in steps:
-                reply = getattr(self, step)()
+                name, *words = step.split()
+                reply = getattr(self, name)(*words)
         return reply
 
     def state(self) -> Any:

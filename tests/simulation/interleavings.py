@@ -50,16 +50,12 @@ def ordered_play(names: Sequence[str], seed: int = 0) -> Play:
     return Play(seed, lambda _: _OrderedChoice(names), "in order")
 
 
-def run_seeds(count: int, scenario: Scenario, *, until: Callable[[], bool] = lambda: True) -> list[Run]:
-    """Run the scenario once for each of `count` seeds. Until `until()` is true, also let each actor run to its end before the others, and
-    then try further seeds. Returns the runs.
+def run_seeds(count: int, scenario: Scenario) -> list[Run]:
+    """Run the scenario once for each of `count` seeds. Returns the runs.
 
     The first failure ends the exploration; its message has the seed and the schedule. The option `--seeds` replaces `count`.
     """
-    runs = [_run_scenario(seeded_play(seed), scenario) for seed in seeds.numbers(count)]
-    # Random schedules hardly ever let an actor make many calls before another makes its first few.
-    runs += [replay(scenario, [actor] * LONGEST_RUN) for actor in dict.fromkeys(runs[0].order) if not until()]
-    return runs + [_run_scenario(seeded_play(seed), scenario) for seed in seeds.further_numbers(count, until)]
+    return [_run_scenario(seeded_play(seed), scenario) for seed in seeds.numbers(count)]
 
 
 def replay(scenario: Scenario, names: Sequence[str]) -> Run:

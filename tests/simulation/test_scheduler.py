@@ -46,7 +46,7 @@ def two_increments(add):
 
 def test_seeds_find_a_lost_update_and_name_the_seed_and_the_schedule():
     with pytest.raises(AssertionError) as failed:
-        run_seeds(50, two_increments(increment_blindly), until=lambda: False)
+        run_seeds(50, two_increments(increment_blindly))
     (note,) = failed.value.__notes__
     assert note.startswith("seed ")
     assert "ada          GetItem            purchases" in note
@@ -75,19 +75,6 @@ def test_the_first_seed_and_their_count_can_be_chosen(monkeypatch):
     monkeypatch.setattr(seeds, "first", 17)
     monkeypatch.setattr(seeds, "_count", 2)
     assert [run.origin for run in run_seeds(50, two_increments(increment))] == ["seed 17", "seed 18"]
-
-
-def test_seeds_are_added_until_every_outcome_was_seen(monkeypatch):
-    monkeypatch.setattr(seeds, "_count", 1)
-    outcomes = set()
-
-    def scenario(play):
-        put_counter()
-        outcomes.add(play({"ada": increment, "bob": increment}).order[0])
-
-    run_seeds(1, scenario, until=lambda: outcomes == {"ada", "bob"})
-    with pytest.raises(AssertionError, match="did not lead to every expected outcome"):
-        run_seeds(1, lambda _: None, until=lambda: "eve" in outcomes)
 
 
 def test_all_schedules_of_two_actors_with_two_calls_each():
@@ -128,7 +115,8 @@ def test_the_scheduler_crashes_actors_before_or_after_their_calls():
         assert version() in ((2,) if not run.crashed else (1, 2))
         outcomes.add((len(run.crashed), version()))
 
-    run_seeds(40, scenario, until=lambda: outcomes == {(0, 2), (1, 1), (1, 2)})
+    run_seeds(200, scenario)
+    assert outcomes == {(0, 2), (1, 1), (1, 2)}
 
 
 def test_a_crashed_actor_makes_no_further_call():

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.protocol.explorer import Explorer
-from tests.protocol.rules import RULES
-from tests.protocol.scenarios import SCENARIOS
+from tests.proof.model.explorer import Explorer
+from tests.proof.model.rules import RULES
+from tests.proof.model.scenarios import SCENARIOS
 
 # Without this rule, this scenario violates this invariant.
 NEEDED_FOR = {
@@ -61,9 +61,10 @@ NEEDED_FOR = {
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_all_invariants_hold(name):
+def test_all_invariants_hold(name, record_property):
     explorer = Explorer(SCENARIOS[name])
     violation = explorer.explore()
+    record_property("states", (explorer.states, int(violation is not None)))
     assert violation is None, f"\n{violation}"
     assert 200 < explorer.states < 150_000  # more would make the test run too long, fewer explore too little
 

@@ -1,6 +1,6 @@
 """The text of a timeline: one line for each call of a process and its answer."""
 
-from tests.protocol.world import STATES, ProviderPayment, Purchase, Refund
+from tests.proof.model.world import STATES, ProviderPayment, Purchase, Refund
 
 
 def format_step(process, call, answer):

@@ -3,8 +3,8 @@
 `without` names the rules that are left out; see `rules.py`.
 """
 
-from tests.protocol.refund_processes import RefundProcesses
-from tests.protocol.world import ACTIVE, SOLD, Setup
+from tests.proof.model.refund_processes import RefundProcesses
+from tests.proof.model.world import ACTIVE, SOLD, Setup
 
 
 class Processes(RefundProcesses):

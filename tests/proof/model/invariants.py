@@ -1,7 +1,7 @@
 """The invariants of the model, in every state and after recovery. Each check returns (invariant, details) or None."""
 
-from tests.protocol.timeline import format_value
-from tests.protocol.world import ACTIVE, SOLD, Setup, World
+from tests.proof.model.timeline import format_value
+from tests.proof.model.world import ACTIVE, SOLD, Setup, World
 
 Violated = tuple[str, str] | None
 

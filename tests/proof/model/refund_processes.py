@@ -1,6 +1,6 @@
 """The protocol's processes for refunds and disputes. See `purchase_processes.py`."""
 
-from tests.protocol.world import ACTIVE, SOLD, Refund, Setup
+from tests.proof.model.world import ACTIVE, SOLD, Refund, Setup
 
 
 class RefundProcesses:

@@ -1,7 +1,7 @@
 """Small setups that together run every process of the protocol beside each other process that it can conflict with."""
 
-from tests.protocol.explorer import Run, Scenario
-from tests.protocol.world import Setup
+from tests.proof.model.explorer import Run, Scenario
+from tests.proof.model.world import Setup
 
 
 def _runs(*texts: str) -> tuple[Run, ...]:

@@ -1,12 +1,12 @@
-"""Explore the purchase protocol: python -m tests.protocol [--scenario NAME] [--without RULE ...]"""
+"""Explore the purchase protocol: python -m tests.proof.model [--scenario NAME] [--without RULE ...]"""
 
 import argparse
 import sys
 import time
 
-from tests.protocol.explorer import Explorer
-from tests.protocol.rules import RULES
-from tests.protocol.scenarios import SCENARIOS
+from tests.proof.model.explorer import Explorer
+from tests.proof.model.rules import RULES
+from tests.proof.model.scenarios import SCENARIOS
 
 
 def main() -> int:

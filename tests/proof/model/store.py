@@ -3,7 +3,7 @@
 A call is a method that takes a world and returns its possible outcomes as (world, answer) pairs; few calls have more than one.
 """
 
-from tests.protocol.world import ACTIVE, SOLD, Refund, Setup, with_item
+from tests.proof.model.world import ACTIVE, SOLD, Refund, Setup, with_item
 
 
 class Store:

@@ -9,12 +9,12 @@ same variables count as one.
 from collections import deque
 from typing import Any, NamedTuple
 
-from tests.protocol.invariants import check_recovered, check_state
-from tests.protocol.provider import Provider
-from tests.protocol.purchase_processes import Processes
-from tests.protocol.store import Store
-from tests.protocol.timeline import format_step
-from tests.protocol.world import Setup, World
+from tests.proof.model.invariants import check_recovered, check_state
+from tests.proof.model.provider import Provider
+from tests.proof.model.purchase_processes import Processes
+from tests.proof.model.store import Store
+from tests.proof.model.timeline import format_step
+from tests.proof.model.world import Setup, World
 
 ON_THE_WAY = ("processing", "recalled")
 EVENTS = ("dispute_opened", "dispute_closed", "refund_failed")

@@ -4,7 +4,7 @@ The provider forgets idempotency keys after a day, and a recovery may run later 
 A repeated key gets the first answer, however old it is. A refusal may or may not be kept under its key.
 """
 
-from tests.protocol.world import ACTIVE, ProviderRefund, Setup, with_item
+from tests.proof.model.world import ACTIVE, ProviderRefund, Setup, with_item
 
 
 class Provider:
