@@ -522,9 +522,9 @@ def test_a_ballot_tells_winners_and_losers_once(post, api, time):
     lines.run_allocator()
     mails = {mail["To"]: mail for mail in post.deliver()}
     assert sorted(mails) == sorted(f"{user}@example.com" for user in (winner, loser))
-    assert "The draw has given you tickets." in mails[f"{winner}@example.com"].get_body(("plain",)).get_content()
+    assert "You got tickets in the draw." in mails[f"{winner}@example.com"].get_body(("plain",)).get_content()
     lost = mails[f"{loser}@example.com"]
-    assert lost["Subject"] == "No tickets for you in the draw: Ballot"
+    assert lost["Subject"] == "You did not get tickets in the draw: Ballot"
     assert f"https://shop.test/events/{event_id}" in lost.get_body(("plain",)).get_content()
     found = list_event_notifications(event_id, 50, None)[0]
     assert sorted(notification.user_id for notification in found if notification.kind == "ballot_lost") == sorted((loser, leaver))
@@ -782,14 +782,14 @@ def test_managers_hear_once_a_day_of_an_order_whose_buyer_asks_to_return_tickets
         assert api.post(f"/orders/{order_id}/return", json=body, user="ada").status == 200
         mails = post.deliver()[1:]
     assert sorted(mail["To"] for mail in mails) == ["cora@example.com", "nora@example.com"]
-    assert {(mail["Subject"], mail["Reply-To"]) for mail in mails} == {("A buyer asks to return a ticket for Night", None)}
+    assert {(mail["Subject"], mail["Reply-To"]) for mail in mails} == {("A buyer wants to return a ticket for Night", None)}
     assert f"https://shop.test/manage/events/{event_id}/orders/{order_id}" in html_of(mails[0])
     assert "Reason: Ill" in mails[0].get_body(("plain",)).get_content()
     members.remove(members.find_membership(event_id, "cora@example.com"), "nora", time.now)
     time.advance(86_400)
     assert api.post(f"/orders/{order_id}/return", json={"tickets": ids[2:]}, user="ada").status == 200
     [mail] = post.deliver()[3:]
-    assert (mail["To"], mail["Subject"]) == ("nora@example.com", "A buyer asks to return 3 tickets for Night")
+    assert (mail["To"], mail["Subject"]) == ("nora@example.com", "A buyer wants to return 3 tickets for Night")
 
 
 def test_nobody_is_asked_to_decide_on_a_return_that_was_withdrawn_or_by_a_promoter_who_is_locked(post, api, time):
@@ -828,7 +828,7 @@ def test_a_declined_return_is_answered_once(post, api, time):
     for _ in range(2):
         assert api.post(f"/admin/orders/{order_id}/return-requests/1", json=body, token=builders.admin_token()).status == 200
     mail = post.deliver()[-1]
-    assert mail["Subject"] == "Your tickets for Night stay yours"
+    assert mail["Subject"] == "Your tickets for Night stay valid"
     text = mail.get_body(("plain",)).get_content()
     assert all(part in text for part in ("asked to return 2 tickets", "We cannot sell", "them again."))
     post.deliver()
