@@ -38,13 +38,13 @@ MAX_ATTEMPTS = 12
 FIRST_WAIT_SECONDS = 30  # doubles after each attempt, up to MAX_WAIT_SECONDS; all attempts take up to about ten hours
 MAX_RUN_SECONDS = 50  # the next run begins after 60 seconds
 RESERVE_SECONDS = 10  # with less time left before the deadline, no further emails are sent
-SHORT_WAIT_SECONDS = 2 * 86_400  # how long a short email waits for others to its address about the same event, before it is dropped
-# An email waits at most this much longer for a limit than the first email does. Then it goes out if the limit was raised.
+SHORT_WAIT_SECONDS = 2 * 86_400  # how long a short email may wait for others to its address about the same event
+# An email that waits for a limit is tried at most this much later than the first such email, so a raised limit soon takes effect.
 MAX_LINE_SECONDS = 3600
 COUNTED = 5_000  # per lane: a larger backlog is reported as this number
 
-_full_until: Memory[tuple[str, str], int] = Memory()  # when the next email is granted, by the name of an exceeded limit and its key
-_line_ends: Memory[tuple[str, str], int] = Memory()  # when the last of the emails that wait for this limit is due
+_full_until: Memory[tuple[str, str], int] = Memory()  # when an exceeded limit grants the next email, by limit name and key
+_line_ends: Memory[tuple[str, str], int] = Memory()  # when the last email that waits for a limit is due
 
 
 class DeliveryReport(Struct):
@@ -60,8 +60,8 @@ class DeliveryReport(Struct):
 def send_due(compose: Compose, wait: Callable[[float], None] = deadline.wait) -> DeliveryReport:
     """Send the due notifications, at most `mail_rate` emails per second.
 
-    `compose` returns the email for a notification, or None if the notification is no longer needed. It raises Postponed to be asked again
-    later. Without a provider, nothing is sent and all notifications stay queued.
+    `compose` returns the email for a notification, or None if the notification is no longer needed. It raises Postponed if the email must
+    wait. Without a provider, nothing is sent and all notifications stay queued.
     """
     report, provider, queued = DeliveryReport(), providers.find_provider(), _query_queued()
     due = [entry for entry in queued if entry.next_at <= clock.now()]
@@ -117,7 +117,7 @@ def _attempt(notification: Notification, provider: MailProvider, compose: Compos
     claimed = store.claim(notification, now + CLAIM_SECONDS, now)
     if claimed is None:
         return "claimed"
-    if claimed.attempts > MAX_ATTEMPTS:  # every attempt that ends is counted by `_fail`, so this email has stopped its runs
+    if claimed.attempts > MAX_ATTEMPTS:  # `_fail` counts every attempt that ends, so this email has crashed its runs
         _give_up(claimed, f"{NOT_COMPOSED}the run did not end")
         return "failed"
     try:
@@ -161,10 +161,10 @@ def _send(claimed: Notification, provider: MailProvider, compose: Compose) -> st
 
 
 def _is_within_limits(claimed: Notification, message: MailMessage) -> bool:
-    """Count an email for its address and its promoter. Raises Postponed if it must wait for a limit.
+    """Count an email toward the limits of its address and its promoter. Raises Postponed if the email must wait for a limit.
 
-    Returns False for a short email that has waited for SHORT_WAIT_SECONDS because its address gets others about the same event. An email
-    that the provider refused is not counted again when it is retried.
+    Returns False for a short email that has waited for SHORT_WAIT_SECONDS because its address keeps getting other emails about the same
+    event. An email that the provider refused is not counted again when it is retried.
     """
     if claimed.failure is not None and not claimed.failure.startswith(NOT_COMPOSED):
         return True
@@ -174,7 +174,7 @@ def _is_within_limits(claimed: Notification, message: MailMessage) -> bool:
         counted.append((rate_limits.RECIPIENT, address))
     if message.budget is not None:
         counted.append((rate_limits.UNVERIFIED_MAIL if message.is_short else rate_limits.PROMOTER_MAIL, message.budget))
-    if message.is_short:  # last, so that a short email that waits for another limit does not use up its day
+    if message.is_short:  # last, so that an email that waits for another limit does not use up its day
         counted.append((rate_limits.SHORT_MAIL, f"{address} {claimed.event_id}"))
     exceeded, until = _count(counted, now)
     if exceeded is None:
@@ -186,12 +186,12 @@ def _is_within_limits(claimed: Notification, message: MailMessage) -> bool:
 
 
 def _place_in_line(limit: RateLimit, key: str, until: int) -> int:
-    """Return when an email that waits for an exceeded limit is due again: one email for each that the limit will grant, from `until` on.
+    """Return when an email that waits for an exceeded limit is due again: one email each time the limit grants one, from `until` on.
 
-    If all waiting emails were due together, they would come in the way of all other emails whenever the limit grants one. Emails beyond
+    If all waiting emails were due together, they would hold up all other emails each time the limit grants one. Emails beyond
     MAX_LINE_SECONDS get a random time before the end of the line, and take a place when they are due.
     """
-    if limit is rate_limits.SHORT_MAIL:  # the others that wait for it are dropped
+    if limit is rate_limits.SHORT_MAIL:  # other emails that wait for it are dropped
         return until
     with _line_ends.lock:
         place = max(until, _line_ends.entries.get((limit.name, key), 0) + -(-limit.quota.interval // 1000))
@@ -202,7 +202,7 @@ def _place_in_line(limit: RateLimit, key: str, until: int) -> int:
 
 
 def _count(counted: list[tuple[RateLimit, str]], now: int) -> tuple[tuple[RateLimit, str] | None, int]:
-    """Count an email. Returns the limit that it must wait for with its key, and until when; or None if no limit is exceeded.
+    """Count an email. Returns the exceeded limit with its key, or None, and the time until which the email must wait.
 
     Counts nothing if a limit is already known to be exceeded, so that an email that waits for one limit does not use up the others.
     """
@@ -243,9 +243,9 @@ def _save_outcome(claimed: Notification, after: Notification) -> None:
 
 
 def wait_seconds(attempts: int) -> int:
-    """Return the wait before the next attempt: from half of a maximum to all of it. The maximum doubles with each attempt.
+    """Return a random wait before the next attempt, between half of a maximum and the maximum, which doubles with each attempt.
 
-    The wait is random, so that retries are spread out.
+    The wait is random so that retries are spread out.
     """
     longest = min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** (attempts - 1))
     return int(random.uniform(longest / 2, longest))

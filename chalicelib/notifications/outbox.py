@@ -21,7 +21,7 @@ from chalicelib.notifications.model import (
 )
 from chalicelib.notifications.store import Due
 
-URGENT_SECONDS = 86_400  # by which urgent notifications come earlier in the queue; no email should ever wait this long
+URGENT_SECONDS = 86_400  # how much earlier urgent notifications are queued; no email should ever wait this long
 
 
 def new_notification(
@@ -139,9 +139,9 @@ def _literal(text: str) -> str:
 
 
 def _message_id(message: MailMessage, domain: str) -> str:
-    """Return the Message-ID.
+    """Return the Message-ID, which is the same for all emails of a notification.
 
-    It is the same for all emails of a notification, so that many email programs show an email only once even if it was sent twice.
+    Many email programs then show an email only once even if it was sent twice.
     """
     if message.notification_id is None:
         return make_msgid(domain=domain)

@@ -65,14 +65,14 @@ _confirmed_addresses = list[Callable[[str], bool]]()
 
 
 def register_confirmed_addresses(is_confirmed: Callable[[str], bool]) -> None:
-    """Send requested emails above the limit to the addresses for which `is_confirmed(address)` is true."""
+    """Let requested emails above the limit still go to addresses for which `is_confirmed(address)` is true."""
     _confirmed_addresses.append(is_confirmed)
 
 
 def send_requested(draft: MailDraft, now: int) -> bool:
     """Send an email that anybody can request. Above the limit for the whole stage, send it only to a confirmed address.
 
-    Up to the limit, nothing is looked up. Above the limit, the call takes WITHHELD_SECONDS for every address, because its duration must not
+    Up to the limit, the call looks nothing up. Above the limit, it takes WITHHELD_SECONDS for every address, because its duration must not
     reveal who is a customer. Returns False and logs the reason if the email was not sent.
     """
     if rate_limits.may_mail_strangers(now):

@@ -117,10 +117,10 @@ def _change(report: SesReport, outcome: Outcome, now: int) -> str:
 # https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html. The certificate is authentic, because it is fetched over
 # TLS and only from Amazon's hosts. The signature is compared with the expected signature, as in RFC 8017, 8.2.2.
 
-# The queue of dead letters keeps messages for two weeks, and `fairgate replay` posts them again. An old message does no harm: no report
+# The dead-letter queue keeps messages for two weeks, and `fairgate replay` posts them again. An old message does no harm: no report
 # replaces a later status.
 MAX_AGE_SECONDS = 15 * 86_400
-MAX_CLOCK_SECONDS = 3600  # by which a message may be from the future
+MAX_CLOCK_SECONDS = 3600  # how far in the future a message may be dated
 MAX_CERTIFICATE_BYTES = 20_000
 TIMEOUT_SECONDS = 3
 
@@ -236,7 +236,7 @@ def suppress(address: str, reason: str, now: int) -> None:
 
 
 def is_suppressed(address: str) -> bool:
-    """Return whether an address may not get emails. The read is strongly consistent."""
+    """Return whether an address is suppressed. The read is strongly consistent."""
     return store.is_suppressed(_digest(address))
 
 

@@ -86,7 +86,7 @@ def _render_blocks(form: Form, kind: str, language: Language, values: Mapping[st
 
 
 def _when(event: Mapping[str, Any], language: Language) -> str:
-    """Return the start of an event (`catalog.sharing.mail_values`), or the first of its dates. Returns "" without a start."""
+    """Return the start of an event (`catalog.sharing.mail_values`), or its first dates. Returns "" if the event has no start."""
     starts = event["dates"] or ([event["starts"]] if event["starts"] else [])
     shown = "; ".join(moment_text(start, language) for start in starts[:MAX_SHOWN_DATES])
     return shown if len(starts) <= MAX_SHOWN_DATES else f"{shown}; …"

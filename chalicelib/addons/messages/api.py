@@ -144,7 +144,7 @@ def _delete_turn_notices(notices: Sequence[TurnNotice], _user_id: str, now: int)
         turn_notices.delete_notice(notice, now)
 
 
-# The field is named after the table.
+# The field has the name of the table.
 PERSONAL_ITEMS = PersonalItems(
     field="event_notices",
     view=TurnNoticeView,
@@ -210,7 +210,7 @@ def resend_message(request: RequestContext, message_id: str) -> Reply[MessageVie
     notification = outbox.get_notification(message_id)
     if not permissions.may_manage(identity, notification.event_id):
         raise NotificationNotFound()
-    if notification.status != "queued":  # sending does not count emails about paid orders
+    if notification.status != "queued":  # emails about paid orders count toward no limit when they are sent
         rate_limits.require_effect(RECIPIENT, f"resend {notification.facts.get('order_id', notification.id)}", request.now)
     return Reply(_view(outbox.resend_notification(notification, identity.user_id, request.now)))
 
@@ -250,11 +250,11 @@ AnnouncementText = Annotated[NotBlank, Meta(max_length=5000)]
 
 
 class AnnouncementBody(Struct, forbid_unknown_fields=True, kw_only=True):
-    """An email to the holders of valid tickets, or to people who are `waiting` on the waitlist. These include the losers of a ballot.
+    """An email to the holders of valid tickets, or to people who are `waiting` on the waitlist, including the losers of a ballot.
 
-    It goes to people with tickets or wishes of these types, or of any type if `tier_ids` is empty. With `date_ids`, it goes only to people
-    whose tickets are or would be valid on one of these dates, and with `door` only to holders who have or have not entered. It is sent at
-    `send_at`, or as soon as possible. `subjects` and `texts` are for readers in other languages, by language.
+    The email goes to people who have or want tickets of these types, or of any type if `tier_ids` is empty. With `date_ids`, it goes only
+    to people whose tickets are or would be valid on one of these dates, and with `door` only to holders who have or have not entered. It is
+    sent at `send_at`, or as soon as possible. `subjects` and `texts` are translations, by language.
     """
 
     subject: Subject
@@ -269,9 +269,9 @@ class AnnouncementBody(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class AnnouncementView(Struct, frozen=True, kw_only=True):
-    """An announcement. `tickets` counts the tickets that the people whose emails are in the outbox hold or wait for.
+    """An announcement. `tickets` counts the tickets held or wanted by the people whose emails are in the outbox.
 
-    `queued` means that all emails are there.
+    The status `queued` means that all emails are in the outbox.
     """
 
     id: str
@@ -295,7 +295,7 @@ class AnnouncementsView(Struct, frozen=True):
 
 
 class AnnouncementPreview(Struct, frozen=True):
-    """The email of an announcement in the language of the request, as all its readers in this language get it."""
+    """The email of an announcement in the language of the request, the same for all readers in this language."""
 
     subject: str
     text: str
@@ -364,7 +364,7 @@ def _require_announcer(request: RequestContext, event_id: str) -> Event:
 
 
 def _announcement(event: Event, announcement_id: str, body: AnnouncementBody, now: int) -> Announcement:
-    """Return the announcement in a body.
+    """Return the announcement that a request body describes.
 
     Raises InvalidInput for an unknown ticket type or date, a time that is too late, or fields that do not suit the audience.
     """

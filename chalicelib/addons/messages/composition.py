@@ -1,4 +1,4 @@
-"""Compose the email for a notification from the tables. This is done only when the email is sent, so the outbox contains no secrets."""
+"""Compose the email for a notification from the tables, only when the email is sent, so that the outbox contains no secrets."""
 
 from collections.abc import Collection, Mapping, Sequence
 from email.utils import parseaddr
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 OFFERS = ("waitlist_offer", "offer_expiring")  # emails with an unsubscribe link
 TO_SELLERS = ("webhook_disabled", "return_requested", "payments_paused")  # emails to the people to whom buyers reply
 TRANSFERS = ("transfer_due", "transfer_ended")  # emails about orders that are to be paid by bank transfer
-TO_HOLDERS = ("event_changed", "announcement")  # emails that managers cause, which count even for paid orders
-MAX_PAID_REFUNDS = 10  # of an order: emails about further refunds count like those about free orders
+TO_HOLDERS = ("event_changed", "announcement")  # emails that managers cause, which count toward limits even for paid orders
+MAX_PAID_REFUNDS = 10  # per order; emails about further refunds count like emails about free orders
 
 
 class Moot(Exception):
@@ -189,9 +189,8 @@ def _budget(event: Event) -> str:
 def _is_paid(notification: Notification) -> bool:
     """Return whether the email is about an order that costs money. The price limits how many such emails somebody can cause.
 
-    Emails about a single ticket do not count, because a ticket can be transferred again and again. Emails about an offer or an unpaid
-    transfer do not count, because nobody has paid yet. Only emails about the first refunds of an order count, because a cheap order can
-    have many.
+    Returns False for emails about a single ticket, because a ticket can be transferred again and again, and for emails about an offer or an
+    unpaid transfer, because nobody has paid yet. Returns True only for the first refunds of an order, because a cheap order can have many.
     """
     if "ticket_id" in notification.facts or "order_id" not in notification.facts or notification.kind in (*OFFERS, *TRANSFERS):
         return False
@@ -280,10 +279,10 @@ def _confirmation(
 
 
 def _invoices(purchase: Purchase, event: Event, refund: Refund | None = None) -> list[Attachment]:
-    """Return the invoice of an order of a promoter's event, or the credit note of a refund, as a PDF file, if it has been issued by now.
+    """Return the invoice of an order for a promoter's event, or the credit note of a refund, as a PDF file if it has been issued.
 
-    The follower that issues documents runs before the follower that queues emails, so the invoice is nearly always there. A credit note
-    is there unless the provider has not made the refund yet, also if the event no longer has a promoter.
+    The follower that issues documents runs before the follower that queues emails, so the invoice nearly always exists by then. A credit
+    note exists once the provider has made the refund, even if the event no longer has a promoter.
     """
     is_of_shop = event.promoter_id is None and refund is None
     if is_of_shop or not purchase.costs_money or not addons.is_on("documents"):
@@ -396,7 +395,7 @@ def _announcement(notification: Notification, event: Event) -> dict[str, Any]:
     purchase = queries.load(str(order_id)) if order_id is not None else None
     ticket = tickets.find_ticket(str(ticket_id)) if ticket_id is not None else None
     owners = {notification.user_id}
-    if purchase is not None and purchase.moved_from == notification.user_id:  # a guest's orders are now an account's
+    if purchase is not None and purchase.moved_from == notification.user_id:  # the guest's orders have moved to an account
         owners.add(purchase.user_id)
     own = [ticket] if ticket is not None else queries.load_tickets(purchase) if purchase is not None else []
     others = (each for owner in owners for each in queries.list_event_tickets(owner, event.id))
@@ -443,7 +442,7 @@ def _returns(notification: Notification, event: Event, address: str) -> dict[str
 
 
 def _turn(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Announce a place in a waiting room, or a turn. Raises Moot if the person can no longer use the turn, and Postponed."""
+    """Announce a place in a waiting room, or a turn. Raises Moot if the person can no longer use it, or Postponed."""
     now = clock.now()
     turn = turn_notices.find_turn(notification, now)
     if turn is None:
@@ -507,7 +506,7 @@ def _due_transfer(notification: Notification, event: Event) -> tuple[dict[str, A
 
 
 def _ended_transfer(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Tell the buyer that the tickets of a bank transfer are released. Raises Moot if the transfer has arrived since."""
+    """Tell the buyer that the tickets of a bank transfer are released. Raises Moot if the transfer has arrived in the meantime."""
     purchase = _purchase(notification)
     if purchase.state not in ("expired", "cancelled"):
         raise Moot
@@ -521,7 +520,7 @@ def _ended_transfer(notification: Notification, event: Event) -> tuple[dict[str,
 
 
 def _requested_return(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Tell a manager which return to decide on. Raises Moot if nobody has to decide any more."""
+    """Tell a manager which return to decide on. Raises Moot if there is nothing left to decide."""
     purchase = _purchase(notification)
     open_requests = [request for request in purchase.return_requests if purchase.return_status(request) == "open"]
     if not open_requests:
@@ -536,7 +535,7 @@ def _requested_return(notification: Notification, event: Event) -> tuple[dict[st
 
 
 def _declined_return(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Give the managers' answer to a request to return tickets."""
+    """Return the managers' answer to a request to return tickets."""
     purchase = _purchase(notification)
     declined = purchase.return_requests[int(notification.facts["number"]) - 1]
     values = {
@@ -575,7 +574,7 @@ def _calendar(event: Event, language: Language) -> Attachment:
 
 
 def _address(notification: Notification, event: Event) -> str:
-    """Return the first known of these addresses: from the checkout, from the account, from the payment provider's page.
+    """Return the first known address, in this order: from the checkout, from the account, from the payment provider's page.
 
     For the owner of a received ticket, the address with which the ticket was accepted comes first. An email about a turn goes to the
     address that the person gave for such emails, and an email to a manager to the address of the account. Raises Moot if no address is

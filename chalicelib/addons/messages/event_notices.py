@@ -5,7 +5,7 @@ is saved after each portion. A notice compares the details that holders know wit
 email, and a change that is delivered twice causes no second email.
 
 The emails about an announcement are queued in the same portions. The id of each contains a keyed hash of its address, so that an address
-with several tickets, orders or accounts gets one email, also after a crash.
+with several tickets, orders or accounts gets one email, even after a crash.
 """
 
 import hmac
@@ -54,7 +54,7 @@ SILENT_STATUSES = ("draft", "cancelled", "past")  # ticket holders of a cancelle
 
 
 def note_changes(changes: Iterable[EventChanged]) -> None:
-    """Record the changes that matter to ticket holders, many events at once. Safe to repeat."""
+    """Record the changes that matter to ticket holders, for many events at once. Safe to repeat."""
     by_event: dict[str, list[tuple[EventDetails, int]]] = {}  # the details before each change, and the time of the change
     for change in changes:
         if change.before is None or change.after is None or change.before.status == "draft":
@@ -78,8 +78,8 @@ def _note_changes(event_id: str, changes: Iterable[tuple[EventDetails, int]]) ->
 def queue_mails(now: int) -> int:
     """Queue the due emails about changes to events and announcements, for about MAX_TICKETS tickets. Returns the number of tickets.
 
-    Notices and announcements take turns: each queues one portion in each turn, and each run begins with a different one. So neither a large
-    event nor an error delays the emails of other events.
+    Notices and announcements take turns: each queues one portion in each turn, and each run begins with a different notice or announcement.
+    So neither a large event nor an error delays the emails of other events.
     """
     event_ids = store.list_open_notices(now)
     if now // 60 % UNLISTED_MINUTES == 0:
@@ -205,7 +205,7 @@ def _holder_notification(
 
 
 def save_announcement(announcement: Announcement, promoter_id: str | None, actor: str, now: int) -> Announcement:
-    """Create an announcement, or change one that is still scheduled, and return what is stored. A repeated call changes nothing.
+    """Create an announcement, or change one that is still scheduled, and return the stored announcement. A repeated call changes nothing.
 
     Raises AnnouncementStarted if the announcement is no longer scheduled, and RateLimited if the limit of the event, of its promoter or of
     the stage is reached.
@@ -237,7 +237,7 @@ def save_announcement(announcement: Announcement, promoter_id: str | None, actor
         dynamo.transact([*store.announcement_items(before, after), entry])
     except dynamo.TransactionCanceled:
         stored = store.find_announcement(after.event_id, after.id)
-        if stored is not None and _content(stored, now) == _content(after, now):  # the same request arrived twice at this moment
+        if stored is not None and _content(stored, now) == _content(after, now):  # the same request arrived twice at once
             return stored
         raise AnnouncementStarted(announcement_id=after.id) from None
     return after
@@ -263,7 +263,7 @@ def stop_announcement(event_id: str, announcement_id: str, actor: str, now: int)
 
 
 def _content(announcement: Announcement, now: int) -> Announcement:
-    """Return what managers chose. Announcements that are due have no chosen time any more, so a repeated call is equal."""
+    """Return what managers chose, to compare it. The time of a due announcement is left out, so that a repeated call compares as equal."""
     due_at = 0 if announcement.due_at <= now else announcement.due_at
     return replace(announcement, status="scheduled", position=None, tickets=0, due_at=due_at, created_at=0, written_at=0)
 
@@ -289,7 +289,7 @@ def _queue_announcement(key: str, event_id: str, announcement_id: str, now: int)
 
 
 class _Portion(NamedTuple):
-    """What was read for an announcement: the emails, the tickets that they are about, the items read, and where the next portion begins."""
+    """A portion of an announcement: the emails, the number of their tickets, the number of items read, and the next position."""
 
     mails: list[Notification]
     tickets: int

@@ -13,14 +13,14 @@ from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.foundation.outbound_http import MAX_URL_LENGTH
 from chalicelib.waiting_room.model import Arrival
 
-UNRECORDED = "?"  # in the place of a quoted venue
+UNRECORDED = "?"  # stands for a venue that is not recorded
 
 
 class EventDetails(Struct, frozen=True):
     """The details of an event. Ticket holders get an email when a detail changes. `starts_at` is in epoch seconds, or 0 without a start.
 
-    `dates` has the id, the start and the quoted venue of each date, as `friday=1782000000@ saturday=1782086400@Old%20Mill`.
-    A cancelled date has the start 0. The venue `?`, which no quoted venue is, is not recorded.
+    `dates` has the id, the start and the quoted venue of each date, as `friday=1782000000@ saturday=1782086400@Old%20Mill`. A cancelled
+    date has the start 0. The venue `?`, which is never a quoted venue, means that the venue is not recorded.
     """
 
     name: str
@@ -31,7 +31,7 @@ class EventDetails(Struct, frozen=True):
 
     @property
     def starts(self) -> dict[str, int]:
-        """The start of each date by its id, or of the event without dates, whose id is empty."""
+        """The start of each date by its id. An event without dates has its own start, under an empty id."""
         pairs = (pair.partition("=") for pair in self.dates.split())
         return {date_id: int(start.partition("@")[0]) for date_id, _, start in pairs} or {"": self.starts_at}
 
@@ -116,7 +116,7 @@ class EventNotice(Struct, frozen=True, kw_only=True):
 
     @property
     def next_at(self) -> int | None:
-        """When there are emails to queue: 0 while they are being queued, and None if there are none."""
+        """When to queue emails, in epoch seconds: 0 while they are being queued, and None if there are no emails to queue."""
         return self.due_at if self.mailing is None else 0
 
     @property
@@ -134,9 +134,9 @@ class Announcement(Struct, frozen=True, kw_only=True):
 
     It goes to people who have or want tickets of these types, or of any type if `tier_ids` is empty. With `date_ids`, it goes only to
     people whose tickets are or would be valid on one of these dates, and with `door` only to people who have or have not entered.
-    `subjects` and `texts` have the subject and the text in other languages, by language.
-    `written_at` is the time of the last change. An announcement is `sending` while its emails are put into the outbox, and `queued` once
-    all are there. The tickets or entries up to `position` have been read, and `tickets` counts the tickets that people hold or wait for.
+    `subjects` and `texts` have the subject and the text in other languages, by language. `written_at` is the time of the last change. An
+    announcement is `sending` while its emails are put into the outbox, and `queued` once all are in the outbox. The tickets or entries up
+    to `position` have been read, and `tickets` counts the tickets that their owners hold or wait for.
     """
 
     id: str

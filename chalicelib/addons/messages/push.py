@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 PORTION = 1000  # messages that are read at once
-MAX_UNANSWERED = 3  # in a row; then the service's other messages wait for their retry
+MAX_UNANSWERED = 3  # in a row; after that, the service's other messages wait for their retry
 RUN_SECONDS = 12  # per run, because the emails are sent after the push messages
 SEND_SECONDS = 3.0
 SECONDS_RESERVED = 30  # per run, for sending emails
@@ -42,7 +42,7 @@ TOKEN_SECONDS = 12 * 3600  # RFC 8292 allows 24 hours
 GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 KEY_BYTES, AUTH_BYTES = 65, 16
 
-# Other push services work too: this only says which of them answer for their hosts.
+# Other push services work too, but only the hosts of these services count separately (see `_service`).
 _BROWSERS_SERVICES = re.compile(
     r"fcm\.googleapis\.com|updates\.push\.services\.mozilla\.com|web\.push\.apple\.com|[^.]+\.notify\.windows\.com"
 )
@@ -76,9 +76,9 @@ def check_subscription(subscription: PushSubscription) -> None:
     except DestinationRefused as error:
         raise InvalidInput(str(error), path="$.push.endpoint") from None
     if not _is_public_key(_decode(subscription.p256dh)):
-        raise InvalidInput("This is not a key of a push subscription: 65 bytes of a point on P-256, in base64url.", path="$.push.p256dh")
+        raise InvalidInput("Send the key of a push subscription: a point on P-256, as 65 bytes in base64url.", path="$.push.p256dh")
     if len(_decode(subscription.auth)) != AUTH_BYTES:
-        raise InvalidInput("This is not the secret of a push subscription: 16 bytes, in base64url.", path="$.push.auth")
+        raise InvalidInput("Send the secret of a push subscription: 16 bytes in base64url.", path="$.push.auth")
 
 
 def public_key() -> str:
@@ -126,7 +126,7 @@ def _attempt(notification: Notification, compose: Compose, now: int, unanswered:
 
 
 def _send(notification: Notification, message: PushMessage, now: int, unanswered: dict[str, int]) -> None:
-    """Send a push message. `unanswered` counts, by service, the latest requests of this run that got no answer."""
+    """Send a push message. `unanswered` counts the consecutive requests of this run that got no answer, by service."""
     status, retry_after, service = None, None, ""
     try:
         destination = outbound_http.parse(message.subscription.endpoint)
@@ -170,9 +170,9 @@ def _service(destination: Destination) -> str:
     """Return the service of a destination: the last two labels of its host's name, because anyone can create any number of names below
     their own domain.
 
-    Each host of the browsers' own push services is a service by itself. Otherwise, anyone could name other hosts or ports of the same
-    domain, which do not answer, and so hold up the messages to all browsers of one vendor. All hosts without a name are one service,
-    because anyone can name any number of addresses. Push services have names.
+    Each host of the browsers' own push services is a service of its own. Otherwise, anyone could name unresponsive hosts or ports of the
+    same domain, and hold up the messages to all browsers of one vendor. All bare addresses are one service, because anyone can name any
+    number of them, and real push services have names.
     """
     host = destination.host
     if destination.port == outbound_http.HTTPS_PORT and _BROWSERS_SERVICES.fullmatch(host):

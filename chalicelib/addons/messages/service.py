@@ -35,9 +35,9 @@ MAX_AGE_SECONDS = 86_400
 MIN_REMINDED_SECONDS = 3600
 REMINDER_SHARE, MAX_REMINDER_SECONDS = 4, 3 * 3600  # remind when a quarter of the time is left, but at most three hours before the end
 
-TRANSFER_SECONDS = 2 * 86_400  # before its deadline, a transfer that has not arrived is mentioned again
+TRANSFER_SECONDS = 2 * 86_400  # before the deadline, the buyer is reminded of a transfer that has not arrived
 
-SILENT_REFUNDS = ("undone",)  # made by the reset of a demo
+SILENT_REFUNDS = ("undone",)  # made when a demo is reset
 
 
 def follow(changes: Sequence[Change]) -> None:
@@ -113,7 +113,7 @@ def _refund_notifications(change: OrderRefunded) -> Iterator[Notification]:
 
 
 def _requested_return(change: ReturnRequested) -> Iterator[Notification]:
-    """Notify the event's managers, each at most once for an order and day. Notification ids appear in logs, so they hash the user's id."""
+    """Notify each manager of the event, at most once a day for each order. Notification ids appear in logs, so they hash the user's id."""
     from chalicelib.promoters.service import list_manager_ids  # imported here, because few changes need it
 
     purchase = change.purchase
@@ -206,7 +206,7 @@ def _transfer_requests(change: CheckoutOpened) -> Iterator[Notification]:
 
 
 def _ended_transfer(change: ReservationExpired | ReservationCancelled) -> Iterator[Notification]:
-    """Tell a buyer who was to pay by bank transfer that the tickets are released, so that they do not transfer the money any more."""
+    """Tell a buyer who was to pay by bank transfer that the tickets have been released, so that the buyer does not send the money."""
     purchase = change.purchase
     if purchase.is_by_transfer:
         yield outbox.new_notification(

@@ -5,7 +5,7 @@
 | `notices` | an event | the notice about the event's changes |
 | `open` | an event | when the open notice of the event is next due |
 | `user#<user>` | an event | what the user asked for: a turn notice |
-| `rooms` | an event | the number of the newest room in which users have asked |
+| `rooms` | an event | the number of the newest room in which users have asked for messages |
 | `<lane>#<event>#<room>` | a place | the user with this place. A lane's items are in the order of their places |
 | `announcements#<event>` | an announcement | the announcement |
 | `announcing` | a time, an event and an announcement | the event; due at this time, and deleted once all its emails are queued |
@@ -29,7 +29,7 @@ from chalicelib.notifications.model import Notification
 
 # A notice outlives repeated deliveries of its change, because the stream keeps changes for only a day.
 RETENTION_SECONDS = 3 * 86_400
-ANNOUNCEMENT_SECONDS = 90 * 86_400  # after an announcement is due, as long as its emails are listed
+ANNOUNCEMENT_SECONDS = 90 * 86_400  # after an announcement is due, for as long as its emails are listed
 _NOTICES, _OPEN, _ROOMS, _PUSHES, _ANNOUNCING = "notices", "open", "rooms", "pushes", "announcing"
 
 # `before_draw` is in the order of arrival. The other lanes are in the order of position, and are named after the email that is due next.
@@ -57,7 +57,7 @@ class NoticeRow(EventNoticeRow):
 
 
 class _AnnouncementAttribute(JsonAttribute[Announcement]):
-    """An announcement. Earlier releases stored no texts in other languages, so empty ones are not stored: conditions compare the whole."""
+    """An announcement. Earlier releases stored no translations, so empty ones are not stored: conditions compare the whole value."""
 
     def to_json(self, value: Announcement) -> Any:
         texts = {"subjects": value.subjects, "texts": value.texts}
@@ -99,7 +99,7 @@ def list_open_notices(until: int) -> list[str]:
 def list_unlisted_notices() -> list[str]:
     """List the events with open notices that `list_open_notices` does not know, because the previous version wrote them.
 
-    Reads all notices, also ended ones. A notice that cannot be decoded is skipped.
+    Reads all notices, including ended notices. A notice that cannot be decoded is skipped.
     """
     known, found = {row.event_id for row in RoomRow.query(_OPEN)}, []
     for row in NoticeRow.query(_NOTICES):
@@ -234,7 +234,7 @@ def list_due_pushes(now: int, limit: int) -> list[tuple[str, Notification]]:
     for row in PushRow.query(_PUSHES, EventNoticeRow.event_id < f"{now + 1:011}", limit=limit):
         try:
             due.append((row.event_id, row.content))
-        except msgspec.DecodeError:  # another version wrote it; it must not hold up the others
+        except msgspec.DecodeError:  # another version wrote it; it must not hold up other messages
             logger.exception("push.not_read", key=row.event_id)
             take_push(row.event_id)
     return due

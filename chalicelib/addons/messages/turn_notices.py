@@ -178,7 +178,7 @@ def find_turn(notification: Notification, now: int) -> Turn | None:
     """Return what a due email says. Returns None if the email has become pointless.
 
     The email is pointless if the user no longer wants it, has used or missed the turn or has another place, if the room was cleared, or if
-    the sale has ended or was cancelled. Raises Postponed while the room is paused or sold out, and if a change of the waves or of the
+    the sale has ended or was cancelled. Raises Postponed while the room is paused or sold out, and if a change to the waves or to the
     opening has moved the turn.
     """
     notice = store.find_turn_notice(notification.user_id, notification.event_id)
@@ -239,7 +239,7 @@ def _find_due_places(event_id: str, room: int, now: int) -> DuePlaces | None:
     before_draw = store.list_places(event_id, room, "before_draw", 1)
     drawn = store.list_places(event_id, room, "place_mail_due", MAX_PLACES)
     if not (before_draw or drawn or store.list_places(event_id, room, "turn_mail_due", 1)):
-        return None  # do not load the room, because everybody has got their emails
+        return None  # do not load the room, because nobody is waiting for an email
     state = room_cache.get_room(event_id, now).state  # runs the draw if nobody has loaded the room since
     if state.room != room or state.key is None or state.stopped is not None or admission_plan.is_paused(state.segments, now):
         return None
@@ -331,7 +331,7 @@ def _place_key(position: int, arrival: Arrival) -> str:
 
 
 def _member_key(arrival: Arrival) -> str:
-    """Return what tells the members of a group apart, who have one number."""
+    """Return the suffix that tells apart the members of a group, who share one number."""
     return "" if arrival.group is None else f".{arrival.user}"
 
 
