@@ -44,18 +44,18 @@ MAX_PASSES = 3  # per run; the line is read again after stocks were released, be
 MAX_FOLLOWED_PAGES = 4  # of the line, read while following a change: meanwhile, emails and webhooks wait
 MAX_FOLLOWED_OFFERS = 20
 MAX_FOLLOWED_ENDS = 100  # offers that are checked while following a change
-MAX_CHECKED = 5000  # offers that a scheduled run checks; of more offers, each run checks the next ones
+MAX_CHECKED = 5000  # offers that a scheduled run checks; if there are more, the next run continues
 DRAWN_PAGE = 1000  # places that are planned at once in the drawn order
 RELEASE_SECONDS = 60  # after this time, a release has added its tickets to the stock; the draw begins before that
 MAX_NOTES = 200  # per run: entries that are noted as passed over for the first time
-MAX_TOLD = 1000  # per run: people who hear that their event was cancelled, about as many as one run of `send_messages` sends emails
+MAX_TOLD = 1000  # per run: people who are told that their event was cancelled; one run of `send_messages` sends about as many emails
 MAX_PROLONGED = 200  # per run: entries that are kept longer because their event was postponed
 PLACES_PER_SECOND = 500  # counted on average: a line of 30,000 is counted each minute, and longer lines less often
 MAX_BUYERS = dynamo.MAX_BATCH_GET  # checked at once
 SHORTEST_OFFER_SECONDS = 900  # unless the sale ends earlier
 TURNS = Turns(patience=3600, keep=3600)
 NOBODY = sys.maxsize  # the smallest quantity if nobody may have an offer now
-MAX_FAILED_LINES = 3  # after so many in a row, the store is probably down for all lines
+MAX_FAILED_LINES = 3  # after this many in a row, the store is probably down for all lines
 SECONDS_FOR_OFFER = 3  # no offer is started with less time left
 SECONDS_FOR_OTHERS = 30  # left to the other followers of a change; the schedule runs the allocator for the other lines within a minute
 
@@ -69,7 +69,7 @@ class AllocationReport(Struct):
 
 
 def allocate_all(now: int) -> AllocationReport:
-    """Run the allocator for all events with a line, until the time is used up. The line whose last run was longest ago comes first.
+    """Run the allocator for all events with a line, until time runs out. The line whose last run was longest ago comes first.
 
     Raises the first store error after the other lines.
     """
@@ -117,7 +117,7 @@ def allocate(line: Line, now: int, is_following: bool = False) -> AllocationRepo
         return report
     report.ended, open_offers = end_offers(line, now, is_following)
     if not _takes_offers(event, now):
-        # What follows may delete the line of people who wait, so check the current catalog: a newer version may allow the waitlist again.
+        # The next steps may delete a line in which people wait, so check the current catalog: a newer version may allow the waitlist again.
         current = catalog.load_current()
         event = current.find_event(line.event_id)
     if event is None:
@@ -147,7 +147,7 @@ def _takes_offers(event: Event, now: int) -> bool:
 
 
 def _tell_of_cancellation(event: Event, line: Line, now: int) -> bool:
-    """Tell the next MAX_TOLD people who wait for a cancelled event. Returns whether all have been told; the next run continues."""
+    """Tell the next MAX_TOLD people who wait for a cancelled event. Returns whether all have been told. If not, the next run continues."""
     told_to = line.told_of(OF_CANCELLATION)
     if told_to == TOLD_ALL or event.status != "cancelled" or now > event.last_sale_at or not addons.is_on("messages"):
         return True
@@ -169,16 +169,16 @@ def _queue_email(kind: str, entry: Entry, now: int) -> None:
 def end_offers(line: Line, now: int, is_following: bool = False) -> tuple[int, int]:
     """Mark the event's finished offers as accepted, declined or expired. Returns their number, and the number of the other offers.
 
-    Uses at most half of the remaining time, so that thousands of offers that expire together do not delay other lines. Of more than
-    MAX_CHECKED offers, each run checks the next ones: a ballot has many thousands, which are open for hours, and people see the outcome of
-    an offer even before it is recorded. The number of the others is then that of the last census, less those that have ended. An allocator
-    that is following a change checks only the first offers.
+    Uses at most half of the remaining time, so that thousands of offers that expire together do not delay other lines. If there are more
+    than MAX_CHECKED offers, each run continues where the last run stopped: a ballot has many thousands of offers, which are open for hours,
+    and people see the outcome of an offer even before it is recorded. The number of the other offers is then taken from the last census,
+    minus the offers that this run has ended. An allocator that is following a change checks only the first offers.
     """
     after, limit = (None, MAX_FOLLOWED_ENDS) if is_following else (line.checked_to, MAX_CHECKED)
     offered = store.list_offered(line.event_id, after, limit)
     census = None
     if not is_following and (after is not None or len(offered) == limit):
-        # Saved before the work, so that offers that make a run fail keep no others from being checked.
+        # Save the position first, so that an offer that makes a run fail does not keep later offers from being checked.
         store.save_checked(line.event_id, offered[-1].id if len(offered) == limit else None)
         census = store.find_census(line.event_id)
     purchases, unreadable = _load_purchases(offered)
@@ -244,7 +244,7 @@ def _begin_census(event_id: str, now: int) -> Census:
 class _Pass:
     """One pass through the line of an event, from its beginning until no tickets are left or the line ends.
 
-    `left` has the numbers of tickets that the rest of the line may get, by stock id, and `claimed` has the ids of the stocks for which a
+    `left` has the number of tickets that the rest of the line may get, by stock id, and `claimed` has the ids of the stocks for which a
     large party ahead takes turns. `wanted` has the ids of the tiers that people wait for, ignoring people who are known to be at their
     limit. `smallest` has the smallest quantity that somebody wants, by tier id, ignoring everybody who is known to be unable to get an
     offer now.
@@ -265,9 +265,9 @@ class _Pass:
         self.line = store.find_line(event.id) or Line(event_id=event.id)
         self.stock = kept_stocks.read_stock(current, event, self.line, now)
         self.left = dict(self.stock.free)
-        # Makes a draw that is due, even if nobody looks at the room.
+        # This runs the draw if it is due, even if nobody opens the room.
         self.draw = _find_draw(event, now) if event.has_ballot and not is_following else None
-        supplies = {} if event.has_ballot else self.stock.for_line(self.line)  # in a ballot, all tickets go in the drawn order
+        supplies = {} if event.has_ballot else self.stock.for_line(self.line)  # in a ballot, all tickets are offered in the drawn order
         self.drawn = {tier_id: supply for tier_id, supply in supplies.items() if supply.tier.stock_id in self.line.draws}
         self.supplies = {tier_id: supply for tier_id, supply in supplies.items() if tier_id not in self.drawn}
         self.claimed: Set[str] = frozenset()
@@ -280,7 +280,7 @@ class _Pass:
         self.kept_until = event.last_sale_at + KEPT_SECONDS
         self.prolonged = 0
         self.is_stopped = False  # no more offers can be made in this pass
-        self.busy = set[str]()  # ids of stocks whose shards accept no more offers now
+        self.busy = set[str]()  # ids of stocks whose shards accept no more offers for now
         self.gone = set[str]()  # ids of entries that got an offer or have just changed
         self.checked = dict[str, ApiError | None]()  # entry id -> why the entry cannot have an offer now
         self.upcoming = list[Entry]()  # the entries of the current page
@@ -339,13 +339,14 @@ class _Pass:
                 self.line = replace(self.line, draws=draws, namings=self.line.namings + 1)
 
     def _serve_ballot(self, draw: RoomState) -> None:
-        """Offer all tickets in the drawn order. Then tell the people who got none, and whose tickets are all on sale.
+        """Offer all tickets in the drawn order. Then tell the people who got none, once all ticket types are on sale.
 
         People without a number of this draw follow in order of arrival. Reads the whole line once, and keeps it in memory.
         """
         supplies = self.stock.supplies
         if self._has_tickets(supplies):
-            # Accounts that proved the same address share a position. It gets one offer, and holding tickets for the others would take time.
+            # Accounts that proved the same address share a position. The position gets one offer, and trying to hold tickets for the other
+            # accounts would take time.
             taken = {offer.position for offer in store.list_ballot_offers(self.event.id, draw.room)}
             drawn, others = dict[int, Place](), list[Place]()
             for place in (place for page in store.read_pages(self.event.id) for place in page):
@@ -363,7 +364,7 @@ class _Pass:
             self._tell_losers(draw)
 
     def _tell_losers(self, draw: RoomState) -> None:
-        """Tell everybody who took part in the draw and waits for an offer, and record it for better odds in the next ballot.
+        """Tell everybody who took part in the draw and still waits for an offer, and record the loss for better odds in the next ballot.
 
         The next run continues after the last page that was told.
         """
@@ -404,7 +405,7 @@ class _Pass:
         )
 
     def _could_win(self, entry: Entry) -> bool:
-        """Whether some tickets fit the wishes of an entry. Otherwise, people could collect better odds with wishes that nobody can meet."""
+        """Return whether some tickets fit an entry. Otherwise, people could collect better odds with wishes that nobody can meet."""
         return any(entry.accepts(supply.tier) and entry.can_fit(supply.tier) for supply in self.stock.supplies.values())
 
     def _serve_in_order(self, places: list[Place], supplies: dict[str, TierSupply]) -> None:
@@ -417,7 +418,7 @@ class _Pass:
         return not self.is_stopped and any(free_tickets(supply, self.left) > 0 for supply in supplies.values())
 
     def _serve_line(self) -> bool:
-        """Make offers while tickets are left, and count the places if the whole line is due. Returns whether the whole line was read."""
+        """Make offers while tickets are left, and count the places if a full count is due. Returns whether the whole line was read."""
         pages = store.read_pages(self.event.id)
         for number in itertools.count():
             has_tickets = self._has_tickets(self.supplies)
@@ -553,7 +554,7 @@ def _drawn_position(entry: Entry, draw: RoomState | None) -> int | None:
 
 
 def _is_registered(current: Catalog, event: Event, entry: Entry) -> bool:
-    """Whether an entry may get an offer of a ballot. If the event requires a card, wishes for tickets with a price need one."""
+    """Return whether an entry may get an offer of a ballot. If the event requires a card, wishes for tickets with a price need one."""
     if event.ballot_cards != "required" or entry.has_card:
         return True
     return not any(tier.price_cents for tier_id in entry.tier_ids if (tier := current.tiers.get(tier_id)) is not None)

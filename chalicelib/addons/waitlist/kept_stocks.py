@@ -1,8 +1,8 @@
 """Stocks that are reserved for the line of an event, and the marks on their shards that keep returned tickets for the line.
 
 When a stock sells out while people are waiting for it, the stock is reserved for the line until nobody waits for the stock. Therefore, an
-entry for a sale that has not opened yet takes no tickets from the buyers at the opening. If the free tickets are fewer than anybody in the
-line wants, they are on public sale meanwhile.
+entry for a sale that has not opened yet takes no tickets from the buyers at the opening. While the free tickets are fewer than anybody in
+the line wants, they are on public sale.
 """
 
 import secrets
@@ -135,12 +135,12 @@ def prepare_release(current: Catalog, event: Event, tier: Tier, to: ReleaseTo) -
 
 
 def _with_resale(current: Catalog, event: Event) -> list[Tier]:
-    """Return the tiers of an event, and each of them at the prices at which its tickets are for resale."""
+    """Return the tiers of an event, each followed by one tier for each price at which its tickets are for resale."""
     return [each for tier in current.event_tiers(event.id) for each in (tier, *tier.resale_tiers)]
 
 
 def _begin_draw(event: Event, tier: Tier) -> None:
-    """Let the free tickets of a tier be drawn among everybody who waits now, until the tier has sold out again. Safe to repeat."""
+    """Begin to draw the free tickets of a tier among everybody who waits now, until the tier has sold out again. Safe to repeat."""
     now = clock.now()
     draw = Draw(secrets.token_hex(SEED_BYTES), f"{event.id}.{ids.new_id()}", now)
     details = {"event": event.id, "seed": draw.seed, "last_entry": draw.last_id}

@@ -22,13 +22,13 @@ EntryStatus = EntryState | Literal["closed"]  # `closed`: the event has ended or
 ENDED_STATES: tuple[EntryState, ...] = ("accepted", "declined", "expired", "left")
 
 MAX_TIERS = 10  # per entry
-TOLD_ALL = "~"  # follows all ids of entries
-OF_CANCELLATION = "cancelled"  # what people were told of, if not of the draw of a room
-MAX_GROUPS = 8  # that a census counts separately; a group has the entries for the same set of tiers
+TOLD_ALL = "~"  # sorts after all entry ids
+OF_CANCELLATION = "cancelled"  # what people were told of, if not the draw of a room
+MAX_GROUPS = 8  # groups that a census counts separately; a group has the entries for the same set of tiers
 SEGMENT_SHARE = 10  # a segment of a census has at most a tenth of the people before it, so the first twenty people are counted exactly
 OFFER_SHARE = 4  # an offer lasts at most a quarter of the time until the last sale, unless a quarter is less than the shortest offer
 KEPT_SECONDS = 90 * 86_400  # an entry is deleted this long after the last sale
-LAST_DAY_SECONDS = 86_400  # this long before the last sale, tickets are no longer kept back for large parties
+LAST_DAY_SECONDS = 86_400  # from this long before the last sale, tickets are no longer kept back for large parties
 
 
 class DrawNumber(Struct, frozen=True, array_like=True):
@@ -41,7 +41,7 @@ class DrawNumber(Struct, frozen=True, array_like=True):
     weight: int = 1
 
     def position(self, draw: RoomState | None) -> int | None:
-        """Return the position that the draw gave this number, from 1. Returns None before the draw, or if it belongs to another room."""
+        """Return the position that the draw gave this number, from 1. Returns None before the draw, or if the draw is of another room."""
         return line_position(draw, self.counter, self.number, self.weight) if draw is not None and draw.room == self.room else None
 
 
@@ -224,9 +224,9 @@ class Line(Struct, frozen=True, kw_only=True):
     expired: int = 0
 
     def told_of(self, news: int | str) -> str | None:
-        """Return the id of the last entry that was told of the draw of a room, or OF_CANCELLATION. Returns TOLD_ALL once all were told."""
+        """Return the id of the last entry that was told of a draw, or of OF_CANCELLATION. Returns TOLD_ALL once everybody was told."""
         told, separator, of_news = (self.told_to or "").rpartition("#")
-        if not separator and news != OF_CANCELLATION:  # of the previous version, which has "" once all were told
+        if not separator and news != OF_CANCELLATION:  # written by the previous version, which uses "" once everybody was told
             return TOLD_ALL if self.told_to == "" else self.told_to
         return told if of_news == str(news) else None
 
@@ -277,15 +277,15 @@ class EntryBusy(ApiError):
 class CardNotWanted(ApiError):
     code: ClassVar[str] = "card_not_wanted"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "You cannot save a card for this entry: its event takes none, or the entry no longer waits."
+    default_message: ClassVar[str] = "You cannot save a card for this entry: the event takes no cards, or the entry is no longer waiting."
 
 
 class AmountChanged(ApiError):
-    """The caller accepted another amount than the highest price of the entry's tickets now, `max_cents` in `currency`."""
+    """The caller accepted an amount other than the highest price of the entry's tickets now, which is `max_cents` in `currency`."""
 
     code: ClassVar[str] = "amount_changed"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The highest amount that the card may be charged has changed. Look at the new amount, and accept it."
+    default_message: ClassVar[str] = "The highest amount that the card may be charged has changed. Check the new amount, then accept it."
 
 
 class TicketsAvailable(ApiError):
@@ -297,7 +297,7 @@ class TicketsAvailable(ApiError):
 
 
 class AccountRequired(ApiError):
-    """The caller is a guest, who may no longer have the same session, and no address for an email, when an offer is made."""
+    """The caller is a guest, who has no address for an email, and whose session may have ended when an offer is made."""
 
     code: ClassVar[str] = "account_required"
     status: ClassVar[int] = 403

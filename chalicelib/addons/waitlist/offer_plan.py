@@ -2,10 +2,10 @@
 
 The parties are considered in order of arrival. A party that wants no more tickets than are free gets an offer. A larger party is passed
 over, and smaller parties behind it get offers. From then on, tickets are kept back for the larger party in turns: none for the first
-`patience` seconds, then all for `keep` seconds, none for `patience` seconds again, then all for twice `keep` seconds, and so on. Of several
-large parties that want the same tickets, only the first takes turns: otherwise, the turns of one party could fill the pauses of another. So
-a smaller party never waits longer than one turn for a kept ticket, and no party waits forever: if enough tickets come back at all, some
-turn is long enough. On the last day of the sale, nothing is kept back.
+`patience` seconds, then all for `keep` seconds, none for `patience` seconds again, then all for twice `keep` seconds, and so on. If several
+large parties want the same tickets, only the first takes turns: otherwise, the turns of one party could fill the pauses of another. So a
+smaller party never waits longer than one turn for a kept ticket, and no party waits forever: if enough tickets come back at all, some turn
+is long enough. On the last day of the sale, nothing is kept back.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Set
@@ -87,9 +87,9 @@ def plan_offers(
 ) -> OfferPlan:
     """Plan offers for the places, in order of arrival, from the supplies (by key) and the free tickets (by stock id).
 
-    Of the supplies of one tier, the cheapest comes first. Without `turns`, nothing is kept back. `is_blocked` tells whether an entry cannot
-    have an offer now, for instance because the buyer is paying for something else. It is called only for entries that would get tickets or
-    take turns. `claimed` comes from the plan of the places ahead of these places.
+    The cheapest supply of a tier comes first. Without `turns`, nothing is kept back. `is_blocked` tells whether an entry cannot have an
+    offer now, for instance because the buyer is paying for something else. It is called only for entries that would get tickets or take
+    turns. `claimed` comes from the plan of the places ahead of these places.
     """
     left, offers, passed, claimed = dict(free), list[PlannedOffer](), list[Entry](), set(claimed)
     by_tier: dict[str, list[TierSupply]] = {}

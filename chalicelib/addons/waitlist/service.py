@@ -49,7 +49,7 @@ from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.waiting_room import service as waiting_room
 from chalicelib.waiting_room.model import DrawnByBallot
 
-MAX_COUNTED = 100  # of the people in a line; more are counted once a minute
+MAX_COUNTED = 100  # people in a line that are counted on request; a longer line is counted once a minute
 MAX_COUNTED_OFFERS = 100  # more open offers are counted once a minute, not for each page that a manager loads
 
 
@@ -102,10 +102,10 @@ class LineOverview(Struct, frozen=True):
 
 
 class EntryCardFormView(Struct, frozen=True):
-    """What a page needs to save a card: the `provider`, the key for its form and the promoter's `account` there, if payments are on one.
+    """What a page needs to save a card: the `provider`, the key for its form, and the promoter's `account` there if it takes the payments.
 
-    `max_cents` is what the card may be charged at most; send it as accepted. With `simulated`, there is no form: each text is a card. The
-    bank declines the card `declined` at once, and `declined-later` when it is charged.
+    `max_cents` is the most that the card may be charged; send it back to accept it. The provider `simulated` has no form: any text is a
+    card. The bank declines the card `declined` at once, and `declined-later` when it is charged.
     """
 
     event_id: str
@@ -117,7 +117,7 @@ class EntryCardFormView(Struct, frozen=True):
 
 
 class CardSaving(Struct, frozen=True):
-    """An entry with its saved card, or what the provider's form needs so that the card's owner can answer the bank first."""
+    """An entry with its saved card, or what the provider's form needs so that the card's owner can confirm it to the bank first."""
 
     own: OwnEntry
     check_id: str | None = None
@@ -222,8 +222,8 @@ def show_card_form(user_id: str, entry_id: str) -> EntryCardFormView:
 def save_card(user_id: str, entry_id: str, card: str, max_cents: int, now: int) -> CardSaving:
     """Save a card that may be charged `max_cents` once, if the entry is offered tickets. Replaces an earlier card. Safe to repeat.
 
-    Each call is a try of a card, which the caller counts first. Raises EntryNotFound, CardNotWanted, AmountChanged, EntryBusy, CardRefused,
-    RateLimited if banks have declined too many cards, PaymentsUnavailable, AccountUnreachable and ProviderUnavailable.
+    Each call tries a card, and the caller counts the attempt first. Raises EntryNotFound, CardNotWanted, AmountChanged, EntryBusy,
+    CardRefused, RateLimited if banks have declined too many cards, PaymentsUnavailable, AccountUnreachable and ProviderUnavailable.
     """
     entry = _find_own(user_id, entry_id)
     currency = _accept(entry, max_cents)
@@ -240,7 +240,7 @@ def save_card(user_id: str, entry_id: str, card: str, max_cents: int, now: int) 
 
 
 def finish_card(user_id: str, entry_id: str, check_id: str, max_cents: int, now: int) -> CardSaving:
-    """Save a card once its owner has answered the bank. Raises what `save_card` raises."""
+    """Save a card after its owner has confirmed it to the bank. Raises what `save_card` raises."""
     entry = _find_own(user_id, entry_id)
     currency = _accept(entry, max_cents)
     if entry.card is None:
@@ -257,7 +257,7 @@ def _require_limit(entry: Entry) -> tuple[int, str]:
 
 
 def _accept(entry: Entry, max_cents: int) -> str:
-    """Return the currency of the amount that a person accepts. Raises AmountChanged if another amount is the highest now."""
+    """Return the currency of the amount that a person accepts. Raises AmountChanged if the highest amount has changed."""
     limit, currency = _require_limit(entry)
     if max_cents != limit:
         raise AmountChanged(max_cents=limit, currency=currency)
@@ -308,7 +308,7 @@ def line_overview(event_id: str, state: Literal["waiting", "offered"], limit: in
 
 
 def waiting_count(event_id: str) -> int:
-    """Return the number of people who wait. A line of up to MAX_COUNTED people is counted now; a longer one was within the last minute."""
+    """Return the number of people who wait. A line of up to MAX_COUNTED people is counted now; a longer line is counted once a minute."""
     places, census = parallel.both(lambda: next(store.read_pages(event_id, size=MAX_COUNTED + 1), []), lambda: store.find_census(event_id))
     return len(places) if len(places) <= MAX_COUNTED or census is None else max(len(places), census.people)
 
@@ -363,7 +363,7 @@ def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
 
 
 def _offered_prices(entry: Entry) -> Iterator[tuple[str, int | None]]:
-    """Yield each tier of an entry and, if its tickets are for resale, their price. Of one tier, the cheapest tickets come first."""
+    """Yield each tier of an entry and, if its tickets are for resale, their price. The cheapest tickets of a tier come first."""
     tiers = catalog.snapshot().tiers
     for tier_id in entry.tier_ids:
         supplies = [*tiers[tier_id].resale_tiers, tiers[tier_id]] if tier_id in tiers else []
@@ -413,15 +413,15 @@ def _check_event(event: Event, now: int) -> None:
 
 
 def _keeps_everything(event: Event, now: int) -> bool:
-    """Whether nobody can buy tickets outside the line: the event's sale has not opened, whatever a tier's own sale period says.
+    """Return whether nobody can buy tickets outside the line: the sale of the event has not opened, whatever a tier's sale period says.
 
-    In a ballot, it never opens.
+    In a ballot, the sale never opens.
     """
     return event.has_ballot or event_phase(event, now) == "scheduled"
 
 
 def _find_stocks(current: Catalog, event: Event, wanted: JoinRequest, now: int) -> dict[str, Stock]:
-    """Return the event's stocks as they are displayed, or as they are now if a buyer who passes by may get a wanted tier."""
+    """Return the event's displayed stocks, or the current stocks if anybody may be able to buy a wanted tier now."""
     group = current.stock_group(event.id)
     stocks = cached_stock([group], now)
     if _keeps_everything(event, now):
@@ -480,8 +480,8 @@ def _check_tier(tier: Tier, status: TierStatus, wanted: JoinRequest, number: int
 
 
 def _check_size(event: Event, tiers: Sequence[Tier], wanted: JoinRequest) -> None:
-    """Raise TierLimitExceeded if none of the tiers, or not the event, has as many tickets as wanted: an offer is for a single tier."""
-    largest = max(tiers, key=lambda tier: tier.stock_limit)  # what is held back may be released
+    """Raise TierLimitExceeded if no tier, or the whole event, has as many tickets as wanted: an offer is for a single tier."""
+    largest = max(tiers, key=lambda tier: tier.stock_limit)  # held-back tickets may be released
     limit = min(event.pool_limit, largest.stock_limit)
     if wanted.quantity > limit:
         message = f"There are only {limit} tickets in total, so the waitlist could never offer you more. Ask for fewer tickets."

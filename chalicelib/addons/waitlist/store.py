@@ -26,7 +26,7 @@ from chalicelib.waiting_room.draw import MAX_N
 PARTS = 4  # per line; each part accepts 500 joins a second
 FORMER_PARTS = 2  # entries of releases up to 0.2.0 are in the first two parts
 CENSUS_SECONDS = 10  # how long an instance shows its copy of a census, which the allocator writes once a minute
-FIRST_PAGE, PAGE_GROWTH, LAST_PAGE = 16, 4, 1024  # places that a query reads of one part; 1024 places take half a megabyte
+FIRST_PAGE, PAGE_GROWTH, LAST_PAGE = 16, 4, 1024  # places of one part that a query reads; 1024 places take half a megabyte
 LEASE_SECONDS = 30
 _LINES = "lines"
 
@@ -167,7 +167,7 @@ def find_lines(event_ids: Iterable[str]) -> list[Line]:
 
 
 def reopen_lines(events: Mapping[str, int]) -> None:
-    """Open lines again that were deleted while people were still waiting; `events` maps the ids of the events to the new lines' `ttl`.
+    """Reopen lines that were deleted while people were still waiting; `events` maps the ids of the events to the new lines' `ttl`.
 
     A census outlives its line. Takes one round trip per 100 events, and one for each line.
     """
@@ -248,7 +248,7 @@ def read_arrivals(event_id: str) -> tuple[int, int]:
 
 
 def find_census(event_id: str) -> Census | None:
-    """Return the last census of a line without using a copy, with a strongly consistent read."""
+    """Return the last census of a line with a strongly consistent read, which ignores this instance's copy."""
     return _find_census(event_id, consistent_read=True)
 
 
@@ -302,7 +302,7 @@ def save_card(entry: Entry, card: SavedCard, item: dynamo.TransactItem) -> Entry
 
 
 def end_waiting(entry: Entry, now: int, items: Iterable[dynamo.TransactItem]) -> Entry | None:
-    """End a waiting entry without its card, and write `items`. Returns None if the entry no longer waits, or has a new card."""
+    """End a waiting entry, remove its card, and write `items`. Returns None if the entry no longer waits, or has a new card."""
     after = replace(entry, state="left", ended_at=now, card=None)
     try:
         dynamo.transact([_change_item(entry, after), dynamo.delete(_place_key(entry)), *items])
@@ -342,12 +342,12 @@ def list_ballot_offers(event_id: str, room: int, after: int = 0, limit: int | No
 
 
 def save_told(event_id: str, told_to: str, news: int | str) -> None:
-    """Record up to which entry people have been told that the draw of a room gave them no tickets, or of OF_CANCELLATION."""
+    """Record up to which entry people have been told that the draw of a room gave them no tickets, or that the event was cancelled."""
     dynamo.update_if(WaitlistRow(_LINES, event_id), [WaitlistRow.told_to.set(f"{told_to}#{news}")], _EXISTS)
 
 
 def save_checked(event_id: str, checked_to: str | None) -> None:
-    """Record up to which entry the open offers have been checked. After None, the next check begins at the first one."""
+    """Record up to which entry the open offers have been checked. With None, the next check begins at the first offer."""
     dynamo.update_if(WaitlistRow(_LINES, event_id), WaitlistRow.assign({"checked_to": checked_to}), _EXISTS)
 
 
@@ -383,7 +383,7 @@ def delete_entries(entries: Iterable[tuple[Entry, list[dynamo.TransactItem]]]) -
 
 
 def _has_namings(line: Line) -> Any:
-    """Return the condition that no stock and no draw was added to a line since it was read."""
+    """Return the condition that no stock or draw has been added to a line since it was read."""
     return WaitlistRow.namings == line.namings if line.namings else _EXISTS & WaitlistRow.namings.does_not_exist()
 
 

@@ -19,9 +19,9 @@ from chalicelib.purchases.views import ReservationView, reservation_view
 class EntryCardView(Struct, frozen=True):
     """The card of an entry in a ballot with cards, which may be charged up to `max_cents` in `currency`.
 
-    `missing`: no card is saved. If the event requires cards, the entry takes part in the draw only once one is saved. `saved`: the card is
-    charged if you are offered tickets. `charging`: it is being charged for the offer. `refused`: it could not be charged, so pay for the
-    offer like for any other reservation.
+    `missing`: no card is saved. If the event requires cards, the entry takes part in the draw only once a card is saved. `saved`: the card
+    is charged if you are offered tickets. `charging`: it is being charged for the offer. `refused`: it could not be charged, so pay for the
+    offer as for any other reservation.
     """
 
     status: Literal["missing", "saved", "charging", "refused"]
@@ -33,12 +33,12 @@ class WaitlistEntryView(Struct, frozen=True, kw_only=True):
     """An entry. While it waits, `people_before` counts the people ahead who wait for at least one of the same tiers.
 
     `tickets_before` counts the tickets that these people wait for. The line is counted once a minute. Near its front, the count is exact;
-    farther back, the real number may be up to a tenth lower. `position` is `people_before` + 1. All three are null while they are
-    unknown, and in a ballot. There, `has_number` says whether you take part in the draw, and `drawn_position` is the position that the draw
-    gave you, from 1; it is null before the draw. With better odds, `weight` is how many numbers you have in the draw; else it is null.
+    farther back, the real number may be up to a tenth lower. `position` is `people_before` + 1. All three are null while they are unknown,
+    and in a ballot. There, `has_number` says whether you take part in the draw, and `drawn_position` is the position that the draw gave
+    you, from 1; it is null before the draw. With better odds, `weight` is how many numbers you have in the draw; otherwise it is null.
     `card` is null if the entry needs none. `offer` is a reservation, which must be paid before it expires, like any other reservation.
-    `max_price_cents` is the highest accepted price of one ticket. `created_at` is the same as `joined_at`, and `tier_id` is the first of
-    `tier_ids`, under the names that early clients read.
+    `max_price_cents` is the highest accepted price of one ticket. For early clients, `created_at` repeats `joined_at`, and `tier_id`
+    repeats the first of `tier_ids`.
     """
 
     id: str
@@ -65,7 +65,8 @@ class WaitlistEntryView(Struct, frozen=True, kw_only=True):
 class CardSavingView(Struct, frozen=True):
     """The entry with its saved card.
 
-    If the bank asks you first, `check_id` is not null: let the provider's form handle the `client_secret`, then send the `check_id`.
+    If the bank asks for your confirmation, `check_id` is not null: let the provider's form handle the `client_secret`, then send the
+    `check_id`.
     """
 
     entry: WaitlistEntryView
@@ -109,7 +110,7 @@ class TierDemandView(Struct, frozen=True):
 class BallotOfferView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An offer of a ballot. The draw gave the listed entry with this `digest`, `counter` and `number` the `position`, from 1.
 
-    With better odds, `weight` is how many numbers the entry has; it is missing if that is one.
+    With better odds, `weight` is how many numbers the entry has; it is missing if that is 1.
     """
 
     position: int
