@@ -1,4 +1,4 @@
-"""Verify and change the email addresses of accounts. A mailed link proves who reads the emails, and the password whose account it is."""
+"""Verify and change the email addresses of accounts. A mailed link proves who reads the emails; the password proves whose account it is."""
 
 from chalicelib.accounts import login_attempts, mails, service, store
 from chalicelib.accounts.mails import AccountMail
@@ -27,9 +27,9 @@ def mail_verification(email: str, language: Language, now: int) -> None:
 def mail_change(request: RequestContext, user_id: str, email: str, password: str) -> None:
     """Mail a link to an account's new address, and a notice to the current address. The link and the password complete the change.
 
-    If the new address already has an account, its owner gets an email without a link; everything else is the same. Only requests with the
-    right password count toward the new address's rate limit. Raises NoAccount, TooManyAttempts, WrongPassword, RateLimited, or
-    InvalidInput if the new address is the current address.
+    If the new address already has an account, its owner gets an email without a link, and the reply is the same. Only requests with the
+    right password count toward the new address's rate limit. Raises NoAccount, TooManyAttempts, WrongPassword, RateLimited, or InvalidInput
+    if the new address is the current address.
     """
     account = service.get_account(user_id)
     _, existing = parallel.both(lambda: service.check_password(request, account, password), lambda: store.find_credentials(email))
@@ -54,7 +54,7 @@ def verify_email(request: RequestContext, token: str, password: str | None) -> M
     if account is None or link.generation not in (None, account.generation):
         raise LinkExpired()
     if link.purpose == "verify_email" and link.email_key != email_key(account.email):
-        raise LinkExpired()  # the link proves another address than the account's
+        raise LinkExpired()  # the link proves an address other than the account's
     if password is None:
         raise WrongPassword("Send the password of the account.")
     credentials = service.check_password(request, account, password)
@@ -68,8 +68,8 @@ def verify_email(request: RequestContext, token: str, password: str | None) -> M
 def _change_email(link: MailedLink, account: Account, credentials: Credentials | None, language: Language, now: int) -> None:
     """Change an account's address to the address of a link, and end all sessions, in one transaction that also moves the password.
 
-    Raises LinkExpired if another account has taken the address. Also raises it if, since the link was mailed, the account's password or
-    address has changed, or all of its sessions have been ended. Raises AccountChanging if every attempt loses a race.
+    Raises LinkExpired if another account has taken the address or if, since the link was mailed, the account's password or address has
+    changed or all of its sessions have been ended. Raises AccountChanging if every attempt loses a race.
     """
     for _ in range(MAX_ATTEMPTS):
         if credentials is None or account.generation != link.generation:

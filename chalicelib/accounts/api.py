@@ -160,13 +160,13 @@ class NewSecondFactor(Struct, forbid_unknown_fields=True):
 
 
 class FactorConfirmation(Struct, forbid_unknown_fields=True):
-    """A code of the authenticator app; to remove a passkey, also a recovery code or a code of a passkey."""
+    """A code from the authenticator app. To remove a passkey, a recovery code or a code from a passkey works too."""
 
     code: FactorCode
 
 
 class FactorRemoval(Struct, forbid_unknown_fields=True):
-    """The password of the account, and a code: of the authenticator app, a recovery code, or of a passkey."""
+    """The password of the account, and a code from the authenticator app, a code from a passkey, or a recovery code."""
 
     password: EnteredPassword
     code: FactorCode
@@ -260,7 +260,7 @@ def begin_staff_sign_in(request: RequestContext) -> Reply[StaffSignInView]:
     ),
 )
 def log_in_staff(request: RequestContext, body: ProviderReply) -> Reply[TokensView]:
-    """Sign in with the reply of the operator's provider, in the browser that began."""
+    """Sign in with the reply of the operator's provider, in the browser that began the sign-in."""
     from chalicelib.accounts import staff_sign_in
 
     is_cookie, secret = session_cookie.is_requested(request), session_cookie.read_staff_secret(request)
@@ -294,7 +294,7 @@ def log_out(request: RequestContext, body: LogoutBody) -> Reply[Done]:
     """End a session, or all sessions of its user; issued access tokens expire within 15 minutes."""
     is_cookie = session_cookie.is_requested(request)
     service.log_out(_refresh_token(request, body.refresh_token, is_cookie), everywhere=body.everywhere, now=request.now)
-    return Reply(Done("You have been logged out."), cookies=session_cookie.forget(request) if is_cookie else ())
+    return Reply(Done("You have been signed out."), cookies=session_cookie.forget(request) if is_cookie else ())
 
 
 @route(bp, "GET", "/auth/me", access="user", errors=(NoAccount,))
@@ -317,7 +317,7 @@ def show_me(request: RequestContext) -> Reply[UserView]:
 )
 @limited_for_caller(INVITE)
 def begin_second_factor(request: RequestContext, body: NewSecondFactor) -> Reply[NewSecondFactorView]:
-    """Get a secret for an authenticator app. It becomes your second factor once you send a code of the app."""
+    """Get a secret for an authenticator app. It becomes your second factor once you send a code from the app."""
     secret, email = service.begin_second_factor(request, request.require_user().user_id, body.password, body.code)
     address = factors.app_address(secret, email, settings.current().shop_name)
     return Reply(NewSecondFactorView(secret, address, factors.qr_code(address)), 201)
@@ -333,7 +333,7 @@ def begin_second_factor(request: RequestContext, body: NewSecondFactor) -> Reply
 )
 @limited_for_caller(INVITE)
 def confirm_second_factor(request: RequestContext, body: FactorConfirmation) -> Reply[RecoveryCodesView]:
-    """Make the new secret your second factor. Later sign-ins need a code of the app, or one of the recovery codes.
+    """Make the new secret your second factor. Later sign-ins need a code from the app, or one of the recovery codes.
 
     Your other sessions end.
     """
@@ -356,7 +356,7 @@ def remove_second_factor(request: RequestContext, body: FactorRemoval) -> Reply[
 
 @route(bp, "POST", "/auth/passkeys/challenge", access="public", statuses=(201,), errors=(RateLimited,))
 def create_passkey_challenge(request: RequestContext) -> Reply[PasskeyChallengeView]:
-    """Get a challenge for a passkey, with which you sign in or get a code."""
+    """Get a challenge for a passkey, to sign in or to get a code."""
     with limited_by_address(request, SIGN_UP):
         return Reply(PasskeyChallengeView(service.new_passkey_challenge(request.now), factors.site_id()), 201)
 
@@ -421,7 +421,7 @@ def begin_passkey(request: RequestContext, body: NewSecondFactor) -> Reply[NewPa
 def add_passkey(request: RequestContext, body: NewPasskey) -> Reply[AddedPasskeyView]:
     """Add a passkey to your account. Later sign-ins need it, or another second factor.
 
-    If it is your first second factor, your other sessions end, and the reply has recovery codes.
+    If you had no second factor before, your other sessions end, and the reply has recovery codes.
     """
     passkey, codes = service.add_passkey(request, request.require_user(), body.name, body.client_data, body.attestation)
     return Reply(AddedPasskeyView(passkey_view(passkey), codes), 201)

@@ -14,7 +14,7 @@ from chalicelib.edge.auth import Role
 from chalicelib.foundation import parallel
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 
-MAX_ATTEMPTS = 30  # a change of a promoter may collide with every change of the catalog
+MAX_ATTEMPTS = 30  # a change to a promoter may collide with any change to the catalog
 GROUPS: tuple[Group, ...] = get_args(Group)
 
 
@@ -33,7 +33,7 @@ class UserChanging(ApiError):
 
 
 class RightsChange(Struct, frozen=True):
-    """A change to an account's roles or lock, or the removal of its second factor. None leaves a field as it is.
+    """A change to an account's roles or lock, or the removal of its second factor. None leaves a field unchanged.
 
     `reason` is for the audit log.
     """
@@ -65,7 +65,7 @@ def list_accounts(search: str, group: Group | None, limit: int, after: str | Non
 
 
 def list_admin_ids(limit: int) -> list[str]:
-    """Return the user ids of at most `limit` admins, who are not locked."""
+    """Return the user ids of at most `limit` admins who are not locked."""
     return [user_id for _, user_id in store.query_lane("admin", limit, "", "")]
 
 

@@ -1,4 +1,4 @@
-"""What proves at a sign-in who somebody is: a password, and, for accounts that want it, a code of an authenticator app, or a passkey.
+"""The factors that prove who signs in: a password, and for some accounts also a code from an authenticator app, or a passkey.
 
 Passwords are hashed with Argon2id, and passwords that attackers try first are refused. Codes are time-based one-time passwords (RFC 6238)
 of six digits, and recovery codes for people who have lost the app. A passkey (WebAuthn) signs a challenge, which callers use up, for this
@@ -31,11 +31,11 @@ _PASSES, _THREADS = 2, 1
 # A password is refused if an attacker who knows the owner's names and address would find it in fewer guesses than this.
 MIN_GUESSES = 100_000
 MAX_ESTIMATED_LENGTH = 32  # longer texts make the estimate slow: an attacker could choose 72 characters that take two seconds
-CODE_SECONDS = 30  # each code of the app is for one such step
+CODE_SECONDS = 30  # each code from the app is valid for one such time step
 _SECRET_BYTES = 20  # RFC 4226 recommends 160 bits
 RECOVERY_CODES = 10
 _RECOVERY_BYTES = 10  # 80 bits: nobody can find a code from its hash
-PASSKEY_ALGORITHMS = (-7, -8, -257)  # ES256, EdDSA and RS256 (RFC 9053); every authenticator knows one of them
+PASSKEY_ALGORITHMS = (-7, -8, -257)  # ES256, EdDSA and RS256 (RFC 9053); every authenticator supports one of them
 _MAX_CREDENTIAL_BYTES = 2048  # an id of at most 1,023 bytes, and a key
 _PASSKEY_CODE_LENGTH = 10  # 50 bits, for a few minutes
 
@@ -107,9 +107,9 @@ def qr_code(text: str) -> str:
 
 
 def find_step(secret: str, code: str, now: int) -> int | None:
-    """Return the number of the step whose code this is. Returns None for a wrong code.
+    """Return the number of the time step to which a code belongs. Returns None for a wrong code.
 
-    The steps before and after the present one count too, because clocks differ. Callers accept each step only once.
+    The previous and the next step are accepted too, because clocks differ. Callers accept each step only once.
     """
     totp, present = _totp(secret), now // CODE_SECONDS
     steps = (present - 1, present, present + 1)
@@ -128,7 +128,7 @@ def recovery_hash(code: str) -> str:
 
 
 def new_passkey_code() -> str:
-    """Return a code for somebody who has just used a passkey. Its length differs from the codes of apps and recovery codes."""
+    """Return a code for somebody who has just used a passkey. Its length differs from the lengths of app codes and recovery codes."""
     code = base64.b32encode(secrets.token_bytes(7)).decode().lower()[:_PASSKEY_CODE_LENGTH]
     return f"{code[:5]}-{code[5:]}"
 
@@ -139,7 +139,7 @@ def is_passkey_code(code: str) -> bool:
 
 
 def plain_code(code: str) -> str:
-    """Return a code without what makes no difference: hyphens, spaces and capitals."""
+    """Return a code in lower case, without hyphens and spaces: these make no difference."""
     return re.sub("[- ]", "", code).lower()
 
 
@@ -156,7 +156,7 @@ def site_id() -> str:
 
 
 def challenge_of(client_data: str) -> str:
-    """Return the challenge for which a browser used a passkey. Raises PasskeyRefused, also for a page in a frame of another site."""
+    """Return the challenge for which a browser used a passkey. Raises PasskeyRefused, also if the page is in a frame of another site."""
     try:
         sent = memory.decoder(_ClientData).decode(_bytes(client_data))
     except ValueError:
@@ -174,7 +174,7 @@ def read_new_passkey(client_data: str, attestation: str) -> tuple[str, int]:
     response = {"rawId": "AA", "response": {"clientDataJSON": client_data, "attestationObject": attestation}}
     try:
         made = _passkey_server().register_complete(_state(client_data), response)
-    except Exception as error:  # whatever the library makes of bytes from strangers
+    except Exception as error:  # the library may raise anything for bytes from strangers
         raise _refusal(error) from None
     credential = made.credential_data
     if credential is None or credential.public_key.ALGORITHM not in PASSKEY_ALGORITHMS or len(credential) > _MAX_CREDENTIAL_BYTES:
@@ -196,7 +196,7 @@ def check_passkey(passkeys: Sequence[Passkey], sent: PasskeySignature) -> tuple[
             _state(sent.client_data), credentials, {"rawId": sent.credential_id, "response": signed}
         )
         counter = AuthenticatorData(_bytes(sent.authenticator_data)).counter
-    except Exception as error:  # whatever the library makes of bytes from strangers
+    except Exception as error:  # the library may raise anything for bytes from strangers
         raise _refusal(error) from None
     passkey = passkeys[credentials.index(used)]
     if counter <= passkey.counter and (counter, passkey.counter) != (0, 0):
@@ -253,4 +253,4 @@ def _totp(secret: str) -> "TOTP":
     from cryptography.hazmat.primitives.hashes import SHA1
     from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
-    return TOTP(base64.b32decode(secret), 6, SHA1(), CODE_SECONDS)  # noqa: S303 - what all apps know, and safe in an HMAC
+    return TOTP(base64.b32decode(secret), 6, SHA1(), CODE_SECONDS)  # noqa: S303 - all apps support it, and it is safe in an HMAC

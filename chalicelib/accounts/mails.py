@@ -89,7 +89,7 @@ def mail_link(
     *,
     generation: int | None = None,
 ) -> None:
-    """Store a link and mail it. Without a `user_id`, there is nothing to do for the address, and the email has no link.
+    """Store a link and mail it. Without a `user_id`, the email has no link, because there is nothing to do for the address.
 
     Pass the account's `generation` if the link must stop working once the account's sessions have ended.
     """
@@ -99,7 +99,7 @@ def mail_link(
 
 
 def mail_tickets_link(email: str, language: Language, now: int) -> None:
-    """Mail a link that shows the tickets bought with an address. The reply cannot reveal whether there are any: nothing is looked up."""
+    """Mail a link that shows the tickets bought with an address. The reply reveals nothing, because nothing is looked up."""
     mail_link(email, "find_tickets", "find_tickets", NO_USER, language, now)
 
 

@@ -27,11 +27,10 @@ from chalicelib.foundation import clock, ids, parallel, secret_settings
 from chalicelib.foundation.errors import ApiError, NotFound
 
 MAX_API_KEYS = 20  # per promoter, including expired keys
-USE_NOTED_SECONDS = 3600  # the time of a key's last use is exact to this number of seconds
-ACCEPTANCE_SECONDS = (
-    30 * 86_400
-)  # in which a person can accept; after that, the invitation no longer counts toward the limits, and is deleted
-MAX_UNVERIFIED_EVENTS = 20  # events of promoters whom no admin had verified, to which a person may be invited
+USE_NOTED_SECONDS = 3600  # the time of a key's last use is accurate to this number of seconds
+# A person can accept an invitation for this long. After that, it no longer counts toward the limits, and is deleted.
+ACCEPTANCE_SECONDS = 30 * 86_400
+MAX_UNVERIFIED_EVENTS = 20  # events of unverified promoters to which a person may be invited
 
 
 class Membership(Struct, frozen=True):
@@ -74,7 +73,7 @@ class Person(Struct, frozen=True):
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):
-    """A key with which a promoter's software has a role at the events of `event_ids`, or at all events of the promoter if there are none.
+    """A key with which a promoter's software has a role at the events of `event_ids`, or at all events of the promoter if it is empty.
 
     Times are epoch seconds. `used_at` is at most USE_NOTED_SECONDS older than the last use, and None before the first use. Only the
     SHA-256 of the key is stored. `created_by` is the promoter, or the admin who created the key. It is None for keys of earlier versions.
@@ -98,14 +97,14 @@ class ApiKey(Struct, frozen=True, kw_only=True):
 
     @property
     def admin_id(self) -> str | None:
-        """The user id of the admin who created the key. None if its promoter did, as far as is known."""
+        """The user id of the admin who created the key. None if the promoter did, or if nobody is recorded."""
         return None if self.created_by == self.promoter_id else self.created_by
 
 
 class TooManyApiKeys(ApiError):
     code: ClassVar[str] = "too_many_api_keys"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = f"You already have {MAX_API_KEYS} API keys. Delete those that you do not need."
+    default_message: ClassVar[str] = f"You already have {MAX_API_KEYS} API keys. Delete keys that you no longer need."
 
 
 class TooManyEvents(ApiError):
@@ -155,7 +154,7 @@ def list_memberships(email: str) -> Sequence[Membership]:
 def event_roles(email: str) -> dict[str, EventRole]:
     """Return up to MAX_EVENTS roles that the person with this address has accepted, by event id.
 
-    The oldest come first, but those at events of unverified promoters last.
+    The oldest roles come first, but roles at events of unverified promoters come last.
     """
     accepted = [membership for membership in list_memberships(email) if not membership.pending]
     oldest = sorted(accepted, key=attrgetter("unverified", "invited_at"))[:MAX_EVENTS]
@@ -165,7 +164,7 @@ def event_roles(email: str) -> dict[str, EventRole]:
 def invite(event_id: str, email: str, role: EventRole, actor: str, now: int, *, unverified: bool = False) -> Membership:
     """Invite a person to have a role at an event, or change that role, and record it in the audit log.
 
-    An invitation that has lapsed is made again. Raises TooManyEvents or MemberChanging.
+    A lapsed invitation is renewed. Raises TooManyEvents or MemberChanging.
     """
     before = _load_membership(event_id, member_id(email))
     is_new = before is None or before.has_lapsed(now)
@@ -220,7 +219,7 @@ _API_KEY = re.compile(
 def create_api_key(
     promoter_id: str, name: str, role: EventRole, event_ids: frozenset[str], expires_at: int, actor: str, now: int
 ) -> tuple[ApiKey, str]:
-    """Create an API key of a promoter, and record it in the audit log. Returns it with its text."""
+    """Create an API key of a promoter, and record it in the audit log. Returns the key and its text."""
     key_id = ids.new_id()
     text = f"{API_KEY_PREFIX}{promoter_id}_{key_id}_{secrets.token_urlsafe(32).replace('_', '-')}"
     digest = digest_of(text)
@@ -232,7 +231,7 @@ def create_api_key(
 
 
 def list_api_keys(promoter_id: str) -> list[ApiKey]:
-    """Return the API keys of a promoter, oldest first, with those that have expired. Strongly consistent."""
+    """Return the API keys of a promoter, oldest first, including expired keys. Strongly consistent."""
     return [_api_key(row) for row in ApiKeyRow.query(_owner(promoter_id), consistent_read=True)]
 
 
@@ -323,8 +322,8 @@ def _transact(items: list[dynamo.TransactItem]) -> None:
         raise MemberChanging() from None
 
 
-# The table `memberships`: who works at which event, by email address, and each promoter's API keys, in the place of an event. The index
-# `by_email` finds a person's events.
+# The table `memberships`: who works at which event, by email address, and each promoter's API keys, under `promoter#<promoter id>` instead
+# of an event. The index `by_email` finds a person's events.
 
 
 class EmailIndex(GlobalSecondaryIndex[Any]):
@@ -410,7 +409,8 @@ def _load_roles(event_id: str, member_ids: Mapping[str, str]) -> dict[str, Event
 def _put_item(membership: Membership, before: Membership | None) -> dynamo.TransactItem:
     """Return a transaction item that writes a membership.
 
-    It is refused if the stored membership has another role than `before`, or was accepted meanwhile. A new membership has no `before`.
+    It is refused if the stored membership has a role other than that of `before`, or was accepted in the meantime. A new membership has no
+    `before`.
     """
     fields = {name: getattr(membership, name) for name in Membership.__struct_fields__}
     row = MembershipRow(**fields | {"pending": membership.pending or None, "ttl": membership.lapses_at})

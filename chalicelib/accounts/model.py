@@ -19,13 +19,13 @@ Email = Annotated[
         pattern=rf"\A(?=.{{3,254}}\Z)(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+{_LABEL}\Z",
         max_length=254,
         examples=["ada@example.com"],
-        description="An e-mail address, such as ada@example.com.",
+        description="An email address, such as ada@example.com.",
     ),
 ]
 # A password at sign-in needs no rules, because it is only compared.
 EnteredPassword = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD_LENGTH)]
 NewPassword = Annotated[str, Meta(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH, examples=["correct horse battery"])]
-# What one line of text may not have: controls, line breaks, and what changes the direction of the text that follows it.
+# Characters that a line of text may not contain: control characters, line breaks, and marks that change the direction of the text.
 NOT_IN_LINES = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
 # Names are displayed to others, such as the staff at the door, and some appear in email headers.
 PersonName = Annotated[
@@ -113,7 +113,7 @@ FactorCode = Annotated[
         max_length=40,
         pattern=r"\A[A-Za-z0-9][A-Za-z0-9 -]{4,38}[A-Za-z0-9]\Z",
         examples=["123456"],
-        description="The six digits of an authenticator app, a recovery code, or a code that a passkey gave.",
+        description="Six digits from an authenticator app, a recovery code, or a code from a passkey.",
     ),
 ]
 _BASE64URL = {
@@ -136,7 +136,7 @@ class AddressBody(Struct, forbid_unknown_fields=True):
 # Roles that people can choose when they register.
 OwnRole = Literal["user", "promoter"]
 MailPurpose = Literal["verify_email", "reset_password", "change_email", "find_tickets", "own_data", "invitation"]
-# What else proves something once and within minutes, but is not mailed.
+# The purposes of one-time proofs that are valid for minutes and are not mailed.
 ChallengePurpose = Literal["new_passkey", "passkey", "passkey_code", "staff_sign_in"]
 LinkPurpose = Literal[MailPurpose, ChallengePurpose]
 
@@ -178,8 +178,8 @@ class Account(Struct, frozen=True, kw_only=True):
     """A person's account. `verified_at` is when the owner verified the email address, and `locked_at` is when an admin locked the account.
 
     Both are epoch seconds, or None if this has not happened. `generation` increases whenever all sessions of the account end. With a
-    `totp_secret`, a sign-in also needs a code from the authenticator app. `totp_pending` is a secret of which nobody has entered a code
-    yet, and `totp_pending_until` when it expires (epoch seconds).
+    `totp_secret`, a sign-in also needs a code from the authenticator app. `totp_pending` is a secret for which nobody has entered a code
+    yet, and `totp_pending_until` is when it expires (epoch seconds).
     """
 
     user_id: str
@@ -242,7 +242,7 @@ class SecondFactorRequired(ApiError):
     code: ClassVar[str] = "second_factor_required"
     status: ClassVar[int] = 401
     default_message: ClassVar[str] = (
-        "Enter the current code of your authenticator app, or one of your recovery codes, or sign in with a passkey. "
+        "Enter the current code from your authenticator app, or one of your recovery codes, or sign in with a passkey. "
         "Each code works only once."
     )
 
@@ -253,7 +253,7 @@ class SecondFactorRequired(ApiError):
 class NoSecondFactor(ApiError):
     code: ClassVar[str] = "no_second_factor"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Your account has no authenticator app, or somebody has just changed it. Begin again."
+    default_message: ClassVar[str] = "Your account has no authenticator app, or it has just been changed. Start again."
 
 
 class PasskeyRefused(ApiError):
@@ -273,7 +273,7 @@ class TooManyPasskeys(ApiError):
 class StaffSignInExpired(ApiError):
     code: ClassVar[str] = "staff_sign_in_expired"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "This sign-in took too long, was already used, or began in another browser. Begin again."
+    default_message: ClassVar[str] = "This sign-in took too long, was already used, or began in another browser. Start again."
 
 
 class StaffSignInRefused(ApiError):
@@ -281,7 +281,7 @@ class StaffSignInRefused(ApiError):
 
     code: ClassVar[str] = "staff_sign_in_refused"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "The sign-in service did not confirm who you are. Begin again, or tell the people who run this shop."
+    default_message: ClassVar[str] = "The sign-in service did not confirm who you are. Start again, or tell the people who run this shop."
 
 
 class StaffAddressRefused(ApiError):
@@ -295,7 +295,7 @@ class StaffAddressRefused(ApiError):
 class StaffSignInUnavailable(ApiError):
     code: ClassVar[str] = "staff_sign_in_unavailable"
     status: ClassVar[int] = 503
-    default_message: ClassVar[str] = "The sign-in service does not answer. Try again in a minute."
+    default_message: ClassVar[str] = "The sign-in service is not responding. Try again in a minute."
 
 
 class AddressNotVerified(ApiError):
@@ -361,7 +361,7 @@ _WITH_TAGS = {
 
 
 def mailbox_key(email: str) -> str:
-    """Return a name of the mailbox that an address leads to: the address in lower case, without what well-known providers ignore."""
+    """Return the mailbox that an address leads to: the address in lower case, without the parts that well-known providers ignore."""
     name, _, domain = email_key(email).rpartition("@")
     if domain in _WITH_TAGS:
         name = name.partition("+")[0] or name

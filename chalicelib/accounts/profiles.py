@@ -26,18 +26,18 @@ MAX_ATTEMPTS = 5
 _VERIFIED_FIELDS = ("name", "company", "website", "bank_account")
 
 SHOP = "shop"  # owns the legal texts and the invoices of the shop itself
-MAX_LEGAL_TEXTS = 30  # of an owner, in all languages together
+MAX_LEGAL_TEXTS = 30  # per owner, in all languages together
 _KEPT_KINDS = ("terms", "refunds")  # what buyers were promised stays; other texts are deleted with their owner
-MAX_FORMER_TEXTS = 30  # of the other kinds that an owner has replaced; older ones are deleted
+MAX_FORMER_TEXTS = 30  # replaced texts of the other kinds that are kept per owner; older texts are deleted
 
 State = Literal["verified", "unverified"]
 LegalKind = Literal["imprint", "terms", "privacy", "refunds", "accessibility"]
 
 
 class InvoiceSeller(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The seller as invoices must name it. `prefix` begins the numbers of its invoices, and tells them from invoices made elsewhere.
+    """The seller as invoices must name it. `prefix` begins the numbers of its invoices, and sets them apart from invoices made elsewhere.
 
-    With a `country`, the PDFs of invoices for companies whose country is known are electronic invoices too.
+    With a `country`, the PDF of an invoice for a company whose country is known is also an electronic invoice.
     """
 
     name: Company
@@ -48,7 +48,7 @@ class InvoiceSeller(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 class InvoiceIssuer(Struct, frozen=True):
-    """Who issues invoices: a promoter, or the shop (`SHOP`), as the `seller` of the sales since then (epoch seconds)."""
+    """An issuer of invoices: a promoter, or the shop (`SHOP`). The invoices are for sales since `since` (epoch seconds), by `seller`."""
 
     id: str
     seller: InvoiceSeller
@@ -102,7 +102,7 @@ class PromoterChanging(ApiError):
 
 
 class PromoterChange(Struct, frozen=True):
-    """The new content of a profile. If `verified` is None, the verification stays as it is. Fields that are UNSET stay too."""
+    """The new content of a profile. If `verified` is None, the verification stays as it is. Fields that are UNSET also stay as they are."""
 
     name: str
     company: str | None
@@ -135,7 +135,7 @@ class LegalText(Struct, frozen=True, kw_only=True):
 
 
 class LegalTextEntry(Struct, frozen=True, omit_defaults=True):
-    """One of the texts that an owner shows now."""
+    """One of the texts that an owner currently shows."""
 
     id: str
     kind: LegalKind
@@ -207,9 +207,10 @@ def find_shop_issuer() -> InvoiceIssuer | None:
 
 
 def save_shop_issuer(seller: InvoiceSeller | None, actor: str, now: int) -> InvoiceIssuer | None:
-    """Let the shop's sales from now on get invoices of this seller, or of none, with an audit entry. Returns the shop as the issuer.
+    """Turn the shop's invoices on with this seller, or off with None, with an audit entry. Returns the shop as the issuer.
 
-    Another seller changes the details only: the sales since the invoices were turned on stay due. Raises ShopInvoicesChanging.
+    Replacing the seller changes only the details: all sales since the invoices were turned on still get invoices. Raises
+    ShopInvoicesChanging.
     """
     for _ in range(MAX_ATTEMPTS):
         row = ShopInvoicesRow.find(_SHOP_INVOICES)
@@ -375,7 +376,7 @@ class PromoterRow(dynamo.Table):
 
 
 class ShopInvoicesRow(dynamo.Table):
-    """The seller on the invoices of the shop, since when, and the number of changes. Without a seller, the shop issues none."""
+    """The seller on the invoices of the shop, since when, and the number of changes. Without a seller, the shop issues no invoices."""
 
     feature = PromoterRow.feature
 
@@ -409,7 +410,7 @@ _SHOP_INVOICES = f"invoices#{SHOP}"
 
 
 def _is_unchanged(row: LegalTextsRow | None) -> Condition:
-    """Return the condition that what an owner shows is still what was read."""
+    """Return the condition that the texts of an owner have not changed since they were read."""
     return LegalTextsRow.id.does_not_exist() if row is None else LegalTextsRow.version == int(row.version)
 
 
@@ -418,7 +419,7 @@ def _delete_text_item(text_id: str) -> dynamo.TransactItem:
 
 
 def _place(entry: LegalTextEntry) -> tuple[str, bool, str]:
-    """Return the place of a text in its list: by kind and language, but English first, because readers without their language get it."""
+    """Return the place of a text in its list: by kind and language, but first English, the fallback for all readers."""
     return entry.kind, entry.language != "en", entry.language
 
 

@@ -46,7 +46,7 @@ GUEST_ROLES: tuple[Role, ...] = ("user", "guest")
 MAX_ATTEMPTS = 5
 MAX_PASSKEYS = 10
 MAX_USER_AGENT_LENGTH = 200
-PENDING_SECRET_SECONDS = 3600  # in which the owner of an account can enter a code of a new secret
+PENDING_SECRET_SECONDS = 3600  # how long the owner of an account can enter a code for a new secret
 _MANAGER_ROLES = frozenset(("promoter", "admin"))
 
 
@@ -154,8 +154,8 @@ def log_in(request: RequestContext, email: str, password: str, code: str | None 
 def begin_second_factor(request: RequestContext, user_id: str, password: str, code: str | None = None) -> tuple[str, str]:
     """Return a new secret for an authenticator app, and the account's address. An account with a second factor needs a `code`.
 
-    The secret counts once `confirm_second_factor` gets a code of it in time; until then, a present second factor stays. Raises NoAccount
-    and what `check_owner` raises.
+    The secret takes effect once `confirm_second_factor` gets a code for it in time; until then, an existing second factor stays. Raises
+    NoAccount and what `check_owner` raises.
     """
     account = get_account(user_id)
     check_owner(request, account, password, code)
@@ -231,8 +231,8 @@ def _use_code(request: RequestContext, account: Account, code: str) -> bool:
     """Use up a code from the account's authenticator app, a recovery code, or a code that a passkey gave.
 
     Returns False if it is wrong or was used before. Wrong codes have their own counter. Only a correct code resets it; a password does not,
-    because a guesser may know it or have reset it by email. The owner gets an email about a recovery code, because somebody may have found
-    it. Raises TooManyAttempts.
+    because a guesser may know the password or have reset it by email. The owner gets an email about a recovery code, because somebody may
+    have found it. Raises TooManyAttempts.
     """
     login_attempts.count_code(account.user_id, request.now)
     step, is_recovery = _find_step(account, code, request.now), False
@@ -269,9 +269,10 @@ def begin_passkey(request: RequestContext, user_id: str, password: str, code: st
 
 
 def add_passkey(request: RequestContext, identity: Identity, name: str, client_data: str, attestation: str) -> tuple[Passkey, list[str]]:
-    """Add a passkey to the caller's account, and mail a notice. Returns the passkey, and recovery codes if it is the first factor.
+    """Add a passkey to the caller's account, and mail a notice. Returns the passkey and any recovery codes.
 
-    The first factor also ends all sessions except the current one. Raises NoAccount, PasskeyRefused, TooManyPasskeys or AccountChanging.
+    If the account had no second factor, it gets recovery codes, and all sessions except the current one end. Raises NoAccount,
+    PasskeyRefused, TooManyPasskeys or AccountChanging.
     """
     challenge = factors.challenge_of(client_data)
     account, is_valid = parallel.both(
@@ -363,7 +364,7 @@ def _use_passkey(request: RequestContext, sent: PasskeySignature) -> Account:
 
 
 def lacks_second_factor(account: Account | None, events: Mapping[str, EventRole]) -> bool:
-    """Return whether this stage requires a second factor that the account lacks. It can require one from managers."""
+    """Return whether this stage requires a second factor that the account lacks. A stage can require one from managers."""
     if account is None or account.has_second_factor or settings.current().second_factor != "managers":
         return False
     return not _MANAGER_ROLES.isdisjoint(account.roles) or "coordinator" in events.values()
@@ -375,7 +376,7 @@ def is_manager(identity: Identity) -> bool:
 
 
 def load_event_roles(account: Account | None) -> Mapping[str, EventRole]:
-    """Return the current event roles of an account, for `lacks_second_factor`. Reads nothing if the stage does not demand the factor."""
+    """Return the current event roles of an account, for `lacks_second_factor`. Reads nothing if no second factor is required."""
     return {} if settings.current().second_factor == "optional" else _event_roles(account)
 
 
@@ -406,7 +407,7 @@ def begin_guest_session(request: RequestContext) -> Tokens:
 def refresh(request: RequestContext, token: str) -> Tokens:
     """Exchange a refresh token for new tokens, with the user's current roles. Raises SessionOver."""
     session, account = _load_session(token, request.now)
-    is_fixed = _is_admin(account) or session.staff_roles  # no use of an admin's session, or of one by the provider, extends it
+    is_fixed = _is_admin(account) or session.staff_roles  # use does not extend the session of an admin or of staff
     seconds = 0 if is_fixed else sessions.REFRESH_SECONDS
     refresh_token = sessions.use_token(session, token, _device(request), request.now, seconds)
     tokens = _issue_tokens(session.user_id, account, refresh_token, _event_roles(account), session.staff_roles)
@@ -580,7 +581,7 @@ def check_password(request: RequestContext, account: Account, password: str) -> 
 
 
 def check_owner(request: RequestContext, account: Account, password: str, code: str | None) -> None:
-    """Check everything that a sign-in asks for, before somebody gets access that outlives a new password.
+    """Check everything that a sign-in asks for, before somebody gets access that outlives a change of the password.
 
     The address must be verified. Otherwise, somebody could register another person's address, and keep access after the real owner resets
     the password. Raises AddressNotVerified, TooManyAttempts, WrongPassword or SecondFactorRequired.
@@ -683,7 +684,7 @@ def become_promoter(user_id: str, now: int) -> Account:
         dynamo.transact([store.set_rights_item(account, after, ends_sessions=False), profiles.create_promoter_item(after, now), entry])
     except dynamo.TransactionCanceled as cancelled:
         current = store.find_account(user_id)
-        if current is not None and "promoter" in current.roles:  # by another request at this moment
+        if current is not None and "promoter" in current.roles:  # another request has just given the role
             return current
         if cancelled.failed(1):
             raise Forbidden("This account lost its promoter role. To get the role back, contact the shop.") from None
@@ -721,7 +722,7 @@ def _begin_session(request: RequestContext, account: Account) -> Tokens:
 def begin_staff_session(request: RequestContext, account: Account, roles: tuple[Role, ...], entry: dynamo.TransactItem) -> Tokens:
     """Begin a session with more `roles` for somebody whom the operator's provider has signed in, with an audit entry.
 
-    It lasts as long as an admin's, and satisfies a stage that demands a second factor, which is the provider's matter. Raises
+    The session lasts as long as an admin's. It needs no second factor on any stage, because the provider is responsible for that. Raises
     AccountChanging.
     """
     token, begun = sessions.begin_session_item(
@@ -775,7 +776,7 @@ def _issue_tokens(
 ) -> Tokens:
     """Issue tokens with the current rights of a user. `account` is None for a guest, and `staff_roles` are the session's.
 
-    Managers without the second factor that the stage demands have the rights of a buyer, so that they can set it up.
+    Managers who lack the second factor that the stage requires get the rights of a buyer, so that they can set it up.
     """
     roles: tuple[Role, ...] = GUEST_ROLES if account is None else tuple(dict.fromkeys((*account.roles, *staff_roles)))
     is_lacking = not staff_roles and lacks_second_factor(account, events)

@@ -11,7 +11,7 @@ A page on a neighboring subdomain can add a cookie of the same name. The shop ca
 both and replaces neither.
 
 The mark of a known device (`login_attempts`) has a cookie of its own, because earlier versions, which may run beside this version, would
-take the mark for a part of the guest's token.
+mistake the mark for a part of the guest's token.
 """
 
 from typing import Literal
@@ -75,7 +75,7 @@ def keep_mark(request: RequestContext, email: str, generation: int) -> tuple[str
 
 
 def keep_staff_secret(secret: str, seconds: int) -> tuple[str, ...]:
-    """Return the cookie with which only this browser can finish a sign-in through the provider; an empty one forgets it."""
+    """Return the cookie that lets only this browser finish a sign-in through the provider. An empty `secret` deletes the cookie."""
     return (_cookie(_staff_name(), secret, seconds),)
 
 

@@ -210,7 +210,7 @@ def end_session(session_id: str) -> None:
 def end_session_by_token(token: str) -> None:
     """End the session that this refresh token belongs to, even if the token has been replaced. Does nothing for an unknown token.
 
-    Tokens from earlier versions have no MAC, so of these only the current and the previous token end the session.
+    Tokens from earlier versions have no MAC, so only their current and their previous token end the session.
     """
     if _is_issued(token):
         end_session(session_id(token))

@@ -1,8 +1,8 @@
-"""Sign-in of the operator's own staff through an OpenID Connect provider, such as Entra ID, Google Workspace, Okta or Keycloak.
+"""Sign-in for the operator's own staff through an OpenID Connect provider, such as Entra ID, Google Workspace, Okta or Keycloak.
 
-It is the authorization code flow with PKCE (RFC 7636). The browser keeps a secret in a cookie, from which the state, the nonce and the
-verifier follow. So only the browser that began a sign-in can finish it, within FLOW_SECONDS and once. Nothing here is loaded, and no route
-answers, unless the settings name a provider.
+The sign-in is the authorization code flow with PKCE (RFC 7636). The browser keeps a secret in a cookie, from which the state, the nonce and
+the verifier are derived. So only the browser that began a sign-in can finish it, within FLOW_SECONDS and once. Nothing here is loaded, and
+no route answers, unless the settings name a provider.
 """
 
 import base64
@@ -41,8 +41,8 @@ from chalicelib.foundation.outbound_http import Destination, HostReply
 
 FLOW_SECONDS = 600
 CLOCK_SKEW_SECONDS = 60
-KEPT_SECONDS = 3600  # for which an instance keeps what the provider publishes
-RETRY_SECONDS = 60  # between two looks for a key that the provider has not published
+KEPT_SECONDS = 3600  # how long an instance keeps what the provider publishes
+RETRY_SECONDS = 60  # between two searches for a key that the provider has not published
 _ALGORITHMS = ["RS256", "ES256"]
 _REPLY_BYTES = 65_536
 _PROVIDER_SECONDS = 4.0
@@ -72,7 +72,7 @@ class _TokenReply(Struct, frozen=True):
 
 
 class _Claims(Struct, frozen=True):
-    """The claims about a person that count here, once the token has been verified."""
+    """The claims about a person that this module uses. They are read only after the token has been verified."""
 
     email: Email
     email_verified: bool
@@ -84,7 +84,7 @@ _published: Memory[str, _Published] = Memory()  # by issuer
 
 
 def begin(now: int) -> tuple[str, str]:
-    """Return the address at the provider to which the browser goes, and the secret that it keeps. Raises StaffSignInUnavailable."""
+    """Return the provider's address to which the browser goes, and the secret that the browser keeps. Raises StaffSignInUnavailable."""
     _require()
     provider, secret = _read_published(now).provider, secrets.token_urlsafe(32)
     mails.put_challenge(_derive(secret, "state"), "staff_sign_in", mails.NO_USER, now, FLOW_SECONDS)
@@ -104,10 +104,10 @@ def begin(now: int) -> tuple[str, str]:
 
 
 def finish(request: RequestContext, secret: str | None, state: str, code: str, issuer: str | None) -> Tokens:
-    """Begin a session for the owner of the address that the provider has verified, in whose account it is verified then.
+    """Begin a session for the owner of the address that the provider has verified, and mark the address as verified.
 
-    `secret` is what the browser has kept, and `issuer` is who says to have sent the browser back (RFC 9207), if anybody does. Raises
-    StaffSignInExpired, StaffSignInRefused, StaffAddressRefused, StaffSignInUnavailable, AccountLocked or AccountChanging.
+    `secret` is what the browser has kept, and `issuer` is the provider that claims to have sent the browser back (RFC 9207), if given.
+    Raises StaffSignInExpired, StaffSignInRefused, StaffAddressRefused, StaffSignInUnavailable, AccountLocked or AccountChanging.
     """
     _require()
     if secret is None or not hmac.compare_digest(_derive(secret, "state").encode(), state.encode()):
@@ -155,16 +155,16 @@ def _person(claims: Mapping[str, Any]) -> _Claims:
 
 
 def _is_admin(claims: Mapping[str, Any]) -> bool:
-    """Return whether the claim that makes people admins has the value in the settings, alone or in a list."""
+    """Return whether the claim that makes people admins has the value from the settings, alone or in a list."""
     name, _, wanted = settings.current().oidc_admin_group.partition("=")
     found = claims.get(name) if name else None
     return wanted in found if isinstance(found, list) else found == wanted and found is not None
 
 
 def _find_or_create(person: _Claims, now: int) -> Account:
-    """Return the account of an address, which is created or verified if necessary. Raises AccountChanging.
+    """Return the account of an address. Creates it, or marks its address as verified, if necessary. Raises AccountChanging.
 
-    Somebody else may have registered an address that is not verified. Its password and its sessions then end.
+    Somebody else may have registered an unverified address, so its password is replaced and its sessions end.
     """
     for _ in range(service.MAX_ATTEMPTS):
         credentials, account = service.find_login(person.email)
@@ -191,7 +191,7 @@ def _find_or_create(person: _Claims, now: int) -> Account:
 
 
 def _read_published(now: int, wanted_after: int = 0) -> _Published:
-    """Return what the provider publishes, which was read in the last hour, and after `wanted_after`. Raises StaffSignInUnavailable."""
+    """Return what the provider publishes, as read within the last hour and after `wanted_after`. Raises StaffSignInUnavailable."""
     issuer = settings.current().oidc_issuer
     found = _published.entries.get(issuer)
     if found is None or not max(now - KEPT_SECONDS, wanted_after) < found.read_at <= now:
@@ -272,7 +272,7 @@ def _verify(token: str, nonce: str, now: int) -> Mapping[str, Any]:
         expected.validate(decoded.claims)
     except ApiError:
         raise
-    except Exception as error:  # whatever the library makes of the token and the keys
+    except Exception as error:  # the library may raise anything for the token and the keys
         raise _refused(type(error).__name__) from None
     return decoded.claims
 

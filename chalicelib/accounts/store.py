@@ -59,8 +59,8 @@ class AccountRow(dynamo.Table):
     totp_secret = UnicodeAttribute(null=True)
     totp_pending = UnicodeAttribute(null=True)
     totp_pending_until = NumberAttribute(null=True)
-    totp_step = NumberAttribute(null=True)  # the last one that was used
-    recovery_hashes = UnicodeSetAttribute(null=True)  # of the recovery codes that were not used
+    totp_step = NumberAttribute(null=True)  # the last step that was used
+    recovery_hashes = UnicodeSetAttribute(null=True)  # of the unused recovery codes
     passkeys = JsonAttribute(tuple[Passkey, ...], null=True)
     lane = UnicodeAttribute(null=True)
     email_key = UnicodeAttribute(null=True)
@@ -190,7 +190,7 @@ def set_rights_item(before: Account, after: Account, *, ends_sessions: bool = Tr
 
 
 def set_pending_secret(user_id: str, secret: str, until: int) -> bool:
-    """Store a secret of which nobody has entered a code yet, and until when one counts. Returns False if there is no account."""
+    """Store a secret for which nobody has entered a code yet, and when it expires. Returns False if there is no account."""
     changes = {"totp_pending": secret, "totp_pending_until": until}
     return dynamo.update_if(AccountRow(f"user#{user_id}"), AccountRow.assign(changes), _ACCOUNT_EXISTS)
 
@@ -206,7 +206,7 @@ def set_second_factor_item(account: Account, step: int, recovery_hashes: set[str
 
 
 def remove_app_item(account: Account, step: int | None, recovery_hash: str | None) -> dynamo.TransactItem:
-    """Return a transaction item that removes an account's authenticator app, with the code of a step or a recovery code if one is given.
+    """Return a transaction item that removes an account's authenticator app. `step` or `recovery_hash` belongs to the code, if any.
 
     It is refused if the code was used before, or if the app or the passkeys have changed since `account` was read. The recovery codes
     stay if there are passkeys.
@@ -223,8 +223,8 @@ def remove_app_item(account: Account, step: int | None, recovery_hash: str | Non
 def set_passkeys_item(account: Account, passkeys: Sequence[Passkey], recovery_hashes: set[str] | None = None) -> dynamo.TransactItem:
     """Return a transaction item that replaces the passkeys of an account.
 
-    The first factor comes with `recovery_hashes`, and ends all of the account's sessions. The recovery codes end with the last factor. It
-    is refused if the passkeys have changed, or the sessions have ended, since `account` was read.
+    Pass `recovery_hashes` with the first second factor, which ends all of the account's sessions. Removing the last second factor removes
+    the recovery codes. The item is refused if the passkeys have changed, or the sessions have ended, since `account` was read.
     """
     changes: dict[str, Any] = {"passkeys": tuple(passkeys) or None}
     if recovery_hashes is not None:
@@ -344,7 +344,7 @@ def use_challenge(digest: str, purpose: ChallengePurpose, user_id: str, now: int
 
 
 def _write_once(item: dynamo.TransactItem) -> bool:
-    """Make a write that also returns True if the SDK repeats it because the reply was lost. Returns False if it is refused."""
+    """Write an item. Returns True even if the SDK repeats the write because the reply was lost, and False if the write is refused."""
     try:
         dynamo.transact([item])
     except dynamo.TransactionCanceled:

@@ -92,7 +92,7 @@ class PasskeyChallengeView(Struct, frozen=True):
 class NewPasskeyView(Struct, frozen=True):
     """What `navigator.credentials.create` needs for a new passkey: `user_handle` and `known_credentials` are in base64url.
 
-    Ask for a discoverable credential and for user verification. `algorithms` are numbers of COSE.
+    Ask for a discoverable credential and for user verification. `algorithms` are COSE algorithm numbers.
     """
 
     challenge: str
@@ -121,7 +121,7 @@ class PasskeysView(Struct, frozen=True):
 
 
 class AddedPasskeyView(Struct, frozen=True):
-    """A new passkey. If it is the account's first factor beside the password, there are `recovery_codes`, which are shown only once."""
+    """A new passkey. The `recovery_codes`, which are shown only once, are empty if the account already had a second factor."""
 
     passkey: PasskeyView
     recovery_codes: list[str]
@@ -166,7 +166,7 @@ class SessionView(Struct, frozen=True):
 
 
 class SessionsView(Struct, frozen=True):
-    """A page of the caller's sessions, the newest first. `next_cursor` is null on the last page."""
+    """A page of the caller's sessions, newest first. `next_cursor` is null on the last page."""
 
     sessions: list[SessionView]
     next_cursor: str | None

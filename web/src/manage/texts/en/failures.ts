@@ -7,7 +7,7 @@ export const failureTexts: Record<string, string> = {
   wrong_password: "This is not your password.",
   second_factor_required: "This code is wrong or has been used. Enter the one that your app shows now, or a recovery code.",
   address_not_verified: "Confirm your email address first: open the link in our email, which My account can send again.",
-  too_many_api_keys: "You already have 20 API keys. Delete those that you do not need.",
+  too_many_api_keys: "You already have 20 API keys. Delete keys that you no longer need.",
   too_many_attempts: "Too many attempts. Wait a few minutes, then try again.",
   version_conflict: "Someone else has changed this in the meantime. Look at the current version, then save again.",
   precondition_failed: "Someone has changed this in the meantime. Look at the current version, then try again.",
