@@ -65,7 +65,7 @@ class NotElectronic(ApiError):
     code: ClassVar[str] = "invoice_not_electronic"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "This document cannot be an electronic invoice, because it lacks what `missing` lists. Ask for it without `electronic`."
+        "This document cannot be an electronic invoice, because it lacks what `missing` lists. Request it without `electronic`."
     )
 
 
@@ -117,7 +117,7 @@ def show_ticket_pages(request: RequestContext, order_id: str, query: DocumentQue
     errors=(RateLimited,),
 )
 def show_statement_pages(request: RequestContext, event_id: str, query: DocumentQuery) -> Reply[bytes]:
-    """Return what an event's sales, refunds, disputes and fees add up to on each account, as a PDF."""
+    """Return the totals of an event's sales, refunds, disputes and fees on each account, as a PDF."""
     from chalicelib.addons.documents.order_pages import render_statement  # few requests make documents
 
     event = permissions.require_accountant(request.require_user(), event_id)
@@ -142,10 +142,10 @@ class InvoiceLineView(Struct, frozen=True, kw_only=True):
 
 
 class VatCheckView(Struct, frozen=True, kw_only=True):
-    """What a check of the buyer's VAT id has found before the invoice was issued.
+    """The result of checking the buyer's VAT id before the invoice was issued.
 
-    `malformed` and `well_formed` are about its form and its check digits. If the shop asks VIES, the result is VIES's: `valid`, `invalid`,
-    or `unavailable` if VIES did not answer. With the `reference` of VIES, the seller can prove the enquiry.
+    `malformed` and `well_formed` describe the form and the check digits of the id. If the shop asks VIES, the result is the answer of VIES:
+    `valid`, `invalid`, or `unavailable` if VIES did not answer. The `reference` of VIES lets the seller prove the enquiry.
     """
 
     result: Literal["malformed", "well_formed", "valid", "invalid", "unavailable"]
@@ -158,7 +158,7 @@ class InvoiceView(Struct, frozen=True, kw_only=True):
 
     The total includes `included_fee_cents` and the `taxes`. The amounts of a credit note are negative. `buyer` is null if the buyer named
     no company. `vat_id_check` is null unless the buyer gave a VAT id that begins with the code of a country of the European Union. A
-    document that corrects another has no `lines`, and the same check as the other.
+    document that corrects another document has no `lines`, and has the same check as that document.
     """
 
     number: str
@@ -188,7 +188,7 @@ class OrderInvoicesView(Struct, frozen=True):
 
 
 class PromoterInvoicesView(Struct, frozen=True):
-    """A page of a promoter's invoices of a year: credit notes, then invoices with a buyer, then invoices without, each by number."""
+    """A page of a promoter's invoices from a year: credit notes, then invoices with a buyer, then invoices without, each by number."""
 
     invoices: list[InvoiceView]
     next_cursor: str | None
@@ -205,7 +205,7 @@ class InvoiceQuery(Struct, forbid_unknown_fields=True):
 
 
 class PromoterInvoicesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The year in UTC, which is the present year by default, and the form of the list.
+    """The year in UTC, by default the current year, and the format of the list.
 
     With `bom`, the CSV file begins with the byte order mark that older spreadsheets need for UTF-8.
     """
@@ -276,7 +276,7 @@ def show_invoice(request: RequestContext, order_id: str, query: InvoiceQuery) ->
 
 @route(bp, "GET", "/promoters/{promoter_id}/invoices", access="manager", media_types=CSV_MEDIA_TYPES)
 def list_promoter_invoices(request: RequestContext, promoter_id: str, query: PromoterInvoicesQuery) -> Reply[PromoterInvoicesView | str]:
-    """List a promoter's invoices and credit notes of a year; as CSV, with a line for each tax rate, for bookkeeping.
+    """List a promoter's invoices and credit notes from a year; as CSV, with a line for each tax rate, for bookkeeping.
 
     As CSV, the list comes in parts; the `Link` header points to the next part.
     """
@@ -324,8 +324,8 @@ def _invoice_view(invoice: "Invoice") -> InvoiceView:
 def _bookkeeping_rows(invoice: "Invoice") -> Iterator[list[Cell]]:
     """Yield the lines of a document for bookkeeping: one for each tax, and one for the rest.
 
-    As bookkeepers write it, amounts have no sign: an invoice debits (S) the customer, and a credit note credits (H). The first line has the
-    fee of the whole document.
+    As in bookkeeping, amounts have no sign: an invoice debits (S) the customer, and a credit note credits (H). The first line has the fee
+    of the whole document.
     """
     parts = [(share.gross_cents, share.percent, share.tax_cents) for share in invoice.taxes]
     rest = invoice.total_cents - sum(share.gross_cents for share in invoice.taxes)

@@ -1,6 +1,7 @@
 """Electronic invoices according to EN 16931: the terms of a document, and the PDF that carries them as XML (Factur-X, decision 203).
 
-factur-x writes the XML and attaches it. It is only in the zip of the functions that make documents, so it is imported in functions.
+The library factur-x writes the XML and attaches it. Only the zip of the Lambda functions that make documents has this library, so the
+import is inside the Python functions that need it.
 """
 
 import io
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 DIGITS = 2  # EN 16931 allows no more decimals, and its rules allow the roundings of several lines to differ by a whole unit
 INVOICE, CREDIT_NOTE = "380", "381"  # UNTDID 1001
-PAYMENT_MEANS = "1"  # UNTDID 4461: not defined, because it is paid already
+PAYMENT_MEANS = "1"  # UNTDID 4461: not defined, because the invoice is already paid
 DISCOUNT = "95"  # UNTDID 5189
 PIECE = "C62"  # UN/ECE Recommendation 20
 VAT_PREFIXES = {"GR": "EL"}  # where a VAT number does not begin with the country's ISO code
@@ -47,7 +48,8 @@ class _Line(Struct, frozen=True):
 def missing_terms(invoice: "Invoice") -> list[str]:
     """Return what a document lacks for an electronic invoice; an empty list if it lacks nothing.
 
-    `taxes` means that a part of the total has no tax, not even an exemption; and `currency` that its amounts do not have two decimals.
+    `taxes` means that a part of the total has no tax, not even an exemption; and `currency` means that the amounts do not have two
+    decimals.
     """
     seller, buyer = invoice.seller, invoice.buyer
     has = {
@@ -61,7 +63,7 @@ def missing_terms(invoice: "Invoice") -> list[str]:
 
 
 def attach_terms(invoice: "Invoice", content: bytes) -> bytes:
-    """Return the PDF of a document as PDF/A-3 with the XML of the electronic invoice. The document must lack no terms."""
+    """Return the PDF of a document as PDF/A-3 with the XML of the electronic invoice. The document must not lack any terms."""
     import facturx
 
     words = wording_in(invoice.language)
@@ -135,7 +137,7 @@ def _terms(invoice: "Invoice", words: Wording) -> dict[str, Any]:
 
 
 def _seller(invoice: "Invoice") -> dict[str, Any]:
-    """Return the seller. A tax number that is no VAT number also identifies the seller, which a buyer's program must recognize."""
+    """Return the seller. A tax number other than a VAT number is also the identifier by which a buyer's program recognizes the seller."""
     seller = invoice.seller
     vat_id = _vat_id(seller.tax_id, seller.country)
     other = {} if vat_id is not None else {"tax_identifier": seller.tax_id, "identifiers": {None: seller.tax_id}}
@@ -151,13 +153,13 @@ def _buyer(invoice: "Invoice") -> dict[str, Any]:
 
 
 def _vat_id(number: str | None, country: str | None) -> str | None:
-    """Return a number without separators if it begins as the VAT numbers of the country do; None if it is another number, or none."""
+    """Return a VAT number without separators. Returns None unless the number begins like the VAT numbers of the country."""
     compact = re.sub(r"[^0-9A-Z]", "", (number or "").upper())
     return compact if country is not None and compact[:2] == VAT_PREFIXES.get(country, country) else None
 
 
 def _address(address: str, country: str | None) -> dict[str, Any]:
-    """Return the lines of an address, which are at most three: the last takes the rest."""
+    """Return the lines of an address, at most three. The third line takes the rest."""
     lines = [_text(line) for line in address.split("\n") if line.strip()]
     return {**dict(zip(("addr_l1", "addr_l2", "addr_l3"), [*lines[:2], ", ".join(lines[2:])], strict=False)), "country_code": country}
 

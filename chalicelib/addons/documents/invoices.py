@@ -33,7 +33,7 @@ from chalicelib.purchases import queries
 from chalicelib.purchases.model import CheckoutDetails, InvoiceBuyer, Purchase, Refund
 from chalicelib.tickets.model import order_number
 
-KEPT_YEARS = 10  # after the end of a document's year; tax laws commonly ask for up to ten
+KEPT_YEARS = 10  # after the end of a document's year; tax laws commonly require up to ten
 LOST_RACES = 8  # how often other followers may be faster before the changes are delivered again
 VIES_SECONDS = 3.0  # to wait for an answer
 VIES_NEEDS_SECONDS = 20.0  # if less time is left for all changes of the batch, VIES is not asked
@@ -60,10 +60,10 @@ class InvoiceLine(Struct, frozen=True, omit_defaults=True):
 
 
 class VatCheck(Struct, frozen=True, omit_defaults=True):
-    """What a check of the buyer's VAT id, before the invoice was issued, has found, and when (epoch seconds).
+    """The result of checking the buyer's VAT id before the invoice was issued, and when the check was made (epoch seconds).
 
-    `malformed` and `well_formed` are about the form and the check digits, `valid` and `invalid` are VIES's word, and `unavailable` means
-    that VIES did not answer. `reference` is VIES's number of the enquiry, with which the seller can prove it.
+    `malformed` and `well_formed` describe the form and the check digits, `valid` and `invalid` are the answer of VIES, and `unavailable`
+    means that VIES did not answer. `reference` is the number that VIES gave the enquiry, so that the seller can prove it.
     """
 
     result: Literal["malformed", "well_formed", "valid", "invalid", "unavailable"]
@@ -72,7 +72,7 @@ class VatCheck(Struct, frozen=True, omit_defaults=True):
 
 
 class Invoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An invoice or a credit note, with all that its PDF shows. Times are epoch seconds, and `paid_at` is when the money moved.
+    """An invoice or a credit note, with everything that its PDF shows. Times are epoch seconds, and `paid_at` is when the money moved.
 
     `total_cents`, and the `taxes` and `included_fee_cents` in it, have the signs of the ledger: those of a credit note are negative.
     `corrects` is the number of the document that this one takes back, in whole or in part, because of `cause`, the kind of its ledger
@@ -116,7 +116,7 @@ class Invoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class _Draft(Struct, frozen=True):
-    """A document that has no number yet, and the key under which it will be stored. It is issued at its `issued_at` at the earliest."""
+    """A document that has no number yet, and the key under which it will be stored. It is issued no earlier than its `issued_at`."""
 
     source: str
     document: Invoice
@@ -134,16 +134,16 @@ def follow(changes: Sequence[Change]) -> None:
 
 
 def issue_due(orders: Sequence[Purchase]) -> int:
-    """Issue all documents that are due for these orders, whose present state is read. Returns about how many items were read.
+    """Issue all documents that are due for the current state of these orders. Returns the approximate number of items that were read.
 
-    Safe to repeat. Raises StoreUnavailable if other followers keep being faster; calling it again then continues.
+    Safe to repeat. Raises StoreUnavailable if other followers keep being faster; a repeated call then continues.
     """
     paid = {order.id: order.event_id for order in orders if _has_money(order)}
     events = {event_id: find_event(event_id) for event_id in sorted(set(paid.values()))}
     shop = find_shop_issuer() if any(event is not None and event.promoter_id is None for event in events.values()) else None
     issuers = {event_id: _find_issuer(event, shop) for event_id, event in events.items()}
     returned = {order.id for order in orders if order.refunds or order.disputes}
-    # An invoice is corrected although the event has another seller now, or none.
+    # An invoice is corrected even if the event now has another seller or none.
     issued = _load_issued(sorted(order_id for order_id, event_id in paid.items() if order_id in returned or issuers[event_id] is not None))
     due = [order_id for order_id, documents in issued.items() if documents or issuers[paid[order_id]] is not None]
     reads = len(issued) + 3 * len(due)
@@ -223,9 +223,9 @@ def _due_documents(
 
 
 def _movements(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator[tuple[LedgerEntry, LedgerEntry | None, bool]]:
-    """Yield how money of the purchase's own payment left: the entry, the entry with which it came back, and whether this is decided.
+    """Yield each outflow of the purchase's own payment: its entry, the entry with which the money came back, and whether this is final.
 
-    The money of a dispute is away while the bank decides. An appeal moves it again, with entries of its own.
+    The money of a dispute is gone while the bank decides. An appeal moves it again, with entries of its own.
     """
     by_kind: dict[EntryKind, list[LedgerEntry]] = {}
     for entry in entries:
@@ -246,7 +246,7 @@ _OF_DISPUTES: tuple[EntryKind, EntryKind] = ("disputed", "dispute_won")
 
 
 def _is_own_refund(purchase: Purchase, entry: LedgerEntry) -> bool:
-    """Whether an entry is about a refund of the payment that bought the tickets."""
+    """Return whether an entry is about a refund of the payment that bought the tickets."""
     ids = (entry.details.get("refund_id"), entry.reference)
     refund = next((found for found in purchase.refunds if found.id in ids or found.provider_id == entry.reference), None)
     return refund is not None and purchase.is_own_payment(refund.payment_intent_id)
@@ -301,9 +301,9 @@ def _invoice(purchase: Purchase, paid: LedgerEntry, issuer: InvoiceIssuer, event
 
 
 def _correction(corrected: Invoice, entry: LedgerEntry) -> Invoice:
-    """Return the document that takes back another one, or a part of it, because of a ledger entry, without a number.
+    """Return the document that takes back all or a part of another document because of a ledger entry. It has no number yet.
 
-    It has the time of the other one until it is issued, and is never older.
+    Until it is issued, it has the time of issue of the corrected document, so it is never older.
     """
     return replace(
         corrected,
@@ -469,15 +469,15 @@ class SeriesIndex(GlobalSecondaryIndex[Any]):
 class InvoiceRow(dynamo.Table):
     """A document, or the last number of a series.
 
-    In the row of a document, `pk` is the order's id, `sk` is the key of the ledger entry, `lane` is the seller and the year, and
-    `position` is the document's. In the row of a series, `pk` is `series#<seller>`, `sk` is the letter and the
-    year, `last` is the last number, and `at` is when it was given.
+    In the row of a document, `pk` is the order's id, `sk` is the key of the ledger entry, `lane` is the seller and the year, and `position`
+    is the position of the document. In the row of a series, `pk` is `series#<seller>`, `sk` is the letter and the year, `last` is the last
+    number, and `at` is when it was given.
     """
 
     feature = "invoices"
     contents = "Invoices and credit notes, and the last number of each series."
     personal_data = dynamo.PersonalData(
-        "companies and their addresses, of buyers who asked for it, and promoters", export="in their orders", erasure="after ten years"
+        "companies and addresses of promoters, and of buyers who asked for an invoice", export="in their orders", erasure="after ten years"
     )
 
     pk = UnicodeAttribute(hash_key=True)
@@ -492,7 +492,7 @@ class InvoiceRow(dynamo.Table):
 
 
 def list_order_invoices(order_id: str, sources: Collection[str] | None = None) -> list[Invoice]:
-    """Return the documents of an order, or those of some sources, in the order in which they were issued. Takes one consistent query."""
+    """Return the documents of an order, or those from `sources`, in the order in which they were issued. Takes one consistent query."""
     found = (row.document for row in InvoiceRow.query(order_id) if sources is None or row.sk in sources)
     return sorted(found, key=lambda document: (document.issued_at, document.paid_at, document.is_credit_note, document.number))
 

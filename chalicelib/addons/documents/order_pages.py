@@ -61,7 +61,7 @@ def render_receipt(
 
 
 def render_invoice(invoice: "Invoice") -> bytes:
-    """Return an invoice or a credit note, in its own language; as an electronic invoice if it lacks nothing for it.
+    """Return an invoice or a credit note as a PDF in its own language, and as an electronic invoice if it lacks no terms.
 
     The same document always gives the same pages and terms. An electronic invoice also has the time at which the file was made.
     """
@@ -132,7 +132,7 @@ def render_statement(totals: Sequence[StatementTotals], event: Event, seller: Se
 def _invoice_facts(words: Wording, invoice: "Invoice") -> Iterator[tuple[str, str]]:
     seller, buyer = invoice.seller, invoice.buyer
     yield words.number, invoice.number
-    yield words.paid_at, words.day(invoice.issued_at, "UTC")  # as in the number, whose year is that of the date
+    yield words.paid_at, words.day(invoice.issued_at, "UTC")  # in UTC, so that the date and the number have the same year
     if invoice.corrects is not None:
         yield words.corrects, invoice.corrects
     yield words.seller, f"{seller.name}\n{seller.address}\n{words.tax_id.format(number=seller.tax_id)}"
@@ -193,7 +193,7 @@ def _write_returns(pages: Pages, words: Wording, purchase: Purchase, timezone: s
         )
     if refunds or lost:
         _write_row(pages, words.left, "", words.amount(left, purchase.currency), is_bold=True)
-        taxes = [share for share in purchase.kept_taxes if share.gross_cents >= 0]  # a due refund may count besides a dispute
+        taxes = [share for share in purchase.kept_taxes if share.gross_cents >= 0]  # a due refund may count in addition to a dispute
         _write_included(pages, words, max(0, purchase.kept_included_fee_cents), taxes, purchase.currency)
 
 

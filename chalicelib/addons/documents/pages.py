@@ -51,7 +51,7 @@ class Line(NamedTuple):
 class Pages:
     """A PDF that is being written. The next row begins at `top`.
 
-    Everything is drawn by `finish`, because the numbers of the glyphs in the embedded fonts are known only then.
+    `finish` draws everything, because the numbers of the glyphs in the embedded fonts are known only then.
     """
 
     def __init__(self, title: str, language: str, now: int) -> None:
@@ -172,7 +172,8 @@ def _unjoined(text: str, length: int) -> int:
 def _fitting_length(text: str, cell: Cell, width: float) -> int:
     """Return how many characters of a text fit into the width, at least one.
 
-    Measures few and short beginnings of the text: strangers choose the names on tickets, which can be one word of 500 characters.
+    Measures only a few short beginnings of the text, because strangers choose the names on tickets, which can be one word of 500
+    characters.
     """
     longest = 16
     while longest < len(text) and _width(text[:longest], cell) <= width:
@@ -210,7 +211,7 @@ class _Face:
 
 
 class _InitialFont:
-    """The font that ReportLab sets at the beginning of a page: none, because the default is a font that the file does not embed."""
+    """An empty font that ReportLab sets at the beginning of a page, because the file does not embed ReportLab's default font."""
 
     fontName: Any = "fairgate"
     face = _Face()
@@ -233,7 +234,7 @@ class EmbeddedFont:
         self._widths: dict[int, int] = {}
 
     def drawing(self, run: Run, left: float, base: float, size: float, canvas: Any) -> Callable[[], None]:
-        """Return a function that draws a run after the font was embedded. Notes which glyphs the document needs."""
+        """Return a function that draws a run after the font has been embedded. Records which glyphs the document needs."""
         for cluster in run.clusters:
             for glyph, text in _texts(cluster):
                 if text is not None:
@@ -241,7 +242,7 @@ class EmbeddedFont:
         return lambda: canvas.addLiteral(self._operators(run, left, base, size))
 
     def _operators(self, run: Run, left: float, base: float, size: float) -> str:
-        """Return the operators that draw the glyphs of a run, each moved from where the one before ended."""
+        """Return the operators that draw the glyphs of a run, each placed relative to the end of the glyph before it."""
         shown, outlines, rise, pen, drawn = "[", "", 0.0, 0.0, 0.0
         for cluster in run.clusters:
             texts = _texts(cluster)
@@ -353,7 +354,7 @@ class _Pen:
         self._draw("c", *points)
 
     def qCurveTo(self, control: Point, end: Point) -> None:
-        """Draw a curve with one control point, which PDFs do not have, with two."""
+        """Draw a curve with one control point as a curve with two, because PDFs have no curves with one."""
         first, second = (
             tuple(edge + (middle - edge) * 2 / 3 for edge, middle in zip(point, control, strict=True)) for point in (self._end, end)
         )

@@ -18,7 +18,7 @@ MISSING = "?"  # replaces a character that no font has
 Weight = Literal["regular", "bold"]
 
 _BASE = {"regular": "SourceSansPro", "bold": "SourceSansProBold"}
-AXIS = {"regular": 400.0, "bold": 700.0}  # the weights in fonts that have all weights
+AXIS = {"regular": 400.0, "bold": 700.0}  # the weights in variable fonts
 _NOTO, _NOTO_EAST_ASIAN = "manimgx_fonts", "manimgx_fonts_cjk"
 # The fonts in the file for East Asia, by language. They share their glyphs, but not the shapes of some ideographs.
 _EAST_ASIAN = {"ja": 0, "ko": 1, "zh": 2}
@@ -28,7 +28,7 @@ _JOINERS = "\u200c\u200d"  # decide whether letters beside them join; all other 
 
 
 class FontName(NamedTuple):
-    """A font: its file, or "" for Source Sans, which font of the file it is, and its weight."""
+    """A font: its file, or "" for Source Sans, its place among the fonts of the file, and its weight."""
 
     file: str
     place: int
@@ -80,7 +80,7 @@ def drawable(text: str) -> str:
 
 
 def is_joined(before: str, character: str) -> bool:
-    """Return whether a character belongs to the one before, so that no line may begin with it."""
+    """Return whether a character belongs to the character before it, so that no line may begin with it."""
     return before == "\u200d" or character in _JOINERS or unicodedata.category(character)[0] == "M"
 
 
@@ -113,7 +113,7 @@ def runs(text: str, weight: Weight, *, from_the_right: bool | None = None) -> tu
 
 
 def _turned(pieces: list[Piece], lowest: int) -> list[Piece]:
-    """Turn each sequence of pieces with at least this level around (rule L2 of the Unicode Bidirectional Algorithm)."""
+    """Reverse each sequence of pieces with at least this level (rule L2 of the Unicode Bidirectional Algorithm)."""
     groups = groupby(pieces, lambda piece: piece[0] >= lowest)
     return [piece for is_turned, group in groups for piece in (reversed(list(group)) if is_turned else group)]
 
@@ -136,7 +136,7 @@ def _shape(text: str, begin: int, end: int, font: FontName, level: int) -> Run:
     ]
     ends = dict(pairwise([*sorted({start for start, _ in glyphs}), end]))
     clusters = [
-        # Readers turn the text of lines around, and expect the brackets that are drawn.
+        # PDF readers reverse the text of lines, and expect the brackets as they are drawn.
         Cluster(text[start : ends[start]].translate(_MIRRORED if level % 2 else {}), tuple(glyph for _, glyph in group))
         for start, group in groupby(glyphs, key=itemgetter(0))
     ]
@@ -148,7 +148,7 @@ def _shape(text: str, begin: int, end: int, font: FontName, level: int) -> Run:
 
 @lru_cache(maxsize=64)
 def load_font(font: FontName) -> Any:
-    """Return HarfBuzz's font in its weight. The file is read as its parts are needed."""
+    """Return the HarfBuzz font in its weight. Each part of the file is read only when it is needed."""
     import uharfbuzz as harfbuzz
 
     shaper = harfbuzz.Font(_face(_path(font.file, font.weight), font.place))
@@ -172,7 +172,7 @@ def _path(file: str, weight: Weight) -> str:
 
 
 def _files(text: str) -> list[tuple[str, int]]:
-    """Return the file of each character's font and the font's index in the file. Joined characters have the font of the one before."""
+    """Return the file of each character's font and the font's index in the file. Joined characters have the font before them."""
     files: list[tuple[str, int]] = []
     language = "ja" if any("\u3040" <= character <= "\u30ff" for character in text) else "zh"
     for place, character in enumerate(text):
@@ -219,7 +219,7 @@ def _noto_files() -> Iterator[str]:
         yield from map(str, sorted(files, key=lambda file: ("Sans[" not in file.name, "Emoji" in file.name, file.name)))
 
 
-# The Unicode Bidirectional Algorithm (UAX 9) for text without marks of direction, which `drawable` removes.
+# The Unicode Bidirectional Algorithm (UAX 9) for text without direction marks, which `drawable` removes.
 
 
 _NUMBERS = ("EN", "AN")

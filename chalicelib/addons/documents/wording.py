@@ -13,7 +13,7 @@ from chalicelib.ledger.model import EntryKind
 from chalicelib.payments.model import ProviderName
 from chalicelib.purchases.model import RefundStatus
 
-MAX_DATES = 10  # shown of an event with many
+MAX_DATES = 10  # dates that are shown of an event
 
 
 class Wording(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,7 +105,7 @@ class Wording(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return languages.moment_text(clock.local(epoch_seconds, timezone), self.language)
 
     def times(self, event: Event) -> list[str]:
-        """Return the start of an event, or the first of its dates that take place, each with its own name and place."""
+        """Return the start of an event, or its first dates that take place, each with its own name and place."""
         shown = [
             ", ".join(filter(None, (self.time(date.start, event.timezone), date.name, date.venue if len(event.dates) > 1 else None)))
             for date in event.open_dates[:MAX_DATES]
