@@ -195,7 +195,7 @@ def _replace_image(
         if is_checked_later and image is not None and before.image is not None and before.image.uploaded_at > image.uploaded_at:
             raise NewerImage()
         replaced = before.image if before.image != image else None
-        if replaced is not None and image is not None and replaced.digest == image.digest:  # somebody uploads the same file at this moment
+        if replaced is not None and image is not None and replaced.digest == image.digest:  # somebody else has just uploaded the same file
             replaced = image
             return CatalogChange(before, [])
         values: dict[str, Any] = {"image": image, "image_url": image.address if image is not None else None}
@@ -214,7 +214,7 @@ def _replace_image(
 
 
 def _replace_logo(promoter_id: str, logo: StoredImage | None, actor: str, now: int) -> Brand:
-    """Set or clear the logo, then delete the files of the former one. If the catalog refuses the change, delete the new files instead."""
+    """Set or clear the logo, then delete the files of the former logo. If the catalog refuses the change, delete the new files instead."""
     from chalicelib.promoters import service as promoters  # the functions that only process uploads load no promoters
 
     try:

@@ -92,7 +92,7 @@ def create_endpoint(
     )
     dynamo.transact([store.create_endpoint_item(new), _audit_item(new, "webhook_endpoint.created", actor, now, _shown(new))])
     listed, _ = parallel.both(lambda: store.list_endpoints(promoter_id), lambda: _mail_notice(account, language, now))
-    try:  # again: simultaneous requests count before any of them writes, and at least the last of them sees all endpoints now
+    try:  # simultaneous requests may all have counted before any of them wrote; now at least the last one sees them all
         _check_count(promoter_id, len(listed))
     except TooManyEndpoints:
         _try_delete(new, actor, now)
@@ -187,7 +187,7 @@ def _try_delete(endpoint: Endpoint, actor: str, now: int) -> bool:
 
 
 def _mail_notice(account: Account | None, language: Language, now: int) -> None:
-    """Tell a promoter by email that webhooks go to a new address. Somebody with a stolen session could keep it after a new password."""
+    """Tell a promoter by email that webhooks go to a new address. An address set with a stolen session outlives a new password."""
     if account is not None:
         accounts.mail_notice("webhook_endpoint_set", account.email, language, now)
 

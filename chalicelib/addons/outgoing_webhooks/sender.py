@@ -82,7 +82,7 @@ def send_queued(queued: Iterable[QueuedDelivery]) -> int:
 
 
 def send_due(now: int) -> dict[str, int]:
-    """Attempt the due deliveries of all endpoints, in a random order, until the time is used up. Returns a report of the run.
+    """Attempt the due deliveries of all endpoints, in a random order, until time runs out. Returns a report of the run.
 
     The order is random so that neither unresponsive endpoints nor a large number of endpoints delay the same endpoints in every run. Gives
     up on the due deliveries of disabled endpoints and of stopped promoters, who can replay them later.
@@ -119,7 +119,7 @@ def send_due(now: int) -> dict[str, int]:
 
 
 def _list_due(endpoints_read: Sequence[Endpoint], now: int) -> dict[str, list[tuple[int, str]]]:
-    """List the due deliveries of endpoints by endpoint id, those that became due first."""
+    """List the due deliveries of endpoints by endpoint id, the earliest due first."""
     lanes = [(endpoint.id, lane) for endpoint in endpoints_read for lane in range(store.LANES)]
     found: dict[str, list[tuple[int, str]]] = {endpoint.id: [] for endpoint in endpoints_read}
     found_in_lanes = parallel.call_each(lambda each: store.list_due(*each, now, MAX_DUE), lanes)

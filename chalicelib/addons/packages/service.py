@@ -40,7 +40,7 @@ from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.inventory.availability import cached_stock, read_shown_stock
 from chalicelib.inventory.model import Stock
 
-# Words in the messages of tiers' errors, and the words for packages.
+# Words in the error messages about tiers, and the words that replace them for packages.
 _WORDS = (
     ("ticket type", "package"),
     ("Tickets of this type", "Packages of this kind"),
@@ -189,7 +189,7 @@ def speaking_of_packages() -> Iterator[None]:
         for word, ours in _WORDS:
             error.message = error.message.replace(word, ours)
         names = {tier_name: name for name, tier_name in TIER_NAMES.items()} | {"price_cents": "price", "max_per_order": "limit_per_order"}
-        names["included_fee.cents"] = "price"  # requests about packages have no fee that could be smaller
+        names["included_fee.cents"] = "price"  # a request about a package has no fee field, so name the price
         field = str(error.details.get("path", "")).removeprefix("$.")
         if field in names:
             error.details["path"] = f"$.{names[field]}"

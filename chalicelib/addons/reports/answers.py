@@ -55,7 +55,7 @@ class GivenAnswer(Struct, frozen=True, kw_only=True):
 
     @property
     def asked(self) -> Asked:
-        """Whether the buyer or a guest answered."""
+        """Who answered: the buyer or a guest."""
         return "buyer" if self.seat is None else "guest"
 
     @property

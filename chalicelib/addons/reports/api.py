@@ -91,7 +91,7 @@ def list_sales(request: RequestContext, event_id: str, query: SalesQuery) -> Rep
 
 @route(bp, "GET", "/events/{event_id}/statement", access="manager", media_types=CSV_MEDIA_TYPES)
 def show_statement(request: RequestContext, event_id: str, query: StatementQuery) -> Reply[StatementView | str]:
-    """Show what an event's sales, refunds, disputes and fees add up to on each account; as CSV, list them by order."""
+    """Show the totals of an event's sales, refunds, disputes and fees on each account; as CSV, list them by order."""
     return statement_reply(permissions.require_accountant(request.require_user(), event_id).id, query)
 
 

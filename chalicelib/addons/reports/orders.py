@@ -117,7 +117,7 @@ def list_event_orders(event_id: str, query: OrdersQuery) -> OrdersView:
             purchase for purchase in purchases if not purchase.was_order
         ]  # a purchase is no longer `failed` after its late payment was accepted
     if query.status == "return_requested":
-        purchases = [purchase for purchase in purchases if purchase.has_open_return]  # the list keeps what was decided
+        purchases = [purchase for purchase in purchases if purchase.has_open_return]  # the list keeps decided requests
     return _with_buyers(purchases, next_cursor)
 
 

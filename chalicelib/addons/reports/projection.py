@@ -52,7 +52,7 @@ MAX_FIGURES = 90
 MAX_NAMES = 250  # DynamoDB accepts expressions of up to 4 KB with up to 300 operators
 MAX_ATTEMPTS = 5
 
-FIRST_POSITION = "0"  # before all positions in the stream
+FIRST_POSITION = "0"  # sorts before all positions in the stream
 
 # Longer than a run of the projector, so after this time every run has loaded the new generations.
 WAIT_SECONDS = 65
@@ -133,7 +133,7 @@ def rebuild(wait: Callable[[float], None]) -> RebuildReport:
 
 
 def _readable(items: Iterator[T], unreadable: list[str]) -> Iterator[T]:
-    """Yield the items that this version can decode, and add the reasons for the others to `unreadable`: one must not stop a rebuild."""
+    """Yield the items that this version can decode, and add the reasons for the others to `unreadable`: an item must not stop a rebuild."""
     while True:
         try:
             item = next(items)

@@ -139,7 +139,7 @@ def _find_sale_page(
 
 
 def _record_reading(event_id: str, wanted: SaleFilter, sales: Sequence[SaleView], reader: str, now: int, form: str) -> None:
-    """Audit that `reader` gets the names in these sales, if the filter asks for names."""
+    """Record in the audit log that `reader` gets the names in these sales, if the filter asks for names."""
     if wanted.guests or wanted.buyers:
         record_reading(event_id, reader, now, "sales", len({sale.order_id for sale in sales}), form)
 
@@ -234,7 +234,7 @@ class StatementQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
 
 class StatementView(Struct, frozen=True, kw_only=True):
-    """What the sales, refunds, disputes and fees of an event add up to in the payment ledger, on each account."""
+    """The totals of an event's sales, refunds, disputes and fees in the payment ledger, on each account."""
 
     event_id: str
     totals: list[StatementTotals]
