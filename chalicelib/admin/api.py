@@ -55,8 +55,8 @@ Reason = Literal["requested_by_customer", "event_cancelled", "event_changed", "d
 class RefundBody(Struct, forbid_unknown_fields=True):
     """The refund to make.
 
-    `tickets` are ticket ids; null means all tickets that are not void, including those that were given to other people. `fee_cents` is the
-    fee for each ticket; null means the fee in the settings.
+    `tickets` are ticket ids; null means all tickets that are not void, including tickets that were transferred to other people. `fee_cents`
+    is the fee for each ticket; null means the fee in the settings.
     """
 
     reason: Reason

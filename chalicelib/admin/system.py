@@ -1,4 +1,4 @@
-"""What admins look after: the last runs of the scheduled jobs, their backlogs, the limits for buyers, and the open cases about money."""
+"""The state of the stage for admins: the scheduled jobs, their backlogs, the limits for buyers, and the open cases about money."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -25,7 +25,7 @@ MAX_COUNT = 1000  # a larger backlog is shown as this number
 
 
 class BacklogView(Struct, frozen=True):
-    """Work that is due and not done. `due` is at most 1000.
+    """Work that is due and not yet done. `due` is at most 1000.
 
     `oldest_due_at` is when the oldest work became due; it is null if nothing is due.
     """
@@ -55,9 +55,9 @@ class SystemView(Struct, frozen=True, kw_only=True):
     """The state of the scheduled jobs, and the limits of this stage. `build` is the version and commit of the running code.
 
     While the jobs run, `mails` and `refunds` are processed within about two minutes. `webhooks` counts the webhooks of all promoters that
-    the last run of `retry_webhooks` found due; its `oldest_due_at` ignores the webhooks of endpoints that fail. `compared_at` is when our
-    books were last compared with the payment provider's books; it is null before the first comparison. `limits` maps the name of each
-    limit to the requests and seconds that it allows a user, such as `5/60`; it is empty if rate limits are off.
+    the last run of `retry_webhooks` found due; its `oldest_due_at` ignores failing endpoints. `compared_at` is when our books were last
+    compared with the payment provider's books; it is null before the first comparison. `limits` maps the name of each limit to the requests
+    and seconds that it allows a user, such as `5/60`; it is empty if rate limits are off.
     """
 
     at: Timestamp

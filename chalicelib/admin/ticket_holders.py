@@ -24,7 +24,7 @@ MAX_TICKETS = 2000  # read by one request
 
 
 class TicketHoldersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """`date_id` is one of the event's dates. Without it, all tickets count, and the cancellation is the event's."""
+    """`date_id` is one of the event's dates. Without it, all tickets count, and the whole event would be cancelled."""
 
     date_id: Id | None = None
 
@@ -38,7 +38,7 @@ class CancellationRefunds(Struct, frozen=True, kw_only=True):
 
 
 class CancellationTier(Struct, frozen=True, kw_only=True):
-    """A tier with sold or reserved tickets that a cancellation concerns. Its figures are those of its stock, and a few seconds old.
+    """A tier with sold or reserved tickets that a cancellation concerns. Its figures come from its stock, and are a few seconds old.
 
     `sold_cents` is the price of the `sold` tickets today. `reserved` tickets are in reservations that would end. If `stays_valid` is true,
     these are passes or tickets for several dates: they stay valid for the other dates, and are not refunded.
@@ -56,16 +56,15 @@ class CancellationTier(Struct, frozen=True, kw_only=True):
 class TicketHoldersView(Struct, frozen=True, kw_only=True):
     """The people who have tickets for an event, and what a cancellation would refund now.
 
-    With a `date_id`, the cancelled date is this one, and all figures are about the tickets that would be valid for no other date.
-    `people` own the `tickets`. We have no email address for `people_without_email` of them, nor for the buyers of `refunds_without_email`
-    of the orders in `refunds`. `orders_without_payment` were free or imported: a cancellation neither refunds nor announces these orders.
-    It announces complimentary orders, and counts them neither here nor in `refunds`. It leaves orders of the box office to its counter and
-    `disputed_orders` to the bank. `queue_length` is the number of people in the waiting room, who would leave it, and `waitlist_length` the
-    number of people on the waitlist, who would get no more offers and no email. Both are 0 if other dates of the event remain, because
-    these people keep their places.
-    An email about a change contains its `change_note` only if `sends_note` is true: if an admin has verified the promoter, or only admins
-    manage the event. If `is_complete` is false, the event has more tickets than were read, and all figures are minimums, except those in
-    `tiers`.
+    With a `date_id`, only this date would be cancelled, and all figures are about tickets that are valid for no other date. `people` own
+    the `tickets`. We have no email address for `people_without_email` of them, nor for the buyers of `refunds_without_email` of the orders
+    in `refunds`. `orders_without_payment` were free or imported: a cancellation neither refunds these orders nor notifies their buyers. It
+    notifies the owners of complimentary orders, and counts these orders neither here nor in `refunds`. It leaves orders of the box office
+    to the box office, and `disputed_orders` to the bank. `queue_length` is the number of people in the waiting room, who would leave it,
+    and `waitlist_length` the number of people on the waitlist, who would get no more offers and no email. Both are 0 if other dates of the
+    event remain, because these people keep their places. An email about a change contains its `change_note` only if `sends_note` is true:
+    if an admin has verified the promoter, or only admins manage the event. If `is_complete` is false, the event has more tickets than were
+    read, and all figures are minimums, except those in `tiers`.
     """
 
     event_id: str
@@ -107,7 +106,7 @@ def ticket_holders(event: Event, date_id: str | None, now: int) -> TicketHolders
             ),
         ),
     )
-    # If the whole event is cancelled, tickets of tiers that the catalog has lost count too.
+    # If the whole event is cancelled, tickets of tiers that are no longer in the catalog count too.
     kept = [ticket for ticket in found if ticket.state != "void" and (only_date is None or ticket.tier_id in ended)]
     loaded = queries.load_readable({ticket.purchase_id for ticket in kept})[0] if kept else {}
     orders = [order for order in loaded.values() if order is not None and order.is_order]

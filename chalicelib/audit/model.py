@@ -36,7 +36,7 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
 
 
 class AuditFilter(Struct, frozen=True, kw_only=True):
-    """Which entries to list. A null field or no subjects do not filter. `since` (inclusive) and `until` (exclusive) are epoch seconds.
+    """Which entries to list. A null field or empty `subjects` do not filter. `since` (inclusive) and `until` (exclusive) are epoch seconds.
 
     Entries with the action `hidden` are left out.
     """

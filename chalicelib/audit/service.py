@@ -30,8 +30,8 @@ def entry_item(
 
     The entry also contains the id of the request or of the job run, and the address of a request's caller. `event_id` is the event under
     which the entry is listed; by default, it is the event of a subject `event#<id>`. `changes` maps each field to (old value, new value).
-    Details and values must be JSON-encodable and contain no secrets. Of long texts, such as descriptions in several languages, a large
-    change keeps only the beginnings.
+    Details and values must be JSON-encodable and contain no secrets. A large change keeps only the beginnings of long texts, such as
+    descriptions in several languages.
     """
     kind, _, subject_id = subject.partition("#")
     entry = AuditEntry(

@@ -84,7 +84,7 @@ else:
 class PromoterHasEvents(ApiError):
     code: ClassVar[str] = "promoter_has_events"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "You have events that are not over yet. Cancel them, or ask an admin to move them to another promoter."
+    default_message: ClassVar[str] = "You have events that have not ended. Cancel them, or ask an admin to move them to another promoter."
 
 
 def export(identity: Identity, limit: int, before: str | None, now: int) -> ExportView:
@@ -164,7 +164,7 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
 def _checked_account(request: RequestContext, identity: Identity, password: str | None) -> tuple[Account | None, Sequence[Membership]]:
     """Check the password, and return the user's account and the event roles of its email address.
 
-    If the user has no account, nothing is checked, and the result is None and no roles.
+    If the user has no account, checks nothing, and returns None and no roles.
     """
     account = accounts.find_account(identity.user_id)
     if account is None:

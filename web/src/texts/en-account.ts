@@ -199,5 +199,5 @@ export const accountFailures = {
   no_account: "You do not have an account yet. Create one first.",
   account_locked: "This account is locked. Contact the shop if you think this is a mistake.",
   account_changing: "Your account is being changed somewhere else right now. Try again.",
-  promoter_has_events: "You have events that are not over yet. Cancel them first, or ask us to move them to another promoter.",
+  promoter_has_events: "You have events that have not ended. Cancel them first, or ask us to move them to another promoter.",
 };
