@@ -96,8 +96,8 @@ Website = Annotated[
 
 Policies = Annotated[str, Meta(max_length=2_000, description="What buyers should know before they buy, such as when they get refunds.")]
 
-MAX_KEY_EVENTS = 100  # that an API key names
-MAX_DEFAULT_TAXES = 50  # of a promoter, because every instance keeps them in its memory
+MAX_KEY_EVENTS = 100  # events that an API key may name
+MAX_DEFAULT_TAXES = 50  # per promoter, because every instance keeps them in its memory
 _ID = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,299}"
 _EVENT_POSITION = r"\d{1,12}#[A-Za-z0-9][A-Za-z0-9._-]{0,299}"
 
@@ -116,7 +116,7 @@ class PromotersQuery(PageQuery, forbid_unknown_fields=True, frozen=True, kw_only
 
 
 class ProfileFields(Struct, kw_only=True):
-    """What everybody sees of a promoter."""
+    """The fields of a promoter that everybody sees."""
 
     name: Company
     company: Company | None = None
@@ -129,8 +129,8 @@ class ProfileFields(Struct, kw_only=True):
 class PromoterBody(ProfileFields, forbid_unknown_fields=True, kw_only=True):
     """A promoter's profile. Omitted fields are cleared. Only admins may set `verified`; null leaves it unchanged.
 
-    With `invoices`, later sales get invoices. Buyers with a code for bank transfers pay to the `bank_account`. Null turns either off, and
-    without the field nothing changes. A promoter who changes the name, company, website or bank account has to be verified again.
+    With `invoices`, later sales get invoices. Buyers with a code for bank transfers pay to the `bank_account`. Null turns either off; an
+    omitted field changes nothing. A promoter who changes the name, company, website or bank account has to be verified again.
 
     If `version` is given, the change is refused when somebody else has changed the profile since that version.
     """
@@ -151,8 +151,8 @@ class DefaultTaxesBody(Struct, forbid_unknown_fields=True, frozen=True):
     """A promoter's default taxes. They replace the earlier ones, and apply to tickets that are reserved from now on.
 
     The default of a region takes precedence over the default of its country, which has no `region`. Events without a `country` have none.
-    With `automatic_tax`, the payment provider calculates the taxes of the payments that it takes, instead. Without the field, it stays as
-    it is.
+    With `automatic_tax`, the payment provider instead calculates the taxes of the payments that it takes. Without the field, this setting
+    stays unchanged.
     """
 
     default_taxes: Annotated[list[DefaultTax], Meta(max_length=MAX_DEFAULT_TAXES)]
@@ -160,9 +160,9 @@ class DefaultTaxesBody(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class BrandBody(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The colors of buttons and links at a promoter's events, on light and on dark pages. Without either, they are the shop's.
+    """The colors of buttons and links at a promoter's events, on light and on dark pages. A missing color is the shop's.
 
-    Text in each must have a contrast of 4.5:1 with the pages (WCAG 2.2, success criterion 1.4.3).
+    Text in each color must have a contrast of 4.5:1 with the pages (WCAG 2.2, success criterion 1.4.3).
     """
 
     color: Color | None = None
@@ -202,11 +202,10 @@ class MemberBody(Struct, forbid_unknown_fields=True):
 class ApiKeyBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """An API key for software that works at a promoter's events.
 
-    `password` is the password of the caller's account. An account that has a second factor also needs a `code` of its app, or a recovery
-    code.
+    `password` is the password of the caller's account. An account that has a second factor also needs a `code`, as a sign-in does.
 
-    Software that sends the key may do what a person with this `role` may do at an event, except invite and remove people. Without
-    `events`, it has the role at all events of the promoter, and at those that are created later.
+    Software that sends the key may do what a person with this `role` may do at an event, except invite and remove people. Without `events`,
+    it has the role at all events of the promoter, and at events that are created later.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=100, examples=["Our accounting"])]
@@ -299,7 +298,7 @@ def replace_brand(request: RequestContext, promoter_id: str, body: BrandBody) ->
 
 @route(bp, "GET", "/promoters/{promoter_id}/legal-texts", access="public")
 def list_legal_texts(_: RequestContext, promoter_id: str) -> Reply[LegalTextsView]:
-    """List the legal texts that a verified promoter shows now: imprint, terms, privacy, refunds and accessibility, each in any languages.
+    """List the legal texts that a verified promoter shows now: imprint, terms, privacy, refunds and accessibility, in any language.
 
     The id `shop` means the shop itself. The texts of an event's seller are also in `GET /events/{event_id}/seller`.
     """
@@ -310,8 +309,8 @@ def list_legal_texts(_: RequestContext, promoter_id: str) -> Reply[LegalTextsVie
 def show_legal_text(request: RequestContext, text_id: str) -> Reply[LegalTextView]:
     """Show a legal text.
 
-    A text never changes. Terms and refund policies stay when their owner shows others, because buyers have accepted them. Of the other
-    kinds, the last 30 texts that were replaced stay.
+    A text never changes. Terms and refund policies are kept even if their owner replaces them, because buyers have accepted them. Of the
+    other kinds, the last 30 replaced texts are kept.
     """
     return Reply(legal_text_view(service.get_legal_text(request.identity, text_id)))
 
@@ -341,7 +340,7 @@ def replace_legal_text(request: RequestContext, promoter_id: str, kind: str, lan
 )
 @limited_for_caller(CATALOG)
 def remove_legal_text(request: RequestContext, promoter_id: str, kind: str, language: str) -> Reply[LegalTextsView]:
-    """Show no legal text of this kind in this language any more."""
+    """Stop showing a legal text of this kind in this language."""
     identity = request.require_user()
     return Reply(
         LegalTextsView(service.replace_legal_text(identity, promoter_id, _legal_kind(kind), _text_language(language), None, request.now))
@@ -368,7 +367,7 @@ def show_payment_account(request: RequestContext, promoter_id: str) -> Reply[Pay
 def connect_payment_account(request: RequestContext, promoter_id: str) -> Reply[AccountLinkView]:
     """Connect a promoter's account at the payment provider, or continue its setup. The reply leads to the provider's page.
 
-    The promoter gets an email about this, at the address of the account and at that of the profile.
+    The promoter gets an email about this at the addresses of the account and of the profile.
     """
     link = service.connect_account(request.require_user(), promoter_id, request.language, request.now)
     return Reply(AccountLinkView(url=link.url, expires_at=clock.iso(link.expires_at)))
@@ -474,7 +473,7 @@ def decline_invitation(request: RequestContext, event_id: str) -> Reply[Done]:
 )
 @limited_for_caller(INVITE)
 def create_api_key(request: RequestContext, promoter_id: str, body: ApiKeyBody) -> Reply[NewApiKeyView]:
-    """Create an API key for software that works at a promoter's events. Only this reply has the text of the key.
+    """Create an API key for software that works at a promoter's events. Only this reply contains the text of the key.
 
     The caller's address must be verified. The promoter gets an email.
     """
@@ -485,7 +484,7 @@ def create_api_key(request: RequestContext, promoter_id: str, body: ApiKeyBody) 
 
 @route(bp, "GET", "/promoters/{promoter_id}/api-keys", access="manager")
 def list_api_keys(request: RequestContext, promoter_id: str) -> Reply[ApiKeysView]:
-    """List a promoter's API keys, with those that have expired."""
+    """List a promoter's API keys, including expired keys."""
     return Reply(ApiKeysView([api_key_view(key) for key in service.list_api_keys(request.require_user(), promoter_id)]))
 
 
@@ -520,7 +519,7 @@ def _legal_kind(text: str) -> LegalKind:
 
 
 def _text_language(text: str) -> str:
-    """Return the language of a text, as two small letters (ISO 639-1)."""
+    """Return the language of a text, as two lower-case letters (ISO 639-1)."""
     if not re.fullmatch(r"[a-z]{2}", text):
-        raise InvalidInput("The language must be two small letters, such as en.", path="language")
+        raise InvalidInput("The language must be two lower-case letters, such as en.", path="language")
     return text

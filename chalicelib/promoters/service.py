@@ -37,14 +37,14 @@ from chalicelib.payments.model import AccountLink, AccountUnreachable, ProviderA
 if TYPE_CHECKING:
     from chalicelib.payments.providers.protocol import AccountProvider
 
-API_KEY_SECONDS = 30  # for which an instance keeps an API key, and how long a deleted key may work at most
+API_KEY_SECONDS = 30  # how long an instance keeps an API key, and so the longest that a deleted key works
 SELLER_MAX_AGE = 60  # seconds
 # How many attempts to stop a promoter also write an entry to the catalog's log. Such an attempt fails if somebody edits an event meanwhile.
-# Without the entry, every instance reads all of the catalog's entries from their one key.
+# Without the entry, every instance reads all entries of the catalog, which have a single key.
 LOGGED_ATTEMPTS = 25
-MAX_INVITATIONS = 20  # that are listed
-MAX_NOTIFIED = 20  # admins, and coordinators of an event, to whom an email about it is sent
-MAX_MEMBERS = 500  # of an event, among whom coordinators are looked for
+MAX_INVITATIONS = 20  # listed at most
+MAX_NOTIFIED = 20  # admins, and coordinators of an event, who get an email about the event
+MAX_MEMBERS = 500  # members of an event who are searched for coordinators
 _HIDDEN_STATUSES = ("draft", "test")  # event statuses that public lists leave out
 _OWN_KEYS = "You can only manage your own API keys."
 _api_keys: TtlCache[tuple[ApiKey, Identity] | None] = TtlCache(lambda: API_KEY_SECONDS, max_keys=1000)  # by the digest of the text
@@ -282,7 +282,10 @@ def is_known(event: Event, promoter: Promoter | None) -> bool:
 
 
 def list_manager_ids(event: Event) -> list[str]:
-    """Return the user ids of the event's promoter, or of the shop's admins if it has none, and of its coordinators. Nobody if suspended."""
+    """Return the user ids of the event's promoter, or of the shop's admins if it has none, and of its coordinators.
+
+    Returns nobody for a suspended event.
+    """
     if event.suspended:
         return []
     owners = directory.list_admin_ids(MAX_NOTIFIED) if event.promoter_id is None else [event.promoter_id]
@@ -425,7 +428,7 @@ def connect_account(identity: Identity, promoter_id: str, language: Language, no
     if stored is None or stored.state == "removed":
         former_ids = stored.all_ids if stored is not None else []
         created = PromoterAccount(promoter_id, provider.create_account(promoter_id, len(former_ids) + 1), former_ids=former_ids)
-        # Another request may have connected the account meanwhile; it then has created the same one.
+        # Another request may have connected the account in the meantime; it has then created the same account.
         stored = event_states.change_account(
             promoter_id, lambda before: created if before is None or before.state == "removed" else before, identity.user_id, now
         )
@@ -453,10 +456,10 @@ def remove_account(promoter_id: str, actor: str, now: int) -> PaymentAccount:
 
 
 def create_api_key(request: RequestContext, promoter_id: str, wanted: NewApiKey, password: str, code: str | None) -> tuple[ApiKey, str]:
-    """Create an API key for a promoter's events, and mail the promoter a notice. Returns it with its text, which is not stored.
+    """Create an API key for a promoter's events, and mail the promoter a notice. Returns the key and its text, which is not stored.
 
-    It needs what a sign-in needs, so that somebody with a stolen session cannot keep the access. Raises Forbidden, NotFound, InvalidInput,
-    NoAccount, TooManyApiKeys and what `accounts.check_owner` raises.
+    The caller must prove everything that a sign-in asks for, so that somebody with a stolen session cannot gain lasting access. Raises
+    Forbidden, NotFound, InvalidInput, NoAccount, TooManyApiKeys and what `accounts.check_owner` raises.
     """
     identity = request.require_user()
     require_own(identity, promoter_id, _OWN_KEYS)
@@ -477,7 +480,7 @@ def create_api_key(request: RequestContext, promoter_id: str, wanted: NewApiKey,
 
 
 def list_api_keys(identity: Identity, promoter_id: str) -> list[ApiKey]:
-    """Return a promoter's API keys, oldest first, with those that have expired. Raises Forbidden."""
+    """Return a promoter's API keys, oldest first, including expired keys. Raises Forbidden."""
     require_own(identity, promoter_id, _OWN_KEYS)
     return members.list_api_keys(promoter_id)
 
@@ -503,11 +506,11 @@ def identify_api_key(text: str) -> Identity | None:
 def _load_api_key(text: str, promoter_id: str, key_id: str, now: int) -> tuple[ApiKey, Identity] | None:
     """Return the API key with this text and its caller.
 
-    Returns None if there is no such key, or its promoter could not manage events now either. The key of an admin ends with the admin's
-    role, so that nobody keeps rights in the name of another person.
+    Returns None if there is no such key, or if its promoter may not manage events now. The key of an admin ends with the admin's role, so
+    that nobody keeps rights in the name of another person.
 
-    All keys of a promoter that may change events count as one caller, because a promoter may create keys again and again. A key that cannot
-    is limited by itself, so that no till stops the others.
+    For the rate limits, all keys of a promoter that may change events count as one caller, because a promoter can create keys again and
+    again. Any other key has its own limits, so that no till stops the other tills.
     """
     key, account = parallel.both(lambda: members.find_api_key(promoter_id, key_id), lambda: accounts.find_account(promoter_id))
     if key is None or not members.is_text_of(key, text):
@@ -570,7 +573,7 @@ class Invitation(Struct, frozen=True):
 
 
 def list_invitations(user_id: str, now: int) -> list[Invitation]:
-    """Return the latest invitations that a user can accept, up to MAX_INVITATIONS. Those of unverified promoters come last."""
+    """Return the latest invitations that a user can accept, up to MAX_INVITATIONS. Invitations of unverified promoters come last."""
     email = _verified_address(user_id)
     pending = [membership for membership in members.list_memberships(email) if membership.pending] if email is not None else []
     pending.sort(key=lambda membership: (membership.unverified, -membership.invited_at))
@@ -580,7 +583,7 @@ def list_invitations(user_id: str, now: int) -> list[Invitation]:
 
 
 def accept_invitation(user_id: str, event_id: str, now: int) -> Invitation:
-    """Accept an invitation. The role is in the access tokens from the next one on. Raises NotFound or MemberChanging."""
+    """Accept an invitation. New access tokens have the role. Raises NotFound or MemberChanging."""
     membership = _find_invitation(user_id, event_id)
     event = _event_of_invitation(membership, now) if membership is not None else None
     if membership is None or event is None:
@@ -614,7 +617,7 @@ def _invitation(membership: Membership, event: Event) -> Invitation:
 
 
 def _work_page(event_id: str, role: EventRole) -> str:
-    """Return the address of the page on which people with this role at an event begin."""
+    """Return the address of the page on which people with this role at an event start their work."""
     pages = {
         "coordinator": f"/manage/events/{event_id}",
         "accountant": f"/manage/events/{event_id}/sales",

@@ -24,10 +24,10 @@ from chalicelib.promoters.service import Invitation, PaymentAccount
 class PromoterView(Struct, frozen=True, kw_only=True):
     """A promoter of events. `verified` means that an admin has checked the name, company and website.
 
-    `default_taxes` are the taxes in the prices at the promoter's events, by country and region, for tiers without a tax of their own.
-    With `automatic_tax`, the payment provider calculates the taxes of the payments that it takes, instead. `brand` is how the pages of the
-    promoter's events look; null means like the shop. `invoices` is the seller on the promoter's invoices, and buyers may pay to the
-    `bank_account` by transfer. Both are null if they are not set, and for everybody but the promoter and admins.
+    `default_taxes` are the taxes in the prices at the promoter's events, by country and region, for tiers without a tax of their own. With
+    `automatic_tax`, the payment provider instead calculates the taxes of the payments that it takes. `brand` is how the pages of the
+    promoter's events look; null means that they look like the shop. `invoices` is the seller on the promoter's invoices, and buyers may pay
+    to the `bank_account` by transfer. Both are null if they are not set, and for everybody but the promoter and admins.
     """
 
     id: str
@@ -58,7 +58,7 @@ class ShopInvoicesView(Struct, frozen=True):
 class DefaultTaxesView(Struct, frozen=True):
     """The taxes in the prices at a promoter's events, by country and region, for tiers without a tax of their own.
 
-    With `automatic_tax`, the payment provider calculates the taxes of the payments that it takes, instead.
+    With `automatic_tax`, the payment provider instead calculates the taxes of the payments that it takes.
     """
 
     default_taxes: list[DefaultTax]
@@ -156,7 +156,7 @@ class WorkInvitationsView(Struct, frozen=True):
 
 
 class ApiKeyView(Struct, frozen=True, kw_only=True):
-    """An API key of a promoter. It has its `role` at the `events`, or at all events of the promoter if there are none.
+    """An API key of a promoter. It has its `role` at the `events`, or at all events of the promoter if `events` is empty.
 
     `used_at` is up to an hour older than the last use. It is null before the first use.
     """
@@ -184,12 +184,12 @@ class NewApiKeyView(Struct, frozen=True):
 
 
 class PaymentAccountView(Struct, frozen=True, kw_only=True):
-    """A promoter's account at the payment provider, on which buyers of the promoter's events pay while it is `active`.
+    """A promoter's account at the payment provider. While it is `active`, it receives the payments for the promoter's events.
 
     While it is `pending`, `removed` or `none`, buyers pay to the shop's account. While it is `restricted`, the promoter's events are
     paused. `missing` names what the provider needs from the promoter, and `disabled_reason` says why the account may not take payments or
-    get payouts, both in the provider's words. The shop's fee is an amount for each ticket that costs money, in minor units, and
-    `fee_basis_points` hundredths of a percent of the total. `can_connect` says whether the promoter can connect an account, or finish it.
+    get payouts, both in the provider's words. The shop's fee is `fee_cents` for each ticket that costs money, plus `fee_basis_points`
+    hundredths of a percent of the total. `can_connect` says whether the promoter can connect an account, or finish its setup.
     """
 
     state: PaymentAccountState | Literal["none"]
