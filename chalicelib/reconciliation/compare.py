@@ -123,8 +123,8 @@ class ComparisonRun:
         """Turn an error inside the block into a finding, so that the error does not stop the rest of the comparison.
 
         ProviderUnavailable and FATAL_ERRORS still stop the comparison, unless the store refused the data itself, or the provider refuses
-        only calls for one account. If `about` is a payment,
-        pass the name of its provider as `payment_at`, and its `account`, so that later runs compare the payment again.
+        only calls for one account. If `about` is a payment, pass the name of its provider as `payment_at`, and its `account`, so that later
+        runs compare the payment again.
         """
         error_name = None
         try:
@@ -160,7 +160,7 @@ def compare_span(
     _compare_disputes(run)
     _process_missed_events(run)
     _find_tickets_without_payment(run, paid, _list_on_sale(since) if event_ids is None else sorted(event_ids))
-    for account in sorted(run.refused):  # the first finding stays, and so the time from which the account is not compared
+    for account in sorted(run.refused):  # the first finding stays, with the time from which the account is not compared
         run.update_finding(account, "account_refused", account, True, {"account": account, "compared_until": clock.iso(since)})
     report = run.report
     log.count("reconciliation_repaired", sum(report.repaired.values()))

@@ -22,7 +22,7 @@ from chalicelib.tickets.model import Ticket
 
 
 class PurchaseRecords(Struct, frozen=True):
-    """A purchase and all that is stored about it. `buyer` is the buyer's record for the event."""
+    """A purchase and everything that is stored about it. `buyer` is the buyer's record for the event."""
 
     purchase: Purchase
     tickets: Sequence[Ticket]
@@ -98,7 +98,7 @@ def check_ticket(ticket: Ticket) -> Iterator[str]:
 
 
 def check_access_code(purchase: Purchase) -> Iterator[str]:
-    """Check that a purchase that could be reserved only with an access code has kept the code, and the one use of it.
+    """Check that a purchase that could be reserved only with an access code has kept the code, and exactly one use of it.
 
     Also check that tickets of a holdback come from its stock.
     """
@@ -145,7 +145,7 @@ def _check_fees(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator[
 
 
 def _check_included(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator[str]:
-    """Check that an order's ledger entries have the taxes, and the fee, in what the buyer has paid and has not got back."""
+    """Check that an order's ledger entries have the taxes and the fee of the money that the buyer has paid and has not got back."""
     due = [share for refund in purchase.refunds if refund.status == "due" for share in refund.taxes]
     expected = add_taxes([*purchase.kept_taxes, *due]) if purchase.was_order else []
     recorded = add_taxes(share for entry in entries for share in entry.taxes)
@@ -181,7 +181,7 @@ def check_cases(purchase: Purchase, cases: Iterable[Case]) -> Iterator[str]:
 
 
 def check_buyer(purchase: Purchase, record: BuyerRecord | None) -> Iterator[str]:
-    """Check that the buyer's record for the event names the purchase as what it is: active, an order, or a past order."""
+    """Check that the buyer's record for the event lists the purchase correctly: as active, as an order, or as a past order."""
     if record is None:
         if purchase.was_order or purchase.state in ACTIVE_STATES:
             yield f"{purchase.user_id}: has no record, and {purchase.id} is {purchase.state}"
@@ -203,8 +203,9 @@ def check_shard(shard: Shard) -> Iterator[str]:
 
 
 def check_holdbacks(current: Catalog, event_ids: Iterable[str], stocks: Mapping[str, Stock]) -> Iterator[str]:
-    """Check that the stocks of these events do not have the tickets that their tiers hold back, and that the holdbacks' own stocks have no
-    more than these. Stocks that are not given are skipped.
+    """Check that the stocks of these events do not have the tickets that tiers hold back, and that no holdback's stock has more.
+
+    Stocks that are not given are skipped.
     """
     for event in (current.events[event_id] for event_id in event_ids if event_id in current.events):
         tiers = [tier for tier in current.event_tiers(event.id) if (tier.held_back or tier.issuing) and not tier.removed]

@@ -16,7 +16,7 @@ bp = Blueprint(__name__)
 def reconcile() -> dict[str, Any]:
     try:
         report = schedule.run(clock.now())
-    finally:  # also while the provider does not answer
+    finally:  # even while the provider does not answer
         checked = records.run(clock.now())
     compared = msgspec.to_builtins(report) if report is not None else {"off": "No payment provider takes payments on this stage."}
     return {**compared, "records": msgspec.to_builtins(checked)}

@@ -2,7 +2,7 @@
 
 Once a day, a pass reads the records of the whole stage. Each run of the job reads a part of them, within a budget, and the next run
 continues there. A pass repairs nothing, because a repair without a known cause may do more harm. Each difference is an open case until it
-is gone. Only add-ons may catch up on changes of orders that they have missed.
+has disappeared. Only add-ons may catch up on changes to orders that they have missed.
 """
 
 import math
@@ -41,7 +41,7 @@ SECONDS_PER_RUN = 120
 SECONDS_PER_SLICE = 20  # no slice begins with less time left
 SLICE = 100  # purchases, shards or tickets that are checked together
 SETTLE_SECONDS = 60  # longer than a change takes to become readable; a change has the time at which its request began to write
-MAX_OPEN = 100  # open differences; further ones are only logged, for example after tables were restored to different seconds
+MAX_OPEN = 100  # open differences; more are only logged, for example after tables were restored to different points in time
 FOUND_CHARACTERS = 500  # of each sentence in a case
 _FINDING = "records_differ-"
 
@@ -171,7 +171,7 @@ class _Run:
         self._report.reads += len(shards)
 
     def _recheck(self) -> None:
-        """Check again what differed before, so that a case closes soon after its repair. Events wait for the next pass."""
+        """Check the records with an open case again, so that a case closes soon after its repair. Events wait for the next pass."""
         self._check_purchases([record_id for part, record_id in self._open if part == "purchase"])
         open_ids = {record_id for part, record_id in self._open if part == "shard"}
         shards = read_shards(open_ids)
@@ -252,7 +252,7 @@ class _Run:
         self._update("event", count.event_id, [*differences, *(limits if also_later else [])])
 
     def _compare_resale(self, count: EventCount, stocks: Mapping[str, Stock], unconverted: Counter[str]) -> list[str]:
-        """Compare the tickets for resale at each price with their stock, which has them and those that were resold.
+        """Compare the tickets for resale at each price with their stock, which also counts the tickets that were resold.
 
         Returns no differences if the stocks or the paid purchases have changed since they were read: the next pass compares them.
         """
@@ -303,7 +303,7 @@ def _finding(part: Part, record_id: str) -> tuple[str, str]:
 
 
 def _is_checked(purchase: Purchase) -> bool:
-    """Whether anything beside the purchase itself may be stored about it. Most purchases of a drop are reservations that expired."""
+    """Return whether more than the purchase itself may be stored. Most purchases of a drop are reservations that expired."""
     return purchase.state != "expired" or purchase.payment is not None or bool(purchase.refunds)
 
 
@@ -331,18 +331,18 @@ def _find_differences(purchase_id: str) -> list[str]:
 
 
 def _stops_run(error: Exception) -> bool:
-    """Whether an error concerns all records, and not only the record that was read."""
+    """Return whether an error concerns all records, and not only the record that was read."""
     return isinstance(error, FATAL_ERRORS) and not dynamo.is_refused(error)
 
 
 def _next_event(after: str) -> str | None:
-    """Return the first id after this id of an event that may have sold tickets, or None."""
+    """Return the first event id after this id whose event may have sold tickets, or None."""
     events = catalog.snapshot().events.values()
     return min((event.id for event in events if event.id > after and event.status != "draft"), default=None)
 
 
 def _version(shards: Iterable[Shard]) -> int:
-    """Return a number that changes whenever one of the shards does."""
+    """Return a number that changes whenever one of the shards changes."""
     return sum(shard.version for shard in shards)
 
 

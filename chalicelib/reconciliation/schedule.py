@@ -45,7 +45,7 @@ def run(now: int) -> ReconciliationReport | None:
     reached = last_run.until if last_run is not None else None
     end = now - SETTLE_SECONDS - catalog.longest_hold_seconds() - current.checkout_seconds
     since = reached if reached is not None else end - FIRST_RUN_SECONDS
-    open_cases = money_cases.list_open_cases()  # once: while a cancelled event is refunded, there is a case for each order
+    open_cases = money_cases.list_open_cases()  # read once, because each order of a cancelled event has a case while it is refunded
     # An event reports the decision of a dispute, but Stripe keeps events for only 30 days, so open disputes are also fetched once a day.
     rechecked_at = last_run.at if last_run is not None else now - DAY_SECONDS
     report = ReconciliationReport(since, since, repaired=compare.recheck_open_cases(open_cases, rechecked_at, now))
