@@ -1,8 +1,9 @@
 """The factors that prove who signs in: a password, and for some accounts also a code from an authenticator app, or a passkey.
 
 Passwords are hashed with Argon2id, and passwords that attackers try first are refused. Codes are time-based one-time passwords (RFC 6238)
-of six digits, and recovery codes for people who have lost the app. A passkey (WebAuthn) signs a challenge, which callers use up, for this
-site alone, after the authenticator has verified its user. The libraries are imported where they are used, because few requests need them.
+of six digits, and recovery codes for people who have lost the app. A passkey (WebAuthn) signs a challenge for this site alone, after the
+authenticator has verified its user. Callers use up each challenge. The libraries are imported where they are used, because few requests
+need them.
 """
 
 import base64
@@ -31,7 +32,7 @@ _PASSES, _THREADS = 2, 1
 # A password is refused if an attacker who knows the owner's names and address would find it in fewer guesses than this.
 MIN_GUESSES = 100_000
 MAX_ESTIMATED_LENGTH = 32  # longer texts make the estimate slow: an attacker could choose 72 characters that take two seconds
-CODE_SECONDS = 30  # each code from the app is valid for one such time step
+CODE_SECONDS = 30  # each code from the app is valid for one time step of this length
 _SECRET_BYTES = 20  # RFC 4226 recommends 160 bits
 RECOVERY_CODES = 10
 _RECOVERY_BYTES = 10  # 80 bits: nobody can find a code from its hash

@@ -82,7 +82,7 @@ def find_mark(marks: Sequence[str], email: str) -> Mark | None:
 
 
 def mark_device(marks: Sequence[str], email: str, generation: int) -> str:
-    """Return the mark for a device of the address's owner: the device's present mark if it has this generation, otherwise a new mark."""
+    """Return the mark for a device of the address's owner: the device's current mark if it has this generation, otherwise a new mark."""
     mark = find_mark(marks, email)
     return mark.text if mark is not None and mark.generation == generation else _mark(secrets.token_hex(8), email, str(generation))
 

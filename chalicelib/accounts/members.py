@@ -37,7 +37,7 @@ class Membership(Struct, frozen=True):
     """A person's role at an event. `member_id` is derived from the address. The role is `pending` until the person accepts the invitation.
 
     `unverified` means that no admin had verified the event's promoter when the person got the role. Anybody can register as a promoter, so
-    such roles are counted separately, and use up no other role's limit.
+    such roles are counted separately, and do not use up the limit of other roles.
     """
 
     event_id: str
@@ -162,7 +162,7 @@ def event_roles(email: str) -> dict[str, EventRole]:
 
 
 def invite(event_id: str, email: str, role: EventRole, actor: str, now: int, *, unverified: bool = False) -> Membership:
-    """Invite a person to have a role at an event, or change that role, and record it in the audit log.
+    """Invite a person to take a role at an event, or change that role, and record it in the audit log.
 
     A lapsed invitation is renewed. Raises TooManyEvents or MemberChanging.
     """

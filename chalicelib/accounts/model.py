@@ -79,7 +79,7 @@ LegalTextId = Annotated[
 
 
 class BankAccount(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A bank account, as buyers need it for a transfer. The check digits of the `iban` must be right."""
+    """A bank account, as buyers need it for a transfer. The check digits of the `iban` must be correct."""
 
     holder: Company
     iban: Annotated[

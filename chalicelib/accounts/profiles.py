@@ -118,7 +118,7 @@ class PromoterChange(Struct, frozen=True):
 class LegalText(Struct, frozen=True, kw_only=True):
     """A legal text of a promoter or of the shop in one language, as plain text or as the address of a page.
 
-    A text never changes: another wording is another text. So its `id`, a digest of owner and content, says what a buyer has accepted.
+    A text never changes: a new wording is a new text. So its `id`, a digest of owner and content, says what a buyer has accepted.
     """
 
     owner_id: str
@@ -191,8 +191,8 @@ def list_promoters(state: State, limit: int, after: str | None) -> list[Promoter
 def delete_promoter_items(promoter_id: str, *, may_have_texts: bool) -> list[dynamo.TransactItem]:
     """Return transaction items that delete a promoter's profile and legal texts, but not the terms and refund policies.
 
-    They do nothing if there is no profile, and are refused if the texts change meanwhile. Without `may_have_texts`, nothing is read, and
-    the items are refused if there are texts.
+    They do nothing if there is no profile, and are refused if the texts have changed in the meantime. Without `may_have_texts`, nothing is
+    read, and the items are refused if there are texts.
     """
     row = LegalTextsRow.find(_shown_key(promoter_id)) if may_have_texts else None
     texts = [entry.id for entry in row.shown if entry.kind not in _KEPT_KINDS] + (row.former or []) if row is not None else []

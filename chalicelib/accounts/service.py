@@ -223,7 +223,7 @@ def _change_second_factor(
 
 
 def _has_code(request: RequestContext, account: Account, code: str | None) -> bool:
-    """Return whether the account needs no code, or use up the code. Raises TooManyAttempts."""
+    """Return True if the account needs no code. Otherwise, use up the code and return whether it was correct. Raises TooManyAttempts."""
     return not account.has_second_factor or (code is not None and _use_code(request, account, code))
 
 
@@ -321,7 +321,7 @@ def log_in_with_passkey(request: RequestContext, sent: PasskeySignature) -> Toke
 
 
 def create_passkey_code(request: RequestContext, user_id: str, sent: PasskeySignature) -> str:
-    """Return a code, with which `_use_code` accepts a passkey of this user once, within five minutes.
+    """Return a code that proves the use of a passkey. `_use_code` accepts it from this user once, within five minutes.
 
     Raises PasskeyRefused or AccountChanging.
     """

@@ -206,7 +206,7 @@ def set_second_factor_item(account: Account, step: int, recovery_hashes: set[str
 
 
 def remove_app_item(account: Account, step: int | None, recovery_hash: str | None) -> dynamo.TransactItem:
-    """Return a transaction item that removes an account's authenticator app. `step` or `recovery_hash` belongs to the code, if any.
+    """Return a transaction item that removes an account's authenticator app. `step` or `recovery_hash` identifies the code, if any.
 
     It is refused if the code was used before, or if the app or the passkeys have changed since `account` was read. The recovery codes
     stay if there are passkeys.

@@ -234,7 +234,7 @@ def _give_up(claimed: Notification, failure: str) -> None:
 
 
 def _postponed(notification: Notification, error: ProviderBusy) -> Notification:
-    """Return the notification with its place in the queue. The attempt does not count, because the email did not make the provider busy."""
+    """Return the notification with its place in the queue. The attempt does not count, because a busy provider is not its fault."""
     return replace(notification, failure=str(error))
 
 

@@ -324,7 +324,7 @@ def show_legal_text(request: RequestContext, text_id: str) -> Reply[LegalTextVie
 )
 @limited_for_caller(CATALOG)
 def replace_legal_text(request: RequestContext, promoter_id: str, kind: str, language: str, body: LegalTextBody) -> Reply[LegalTextsView]:
-    """Show a legal text of a verified promoter, or of the shop with the id `shop`, instead of the present one of this kind and language."""
+    """Show a legal text of a verified promoter, or of the shop with the id `shop`, in place of the text of this kind and language."""
     if (body.url is None) == (body.text is None):
         raise InvalidInput("Send either `url` or `text`.", path="$.text")
     new = LegalText(owner_id=promoter_id, kind=_legal_kind(kind), language=_text_language(language), url=body.url, text=body.text)

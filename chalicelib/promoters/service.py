@@ -37,10 +37,10 @@ from chalicelib.payments.model import AccountLink, AccountUnreachable, ProviderA
 if TYPE_CHECKING:
     from chalicelib.payments.providers.protocol import AccountProvider
 
-API_KEY_SECONDS = 30  # how long an instance keeps an API key, and so the longest that a deleted key works
+API_KEY_SECONDS = 30  # how long an instance keeps an API key; a deleted key works for at most this long
 SELLER_MAX_AGE = 60  # seconds
-# How many attempts to stop a promoter also write an entry to the catalog's log. Such an attempt fails if somebody edits an event meanwhile.
-# Without the entry, every instance reads all entries of the catalog, which have a single key.
+# How many attempts to stop a promoter also write an entry to the catalog's log. Such an attempt fails if somebody edits an event in the
+# meantime. Without the entry, every instance reads all entries of the catalog, which have a single key.
 LOGGED_ATTEMPTS = 25
 MAX_INVITATIONS = 20  # listed at most
 MAX_NOTIFIED = 20  # admins, and coordinators of an event, who get an email about the event
@@ -539,7 +539,7 @@ def _events_of(promoter_id: str) -> set[str]:
 
 
 def require_appointment(identity: Identity, event_id: str, email: str, role: EventRole) -> tuple[Event, Membership | None]:
-    """Require that the caller may give a person this role. Returns the event and the present membership. Raises NotFound and Forbidden."""
+    """Require that the caller may give a person this role. Returns the event and the current membership. Raises NotFound and Forbidden."""
     event, before = permissions.require_manager(identity, event_id), members.find_membership(event_id, email)
     _check_appointment(identity, event, role, before)
     return event, before
@@ -548,7 +548,7 @@ def require_appointment(identity: Identity, event_id: str, email: str, role: Eve
 def invite_member(
     event: Event, before: Membership | None, email: str, role: EventRole, actor: str, language: Language, now: int
 ) -> Membership:
-    """Invite a person to have a role at an event, and mail the invitation. `before` is the person's present membership.
+    """Invite a person to take a role at an event, and mail the invitation. `before` is the person's current membership.
 
     The caller must check the appointment. Raises TooManyEvents or MemberChanging.
     """

@@ -94,7 +94,7 @@ class ComparisonRun:
 
     @property
     def accounts(self) -> list[str]:
-        """The promoters' accounts, which are compared besides the operator's."""
+        """The promoters' accounts, which are compared in addition to the operator's account."""
         return [account for account in catalog.snapshot().account_ids() if account not in self.refused]
 
     def mark_compared(self, provider_id: str, namespace: str | None) -> bool:

@@ -203,7 +203,7 @@ def check_shard(shard: Shard) -> Iterator[str]:
 
 
 def check_holdbacks(current: Catalog, event_ids: Iterable[str], stocks: Mapping[str, Stock]) -> Iterator[str]:
-    """Check that the stocks of these events do not have the tickets that tiers hold back, and that no holdback's stock has more.
+    """Check that the stocks of these events exclude held-back tickets, and that each holdback's stock has only its own tickets.
 
     Stocks that are not given are skipped.
     """

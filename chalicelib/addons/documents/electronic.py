@@ -46,7 +46,7 @@ class _Line(Struct, frozen=True):
 
 
 def missing_terms(invoice: "Invoice") -> list[str]:
-    """Return what a document lacks for an electronic invoice; an empty list if it lacks nothing.
+    """Return what a document lacks to be an electronic invoice; an empty list if it lacks nothing.
 
     `taxes` means that a part of the total has no tax, not even an exemption; and `currency` means that the amounts do not have two
     decimals.

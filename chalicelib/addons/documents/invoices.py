@@ -361,7 +361,7 @@ def _check_vat_id(seller_id: str, buyer_id: str) -> VatCheck | None:
 
 
 def _vies_parts(vat_id: str) -> tuple[str, str]:
-    """Return the country's code at VIES, and the number, of a VAT id without separators."""
+    """Split a VAT id without separators into the country code that VIES uses and the number."""
     return "EL" if vat_id.startswith("GR") else vat_id[:2], vat_id[2:]
 
 
@@ -370,7 +370,7 @@ class _ViesError(Struct):
 
 
 class _ViesAnswer(Struct, rename={"reference": "requestIdentifier", "errors": "errorWrappers"}):
-    """VIES's answer. Without `valid`, VIES, or the country's own service, could not say."""
+    """The answer of VIES. `valid` is None if VIES, or the country's own service, could not tell."""
 
     valid: bool | None = None
     reference: str | None = None
@@ -498,7 +498,7 @@ def list_order_invoices(order_id: str, sources: Collection[str] | None = None) -
 
 
 def list_seller_invoices(seller_id: str, year: int, limit: int, after: str | None) -> tuple[list[Invoice], str | None]:
-    """Return a page of a seller's documents of a year by series and number, and the position to continue with.
+    """Return a page of a seller's documents from a year, sorted by series and number, and the position to continue with.
 
     The position is None on the last page. May miss documents from the last second.
     """

@@ -172,7 +172,7 @@ def _path(file: str, weight: Weight) -> str:
 
 
 def _files(text: str) -> list[tuple[str, int]]:
-    """Return the file of each character's font and the font's index in the file. Joined characters have the font before them."""
+    """Return the file and the index of each character's font. Joined characters have the font of the character before them."""
     files: list[tuple[str, int]] = []
     language = "ja" if any("\u3040" <= character <= "\u30ff" for character in text) else "zh"
     for place, character in enumerate(text):

@@ -427,7 +427,7 @@ def _earlier_details(notification: Notification, event: Event) -> dict[str, Any]
 
 
 def _returns(notification: Notification, event: Event, address: str) -> dict[str, Any] | None:
-    """Return the deadline and the page for returning tickets. Returns None if the buyer can return nothing."""
+    """Return the deadline and the page for returning tickets. Returns None if the buyer cannot return any."""
     if event.refundable_until is None or "order_id" not in notification.facts:
         return None
     from chalicelib.purchases import refunds  # imported here, because few emails need it

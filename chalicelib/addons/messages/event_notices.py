@@ -4,8 +4,8 @@ A change is first recorded in a notice. A few minutes after the last of several 
 is saved after each portion. A notice compares the details that holders know with the current event, so a change that was undone causes no
 email, and a change that is delivered twice causes no second email.
 
-The emails about an announcement are queued in the same portions. The id of each contains a keyed hash of its address, so that an address
-with several tickets, orders or accounts gets one email, even after a crash.
+The emails about an announcement are queued in the same portions. The id of each email contains a keyed hash of its address, so that an
+address with several tickets, orders or accounts gets one email, even after a crash.
 """
 
 import hmac
@@ -244,7 +244,7 @@ def save_announcement(announcement: Announcement, promoter_id: str | None, actor
 
 
 def stop_announcement(event_id: str, announcement_id: str, actor: str, now: int) -> Announcement:
-    """Send no further emails of an announcement. Safe to repeat. Raises AnnouncementNotFound."""
+    """Stop an announcement, so that no further emails are sent. Safe to repeat. Raises AnnouncementNotFound."""
     for _ in range(MAX_ATTEMPTS):
         before = store.find_announcement(event_id, announcement_id)
         if before is None:
@@ -263,7 +263,7 @@ def stop_announcement(event_id: str, announcement_id: str, actor: str, now: int)
 
 
 def _content(announcement: Announcement, now: int) -> Announcement:
-    """Return what managers chose, to compare it. The time of a due announcement is left out, so that a repeated call compares as equal."""
+    """Return what managers chose, for comparison. The time of a due announcement is left out, so that a repeated call compares as equal."""
     due_at = 0 if announcement.due_at <= now else announcement.due_at
     return replace(announcement, status="scheduled", position=None, tickets=0, due_at=due_at, created_at=0, written_at=0)
 

@@ -254,7 +254,7 @@ def _find_due_places(event_id: str, room: int, now: int) -> DuePlaces | None:
 
 
 def _move_to_positions(state: RoomState) -> None:
-    """Move the places in the order of arrival to their positions in the draw. Continues in the next run if the time is too short."""
+    """Move the places in the order of arrival to their positions in the draw. The next run continues if time runs out."""
 
     def move(place: Place) -> None:
         counter, numbers, *member = place.key.split(".")

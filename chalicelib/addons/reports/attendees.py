@@ -88,7 +88,7 @@ class AttendeeView(Struct, frozen=True, kw_only=True):
 
 
 class AttendeesView(Struct, frozen=True):
-    """A page of attendees, newest orders first. It may be short or empty although another page follows."""
+    """A page of attendees, newest orders first. It may be short or empty even if another page follows."""
 
     attendees: list[AttendeeView]
     next_cursor: str | None

@@ -25,7 +25,7 @@ MAX_GATES = 200  # of an event: people can type any number of names, but one ite
 def purchase_figures(purchase: Purchase) -> Figures:
     """Return the progress of a purchase, and its sold and returned tickets by tier.
 
-    Complimentary tickets are counted apart: nobody bought them, but their people are expected.
+    Complimentary tickets are counted separately: nobody bought them, but their people are expected.
     """
     if purchase.is_complimentary:
         return {TOTALS: _complimentary_figures(purchase)}

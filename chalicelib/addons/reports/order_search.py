@@ -243,7 +243,7 @@ def _find_by_code(code: str) -> list[str]:
 
 
 def _read_index(generation: int, event_id: str, prefix: str, after: str | None) -> tuple[list[tuple[str, list[str]]], bool]:
-    """Read the terms that begin with `prefix`, as `store.query_index`. Raises InvalidInput if `after` is from another search."""
+    """Read the terms that begin with `prefix`, like `store.query_index`. Raises InvalidInput if `after` is from another search."""
     if after is not None and not after.startswith(prefix):
         raise cursors.not_a_cursor()
     return store.query_index(generation, event_id, prefix, prefix + _LAST, after)

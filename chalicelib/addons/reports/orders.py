@@ -132,7 +132,7 @@ def _listed_order(purchase: Purchase, buyer: Buyer | UnsetType = UNSET) -> Liste
 
 
 def _search(event_id: str, text: str, query: OrdersQuery) -> tuple[list[Purchase], str | None]:
-    """Return a page of search results. It may be short or even empty although another page follows."""
+    """Return a page of search results. It may be short or empty even if another page follows."""
     from chalicelib.addons.reports import order_search
 
     found, next_cursor = order_search.find_order_ids(event_id, text, query.limit, query.cursor)

@@ -44,9 +44,9 @@ from chalicelib.tickets.model import Ticket
 from chalicelib.tickets.store import scan_tickets
 
 # Purchases, tickets or ledger entries of one event in one transaction, which may have 100 items. A purchase takes one to three items, and
-# changes the figures of up to two hours and of a promo code. A ticket changes the figures of each hour in which people came in with it.
-# One item may name MAX_NAMES figures at most, which matters for events with many ticket types.
-# A chunk that exceeds a limit is halved; a single state that exceeds a limit is counted in steps of MAX_FIGURES.
+# changes the figures of up to two hours and of a promo code. A ticket changes the figures of each hour in which people came in with it. One
+# item may name at most MAX_NAMES figures, which matters for events with many ticket types. A chunk that exceeds a limit is halved; a single
+# state that exceeds a limit is counted in steps of MAX_FIGURES.
 CHUNK = 40
 MAX_FIGURES = 90
 MAX_NAMES = 250  # DynamoDB accepts expressions of up to 4 KB with up to 300 operators

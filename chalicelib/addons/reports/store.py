@@ -252,7 +252,7 @@ def find_sales(generation: int, event_id: str, sales: Sequence[Sale]) -> set[tup
 
 
 def load_index(generation: int, event_id: str, order_ids: Iterable[str]) -> dict[str, Terms]:
-    """Load the search terms of the indexed orders among these, with one strongly consistent read per 100 orders."""
+    """Load the search terms of these orders, if they are indexed, with one strongly consistent read per 100 orders."""
     rows = ReportRow.find_all(_index_key(generation, event_id, order_id) for order_id in order_ids)
     return {row.key.removeprefix("index#"): row.terms for row in rows}
 
@@ -322,8 +322,8 @@ def query_index(generation: int, event_id: str, first: str, last: str, after: st
 def figure_items(generation: int, event_id: str, added: Figures) -> list[dynamo.TransactItem]:
     """Return the items that add to an event's figures: one for each part, or for a day one for each hour.
 
-    Any lane will do, because reads add up the lanes. Days are divided because with many tiers, the figures of a whole day are larger than
-    400 KB, the limit of an item. Earlier versions wrote one item for a day; reads add up those items too.
+    Any lane will do, because reads add up the lanes. Days are divided, because with many tiers the figures of a whole day exceed 400 KB,
+    the limit of an item. Earlier versions wrote one item for a day; reads add up those items too.
     """
     number = random.randrange(_lane_count(generation, "figures"))
     by_row: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)

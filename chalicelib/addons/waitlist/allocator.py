@@ -147,7 +147,7 @@ def _takes_offers(event: Event, now: int) -> bool:
 
 
 def _tell_of_cancellation(event: Event, line: Line, now: int) -> bool:
-    """Tell the next MAX_TOLD people who wait for a cancelled event. Returns whether all have been told. If not, the next run continues."""
+    """Tell the next MAX_TOLD waiting people that the event was cancelled. Returns whether all are told; if not, the next run continues."""
     told_to = line.told_of(OF_CANCELLATION)
     if told_to == TOLD_ALL or event.status != "cancelled" or now > event.last_sale_at or not addons.is_on("messages"):
         return True
@@ -444,7 +444,7 @@ class _Pass:
             if isinstance(error, PurchaseLimitExceeded):
                 continue
             tiers = {tier_id: supply.tier for tier_id, supply in self.stock.supplies.items() if entry.accepts(supply.tier)}
-            self.wanted |= tiers.keys()  # even if the entry is too large now, because more capacity would be for the line
+            self.wanted |= tiers.keys()  # even if the entry is too large now, because more capacity would go to the line
             if entry.id not in self.gone and error is None:
                 fitting = [tier_id for tier_id, tier in tiers.items() if entry.can_fit(tier)]
                 self.smallest |= {tier_id: min(entry.quantity, self.smallest.get(tier_id, entry.quantity)) for tier_id in fitting}

@@ -224,7 +224,7 @@ class Line(Struct, frozen=True, kw_only=True):
     expired: int = 0
 
     def told_of(self, news: int | str) -> str | None:
-        """Return the id of the last entry that was told of a draw, or of OF_CANCELLATION. Returns TOLD_ALL once everybody was told."""
+        """Return the id of the last entry that was told of a room's draw or of the cancellation. Returns TOLD_ALL once all were told."""
         told, separator, of_news = (self.told_to or "").rpartition("#")
         if not separator and news != OF_CANCELLATION:  # written by the previous version, which uses "" once everybody was told
             return TOLD_ALL if self.told_to == "" else self.told_to

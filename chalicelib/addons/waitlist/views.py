@@ -34,8 +34,8 @@ class WaitlistEntryView(Struct, frozen=True, kw_only=True):
 
     `tickets_before` counts the tickets that these people wait for. The line is counted once a minute. Near its front, the count is exact;
     farther back, the real number may be up to a tenth lower. `position` is `people_before` + 1. All three are null while they are unknown,
-    and in a ballot. There, `has_number` says whether you take part in the draw, and `drawn_position` is the position that the draw gave
-    you, from 1; it is null before the draw. With better odds, `weight` is how many numbers you have in the draw; otherwise it is null.
+    and in a ballot. In a ballot, `has_number` says whether you take part in the draw, and `drawn_position` is the position that the draw
+    gave you, from 1; it is null before the draw. With better odds, `weight` is how many numbers you have in the draw; otherwise it is null.
     `card` is null if the entry needs none. `offer` is a reservation, which must be paid before it expires, like any other reservation.
     `max_price_cents` is the highest accepted price of one ticket. For early clients, `created_at` repeats `joined_at`, and `tier_id`
     repeats the first of `tier_ids`.
