@@ -45,14 +45,13 @@ class WalletDoor(Door):
         self.poller.mappings = [mapping for mapping in self.poller.mappings if not mapping.name.startswith("update_passes/")]
 
     def wait(self, seconds: int) -> None:
-        """Let time pass, in which the functions get the changes of the tables, and no schedule runs."""
+        """Let time pass, in which functions in instances of their own get the changes of the tables, and no schedule runs."""
+        memory.forget_everything()
         for _ in range(seconds):
             self.time.advance(1)
             self.poller.drain()
 
     def run_schedule(self) -> dict[str, Any]:
-        """Run the job in an instance of its own."""
-        memory.forget_everything()
         return dict(app.app.handler_map["update_passes"](scheduled_event(), None))
 
     def update(self) -> dict[str, Any]:
