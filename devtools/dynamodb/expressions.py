@@ -26,7 +26,6 @@ _MISSING = invalid("The provided expression refers to an attribute that does not
 
 
 class Condition(msgspec.Struct, eq=False):
-    parameter: str
     tree: Node
     test: Evaluate
 
@@ -166,11 +165,11 @@ _OPERATORS = _TESTS | {
 # Compilers
 
 
-class _Compiler:
-    """Compiles the tree of a parser. `checks` are checks of the values of a request."""
+class _Compiler(Parser):
+    """Parses and compiles an expression. `checks` are checks of the values of a request."""
 
-    def __init__(self, parser: Parser) -> None:
-        self.parser, self.fail = parser, parser.fail
+    def __init__(self, parameter: str, text: str, names: dict[str, str]) -> None:
+        super().__init__(parameter, text, names)
         self.checks: list[Check] = []
 
     def compile(self, node: Node) -> Evaluate:
@@ -243,26 +242,23 @@ class _Compiler:
             self.fail(f"Invalid attribute type name found; type: {name}, valid types: {sorted(_TYPES)}")
 
     def _check_range(self, low: Value, high: Value) -> None:
-        bounds = f"lower bound operand: AttributeValue: {low}, upper bound operand: AttributeValue: {high}"
-        if low.keys() != high.keys():
-            self.fail(f"The BETWEEN operator requires same data type for lower and upper bounds; {bounds}")
-        if not _at_most(low, high):
-            self.fail(f"The BETWEEN operator requires upper bound to be greater than or equal to lower bound; {bounds}")
+        if not _at_most(low, high):  # also if they have different types
+            self.fail(f"The BETWEEN operator requires bounds of one type, the lower bound first; bounds: {low}, {high}")
 
     # The kinds of expressions
 
-    def condition(self) -> Condition:
-        tree = self.parser.condition()
+    def compiled_condition(self) -> Condition:
+        tree = self.condition()
         self._check_operand("condition", _CONDITION, tree)
-        return Condition(self.parser.parameter, tree, self.compile(tree))
+        return Condition(tree, self.compile(tree))
 
-    def projection(self) -> list[Path]:
-        paths = self.parser.paths()
+    def compiled_projection(self) -> list[Path]:
+        paths = self.list_of(self.path)
         self._check_overlap(paths)
         return paths
 
-    def update(self) -> Update:
-        actions = self.parser.update()
+    def compiled_update(self) -> Update:
+        actions = self.update()
         paths = [path for path, _ in actions]
         self._check_overlap(paths)
         # New elements are appended to a list in the order of their indexes.
@@ -326,25 +322,20 @@ def apply_update(update: Update, old: Item, values: Values) -> Item:
     """Return the item after the update; `old` stays as it is. Raises ApiError."""
     new = dict(old)
     owned: dict[Path, Any] = {(): new}
-    parent: Any
-    removed: list[tuple[Any, Part]] = []
     for path, value in [(path, evaluate(old, values)) for path, evaluate in update.actions]:
         part = path[-1]
-        parent = new if len(path) == 1 else _owned(path[:-1], part, owned)
-        if value is None:
-            removed.append((parent, part))
-            continue
-        if len(path) > 1:
+        parent: Any = new if len(path) == 1 else _owned(path[:-1], part, owned)
+        if value is not None and len(path) > 1:
             check_value(value, len(path))
         if type(part) is int and part >= len(parent):
             parent.append(value)
         else:
             parent[part] = value
-    for parent, part in sorted(removed, key=lambda removal: -removal[1] if type(removal[1]) is int else 0):
-        if type(part) is str:
-            parent.pop(part, None)
-        elif int(part) < len(parent):
+        if value is None and type(part) is str:
             del parent[part]
+    for elements in owned.values():
+        if type(elements) is list:
+            elements[:] = [element for element in elements if element is not None]  # without those that were removed
     return new
 
 
@@ -363,9 +354,9 @@ def _owned(path: Path, member: Part, owned: dict[Path, Any]) -> Any:
 # All expressions of a request
 
 _COMPILERS: dict[str, Callable[[_Compiler], Any]] = {
-    **dict.fromkeys(("ConditionExpression", "FilterExpression", "KeyConditionExpression"), _Compiler.condition),
-    "ProjectionExpression": _Compiler.projection,
-    "UpdateExpression": _Compiler.update,
+    **dict.fromkeys(("ConditionExpression", "FilterExpression", "KeyConditionExpression"), _Compiler.compiled_condition),
+    "ProjectionExpression": _Compiler.compiled_projection,
+    "UpdateExpression": _Compiler.compiled_update,
 }
 
 
@@ -449,15 +440,15 @@ def _compiled(
         if text is None:
             compiled.append(None)
             continue
-        parser = Parser(parameter, text, names)
-        compiler = _Compiler(parser)
+        compiler = _Compiler(parameter, text, names)
         try:
             compiled.append(_COMPILERS[parameter](compiler))
         except RecursionError:
-            parser.fail("The expression is nested too deeply, or it has redundant parentheses")
-        parser.end()
-        used_names |= parser.used_names
-        used_values |= dict.fromkeys(sorted(parser.used_values), parameter)
+            compiler.fail("The expression is nested too deeply, or it has redundant parentheses")
+        if compiler.token:
+            compiler.fail_at(compiler.token)
+        used_names |= compiler.used_names
+        used_values |= dict.fromkeys(sorted(compiler.used_values), parameter)
         checks += compiler.checks
     _check_references("ExpressionAttributeNames", "#", None if given is None else names, used_names, any(compiled))
     return tuple(compiled), used_values, checks

@@ -204,14 +204,14 @@ def _flattened(condition: Condition, values: Values) -> Iterator[tuple[str, Comp
         if kind == "and":
             nodes += reversed(operands)
             continue
-        refuse_if(kind not in _RANGE_OPERATORS, f"Invalid operator used in {condition.parameter}: {kind.upper()}")
+        refuse_if(kind not in _RANGE_OPERATORS, f"Invalid operator used in KeyConditionExpression: {kind.upper()}")
         if operands[0][0] == "value" and kind in _MIRRORED:
             kind, operands = _MIRRORED[kind], operands[::-1]
         if operands[0][0] != "path" or any(operand[0] != "value" for operand in operands[1:]):
-            raise invalid(f"Invalid {condition.parameter}: {_NOT_SUPPORTED}")
+            raise invalid(f"Invalid KeyConditionExpression: {_NOT_SUPPORTED}")
         path = operands[0][1]
         if len(path) > 1 or path in seen:
             problem = "must only contain one condition per key" if path in seen else "cannot have conditions on nested attributes"
-            raise invalid(f"Invalid {condition.parameter}: KeyConditionExpressions {problem}")
+            raise invalid(f"Invalid KeyConditionExpression: KeyConditionExpressions {problem}")
         seen.add(path)
         yield str(path[0]), (kind, [values[operand[1]] for operand in operands[1:]])

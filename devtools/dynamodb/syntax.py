@@ -16,7 +16,6 @@ Request = dict[str, Any]
 _MAX_BYTES, _MAX_OPERATORS, _MAX_PATH_LENGTH, _MAX_OPERANDS_OF_IN, _MAX_REFERENCE_LENGTH = 4096, 300, 32, 100, 255
 _TOKEN = re.compile(r"\s*(?:([#:]?[A-Za-z0-9_]+|<=|>=|<>|[=<>()\[\],.+-])|(\S))", re.ASCII)
 _COMPARATORS = ("=", "<>", "<", "<=", ">", ">=")
-_CLAUSES = ("SET", "REMOVE", "ADD", "DELETE")
 _RESERVED = frozenset(pathlib.Path(__file__).with_name("reserved_words.txt").read_text().split())
 
 
@@ -63,10 +62,6 @@ class Parser:
         self.at += is_found
         return is_found
 
-    def end(self) -> None:
-        if self.token:
-            self.fail_at(self.token)
-
     def list_of(self, element: Callable[[], Any]) -> list[Any]:
         elements = [element()]
         while self.take_if(","):
@@ -80,9 +75,6 @@ class Parser:
         return operands
 
     # Operands
-
-    def paths(self) -> list[Path]:
-        return self.list_of(self.path)
 
     def path(self) -> Path:
         parts: list[Part] = [self._name()]
@@ -185,13 +177,11 @@ class Parser:
     def update(self) -> list[tuple[Path, Node]]:
         """Parse an update: paths, and what they are set to. ADD and DELETE are operators of the present value and an operand."""
         actions: list[tuple[Path, Node]] = []
-        clauses = set(_CLAUSES)
+        clauses = {"SET", "REMOVE", "ADD", "DELETE"}
         while self.token:
             clause = self.take().upper()
-            if clause not in _CLAUSES:
+            if clause not in clauses:  # each can be used once
                 self.fail_at(clause)
-            if clause not in clauses:
-                self.fail(f'The "{clause}" section can only be used once in an update expression;')
             clauses.remove(clause)
             actions += self.list_of(lambda: self._action(clause))  # noqa: B023
         return actions
@@ -203,18 +193,8 @@ class Parser:
         if clause != "SET":
             return path, (clause, ("path", path), self.value())
         self.take("=")
-        return path, (clause, self._sum())
-
-    def _sum(self) -> Node:
-        left = self._term()
-        return (self.take(), left, self._term()) if self.token in ("+", "-") else left
-
-    def _term(self) -> Node:
-        if not self.take_if("("):
-            return self.operand()
-        node = self._sum()
-        self.take(")")
-        return node
+        left = self.operand()
+        return path, (clause, (self.take(), left, self.operand()) if self.token in ("+", "-") else left)
 
 
 # Paths
@@ -252,7 +232,6 @@ _COMPARISONS = {word: f"{{}} {sign} {{}}" for word, sign in zip(("EQ", "NE", "LT
 _COMPARISONS |= {"BEGINS_WITH": "begins_with({}, {})", "BETWEEN": "{} BETWEEN {} AND {}", "IN": "{} IN ({})"}
 _COMPARISONS |= {"CONTAINS": "contains({}, {})", "NOT_CONTAINS": "attribute_exists({0}) AND NOT contains({0}, {1})"}
 _COMPARISONS |= {"NULL": "attribute_not_exists({})", "NOT_NULL": "attribute_exists({})"}
-_KEY_COMPARISONS = frozenset(("EQ", "LT", "LE", "GT", "GE", "BEGINS_WITH", "BETWEEN"))
 
 
 def translate_older_parameters(request: Request) -> None:
@@ -265,11 +244,9 @@ def translate_older_parameters(request: Request) -> None:
     if expressions and mixed:
         which = f"Non-expression parameters: {{{', '.join(mixed)}}} Expression parameters: {{{', '.join(expressions)}}}"
         raise invalid(f"Can not use both expression and non-expression parameters in the same request: {which}")
-    translation = _Translation(request)
-    if (translation.names or translation.values) and not expressions:
-        raise invalid("ExpressionAttributeNames and ExpressionAttributeValues can only be specified when using expressions")
     if "ConditionalOperator" in older and not any(request.get(name) for name in ("Expected", "QueryFilter", "ScanFilter")):
         raise invalid("ConditionalOperator cannot be used without Filter or Expected")
+    translation = _Translation(request)
     for parameter, expression in _TRANSLATIONS.items():
         if content := request.get(parameter):
             request[expression] = translation.expression(parameter, content, request.get("ConditionalOperator", "AND"))
@@ -300,24 +277,19 @@ class _Translation:
             actions = [self._action(name, update) for name, update in content.items()]
             clauses = {clause: [text for kind, text in actions if kind == clause] for clause, _ in actions}
             return " ".join(f"{clause} {', '.join(texts)}" for clause, texts in clauses.items())
-        if parameter == "KeyConditions":
-            wrong = [condition["ComparisonOperator"] for condition in content.values()]
-            wrong = [comparison for comparison in wrong if comparison not in _KEY_COMPARISONS]
-            refuse_parameter_if(wrong, f"Attempted conditional constraint is not an indexable operation: {wrong}")
         return f" {operator} ".join(self._condition(name, condition) for name, condition in content.items())
 
     def _condition(self, name: str, condition: Request) -> str:
         comparison, operands, exists = (condition.get(key) for key in ("ComparisonOperator", "AttributeValueList", "Exists"))
-        if comparison is not None:
-            problem = f"Value or Exists cannot be used with ComparisonOperator or AttributeValueList for Attribute: {name}"
-            refuse_parameter_if("Value" in condition or exists is not None, problem)
-            return self._comparison(name, comparison, operands or [])
-        refuse_parameter_if(operands is not None, f"AttributeValueList can only be used with a ComparisonOperator for Attribute: {name}")
-        problem = "cannot be used when Exists is set to false" if exists is False else "must be provided when Exists is true or null"
-        refuse_parameter_if(("Value" in condition) == (exists is False), f"Value {problem} for Attribute: {name}")
-        return self._comparison(name, *(("NULL", []) if exists is False else ("EQ", [condition["Value"]])))
-
-    def _comparison(self, name: str, comparison: str, operands: list[Value]) -> str:
+        if comparison is None:
+            refuse_parameter_if(operands is not None, f"AttributeValueList can only be used with a ComparisonOperator: {name}")
+            problem = "cannot be used when Exists is set to false" if exists is False else "must be provided when Exists is true or null"
+            refuse_parameter_if(("Value" in condition) == (exists is False), f"Value {problem} for Attribute: {name}")
+            comparison, operands = ("NULL", []) if exists is False else ("EQ", [condition["Value"]])
+        else:
+            is_wrong = "Value" in condition or exists is not None
+            refuse_parameter_if(is_wrong, f"Value or Exists cannot be used with ComparisonOperator for Attribute: {name}")
+        operands = operands or []
         references, types = [self._value(operand) for operand in operands], [type_of(operand) for operand in operands]
         allowed = {"EQ": types, "NE": types, "BEGINS_WITH": ("S", "B")}.get(comparison, ("S", "N", "B"))
         wrong = [kind for kind in types if kind not in allowed]

@@ -10,7 +10,7 @@ from devtools.dynamodb.values import ApiError
 def tree(text, names=None):
     parser = Parser("ConditionExpression", text, names or {})
     node = parser.condition()
-    parser.end()
+    assert parser.token == ""
     return node
 
 
