@@ -218,15 +218,11 @@ class _Compiler(Parser):
     def _check_operand(self, kind: str, operand: Operand, node: Node) -> None:
         problem = f"Incorrect operand type for operator or function; operator or function: {kind}, operand type: "
         if node[0] not in operand.kinds:
-            if node[0] in _OPERATORS:
-                self.fail(f"The function is not allowed to be used this way in an expression; function: {node[0]}")
-            if operand is _PATH:
-                self.fail(f"Operator or function requires a document path; operator or function: {kind}")
-            if node[0] in ("path", "value"):
-                self.fail(problem + node[0])
+            self.refuse_if(node[0] in _OPERATORS, f"The function is not allowed to be used this way in an expression; function: {node[0]}")
+            self.refuse_if(operand is _PATH, f"Operator or function requires a document path; operator or function: {kind}")
+            self.refuse_if(node[0] in ("path", "value"), problem + node[0])
         result = _OPERATORS[node[0]].result if node[0] in _OPERATORS else ""
-        if result and result not in operand.types:
-            self.fail(problem + result)
+        self.refuse_if(result and result not in operand.types, problem + result)
         if node[0] == "value" and operand.types is not _TYPES:
             allowed, reference = operand.types, node[1]
 
@@ -238,8 +234,7 @@ class _Compiler(Parser):
             self.checks.append(check)
 
     def _check_type_name(self, name: str) -> None:
-        if name not in _TYPES:
-            self.fail(f"Invalid attribute type name found; type: {name}, valid types: {sorted(_TYPES)}")
+        self.refuse_if(name not in _TYPES, f"Invalid attribute type name found; type: {name}, valid types: {sorted(_TYPES)}")
 
     def _check_range(self, low: Value, high: Value) -> None:
         if not _at_most(low, high):  # also if they have different types
@@ -445,8 +440,7 @@ def _compiled(
             compiled.append(_COMPILERS[parameter](compiler))
         except RecursionError:
             compiler.fail("The expression is nested too deeply, or it has redundant parentheses")
-        if compiler.token:
-            compiler.fail_at(compiler.token)
+        compiler.refuse_token_if(compiler.token, compiler.token)
         used_names |= compiler.used_names
         used_values |= dict.fromkeys(sorted(compiler.used_values), parameter)
         checks += compiler.checks

@@ -27,8 +27,8 @@ def query(engine: Any, request: Request) -> dict[str, Any]:
     start, is_forward = read.start_key(), request.get("ScanIndexForward", True)
     if start is not None:
         refuse_if(not read.range_names, f"The provided exclusive start key is invalid: ExclusiveStartKey: {request['ExclusiveStartKey']}")
-        if start[0] != hash_key or start[1][: len(prefix)] != prefix:
-            raise invalid("The provided starting key is outside query boundaries based on provided conditions")
+        is_outside = start[0] != hash_key or start[1][: len(prefix)] != prefix
+        refuse_if(is_outside, "The provided starting key is outside query boundaries based on provided conditions")
 
     def entries() -> Iterator[tuple[Any, Entry]]:
         found = read.partitions.entries.get(hash_key, [])
@@ -109,8 +109,7 @@ class _Read:
 
     def range(self) -> tuple[Any, Entry, Comparison | None]:
         """Return the hash key, the equal parts of the range key, and the comparison of the next part. Raises ApiError."""
-        if self.key_conditions == [None]:
-            raise invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
+        refuse_if(self.key_conditions == [None], "Either the KeyConditions or KeyConditionExpression parameter must be specified")
         comparisons = dict(_flattened(self.key_conditions[0], self.values))
         if len(comparisons) > max(2, len(self.hash_names) + len(self.range_names)):
             raise invalid("Conditions can be of length 1 or 2 only" if len(self.hash_names) == 1 else _NOT_SUPPORTED)
@@ -143,8 +142,8 @@ class _Read:
         if start is None:
             return None
         check_item(start)
-        if start.keys() != set(self._names()) or any(type_of(value) != table.types[name] for name, value in start.items()):
-            raise invalid(_BAD_START)
+        types = {name: table.types[name] for name in self._names()}
+        refuse_if({name: type_of(value) for name, value in start.items()} != types, _BAD_START)
         key = table.key_of(table.key_attributes(start))
         return (key[0], key[1:]) if index is None else index.location(start, key)
 

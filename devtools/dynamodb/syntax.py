@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, NoReturn
 
-from devtools.dynamodb.values import SETS, Item, Value, check_name, check_value, invalid, refuse_parameter_if, type_of
+from devtools.dynamodb.values import SETS, Item, Value, check_name, check_value, invalid, refuse_if, refuse_parameter_if, type_of
 
 Part = str | int
 Path = tuple[Part, ...]  # attribute names and indexes of lists
@@ -24,13 +24,10 @@ class Parser:
 
     def __init__(self, parameter: str, text: str, names: dict[str, str]) -> None:
         self.parameter, self.names = parameter, names
-        if not text.strip():
-            self.fail("The expression can not be empty;")
-        if (size := len(text.encode())) > _MAX_BYTES:
-            self.fail(f"Expression size has exceeded the maximum allowed size; expression size: {size}")
+        self.refuse_if(not text.strip(), "The expression can not be empty;")
+        self.refuse_if((size := len(text.encode())) > _MAX_BYTES, f"The expression is too large; expression size: {size}")
         matches = _TOKEN.findall(text)
-        if wrong := next((wrong for _, wrong in matches if wrong), ""):
-            self.fail_at(wrong)
+        self.refuse_token_if(wrong := next((wrong for _, wrong in matches if wrong), ""), wrong)
         self.tokens: list[str] = [*(token for token, _ in matches if token), ""]
         self.at = self.operator_count = 0
         self.enclosed: Node | None = None  # the last condition in parentheses
@@ -40,8 +37,12 @@ class Parser:
     def fail(self, message: str) -> NoReturn:
         raise invalid(f"Invalid {self.parameter}: {message}")
 
-    def fail_at(self, token: str) -> NoReturn:
-        self.fail(f'Syntax error; token: "{token or "<EOF>"}"')
+    def refuse_if(self, problem: Any, message: str) -> None:
+        if problem:
+            self.fail(message)
+
+    def refuse_token_if(self, problem: Any, token: str) -> None:
+        self.refuse_if(problem, f'Syntax error; token: "{token or "<EOF>"}"')
 
     # Tokens
 
@@ -51,8 +52,7 @@ class Parser:
 
     def take(self, expected: str = "") -> str:
         token = self.token
-        if expected and token.upper() != expected:
-            self.fail_at(token)
+        self.refuse_token_if(expected and token.upper() != expected, token)
         self.at += 1
         return token
 
@@ -83,27 +83,21 @@ class Parser:
                 parts.append(self._name())
                 continue
             index = self.take()
-            if not index.isdigit():
-                self.fail_at(index)
-            if len(index) > 9:
-                self.fail(f"List index is not within the allowable range; index: [{index}]")
+            self.refuse_token_if(not index.isdigit(), index)
+            self.refuse_if(len(index) > 9, f"List index is not within the allowable range; index: [{index}]")
             parts.append(int(index))
             self.take("]")
-        if len(parts) > _MAX_PATH_LENGTH:
-            self.fail(f"The document path has too many nesting levels; nesting levels: {len(parts)}")
+        self.refuse_if(len(parts) > _MAX_PATH_LENGTH, f"The document path has too many nesting levels; nesting levels: {len(parts)}")
         return tuple(parts)
 
     def _name(self) -> str:
         if self.token[:1] == "#":
             reference = self._reference("#", self.used_names)
-            if reference not in self.names:
-                self.fail(f"An expression attribute name used in the document path is not defined; attribute name: {reference}")
+            self.refuse_if(reference not in self.names, f"An expression attribute name is not defined; attribute name: {reference}")
             return self.names[reference]
         token = self.take()
-        if not token[:1].isalpha():
-            self.fail_at(token)
-        if token.upper() in _RESERVED:
-            self.fail(f"Attribute name is a reserved keyword; reserved keyword: {token}")
+        self.refuse_token_if(not token[:1].isalpha(), token)
+        self.refuse_if(token.upper() in _RESERVED, f"Attribute name is a reserved keyword; reserved keyword: {token}")
         return token
 
     def value(self) -> Node:
@@ -111,10 +105,8 @@ class Parser:
 
     def _reference(self, sign: str, used: set[str]) -> str:
         token = self.take()
-        if token[:1] != sign or len(token) < 2:
-            self.fail_at(token)
-        if len(token) > _MAX_REFERENCE_LENGTH:
-            self.fail(f"A reference to a name or a value exceeds the size limit of {_MAX_REFERENCE_LENGTH} characters")
+        self.refuse_token_if(token[:1] != sign or len(token) < 2, token)
+        self.refuse_if(len(token) > _MAX_REFERENCE_LENGTH, f"A reference exceeds the size limit of {_MAX_REFERENCE_LENGTH} characters")
         used.add(token)
         return token
 
@@ -143,14 +135,12 @@ class Parser:
 
     def _count_operator(self) -> None:
         self.operator_count += 1
-        if self.operator_count > _MAX_OPERATORS:
-            self.fail(f"The expression contains too many operators; operator count: {self.operator_count}")
+        self.refuse_if(self.operator_count > _MAX_OPERATORS, f"Too many operators; operator count: {self.operator_count}")
 
     def _parenthesized(self) -> Node:
         inner = self.condition()
         self.take(")")
-        if inner is self.enclosed:
-            self.fail("The expression has redundant parentheses;")
+        self.refuse_if(inner is self.enclosed, "The expression has redundant parentheses;")
         self.enclosed = inner
         return inner
 
@@ -158,7 +148,8 @@ class Parser:
         left = self.operand()
         word = self.token.upper()
         if word not in (*_COMPARATORS, "BETWEEN", "IN"):
-            return left if left[0] not in ("path", "value") else self.fail_at(self.token)
+            self.refuse_token_if(left[0] in ("path", "value"), self.token)
+            return left
         self._count_operator()
         self.take()
         if word == "BETWEEN":
@@ -168,8 +159,7 @@ class Parser:
         if word != "IN":
             return (word, left, self.operand())
         operands = self.enclosed_list()
-        if len(operands) > _MAX_OPERANDS_OF_IN:
-            self.fail(f"Too many operands for operator or function; operator: IN, number of operands: {len(operands)}")
+        self.refuse_if(len(operands) > _MAX_OPERANDS_OF_IN, f"Too many operands; operator: IN, number of operands: {len(operands)}")
         return ("in", left, *operands)
 
     # Updates
@@ -180,8 +170,7 @@ class Parser:
         clauses = {"SET", "REMOVE", "ADD", "DELETE"}
         while self.token:
             clause = self.take().upper()
-            if clause not in clauses:  # each can be used once
-                self.fail_at(clause)
+            self.refuse_token_if(clause not in clauses, clause)  # each can be used once
             clauses.remove(clause)
             actions += self.list_of(lambda: self._action(clause))  # noqa: B023
         return actions
@@ -244,8 +233,8 @@ def translate_older_parameters(request: Request) -> None:
     if expressions and mixed:
         which = f"Non-expression parameters: {{{', '.join(mixed)}}} Expression parameters: {{{', '.join(expressions)}}}"
         raise invalid(f"Can not use both expression and non-expression parameters in the same request: {which}")
-    if "ConditionalOperator" in older and not any(request.get(name) for name in ("Expected", "QueryFilter", "ScanFilter")):
-        raise invalid("ConditionalOperator cannot be used without Filter or Expected")
+    is_unused = not any(request.get(name) for name in ("Expected", "QueryFilter", "ScanFilter"))
+    refuse_if("ConditionalOperator" in older and is_unused, "ConditionalOperator cannot be used without Filter or Expected")
     translation = _Translation(request)
     for parameter, expression in _TRANSLATIONS.items():
         if content := request.get(parameter):

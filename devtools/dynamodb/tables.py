@@ -16,17 +16,7 @@ from zlib import crc32
 import msgspec
 
 from devtools.dynamodb.syntax import Request
-from devtools.dynamodb.values import (
-    ApiError,
-    Item,
-    Value,
-    check_item,
-    decode_item,
-    refuse_if,
-    refuse_parameter_if,
-    sortable,
-    type_of,
-)
+from devtools.dynamodb.values import ApiError, Item, Value, check_item, decode_item, refuse_if, refuse_parameter_if, sortable, type_of
 
 Key = tuple[Any, ...]  # of the hash key and, if the table has one, the range key
 Entry = tuple[Any, ...]  # of an index: the values of its range key, then the key of the item; of a table: the range key

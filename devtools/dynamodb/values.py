@@ -77,8 +77,7 @@ def refuse_parameter_if(problem: Any, message: str) -> None:
 
 def canonical_number(text: str) -> str:
     """Return the canonical form of a number, without an exponent. Raises ApiError if DynamoDB cannot store the number."""
-    if not _NUMBER.fullmatch(text):
-        raise invalid(f"The parameter cannot be converted to a numeric value: {text}")
+    refuse_if(not _NUMBER.fullmatch(text), f"The parameter cannot be converted to a numeric value: {text}")
     return _canonical(_arithmetic.create_decimal, text, inexact="Attempting to store more than 38 significant digits in a Number")
 
 
@@ -121,11 +120,9 @@ item_size = check_item  # of an item whose values are valid
 @lru_cache(_CACHE_SIZE)
 def check_name(name: str) -> int:
     """Return the size of an attribute's name. Raises ApiError if it is empty or too long."""
-    if not name:
-        raise invalid("Empty attribute name is not allowed: an attribute name must have at least one character")
+    refuse_if(not name, "Empty attribute name is not allowed: an attribute name must have at least one character")
     size = text_size(name)
-    if size > MAX_NAME_BYTES:
-        raise invalid(f"Attribute name is too large, must be less than or equal to {MAX_NAME_BYTES} bytes")
+    refuse_if(size > MAX_NAME_BYTES, f"Attribute name is too large, must be less than or equal to {MAX_NAME_BYTES} bytes")
     return size
 
 
@@ -158,18 +155,15 @@ def check_value(value: Any, depth: int = 1) -> int:
 
 def _check_rare_value(value: Value, kind: str, content: Any) -> int:
     if kind in ("BOOL", "NULL") and type(content) is bool:
-        if kind == "NULL" and not content:
-            raise invalid_parameter("Null attribute value types must have the value of true")
+        refuse_parameter_if(kind == "NULL" and not content, "Null attribute value types must have the value of true")
         return 1
     if kind == "B" and type(content) is str:
         value["B"], size = _canonical_binary(content)
         return size
-    if kind not in _VALUE_TYPES:
-        raise invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+    refuse_if(kind not in _VALUE_TYPES, "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
     if kind not in SETS or type(content) is not list or any(type(member) is not str for member in content):
         raise malformed(f"Unexpected value type in payload: {kind}")
-    if not content:
-        raise invalid_parameter(f"An {SETS[kind]} set  may not be empty")
+    refuse_parameter_if(not content, f"An {SETS[kind]} set  may not be empty")
     sizes = dict(map(_SIZED[kind], content))
     if len(sizes) < len(content):
         raise invalid_parameter(f"Input collection [{', '.join(content)}] contains duplicates.")
