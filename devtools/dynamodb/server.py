@@ -27,6 +27,7 @@ MAX_HEADER_BYTES = 16 * 1024
 READ_BYTES = 64 * 1024
 STOP_SECONDS = 5  # for the last response of a connection
 EXPIRY_SECONDS = 60  # between two searches for expired items
+POLL_SECONDS = 0.02  # between two looks whether the server is to stop
 
 _is_allowed_host = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE).fullmatch
 _DYNAMODB, _STREAMS = "DynamoDB_20120810", "DynamoDBStreams_20120810"
@@ -45,18 +46,12 @@ class Server(ThreadingTCPServer):
         self.url = f"http://{HOST}:{self.port}"
         self.connections: dict[socket.socket, threading.Thread] = {}
         self.request_numbers = count(1)
-        self._is_closed = threading.Event()
-        targets = self._accept, self._delete_expired
-        self._helpers = [threading.Thread(target=target, name="dynamodb-server", daemon=True) for target in targets]
-        for thread in self._helpers:
-            thread.start()
+        self._expiry_due = time.monotonic() + EXPIRY_SECONDS
+        threading.Thread(target=self.serve_forever, args=(POLL_SECONDS,), name="dynamodb-server", daemon=True).start()
 
     def close(self) -> None:
         """Stop after the requests in progress."""
-        self._is_closed.set()
-        socket.create_connection((HOST, self.port)).close()  # wakes the thread that waits for clients
-        for thread in self._helpers:
-            thread.join()
+        self.shutdown()
         connections = list(self.connections.items())
         for connection, _ in connections:
             with suppress(OSError):  # the client has closed it
@@ -68,18 +63,11 @@ class Server(ThreadingTCPServer):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _accept(self) -> None:
-        """Start a thread for each client, in a thread, until the server is closed."""
-        while not self._is_closed.is_set():
-            self.handle_request()
-
-    def verify_request(self, *_: object) -> bool:
-        return not self._is_closed.is_set()
-
-    def _delete_expired(self) -> None:
-        """Delete expired items, in a thread, until the server is closed."""
-        with suppress(StoreFailed):
-            while not self._is_closed.wait(EXPIRY_SECONDS):
+    def service_actions(self) -> None:
+        """Delete expired items; called whenever `serve_forever` has polled."""
+        if time.monotonic() > self._expiry_due:
+            self._expiry_due = time.monotonic() + EXPIRY_SECONDS
+            with suppress(StoreFailed):
                 self.engine.delete_expired()
 
 
