@@ -106,8 +106,8 @@ class FrameFile:
     file system has nothing else to write. `close` cuts them; a reader takes them for a frame that was not written.
     """
 
-    def __init__(self, path: Path, end: Position) -> None:
-        self.end, self.bytes_ahead, self._zeros_end = end, 0, 0
+    def __init__(self, path: Path, end: Position, bytes_ahead: int = 0) -> None:
+        self.end, self.bytes_ahead, self._zeros_end = end, bytes_ahead, 0
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
         os.ftruncate(self._descriptor, end.offset)
         os.lseek(self._descriptor, end.offset, os.SEEK_SET)
@@ -179,20 +179,24 @@ def _read_frames(path: Path, kind: str, generation: int, acknowledged: Position 
     `acknowledged` is only given for the journal that a killed process may have been writing. After that position, the last frame may be
     incomplete, and is then left out.
     """
-    file = path.read_bytes() + bytes(_FRAME.size)
+    file = path.read_bytes() + bytes(2 * _FRAME.size)  # so that a header can be looked for at the end of each frame
     magic, version = file[: len(_MAGIC)], file[len(_MAGIC)]
     if magic != _MAGIC or not version:
         raise StoreDamaged(f"{path} is not the file of a store: it is damaged at byte 0.")
     if version != FORMAT_VERSION:
         raise StoreTooNew(f"{path} has format {version}, but this program reads format {FORMAT_VERSION}. Use the one that wrote it.")
     end = Position(generation, len(_MAGIC) + 1, b"")
-    while frame := _frame_at(file, end):
+    while found := _header_at(file, end, end.offset):
+        (length, digest), first = found, end.offset + _FRAME.size
+        content = file[first : first + length]
+        if len(content) < length or _digest(content, end.digest) != digest:
+            break
         if end.digest == b"":
-            header = _decode_header(frame[0])
+            header = _decode_header(content)
             if (header.kind, header.generation) != (kind, generation):
                 raise StoreDamaged(f"{path} is in fact the {header.kind} of generation {header.generation}.")
-        yield frame
-        end = frame[1]
+        end = Position(generation, first + length, digest)
+        yield content, end
     rest = range(end.offset + 1, len(file.rstrip(b"\0")))
     is_incomplete = acknowledged is not None and acknowledged[:2] <= end[:2] and not any(_header_at(file, end, place) for place in rest)
     if end.digest == b"" or (file[end.offset :].strip(b"\0") and not is_incomplete):
@@ -204,17 +208,6 @@ def _header_at(file: bytes, start: Position, offset: int) -> tuple[int, bytes] |
     length, digest, _ = _FRAME.unpack_from(file, offset)
     is_header = file[offset : offset + _FRAME.size] == _frame_header(length, digest, start._replace(offset=offset))
     return (length, digest) if is_header else None
-
-
-def _frame_at(file: bytes, start: Position) -> tuple[bytes, Position] | None:
-    """Return the frame that begins at a place, and its end; None if no valid frame begins there."""
-    header = _header_at(file, start, start.offset) if start.offset + _FRAME.size <= len(file) else None
-    if header is None:
-        return None
-    (length, digest), first = header, start.offset + _FRAME.size
-    content = file[first : first + length]
-    is_whole = len(content) == length and _digest(content, start.digest) == digest
-    return (content, Position(start.generation, first + length, digest)) if is_whole else None
 
 
 def _frame_header(length: int, digest: bytes, place: Position) -> bytes:
@@ -318,7 +311,7 @@ def open_journal(folder: Path, engine: Engine, read_initial: Callable[[Path], li
     try:
         if not _generations(folder, "journal"):
             _create_files(folder, read_initial)
-        return Journal(folder, engine, lock_file, *_load(folder, engine))
+        return Journal(folder, engine, lock_file)
     except BaseException:
         lock_file.close()
         raise
@@ -404,11 +397,10 @@ def _apply(engine: Engine, content: bytes, skipped: int, path: Path, offset: int
 class Journal(AbstractContextManager["Journal"]):
     """`open_journal` makes it. `last` is the number of the last entry, `durable` the number of the last one on disk."""
 
-    def __init__(
-        self, folder: Path, engine: Engine, lock_file: IO[str], last_entry: int, end: Position, snapshot: int, snapshot_bytes: int
-    ) -> None:
+    def __init__(self, folder: Path, engine: Engine, lock_file: IO[str]) -> None:
         self._folder, self._engine, self._lock_file = folder, engine, lock_file
-        self.durable = self.last = last_entry
+        self.last, end, snapshot, snapshot_bytes = _load(folder, engine)
+        self.durable = self.last
         self.failure: str | None = None  # why it accepts no more writes, and what to do
         self._pending: deque[bytes] = deque()
         self._mutex = threading.Lock()
@@ -417,8 +409,7 @@ class Journal(AbstractContextManager["Journal"]):
         self._compaction_bytes = 0
         self._compaction_lock = threading.Lock()
         self._compaction: threading.Thread | None = None
-        self._file = FrameFile(_path(folder, "journal", end.generation), end)
-        self._file.bytes_ahead = BYTES_AHEAD
+        self._file = FrameFile(_path(folder, "journal", end.generation), end, BYTES_AHEAD)
         self._file.sync()  # what a killed process wrote may not be on disk yet
         self._mark = HighWaterMark(folder / "high-water-mark", end)
         self._keep_only(snapshot, snapshot_bytes)
