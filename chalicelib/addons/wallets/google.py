@@ -1,7 +1,7 @@
 """Google Wallet: the class of an event and tier, the object of a ticket with its rotating barcode, and the Google Wallet API.
 
 Google's phones compute the passwords of the rotating barcode themselves, from the key in the object. The link that saves an object only
-names it, so that the key never appears in an address. `cryptography` and PyJWT are imported where they are used, because few requests
+names it, so that the key never appears in an address. `cryptography` and joserfc are imported where they are used, because few requests
 need them.
 """
 
@@ -197,11 +197,16 @@ def _require_success(reply: HostReply, what: str) -> None:
 
 
 def _sign(claims: Mapping[str, Any]) -> str:
-    """Return a JWT that the service account has signed. Raises ValueError, TypeError or MsgspecError for a malformed key."""
-    import jwt
+    """Return a JWT that the service account has signed. Raises ValueError, TypeError or MsgspecError for a malformed key.
+
+    PyJWT cannot sign here: an instance that checks access tokens has loaded it without `cryptography` (`edge.auth`).
+    """
+    from joserfc import jwt
+    from joserfc.jwk import RSAKey
 
     account = _account()
-    return jwt.encode(dict(claims), _private_key(account.private_key), "RS256", headers={"kid": account.private_key_id})
+    key = RSAKey.import_key(_private_key(account.private_key))
+    return jwt.encode({"alg": "RS256", "typ": "JWT", "kid": account.private_key_id}, dict(claims), key)
 
 
 def _account() -> ServiceAccount:

@@ -8,6 +8,9 @@ import pytest
 from chalicelib.addons.wallets import passes
 from chalicelib.foundation import clock, settings
 from chalicelib.tickets import qr
+from infra import cold_starts
+from infra.instance import Instance
+from infra.template.stages import ROOT
 from tests import builders
 from tests.addons.wallets import fakes
 from tests.addons.wallets.conftest import BOUND_SECONDS
@@ -46,6 +49,18 @@ def test_the_link_names_the_object_and_is_signed_by_the_service_account(door, go
     assert google.stored[named["classId"]]["venue"]["name"]["defaultValue"]["value"] == "Hall"
     assert door.add("google").json["url"].startswith("https://pay.google.com/gp/v/save/")
     assert len(google.stored) == 2
+
+
+@pytest.mark.slow
+def test_an_instance_that_has_checked_an_access_token_can_sign_links(google):
+    """Access tokens need no `cryptography`, so PyJWT is loaded without it, and then knows no RS256."""
+    values = {"issuer": fakes.ISSUER, "key": google.key, "api_base": google.url}
+    environment = {f"FAIRGATE_GOOGLE_WALLET_{name.upper()}": value for name, value in values.items()}
+    environment |= {"FAIRGATE_WEBHOOK_TARGETS": "local"}
+    with cold_starts.filled_store() as stored, Instance(ROOT, cold_starts.API, stored | environment) as instance:
+        [ticket] = cold_starts.buy(instance).json_body()["tickets"]
+        reply = cold_starts.Client(instance).signed_request("POST", f"/tickets/{ticket['id']}/passes", {"wallet": "google"})
+    assert reply.json_body()["url"].startswith("https://pay.google.com/gp/v/save/")
 
 
 def test_only_the_owner_of_a_valid_ticket_gets_a_link(door, google):
