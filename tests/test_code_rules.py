@@ -128,7 +128,6 @@ KEPT_RESULTS = {
     "_characters",
     "_other_files",
     "_credentials",
-    "_images",
     "_private_key",
     "_font",
     "_hash_key",
@@ -146,6 +145,7 @@ KEPT_RESULTS = {
     "enabled",
     "tls_context",
     "declared_fields",
+    "draw_images",
     "_decoder",
 }
 

@@ -255,7 +255,7 @@ ONLY_FOR: dict[str, dict[str, set[str]]] = {
 
 # Function -> prefix in the bucket for images -> actions of S3. S3 reports a missing file only to callers that may list the bucket.
 FILES: dict[str, dict[str, str]] = {
-    "api_handler": {"": "ListBucket", "media": "DeleteObject PutObject", "outcomes": "GetObject", "uploads": "PutObject"},
+    "api_handler": {"": "ListBucket", "media": "DeleteObject GetObject PutObject", "outcomes": "GetObject", "uploads": "PutObject"},
     "clean_images": {"": "ListBucket", "media": "DeleteObject"},
     "process_image": {
         "": "ListBucket",

@@ -21,15 +21,19 @@ from chalicelib.addons.wallets.store import Pass
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.edge import languages
 from chalicelib.foundation import clock, deadline, secret_settings, settings
+from chalicelib.foundation.memory import Memory
 from chalicelib.tickets import qr, service
 from chalicelib.tickets.model import Ticket, order_number
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
+    from PIL.Image import Image
 
 MEDIA_TYPE = "application/vnd.apple.pkpass"
 WEB_SERVICE = "api/v1/apple"  # Apple appends /v1/... to this address
-IMAGES = {"icon": (29, 29), "logo": (50, 50)}  # points
+IMAGES = {"icon": 29, "logo": 50}  # sides of the shop's images, in points
+LOGO = (160, 50)  # the largest logo, in points
+MAX_LOGO_BYTES = 1_000_000
 SCALES = (1, 2, 3)
 PUSH_SECONDS = 10.0  # per run
 MAX_STREAMS = 100  # requests at once, unless APNs names fewer
@@ -53,6 +57,7 @@ class Words(Struct, frozen=True):
 
 
 _WORDS = languages.load_words("wallets", Words)
+_logos: Memory[str, dict[str, bytes]] = Memory(max_entries=16)  # the name of a file in the bucket -> the images
 
 
 class Credentials(Struct, frozen=True):
@@ -83,12 +88,22 @@ def find_setup_error(now: int) -> str | None:
     return None if names == [settings.current().apple_pass_type] else "ApplePassCertificateOfAnotherType"
 
 
-def pass_file(made: Pass, ticket: Ticket, event: Event | None, tier: Tier | None, seller: str, color: str, *, is_valid: bool) -> bytes:
+def pass_file(
+    made: Pass,
+    ticket: Ticket,
+    event: Event | None,
+    tier: Tier | None,
+    seller: str,
+    color: str,
+    images: Mapping[str, bytes],
+    *,
+    is_valid: bool,
+) -> bytes:
     """Return the file of a pass: a zip with its fields, its images, a manifest of their digests, and the signature of the manifest."""
     import zipfile
 
     files = {"pass.json": json.dumps(_fields(made, ticket, event, tier, seller, color, is_valid=is_valid), ensure_ascii=False).encode()}
-    files |= _images(color)
+    files |= images
     manifest = json.dumps({name: sha1(content, usedforsecurity=False).hexdigest() for name, content in files.items()}).encode()
     files |= {"manifest.json": manifest, "signature": _signature(manifest)}
     packed = io.BytesIO()
@@ -162,23 +177,48 @@ def _parts(ticket: Ticket, event: Event | None, tier: Tier | None, words: Words,
 
 
 @lru_cache(maxsize=16)
-def _images(color: str) -> dict[str, bytes]:
+def draw_images(color: str) -> dict[str, bytes]:
     """Draw the gate of the shop on the brand's color, in each size."""
     from PIL import Image, ImageDraw
 
     drawn = {}
-    for name, (width, height) in IMAGES.items():
+    for name, side in IMAGES.items():
         for scale in SCALES:
-            size = (width * scale, height * scale)
+            size = (side * scale, side * scale)
             image = Image.new("RGB", size, color)
             draw, unit = ImageDraw.Draw(image), size[1] / 32
             draw.rectangle((4 * unit, 3 * unit, 28 * unit, 29 * unit), fill="#ffffff")
             draw.pieslice((10 * unit, 10 * unit, 22 * unit, 22 * unit), 180, 360, fill=color)
             draw.rectangle((10 * unit, 16 * unit, 22 * unit, 30 * unit), fill=color)
-            encoded = io.BytesIO()
-            image.save(encoded, "PNG", optimize=True)
-            drawn[f"{name}.png" if scale == 1 else f"{name}@{scale}x.png"] = encoded.getvalue()
+            drawn[_image_name(name, scale)] = _png(image)
     return drawn
+
+
+def logo_images(key: str) -> dict[str, bytes]:
+    """Return a promoter's logo from a WebP file in the bucket, as large as Apple allows. The content of a file never changes."""
+    if (kept := _logos.entries.get(key)) is not None:
+        return kept
+    from PIL import Image, ImageOps
+
+    from chalicelib.addons.images import store as images  # few passes have a logo
+
+    found = images.find(key, MAX_LOGO_BYTES)
+    if found is None:
+        raise FileNotFoundError(key)
+    logo = Image.open(io.BytesIO(found.body), formats=("WEBP",)).convert("RGB")
+    drawn = {_image_name("logo", scale): _png(ImageOps.contain(logo, (LOGO[0] * scale, LOGO[1] * scale))) for scale in SCALES}
+    _logos.entries[key] = drawn
+    return drawn
+
+
+def _image_name(name: str, scale: int) -> str:
+    return f"{name}.png" if scale == 1 else f"{name}@{scale}x.png"
+
+
+def _png(image: "Image") -> bytes:
+    encoded = io.BytesIO()
+    image.save(encoded, "PNG", optimize=True)
+    return encoded.getvalue()
 
 
 def _rgb(color: str) -> str:

@@ -69,8 +69,11 @@ def class_id(event_id: str, tier_id: str) -> str:
     return f"{_prefix()}.{event_id}.{tier_id}"
 
 
-def event_class(event: Event, tier: Tier | None, tier_id: str, issuer_name: str, color: str) -> dict[str, Any]:
-    """Return the class that all tickets of a tier share: the event with the dates, times and place for which they are valid."""
+def event_class(event: Event, tier: Tier | None, tier_id: str, issuer_name: str, color: str, logo: str | None) -> dict[str, Any]:
+    """Return the class that all tickets of a tier share: the event with the dates, times and place for which they are valid.
+
+    `logo` is the address of a picture. Google reads the picture when the class is written, and only by https.
+    """
     valid = event.for_tiers([tier])
     address = ", ".join(part for part in (valid.address, valid.city) if part) or valid.venue
     times = service.all_door_times(valid)
@@ -87,6 +90,7 @@ def event_class(event: Event, tier: Tier | None, tier_id: str, issuer_name: str,
             **({"end": clock.iso(valid.ends_at)} if valid.ends_at is not None else {}),
         },
         "hexBackgroundColor": color,
+        "logo": {"sourceUri": {"uri": logo}} if logo is not None and logo.startswith("https://") else None,
         "multipleDevicesAndHoldersAllowedStatus": "ONE_USER_ALL_DEVICES",
     }
 

@@ -16,7 +16,7 @@ from chalicelib.addons.wallets.google import GoogleFailed
 from chalicelib.addons.wallets.store import Pass, Update, Wallet
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog import snapshots
-from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.catalog.model import NO_BRAND, Brand, Catalog, Event, Tier
 from chalicelib.changes.model import (
     AdmissionRestored,
     AdmissionSuspended,
@@ -28,7 +28,7 @@ from chalicelib.changes.model import (
     TierChanged,
 )
 from chalicelib.edge.languages import Language
-from chalicelib.foundation import clock, deadline, log, parallel
+from chalicelib.foundation import clock, deadline, log, parallel, settings
 from chalicelib.foundation.deadline import DeadlineExceeded
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.foundation.log import logger
@@ -38,6 +38,7 @@ from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, TicketFrozen, TicketVoid
 
 COLOR = "#14161a"  # of passes for events without a brand
+LOGO_PIXELS = 480  # the width of a logo on a phone with the highest resolution
 MAX_DUE = 1000  # updates that are read at once
 SECONDS_RESERVED = 15  # of a run, for the pushes and for recording what failed
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 30, 3600
@@ -131,7 +132,9 @@ def apple_file(made: Pass) -> bytes:
     event, tier = tickets.event_of(ticket, snapshot), snapshot.tiers.get(ticket.tier_id)
     is_cancelled = event is not None and snapshot.is_cancelled(event, [ticket.tier_id])
     is_valid = _is_valid(made, ticket) and not is_cancelled
-    return apple.pass_file(made, ticket, event, tier, find_seller(event).name, _color(snapshot, event), is_valid=is_valid)
+    brand = _brand(snapshot, event)
+    images = apple.draw_images(brand.color or COLOR) | _logo_images(brand)
+    return apple.pass_file(made, ticket, event, tier, find_seller(event).name, brand.color or COLOR, images, is_valid=is_valid)
 
 
 def follow(changes: Sequence[Change]) -> None:
@@ -249,11 +252,25 @@ def _is_valid(made: Pass, ticket: Ticket) -> bool:
 
 
 def _class(snapshot: Catalog, event: Event, tier: Tier | None, tier_id: str) -> dict[str, Any]:
-    return google.event_class(event, tier, tier_id, find_seller(event).name, _color(snapshot, event))
+    brand = _brand(snapshot, event)
+    logo = settings.current().page_url(brand.logo.address[1:]) if brand.logo is not None else None
+    return google.event_class(event, tier, tier_id, find_seller(event).name, brand.color or COLOR, logo)
 
 
-def _color(snapshot: Catalog, event: Event | None) -> str:
-    return (snapshot.choices_of(event.promoter_id).brand.color if event is not None else None) or COLOR
+def _brand(snapshot: Catalog, event: Event | None) -> Brand:
+    return snapshot.choices_of(event.promoter_id).brand if event is not None else NO_BRAND
+
+
+def _logo_images(brand: Brand) -> dict[str, bytes]:
+    """Return the promoter's logo for a pass of Apple. Returns nothing without a logo, or if the bucket does not return its file."""
+    if brand.logo is None or not settings.current().images_bucket:
+        return {}
+    widths = brand.logo.widths
+    try:
+        return apple.logo_images(brand.logo.thumbnail_key(min((width for width in widths if width >= LOGO_PIXELS), default=max(widths))))
+    except Exception as error:  # a pass without a logo is better than none
+        logger.warning("wallets.logo_not_read", path=brand.logo.path, error=type(error).__name__)
+        return {}
 
 
 def _shown(event: Event) -> tuple[Any, ...]:

@@ -6,14 +6,18 @@ from typing import Any
 import pytest
 
 import app
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event
 from chalicelib.foundation import memory, settings
 from infra.local.event_sources import create_poller
 from infra.local.schedules import scheduled_event
-from tests import engines, invariants
+from tests import engines, invariants, pictures
 from tests.addons.wallets import fakes
 from tests.addons.wallets.fakes import FakeApns, FakeGoogle
 from tests.checkin.conftest import Door
 from tests.client import ClientReply
+from tests.promoters.test_quotas import verify
+from tests.promoters.test_suspension import sign_up_promoter
 
 BOUND_SECONDS = 5  # in which a pass follows its ticket
 
@@ -39,6 +43,19 @@ class WalletDoor(Door):
 
         reply = self.api.patch(f"/events/{self.event_id}", json=fields, token=builders.admin_token())
         assert reply.status == 200, reply.json
+
+    @property
+    def event(self) -> Event:
+        return catalog.load_current().events[self.event_id]
+
+    def add_logo(self, size: tuple[int, int]) -> str:
+        """A verified promoter, whose event this now is, uploads a logo. Returns the logo's address."""
+        promoter_id, by = sign_up_promoter(self.api)
+        verify(self.api, promoter_id)
+        self.change_event(promoter_id=promoter_id)
+        reply = pictures.send(self.api, f"/promoters/{promoter_id}/logo", pictures.picture(size=size), by["token"])
+        assert reply.status == 200, reply.json
+        return str(reply.json["logo"]["url"])
 
     def stop_stream(self) -> None:
         """From now on, only the schedule makes updates."""

@@ -39,10 +39,15 @@ def check_pass(content: dict[str, Any]) -> None:
 
 def check_class(content: dict[str, Any], *, is_new: bool) -> None:
     """Check an EventTicketClass. `eventName`, `issuerName` and `reviewStatus` are required in a new one."""
-    optional = {"eventId", "venue", "dateTime", "hexBackgroundColor", "multipleDevicesAndHoldersAllowedStatus"}
+    optional = {"eventId", "venue", "dateTime", "hexBackgroundColor", "logo", "multipleDevicesAndHoldersAllowedStatus"}
     required = {"id", "issuerName", "reviewStatus", "eventName"}
     assert content.keys() <= required | optional
     assert not is_new or required <= content.keys()
+    assert not is_new or None not in content.values()
+    if content.get("logo"):
+        assert content["logo"].keys() <= {"sourceUri", "contentDescription"}
+        assert content["logo"]["sourceUri"].keys() == {"uri"}
+        assert content["logo"]["sourceUri"]["uri"].startswith("https://")
     assert GOOGLE_ID.fullmatch(content["id"])
     assert content["reviewStatus"] in ("DRAFT", "UNDER_REVIEW")  # the others are Google's to set
     _check_localized(content["eventName"])

@@ -85,6 +85,28 @@ def test_the_file_has_the_ticket_its_images_and_a_manifest_of_all(door, apns):
     assert all(width <= 160 * 3 and height <= 50 * 3 for width, height in sizes.values())
 
 
+@pytest.mark.parametrize(("uploaded", "shown"), [((1200, 400), (150, 50)), ((1200, 200), (160, 27)), ((200, 200), (50, 50))])
+def test_the_pass_shows_the_logo_of_the_promoter(door, apns, buckets, uploaded, shown):
+    door.add_logo(uploaded)
+    files = Phone(door).files
+    logos = {name: Image.open(io.BytesIO(files[name])) for name in ("logo.png", "logo@2x.png", "logo@3x.png")}
+    for scale, logo in enumerate(logos.values(), start=1):
+        assert logo.format == "PNG"
+        assert all(abs(side - scale * expected) <= scale for side, expected in zip(logo.size, shown, strict=True))
+        red, _, blue = logo.convert("RGB").getpixel((logo.width // 8, logo.height // 8))
+        assert blue > red, "the corner of the picture is blue"
+    manifest = json.loads(files["manifest.json"])
+    assert all(sha1(files[name]).hexdigest() == manifest[name] for name in logos)
+
+
+def test_a_pass_without_the_file_of_its_logo_shows_the_sign_of_the_shop(door, apns, buckets):
+    plain = Phone(door).files
+    address = door.add_logo((400, 200))
+    for key in list(buckets.list_keys("images", address[1:].partition(".")[0])):
+        buckets.delete("images", key)
+    assert {name for name in plain if plain[name] != Phone(door).files[name]}.isdisjoint({"logo.png", "icon.png"})
+
+
 def test_openssl_verifies_the_signature_of_the_manifest(door, apns, tmp_path):
     phone = Phone(door)
     (tmp_path / "wwdr.pem").write_text(fakes.certificate_pem("wwdr", "wwdr"))

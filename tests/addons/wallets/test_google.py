@@ -157,6 +157,21 @@ def test_a_changed_place_and_time_reach_the_class_that_all_tickets_share(door, s
     assert door.update()["due"] == 0
 
 
+@pytest.mark.usefixtures("buckets")
+@pytest.mark.parametrize("shop", ["https://shop.example", "http://127.0.0.1:8000"])
+def test_google_reads_the_logo_of_the_promoter_by_https(door, google, shop):
+    address = door.add_logo((400, 200))
+    with settings.override(shop_url=shop):
+        assert door.add("google").status == 200
+        [saved] = [content for name, content in google.stored.items() if name.endswith(door.tier_id)]
+        shown = saved.get("logo", {}).get("sourceUri", {}).get("uri")
+        assert shown == (f"{shop}{address}" if shop.startswith("https") else None)
+        if shown:
+            assert door.api.delete(f"/promoters/{door.event.promoter_id}/logo", token=builders.admin_token()).status == 200
+            assert door.add("google").status == 200
+            assert google.stored[saved["id"]]["logo"] is None
+
+
 def test_a_named_attendee_appears_on_the_pass(door, saved, google):
     with settings.override(attendee_lock_seconds=1):
         named = door.api.patch(f"/tickets/{door.tickets[0].id}", json={"attendee": {"name": "Ann"}}, user="ada")
