@@ -302,8 +302,8 @@ def show_me(request: RequestContext) -> Reply[UserView]:
     """Show who you are and what you may do."""
     identity = request.require_user()
     account = service.find_account(identity.user_id)
-    is_lacking = not service.is_manager(identity) and service.lacks_second_factor(account, service.load_event_roles(account))
-    return Reply(user_view(identity, account, lacks_second_factor=is_lacking))
+    lacks_factor = not service.is_manager(identity) and service.lacks_second_factor(account, service.load_event_roles(account))
+    return Reply(user_view(identity, account, lacks_second_factor=lacks_factor))
 
 
 @route(

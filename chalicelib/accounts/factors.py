@@ -174,13 +174,13 @@ def read_new_passkey(client_data: str, attestation: str) -> tuple[str, int]:
     """
     response = {"rawId": "AA", "response": {"clientDataJSON": client_data, "attestationObject": attestation}}
     try:
-        made = _passkey_server().register_complete(_state(client_data), response)
+        registration = _passkey_server().register_complete(_state(client_data), response)
     except Exception as error:  # the library may raise anything for bytes from strangers
         raise _refusal(error) from None
-    credential = made.credential_data
+    credential = registration.credential_data
     if credential is None or credential.public_key.ALGORITHM not in PASSKEY_ALGORITHMS or len(credential) > _MAX_CREDENTIAL_BYTES:
         raise PasskeyRefused()
-    return text_of(credential), made.counter
+    return text_of(credential), registration.counter
 
 
 def check_passkey(passkeys: Sequence[Passkey], sent: PasskeySignature) -> tuple[Passkey, int]:

@@ -416,8 +416,8 @@ def _put_item(membership: Membership, before: Membership | None) -> dynamo.Trans
     row = MembershipRow(**fields | {"pending": membership.pending or None, "ttl": membership.lapses_at})
     if before is None:
         return dynamo.put(row, MembershipRow.event_id.does_not_exist())
-    is_as_pending = MembershipRow.pending.exists() if before.pending else MembershipRow.pending.does_not_exist()
-    return dynamo.put(row, (MembershipRow.role == before.role) & is_as_pending)
+    is_pending_unchanged = MembershipRow.pending.exists() if before.pending else MembershipRow.pending.does_not_exist()
+    return dynamo.put(row, (MembershipRow.role == before.role) & is_pending_unchanged)
 
 
 def _delete_item(membership: Membership) -> dynamo.TransactItem:

@@ -644,8 +644,8 @@ def delete_account(account: Account, now: int) -> None:
             return
         entry = audit.entry_item(f"account#{account.user_id}", "account.erased", account.user_id, now, {})
         # Hardly anybody has legal texts, so they are read only if the transaction was refused.
-        of_promoter = profiles.delete_promoter_items(account.user_id, may_have_texts=attempt > 0)
-        others = [*of_promoter, login_attempts.reset_item(found.email), entry]
+        profile_items = profiles.delete_promoter_items(account.user_id, may_have_texts=attempt > 0)
+        others = [*profile_items, login_attempts.reset_item(found.email), entry]
         try:
             dynamo.transact([*store.delete_items(found), *others])
             return
@@ -725,11 +725,11 @@ def begin_staff_session(request: RequestContext, account: Account, roles: tuple[
     The session lasts as long as an admin's. It needs no second factor on any stage, because the provider is responsible for that. Raises
     AccountChanging.
     """
-    token, begun = sessions.begin_session_item(
+    token, session_item = sessions.begin_session_item(
         account.user_id, account.generation, _device(request), request.now, sessions.ADMIN_SECONDS, roles
     )
     try:
-        _, events = parallel.both(lambda: dynamo.transact([begun, entry]), lambda: _event_roles(account))
+        _, events = parallel.both(lambda: dynamo.transact([session_item, entry]), lambda: _event_roles(account))
     except dynamo.TransactionCanceled:
         raise AccountChanging() from None
     return structs.replace(_issue_tokens(account.user_id, account, token, events, roles), refresh_seconds=sessions.ADMIN_SECONDS)
@@ -779,9 +779,9 @@ def _issue_tokens(
     Managers who lack the second factor that the stage requires get the rights of a buyer, so that they can set it up.
     """
     roles: tuple[Role, ...] = GUEST_ROLES if account is None else tuple(dict.fromkeys((*account.roles, *staff_roles)))
-    is_lacking = not staff_roles and lacks_second_factor(account, events)
-    if is_lacking:
+    lacks_factor = not staff_roles and lacks_second_factor(account, events)
+    if lacks_factor:
         roles = tuple(role for role in roles if role not in _MANAGER_ROLES)
         events = {event_id: role for event_id, role in events.items() if role != "coordinator"}
     access_token = auth.issue_token(user_id, set(roles), events=events, session_id=sessions.session_id(refresh_token))
-    return Tokens(user_id, roles, events, access_token, refresh_token, account, _session_seconds(account), is_lacking)
+    return Tokens(user_id, roles, events, access_token, refresh_token, account, _session_seconds(account), lacks_factor)

@@ -254,8 +254,8 @@ def use_step(account: Account, step: int) -> bool:
 
 def use_recovery_code(account: Account, recovery_hash: str) -> bool:
     """Use up a recovery code of the account's second factor. Returns False if there is no such code."""
-    is_there = AccountRow.recovery_hashes.contains(recovery_hash)
-    return dynamo.update_if(AccountRow(f"user#{account.user_id}"), [AccountRow.recovery_hashes.delete({recovery_hash})], is_there)
+    has_code = AccountRow.recovery_hashes.contains(recovery_hash)
+    return dynamo.update_if(AccountRow(f"user#{account.user_id}"), [AccountRow.recovery_hashes.delete({recovery_hash})], has_code)
 
 
 def set_verified_item(account: Account, now: int) -> dynamo.TransactItem:

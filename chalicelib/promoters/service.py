@@ -577,8 +577,8 @@ def list_invitations(user_id: str, now: int) -> list[Invitation]:
     email = _verified_address(user_id)
     pending = [membership for membership in members.list_memberships(email) if membership.pending] if email is not None else []
     pending.sort(key=lambda membership: (membership.unverified, -membership.invited_at))
-    open_ones = ((membership, _event_of_invitation(membership, now)) for membership in pending)
-    shown = islice(((membership, event) for membership, event in open_ones if event is not None), MAX_INVITATIONS)
+    invitations = ((membership, _event_of_invitation(membership, now)) for membership in pending)
+    shown = islice(((membership, event) for membership, event in invitations if event is not None), MAX_INVITATIONS)
     return parallel.call_each(lambda found: _invitation(*found), list(shown))
 
 

@@ -106,8 +106,8 @@ def check_access_code(purchase: Purchase) -> Iterator[str]:
     if purchase.needs_code and (purchase.promo_code is None or uses != 1):
         yield f"{purchase.id}: needs an access code, and has {uses} uses of the code {purchase.promo_code}"
     stock_ids = {hold.stock_id for line in purchase.lines for hold in line.holds}
-    is_from_it = all(stock_id.endswith(f"/{purchase.holdback_id}") for stock_id in stock_ids)
-    if purchase.holdback_id is not None and not (purchase.needs_code and is_from_it):
+    is_from_holdback = all(stock_id.endswith(f"/{purchase.holdback_id}") for stock_id in stock_ids)
+    if purchase.holdback_id is not None and not (purchase.needs_code and is_from_holdback):
         yield f"{purchase.id}: its tickets come from {sorted(stock_ids)}, and its code opens the holdback {purchase.holdback_id}"
 
 

@@ -59,7 +59,7 @@ def missing_terms(invoice: "Invoice") -> list[str]:
         "taxes": sum(share.gross_cents for share in invoice.taxes) == invoice.total_cents,
         "currency": money.digits(invoice.currency) == DIGITS,
     }
-    return [name for name, is_there in has.items() if not is_there]
+    return [name for name, is_present in has.items() if not is_present]
 
 
 def attach_terms(invoice: "Invoice", content: bytes) -> bytes:

@@ -159,14 +159,14 @@ def issue_due(orders: Sequence[Purchase]) -> int:
     while True:
         drafts = {
             purchase.id: list(
-                _due_documents(purchase, of_purchase, issued[purchase.id], issuers[purchase.event_id], events[purchase.event_id], detail)
+                _due_documents(purchase, its_entries, issued[purchase.id], issuers[purchase.event_id], events[purchase.event_id], detail)
             )
-            for purchase, of_purchase, detail in pending
+            for purchase, its_entries, detail in pending
         }
         pending = [order for order in pending if drafts[order[0].id]]
         if not pending:
             return reads
-        if not _issue(_check_vat_ids([draft for of_purchase in drafts.values() for draft in of_purchase], checks), clock.now()):
+        if not _issue(_check_vat_ids([draft for due_drafts in drafts.values() for draft in due_drafts], checks), clock.now()):
             races += 1
             if races > LOST_RACES:
                 raise dynamo.StoreUnavailable("other followers kept issuing documents of the same series")
@@ -411,12 +411,12 @@ def _issue(drafts: Sequence[_Draft], now: int) -> bool:
         return draft.document.seller_id, draft.document.series
 
     in_order = sorted(drafts, key=lambda draft: (*series_of(draft), draft.document.paid_at, draft.document.order_id))
-    were_first = True
+    were_fastest = True
     for (seller_id, series), group in groupby(in_order, series_of):
-        of_series = list(group)
-        for first in range(0, len(of_series), MAX_AT_ONCE):
-            were_first &= _issue_series(seller_id, series, of_series[first : first + MAX_AT_ONCE], now)
-    return were_first
+        series_drafts = list(group)
+        for first in range(0, len(series_drafts), MAX_AT_ONCE):
+            were_fastest &= _issue_series(seller_id, series, series_drafts[first : first + MAX_AT_ONCE], now)
+    return were_fastest
 
 
 def _issue_series(seller_id: str, series: Series, drafts: Sequence[_Draft], now: int) -> bool:

@@ -136,12 +136,12 @@ def _load_orders(event_id: str, query: AttendeesQuery, after: tuple[str, int, in
     Loads only as many orders as fill the page, unless their tickets must be read to apply the filters.
     """
     is_known = query.came_in is None and query.state in (None, "void")
-    most = min(query.limit, MAX_ORDERS) if is_known and query.tier_id is None else MAX_ORDERS
-    begun = [after[0]] if after is not None and after[1:] < _END_OF_ORDER else []  # the previous page ended in this order
-    found = list(begun)
+    max_orders = min(query.limit, MAX_ORDERS) if is_known and query.tier_id is None else MAX_ORDERS
+    resumed = [after[0]] if after is not None and after[1:] < _END_OF_ORDER else []  # the previous page ended in this order
+    found = list(resumed)
     last_read = None
     for order in store.query_orders(store.load_generations().current, event_id, after[0] if after is not None else None):
-        if len(found) == len(begun) + most:
+        if len(found) == len(resumed) + max_orders:
             last_read = found[-1]
             break
         found.append(order.order_id)
@@ -155,7 +155,7 @@ def _load_orders(event_id: str, query: AttendeesQuery, after: tuple[str, int, in
         if is_known and people >= query.limit:
             return purchases, found[number - 1]
         purchases.append(purchase)
-        if order_id not in begun:
+        if order_id not in resumed:
             people += sum(purchase.ticket_line(ticket).admits for ticket in _wanted_tickets(purchase, query))
     return purchases, last_read
 
@@ -265,5 +265,5 @@ def _answers(place: _Place, seat: Seat, details: CheckoutDetails | None) -> Iter
 
 def _csv_row(view: AttendeeView) -> list[Cell]:
     """Return a person as a row of COLUMNS."""
-    in_words = {"came_in": "yes" if view.came_in else "no", "answers": "; ".join(f"{each.label}: {each.answer}" for each in view.answers)}
-    return [in_words[name] if name in in_words else getattr(view, name) for name in COLUMNS]
+    cells = {"came_in": "yes" if view.came_in else "no", "answers": "; ".join(f"{each.label}: {each.answer}" for each in view.answers)}
+    return [cells[name] if name in cells else getattr(view, name) for name in COLUMNS]

@@ -233,8 +233,8 @@ def _find_exact(event_id: str, text: str) -> list[str]:
     """Return the order of the ticket with this code, and the orders of the buyer with this id."""
     if not text or " " in text:
         return []
-    of_code, buyer_order_ids = parallel.both(lambda: _find_by_code(text), lambda: queries.list_event_order_ids(text, event_id))
-    return [*of_code, *sorted(buyer_order_ids, reverse=True)]
+    code_order_ids, buyer_order_ids = parallel.both(lambda: _find_by_code(text), lambda: queries.list_event_order_ids(text, event_id))
+    return [*code_order_ids, *sorted(buyer_order_ids, reverse=True)]
 
 
 def _find_by_code(code: str) -> list[str]:

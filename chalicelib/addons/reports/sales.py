@@ -217,8 +217,8 @@ def _csv_row(sale: SaleView) -> list[Cell]:
     items = "; ".join(f"{item.quantity} x {item.tier_name}" for item in sale.items)
     guests = "; ".join(f"{guest.number} {guest.name}" if guest.number else guest.name for guest in sale.guests or [])
     buyer = sale.buyer or Buyer()
-    in_words = {"items": items, "guests": guests, "buyer_name": buyer.name, "buyer_email": buyer.email}
-    return [in_words[name] if name in in_words else getattr(sale, name) for name in COLUMNS]
+    cells = {"items": items, "guests": guests, "buyer_name": buyer.name, "buyer_email": buyer.email}
+    return [cells[name] if name in cells else getattr(sale, name) for name in COLUMNS]
 
 
 class StatementQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -261,8 +261,8 @@ def statement_reply(event_id: str, query: StatementQuery) -> Reply[StatementView
 
 def _statement_row(entry: LedgerEntry) -> list[Cell]:
     taxes = entry.taxes
-    in_words = "; ".join(f"{share.percent}% in {share.gross_cents}: {share.tax_cents}" for share in taxes)
-    moved = (entry.net_cents, entry.included_fee_cents, sum(share.tax_cents for share in taxes), in_words, entry.currency)
+    tax_text = "; ".join(f"{share.percent}% in {share.gross_cents}: {share.tax_cents}" for share in taxes)
+    moved = (entry.net_cents, entry.included_fee_cents, sum(share.tax_cents for share in taxes), tax_text, entry.currency)
     return [clock.iso(entry.at), entry.purchase_id, entry.kind, *moved, entry.provider, entry.account, entry.reference]
 
 

@@ -514,14 +514,14 @@ class _Pass:
         position = _drawn_position(offer.entry, self.draw)
         if position is None or offer.entry.draw_number is None:
             return lambda _: []
-        made = BallotOffer(
+        published = BallotOffer(
             position=position,
             draw_number=offer.entry.draw_number,
             tier_id=offer.tier.id,
             quantity=offer.entry.quantity,
             offered_at=self.now,
         )
-        items = [store.ballot_offer_item(self.event.id, made, self.kept_until)]
+        items = [store.ballot_offer_item(self.event.id, published, self.kept_until)]
         if offer.entry.odds_key is not None:
             from chalicelib.waiting_room import service as waiting_room  # few lines have better odds
 
