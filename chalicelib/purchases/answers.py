@@ -1,4 +1,4 @@
-"""Check buyers' answers to the custom options of tiers when a checkout opens. Each answer is stored with the question that was asked.
+"""Check buyers' answers to the custom options of tiers when a checkout opens. Each answer is stored with its question.
 
 The tiers come from this instance's copy of the catalog, so a checkout without questions needs no extra read from the store.
 """
@@ -34,8 +34,8 @@ class _TierQuestion(Question, frozen=True, kw_only=True):
 def with_answers(options: CheckoutOptions, quantities: Sequence[tuple[str, int]]) -> CheckoutOptions:
     """Return the checkout options with checked answers. `quantities` lists (tier id, number of tickets) in the order of the purchase.
 
-    If the tiers have no questions, responses are free-form texts and are kept as they are. Raises AnswersRequired. Raises InvalidInput for
-    invalid answers, for answers to questions that are not asked, and for answers that are too large.
+    If the tiers have no questions, responses are free-form texts and are kept unchanged. Raises AnswersRequired. Raises InvalidInput for
+    invalid answers, for answers to questions that the tiers do not ask, and for answers that are too large.
     """
     if options.sent is None:  # already checked
         return options
@@ -104,7 +104,7 @@ def _free_form(responses: SentAnswers) -> dict[str, str]:
     texts = {name: sent for name, sent in responses.items() if isinstance(sent, str)}
     for name in responses:
         if name not in texts:
-            raise InvalidInput("These tickets ask no questions, so the value must be a text.", path=f"$.responses.{name}")
+            raise InvalidInput("These tickets have no questions, so the value must be text.", path=f"$.responses.{name}")
     return texts
 
 
@@ -112,7 +112,7 @@ def _check_size(parts: Mapping[str, Any], max_bytes: int) -> None:
     """Raise InvalidInput, with the path of the largest part, if the parts together have more than `max_bytes` bytes."""
     sizes = {name: len(msgspec.json.encode(part)) for name, part in parts.items()}
     if sum(sizes.values()) > max_bytes:
-        message = f"`responses` and `attendees` may have at most {max_bytes // 1024} KB together. Send shorter ones."
+        message = f"`responses` and `attendees` may have at most {max_bytes // 1024} KB together. Shorten them."
         raise InvalidInput(message, path=f"$.{max(sizes, key=lambda name: sizes[name])}")
 
 

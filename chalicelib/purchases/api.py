@@ -89,8 +89,8 @@ class JoinBody(Struct, forbid_unknown_fields=True):
     promoter gave it to you; joining again needs no code. For the card, send the proof that `POST /events/{event_id}/waiting-room/card`
     returned.
 
-    With `longer_turn`, your turn and the time to pay are longer. Everybody may ask for this, without a reason, and by joining again also
-    later in the line. With an `invitation`, you join the group and share its place, and give up your own.
+    With `longer_turn`, your turn and the time to pay are longer. Anybody may ask for this without giving a reason. If you already have a
+    place, join again to ask for it. With an `invitation`, you join the group, share its place, and give up your own.
     """
 
     challenge: Annotated[str, Meta(max_length=512)] | None = None
@@ -108,7 +108,7 @@ _NO_WORK = JoinBody()
 class ItemBody(Struct, forbid_unknown_fields=True):
     """Tickets of a tier. With `resale_price_cents`, they are tickets that other buyers offer for resale at this price.
 
-    Tickets for resale are bought without other items.
+    Tickets for resale cannot be combined with other items.
     """
 
     tier_id: Id
@@ -126,7 +126,7 @@ Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="64 hexadecimal
 class EntryProofBody(Struct, forbid_unknown_fields=True):
     """The proof of `GET /events/{event_id}/waiting-room/entries/{digest}` that the buyer's number belongs to the buyer.
 
-    Without it, the reservation reads the list of entries itself, which takes one more read.
+    Without this proof, the reservation needs an extra read of the list of entries.
     """
 
     index: Annotated[int, Meta(ge=0)]
@@ -148,10 +148,10 @@ class PassBody(Struct, forbid_unknown_fields=True):
 class ReservationBody(Struct, forbid_unknown_fields=True):
     """Send either `tier_id` and `quantity`, or `items`. `token` is the waiting room's token, if the event has a waiting room.
 
-    `entry_proof` saves the shop a read if the token has a number of the draw.
+    `entry_proof` saves the shop a read if the token has a number from the draw.
 
     `promo_code` is needed for tiers that require a code, and to buy before the sale opens. The reservation then holds one use of the code.
-    A reservation that does not need the code leaves it to the checkout.
+    A reservation that does not need the code does not use it: send the code with the checkout.
     """
 
     tier_id: Id | None = None
@@ -329,7 +329,7 @@ def release_reservation(request: RequestContext, reservation_id: str) -> Reply[R
     errors=(NotFound, RateLimited, Unauthenticated, UserRequired),
 )
 def validate_promo_code(request: RequestContext, event_id: str, code: str) -> Reply[ValidationView]:
-    """Check whether a promo code can be used now, by the caller if signed in, and return its discount."""
+    """Check whether a promo code can be used now (by the caller, if signed in), and return its discount."""
     user_id = request.identity.user_id if request.identity is not None else None
     with rate_limits.limited_by_address(request, rate_limits.PROMO_CODE):
         found = checkout.validate_code(event_id, code, user_id, request.now)
@@ -355,13 +355,13 @@ def _require_buyer(request: RequestContext, token: str | None) -> str:
 
 
 def read_items(items: Sequence[ItemBody]) -> list[RequestedItem]:
-    """Return the items of a request. Raises InvalidInput for a tier listed twice, for too many tickets, and for a mix with resale."""
+    """Return the items of a request. Raises InvalidInput for a repeated tier, too many tickets, and resale tickets with other items."""
     if len({item.tier_id for item in items}) < len(items):
         raise InvalidInput("List each tier only once.", path="$.items")
     if sum(item.quantity for item in items) > MAX_QUANTITY:
         raise InvalidInput(f"You can buy at most {MAX_QUANTITY} tickets in one purchase.", path="$.items")
     if len(items) > 1 and any(item.resale_price_cents is not None for item in items):
-        raise InvalidInput("Tickets for resale are bought without other items.", path="$.items")
+        raise InvalidInput("Tickets for resale cannot be combined with other items.", path="$.items")
     return [RequestedItem(item.tier_id, item.quantity, item.resale_price_cents) for item in items]
 
 
@@ -413,7 +413,7 @@ class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
 
     The provider's page sends the buyer back to `success_url` or `cancel_url`.
 
-    `attendees` are the attendees of the tickets, in the order of the items. `responses` are the answers to the options of the packages, by
+    `attendees` lists the tickets' attendees in the order of the items. `responses` are the answers to the options of the packages, by
     option id. An answer is true or false, a text, or a list of choices. If the packages have no options, the responses are free-form texts.
 
     `invoice` is the company to name on the invoice, if the event's seller issues `invoices`.
@@ -422,7 +422,7 @@ class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
     kept with the order.
 
     Send `bank_transfer` as the `provider` to pay by transfer, if the reservation has `bank_transfer_days`. The tickets are then held until
-    the transfer arrives, for so many days at most.
+    the transfer arrives, but at most for this number of days.
     """
 
     promo_code: PromoCodeInput | None = None

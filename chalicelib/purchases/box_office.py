@@ -1,6 +1,6 @@
 """The box office's tills: what each person took and paid back on each day, the cash that they counted, and the difference.
 
-The transaction of a sale or a refund at the counter also adds to the person's till, so the totals need no look at the orders.
+The transaction of a sale or a refund at the counter also updates the person's till, so the totals do not require reading the orders.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from chalicelib.foundation.money import Currency
 from chalicelib.purchases.model import Purchase, Refund
 
 MAX_ATTEMPTS = 5
-MAX_TILLS = 200  # of a day that are shown: nobody has as many people at a box office
+MAX_TILLS = 200  # tills that are shown for a day; no box office has that many people
 
 
 class TillRow(dynamo.Table):
@@ -42,7 +42,7 @@ class TillRow(dynamo.Table):
 
 
 class MethodTotals(Struct, frozen=True, kw_only=True):
-    """What was taken and paid back in cash, or by card, in minor units. `expected_cents` is the rest, which should be there."""
+    """What was taken and paid back in cash, or by card, in minor units. `expected_cents` is the difference, which should be there."""
 
     sales: int
     sold_cents: int
@@ -68,12 +68,12 @@ class TillView(Struct, frozen=True, kw_only=True):
 
 
 def till_day(at: int, timezone: str) -> str:
-    """Return the day of a time in the event's time zone, such as `2026-11-26`. The tills of an event change at its midnight."""
+    """Return the day of a time in the event's time zone, such as `2026-11-26`. Each till covers one such day."""
     return clock.local(at, timezone).date().isoformat()
 
 
 def sale_item(order: Purchase, timezone: str) -> dynamo.TransactItem:
-    """Return the transaction item that adds an order of the box office to its seller's till."""
+    """Return the transaction item that adds a box office order to its seller's till."""
     assert order.box_office is not None
     assert order.ended_at is not None  # when it was sold
     seller, method = order.box_office.seller, order.box_office.method
@@ -81,7 +81,7 @@ def sale_item(order: Purchase, timezone: str) -> dynamo.TransactItem:
 
 
 def refund_item(order: Purchase, refund: Refund, timezone: str) -> dynamo.TransactItem:
-    """Return the transaction item that takes a refund of an order of the box office from the till of the person who pays it back."""
+    """Return the transaction item that adds a refund of a box office order to the till of the person who pays the money back."""
     names = f"{refund.method}_refunds", f"{refund.method}_refunded_cents"
     return _add_item(order, till_day(refund.at, timezone), refund.by, *names, refund.amount_cents)
 
@@ -93,9 +93,9 @@ def list_tills(event_id: str, day: str, user_id: str | None) -> list[TillView]:
 
 
 def count_cash(event_id: str, day: str, currency: str, user_id: str, cents: int, now: int) -> TillView:
-    """Record the cash that a person counted in their till, with an audit entry. A later count replaces it.
+    """Record the cash that a person counted in their till, with an audit entry. A later count replaces an earlier one.
 
-    The entry has the cash that was expected at this moment: the transaction is repeated if the person sells in the meantime.
+    The audit entry has the cash that was expected at this moment: if the person sells in the meantime, the transaction is retried.
     """
     key = f"{day}#{currency}#{user_id}"
     for _ in range(MAX_ATTEMPTS):

@@ -1,4 +1,4 @@
-"""The box office over HTTP: what it can sell, sales, refunds at the counter, quotas for selling offline, and the closing of a day."""
+"""The box office over HTTP: what it can sell, sales, refunds at the counter, quotas for offline sales, and the daily closing."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -45,7 +45,7 @@ from chalicelib.tickets.views import TicketView, ticket_view
 
 MAX_QUOTA = 500
 MAX_CASH_CENTS = 10_000_000_000
-COUNTED_SECONDS = 31 * 86_400  # after this time, nobody counts the cash of a day
+COUNTED_SECONDS = 31 * 86_400  # after this time, the cash of a day can no longer be counted
 
 bp = Blueprint(__name__)
 
@@ -61,10 +61,10 @@ PrintedCode = Annotated[
 
 
 class CounterSaleBody(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A sale. `id` is the client's own: a repeated request with the same `id` sells nothing more.
+    """A sale. The client chooses the `id`; a repeated request with the same `id` does not repeat the sale.
 
-    `price_cents` is the price that the buyer paid for each ticket. `reference` names the receipt of a card terminal. The tickets are mailed
-    to the `email`, if there is one, and the first ticket has the `name`.
+    `price_cents` is the price that the buyer paid for each ticket. `reference` names the receipt of a card terminal. The tickets are sent
+    to the `email` address, if there is one. The `name` is the attendee of the first ticket.
 
     A sale that was made offline names its quota and its time, and has the `codes` of its tickets if they were already printed.
     """
@@ -84,7 +84,7 @@ class CounterSaleBody(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class QuotaBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """The tickets to set aside for a device that will sell offline. `id` is the client's own: a repeated request sets no more aside."""
+    """The tickets to set aside for a device that will sell offline. The client chooses the `id`. Safe to repeat with the same `id`."""
 
     id: ClientId
     tier_id: Id
@@ -101,20 +101,20 @@ class QuotaReturnBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CounterRefundBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """The tickets to take back and how their price is paid back. Null means all unused tickets, and the way in which they were paid."""
+    """The tickets to take back, by default all unused tickets, and how to pay back their price, by default as it was paid."""
 
     tickets: Annotated[list[Id], Meta(min_length=1, max_length=MAX_QUANTITY)] | None = None
     method: PaidBy | None = None
 
 
 class ClosingQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """The day of the closing in the event's time zone. Without a `date`, the closing is about today."""
+    """The day of the closing in the event's time zone, by default today."""
 
     date: Date | None = None
 
 
 class CountBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """The cash that the caller counted at the end of a day, in minor units, less the change that was there in the morning."""
+    """The cash that the caller counted at the end of a day, in minor units, without the change that was in the till in the morning."""
 
     date: Date
     currency: Currency
@@ -122,7 +122,7 @@ class CountBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OfferView(Struct, frozen=True, kw_only=True):
-    """Tickets that the box office can sell: a holdback of a tier with its number of tickets left, and the price of the tier.
+    """Tickets that the box office can sell: a holdback of a tier, the number of tickets that it has left, and the price of the tier.
 
     The price includes `included_fee_cents`.
     """
@@ -157,7 +157,7 @@ class CounterTicketView(Struct, frozen=True):
 
 
 class CounterOrderView(Struct, frozen=True, kw_only=True):
-    """An order of the box office with its tickets."""
+    """A box office order with its tickets."""
 
     order_id: str
     number: str
@@ -229,7 +229,7 @@ def show_box_office(request: RequestContext, event_id: str) -> Reply[BoxOfficeVi
 )
 @limited_for_caller(CATALOG)
 def sell_at_box_office(request: RequestContext, event_id: str, body: CounterSaleBody) -> Reply[CounterOrderView]:
-    """Record a sale that was paid at the box office, and issue its tickets. A repeated request returns the same order."""
+    """Record a sale that was paid for at the box office, and issue its tickets. A repeated request returns the same order."""
     from chalicelib.purchases import direct_orders
 
     request.is_repeatable = True
@@ -237,7 +237,7 @@ def sell_at_box_office(request: RequestContext, event_id: str, body: CounterSale
     event = permissions.require_seller(caller, event_id)
     tier = catalog.get_current_tier(event.id, body.tier_id)
     if body.codes is not None and len(set(body.codes)) != body.quantity:
-        raise InvalidInput("Send one code for each ticket, each of them once.", path="$.codes")
+        raise InvalidInput("Send a different code for each ticket.", path="$.codes")
     sale = direct_orders.CounterSale(
         id=body.id,
         holdback_id=body.holdback_id,
@@ -265,7 +265,7 @@ def sell_at_box_office(request: RequestContext, event_id: str, body: CounterSale
 )
 @limited_for_caller(CATALOG)
 def refund_at_box_office(request: RequestContext, event_id: str, sale_id: str, body: CounterRefundBody = _ALL_UNUSED) -> Reply[RefundView]:
-    """Take unused tickets of an order of the box office back, and record how their price was paid back. The tickets become void."""
+    """Take back unused tickets of a box office order, and record how their price was paid back. The tickets become void."""
     caller = request.require_user()
     event = permissions.require_seller(caller, event_id)
     order = queries.load(sale_id)
@@ -282,7 +282,7 @@ def refund_at_box_office(request: RequestContext, event_id: str, sale_id: str, b
 @route(bp, "POST", "/events/{event_id}/box-office-quotas", access="door", errors=_SALE_ERRORS)
 @limited_for_caller(CATALOG)
 def claim_quota(request: RequestContext, event_id: str, body: QuotaBody) -> Reply[QuotaView]:
-    """Set tickets aside for a device that will sell them offline. They return to the box office by themselves two hours later."""
+    """Set tickets aside for a device that will sell them offline. Unsold tickets return to the box office after two hours."""
     from chalicelib.purchases import direct_orders
 
     request.is_repeatable = True
@@ -327,7 +327,7 @@ def count_cash(request: RequestContext, event_id: str, body: CountBody) -> Reply
     days = [box_office.till_day(request.now - seconds, event.timezone) for seconds in (0, COUNTED_SECONDS)]
     day = body.date.isoformat()
     if not days[1] <= day <= days[0]:
-        raise InvalidInput(f"Count the cash of a day from {days[1]} to {days[0]}.", path="$.date")
+        raise InvalidInput(f"Choose a day from {days[1]} to {days[0]}.", path="$.date")
     currencies = {tier.currency for tier in catalog.snapshot().event_tiers(event.id)}
     if body.currency not in currencies and not any(
         till.currency == body.currency for till in box_office.list_tills(event.id, day, caller.user_id)
@@ -358,13 +358,13 @@ def _offers(tiers: Iterable[Tier]) -> list[OfferView]:
 
 
 def _sale_time(body: CounterSaleBody, now: int) -> int:
-    """Return when a sale was made: now, or the time on the device that sold offline. Raises InvalidInput."""
+    """Return when a sale was made: now, or when the device sold offline. Raises InvalidInput."""
     if body.sold_at is None:
         return now
     from chalicelib.purchases.direct_orders import DELIVERY_SECONDS
 
     if body.quota_id is None:
-        raise InvalidInput("Only a sale with a `quota_id` may have been made at another time.", path="$.sold_at")
+        raise InvalidInput("Send `sold_at` only for a sale with a `quota_id`.", path="$.sold_at")
     try:
         sold_at = clock.epoch_seconds(body.sold_at)
     except ValueError as error:

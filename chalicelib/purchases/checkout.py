@@ -100,7 +100,7 @@ def open_checkout(request: CheckoutRequest) -> CheckoutResult:
     another user's reservation; ReservationEnded; ReservationConverted or PaymentRefunded if the reservation was paid; EventNotOnSale for a
     cancelled event; SalePaused while the event's promoter is locked; AnswersRequired and InvalidInput for answers to the tiers' questions;
     the refusals of a promo code; ReturnAddressRefused, ProviderNotOffered and PaymentsUnavailable; PaymentNotCompleted while the bank is
-    deciding about a payment that has to end first; and PriceMismatch and ProviderUnavailable.
+    deciding about a payment that must end first; and PriceMismatch and ProviderUnavailable.
     """
     recent = store.take_copy(request.user_id, request.purchase_id, request.now)
     started = _start_recent(recent, request) if recent is not None else None
@@ -218,7 +218,7 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
     _check_event(purchase)
     details = _complete_details(purchase, options)
     code_text = _chosen_code(purchase, options.promo_code)
-    if purchase.needs_code:  # the reservation has checked the code, held its use and set the prices
+    if purchase.needs_code:  # the reservation has checked the code, held a use of it and set the prices
         priced, promo_code = purchase, None
     else:
         full_price = without_discount(purchase)
@@ -288,9 +288,9 @@ def _chosen_code(purchase: Purchase, text: str | None) -> str | None:
 
 
 def _account(purchase: Purchase) -> str | None:
-    """Return the promoter's account for a payment of the purchase: its earlier payment's account, or else the account for the event.
+    """Return the promoter's account for a payment of the purchase: the account of its earlier payment, or else the event's account.
 
-    Returns None for the operator's account. All payments of a purchase are on one account, because refunds and events are.
+    Returns None for the operator's account. All payments of a purchase use one account, because its refunds and provider events do.
     """
     if purchase.payment is not None and payments.is_external(purchase.payment.provider):
         return purchase.account
@@ -298,7 +298,7 @@ def _account(purchase: Purchase) -> str | None:
 
 
 def _bank_account(purchase: Purchase) -> BankAccount | None:
-    """Return the account for a bank transfer, or None if the buyer's code allows none or no verified promoter has an account."""
+    """Return the account for a bank transfer. None if the code allows no transfer, or the promoter is unverified or has no account."""
     event = catalog.snapshot().events.get(purchase.event_id)
     if purchase.bank_transfer_days is None or event is None or event.promoter_id is None:
         return None
@@ -309,8 +309,8 @@ def _bank_account(purchase: Purchase) -> BankAccount | None:
 def _tax_place(purchase: Purchase, payment: Payment, now: int) -> TaxPlace:
     """Return the place of the event for the calculation of its taxes. Reads an item once per instance, account and address.
 
-    The first payment at an address takes a call to the provider and a write more. Raises TaxNotCalculated if the address is incomplete, and
-    what `create_tax_location` raises.
+    The first payment for an address takes an extra call to the provider and an extra write. Raises TaxNotCalculated if the address is
+    incomplete, and what `create_tax_location` raises.
     """
     event = purchase.event_in(catalog.snapshot())
     address = event.tax_address if event is not None else None
@@ -330,7 +330,7 @@ _tax_locations: Memory[tuple[str | None, TaxAddress], str] = Memory()  # by acco
 
 
 def _transfer_deadline(purchase: Purchase, now: int) -> int:
-    """Return until when the tickets wait for a bank transfer: for the days of the code, but not after the end of the sale."""
+    """Return the time until which tickets are held for a bank transfer: the code's number of days, but not past the end of the sale."""
     assert purchase.bank_transfer_days is not None  # the code allows a transfer
     event = purchase.event_in(catalog.snapshot())
     assert event is not None  # `_bank_account` has found it
@@ -340,7 +340,7 @@ def _transfer_deadline(purchase: Purchase, now: int) -> int:
 def _check_event(purchase: Purchase) -> None:
     """Raise EventNotOnSale if the event or the date of a ticket is cancelled, or SalePaused if its promoter is locked or cannot be paid.
 
-    A pause by a manager keeps reservations.
+    A manager's pause does not affect reservations.
     """
     current = catalog.snapshot()
     event = current.events.get(purchase.event_id)
@@ -395,7 +395,7 @@ def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResu
 def _calculate_taxes(purchase: Purchase, payment: Payment, place: TaxPlace, metadata: PaymentMetadata) -> tuple[Payment, list[LineItem]]:
     """Return the payment with the provider's calculation of its taxes, and the lines with their taxes. The prices do not change.
 
-    A repeated call gets the same calculation. Raises what `calculate_taxes` raises; then nothing is opened, and the hold stays.
+    A repeated call gets the same calculation. Raises what `calculate_taxes` raises. In that case no payment is opened, and the hold stays.
     """
     amounts = [line.total_cents for line in purchase.lines if line.total_cents]
     found = payments.calculate_taxes(payment, metadata, amounts)
@@ -486,7 +486,7 @@ def _log_decline(purchase: Purchase) -> None:
     logger.info("payment.declined", purchase_id=purchase.id, event_id=purchase.event_id)
 
 
-# Saved cards: the sweep charges an offer to the card that its person saved, and leaves it to the person if that fails.
+# Saved cards: the sweep charges an offer to the card that the buyer saved. If that fails, the buyer can pay in another way.
 
 
 def charge_task(case: Case, purchase: Purchase | None, now: int) -> ProviderTask:
@@ -502,7 +502,7 @@ def charge_task(case: Case, purchase: Purchase | None, now: int) -> ProviderTask
 
     def finish(after: Purchase) -> None:
         if after.state == "held" and after.is_being_charged and after.is_active(now):
-            postpone("error")  # the promoter cannot be paid for now, or the sweep is about to end the offer of a cancelled event
+            postpone("error")  # the promoter cannot be paid at the moment, or the sweep is about to end the offer of a cancelled event
         else:
             money_cases.close_case(case)
 
@@ -516,7 +516,7 @@ def charge_saved_card(purchase: Purchase, now: int) -> Purchase:
     """Pay an offer with its saved card, in the steps of any checkout. If that is not possible, the buyer may pay in any other way.
 
     The payment's id is saved before the card is charged, and a payment takes money only once, so no repeated call charges the card twice.
-    Returns the purchase, unchanged if there is nothing to charge any more. Raises Conflict, AccountRefused and ProviderUnavailable.
+    Returns the purchase, unchanged if there is nothing left to charge. Raises Conflict, AccountRefused and ProviderUnavailable.
     """
     card = purchase.saved_card
     if card is None or card.method_id is None or not purchase.is_being_charged or not purchase.is_active(now):
@@ -547,7 +547,7 @@ def charge_saved_card(purchase: Purchase, now: int) -> Purchase:
 def _start_charge(purchase: Purchase, card: SavedCard, now: int) -> Purchase:
     """Move the purchase from `held` to `paying`, with a payment by its saved card. Raises what `_start` raises.
 
-    Also raises PaymentsUnavailable if the event's payments go to another account by now, and PriceMismatch above the accepted amount.
+    Also raises PaymentsUnavailable if the event's payments now go to another account, and PriceMismatch above the accepted amount.
     """
     if _account(purchase) != card.account:
         raise PaymentsUnavailable()
@@ -560,7 +560,7 @@ def _start_charge(purchase: Purchase, card: SavedCard, now: int) -> Purchase:
 
 
 def _leave_to_buyer(purchase: Purchase, reason: str, now: int) -> Purchase:
-    """Record that the saved card could not be charged. From now on, the buyer has as much time as the offer gave. Raises Conflict."""
+    """Record that the saved card could not be charged. The buyer then gets the offer's full time again. Raises Conflict."""
     assert purchase.saved_card is not None
     event = purchase.event_in(catalog.snapshot())
     until = now + purchase.expires_at - purchase.created_at
@@ -622,7 +622,7 @@ def check_code(promo_code: PromoCode, purchase: Purchase, now: int) -> int:
 
 
 def read_code(user_id: str, event_id: str, text: str, now: int) -> PromoCode:
-    """Return the event's promo code with this text, which may not be usable now.
+    """Return the event's promo code with this text, even if the code cannot be used now.
 
     Raises PromoCodeInvalid, and RateLimited if guests have tried too many wrong codes for the event.
     """

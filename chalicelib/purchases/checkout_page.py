@@ -67,7 +67,7 @@ def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) 
     With `own`, our own page takes the payment. With `either`, our own page takes it if the shop has one. Otherwise, the hosted page takes
     the payment if the buyer chooses `hosted` or sends a `success_url`, or if all tiers have prices at the provider and the setting
     `checkout_origins` gives an address to return to. A provider that our page does not support always uses its hosted page. A payment with
-    calculated taxes needs our own page: raises InvalidInput if the buyer chooses another.
+    calculated taxes needs our own page: raises InvalidInput if the buyer chooses the hosted page.
     """
     urls = [(name, url) for name, url in (("success_url", options.success_url), ("cancel_url", options.cancel_url)) if url is not None]
     for name, url in urls:
@@ -86,7 +86,7 @@ def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) 
     is_default = not supports_own_page or (bool(origins) and all(line.stripe_price_id for line in purchase.lines))
     is_own = supports_own_page and (options.page == "own" or (options.page == "either" and payments.has_own_page(payment.provider)))
     if payment.tax_place is not None and not is_own and (is_requested or options.page == "either"):
-        message = "The taxes of this event are calculated for payments on the shop's own page only. Send `own` as `page`."
+        message = "The taxes of this event are calculated only for payments on the shop's own page. Send `own` as `page`."
         raise InvalidInput(message, path="$.page", rule="automatic_tax_own_page")
     if is_own or payment.tax_place is not None or not (is_requested or is_default):
         return payment

@@ -2,9 +2,9 @@
 
 Imported tickets were sold by another system. Each becomes a separate order and counts as sold. Complimentary tickets are issued from a
 holdback. Each recipient gets an order, whose tickets count in the stock of the holdback, not among the sold tickets. The box office sells
-tickets from a holdback for cash or by card; while it is offline, from a quota that it has set aside.
+tickets from a holdback for cash or by card. While it is offline, it sells from a quota that it has set aside.
 
-One transaction writes a few orders and their tickets, and takes the tickets from their shards. So a crash never leaves an order half
+One transaction writes a few orders and their tickets, and takes the tickets from their shards. A crash therefore never leaves an order half
 written, and a repeated call writes the missing orders.
 """
 
@@ -50,11 +50,11 @@ from chalicelib.waiting_room.model import GUEST_PREFIX
 # Tickets sold by another system, and the ids of their orders in this shop.
 
 MIN_CODE_LENGTH, MAX_CODE_LENGTH = 4, 64
-_ID_CHARACTERS = 24  # of 5 bits each: 120 bits of a digest, so that no two codes share an id
+_ID_CHARACTERS = 24  # 120 bits of a digest, 5 bits per character, so that no two codes share an id
 
 
 class SoldTicket(Struct, frozen=True):
-    """A ticket to import: its code as `import_code` returns it, its tier in this shop, its attendee, and the address that finds it."""
+    """A ticket to import: its code as `import_code` returns it, its tier in this shop, its attendee, and its buyer's email address."""
 
     code: str
     tier_id: str
@@ -73,17 +73,17 @@ class SoldTicket(Struct, frozen=True):
 
 
 def _derived_id(text: str) -> str:
-    """Return the id of the order that is written for a text."""
+    """Return the order id that is derived from a text."""
     number = int.from_bytes(sha256(text.encode()).digest()[: _ID_CHARACTERS * 5 // 8], "big")
     return DIRECT_ID_PREFIX + "".join(CODE_ALPHABET[number >> 5 * place & 31] for place in range(_ID_CHARACTERS))
 
 
 class CodeUnusable(ValueError):
-    """The code cannot be compared with scans; the message says why."""
+    """The code cannot be matched with scans; the message says why."""
 
 
 def import_code(text: str) -> str:
-    """Return another system's code in the form that is stored in tickets and compared with scans. Raises CodeUnusable."""
+    """Return another system's code in the form that is stored in tickets and matched with scans. Raises CodeUnusable."""
     code = text.strip()
     if not MIN_CODE_LENGTH <= len(code) <= MAX_CODE_LENGTH:
         raise CodeUnusable(f"has {len(code)} characters; a code has {MIN_CODE_LENGTH} to {MAX_CODE_LENGTH}")
@@ -179,8 +179,8 @@ def _paid_order(
     now: int,
     price_cents: int = 0,
 ) -> Purchase:
-    """Return an order of tickets of one tier, by default free, taken from one shard, that is paid with the `provider`."""
-    # No shard ever had this hold, because the tickets were taken at once. The hold tells a refund which shard the seats return to.
+    """Return a paid order for tickets of one tier from one shard. The tickets are free by default."""
+    # No shard ever had this hold, because the tickets were sold directly. The hold tells a refund which shard the seats return to.
     holds = [Hold(shard_id, f"{order_id}.{provider}", quantity)]
     line = LineItem(
         tier_id=tier.id,
@@ -216,15 +216,15 @@ def _ticket_item(order: Purchase, sold: SoldTicket, now: int) -> dynamo.Transact
 # Complimentary tickets: orders from a holdback's own stock. See docs/decisions/0186-complimentary-tickets.md.
 
 ITEMS_PER_ORDER = 3  # besides its tickets: the order, the buyer's record and the details
-MAX_ITEMS = dynamo.MAX_TRANSACT_ITEMS - 3  # without the shard, the audit entry and the entry of the stock ledger
+MAX_ITEMS = dynamo.MAX_TRANSACT_ITEMS - 3  # leaves room for the shard, the audit entry and the entry of the stock ledger
 
 
 def issue_complimentary(
     event: Event, tier: Tier, holdback_id: str, rows: Sequence[ComplimentaryRow], language: Language, actor: str, now: int
 ) -> list[IssuedRow]:
-    """Issue complimentary tickets from a holdback to the recipients in `rows`, whose ids differ. Returns what became of each row.
+    """Issue complimentary tickets from a holdback to the recipients in `rows`, whose ids differ. Returns the result of each row.
 
-    A row is issued once. A row that does not fit into the rest of the holdback is left out; later rows with fewer tickets may still fit.
+    A row is issued once. A row that needs more tickets than the holdback has left is skipped; later rows with fewer tickets may still fit.
     Emails to the recipients are in `language`. Raises ComplimentaryClosed, NotFound and HoldbackReleased.
     """
     _require_issuable(event, tier, now)
@@ -322,8 +322,8 @@ class Quota(Struct, frozen=True):
 class CounterSale(Struct, frozen=True, kw_only=True):
     """A sale at the counter: `quantity` tickets of a tier, from a holdback, for `price_cents` each, at the time `sold_at` (epoch seconds).
 
-    A repeated sale has the same `id`. A sale that was made offline names its `quota_id`, and has the `codes` that its tickets were printed
-    with, if they were printed.
+    A repeated sale has the same `id`. A sale that was made offline names its `quota_id`, and has the `codes` of its tickets if they were
+    already printed.
     """
 
     id: str
@@ -341,8 +341,8 @@ class CounterSale(Struct, frozen=True, kw_only=True):
 def claim_quota(event: Event, tier: Tier, holdback_id: str, client_id: str, quantity: int, seller: str, now: int) -> Quota:
     """Set tickets of a holdback aside, so that a device can sell them offline. A repeated call returns the same quota.
 
-    Until it expires, nobody else can have these tickets. Then hold recovery returns them to the holdback, like the tickets of a purchase
-    that was never written. Raises BoxOfficeClosed, NotFound, HoldbackReleased and NotEnoughTickets.
+    Until the quota expires, nobody else can sell these tickets. Then hold recovery returns them to the holdback, like the tickets of a
+    purchase that was never written. Raises BoxOfficeClosed, NotFound, HoldbackReleased and NotEnoughTickets.
     """
     tier = _open_box_office(event, tier, holdback_id, seller, now)
     [shard_id] = shard_ids(tier.holdback_stock_id(holdback_id), 1)
@@ -364,7 +364,7 @@ def claim_quota(event: Event, tier: Tier, holdback_id: str, client_id: str, quan
 
 
 def return_quota(event: Event, tier: Tier, holdback_id: str, client_id: str, seller: str, now: int) -> int:
-    """Return the tickets of a quota that were not sold to the holdback before the quota expires. Returns their number.
+    """Give a quota's unsold tickets back to the holdback before the quota expires. Returns their number.
 
     A repeated call changes nothing. A sale that is delivered later gets a ticket only if the holdback has some left.
     """
@@ -384,10 +384,11 @@ def return_quota(event: Event, tier: Tier, holdback_id: str, client_id: str, sel
 
 
 def sell_at_counter(event: Event, tier: Tier, sale: CounterSale, language: Language, now: int) -> tuple[Purchase, bool]:
-    """Write an order that was paid at the box office. Returns the order, and whether an earlier call has written it.
+    """Write an order that was paid for at the box office. Returns the order, and whether an earlier call wrote it.
 
-    A sale with a quota takes the tickets from the quota, at the price at which they were set aside. If the quota has expired, it takes them
-    from the holdback, if any are left. Raises BoxOfficeClosed, NotFound, HoldbackReleased, NotEnoughTickets, PriceChanged and SaleIdUsed.
+    A sale with a quota takes its tickets from the quota, at the price for which they were set aside. If the quota has expired, it takes
+    them from the holdback, if any are left. Raises BoxOfficeClosed, NotFound, HoldbackReleased, NotEnoughTickets, PriceChanged and
+    SaleIdUsed.
     """
     order_id = _derived_id(f"box_office\n{tier.holdback_stock_id(sale.holdback_id)}\n{sale.id}")
     if (known := _find_sale(order_id, sale)) is not None:
@@ -398,8 +399,8 @@ def sell_at_counter(event: Event, tier: Tier, sale: CounterSale, language: Langu
         # A sale of a quota may be delivered after the end of the event or the release of the holdback.
         _require_open(event.for_tiers([tier]), sale.sold_at)
     order = _counter_order(event, tier, sale, order_id, language, now)
-    facts = {"tier_id": tier.id, "tickets": sale.quantity, "amount_cents": order.total_cents, "method": sale.payment.method}
-    entry = audit.entry_item(f"order#{order.id}", "box_office.sold", sale.payment.seller, now, facts, event_id=event.id)
+    details = {"tier_id": tier.id, "tickets": sale.quantity, "amount_cents": order.total_cents, "method": sale.payment.method}
+    entry = audit.entry_item(f"order#{order.id}", "box_office.sold", sale.payment.seller, now, details, event_id=event.id)
     for _ in range(MAX_ATTEMPTS):
         stock_item = _stock_item(tier, sale)
         try:
@@ -408,7 +409,7 @@ def sell_at_counter(event: Event, tier: Tier, sale: CounterSale, language: Langu
             if (known := _find_sale(order_id, sale)) is not None:
                 return known, True
             continue
-        logger.info("box_office.sold", event_id=event.id, purchase_id=order.id, extra=facts)
+        logger.info("box_office.sold", event_id=event.id, purchase_id=order.id, extra=details)
         return order, False
     raise dynamo.StoreUnavailable("the holdback kept changing")
 
@@ -423,7 +424,7 @@ def _require_open(event: Event, now: int) -> None:
 def _open_box_office(event: Event, tier: Tier, holdback_id: str, actor: str, now: int) -> Tier:
     """Give a holdback of the box office a stock of its own, unless it has one. Returns the tier.
 
-    The holdback may be released after this check: then its stock, which shrinks in the same transaction, has no tickets left.
+    The holdback may be released after this check. The release empties its stock in the same transaction, so nothing is oversold.
     """
     _require_open(event.for_tiers([tier]), now)
     _require_box_office(tier, holdback_id)
@@ -433,7 +434,7 @@ def _open_box_office(event: Event, tier: Tier, holdback_id: str, actor: str, now
 
 
 def _require_box_office(tier: Tier, holdback_id: str) -> None:
-    """Raise NotFound unless a holdback, which may be released, is for the box office."""
+    """Raise NotFound unless the tier has this holdback for the box office. The holdback may already be released."""
     if not any(holdback.id == holdback_id and holdback.reason == "box_office" for holdback in tier.holdbacks):
         raise NotFound("The ticket type has no holdback with this id for the box office.", path="$.holdback_id", holdback_id=holdback_id)
 
@@ -451,14 +452,14 @@ def _quota_purchase_id(shard_id: str, quota_id: str) -> str:
 
 
 def _find_quota(shard: Shard, quota_id: str) -> Hold | None:
-    """Return the hold of a quota with the tickets that are left. Its id has the price at which they were set aside."""
+    """Return the hold of a quota with the tickets that are left. The hold's id has the price for which they were set aside."""
     purchase_id = _quota_purchase_id(shard.id, quota_id)
     holds = (Hold(shard.id, hold_id, quantity) for hold_id, (quantity, _) in shard.holds.items())
     return next((hold for hold in holds if hold.purchase_id == purchase_id), None)
 
 
 def _stock_item(tier: Tier, sale: CounterSale) -> dynamo.TransactItem:
-    """Return the transaction item that counts the tickets of a sale as sold, from its quota or, if that has too few, from the holdback.
+    """Return the transaction item that counts the tickets of a sale as sold, from its quota or, if the quota is short, from the holdback.
 
     Raises NotFound, PriceChanged and NotEnoughTickets.
     """

@@ -1,7 +1,7 @@
 """Disputes: tickets are frozen until the bank decides.
 
 If we win, the tickets are valid again. If we lose, as many tickets become void as cover the disputed amount, starting with the last ticket.
-An appeal may change the decision: a dispute that we lose after all voids tickets too, but no ticket that is void becomes valid again.
+An appeal may change the decision. If we lose on appeal, tickets become void too. If we win on appeal, void tickets stay void.
 """
 
 from collections.abc import Sequence
@@ -134,10 +134,10 @@ def _void_items(purchase: Purchase, numbers: Sequence[int]) -> list[dynamo.Trans
 
 
 def _finding_items(purchase: Purchase, dispute: Dispute, others: Sequence[Dispute], now: int) -> list[dynamo.TransactItem]:
-    """Return the transaction item that opens a case, if the refunds and lost disputes of a payment take more, or less, than they should.
+    """Return the transaction item that opens a case if the refunds and lost disputes of a payment take more or less than they should.
 
-    More: the bank took money that was refunded too. Less: only whole tickets become void, and they cost more than the bank took, so a
-    person must decide who gets the difference.
+    They take more if the bank took money that was also refunded. They take less if the void tickets cost more than the bank took, because
+    only whole tickets become void. A person must then decide who gets the difference.
     """
     lost = [each for each in (*others, dispute) if each.status == "lost" and each.payment_intent_id == dispute.payment_intent_id]
     refunded_cents = purchase.refunded_total(dispute.payment_intent_id, include_due=True)
@@ -155,7 +155,7 @@ def _finding_items(purchase: Purchase, dispute: Dispute, others: Sequence[Disput
 
 
 def _won_on_appeal_item(purchase: Purchase, dispute: Dispute, now: int) -> dynamo.TransactItem:
-    """Return the transaction item that opens a case, because the money of a lost dispute is back, but its tickets are void.
+    """Return the transaction item that opens a case because the money of a lost dispute is back, but its tickets are void.
 
     Their seats may be sold again, so a person must decide what the buyer gets.
     """

@@ -30,10 +30,10 @@ def find_personal_details(user_id: str) -> PersonalDetails:
 
 
 def _find_unpaid_checkouts(user_id: str, known: Sequence[Purchase]) -> list[Purchase]:
-    """Find checkouts of the user that ended unpaid. No record of the user names them, so they are found by the user's addresses.
+    """Find checkouts of the user that ended unpaid. The user's records do not list these checkouts, so the user's addresses find them.
 
-    These are the address of the account, and the addresses of the `known` purchases. A guest's checkouts are included if other purchases of
-    the guest have moved to the user, because only paid and active purchases move.
+    The addresses are those of the account and of the `known` purchases. A guest's checkouts are included if other purchases of the guest
+    have moved to the user, because only paid and active purchases move.
     """
     from chalicelib.accounts import service as accounts  # imported here, because Lambda functions that need no accounts load this module
 
@@ -96,7 +96,7 @@ def _erase_purchase(purchase: Purchase) -> None:
 
 
 def _erased(purchase: Purchase) -> Purchase:
-    """Return the purchase as erased, without its saved card and the managers' answers to the buyer's requests to return tickets."""
+    """Return the purchase marked as erased, without its saved card and the managers' answers to requests to return tickets."""
     requests = [replace(request, answer=None) for request in purchase.return_requests]
     return replace(purchase, is_erased=True, return_requests=requests, saved_card=None)
 

@@ -60,14 +60,14 @@ class BoxOfficeClosed(ApiError):
 
 class SaleIdUsed(InvalidInput):
     code: ClassVar[str] = "sale_id_used"
-    default_message: ClassVar[str] = "Another sale already has this `id`. Give each sale an id of its own."
+    default_message: ClassVar[str] = "Another sale already has this `id`. Give each sale a different id."
 
     def __init__(self) -> None:
         super().__init__(self.default_message, path="$.id")
 
 
 class PriceChanged(ApiError):
-    """The tier has another price than the buyer paid; `price_cents` is its price now."""
+    """The tier's price differs from what the buyer paid; `price_cents` is the current price."""
 
     code: ClassVar[str] = "price_changed"
     status: ClassVar[int] = 409
@@ -76,7 +76,7 @@ class PriceChanged(ApiError):
 
 class NotSoldHere(NotFound):
     code: ClassVar[str] = "not_sold_here"
-    default_message: ClassVar[str] = "The box office of this event has sold no order with this id."
+    default_message: ClassVar[str] = "The box office of this event has no order with this id."
 
 
 class OrderAlreadyPaid(ApiError):
@@ -121,7 +121,7 @@ class PassUsed(ApiError):
 class PurchaseLimitExceeded(ApiError):
     code: ClassVar[str] = "purchase_limit_exceeded"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "That is more than one person can buy for this event, including earlier orders. Choose fewer tickets."
+    default_message: ClassVar[str] = "That is over the limit per person for this event; earlier orders count too. Choose fewer tickets."
 
     @classmethod
     def for_buyer(cls, limit: int, requested: int, buyer: BuyerRecord | None) -> Self:
@@ -132,7 +132,7 @@ class PurchaseLimitExceeded(ApiError):
 
 class TierLimitExceeded(InvalidInput):
     code: ClassVar[str] = "tier_limit_exceeded"
-    default_message: ClassVar[str] = "That is more tickets of one type than a purchase can have. Choose fewer tickets."
+    default_message: ClassVar[str] = "You cannot buy that many tickets of one type in one purchase. Choose fewer tickets."
 
 
 class CompanionsWithoutSpace(InvalidInput):
@@ -167,8 +167,8 @@ class ReturnsClosed(ApiError):
 class TicketsNotReturnable(ApiError):
     """These tickets cannot be returned or offered for resale.
 
-    `reason` says why: `used`, `given_away`, `frozen`, `void`, `declined`, `free`, `cancelled` if the date is cancelled, so that the
-    tickets are refunded without that, or `changed` if the ticket type has changed too much for a resale.
+    `reason` says why: `used`, `given_away`, `frozen`, `void`, `declined`, `free`, `cancelled` if the date is cancelled and the tickets are
+    refunded automatically, or `changed` if the ticket type has changed too much for a resale.
     """
 
     code: ClassVar[str] = "tickets_not_returnable"
@@ -177,7 +177,7 @@ class TicketsNotReturnable(ApiError):
 
 
 class NothingForResale(Exception):
-    """Tickets that a buyer held cannot be sold any more, because their owners came in with them, or they were refunded or disputed."""
+    """The resale tickets that a buyer holds can no longer be sold: they have been used at the door, refunded or disputed."""
 
 
 class TicketsBeingSold(ApiError):
@@ -216,14 +216,14 @@ class AccountAddressFixed(ApiError):
     code: ClassVar[str] = "account_address_fixed"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "The buyer has an account, so the tickets can go only to the order's address or to the account's address. "
+        "The buyer has an account, so the tickets can be sent only to the order's address or to the account's address. "
         "Only the buyer can change the account's address."
     )
 
 
 class ResentTooOften(RateLimited):
     code: ClassVar[str] = "resent_too_often"
-    default_message: ClassVar[str] = "The tickets of this order were sent again several times today. Try again tomorrow."
+    default_message: ClassVar[str] = "The tickets of this order have been resent several times today. Try again tomorrow."
 
 
 class TicketsNotSendable(ApiError):
@@ -253,7 +253,7 @@ def refusal_of_ended(purchase: Purchase) -> ApiError:
     return ReservationEnded()
 
 
-# Errors of every route that can reserve.
+# Errors of every route that can reserve tickets.
 
 RESERVE_ERRORS: tuple[type[ApiError], ...] = (
     Unauthenticated,

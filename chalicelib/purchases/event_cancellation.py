@@ -1,6 +1,6 @@
 """Cancellation of an event or of one of its dates.
 
-The sale stops at once, then the sweep ends reservations and requests a refund for each order, in batches.
+The sale stops at once. Then the sweep ends reservations and requests a refund for each order, in batches.
 
 The refunds become due, and the sweep makes them at the provider as fast as the provider's rate allows (`refunds_at_provider.DueCases`).
 
@@ -11,8 +11,8 @@ provider still does not know a checkout's payment after a day, the checkout ends
 finish. Free orders have no ledger entries and keep their tickets, but no door accepts these tickets. Complimentary orders have no ledger
 entries either. A pass finds them last, among the event's tickets, so that their tickets become void and their owners get an email.
 
-If one date is cancelled, this concerns the tickets of the tiers that are valid only for cancelled dates. Their stock is not closed, but
-after HEARD_SECONDS no instance sells from it. An order keeps its other tickets.
+The cancellation of one date affects the tickets of the tiers that are valid only for cancelled dates. Their stock is not closed, but after
+HEARD_SECONDS no instance sells from it. An order keeps its other tickets.
 """
 
 import random
@@ -115,7 +115,7 @@ class CancellationRow(dynamo.Table):
 
 
 def begin_cancellation_item(cancellation: Cancellation) -> dynamo.TransactItem:
-    """Transaction item that begins the refunds of an event, to be written with its cancellation."""
+    """Return the transaction item that begins the refunds of an event. The caller writes it with the cancellation."""
     return dynamo.put(_row(_ACTIVE, cancellation))
 
 
@@ -125,7 +125,7 @@ def begin_cancellation(cancellation: Cancellation) -> None:
 
 
 def find_cancellation(event_id: str, date_id: str | None = None) -> Cancellation | None:
-    """Load the cancellation of an event or a date, finished or not, with strongly consistent reads. Returns None without one."""
+    """Load the cancellation of an event or a date, finished or not, with strongly consistent reads. Returns None if there is none."""
     key = _key(event_id, date_id)
     row = CancellationRow.find(_ACTIVE, key) or CancellationRow.find(_FINISHED, key)
     return _cancellation(row) if row is not None else None
@@ -186,7 +186,7 @@ def _cancellation(row: CancellationRow) -> Cancellation:
 
 
 BATCH = 100  # purchases, which are read in one round trip; the position is saved after each batch
-TICKETS_AT_ONCE = 2000  # looked at for complimentary orders before the position is saved
+TICKETS_AT_ONCE = 2000  # tickets that a pass searches for complimentary orders before it saves the position
 ORDERS_AT_ONCE = 8
 SECONDS_RESERVED = 3  # no batch begins when the run has less time left
 HEARD_SECONDS = 60  # after this time, every instance knows that the event is cancelled
@@ -194,8 +194,8 @@ PASS_SECONDS = (60, 3600)  # from one pass to the next: as long as the cancellat
 # A payment that the provider does not know after this time is given up. By then, the reconciliation has covered the time of the checkout.
 UNKNOWN_SECONDS = 86_400
 FIRST_ID, LAST_ID = "0", "z" * 26
-# The position of a ticket begins with this, follows the positions of all purchases, and has the form of an id, because the previous version
-# reads it as one.
+# The position of a ticket begins with this prefix, so it sorts after the positions of all purchases. It has the form of an id, because the
+# previous version reads it as an id.
 _TICKETS = "zz."
 
 REFUND_ID = "event-cancelled"
@@ -211,7 +211,7 @@ _Outcome = Literal["refunded", "was_refunded", "disputed", "other", "failed"]
 def cancel_event(event_id: str, actor: str, now: int, reason: str | None = None, date_id: str | None = None) -> Cancellation:
     """Cancel an event or one of its dates permanently and begin the refunds. A repeated call returns the progress of the refunds.
 
-    With its last date, the event is cancelled. Buyers read the `reason`. Raises NotFound, and ManagedByBootstrap for an event from the
+    Cancelling its last date cancels the event. Buyers read the `reason`. Raises NotFound, and ManagedByBootstrap for an event from the
     bootstrap file that is not cancelled there.
     """
 
@@ -228,15 +228,15 @@ def cancel_event(event_id: str, actor: str, now: int, reason: str | None = None,
 
 
 def _may_have_been_reinstated(event: Event, cancellation: Cancellation) -> bool:
-    """Return whether the bootstrap file may have put the event on sale again after its refunds were finished, and cancelled it again."""
+    """Return whether the bootstrap file may have put the event back on sale after its refunds were finished, and cancelled it again."""
     return event.managed_by == "bootstrap" and cancellation.finished_at is not None and event.updated_at > cancellation.finished_at
 
 
 def process_cancellations(now: int) -> int | None:
     """Continue unfinished cancellations until the time is used up. Every part is safe to repeat.
 
-    Returns how many orders got a refund, or None if some orders failed, which the next run tries again. The events take turns, a batch of
-    orders each, and another event comes first in each run, so neither a large event nor a failure keeps other events waiting. Raises the
+    Returns how many orders got a refund, or None if some orders failed; the next run retries these orders. The events take turns, a batch
+    of orders each, and another event comes first in each run, so neither a large event nor a failure keeps other events waiting. Raises the
     store's errors if the cancellations cannot be read.
     """
     running = deque(_steps(cancellation, now) for cancellation in list_active_cancellations())
@@ -257,12 +257,12 @@ def process_cancellations(now: int) -> int | None:
 
 
 def _steps(cancellation: Cancellation, now: int) -> Iterator[int]:
-    """Continue one cancellation: with each step, process a batch of orders and save the progress. Yields how many orders got a refund."""
+    """Continue one cancellation. Each step processes a batch of orders, saves the progress, and yields how many orders got a refund."""
     current = catalog.load_current()
     event = current.find_event(cancellation.event_id)
     if event is None or not cancellation.applies_to(event):
         logger.warning("event_cancellation.not_cancelled", event_id=cancellation.event_id)
-        # The bootstrap file has put the event on sale again. If it cancels the event again, a new pass must visit all orders.
+        # The bootstrap file has put the event back on sale. If it cancels the event again, a new pass must visit all orders.
         save_cancellation(Cancellation(event_id=cancellation.event_id, date_id=cancellation.date_id, by=cancellation.by, at=now))
         return
     tier_ids = cancellation.tier_ids(current)
@@ -293,9 +293,9 @@ def _steps(cancellation: Cancellation, now: int) -> Iterator[int]:
 
 
 def _begin_pass(event: Event, tier_ids: Collection[str] | None, cancellation: Cancellation, now: int) -> Cancellation:
-    """End the reservations for these tiers, or all of the event, while there is time, and note whether any tickets were on hold.
+    """End the reservations for these tiers, or for all tiers, while there is time, and record whether any tickets were on hold.
 
-    Some reservations may not end now, for example because their payment is in progress.
+    Some reservations cannot end now, for example because their payment is in progress.
     """
     current = catalog.load_current()
     counts = current.all_shard_counts([event.id])
@@ -306,15 +306,15 @@ def _begin_pass(event: Event, tier_ids: Collection[str] | None, cancellation: Ca
         counts = {stock_id: count for stock_id, count in counts.items() if stock_id in own}
     by_stock = read_shards_by_stock(counts)
     shards = [shard for stock_shards in by_stock.values() for shard in stock_shards]
-    # The quotas of the box office belong to no purchase, and it sells nothing more.
+    # The quotas of the box office belong to no purchase, and the box office of a cancelled event sells nothing.
     holders = {hold_id.partition(".")[0] for shard in shards for hold_id in shard.holds if not hold_id.endswith(QUOTA_SUFFIX)}
     found, _ = purchases.load_readable(holders)
     active = [purchase for purchase in found.values() if purchase is not None and purchase.state in ACTIVE_STATES]
     with deadline.within(deadline.remaining() / 2):  # the rest is for the refunds
         ended = _end_reservations(active, now)
         unknown = _end_unknown_payments(active, now)
-    # The stock of a date or of an event in the bootstrap file stays open, and complimentary tickets are issued from closed stocks. But
-    # after HEARD_SECONDS no instance sells or issues any.
+    # The stock of a date or of an event in the bootstrap file stays open, and complimentary tickets are issued even from closed stocks. But
+    # after HEARD_SECONDS no instance sells or issues tickets.
     is_closed = tier_ids is None and not any(shard.is_open for shard in shards) and not current.holdback_shard_counts([event.id])
     is_stopped = is_closed or now - cancellation.at >= HEARD_SECONDS
     is_quiet = is_stopped and not holders
@@ -348,13 +348,13 @@ def _end_reservations(active: Iterable[Purchase], now: int) -> int:
 
 
 def _end_unknown_payments(active: Sequence[Purchase], now: int) -> int:
-    """End checkouts that expired UNKNOWN_SECONDS ago and whose payment the provider does not know. Returns their number.
+    """End checkouts that expired at least UNKNOWN_SECONDS ago and whose payment the provider does not know. Returns their number.
 
     Each checkout gets a finding. If the buyer pays after all, the payment is refunded, because the purchase has ended and the event is
     cancelled.
     """
     ended = 0
-    for purchase in random.sample(active, len(active)):  # otherwise, payments that wait for a bank could come first in each run
+    for purchase in random.sample(active, len(active)):  # in a fixed order, payments that wait for a bank could come first in each run
         payment = purchase.payment
         if deadline.remaining() < SECONDS_RESERVED:
             break
@@ -398,10 +398,10 @@ def _purchase_ids(event_id: str, after: str) -> Iterator[str]:
 
 
 def _complimentary_batches(event_id: str, after: str) -> Iterator[tuple[list[str], str]]:
-    """Yield batches of ids of imported and complimentary orders, each with the position of its last ticket, after the position `after`.
+    """Yield batches of ids of imported and complimentary orders after the position `after`, each with the position of its last ticket.
 
-    Goes through the keys of all tickets of an event from whose holdbacks complimentary tickets were issued, and reads nothing for other
-    events. A batch may be empty, because an event can have more tickets than one run can go through.
+    If complimentary tickets were issued from the event's holdbacks, reads the keys of all tickets of the event; otherwise, reads nothing. A
+    batch may be empty, because an event can have more tickets than one run can read.
     """
     if not catalog.snapshot().holdback_shard_counts([event_id]):
         return
@@ -459,7 +459,7 @@ def _try_refund(cancellation: Cancellation, tier_ids: Collection[str] | None, pu
         if isinstance(error, dynamo.STORE_ERRORS) and not dynamo.is_refused(error):
             logger.exception("event_cancellation.order_failed", purchase_id=purchase.id)
             return "failed"
-        # Any other error would come again. It must not delay the other orders, so a person has to look at this order.
+        # Any other error would happen again. It must not delay the other orders, so a person must look at this order.
         logger.exception("event_cancellation.order_left", purchase_id=purchase.id)
         _open_finding(purchase, now, cancellation.refund_id)
         return "other"
@@ -467,7 +467,7 @@ def _try_refund(cancellation: Cancellation, tier_ids: Collection[str] | None, pu
 
 def _refund(cancellation: Cancellation, tier_ids: Collection[str] | None, purchase: Purchase, now: int) -> _Outcome:
     if purchase.id.startswith(DIRECT_ID_PREFIX) and not purchase.is_complimentary:
-        return "other"  # imported or sold at the box office: whoever has the money pays it back
+        return "other"  # imported or sold at the box office: the seller has the money and refunds it
     if not purchase.kept_tickets_of(tier_ids):
         was_refunded = any(refund.id.startswith(cancellation.refund_id) for refund in purchase.refunds)
         return "was_refunded" if was_refunded and not purchase.is_complimentary else "other"

@@ -1,7 +1,7 @@
 """A guest's orders and tickets: keep the guest's session, move the orders to an account, and correct the address of an order.
 
-Each order moves in one transaction. Before the first order, the account is recorded in the guest's session. So a repeated call finishes an
-interrupted move, and orders that are paid later move too.
+Each order moves in one transaction. Before the first order moves, the account is recorded in the guest's session. A repeated call therefore
+finishes an interrupted move, and orders that are paid later move too.
 """
 
 import hmac
@@ -32,7 +32,7 @@ from chalicelib.waiting_room.model import GUEST_PREFIX
 
 KEPT_SECONDS = 30 * 86_400
 
-MAX_RESENT, RESENT_PERIOD_SECONDS = 5, 86_400  # how often staff may send the tickets of an order again within a day
+MAX_RESENT, RESENT_PERIOD_SECONDS = 5, 86_400  # how often staff may resend the tickets of an order within a day
 MAX_RESENT_IN_TOTAL = 20
 REPEAT_SECONDS = 60  # another request for the same address within this time counts as a repetition and sends nothing
 
@@ -55,7 +55,7 @@ def kept_until(event_ids: Iterable[str]) -> int:
 
 
 def keep_guests(new_owners: Iterable[tuple[str, str]]) -> None:
-    """Extend the sessions of those new owners of tickets, given as (user id, event id), who are guests.
+    """Extend the sessions of the new ticket owners who are guests. `new_owners` has pairs of (user id, event id).
 
     If a guest's orders have moved to an account, move the new tickets too, unless the guest now has an account.
     """
@@ -70,7 +70,7 @@ def _keep_guest(guest_id: str, event_ids: set[str]) -> None:
     from chalicelib.accounts import service as accounts  # imported here, because `follow_changes` loads this module too
 
     account_id = sessions.keep_guest(guest_id, kept_until(event_ids))
-    # The guest may have registered after the move, even with somebody else's address, whose owner has then taken over the account.
+    # The guest may have registered after the move, even with somebody else's address. The owner of the address may then own the account.
     if account_id is not None and accounts.is_guest(guest_id):
         move(guest_id, account_id, clock.now())
 
@@ -140,7 +140,7 @@ def _move_purchase(guest_id: str, user_id: str, purchase: Purchase, *, now: int)
 
 
 def _move_received(ticket: Ticket, user_id: str, now: int) -> bool:
-    """Move a ticket that the guest got from somebody else. Returns whether the guest still owned the ticket."""
+    """Move a ticket that the guest received from somebody else. Returns whether the guest still owned the ticket."""
     entry = _entry_item(f"ticket#{ticket.id}", "ticket.moved", ticket.owner_id, user_id, ticket.event_id, now)
     records = store.receive_ticket_items(ticket.event_id, ticket.id, ticket.owner_id, user_id)
     try:
@@ -154,15 +154,15 @@ def _entry_item(subject: str, action: str, guest_id: str, user_id: str, event_id
     return audit.entry_item(subject, action, user_id, now, {"from": guest_id, "to": user_id}, event_id=event_id)
 
 
-# The address of an order, which staff correct if the buyer mistyped the address.
+# Staff correct the address of an order if the buyer mistyped it.
 
 
 def send_again(order: Purchase, email: str, by: str, now: int) -> Purchase:
-    """Send the tickets of an order again to `email`, which becomes the order's address. Returns the order.
+    """Resend the tickets of an order to `email`, which becomes the order's address. Returns the order.
 
     The same transaction changes the address with which buyers find lost tickets, so links for the old address no longer show the order.
     The tickets keep their codes. The add-on `messages` sends the email. The former address gets an email about the change. A request that
-    is repeated within REPEAT_SECONDS sends nothing more.
+    is repeated within REPEAT_SECONDS does not send the tickets again.
 
     If the buyer has an account, `email` must be the order's current address or the account's address. Raises TicketsNotSendable,
     AccountAddressFixed and ResentTooOften.
@@ -190,7 +190,7 @@ def _send_again(order: Purchase, email: str, by: str, now: int) -> Purchase:
         return order
     if len(order.resent_at) >= MAX_RESENT_IN_TOTAL:
         raise TicketsNotSendable(
-            "The tickets of this order have been sent again too often.", reason="sent_too_often", limit=MAX_RESENT_IN_TOTAL
+            "The tickets of this order have been resent too often.", reason="sent_too_often", limit=MAX_RESENT_IN_TOTAL
         )
     recent = [at for at in order.resent_at if at > now - RESENT_PERIOD_SECONDS]
     if len(recent) >= MAX_RESENT:
@@ -206,7 +206,7 @@ def _send_again(order: Purchase, email: str, by: str, now: int) -> Purchase:
 
 
 def _tell_former_address(order: Purchase, email: str, now: int) -> None:
-    """Email the former address of an order that the address has changed. The email has neither the new address nor the promoter's texts.
+    """Tell the former address of an order that the address has changed. The email has neither the new address nor the promoter's texts.
 
     An address gets only a limited number of these emails, because the buyer may have typed a stranger's address.
     """
@@ -230,7 +230,7 @@ def _require_sendable(order: Purchase, issued: Iterable[Ticket]) -> None:
         raise TicketsNotSendable("The tickets are frozen until the buyer's bank decides the dispute.", reason="frozen")
 
 
-# The link in the email with the tickets. Like the email, it shows the tickets without signing in, on any device and as often as necessary.
+# The link in the email with the tickets. Like the email, the link shows the tickets on any device, any number of times, without a sign-in.
 
 
 def order_token(order_id: str, email: str) -> str:

@@ -26,15 +26,15 @@ from chalicelib.purchases.holds import extend_holds
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.purchases.settlement import CancellationResult
 
-# The time until the next check of a checkout whose bank has yet to decide, which can take days. The check only matters if the event with
-# the bank's answer was lost. Until the check, the holds in the shards are extended, but the purchase's `expires_at` is not, so the buyer or
-# the provider's event can end the purchase at once.
+# The time until the next check of a checkout whose bank has yet to decide, which can take days. The check matters only if the provider's
+# event with the bank's answer was lost. Until the check, the holds in the shards are extended, but the purchase's `expires_at` is not, so
+# the buyer or the provider's event can end the purchase at once.
 BANK_CHECK_SECONDS = 3 * 3600
 
 MAX_HOLD_ATTEMPTS = 3  # for a buyer, with a recovery before every attempt except the first
 MAX_PURCHASES_READ = 100  # in one round trip
 SECONDS_FOR_PURCHASE = 2  # one purchase takes three or four calls to the store; with less time left, recovery stops
-MAX_STORE_ERRORS = 3  # in a row, before the store counts as down
+MAX_STORE_ERRORS = 3  # after this many errors in a row, the store counts as down
 
 
 class RecoveryReport(Struct):
@@ -81,7 +81,7 @@ class _ExpiredHolds(Struct, frozen=True):
 
 
 def recover_holds(holds: Iterable[Hold], now: int, report: RecoveryReport) -> list[LapsedCheckout]:
-    """Release, convert or extend these expired holds, as their purchases decide. Concurrent runs do no harm.
+    """Release, convert or extend these expired holds, as their purchases decide. Concurrent runs are safe.
 
     Groups of MAX_PURCHASES_READ purchases are processed in order, and the purchases of a group in parallel.
 
@@ -173,7 +173,7 @@ def _recover_for_buyer(refusal: NotEnoughTickets, user_id: str, now: int) -> boo
     The buyer's own checkout takes at most two calls to the provider, and one more if its money must be refunded.
     """
     by_purchase = _group_by_purchase(refusal.expired_holds)
-    # Take a sample, so that many refused buyers do not all end the same purchases.
+    # Choose purchases at random, so that many refused buyers do not all end the same purchases.
     purchase_ids = random.sample(list(by_purchase), min(len(by_purchase), MAX_PURCHASES_READ))
     purchases, unreadable = store.load_readable(purchase_ids)
     readable_ids = [purchase_id for purchase_id in purchase_ids if purchase_id not in unreadable]
@@ -221,7 +221,7 @@ def _group_by_purchase(holds: Iterable[Hold]) -> dict[str, list[Hold]]:
 def _expired_holds(purchase_id: str, holds: list[Hold], purchases: dict[str, Purchase | None]) -> _ExpiredHolds:
     """Combine holds with their purchase.
 
-    `purchases` comes from `store.load_many` or `load_readable`: None is a tombstone; unwritten purchases have no key.
+    `purchases` comes from `store.load_many` or `load_readable`: None stands for a tombstone, and unwritten purchases have no key.
     """
     purchase = purchases.get(purchase_id)
     return _ExpiredHolds(purchase_id, holds, purchase, has_tombstone=purchase is None and purchase_id in purchases)
@@ -273,8 +273,8 @@ def _expiry_task(checkout: LapsedCheckout, now: int, report: RecoveryReport) -> 
 def _recover(expired: _ExpiredHolds, now: int, report: RecoveryReport) -> bool:
     """Recover the expired holds of one purchase and count them in `report`. Work that was done before an error is also counted.
 
-    Only FATAL_ERRORS are raised. Other errors are logged, because they must not keep the tickets of other purchases off sale. Returns False
-    after such an error, and if the store refused every attempt.
+    Raises only FATAL_ERRORS. Other errors are logged, because they must not keep the tickets of other purchases off sale. Returns False
+    after such an error, and if every attempt ended in a Conflict.
     """
     try:
         for _ in range(store.MAX_ATTEMPTS):
@@ -312,7 +312,7 @@ def _recover_purchase_holds(purchase: Purchase, holds: list[Hold], now: int, rep
     elif is_unpaid and owned and not purchase.is_active(now):
         _count_expiry(settlement.cancel_purchase(purchase, "expired", now), owned, now, report)
     elif is_unpaid:
-        # A checkout extended the purchase and crashed before it extended the hold in the shard.
+        # A checkout extended the purchase but crashed before it extended the hold in the shard.
         report.extended += sum(extend_hold(hold, purchase.expires_at) for hold in owned)
         if strays:
             # Fence: raise the version, because a checkout that read the old version may be about to list this use of a promo code.

@@ -109,7 +109,7 @@ def refund_status_items(
     has_come_back = before.status in ("pending", "succeeded") and provider_refund.status == "failed"
     if not (has_left or has_come_back):
         return []
-    assert provider_refund.id is not None  # the provider has made it
+    assert provider_refund.id is not None  # the provider has created the refund
     item = ledger.entry_item(
         **_purchase_key(purchase),
         kind="refunded" if has_left else "refund_failed",
@@ -133,7 +133,7 @@ def dispute_items(
     """Return the entries for a dispute's new status: the money leaves when the dispute opens and comes back when it is won.
 
     `known_status` is None for a dispute that is new to us; if it is already won, it gets both entries. If an appeal changes the decision,
-    the money moves again, so the reference gets the purchase's version, because a kind and reference have only one entry.
+    the money moves again. The reference then includes the purchase's version, because a kind and reference have only one entry.
     """
     kinds: list[EntryKind] = ["disputed"] if known_status in (None, "won") else []
     is_appeal = known_status in ("won", "lost")
@@ -162,7 +162,7 @@ def dispute_items(
 
 
 def record_decline(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> None:
-    """Record a declined attempt to pay, once. The entry is written without a transaction, because nothing else changes."""
+    """Record, once, a declined attempt to pay. The entry is written without a transaction, because nothing else changes."""
     if provider_payment.charge_id is None or provider_payment.decline_code is None:
         return
     ledger.record_entry(
@@ -191,7 +191,7 @@ def record_simulated_decline(purchase: Purchase, payment: Payment, now: int) -> 
 
 
 def record_returned_fee(purchase: Purchase, fee: ReturnedFee, now: int) -> bool:
-    """Record a part of the fee that the operator gave back by hand, once. Returns whether the entry is new."""
+    """Record, once, a part of the fee that the operator gave back by hand. Returns whether the entry is new."""
     return ledger.record_entry(
         **_purchase_key(purchase),
         kind="fee_returned",
@@ -229,7 +229,7 @@ def _fee_items(
 
 
 def _included(change: Purchase | Refund | Dispute) -> dict[str, Any]:
-    """Return the details of an entry that have the taxes and the fee in its amount, if there are any."""
+    """Return the entry details with the taxes and the fee that the amount of a change includes, if any."""
     taxes = {"taxes": to_builtins(change.taxes)} if change.taxes else {}
     return {**taxes, "included_fee_cents": change.included_fee_cents} if change.included_fee_cents else taxes
 

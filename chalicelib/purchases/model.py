@@ -34,13 +34,13 @@ MAX_QUANTITY = 50
 MAX_LINE_ITEMS = 10
 MAX_BOUGHT_TEXT = 500
 # An order's id has the form of a ULID, which begins with a time. Orders that were written without a checkout have ids with this prefix, a
-# time before 2005, so they sort before others.
+# time before 2005, so they sort before all other orders.
 DIRECT_ID_PREFIX = "00"
-QUOTA_SUFFIX = ".quota"  # of the ids of holds that set tickets aside for the box office
+QUOTA_SUFFIX = ".quota"  # ends the ids of holds that set tickets aside for the box office
 ANY_USES = 1_000_000  # more than a buyer's record can have
-MAX_TRANSFERS = 100  # that arrive for one purchase: each stays in its item
-EXCESS = "-excess"  # of the id of a bank transfer: the part that is beyond the price
-MOVED_PREFIX = "moved#"  # of a second note of a pass that has moved to another user
+MAX_TRANSFERS = 100  # bank transfers for one purchase, because all of them are in its item
+EXCESS = "-excess"  # after the id of a bank transfer: the part of the transfer that exceeds the price
+MOVED_PREFIX = "moved#"  # begins the second entry of a pass that has moved to another user
 
 
 class LineItem(Struct, frozen=True, omit_defaults=True):
@@ -51,8 +51,8 @@ class LineItem(Struct, frozen=True, omit_defaults=True):
     With `is_resale`, the tickets are other buyers' tickets for resale, which `resale_holds` hold in a stock of their own. Once the purchase
     is paid, `holds` are the holds that became the seats of these tickets, one for each ticket, in the sellers' purchases.
 
-    `tax` is the tax by a percentage. If the provider has calculated the taxes of the payment, `calculated_tax` is the share of the line,
-    which counts instead.
+    `tax` is a tax by percentage. If the provider has calculated the taxes of the payment, `calculated_tax` is the line's share and replaces
+    `tax`.
     """
 
     tier_id: str
@@ -101,7 +101,7 @@ class LineItem(Struct, frozen=True, omit_defaults=True):
 
     @property
     def effective_tax(self) -> Tax | None:
-        """The tax that the price includes: as the provider has calculated it, or else by the percentage."""
+        """The tax that the price includes: calculated by the provider, or else by percentage."""
         return self.tax if self.calculated_tax is None else self.calculated_tax.tax
 
     @property
@@ -150,8 +150,8 @@ class Refund(Struct, frozen=True, kw_only=True):
     tickets that the refund took back; `fee_cents` is the part of their price that we kept. An external refund was made in the provider's
     dashboard. `provider` is the payment's provider. Earlier versions stored refunds without `provider`, because Stripe was then the only
     external provider. `method` is how the box office paid the money back. `resold_to` is the purchase that has the seats of the tickets,
-    if they were resold. `taxes` are the taxes that the refund takes back, and `included_fee_cents` is the fee in the price that it takes
-    back. The ledger records both with the money.
+    if they were resold. `taxes` and `included_fee_cents` are the taxes and the fee that are included in the refunded amount. The ledger
+    records both with the money.
     """
 
     id: str
@@ -192,8 +192,8 @@ ReturnStatus = Literal["open", "accepted", "declined", "withdrawn"]
 class ReturnRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A buyer's request to return tickets, on which the event's managers decide. Times are epoch seconds.
 
-    `tickets` are the numbers of the tickets. The request is accepted once the buyer has none of them any more, because they were refunded.
-    `answer` is what managers told the buyer when they declined. The buyer may withdraw the request before that.
+    `tickets` are the numbers of the tickets. The request is accepted once all of these tickets have been refunded. `answer` is what the
+    managers told the buyer when they declined the request. Until then, the buyer may withdraw the request.
     """
 
     tickets: list[int]
@@ -208,8 +208,8 @@ class Dispute(Struct, frozen=True, kw_only=True):
     """A claim by the buyer's bank for the money of a payment. Times are epoch seconds.
 
     `due_at` is the provider's deadline for evidence; it is null if the provider gives none. `voided` has the numbers of the tickets that
-    became void when the dispute was lost. `taxes` and `included_fee_cents` are the taxes and the fee in the price that leave and come back
-    with the money.
+    became void when the dispute was lost. `taxes` and `included_fee_cents` are the taxes and the fee that are included in the disputed
+    amount, and leave or come back with it.
     """
 
     id: str
@@ -233,7 +233,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     lines, and `promo_holds`, which hold one use of the code. Once the purchase is paid, that use is never returned. If the buyer could
     reserve only with an access code, the reservation sets these fields and `needs_code`, and the checkout keeps them. `holdback_id` is the
     holdback of each tier from whose stock the access code sells. With `bank_transfer_days`, the code lets the buyer pay by bank transfer.
-    If a person has saved a card, the shop first tries to charge it for an offer (`checkout.charge_saved_card`).
+    If the buyer saved a card on the waitlist, the shop first tries to charge the offer to the card (`checkout.charge_saved_card`).
     """
 
     id: str
@@ -266,25 +266,25 @@ class Purchase(Struct, frozen=True, kw_only=True):
     moved_from: str | None = None  # the guest who made the purchase, before it moved to the guest's account
     resent_at: list[int] = []  # when staff sent the tickets again
     box_office: BoxOfficeSale | None = None
-    returns: ReturnPolicy | None = None  # what the event said about returns when the buyer reserved
+    returns: ReturnPolicy | None = None  # the event's rules for returns when the buyer reserved
     transfers: TransferPolicy | None = None  # null: the event allowed transfers when the buyer reserved
     return_requests: list[ReturnRequest] = []
     accepted_terms: str | None = None  # the id of the seller's terms that the buyer accepted at the checkout
     saved_card: SavedCard | None = None
 
     def event_in(self, catalog: Catalog) -> Event | None:
-        """Return the event with only the dates for which the tickets are valid. Returns None if the catalog has lost the event."""
+        """Return the event with only the dates for which the tickets are valid. Returns None if the event is not in the catalog."""
         return catalog.event_for(self.event_id, [line.tier_id for line in self.lines])
 
     def with_terms(self, event: Event) -> "Purchase":
-        """Return the purchase with the event's present rules for returns and transfers, which later changes do not affect."""
+        """Return the purchase with the event's current rules for returns and transfers. Later changes of the rules do not affect it."""
         if event.returns is None and event.transfers == "free":
             return self
         return replace(self, returns=event.returns, transfers=None if event.transfers == "free" else event.transfers)
 
     @property
     def bought_text(self) -> str:
-        """The lines as `<tier id>*<quantity>*<price in cents> ...`, from which the purchase can be rebuilt. Empty if that cannot be done.
+        """The lines as `<tier id>*<quantity>*<price in cents> ...`. Empty if they are not enough to rebuild the purchase, or too long.
 
         Providers keep texts of up to 500 characters.
         """
@@ -313,7 +313,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     @property
     def is_resale(self) -> bool:
-        """Whether the purchase is of other buyers' tickets for resale, and of nothing else."""
+        """Whether the purchase buys other buyers' tickets for resale. Such a purchase buys nothing else."""
         return any(line.is_resale for line in self.lines)
 
     @property
@@ -333,7 +333,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     @property
     def is_being_charged(self) -> bool:
-        """Whether the purchase waits for the charge of its saved card."""
+        """Whether the purchase is waiting for its saved card to be charged."""
         return self.state in ACTIVE_STATES and self.saved_card is not None and not self.saved_card.is_refused
 
     @property
@@ -363,7 +363,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     @property
     def costs_money(self) -> bool:
-        """Whether the buyer pays the shop. At a box office, the promoter's people say what was paid, so anybody can claim any price."""
+        """Whether the buyer pays the shop. At a box office, the promoter's staff enter what was paid, so they can claim any price."""
         return self.total_cents > 0 and self.box_office is None
 
     @property
@@ -402,7 +402,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     @property
     def has_open_return(self) -> bool:
-        """Whether the buyer waits for a decision about a return."""
+        """Whether the buyer is waiting for a decision about a return."""
         return any(self.return_status(request) == "open" for request in self.return_requests)
 
     @property
@@ -421,14 +421,14 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     @property
     def kept_taxes(self) -> list[TaxShare]:
-        """The taxes in what the buyer has paid and has not got back."""
+        """The taxes included in the payment, less the parts that went back to the buyer."""
         back = [share for change in self._returns() for share in change.taxes]
         return money.add_taxes([*self.taxes, *(share.times(-1) for share in back)])
 
     def taxes_of_return(self, amount_cents: int, tickets: Sequence[int] = ()) -> list[TaxShare]:
-        """Return the taxes in an amount that leaves the order: in the price of the `tickets`, or in what is left of the order.
+        """Return the taxes in an amount that is paid back: part of the price of the `tickets`, or of what is left of the order.
 
-        A share is the difference between the taxes that are left before and after, so that the shares of all returns add up exactly.
+        A share is the difference between the remaining taxes before and after the return, so the shares of all returns add up exactly.
         """
         kept = self.kept_taxes
         if not kept or not amount_cents:
@@ -454,13 +454,13 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     @property
     def kept_included_fee_cents(self) -> int:
-        """The fee in what the buyer has paid and has not got back."""
+        """The fee included in the payment, less the parts that went back to the buyer."""
         return self.included_fee_cents - sum(change.included_fee_cents for change in self._returns())
 
     def included_fee_of_return(self, amount_cents: int, tickets: Sequence[int] = ()) -> int:
-        """Return the fee in an amount that leaves the order: in the price of the `tickets`, or in what is left of the order.
+        """Return the fee in an amount that is paid back: part of the price of the `tickets`, or of what is left of the order.
 
-        The last return takes back what is left of the fee, and none takes back more, so all returns add up exactly.
+        The last return takes back the rest of the fee, and no return takes back more than that, so all returns add up exactly.
         """
         kept = self.kept_included_fee_cents
         if kept <= 0 or not amount_cents:
@@ -477,7 +477,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return 0 if included is None else included.included_in(self.ticket_price(number))
 
     def _returns(self) -> "list[Refund | Dispute]":
-        """Return the refunds of the payment that bought the tickets, and the disputes about it, whose money is not ours now."""
+        """Return the refunds and disputes of the payment that bought the tickets, except failed refunds and disputes that we won."""
         own_id = self.payment.payment_intent_id if self.payment else None
         refunds = [refund for refund in self.refunds if refund.payment_intent_id == own_id and refund.status != "failed"]
         return [*refunds, *(dispute for dispute in self.disputes if dispute.payment_intent_id == own_id and dispute.status != "won")]
@@ -495,7 +495,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return sum(refund.amount_cents for refund in self.refunds if refund.payment_intent_id == own_id)
 
     def without_due_refunds(self) -> "Purchase":
-        """Return the purchase without the refunds that the provider has not accepted, for a change after which it refuses them."""
+        """Return the purchase without due refunds, for a change after which the provider refuses these refunds."""
         return replace(self, refunds=[refund for refund in self.refunds if refund.status != "due"])
 
     def with_refunds(self, *refunds: Refund) -> "Purchase":
@@ -554,12 +554,12 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     @property
     def is_by_transfer(self) -> bool:
-        """Whether it is, or was to be, paid by bank transfer to the promoter's account."""
+        """Whether the buyer pays, paid or was going to pay by bank transfer to the promoter's account."""
         return self.payment is not None and self.payment.bank_account is not None
 
     @property
     def transferred_cents(self) -> int:
-        """The money that has arrived by bank transfer in minor units, including what is to be paid back or was."""
+        """The money that has arrived by bank transfer in minor units, including what was paid back or must be paid back."""
         arrived = {transfer.id: transfer.amount_cents for transfer in (self.payment.transfers if self.payment is not None else [])}
         second = [refund for refund in self.refunds if not refund.tickets and refund.reason == "duplicate"]
         excess = [refund for refund in second if str(refund.payment_intent_id).removesuffix(EXCESS) in arrived]
@@ -567,7 +567,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     @property
     def keeps_more_transfers(self) -> bool:
-        """Whether another bank transfer that arrives can be recorded."""
+        """Whether the purchase has room for another bank transfer."""
         arrived = len(self.payment.transfers) if self.payment is not None else 0
         return arrived + sum(not refund.tickets for refund in self.refunds) < MAX_TRANSFERS
 
@@ -590,7 +590,7 @@ def read_bought(text: str) -> list[BoughtLine]:
 
 
 def _allocate(amount: int, weights: Mapping[T, int], limits: Mapping[T, int]) -> Counter[T]:
-    """Split an amount by weight, with at most `limits` of it for each key. What exceeds all limits is left out."""
+    """Split an amount by weight, with at most the key's limit for each key. What exceeds all limits is left out."""
     parts: Counter[T] = Counter()
     total, given, passed = sum(weights.values()), 0, 0
     for key, weight in weights.items():
@@ -619,7 +619,7 @@ class OptionAnswer(Struct, frozen=True, kw_only=True):
 
 
 class InvoiceBuyer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The company that buys, as its invoice must name it. `vat_id` is its VAT number, if it has one.
+    """The buying company as the invoice must name it. `vat_id` is the company's VAT number, if it has one.
 
     An electronic invoice needs the company's `country`.
     """
@@ -655,9 +655,9 @@ class CheckoutDetails(Struct, frozen=True, omit_defaults=True):
 
 
 class ComplimentaryRow(Struct, frozen=True, forbid_unknown_fields=True):
-    """A recipient of complimentary tickets. All of the recipient's `quantity` tickets are in one order, and the first has the `name`.
+    """A recipient of complimentary tickets. All of the recipient's `quantity` tickets are in one order. The first ticket has the `name`.
 
-    The `id` is unique among the rows of a holdback. A repeated row with the same `id` issues nothing more.
+    The `id` is unique among the rows of a holdback. A repeated row with the same `id` does not issue its tickets again.
     """
 
     id: Annotated[str, Meta(min_length=1, max_length=300, examples=["ada@example.com#1"])]
@@ -667,7 +667,7 @@ class ComplimentaryRow(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class IssuedRow(Struct, frozen=True, kw_only=True):
-    """What became of a row: its tickets were issued now or earlier, or all of them were revoked, or the holdback has too few left.
+    """The result of a row: its tickets were issued now or earlier, or all of them were revoked, or the holdback has too few left.
 
     `order_id` is null if the row has no order.
     """
@@ -693,7 +693,7 @@ class BuyerRecord(Struct, frozen=True):
     `past_orders` are orders whose tickets were all taken back. `received` are tickets that others gave to the user. `passes` are the
     waiting room's passes that the user bought with, or that have moved to another user (`MOVED_PREFIX`). `promo_uses` are orders that were
     paid with a promo code, including refunded orders, as `<code>#<order id>`. `active_until` is in epoch seconds. `reserve_tat` is the
-    counter of the rate limit of reservations: a time in milliseconds (`foundation.gcra`).
+    counter for the rate limit on reservations: a time in milliseconds (`foundation.gcra`).
     """
 
     user_id: str

@@ -29,7 +29,7 @@ __all__ = ["Conflict", "card_item", "check_buyer", "check_limit", "create_offer"
 # How long tickets are held until the purchase is written. Only then are the holds extended to the end of the offer, so holds that a crash
 # leaves behind expire within a minute.
 WRITE_SECONDS = 60
-CREATION_SECONDS = 20 * 3600  # a repeated creation returns the same customer for a day
+CREATION_SECONDS = 20 * 3600  # less than the day for which a repeated creation returns the same customer
 CARD_CHECK_SECONDS = 86_400
 
 
@@ -41,7 +41,7 @@ def check_limit(user_id: str, event: Event, quantity: int) -> None:
 
 
 def find_blocked(event: Event, quantities: Mapping[str, int]) -> dict[str, ApiError]:
-    """Return, by user id, the errors of the users who cannot have an offer of their quantity now, as `check_buyer` would raise them."""
+    """Return, by user id, the errors that `check_buyer` would raise for users who cannot have an offer of their quantity now."""
     blocked: dict[str, ApiError] = {}
     for buyer in store.load_buyers(quantities, event.id):
         try:
@@ -120,7 +120,7 @@ def return_tickets(purchase: Purchase) -> None:
 
 
 def card_item(owner: str, event: Event | None, card: SavedCard, now: int, *, is_needed: bool) -> dynamo.TransactItem:
-    """Return the item that opens or updates the case of a saved card. The sweep deletes the card once nobody needs it any longer.
+    """Return the item that opens or updates the case of a saved card. The sweep deletes the card once nobody needs it.
 
     `owner` is the id under which the customer is created.
     """
@@ -139,7 +139,7 @@ def removal_task(case: Case, _purchase: object, now: int) -> ProviderTask:
     def ask() -> None:
         if is_kept:
             return
-        with suppress(AccountUnreachable):  # its owner has disconnected the account, so nobody can use the card
+        with suppress(AccountUnreachable):  # the account's owner has disconnected it, so nobody can use the card
             customer_id = details["customer"] or payments.create_customer(details["provider"], case.purchase_id, details["account"])
             payments.delete_customer(details["provider"], customer_id, details["account"])
 

@@ -45,7 +45,7 @@ class OrderResult(Struct, frozen=True, kw_only=True):
 
 
 def create_order(order: OrderRequest, purchase_id: str, attempt: Attempt) -> OrderResult:
-    """Hold the tickets, open their checkout, and pay if the order is to be paid at once.
+    """Hold the tickets, open their checkout, and pay if the order pays at once.
 
     A refused checkout releases the tickets, so that the buyer can order again at once. Raises what `with_answers`,
     `reservations.reserve`, `checkout.open_checkout` and `checkout.confirm` raise.
@@ -104,7 +104,7 @@ def cancel_order(user_id: str, order_id: str, now: int) -> Purchase:
 
 
 def cancel_transfer(event_id: str, order_id: str, by: str, now: int) -> Purchase:
-    """Cancel an order of the event that waits for a bank transfer, with an audit entry. What has arrived of its money is to be sent back.
+    """Cancel an order of the event that waits for a bank transfer, with an audit entry. Managers must send back money that has arrived.
 
     An order that has ended is returned unchanged. Raises OrderNotFound and OrderAlreadyPaid.
     """

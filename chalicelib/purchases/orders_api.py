@@ -1,4 +1,4 @@
-"""Orders over HTTP after they are paid: a buyer's orders and tickets, transfers, complimentary tickets, and cancellation of an event.
+"""Paid orders over HTTP: a buyer's orders and tickets, transfers, complimentary tickets, and cancellation of an event.
 
 Demo stages also reset the orders of an event.
 """
@@ -135,7 +135,7 @@ def show_order(request: RequestContext, order_id: str) -> Reply[OrderWithTickets
 
 
 class ReturnBody(Struct, forbid_unknown_fields=True):
-    """The tickets to return. Null means all tickets of the order that can be returned. Managers who decide see the `reason`."""
+    """The tickets to return, by default all tickets of the order that can be returned. Managers who approve returns see the `reason`."""
 
     tickets: Annotated[list[Id], Meta(min_length=1, max_length=MAX_QUANTITY)] | None = None
     reason: ReturnReason | None = None
@@ -167,7 +167,7 @@ def return_tickets(request: RequestContext, order_id: str, body: ReturnBody = _A
     errors=(OrderNotFound, ReturnDecided, RateLimited),
 )
 def withdraw_return(request: RequestContext, order_id: str, request_number: str) -> Reply[RefundsView]:
-    """Withdraw the caller's request to return tickets, while managers have not decided. Shows all refunds and requests of the order."""
+    """Withdraw the caller's request to return tickets before managers decide. Shows all refunds and requests of the order."""
     request.is_repeatable = True
     with limited_by_address(request, TRANSFER):
         order = queries.get_order(order_id)
@@ -241,7 +241,7 @@ def _return_view(purchase: Purchase, tickets: Iterable[Ticket], now: int) -> Tic
 
 
 class ResaleBody(Struct, forbid_unknown_fields=True):
-    """The tickets to offer for resale, or to withdraw with `listed: false`. Null means all tickets of the order that allow it."""
+    """The tickets to offer for resale, or to withdraw with `listed: false`. By default, all tickets of the order that allow this."""
 
     tickets: Annotated[list[Id], Meta(min_length=1, max_length=MAX_QUANTITY)] | None = None
     listed: bool = True
@@ -261,7 +261,7 @@ _RESALE_ERRORS = (OrderNotFound, ReturnsClosed, TicketsNotReturnable, TicketsBei
 def change_resale(request: RequestContext, order_id: str, body: ResaleBody = _LIST_ALL) -> Reply[ResaleChangedView]:
     """Offer unused tickets of one of the caller's orders for resale at the price that was paid, or withdraw them. Safe to repeat.
 
-    A ticket stays valid until somebody has bought it. Then it becomes void, and its price less the fee is refunded.
+    A ticket stays valid until somebody buys it. Then it becomes void, and its price less the fee is refunded.
     """
     request.is_repeatable = True
     with limited_by_address(request, TRANSFER):
@@ -331,7 +331,7 @@ def _find_guest_session(token: str | None, now: int) -> Session | None:
     return None
 
 
-# Lost tickets over HTTP: mail a link to the address from the checkout, and show the tickets when the link is opened.
+# Lost tickets over HTTP: email a link to the address from the checkout, and show the tickets when the link is opened.
 
 
 class LinkBody(Struct, forbid_unknown_fields=True):
@@ -348,7 +348,7 @@ class FoundTicketView(Struct, frozen=True):
 
 
 class FoundReturnRequestView(ReturnRequestView, frozen=True, kw_only=True):
-    """A request to return tickets of an order, on which managers have not decided or which they have declined."""
+    """A request to return tickets of an order that managers have declined or not yet decided."""
 
     order_id: str
 
@@ -357,9 +357,9 @@ class FoundTicketsView(Struct, frozen=True):
     """The tickets that were bought with the address of a link. Tickets of the newest order come first.
 
     For 15 minutes, `data_token` gives access to the data kept about people without an account who used this address, to export or erase
-    it. It is null for a link to one order. `returnable` lists the tickets that buyers without an account may return now, with `data_token`
-    or with the token of the link to one order, `return_requests` what they have asked to return, and `resale` their tickets that are or
-    may be offered for resale.
+    the data. It is null for a link to one order. `returnable` lists the tickets that buyers without an account may return now, with
+    `data_token` or with the token of the link to one order. `return_requests` lists what they have asked to return. `resale` lists their
+    tickets that are or may be offered for resale.
     """
 
     tickets: list[FoundTicketView]
@@ -371,7 +371,7 @@ class FoundTicketsView(Struct, frozen=True):
 
 @route(bp, "POST", "/lost-tickets", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
 def mail_tickets_link(request: RequestContext, body: AddressBody) -> Reply[Done]:
-    """Request an email with a link that shows the tickets bought with an address. The reply never says whether there are any."""
+    """Request an email with a link that shows the tickets bought with an address. The reply never says whether there are tickets."""
     with limited(request, MAIL, email_key(body.email), "find_tickets"):
         mails.mail_tickets_link(body.email, request.language, request.now)
     return Reply(Done("We have sent an email to this address. Open the link in it within 15 minutes."))
@@ -379,7 +379,7 @@ def mail_tickets_link(request: RequestContext, body: AddressBody) -> Reply[Done]
 
 @route(bp, "POST", "/lost-tickets/open", access="public", headers=(ACCEPT_LANGUAGE,), errors=(LinkExpired,))
 def open_tickets_link(request: RequestContext, body: LinkBody) -> Reply[FoundTicketsView]:
-    """Show the tickets of a mailed link. A link to one order works any number of times; a link to all orders of an address works once."""
+    """Show the tickets of an emailed link. A link to one order works any number of times; a link to all orders of an address works once."""
     data_token = None
     if "." in body.token:
         found = guest_orders.list_tickets_of_link(body.token)
@@ -407,7 +407,7 @@ def return_tickets_by_link(request: RequestContext, body: ReturnByLinkBody) -> R
 
 
 class WithdrawByLinkBody(Struct, forbid_unknown_fields=True):
-    """The `request_number` of a request to return tickets. `token` is the one with which tickets are returned."""
+    """The `request_number` of a request to return tickets. `token` is the same token as for returning tickets."""
 
     token: MailedToken
     order_id: Id
@@ -437,7 +437,7 @@ def change_resale_by_link(request: RequestContext, body: ResaleByLinkBody) -> Re
 
 @contextmanager
 def _order_of_link(request: RequestContext, body: ReturnByLinkBody | WithdrawByLinkBody | ResaleByLinkBody) -> Iterator[Purchase]:
-    """Yield the order of a buyer without an account, whose link the body names, for a change that is safe to repeat.
+    """Yield the order of the link in the body, which belongs to a buyer without an account, for a change that is safe to repeat.
 
     Raises LinkExpired, OrderNotFound and RateLimited.
     """
@@ -526,7 +526,7 @@ class PreviewBody(Struct, forbid_unknown_fields=True):
 
 
 class AcceptBody(Struct, forbid_unknown_fields=True):
-    """`email` is the address for emails about the ticket, and for finding the ticket again. It is not needed if the user has an account."""
+    """`email` is the address for emails about the ticket and for finding a lost ticket. It is not needed if the user has an account."""
 
     email: Email | None = None
 
@@ -557,7 +557,7 @@ class OfferedTicketView(Struct, frozen=True, kw_only=True):
     errors=(TransferNotFound, TicketUsed, TransferClosed, TransferExpired, TicketVoid, TicketFrozen, RateLimited),
 )
 def preview_transfer(request: RequestContext, body: PreviewBody) -> Reply[OfferedTicketView]:
-    """Show a ticket to the person to whom it is offered. Nothing changes."""
+    """Show a ticket to the person to whom it is offered. This changes nothing."""
     with limited_by_address(request, TRANSFER):
         ticket = transfers.find_offered(body.token, request.now)
     assert ticket.transfer is not None
@@ -603,7 +603,7 @@ MAX_COMPLIMENTARY_ROWS = 100
 
 
 class ComplimentaryBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """The recipients of complimentary tickets, whose ids must differ, and the holdback of a tier from which the tickets are issued."""
+    """The recipients of complimentary tickets, and the holdback of a tier that the tickets come from. The ids of the rows must differ."""
 
     tier_id: Id
     holdback_id: Id
@@ -611,7 +611,7 @@ class ComplimentaryBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ComplimentaryView(Struct, frozen=True):
-    """What became of each row, in the order of the request."""
+    """The results of the rows, in the order of the request."""
 
     rows: list[IssuedRow]
 
@@ -626,7 +626,7 @@ class ComplimentaryView(Struct, frozen=True):
 )
 @limited_for_caller(CATALOG)
 def issue_complimentary_tickets(request: RequestContext, event_id: str, body: ComplimentaryBody) -> Reply[ComplimentaryView]:
-    """Issue complimentary tickets from a holdback, and mail them to their recipients. A repeated request issues only what is missing."""
+    """Issue complimentary tickets from a holdback, and email them to their recipients. A repeated request issues only what is missing."""
     from chalicelib.purchases import direct_orders
 
     request.is_repeatable = True
@@ -635,14 +635,14 @@ def issue_complimentary_tickets(request: RequestContext, event_id: str, body: Co
     ids = [row.id for row in body.rows]
     for number, row_id in enumerate(ids):
         if row_id in ids[:number]:
-            raise InvalidInput("This id is in the list twice. Give each row an id of its own.", path=f"$.rows[{number}].id")
+            raise InvalidInput("This id is in the list twice. Give each row a different id.", path=f"$.rows[{number}].id")
     limit_writes(request, CATALOG, sum(row.quantity + direct_orders.ITEMS_PER_ORDER for row in body.rows))
     tier = catalog.get_current_tier(event_id, body.tier_id)
     issued = direct_orders.issue_complimentary(event, tier, body.holdback_id, body.rows, request.language, caller.user_id, request.now)
     return Reply(ComplimentaryView(issued))
 
 
-# Orders that are paid by bank transfer over HTTP. Their managers say which transfers have arrived, and which they have sent back.
+# Orders that are paid by bank transfer, over HTTP. The event's managers record which transfers have arrived, and which they have sent back.
 
 MAX_STATEMENT_ROWS = 100
 MAX_TRANSFER_CENTS = 10_000_000_000
@@ -667,13 +667,13 @@ class StatementRowBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StatementBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """Rows of a bank statement, with all transfers of each day or with one transfer only. A repeated row changes nothing."""
+    """Rows of a bank statement: all transfers of each day, or a single transfer. A repeated row changes nothing."""
 
     rows: Annotated[list[StatementRowBody], Meta(min_length=1, max_length=MAX_STATEMENT_ROWS)]
 
 
 class TransferredOrderView(Struct, frozen=True, kw_only=True):
-    """An order that is paid by bank transfer, with the money that has arrived. The buyer has until `expires_at`, if it is `pending`.
+    """An order that is paid by bank transfer, with the money that has arrived. The buyer of a `pending` order has until `expires_at`.
 
     `to_return_cents` are the amounts that the promoter must send back.
     """
@@ -696,10 +696,10 @@ class BankTransfersView(Struct, frozen=True, kw_only=True):
 
 
 class AppliedRowView(Struct, frozen=True, kw_only=True):
-    """What became of a row: it was `recorded`, now or before (`known`), or its reference names no order or several.
+    """The result of a row: it was `recorded` now, it was already `known`, or its reference names no order or several orders.
 
-    `no_refund`: the money that left is not the amount of a due refund. `too_many`: the order has 100 transfers, so it is not recorded.
-    `failed`: the shop cannot read or save the order, so nothing is recorded. `order` is the order afterwards.
+    `no_refund`: the money that left is not the amount of a due refund. `too_many`: the order already has 100 transfers, so the row is not
+    recorded. `failed`: the shop cannot read or save the order, so nothing is recorded. `order` is the order afterwards.
     """
 
     result: StatementResult
@@ -707,7 +707,7 @@ class AppliedRowView(Struct, frozen=True, kw_only=True):
 
 
 class AppliedStatementView(Struct, frozen=True):
-    """What became of each row, in the order of the request."""
+    """The results of the rows, in the order of the request."""
 
     rows: list[AppliedRowView]
 
@@ -727,7 +727,7 @@ def list_bank_transfers(request: RequestContext, event_id: str, query: BankTrans
 @route(bp, "POST", "/events/{event_id}/bank-transfers", access="manager", errors=(RateLimited,))
 @limited_for_caller(CATALOG)
 def record_bank_transfers(request: RequestContext, event_id: str, body: StatementBody) -> Reply[AppliedStatementView]:
-    """Record transfers on the promoter's bank account: paid orders get their tickets, and money that was sent back ends its refund."""
+    """Record transfers on the promoter's bank account. Paid orders get their tickets; money that was sent back completes its refund."""
     request.is_repeatable = True
     caller = request.require_user()
     permissions.require_manager(caller, event_id)
@@ -746,7 +746,7 @@ def record_bank_transfers(request: RequestContext, event_id: str, body: Statemen
 )
 @limited_for_caller(CATALOG)
 def cancel_bank_transfer(request: RequestContext, event_id: str, order_id: str) -> Reply[TransferredOrderView]:
-    """Cancel an order that waits for a bank transfer, and release its tickets. Money that has arrived is to be sent back."""
+    """Cancel an order that waits for a bank transfer, and release its tickets. The promoter must send back money that has arrived."""
     request.is_repeatable = True
     caller = request.require_user()
     permissions.require_manager(caller, event_id)
@@ -775,7 +775,7 @@ class CancellationView(Struct, frozen=True, kw_only=True):
 
     Disputed orders wait for the buyer's bank and are listed as open cases.
 
-    `unknown_payments` are checkouts whose payment the provider does not know. They are open cases too, because nothing could be refunded.
+    `unknown_payments` counts checkouts whose payment the provider does not know. They are open cases too, because they got no refund.
     """
 
     event_id: str
@@ -792,8 +792,8 @@ class CancellationView(Struct, frozen=True, kw_only=True):
 class CancellationBody(Struct, frozen=True, forbid_unknown_fields=True):
     """The reason for cancelling an event, in plain text. Buyers read it in their email, with their order and on the event's page.
 
-    With a `date_id`, only this date of the event is cancelled, and tickets that are valid only for cancelled dates are refunded. With the
-    last date, the event is cancelled.
+    With a `date_id`, only this date of the event is cancelled, and tickets that are valid only for cancelled dates are refunded. Cancelling
+    the last date cancels the event.
     """
 
     reason: Reason | None = None
@@ -837,7 +837,7 @@ def cancel_event(request: RequestContext, event_id: str, body: CancellationBody 
 
 
 class ResetView(Struct, frozen=True):
-    """How many orders were refunded, and how many of their tickets became void."""
+    """The number of refunded orders, and of their tickets that became void."""
 
     orders_deleted: int
     tickets_deleted: int

@@ -72,7 +72,7 @@ def record_processed(event_id: str, event_type: str, result: str, now: int) -> N
 
 
 _UNKNOWN_PURCHASE = "unknown_purchase"
-OTHER_ACCOUNT = "other_account"  # the result for a payment on an account that is not its purchase's
+OTHER_ACCOUNT = "other_account"  # the result for a payment that is not on its purchase's account
 ON_ACCOUNT = "on_account"  # the result for a payment that only the owner of the account can return
 
 
@@ -106,7 +106,7 @@ def apply_payment(purchase: Purchase | None, provider_payment: ProviderPayment, 
 
     If the purchase does not exist (None), refund the money, or open a finding if the purchase was made in another region's store or the
     money is on a promoter's account. In a stage with a standby, first rebuild what the other region has lost (docs/regions.md). A payment
-    on an account that is not the purchase's changes nothing: promoters can write the metadata of any purchase on payments of their own
+    that is not on its purchase's account changes nothing, because promoters can write the metadata of any purchase on payments of their own
     accounts. If the checkout of the purchase is lost, money on the account of the event's promoter becomes a finding.
     """
     if settings.current().regions and provider_payment.is_paid:
@@ -123,9 +123,9 @@ def apply_payment(purchase: Purchase | None, provider_payment: ProviderPayment, 
 def may_pay_for(purchase: Purchase, provider_payment: ProviderPayment) -> bool:
     """Return whether a payment can be the lost payment of a purchase.
 
-    Promoters can write anything on payments of their own accounts. So the account must be the one on which payments for the event are
-    opened, the payment must be the price, and the operator must get the fee. On the operator's account, only we open payments, and a
-    payment of another amount is refunded.
+    Promoters can write anything on payments of their own accounts. Therefore the payment must be on the account on which payments for the
+    event are opened, its amount must be the price, and the operator must get the fee. On the operator's account, only we open payments,
+    and a payment of a different amount is refunded.
     """
     account = provider_payment.account
     if account is None:
@@ -137,7 +137,7 @@ def may_pay_for(purchase: Purchase, provider_payment: ProviderPayment) -> bool:
 
 
 def find_lost_purchase(provider_payment: ProviderPayment) -> Purchase | None:
-    """Return the purchase that a payment of another region says it is for, as an expired purchase that is not stored.
+    """Return the purchase that a payment of another region names, as an expired purchase that is not stored.
 
     Returns None if the payment does not say what was bought, or may not pay for it.
     """
@@ -151,7 +151,7 @@ def find_lost_purchase(provider_payment: ProviderPayment) -> Purchase | None:
         if tier is None or (tier.event_id, tier.currency) != (event.id, provider_payment.currency):
             return None
         if provider_payment.account is not None and price_cents != tier.price_cents:
-            return None  # a promoter might name a low price, of which the operator's fee is low
+            return None  # a promoter might name a low price to lower the operator's fee
         lines.append(replace(LineItem.for_tier(tier, quantity, catalog.effective_tax(event, tier)), price_cents=price_cents))
     if not lines:
         return None
@@ -221,7 +221,7 @@ def apply_refund(provider_refund: ProviderRefund, now: int) -> EventResult:
     # Promoters can give a refund of their own account the metadata of ours. Such a refund is external.
     found = (provider_refund.payment_intent_id, provider_refund.amount_cents)
     is_made_up = refund is not None and found != (refund.payment_intent_id, refund.amount_cents)
-    is_lost = refund is None and bool(settings.current().regions)  # another region made it; here, it is like one that was made by hand
+    is_lost = refund is None and bool(settings.current().regions)  # another region created the refund; here, it counts as external
     if provider_refund.refund_id is not None and not is_made_up and not is_lost:
         after = refunds_at_provider.record_status(purchase, provider_refund.refund_id, provider_refund, now)
     elif provider_refund.payment_intent_id is not None:
@@ -300,7 +300,7 @@ def _find_purchase(provider_object: ProviderRefund | ProviderDispute | ReturnedF
 def _apply_payment_of(provider_object: ProviderRefund | ProviderDispute | ReturnedFee, purchase: Purchase, now: int) -> Purchase:
     """Return the purchase after applying the payment of a refund, dispute or returned fee that came before the payment's events."""
     payment_intent_id = provider_object.payment_intent_id
-    assert payment_intent_id is not None  # the caller has looked
+    assert payment_intent_id is not None  # the caller has checked
     applied = apply_payment_by_id(provider_object.provider, payment_intent_id, provider_object.account, now)
     return applied.purchase or purchase
 
@@ -309,7 +309,7 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
     """Refund money for a purchase that does not exist, because it was never written or was deleted long ago.
 
     If the purchase was made in another region, the store there may have issued its tickets, so a finding leaves the decision to a person.
-    So does a finding about money on the account of the event's promoter; other payments on promoters' accounts are not ours. If the refund
+    Money on the account of the event's promoter gets a finding too; other payments on promoters' accounts are not ours. If the refund
     fails, a finding shows the payment to the admins. Otherwise, the ledger entries are written from the provider's data. If the process
     crashes in between, the repeated call writes these entries.
     """
@@ -463,7 +463,7 @@ def _apply(event: ProviderEvent, now: int) -> EventResult:
 
 
 def _follow_account(event: ProviderEvent, now: int) -> EventResult:
-    """Pause the events of a promoter whose account may no longer take payments, or resume them once it may."""
+    """Pause the events of a promoter whose account can no longer take payments, or resume the events once the account can."""
     accounts = catalog.load_current().accounts.values()
     known = next((account for account in accounts if event.account is not None and account.id == event.account), None)
     if known is None:
@@ -490,7 +490,7 @@ def _result_without_fetch(event: ProviderEvent) -> EventResult | None:
 
 
 def _apply_payment_changes(event: ProviderEvent, now: int) -> EventResult:
-    """Apply a payment, then its refunds and disputes. Returns the first result that changed the purchase, or else the payment's."""
+    """Apply a payment, then its refunds and disputes. Returns the first result that changed the purchase, or else the payment's result."""
     changes = payments.find_payment_changes(event.provider, event.object_id)
     if changes is None:
         return EventResult("not_ours")
@@ -510,9 +510,9 @@ def _apply_refunds_of_payment(event: ProviderEvent, now: int) -> EventResult:
 
 
 def _apply_returned_fees(event: ProviderEvent, now: int) -> EventResult:
-    """Record what the operator gave back of a fee by hand. What refunds gave back is recorded with the refunds."""
+    """Record the parts of a fee that the operator gave back by hand. Parts that refunds gave back are recorded with the refunds."""
     fees = payments.list_returned_fees(event.provider, event.object_id)
-    purchase = _find_purchase(fees[0]) if fees else None  # all of them are of one payment
+    purchase = _find_purchase(fees[0]) if fees else None  # all of them belong to one payment
     if purchase is None:
         return EventResult("not_ours" if fees else "with_refund")
     if fees[0].payment_intent_id not in purchase.payment_intent_ids:
@@ -523,7 +523,7 @@ def _apply_returned_fees(event: ProviderEvent, now: int) -> EventResult:
     return EventResult("fee_returned", purchase, any(is_new))
 
 
-# Bank statements, whose rows the event's managers record. The order's number in the text of a transfer names the purchase.
+# Bank statements: the event's managers record their rows. The order number in the text of a transfer identifies the purchase.
 
 StatementResult = Literal["recorded", "known", "no_order", "several_orders", "no_refund", "too_many", "failed"]
 
@@ -537,15 +537,15 @@ class StatementRow(Struct, frozen=True):
 
 
 def apply_statement(event_id: str, rows: Sequence[StatementRow], by: str, now: int) -> list[tuple[StatementResult, Purchase | None]]:
-    """Apply a bank statement to the event's purchases. Returns what became of each row, and its purchase as it is afterwards.
+    """Apply a bank statement to the event's purchases. Returns the result of each row, and its purchase afterwards.
 
-    Money that arrived pays for the purchase (`settlement.record_transfer`). Money that left pays back a due refund of this amount. A
-    repeated call with the same rows changes nothing: transfers of the same day, amount and purchase count by their order. A purchase that
-    this version cannot read, or cannot save, has `failed`, and does not hold up the others.
+    Money that arrived pays for the purchase (`settlement.record_transfer`). Money that left completes a due refund of this amount. A
+    repeated call with the same rows changes nothing: transfers with the same day, amount and purchase are numbered in the order of the
+    rows. If this version cannot read or save a purchase, its rows have `failed`, and the other rows are applied.
     """
     ids = {order_key(purchase_id): purchase_id for purchase_id in store.list_bank_transfers(event_id)}
     named = [[ids[key] for key in find_order_keys(row.text, ids)] for row in rows]
-    loaded, unreadable = store.load_readable({one for many in named for one in many})
+    loaded, unreadable = store.load_readable({purchase_id for purchase_ids in named for purchase_id in purchase_ids})
     purchases = {found.id: found for found in loaded.values() if found is not None}
     results: list[tuple[StatementResult, Purchase | None]] = []
     counts = Counter[str]()

@@ -153,7 +153,7 @@ def list_tickets_of_address(email: str) -> list[Ticket]:
 
     Returns at most MAX_OF_ADDRESS tickets. Unpaid checkouts do not count. If there are more tickets, free tickets are the first to be left
     out: anybody can enter somebody else's address at a checkout, and a stranger's checkouts must not hide tickets that the owner has paid
-    for. So only the request's time limits how many checkouts are read. The newest are always read.
+    for. Therefore only the request's time limits how many checkouts are read. The newest checkouts are always read.
     """
     found = list[Ticket]()
     for ids in _portions_of_address(email):
@@ -169,7 +169,7 @@ def list_tickets_of_address(email: str) -> list[Ticket]:
 
 
 def _portions_of_address(email: str) -> Iterator[list[str]]:
-    """Yield the ids of purchases and received tickets with an address, newest purchase first, as many at once as one batch reads."""
+    """Yield lists of the ids of purchases and received tickets with an address, newest purchase first. One batch can read each list."""
     before = None
     while ids := store.list_ids_of_address(email, MAX_IDS_OF_ADDRESS, before):
         for begin in range(0, len(ids), dynamo.MAX_BATCH_GET):
@@ -189,7 +189,7 @@ def has_paid_order(email: str) -> bool:
 
 
 def list_order_ids_of_address(email: str, limit: int) -> list[str]:
-    """Return the ids of at most `limit` purchases made with this address or whose tickets were accepted with it.
+    """Return the ids of at most `limit` purchases that were made, or whose tickets were accepted, with this address.
 
     Orders that cost money come first, then free orders, then unpaid checkouts, because anybody can enter somebody else's address at a
     checkout. Among equals, the newest come first. Reads at most MAX_IDS_OF_ADDRESS purchases.
@@ -241,7 +241,7 @@ def list_kept_page(user_id: str, limit: int, before: str | None) -> tuple[list[P
     ids = _purchase_ids(records) | {ticket_id.rpartition("-")[0] for ticket_id in received}
     newest_first = sorted((purchase_id for purchase_id in ids if before is None or purchase_id < before), reverse=True)
     page = newest_first[:limit]
-    loaded = store.load_many(page)  # without an order, an export of personal data would only look complete
+    loaded = store.load_many(page)  # raises for an unreadable order: an export of personal data must not leave it out
     own = [purchase for purchase_id in page if (purchase := loaded.get(purchase_id)) is not None and purchase.user_id == user_id]
     bought = {ticket_id(purchase.id, number) for purchase in own if purchase.was_order for number in range(1, purchase.quantity + 1)}
     wanted = bought | {ticket_id for ticket_id in received if ticket_id.rpartition("-")[0] in loaded}
@@ -258,7 +258,7 @@ def list_ticket_page(user_id: str, limit: int, after: str | None) -> tuple[list[
     records = store.list_buyer_records(user_id)
     first_order = after.rpartition("-")[0] if after is not None else None
     order_ids = [order_id for record in records for order_id in record.orders if first_order is None or order_id <= first_order]
-    # Each order has a ticket, and each order except the first has a ticket that was not on the previous page. So these orders fill a page.
+    # Each order has a ticket, and each order except the first has a ticket that was not on the previous page, so these orders fill a page.
     newest = sorted(order_ids, reverse=True)[: limit + 1]
     ids = sorted(_ticket_ids(records, newest), key=_page_order)
     ids = [ticket_id for ticket_id in ids if after is None or _page_order(ticket_id) > _page_order(after)]
@@ -318,10 +318,10 @@ def is_pass_used(user_id: str, event_id: str, pass_id: str) -> bool:
 
 
 def move_pass_items(event_id: str, pass_id: str, from_user_id: str, to_user_id: str) -> list[dynamo.TransactItem] | None:
-    """Return the transaction items that let a user use the pass of another user, who proved to be the same person.
+    """Return the transaction items that let a user use the pass of another user, if the two users have proved to be the same person.
 
-    They fail while the other user has an active purchase, or once the other user has used the pass. Returns None if the pass is known to be
-    used.
+    The items fail while the other user has an active purchase, or once the other user has used the pass. Returns None if the pass is known
+    to be used.
     """
     before, after = store.load_buyer(from_user_id, event_id), store.load_buyer(to_user_id, event_id)
     if before is not None and pass_id in before.passes:
@@ -330,7 +330,7 @@ def move_pass_items(event_id: str, pass_id: str, from_user_id: str, to_user_id: 
 
 
 def regain_pass_items(event_id: str, pass_id: str, user_id: str) -> list[dynamo.TransactItem]:
-    """Return the transaction items that let a user buy with a pass that was moved away from them."""
+    """Return the transaction items that let a user buy again with a pass that had moved to another user."""
     buyer = store.load_buyer(user_id, event_id)
     if buyer is None or f"{MOVED_PREFIX}{pass_id}" not in buyer.passes:
         return []

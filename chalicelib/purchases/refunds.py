@@ -1,7 +1,7 @@
 """Refunds of whole orders or single tickets: requested by promoters and admins, or made externally in the provider's dashboard.
 
-This module also returns tickets for their buyers while the event takes tickets back, and resets the orders of an event in demo stages by
-refunding all of them.
+This module also lets buyers return tickets while the event allows returns. In demo stages, it resets an event's orders by refunding all of
+them.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -46,11 +46,10 @@ MAX_RETURN_ITEMS = dynamo.MAX_TRANSACT_ITEMS - 8  # tickets and seats; the rest 
 class RefundRequest(Struct, frozen=True, kw_only=True):
     """A request for a refund.
 
-    `tickets` are ticket ids; null means all remaining tickets, or with `tier_ids`, those of these tiers. `fee_cents` is the fee for each
-    ticket; null means the fee in the settings. With `returns`, the fee is the fee of this policy.
-    With `unused_by`, the refund requires that all its tickets are still valid, unused and owned by this user.
-    `by_sweep` leaves the call to the provider to the sweep. `method` is how the box office pays back an order that it sold; null means the
-    way in which the order was paid.
+    `tickets` are ticket ids; null means all remaining tickets, or all remaining tickets of `tier_ids`. `fee_cents` is the fee for each
+    ticket; null means the fee in the settings. With `returns`, this policy sets the fee. With `unused_by`, the refund requires that all its
+    tickets are still valid, unused and owned by this user. `by_sweep` leaves the call to the provider to the sweep. `method` is how the box
+    office pays back an order that it sold; null means in the same way as the order was paid.
     """
 
     reason: str
@@ -87,7 +86,7 @@ def refund_all_tickets(
     by_sweep: bool = False,
     tier_ids: Collection[str] | None = None,
 ) -> list[Refund]:
-    """Take back all remaining tickets of an order, or with `tier_ids` those of these tiers, without a fee. Returns the refunds.
+    """Take back all remaining tickets of an order, or only the tickets of `tier_ids`, without a fee. Returns the refunds.
 
     `by_sweep` leaves the calls to the provider to the sweep. If there are too many tickets for one transaction, they are split into two
     refunds, with `-1` and `-2` appended to `refund_id`. Raises OrderNotFound, NotRefundable and OrderDisputed.
@@ -145,9 +144,9 @@ def state_after_return(purchase: Purchase, numbers: Iterable[int]) -> PurchaseSt
 
 
 def refundable_cents(purchase: Purchase, numbers: Iterable[int], fees: int = 0) -> int:
-    """Return the amount that a refund of these tickets pays. Part of the payment may already be refunded in the provider's dashboard.
+    """Return the amount in cents that a refund of these tickets pays: their price less `fees`, but at most what is left of the payment.
 
-    If the dashboard refunded more than our due refunds leave, nothing is left.
+    Refunds in the provider's dashboard may have taken part of the payment. If they leave less than our due refunds need, returns 0.
     """
     payment = purchase.payment
     assert payment is not None  # an order was paid
@@ -167,7 +166,7 @@ def convert_returned_holds(purchase: Purchase, numbers: Sequence[int]) -> list[H
     """Count the holds that became these tickets as sold, in case a crash left a hold unconverted. Returns these holds.
 
     An unconverted hold would be released once the order is refunded. Its seats would then return to the stock a second time, or return
-    although the request keeps them off sale.
+    even though the request keeps them off sale.
     """
     returned = purchase.holds_of_tickets(numbers)
     returned_ids = {hold.hold_id for hold in returned}
@@ -323,13 +322,13 @@ def _return_tickets(
 
 
 def plan_resold(order: Purchase, numbers: Sequence[int], purchase_id: str, now: int) -> tuple[Purchase, list[dynamo.TransactItem]]:
-    """Return the order of a seller after the purchase got the seats of these tickets, and the items to save with it.
+    """Return a seller's order after another purchase has taken the seats of these tickets, and the items to save with the order.
 
-    The refund is less the fee of the order's policy, and the sweep creates it. The caller voids the tickets.
+    The refund is the price less the fee of the order's policy. The sweep creates the refund, and the caller voids the tickets.
     """
     ids = [ticket_id(order.id, number) for number in numbers]
     request = RefundRequest(reason=RESOLD, tickets=ids, returns=order.returns, return_seats=False)
-    refund_id = f"{RESOLD}-{min(numbers)}"  # sellers see it, so it must not name the purchase of somebody else
+    refund_id = f"{RESOLD}-{min(numbers)}"  # sellers see this id, so it must not contain the id of another person's purchase
     refund = replace(_plan_refund(order, request, refund_id, order.user_id, now), resold_to=purchase_id)
     after = replace(order.with_refunds(refund), state=state_after_return(order, refund.tickets))
     return after, _money_items(order, refund, now, by_sweep=True)
@@ -403,7 +402,7 @@ RETURNED = "returned-"  # the prefix of these refunds' ids
 class TicketReturn(Struct, frozen=True):
     """The numbers of the tickets of an order that its buyer may return until `until` (epoch seconds).
 
-    `amount_cents` is the amount that this refunds, and `fee_cents` is what we keep of the price. With `needs_approval`, managers decide.
+    `amount_cents` is the refund, and `fee_cents` is what we keep of the price. With `needs_approval`, managers decide.
     """
 
     tickets: list[int]
@@ -414,7 +413,7 @@ class TicketReturn(Struct, frozen=True):
 
 
 class _Terms(Struct, frozen=True):
-    """On what terms an order's tickets are taken back until `until`: without a fee, because the event changed, or with its policy's fee."""
+    """The terms for returning an order's tickets until `until`: without a fee, because the event changed, or with its policy's fee."""
 
     until: int
     reason: str
@@ -429,7 +428,7 @@ class _Terms(Struct, frozen=True):
 
 
 def find_return(purchase: Purchase, issued: Iterable[Ticket], now: int) -> TicketReturn | None:
-    """Return the tickets that the buyer of an order may return now, or None if they may not return any or no money would be refunded.
+    """Return the tickets that the buyer of an order may return now, or None if there are none or no money would be refunded.
 
     `issued` are tickets of the order.
     """
@@ -444,11 +443,10 @@ def find_return(purchase: Purchase, issued: Iterable[Ticket], now: int) -> Ticke
 
 
 def return_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int, reason: ReturnReason | None = None) -> Purchase:
-    """Return tickets for their buyer, who gets the price less a fee back. `wanted` are ticket ids; null means all returnable tickets.
+    """Take tickets back from their buyer for a refund less a fee. `wanted` are ticket ids; null means all returnable tickets.
 
-    If the order's policy needs an approval, this only adds a request to the order. A ticket is returned or requested once, so a repeated
-    call changes nothing. Raises OrderNotFound, RefundInvalid, TicketsNotReturnable, ReturnsClosed
-    and OrderDisputed.
+    If the order's policy needs an approval, this only adds a request to the order. Each ticket is returned or requested only once, so a
+    repeated call changes nothing. Raises OrderNotFound, RefundInvalid, TicketsNotReturnable, ReturnsClosed and OrderDisputed.
     """
     if not purchase.was_order:
         raise OrderNotFound()
@@ -456,7 +454,7 @@ def return_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int, r
 
 
 def decide_return(purchase: Purchase, number: int, *, accepts: bool, answer: str | None, by: str, now: int) -> Purchase:
-    """Accept a buyer's request to return tickets, which refunds them less the fee of the order's policy, or decline it with an `answer`.
+    """Accept a buyer's request to return tickets and refund them less the policy's fee, or decline the request with an `answer`.
 
     `number` counts the order's requests from 1. A repeated call changes nothing. Raises OrderNotFound, ReturnDecided, TicketsNotReturnable
     and OrderDisputed.
@@ -475,7 +473,7 @@ def decide_return(purchase: Purchase, number: int, *, accepts: bool, answer: str
 
 
 def withdraw_return(purchase: Purchase, number: int, now: int) -> Purchase:
-    """Withdraw a buyer's request to return tickets, on which managers have not decided. The buyer may ask for its tickets again.
+    """Withdraw a buyer's request to return tickets before managers decide. The buyer may ask to return these tickets again.
 
     A repeated call changes nothing. Raises OrderNotFound and ReturnDecided.
     """
@@ -504,7 +502,7 @@ def _find_open_request(purchase: Purchase, number: int, wanted: ReturnStatus) ->
 
 
 def _save_request(purchase: Purchase, number: int, request: ReturnRequest, action: str, by: str, now: int) -> Purchase:
-    """Save the request with this number, which may be a new one, with an audit entry. Raises Conflict."""
+    """Save a new or changed request under this number, with an audit entry. Raises Conflict."""
     requests = [*purchase.return_requests[: number - 1], request, *purchase.return_requests[number:]]
     entry = audit.entry_item(f"order#{purchase.id}", action, by, now, {"tickets": request.tickets}, event_id=purchase.event_id)
     return store.save(purchase, replace(purchase, return_requests=requests), [entry])
@@ -541,7 +539,7 @@ def _requested(purchase: Purchase) -> set[int]:
 
 
 def _next_request_number(purchase: Purchase) -> int:
-    """Return the number of a new request. It takes the place of a withdrawn one, so an order never has more requests than tickets."""
+    """Return the number of a new request. The request replaces a withdrawn request, so an order never has more requests than tickets."""
     withdrawn = (number for number, request in enumerate(purchase.return_requests, start=1) if request.withdrawn_at is not None)
     return next(withdrawn, len(purchase.return_requests) + 1)
 
@@ -582,9 +580,10 @@ def _return_own(purchase: Purchase, wanted: Sequence[str] | None, now: int, reas
 def refund_at_counter(
     purchase: Purchase, wanted: Sequence[str] | None, method: PaidBy | None, refund_id: str, by: str, now: int
 ) -> tuple[Purchase, Refund]:
-    """Take unused tickets of an order of the box office back, and record how their full price was paid back. Null means all of them.
+    """Take back unused tickets of a box office order, and record how their full price was paid back.
 
-    A repeated call with the same `refund_id` changes nothing. Raises RefundInvalid, NotRefundable and TicketsNotReturnable.
+    `wanted` are ticket ids; null means all unused tickets. A repeated call with the same `refund_id` changes nothing. Raises RefundInvalid,
+    NotRefundable and TicketsNotReturnable.
     """
 
     def attempt(current: Purchase) -> tuple[Purchase, Refund]:
@@ -611,7 +610,7 @@ def refund_at_counter(
 def own_return_refusal(purchase: Purchase, ticket: Ticket) -> str | None:
     """Return the reason why the buyer cannot return or resell a ticket, or None.
 
-    Tickets of cancelled dates are refunded in full without that; a return could keep a fee.
+    Tickets of cancelled dates are refunded automatically and in full; a return could keep a fee.
     """
     current = catalog.snapshot()
     event = current.find_event(purchase.event_id)
@@ -629,15 +628,15 @@ def return_refusal(purchase: Purchase, ticket: Ticket) -> str | None:
 
 
 def may_take_back(event_id: str) -> bool:
-    """Return whether tickets of an event may be returnable now. Only the order decides."""
+    """Return whether tickets of an event may be returnable now. The order makes the decision."""
     event = catalog.snapshot().events.get(event_id)
     return event is not None and event.status != "cancelled" and (event.refundable_until is not None or event.returns is not None)
 
 
 def _return_terms(purchase: Purchase, now: int) -> _Terms | None:
-    """Return the terms that apply to returns now, or the last terms that did. Returns None if there never were any.
+    """Return the terms that apply to returns now, or the last terms that applied. Returns None if no terms ever applied.
 
-    Only the counter takes back tickets of the box office, because nobody else has their money.
+    Only the box office takes back tickets that it sold, because nobody else has their money.
     """
     event = purchase.event_in(catalog.snapshot())
     if event is None or event.status == "cancelled" or purchase.box_office is not None:

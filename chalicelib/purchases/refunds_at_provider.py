@@ -27,14 +27,14 @@ REFUND_RETRY_SECONDS = {2: 3600, 3: 86_400}  # before the second and the third a
 PENDING_CHECK_SECONDS = 6 * 3600
 SAFE_REPEAT_SECONDS = 23 * 3600  # repeated calls within this time create no second refund: providers keep idempotency keys for a day
 _LEFT_TO_SWEEP: tuple[type[Exception], ...] = (*dynamo.STORE_ERRORS, store.PurchaseInconsistent)
-UNKNOWN = "unknown_refund"  # why a refund failed that its provider does not know
+UNKNOWN = "unknown_refund"  # the failure of a refund that its provider does not know
 LATE_SECONDS = 3600  # a refund that has been due for this long makes the sweep count as unfinished
 
 
 def open_refund_case_item(purchase: Purchase, refund: Refund, now: int, *, by_sweep: bool = False) -> dynamo.TransactItem:
-    """Transaction item that opens the case of a new refund or attempt. With `by_sweep`, the sweep creates the refund as soon as it can.
+    """Return the item that opens the case of a new refund or attempt. With `by_sweep`, the sweep creates the refund as soon as it can.
 
-    The case stays open until the refund succeeds or a person closes the case. The sweep leaves refunds alone that are paid by hand.
+    The case stays open until the refund succeeds or a person closes the case. The sweep ignores refunds that are paid by hand.
     """
     if payments.is_paid_back_by_hand(refund.provider):
         return _case_item(purchase, refund, None)
@@ -98,7 +98,7 @@ def refund_report(
     account: str | None = None,
     failure: str | None = None,
 ) -> ProviderRefund:
-    """Return what has become of a refund, in the form of a provider's answer, for refunds about which no provider answers."""
+    """Return the outcome of a refund in the form of a provider's answer, for refunds whose outcome no provider reports."""
     return ProviderRefund(
         provider=refund.provider,
         id=provider_id,
@@ -116,7 +116,7 @@ def refund_report(
 def _ask_to_create(purchase: Purchase, refund: Refund, *, check_existing: bool) -> ProviderRefund:
     assert refund.payment_intent_id is not None  # only refunds at an external provider can be due
     connected = purchase.payment.connected if purchase.payment is not None else None
-    # Money that bought no tickets always takes the operator's fee back with it.
+    # A refund of money that bought no tickets always returns the operator's fee too.
     returns_fee = connected is not None and connected.fee_cents > 0 and (connected.returns_fee or not refund.tickets)
     return payments.create_refund(
         refund.provider,
@@ -198,9 +198,9 @@ MAX_PER_SWEEP = 5_000
 class DueCases:
     """The cases of a `kind` that are due at `now`, earliest due time first. Pages are read while the tasks of earlier pages run.
 
-    `task` makes the task of a case, given the case, its purchase, if there is a readable one, and the time. `begun_count` is the number of
-    tasks begun. `has_more` means that the run ended before it reached all due cases. `is_late` means that the first case had been due for
-    at least LATE_SECONDS. `has_failed` means that the store failed before all cases were read.
+    `task` returns the task of a case, given the case, its purchase (None if it cannot be read), and the time. `begun_count` is the number
+    of tasks begun. `has_more` means that the run ended before it reached all due cases. `is_late` means that the first case had been due
+    for at least LATE_SECONDS. `has_failed` means that the store failed before all cases were read.
     """
 
     def __init__(self, kind: CaseKind, task: Callable[[Case, Purchase | None, int], ProviderTask], now: int) -> None:

@@ -42,7 +42,7 @@ MAX_ATTEMPTS = 5
 LISTED_AT_ONCE = 40  # in one transaction: each ticket takes two items
 PAGE_SIZE = 25  # tickets for resale that are read at once for a buyer
 SWEPT_PAGE = 100
-MANY = 200  # tickets for resale at one price: the sweep looks at them only in every tenth minute
+MANY = 200  # with more tickets for resale at one price, the sweep checks them only every ten minutes
 SECONDS_FOR_PAGE = 3  # of the sweep; with less time left, a later run continues
 
 
@@ -56,17 +56,17 @@ class TicketForResale(Struct, frozen=True):
 
 
 class Resale(Struct, frozen=True):
-    """The tickets of an order that its buyer may offer for resale until `until` (epoch seconds), and those that are offered."""
+    """The tickets of an order that its buyer may offer for resale until `until` (epoch seconds), and the tickets that are offered."""
 
     tickets: list[TicketForResale]
     until: int
 
 
-# What buyers do with their tickets.
+# Buyers offer their tickets and withdraw the offers.
 
 
 def find_resale(purchase: Purchase, issued: Iterable[Ticket], now: int) -> Resale | None:
-    """Return what the buyer of an order may offer for resale, or has offered. Returns None if that is nothing.
+    """Return the tickets that the buyer of an order may offer for resale, or has offered. Returns None if there are none.
 
     `issued` are tickets of the order.
     """
@@ -80,7 +80,7 @@ def find_resale(purchase: Purchase, issued: Iterable[Ticket], now: int) -> Resal
 
 
 def offer_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int) -> list[Ticket]:
-    """Offer tickets of an order for resale. `wanted` are ticket ids; null means all that can be offered. Safe to repeat.
+    """Offer tickets of an order for resale. `wanted` are ticket ids; null means all tickets that can be offered. Safe to repeat.
 
     Returns all tickets of the order. Raises OrderNotFound, ReturnsClosed, OrderDisputed, RefundInvalid and TicketsNotReturnable.
     """
@@ -111,7 +111,7 @@ def offer_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int) ->
 
 
 def withdraw_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int) -> list[Ticket]:
-    """Withdraw the offers of tickets of an order. `wanted` are ticket ids; null means all that are for resale. Safe to repeat.
+    """Withdraw tickets of an order from resale. `wanted` are ticket ids; null means all tickets that are for resale. Safe to repeat.
 
     Tickets that have been sold stay sold. Returns all tickets of the order. Raises OrderNotFound, RefundInvalid, and TicketsBeingSold if
     buyers hold the remaining tickets.
@@ -123,8 +123,8 @@ def withdraw_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int)
     for stock_id, same in _by_stock(listed).items():
         for first in range(0, len(same), LISTED_AT_ONCE):
             portion = same[first : first + LISTED_AT_ONCE]
-            facts = {"tickets": [ticket.number for ticket in portion]}
-            entry = audit.entry_item(f"order#{purchase.id}", "resale.withdrawn", purchase.user_id, now, facts, event_id=purchase.event_id)
+            details = {"tickets": [ticket.number for ticket in portion]}
+            entry = audit.entry_item(f"order#{purchase.id}", "resale.withdrawn", purchase.user_id, now, details, event_id=purchase.event_id)
             try:
                 _take_out(stock_id, portion, [entry])
             except dynamo.TransactionCanceled:  # some were sold or withdrawn in the meantime, or buyers hold some
@@ -170,16 +170,16 @@ def _refusal(purchase: Purchase, ticket: Ticket) -> str | None:
         return refusal
     if refunds.refundable_cents(purchase, [ticket.number], _fee(purchase, ticket.number)) == 0:
         return "free"
-    return None if _is_as_sold(ticket, catalog.snapshot().tiers.get(ticket.tier_id)) else "changed"
+    return None if _matches_tier(ticket, catalog.snapshot().tiers.get(ticket.tier_id)) else "changed"
 
 
-def _is_as_sold(ticket: Ticket, tier: Tier | None) -> bool:
-    """Return whether buyers of the tier would get what the ticket is."""
+def _matches_tier(ticket: Ticket, tier: Tier | None) -> bool:
+    """Return whether the ticket is what buyers of its tier expect, because the tier has not changed too much since it was sold."""
     return tier is not None and not tier.removed and (ticket.admits, ticket.currency) == (tier.admits, tier.currency)
 
 
 def _by_stock(listed: Iterable[Ticket]) -> dict[str, list[Ticket]]:
-    """Return tickets for resale by their stock. Tickets of tiers that the catalog has lost are left out."""
+    """Return tickets for resale by their stock. Tickets of tiers that are not in the catalog are left out."""
     found: dict[str, list[Ticket]] = {}
     for ticket in listed:
         if (tier := catalog.snapshot().tiers.get(ticket.tier_id)) is not None:
@@ -198,7 +198,7 @@ def _list(purchase: Purchase, new: Sequence[Ticket], now: int) -> None:
     def open_stocks() -> list[Tier | None]:
         return [holdbacks.open_resale_stock(*key, purchase.user_id, now) for key in keys]
 
-    # A hold that is not counted as sold would be one of an order that no longer has the ticket, so that the sweep would release it.
+    # Count the holds as sold first. After the resale, the seller's order no longer has the ticket, so the sweep would release its hold.
     _, tiers = parallel.both(lambda: refunds.convert_returned_holds(purchase, [ticket.number for ticket in new]), open_stocks)
     for key, tier in zip(keys, tiers, strict=True):
         if tier is None:
@@ -206,8 +206,8 @@ def _list(purchase: Purchase, new: Sequence[Ticket], now: int) -> None:
         same = [ticket for ticket in new if (ticket.tier_id, ticket.price_cents) == key]
         for first in range(0, len(same), LISTED_AT_ONCE):
             portion = same[first : first + LISTED_AT_ONCE]
-            facts = {"tickets": [ticket.number for ticket in portion], "price_cents": tier.price_cents, "currency": purchase.currency}
-            entry = audit.entry_item(f"order#{purchase.id}", "resale.offered", purchase.user_id, now, facts, event_id=purchase.event_id)
+            details = {"tickets": [ticket.number for ticket in portion], "price_cents": tier.price_cents, "currency": purchase.currency}
+            entry = audit.entry_item(f"order#{purchase.id}", "resale.offered", purchase.user_id, now, details, event_id=purchase.event_id)
             listed = [item for ticket in portion for item in list_items(ticket, tier.stock_id, now)]
             dynamo.transact([*listed, add_tickets_item(_shard_id(tier.stock_id), len(portion)), entry])
             note_change(tier.stock_id)
@@ -229,7 +229,7 @@ def _unlist(stock_id: str, ticket: Ticket) -> bool:
     return True
 
 
-# What a payment moves.
+# A buyer's payment moves the seats.
 
 
 class Resold(Struct, frozen=True):
@@ -243,8 +243,8 @@ class Resold(Struct, frozen=True):
 def take_seats(paid: Purchase, attempt: int, now: int) -> Resold:
     """Return a purchase with the seats of tickets for resale, to be saved in one transaction. Raises NothingForResale.
 
-    The first `attempt` (0) takes the tickets that were listed first. Later attempts choose among more and more tickets, because they failed
-    when other buyers paid for the same tickets.
+    The first `attempt` (0) takes the tickets that were listed first. If it fails because other buyers paid for the same tickets, later
+    attempts choose among more and more tickets.
     """
     [line] = paid.lines
     chosen = _choose(paid, attempt)
@@ -262,7 +262,7 @@ def take_seats(paid: Purchase, attempt: int, now: int) -> Resold:
 
 
 def _choose(paid: Purchase, attempt: int) -> list[tuple[Ticket, Purchase]]:
-    """Return as many tickets as the purchase is for, with the orders of their sellers. Raises NothingForResale."""
+    """Return as many tickets as the purchase needs, with the orders of their sellers. Raises NothingForResale."""
     [line] = paid.lines
     wanted = line.quantity * 2**attempt
     found = list[tuple[Ticket, Purchase]]()
@@ -291,7 +291,7 @@ def _seller(ticket: Ticket, orders: Mapping[str, Purchase | None]) -> Purchase |
     return order if order is not None and is_kept and not order.is_disputed else None
 
 
-# What the sweep does.
+# The sweep withdraws tickets that can no longer be sold.
 
 
 def close_listings(shards: Iterable[Shard], events: Mapping[str, Event], now: int) -> int:
@@ -309,7 +309,7 @@ def close_listings(shards: Iterable[Shard], events: Mapping[str, Event], now: in
             continue
         try:
             closed += _close_listings(shard.stock_id, event, now)
-        except Exception:  # whatever is wrong with one stock must not stop the sweep of its event
+        except Exception:  # an error in one stock must not stop the sweep of its event
             logger.exception("resale.not_closed", stock_id=shard.stock_id)
     return closed
 
@@ -320,7 +320,7 @@ def _close_listings(stock_id: str, event: Event, now: int) -> int:
     while deadline.remaining() >= SECONDS_FOR_PAGE:
         page, position = list_for_resale(stock_id, position, SWEPT_PAGE)
         for ticket in page:
-            is_sellable = ticket.is_for_resale and _is_as_sold(ticket, current.tiers.get(ticket.tier_id))
+            is_sellable = ticket.is_for_resale and _matches_tier(ticket, current.tiers.get(ticket.tier_id))
             if is_closed or not is_sellable or current.is_cancelled(event, [ticket.tier_id]):
                 closed += _unlist(stock_id, ticket)
         if position is None:

@@ -139,13 +139,13 @@ def _release(purchase: Purchase, now: int, items: Sequence[dynamo.TransactItem])
     if action == "ignore":
         return purchase
     result = settlement.cancel_purchase(purchase, "cancelled", now, items=items).require_decided()
-    if result.outcome == "paid" and result.purchase.is_order:  # money that is not the price gets no tickets, and is refunded
+    if result.outcome == "paid" and result.purchase.is_order:  # a payment of a wrong amount gets no tickets and is refunded
         raise ReservationConverted()
     return result.purchase
 
 
 class _AccessCode(Struct, frozen=True):
-    """An access code that the reservation needs, and how many uses of promo codes the buyer's record may have for the code's limit."""
+    """An access code that the reservation needs, and how many promo code uses the buyer's record may have when the purchase is written."""
 
     promo_code: PromoCode
     promo_uses: int
@@ -159,7 +159,7 @@ class _AccessCode(Struct, frozen=True):
 
 
 class _Admission(Struct, frozen=True):
-    """The event and the requested tiers, which the user may buy now with the place in the waiting room or the access code, if any."""
+    """The event and the requested tiers that the user may buy now, and the arrival or the access code that admits the user, if any."""
 
     event: Event
     tiers: list[Tier]
@@ -258,7 +258,7 @@ def _admit(request: ReservationRequest) -> _Admission:
             raise
         arrival = None
     locked_ids = [tier.id for tier in tiers if tier.requires_code]
-    if promo_code is None and any(tier.active_holdbacks for tier in tiers):  # others cost no read
+    if promo_code is None and any(tier.active_holdbacks for tier in tiers):  # without holdbacks, no read is needed
         promo_code = _find_access_code(request)
         if promo_code is not None and promo_code.holdback_id is not None:
             _require_opens(promo_code, tier_ids)
@@ -292,7 +292,7 @@ def _require_opens(promo_code: PromoCode, tier_ids: Sequence[str]) -> PromoCode:
 def _open_holdback(tier: Tier, promo_code: PromoCode, holdback_id: str, now: int) -> Tier:
     """Return the tier whose holdback has a stock of its own, which the first purchase with the code creates. Raises PromoCodeUsedUp.
 
-    A released holdback has no tickets any more for the code.
+    A released holdback has no tickets left for the code.
     """
     if any(holdback.id == holdback_id for holdback in tier.active_holdbacks):
         if holdback_id in tier.issuing:

@@ -48,9 +48,8 @@ def settle_payment(
 ) -> SettlementResult:
     """Issue the tickets for a payment that the provider has received, or refund the payment. `by_buyer` is set for the buyer's confirm.
 
-    Also writes `items` in the same transaction.
-    `transitions.py` has the table that chooses the action. A purchase that has already ended still gets its tickets if they can be held
-    again. Raises Conflict if the purchase has changed.
+    Also writes `items` in the same transaction. `transitions.py` has the table that chooses the action. A purchase that has already ended
+    still gets its tickets if they can be held again. Raises Conflict if the purchase has changed.
     """
     trigger = transitions.classify_payment(purchase, provider_payment)
     match transitions.action_for(purchase.state, trigger):
@@ -69,10 +68,10 @@ def settle_payment(
 
 
 def record_transfer(purchase: Purchase, transfer: BankTransfer, entry: dynamo.TransactItem, now: int) -> Purchase:
-    """Record money that arrived by bank transfer for a purchase that is to be paid in this way, with its audit `entry`, once.
+    """Record, once, money that arrived by bank transfer for a purchase that is paid in this way, with its audit `entry`.
 
-    Once the price has arrived, the tickets are issued. What is too much, or comes for a purchase that has ended and whose tickets cannot be
-    held again, is to be returned by hand. Too little is kept until the rest arrives, or the purchase ends. Raises Conflict.
+    Once the price has arrived, the tickets are issued. An excess must be returned by hand, and so must money for a purchase that has ended
+    and whose tickets cannot be held again. A part of the price is kept until the rest arrives or the purchase ends. Raises Conflict.
     """
     payment = purchase.payment
     assert payment is not None  # set together with its provider
@@ -207,7 +206,7 @@ def _issue_tickets(purchase: Purchase, details: CheckoutDetails, now: int) -> Ti
 
 
 def _with_email(purchase: Purchase, details: CheckoutDetails, email: str | None) -> CheckoutDetails | None:
-    """Return the details with the address from the provider's page, or None if the order has an address or must not get one."""
+    """Return the details with the address from the provider's page, or None if the order already has an address or must not get one."""
     return replace(details, payment_email=email) if email and not details.email and not purchase.is_erased else None
 
 
@@ -364,7 +363,7 @@ def finish_cancellation(
 ) -> CancellationResult:
     """Finish `cancel_purchase`, given the `provider_payment` that `payments.cancel_payment` returned.
 
-    If that payment is unreachable, the purchase ends with a finding: nobody here can learn whether the promoter gets its money.
+    If that payment is unreachable, the purchase ends with a finding, because we cannot know whether the promoter gets its money.
     """
     if provider_payment is not None and provider_payment.is_paid:
         return CancellationResult("paid", settle_payment(purchase, provider_payment, now, items=items).purchase)

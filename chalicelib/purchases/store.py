@@ -1,8 +1,8 @@
 """Store of purchases: the tables `purchases`, `buyers` and `checkout-details`, and this instance's copies of recent purchases.
 
-Every change to a purchase is a compare-and-set on its version, and updates the buyer's record in the same transaction. So a purchase is
-`held` or `paying` exactly while the buyer's record names it as the active purchase. `create` enforces the purchase limit within that
-transaction.
+Every change to a purchase is a compare-and-set on its version, and updates the buyer's record in the same transaction. A purchase is
+therefore `held` or `paying` exactly while the buyer's record names it as the active purchase. `create` enforces the purchase limit within
+that transaction.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -189,14 +189,14 @@ def load(purchase_id: str) -> Purchase | None:
 def load_many(ids: Iterable[str]) -> dict[str, Purchase | None]:
     """Load purchases by id with strongly consistent reads. None stands for a tombstone; unknown ids are left out.
 
-    Takes one round trip per 100 ids. Raises msgspec.DecodeError for a purchase that this version cannot decode, so lists, which should show
-    the others, use `load_readable`.
+    Takes one round trip per 100 ids. Raises msgspec.DecodeError for a purchase that this version cannot decode. Lists use `load_readable`,
+    so that they can show the other purchases.
     """
     return {row.id: _purchase(row) for row in _load_rows(ids)}
 
 
 def load_readable(ids: Iterable[str]) -> tuple[dict[str, Purchase | None], set[str]]:
-    """Load purchases like `load_many`, and return the ids of the purchases that this version cannot decode separately.
+    """Load purchases like `load_many`, and also return the ids of the purchases that this version cannot decode.
 
     After a rollback, a purchase may have values that only the newer version knows. Such a purchase must be left alone: it exists, and the
     newer version can continue it.
@@ -256,7 +256,7 @@ def _load_details(ids: Iterable[str]) -> dict[str, CheckoutDetails]:
 
 
 def details_item(purchase: Purchase, details: CheckoutDetails) -> dynamo.TransactItem:
-    """Transaction item that stores what the buyer sent with a checkout, for as long as its purchase is kept."""
+    """Return the transaction item that stores what the buyer sent with a checkout, for as long as its purchase is kept."""
     return dynamo.put(CheckoutDetailsRow(purchase.id, **_details_attributes(details), ttl=_ttl(purchase)))
 
 
@@ -271,7 +271,7 @@ def list_ids_of_address(email: str, limit: int | None, before: str | None = None
 
 
 def bank_transfer_item(purchase: Purchase) -> dynamo.TransactItem:
-    """Transaction item that adds a purchase to its event's list of purchases by bank transfer. It stays for late transfers."""
+    """Return the transaction item that adds a purchase to its event's list of bank transfers. It stays in the list for late transfers."""
     return dynamo.put(CheckoutDetailsRow(f"{purchase.id}{BANK_TRANSFER}", email_key=f"{purchase.event_id}{BANK_TRANSFER}"))
 
 
@@ -283,7 +283,7 @@ def list_bank_transfers(event_id: str, limit: int | None = None, before: str | N
 
 
 def erase_details(row_id: str) -> None:
-    """Erase what the buyer sent with a checkout, or the address of a received ticket's owner, if anything. The empty item is kept."""
+    """Erase what the buyer sent with a checkout, or the address of a received ticket's owner, if there is any. Keeps the empty item."""
     erased = [CheckoutDetailsRow.details.remove(), CheckoutDetailsRow.email_key.remove()]
     dynamo.update_if(CheckoutDetailsRow(row_id), erased, CheckoutDetailsRow.id.exists())
 
@@ -305,12 +305,12 @@ def list_buyer_records(user_id: str) -> list[BuyerRecord]:
 
 
 def owner_email_item(ticket_id: str, email: str | None) -> dynamo.TransactItem:
-    """Transaction item that replaces the previous owner's address of a ticket by the new owner's address. None leaves an empty item."""
+    """Return the transaction item that replaces a ticket owner's address with the new owner's. None leaves an empty item."""
     return dynamo.put(CheckoutDetailsRow(ticket_id, **(_details_attributes(CheckoutDetails(customer_email=email)) if email else {})))
 
 
 def receive_ticket_items(event_id: str, ticket_id: str, before: str, after: str) -> list[dynamo.TransactItem]:
-    """Transaction items that move a received ticket from the record of the user `before` to the record of the user `after`."""
+    """Return the transaction items that move a received ticket from the record of the user `before` to that of the user `after`."""
     return [
         dynamo.update(BuyerRow(after, event_id), [BuyerRow.received.add({ticket_id})]),
         dynamo.update(BuyerRow(before, event_id), [BuyerRow.received.delete({ticket_id})]),
@@ -359,32 +359,33 @@ def create(
 
 
 def move_pass_items(event_id: str, pass_id: str, from_user_id: str, to_user_id: str, *, is_return: bool) -> list[dynamo.TransactItem]:
-    """Return transaction items that note a pass as used for one user, so that only another user can buy with it.
+    """Return transaction items that mark a pass as used in one user's record, so that only the other user can buy with it.
 
-    They fail while the first user has an active purchase, even an expired one, because it can be paid until the sweep ends it, or once that
-    user has used the pass. With `is_return`, the pass was moved away from the other user before, whose note ends.
+    The items fail once the first user has used the pass, and while that user has an active purchase. This includes an expired purchase,
+    because it can be paid until the sweep ends it. With `is_return`, the pass had moved away from the other user, so the mark in the other
+    user's record is removed.
     """
     free = BuyerRow.active_id.does_not_exist()
-    noted = {pass_id, MOVED_PREFIX + pass_id}
-    items = [dynamo.update(BuyerRow(from_user_id, event_id), [BuyerRow.passes.add(noted)], free & ~BuyerRow.passes.contains(pass_id))]
+    marks = {pass_id, MOVED_PREFIX + pass_id}
+    items = [dynamo.update(BuyerRow(from_user_id, event_id), [BuyerRow.passes.add(marks)], free & ~BuyerRow.passes.contains(pass_id))]
     return [*items, regain_pass_item(event_id, pass_id, to_user_id)] if is_return else items
 
 
 def regain_pass_item(event_id: str, pass_id: str, user_id: str) -> dynamo.TransactItem:
-    """Return a transaction item that removes the note that a pass was moved away from the user."""
-    noted, is_noted = {pass_id, MOVED_PREFIX + pass_id}, BuyerRow.passes.contains(MOVED_PREFIX + pass_id)
-    return dynamo.update(BuyerRow(user_id, event_id), [BuyerRow.passes.delete(noted)], is_noted)
+    """Return a transaction item that removes the mark that a pass has moved away from the user."""
+    marks, is_marked = {pass_id, MOVED_PREFIX + pass_id}, BuyerRow.passes.contains(MOVED_PREFIX + pass_id)
+    return dynamo.update(BuyerRow(user_id, event_id), [BuyerRow.passes.delete(marks)], is_marked)
 
 
 def create_order_items(order: Purchase) -> list[dynamo.TransactItem]:
-    """Transaction items that write a new order and its buyer's record for the event; the transaction fails if either exists."""
+    """Return the transaction items that write a new order and its buyer's record for the event. They fail if either exists."""
     counted = [BuyerRow.bought.add(order.quantity), BuyerRow.orders.add({order.id})]
     buyer = dynamo.update(BuyerRow(order.user_id, order.event_id), counted, BuyerRow.user_id.does_not_exist())
     return [dynamo.put(_new_row(order), _ABSENT), buyer]
 
 
 def insert(purchase: Purchase) -> bool:
-    """Write a purchase that another region has lost, and not its buyer's record. Returns False if a purchase or a tombstone has its id."""
+    """Write a purchase that another region has lost, without its buyer's record. Returns False if a purchase or tombstone has its id."""
     return dynamo.put_if(_new_row(purchase), _ABSENT)
 
 
@@ -430,7 +431,7 @@ def save(
 
 
 def _other_items(others: Sequence[tuple[Purchase, Purchase]]) -> list[dynamo.TransactItem]:
-    """Return the transaction items that save these orders, and the records of their buyers, each of whom may have several orders."""
+    """Return the transaction items that save these orders and the records of their buyers. A buyer may have several of the orders."""
     by_buyer: dict[tuple[str, str], list[tuple[Purchase, Purchase]]] = {}
     items = []
     for before, after in others:
@@ -444,10 +445,10 @@ def _other_items(others: Sequence[tuple[Purchase, Purchase]]) -> list[dynamo.Tra
 def move_to_user(before: Purchase, user_id: str, received: Collection[str], items: Sequence[dynamo.TransactItem]) -> Purchase:
     """Give a guest's purchase to another user, update both buyers' records and write `items`, in one transaction.
 
-    The user may then have more tickets than the limit. The tickets, pass and promo code of the purchase also keep counting in the guest's
-    record. Otherwise, the guest could buy with one pass as often as the orders move. `received` are tickets of the purchase that the guest
-    gave away and got back. Returns the saved purchase. Raises Conflict if the purchase has changed since it was read, if a condition of
-    `items` fails, or if both users have an active purchase.
+    The user may then have more tickets than the limit. The tickets, pass and promo code of the purchase also stay in the guest's record.
+    Otherwise, the guest could buy with the same pass again after each move. `received` are tickets of the purchase that the guest gave away
+    and got back. Returns the saved purchase. Raises Conflict if the purchase has changed since it was read, if a condition of `items`
+    fails, or if both users have an active purchase.
     """
     after = replace(before, user_id=user_id, moved_from=before.user_id, version=before.version + 1)
     is_active = before.state in ACTIVE_STATES
@@ -507,7 +508,7 @@ def put_tombstone(purchase_id: str, now: int) -> None:
 def scan_purchases() -> Iterator[Purchase]:
     """Yield all purchases except tombstones. Reads the whole table, so only checks and the demo may call it, never requests.
 
-    Raises msgspec.DecodeError for a purchase that this version cannot decode. The next call of `next` continues after it.
+    Raises msgspec.DecodeError for a purchase that this version cannot decode. The next call of `next` continues after this purchase.
     """
     return filter(None, map(_purchase, PurchaseRow.scan()))
 
@@ -526,7 +527,7 @@ def scan_buyers() -> Iterable[BuyerRecord]:
     return (_buyer_record(row) for row in BuyerRow.scan())
 
 
-# Copies of purchases that this instance wrote a moment ago, so that their next step need not read them again.
+# Copies of purchases that this instance wrote a moment ago, so that the next step need not read them again.
 #
 # Use a copy only for a step that ends in a write under the copy's version: if the purchase has changed, the store refuses the write, and
 # the step starts again with the purchase in the store. A step never refuses a request because of a copy.
@@ -609,7 +610,7 @@ def _changed_attributes(before: Purchase, after: Purchase) -> dict[str, Any]:
 def _buyer_update_item(changes: Sequence[tuple[Purchase, Purchase]], late: LatePayment | None) -> dynamo.TransactItem | None:
     """Return the update to a buyer's record for changes to purchases, each before and after. Returns None if the record does not change.
 
-    Of several purchases, all are orders.
+    If there are several purchases, all of them are orders.
     """
     actions: list[Action] = []
     for before, after in changes:
@@ -680,8 +681,8 @@ def _buyer_condition(before: Purchase, late: LatePayment | None, bought_change: 
     While the purchase is an order or active, the record must still name it as such.
     """
     if late is not None:
-        # The purchase has ended. Since then the buyer may have bought or reserved other tickets, even with the same pass, or paid with a
-        # promo code.
+        # The purchase has ended. Since then, the buyer may have bought or reserved other tickets, even with the same pass, or used a promo
+        # code.
         may_buy: Condition = _may_buy(late.limit - bought_change, before.pass_id) & _has_used_at_most(late.promo_uses)
         return may_buy
     if before.is_order:

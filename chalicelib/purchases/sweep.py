@@ -1,9 +1,9 @@
 """The sweep, which runs every minute and finishes what requests left behind.
 
 A run corrects shards that a pause or resume did not reach, recovers expired holds, adds totals to the stock ledgers, requests the refunds
-of cancelled events, releases holdbacks, makes due refunds and charges (`refunds_at_provider.DueCases`), deletes saved cards that nobody
-needs and what unfinished publications and deletions left, and reports tiers with few tickets. A run ends before the next run begins, and
-its work is saved. Postponed work comes last in the next run, so nobody waits behind a payment that never completes. Checkouts whose payment
+of cancelled events, releases holdbacks, makes due refunds and charges (`refunds_at_provider.DueCases`), deletes unneeded saved cards and
+the leftovers of unfinished publications and deletions, and reports tiers with few tickets. A run ends before the next run begins, and its
+work is saved. Postponed work comes last in the next run, so nobody waits behind a payment that never completes. Checkouts whose payment
 must be cancelled at the provider are processed in the order in which they expired, across all events.
 """
 
@@ -34,10 +34,10 @@ from chalicelib.purchases.sweep_store import KEPT_SECONDS, MINUTE, Mark, SweepSt
 
 MAX_SECONDS = 50  # less than the time between two runs
 SECONDS_WITHOUT_PROVIDER = 25  # for reading shards, and for holds that need no provider
-SECONDS_FOR_RELEASES = 10  # of holdbacks
+SECONDS_FOR_RELEASES = 10  # for releasing holdbacks
 SECONDS_FOR_CANCELLATIONS = 15  # the rest is for calls to the provider: refunds, and expired holds with a payment
 
-LINGER_SECONDS = 86_400  # how long after an event's last hold must have expired the first run still looks at the event
+LINGER_SECONDS = 86_400  # the first run also looks at events whose last hold expired up to this long ago
 SLICE = 1000  # shards of the whole table in each run; holds that the index misses are found within (all shards / SLICE) minutes
 PORTION = 1000  # shards that are read and recovered together; a portion may have more, because it has all shards of each of its events
 SECONDS_TO_READ = 10  # for a portion of several events; if that is not enough, its events are read one by one
@@ -49,7 +49,7 @@ SECONDS_FOR_PORTION = 3  # with less time left, the next run continues
 def run_sweep(now: int) -> dict[str, Any]:
     """Run the sweep once. Returns what it did and what remains, for the log.
 
-    Concurrent runs do no harm, because every write has a condition. An event that cannot be processed delays nothing else: the next run
+    Concurrent runs are safe, because every write has a condition. An event that cannot be processed delays nothing else: the next run
     tries it again, last. Raises the store's errors if the index, the slice of all shards or the due refunds cannot be read.
     """
     with deadline.within(MAX_SECONDS):
@@ -72,7 +72,7 @@ def _run(now: int) -> dict[str, Any]:
     result = provider_tasks.run_each(chain(alternate(refunds.tasks(), expiries, charges.tasks()), removals.tasks()))
     deleted = _unless_store_fails("sweep.leftovers_not_deleted", lambda: catalog.delete_leftovers(stock.slice, now))
     snapshots = _unless_store_fails("sweep.snapshot_not_written", catalog.write_if_due)
-    # If this fails, the run is finished all the same, because figures can wait.
+    # If this fails, the run still counts as finished, because figures can wait.
     figures = _unless_store_fails("sweep.figures_not_recorded", lambda: catalog.record_figures(now))
     has_failed_step = stock.corrected is None or cancelled is None or deleted is None or released is None
     # Thousands of refunds of a cancelled event may take many runs. They delay nothing else, so a run is unfinished only if they are late.
@@ -127,8 +127,8 @@ class StockPass:
     It reads the shards of the events that are due according to the index, in portions, earliest due event first, and recovers the holds of
     each portion before it reads the next portion. It also reads a slice of all shards, to find holds that the index misses.
 
-    Large events, and the events of a portion that failed, come last, one by one. Among them, the next run first processes the events that
-    this run did not reach, and last the events that failed again, so each of them gets its turn.
+    Large events, and the events of a portion that failed, come last, one by one. Of these events, the next run begins with those that this
+    run did not reach and ends with those that failed again, so each event gets its turn.
 
     `lapsed` are the checkouts whose payment must be cancelled at the provider, earliest expiry first. `corrected` is the number of shards
     that were opened or closed, or None if the store failed.
@@ -179,7 +179,7 @@ class StockPass:
             sweep_store.mark_due(event_ids, minute)
 
     def save_progress(self) -> None:
-        """Save which tiers are low and where the next run continues: after this slice, or at this slice if there was no time for its holds.
+        """Save which tiers are low, and whether the next run continues after this slice or, if time was too short, with this slice again.
 
         The slice counts as finished even if its checkouts still wait for the provider, because the index has the events of these checkouts.
         """
@@ -187,7 +187,7 @@ class StockPass:
         sweep_store.save_state(replace(self._next, shard_id=shard_id, low_tiers=frozenset(self.low_tiers)))
 
     def _portions(self, marks: Iterable[Mark]) -> Iterator[list[Mark]]:
-        """Divide marks into portions of about PORTION shards. Of several marks of an event, only the first counts.
+        """Divide marks into portions of about PORTION shards. If an event has several marks, only the first counts.
 
         Large events are added to `_last` instead.
         """
@@ -212,7 +212,7 @@ class StockPass:
         """Process these shards and events. If that fails, add the events to `_last` and return False."""
         try:
             self._process(sliced, event_ids, reserved)
-        except Exception:  # whatever is wrong with one event must not stop the refunds and the other events
+        except Exception:  # an error in one event must not stop the refunds and the other events
             logger.exception("sweep.events_not_processed", event_ids=event_ids[:10], count=len(event_ids))
             self._last += event_ids
             return False
@@ -325,8 +325,8 @@ def _correct_open_flags(shards: list[Shard], events: Mapping[str, Event]) -> int
 
     A pause, a publication or a cancellation writes the event first, so the event decides. The snapshot only shows which shards to suspect.
     The events of the suspect shards are read after the shards, and a shard is changed only if it has not changed since it was read, so a
-    concurrent pause is not undone. Shards that are not yet marked as pooled, although their event has a pool, are marked first and opened
-    by the next run. `events` maps stock ids to events.
+    concurrent pause is not undone. Shards that should be marked as pooled are marked first and opened by the next run. `events` maps stock
+    ids to events.
     """
     _mark_pooled(shards, events)
     suspects = _mismatched_shards(shards, events)

@@ -1,8 +1,8 @@
 """Table `sweep`: the progress of the sweep, and an index by time of the events that the sweep must look at.
 
 The index has the ids of events for each minute. `follow_changes` adds an event whose purchases or settings have changed to the next minute.
-The sweep adds an event with holds to the minute in which its earliest hold expires. So a run reads only events that may need work, and its
-cost does not grow with the number of events on sale. No buyer waits for the index, because only followers and jobs write it.
+The sweep adds an event with holds to the minute in which its earliest hold expires. A run therefore reads only events that may need work,
+and its cost does not grow with the number of events on sale. No buyer waits for the index, because only followers and jobs write it.
 
 The index is a hint. If a mark is late or lost, the sweep finds the holds later, because it also reads all shards, slice by slice.
 """
@@ -22,10 +22,10 @@ MINUTE = 60
 LANES = 8
 # A follower writes a mark at least this many seconds before its minute begins, so that the run of this minute finds the mark.
 SECONDS_TO_WRITE = 10
-LOW_TIERS_PER_ITEM = 2000  # of 100 characters at most; the ids of all low tiers of a large shop would not fit into one item
+LOW_TIERS_PER_ITEM = 2000  # ids of at most 100 characters; the ids of all low tiers of a large shop would not fit into one item
 SETTLED_SECONDS = 600  # the first marks may be missing, because the previous version ran beside this version
 KEPT_SECONDS = 3 * 86_400  # then DynamoDB deletes the marks of a minute
-MAX_MINUTES_BY_KEY = 60  # after a longer pause, reading the whole table takes fewer calls, and as many after a week as after an hour
+MAX_MINUTES_BY_KEY = 60  # after a longer pause, reading the whole table takes fewer calls, and their number does not grow with the pause
 
 Mark = tuple[int, str]  # a minute, counted from the epoch, and the id of an event that is due in it
 
@@ -55,7 +55,7 @@ class SweepRow(dynamo.Table):
     id = UnicodeAttribute(hash_key=True)
     shard_id = UnicodeAttribute(null=True)
     low_tiers = UnicodeSetAttribute(null=True)
-    low_tiers_items = NumberAttribute(null=True)  # more items with low tiers
+    low_tiers_items = NumberAttribute(null=True)  # the number of further items with low tiers
     due_minute = NumberAttribute(null=True)
     due_event = UnicodeAttribute(null=True)
     indexed_since = NumberAttribute(null=True)
@@ -90,7 +90,7 @@ _marked: Memory[int, set[str]] = Memory()  # the events that this instance has m
 
 
 def mark_changed(event_ids: Iterable[str], now: int) -> None:
-    """Have the sweep look at events in the first minute that begins more than SECONDS_TO_WRITE from now.
+    """Make the sweep look at events in the first minute that begins more than SECONDS_TO_WRITE from now.
 
     An instance marks an event only once for each minute.
     """
@@ -102,12 +102,12 @@ def mark_changed(event_ids: Iterable[str], now: int) -> None:
 
 
 def mark_due(event_ids: Iterable[str], minute: int) -> None:
-    """Have the sweep look at events in a minute, counted from the epoch."""
+    """Make the sweep look at events in a minute, counted from the epoch."""
     by_lane: dict[int, set[str]] = {}
     for event_id in event_ids:
         by_lane.setdefault(crc32(event_id.encode()) % LANES, set()).add(event_id)
-    for lane, of_lane in sorted(by_lane.items()):
-        actions = [SweepRow.ttl.set(minute * MINUTE + KEPT_SECONDS), SweepRow.event_ids.add(of_lane)]
+    for lane, lane_event_ids in sorted(by_lane.items()):
+        actions = [SweepRow.ttl.set(minute * MINUTE + KEPT_SECONDS), SweepRow.event_ids.add(lane_event_ids)]
         dynamo.update_if(SweepRow(_minute_id(minute, lane)), actions)
 
 
@@ -125,7 +125,7 @@ def load_due(after: Mark, last: int) -> list[Mark]:
 def load_changed(since: int, now: int) -> set[str] | None:
     """Return the events that the index has for the time from `since` to `now` (epoch seconds), or None if the index begins later.
 
-    The result includes all events with a purchase that was made in this time, if the stream of changes is not late.
+    If the stream of changes is not late, the result includes all events with a purchase that was made in this time.
     """
     indexed_since = load_state().indexed_since
     if indexed_since is None or since < max(indexed_since, now - KEPT_SECONDS) + SETTLED_SECONDS:

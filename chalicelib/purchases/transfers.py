@@ -1,8 +1,8 @@
 """Transfers: an owner offers a ticket by link, and the first user who accepts it gets the ticket, with a new code.
 
 The ticket's item decides races: one transaction sets the new owner and the new code and ends the transfer, on condition that the ticket
-is valid, unused and offered by this transfer. So an acceptance that races with a scan, a refund, a dispute or another acceptance either
-comes first or is refused.
+is valid, unused and offered by this transfer. An acceptance that races with a scan, a refund, a dispute or another acceptance therefore
+either comes first or is refused.
 """
 
 import secrets
@@ -81,7 +81,7 @@ def cancel(user_id: str, ticket_id: str, now: int) -> Ticket:
 
 
 def find_offered(token: str, now: int) -> Ticket:
-    """Return the ticket of an open transfer. Changes nothing, and reads nothing more if the token is wrong.
+    """Return the ticket of an open transfer. Changes nothing. If the token is wrong, reads only the ticket.
 
     Raises TransferNotFound, TransferExpired, TransferClosed, TicketVoid, TicketFrozen and TicketUsed.
     """
@@ -96,7 +96,7 @@ def find_offered(token: str, now: int) -> Ticket:
 def accept(user_id: str, token: str, email: str | None, language: Language, now: int) -> AcceptResult:
     """Give the ticket of an open transfer to the user. A repeated call returns the same ticket.
 
-    `email` is the address at which a user without an account gets emails and finds the ticket again. `language` is the language of emails.
+    A user without an account gets emails at the address `email`, and finds the ticket again with it. `language` is the language of emails.
 
     Raises TransferNotFound, TransferExpired, TransferToSelf, TransferClosed, TicketVoid, TicketFrozen and TicketUsed.
     Raises RateLimited for a ticket that has changed hands too often, because each transfer causes two emails.
@@ -165,7 +165,7 @@ def _require_transferable(ticket: Ticket, now: int) -> None:
     if ticket.checkins:
         raise TicketUsed()
     if ticket.listed_at is not None:
-        raise TransferClosed("This ticket is for resale. Withdraw it first, then you can give it away.", reason="listed")
+        raise TransferClosed("This ticket is for resale. Withdraw it from resale before you give it away.", reason="listed")
     event = tickets.event_of(ticket, catalog.snapshot())
     if not tickets.allows_transfers(ticket, event):
         raise TransferClosed("Tickets for this event cannot be transferred.", reason="excluded")

@@ -65,7 +65,7 @@ TRIGGERS: dict[Trigger, str] = {
 ACTIONS: dict[Action, str] = {
     "issue": "the tickets are issued: `paid`",
     "reissue_or_refund": "if stock and limits allow, the tickets are issued: `paid`; otherwise the payment is refunded in full: `refunded`",
-    "refund": "the payment is refunded in full; unless it was a second payment, the purchase becomes `refunded`",
+    "refund": "the payment is refunded in full; unless this is a second payment, the purchase becomes `refunded`",
     "ignore": "nothing changes",
     "end": "the tickets go back to the stock: `expired`, or `cancelled` if the buyer or the provider ended the purchase",
     "cancel_payment": "the payment is cancelled at the provider, then `end` follows; if money has come in, the payment is settled instead",

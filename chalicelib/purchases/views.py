@@ -63,7 +63,7 @@ _RESERVATION_STATES: dict[PurchaseState, ReservationState] = {
 
 
 class OrderItem(Struct, frozen=True, kw_only=True):
-    """Tickets of one tier, with the tier's name and price at the time when they were held. The total is after the discount.
+    """Tickets of one tier, with the tier's name and price when the tickets were held. The total is after the discount.
 
     `tax` is the tax that the price includes; null if documents do not mention tax. `included_fee_cents` is the fee that the total includes.
     With `resale`, other buyers offered the tickets for resale at the price that they had paid.
@@ -86,7 +86,7 @@ class ReservationView(Struct, frozen=True, kw_only=True):
     The total is what the buyer pays. It includes `included_fee_cents` and the `taxes`, lowest rate first.
 
     `returns` and `transfers` are the event's rules at the time of the reservation, which apply to its tickets. With `bank_transfer_days`,
-    the buyer may pay by bank transfer within so many days.
+    the buyer may pay by bank transfer within that number of days.
     """
 
     id: str
@@ -112,9 +112,9 @@ class ReservationView(Struct, frozen=True, kw_only=True):
 
 
 class BankTransferView(Struct, frozen=True, kw_only=True):
-    """A bank transfer that pays for an order: to this account, with the `reference` as its purpose, until `until`.
+    """A bank transfer that pays for an order. The money must reach this account by `until`, with the `reference` in the transfer's text.
 
-    `received_cents` of the `amount_cents` have arrived.
+    `received_cents` of the `amount_cents` have already arrived.
     """
 
     holder: str
@@ -131,7 +131,7 @@ class SessionPayment(Struct, frozen=True, kw_only=True):
     """How a checkout is paid: on our own page with `client_secret` and `publishable_key`, or on the provider's page at `url`.
 
     `account` is present if the payment belongs to the promoter's account at the provider. Our own page needs it too. `bank_transfer` is
-    present while the buyer is to pay by transfer.
+    present while the shop waits for a transfer.
     """
 
     provider: ProviderName
@@ -144,7 +144,7 @@ class SessionPayment(Struct, frozen=True, kw_only=True):
 
 
 class RefundView(Struct, frozen=True, kw_only=True):
-    """A refund as the buyer sees it: due or pending until the money is on its way, then succeeded; or failed if it cannot be made."""
+    """A refund as the buyer sees it: due or pending until the money is on its way, then succeeded; failed if it is not possible."""
 
     id: str
     order_id: str
@@ -181,7 +181,7 @@ class OrderView(Struct, frozen=True, kw_only=True):
 
     `number` is a short number that people can read aloud and search for. It identifies the order only within its event.
 
-    A pending order holds its tickets until `expires_at`. If it is to be paid by transfer, `bank_transfer` says how. `payment_id` is the
+    A pending order holds its tickets until `expires_at`. For payment by transfer, `bank_transfer` says how to pay. `payment_id` is the
     payment's id at its provider. It is null until the payment is opened there, and always null for free and simulated payments.
     `accepted_terms` is the id of the legal text that the buyer accepted at the checkout, if any.
     """
@@ -263,7 +263,7 @@ class OrderTicket(Struct, frozen=True, kw_only=True):
 class TicketReturnView(Struct, frozen=True, kw_only=True):
     """Tickets that their buyer may return until `until` for `amount_cents`. `timezone` is the event's time zone.
 
-    `fee_cents` is the part of their price that we keep; it is already taken off the amount. With `needs_approval`, the event's managers
+    `fee_cents` is the part of their price that we keep; it is already deducted from the amount. With `needs_approval`, the event's managers
     decide on the return.
     """
 
@@ -278,7 +278,7 @@ class TicketReturnView(Struct, frozen=True, kw_only=True):
 
 
 class ResaleTicketView(Struct, frozen=True, kw_only=True):
-    """A ticket that its buyer may offer for resale at `price_cents`. We keep `fee_cents` of it. `listed` is true while it is offered."""
+    """A ticket that its buyer may offer for resale at `price_cents`, less `fee_cents`. While the ticket is offered, `listed` is true."""
 
     ticket_id: str
     price_cents: int
@@ -299,7 +299,7 @@ class ResaleView(Struct, frozen=True, kw_only=True):
 class ReturnRequestView(Struct, frozen=True, kw_only=True):
     """A buyer's request to return tickets. It is accepted once the tickets are refunded. `answer` is the managers' reason for declining.
 
-    A new request takes the `number` of a withdrawn one.
+    A new request takes the `number` of a withdrawn request.
     """
 
     number: int
@@ -432,7 +432,7 @@ def session_payment(purchase: Purchase, client_secret: str | None, url: str | No
 
 
 def bank_transfer_view(purchase: Purchase) -> BankTransferView | UnsetType:
-    """Return the bank transfer that pays for the purchase. Returns UNSET unless the purchase waits for one."""
+    """Return the bank transfer that pays for the purchase. Returns UNSET unless the purchase waits for a transfer."""
     payment = purchase.payment
     if payment is None or payment.bank_account is None or purchase.state != "paying":
         return UNSET
@@ -575,7 +575,7 @@ def order_ticket_view(ticket: Ticket, purchase: Purchase) -> OrderTicket:
 
 
 def confirmation_view(purchase: Purchase, tickets: list[Ticket], repeated: bool, now: int) -> ConfirmationView:
-    """Return the view of a confirmed checkout, paid or declined. If it was confirmed before, `message` says so."""
+    """Return the view of a confirmed checkout, paid or declined. If the checkout was confirmed before, `message` says so."""
     if purchase.is_order:
         message = "Payment received. Here are your tickets." if purchase.total_cents > 0 else "Here are your tickets."
     elif purchase.was_order:
