@@ -101,7 +101,7 @@ def create_promo_codes(request: RequestContext, event_id: str, body: NewPromoCod
 
 @route(bp, "GET", "/events/{event_id}/access-codes", access="public")
 def show_access_codes(request: RequestContext, event_id: str) -> CacheableReply[AccessCodesView]:
-    """Show whether buyers of an event may have an access code, so that a page can ask for it. The answer may be a minute old."""
+    """Show whether an event has access codes that buyers may enter, so that a page can ask for a code. The answer may be a minute old."""
     catalog.get_visible_event(event_id)
 
     def fetch() -> CacheableReply[AccessCodesView]:

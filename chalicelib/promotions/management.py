@@ -172,9 +172,9 @@ def _get_changeable(event_id: str, code: str) -> PromoCode:
 
 
 def _check(promo_code: PromoCode, before: PromoCode | None) -> None:
-    """Raise InvalidInput if the code's terms contradict each other, or it names a tier or a holdback that the event does not have.
+    """Raise InvalidInput if the code's terms contradict each other, or if it names a tier or a holdback that the event does not have.
 
-    `before` is the code that changes. It may keep a holdback that has been removed since.
+    `before` is the code before the change. The code may keep a holdback that has since been removed.
     """
     views.check_terms(promo_code)
     event_id, named = promo_code.event_id, (*promo_code.package_ids, *promo_code.opens_package_ids)
@@ -188,7 +188,7 @@ def _check(promo_code: PromoCode, before: PromoCode | None) -> None:
 
 
 def _check_holdback(promo_code: PromoCode) -> None:
-    """Raise InvalidInput unless all tiers that the code opens have its holdback, which has not been released."""
+    """Raise InvalidInput unless all tiers that the code opens have its holdback and the holdback has not been released."""
     if promo_code.holdback_id is None:
         return
     current = catalog.load_current()
@@ -199,7 +199,7 @@ def _check_holdback(promo_code: PromoCode) -> None:
 
 
 def _check_code_count(event: Event, codes: Sequence[str]) -> None:
-    """Raise TooManyPromoCodes if the event may not have these codes too. Codes that the event already has are not counted twice."""
+    """Raise TooManyPromoCodes if the event cannot have this many more codes. Codes that the event already has are not counted twice."""
     limit = settings.current().unverified_codes
     count = service.count_codes(event.id, MAX_CODES)
     if count + len(codes) > limit and (event.promoter_id is None or profiles.is_verified(event.promoter_id)):
@@ -245,8 +245,8 @@ def with_stored_fields(stored: PromoCode, declared: PromoCode) -> PromoCode:
 def put_declared_code(declared: PromoCode, version: int, actor: str, now: int) -> None:
     """Create or update a code as the file declares it, on condition that this version of the catalog is served.
 
-    Raises MaxUsesTooSmall, PromoCodeTaken if the code was created through the API, and PromoCodeChanging, also if another version is
-    served.
+    Raises MaxUsesTooSmall, PromoCodeTaken if the code was created through the API, and PromoCodeChanging. Also raises PromoCodeChanging if
+    another version is served.
     """
 
     def attempt() -> None:
@@ -267,7 +267,7 @@ def put_declared_code(declared: PromoCode, version: int, actor: str, now: int) -
 def withdraw_declared_code(event_id: str, code: str, version: int, actor: str, now: int) -> None:
     """Delete a code that is no longer in the file, or deactivate it if it was used.
 
-    Raises PromoCodeChanging, also if another version of the catalog is served.
+    Raises PromoCodeChanging, including if another version of the catalog is served.
     """
 
     def attempt() -> None:

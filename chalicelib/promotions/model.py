@@ -10,7 +10,7 @@ from chalicelib.foundation.errors import ApiError, InvalidInput
 from chalicelib.foundation.money import divide_half_up
 from chalicelib.inventory.model import UNLIMITED, Stock, default_shard_count
 
-MAX_SHARDS = 64  # for the uses of one code: 5,120 checkouts can use it at once, and a change still fits into one transaction
+MAX_SHARDS = 64  # for the uses of one code: 5,120 checkouts can use the code at once, and a change still fits into one transaction
 RETRY_SECONDS = 5
 
 DiscountType = Literal["percentage", "fixed_amount"]
@@ -37,13 +37,13 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     The size of the stock is `max_total_uses`; null means no limit. `package_ids` are the tiers that the code applies to; empty means all
     tiers. `minimum_total_cents` applies to the total of the purchase before the discount. `version` counts the changes to the code.
 
-    An access code opens the tiers `opens_package_ids`: it sells them if they require a code, and before the event's sale opens. Its
-    discount may be 0. With `skips_waiting_room`, its buyers need no pass of the waiting room even after the sale has opened. With a
-    `holdback_id`, it sells only tickets that these tiers hold back with this id, also when the tiers are sold out. With
-    `bank_transfer_days`, its buyers may pay for these tickets by bank transfer within so many days.
+    An access code opens the tiers `opens_package_ids`: with the code, buyers can buy them even if they require a code, and before the
+    event's sale opens. Its discount may be 0. With `skips_waiting_room`, buyers need no pass from the waiting room even after the sale has
+    opened. With a `holdback_id`, the code sells only tickets that these tiers hold back with this id, even when the tiers are sold out.
+    With `bank_transfer_days`, buyers may pay for these tickets by bank transfer within that number of days.
 
-    A code that `admits_to_draw` gives places in a waiting room with the rule of entry `access_code`, and is good for nothing else. It has
-    `max_total_uses`. Its uses are not in the stock, but in `service.CodeUsesRow`, which names the user of each use.
+    A code that `admits_to_draw` gives places in a waiting room with the rule of entry `access_code`, and has no other effect. It must have
+    `max_total_uses`. Its uses are not in the stock, but in `service.CodeUsesRow`, which lists the user of each use.
     """
 
     event_id: str
@@ -144,7 +144,7 @@ class PromoCodeRequired(InvalidInput):
 
 
 class PromoCodeOpensOther(ApiError):
-    """The promo code does not open all of the requested tiers that a code has to open; `opens_package_ids` are the tiers that it opens."""
+    """The promo code does not open all requested tiers that require a code; `opens_package_ids` are the tiers that it opens."""
 
     code: ClassVar[str] = "promo_code_opens_other"
     status: ClassVar[int] = 409
@@ -182,13 +182,13 @@ class PromoCodeExpired(ApiError):
 class PromoCodeUsedUp(ApiError):
     code: ClassVar[str] = "promo_code_used_up"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This promo code has already been used as often as it can be. Remove it to continue."
+    default_message: ClassVar[str] = "This promo code has been used up. Remove it to continue."
 
 
 class PromoCodeLimitReached(ApiError):
     code: ClassVar[str] = "promo_code_limit_reached"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "You have already used this promo code as often as one person can. Remove it to continue."
+    default_message: ClassVar[str] = "You have used this promo code as often as one person is allowed to. Remove it to continue."
 
 
 class PromoCodeNotApplicable(ApiError):
@@ -239,7 +239,7 @@ class PromoCodeTaken(ApiError):
 class MaxUsesTooSmall(ApiError):
     """The new limit is below the uses that are paid or held; `minimum` is the smallest limit allowed now.
 
-    A used code that admits to the draw keeps its limit, because its uses are spread over several items.
+    The limit of a code that admits to the draw cannot be lowered once the code is used, because its uses are spread over several items.
     """
 
     code: ClassVar[str] = "max_total_uses_too_small"
@@ -271,8 +271,8 @@ def shard_count(max_total_uses: int | None) -> int:
 # Prices of discounted tickets, in whole minor units (cents, pence, yen). See docs/decisions/0061-pricing.md.
 #
 # A discount is computed once, on the total of all tickets that it applies to, and a percentage is rounded half up to a whole minor unit.
-# The discount is then split over these tickets in proportion to their prices by the largest remainder method. So the ticket
-# prices add up to the amount paid, and refunding some tickets does not change the price of the others.
+# The discount is then split over these tickets in proportion to their prices by the largest remainder method. The ticket prices therefore
+# add up to the amount paid, and refunding some tickets does not change the price of the others.
 # `LineItem.ticket_prices` in `purchases/model.py` subtracts the discounts from the prices.
 
 

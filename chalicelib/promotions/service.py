@@ -25,7 +25,7 @@ from chalicelib.inventory.model import NO_STOCK, CapacityInUse, Stock
 from chalicelib.promotions.model import CodeWithUses, MaxUsesTooSmall, PromoCode, PromoCodeChanging, normalize, shard_count
 
 MAX_ATTEMPTS = 5
-PAUSE_SECONDS = (0.01, 0.05)  # after a conflict
+PAUSE_SECONDS = (0.01, 0.05)  # the range of the pause after a conflict
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ def with_uses(promo_code: PromoCode) -> CodeWithUses:
 
 
 def with_all_uses(codes: Sequence[PromoCode]) -> list[CodeWithUses]:
-    """Return codes of one event, which are in alphabetical order, with the current stocks of their uses."""
+    """Return codes of one event, given in alphabetical order, with the current stocks of their uses."""
     admitting = [promo_code.code for promo_code in codes if promo_code.admits_to_draw]
     admitted = _count_admitted(codes[0].event_id, admitting[0], admitting[-1]) if admitting else {}
     stocks = read_stock({promo_code.stock_id: promo_code.shards for promo_code in codes if not promo_code.admits_to_draw})
@@ -202,23 +202,24 @@ def _row(promo_code: PromoCode) -> PromoCodeRow:
     return PromoCodeRow(promo_code.event_id, promo_code.code, version=promo_code.version, content=promo_code)
 
 
-# The uses of codes that admit to the draw. A use belongs to a user, so a join that a crash interrupted takes no second use. The users of a
-# code are in parts, whose limits add up to its uses. If a code gets more uses, each part keeps its limit or gets a higher one, so the users
-# never exceed the uses. A part has at most 63 users and therefore less than a kilobyte: a use costs one write unit.
+# The uses of codes that admit to the draw. A use belongs to a user, so repeating an interrupted join takes no second use. The users of a
+# code are split into parts, whose limits add up to the code's uses. If a code gets more uses, each part keeps its limit or gets a higher
+# limit, so there are never more users than uses. A part has at most 63 users and is therefore smaller than a kilobyte, so a use costs one
+# write unit.
 
 _USES_PURPOSE = "promo code uses v1"
 _PARTS = 160
 
-# (event id, code, number of uses) -> the names of all users of a code that is used up. They stay the same until it gets more uses. Without
-# this memory, everybody who tries a known code in vain would read all its parts, which are in one partition.
+# (event id, code, number of uses) -> the names of all users of a code that is used up. They stay the same until the code gets more uses.
+# Without this memory, everybody who tries a used-up code would read all its parts, which are in one partition.
 _used_up: Memory[tuple[str, str, int], frozenset[str]] = Memory(20)
 
 
 def take_use(promo_code: PromoCode, user: str) -> bool:
-    """Give the user a use of a code that admits to the draw, unless the user has one. Returns False if the code is used up.
+    """Give the user a use of a code that admits to the draw, unless the user already has one. Returns False if the code is used up.
 
-    `user` is any name of the user that stays the same. Takes one read and one write, and one read more if the code has many uses and the
-    user's own part is full. Takes none if this instance knows that the code is used up.
+    `user` is any stable name of the user. Takes one read and one write, and another read if the code has many uses and the user's own part
+    is full. Takes no call if this instance knows that the code is used up.
     """
     assert promo_code.max_total_uses is not None  # because it admits to the draw
     key = (promo_code.event_id, promo_code.code, promo_code.max_total_uses)
@@ -227,7 +228,7 @@ def take_use(promo_code: PromoCode, user: str) -> bool:
     if (admitted := _used_up.entries.get(key)) is not None:
         return name in admitted
     limits = [promo_code.max_total_uses // _PARTS + (part < promo_code.max_total_uses % _PARTS) for part in range(_PARTS)]
-    if limits[0] > 1:  # of fewer uses, most users' own part has none
+    if limits[0] > 1:  # with fewer uses, most users' parts have no use
         users = _users_of_part(promo_code, own)
         if name in users or (len(users) < limits[own] and _take_use_of_part(promo_code, own, limits[own], name)):
             return True

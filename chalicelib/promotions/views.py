@@ -21,8 +21,8 @@ class PromoCodeView(Struct, frozen=True, kw_only=True):
     """A promo code; its `id` is the code. `discount_value` is a percentage, or an amount in major units of `currency`.
 
     `times_used` counts paid purchases with the code, including refunded purchases, or, if it `admits_to_draw`, the people who joined with
-    it; `times_held` counts the checkouts that are using it now.
-    Null means no limit. Codes managed by the bootstrap file cannot be changed here.
+    it. `times_held` counts the checkouts that are using the code now. Null means no limit. Codes managed by the bootstrap file cannot be
+    changed here.
     """
 
     id: str
@@ -66,7 +66,7 @@ class CreatedPromoCodesView(Struct, frozen=True):
 
 
 class AccessCodesView(Struct, frozen=True):
-    """Whether buyers of the event may have an access code that can be used now or later. Says nothing more about the codes."""
+    """Whether the event has an access code that can be used now or later. This reveals nothing else about the codes."""
 
     has_access_codes: bool
 
@@ -180,13 +180,13 @@ class PromoCodeTerms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     the first and the last second in which the code can be used. `package_ids` are the tiers that the code applies to; empty or null means
     all tiers of the event. `minimum_total` applies to the total of the purchase, in major units.
 
-    `opens_package_ids` are the tiers that the code opens: it sells them if they require a code, and before the event's sale opens. The
-    `discount_value` of such a code may be 0. With `skips_waiting_room`, it also sells them without a pass of the waiting room after the
-    opening. With a `holdback_id`, it sells only tickets from the holdback with this id, which each of these tiers must have. With
-    `bank_transfer_days`, buyers may pay for these tickets by bank transfer, and have so many days.
+    `opens_package_ids` are the tiers that the code opens: with the code, buyers can buy them even if they require a code, and before the
+    event's sale opens. The `discount_value` of such a code may be 0. With `skips_waiting_room`, buyers need no pass from the waiting room
+    after the opening. With a `holdback_id`, the code sells only tickets from the holdback with this id, which each of these tiers must
+    have. With `bank_transfer_days`, buyers may pay for these tickets by bank transfer within that number of days.
 
-    A code that `admits_to_draw` gives a place in the waiting room of an event with the rule of entry `access_code`, to as many people as
-    `max_total_uses`, which it must have. It opens no tiers and has no discount.
+    A code that `admits_to_draw` gives up to `max_total_uses` people a place in the waiting room of an event with the rule of entry
+    `access_code`. It must have `max_total_uses`, opens no tiers and has no discount.
     """
 
     discount_type: DiscountType | UnsetType = UNSET
@@ -233,7 +233,7 @@ class PromoCodeChanges(PromoCodeTerms, frozen=True, kw_only=True, forbid_unknown
 class NewPromoCode(PromoCodeChanges, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new promo code. Omitted fields set no limit.
 
-    Only a code that opens tiers or admits to the draw may omit its discount, which is then 0.
+    Only a code that opens tiers or admits to the draw may omit its discount; the discount is then 0.
     """
 
     code: CodeText
@@ -242,7 +242,7 @@ class NewPromoCode(PromoCodeChanges, frozen=True, kw_only=True, forbid_unknown_f
 
 
 MAX_BATCH = 200
-CODE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # without letters and digits that people confuse
+CODE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # without the letters and digits that people confuse
 RANDOM_LENGTH = 8  # 40 bits
 
 
@@ -265,7 +265,7 @@ class NewPromoCodes(PromoCodeTerms, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 def check_terms(promo_code: PromoCode) -> None:
-    """Raise InvalidInput if the terms contradict each other, or if the code is good for nothing."""
+    """Raise InvalidInput if the terms contradict each other, or if the code has no effect."""
     if promo_code.admits_to_draw:
         _check_admitting(promo_code)
     elif promo_code.discount_value == 0 and not promo_code.opens_package_ids:
@@ -279,7 +279,7 @@ def check_terms(promo_code: PromoCode) -> None:
         message = "Only a code that opens tickets can sell from a holdback. Choose the tickets in `opens_package_ids`."
         raise InvalidInput(message, path="$.holdback_id", rule="opens_nothing")
     if promo_code.bank_transfer_days is not None and promo_code.holdback_id is None:
-        message = "Tickets wait for a transfer for days, so they must come from a holdback. Choose one in `holdback_id`."
+        message = "A bank transfer takes days, so its tickets must come from a holdback. Choose a holdback in `holdback_id`."
         raise InvalidInput(message, path="$.bank_transfer_days", rule="needs_holdback")
     if promo_code.starts_at is not None and promo_code.expires_at is not None and promo_code.expires_at <= promo_code.starts_at:
         raise InvalidInput(
@@ -289,11 +289,11 @@ def check_terms(promo_code: PromoCode) -> None:
 
 def _check_admitting(promo_code: PromoCode) -> None:
     if promo_code.max_total_uses is None:
-        message = "Say how many people may join the waiting room with this code."
+        message = "Enter how many people may join the waiting room with this code."
         raise InvalidInput(message, path="$.max_total_uses", rule="admits_without_limit")
     for field in ("discount_value", "opens_package_ids"):
         if getattr(promo_code, field):
-            message = "A code that admits to the draw has no discount and opens no tickets. Create a second code for these."
+            message = "A code that admits to the draw has no discount and opens no tickets. Create a second code for that."
             raise InvalidInput(message, path=f"$.{field}", rule="admits_only")
 
 
