@@ -84,7 +84,7 @@ def show_qr_code(request: RequestContext, ticket_id: str, query: QrQuery) -> Rep
     return qr.qr_reply(request, query, ticket, qr.text(ticket))
 
 
-# Seats: the owner names and invites guests, and a guest who has the link sees their own page.
+# Seats: the owner names and invites guests, and guests see their own page through the link.
 
 _CHANGE_ERRORS = (SeatNotFound, AttendeeLocked, GuestAdmitted, TicketVoid)
 
@@ -131,7 +131,7 @@ def remove_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
     errors=(SeatNotFound, NoInvitation, TicketVoid, RateLimited),
 )
 def invite_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
-    """Email the invitation for a seat again."""
+    """Resend the email with the invitation for a seat."""
     user_id = request.require_user().user_id
     seat, email = seats.get_invitable_seat(user_id, seat_id)
     with limited(request, INVITE, user_id), limited(request, MAIL, email_key(email), "seat"):
@@ -165,6 +165,6 @@ def show_guest_qr_code(request: RequestContext, token: str, query: QrQuery) -> R
 
 @route(bp, "DELETE", "/guests/{token}", access="public", errors=(InvitationNotFound,))
 def erase_guest(request: RequestContext, token: str) -> Reply[Done]:
-    """Decline a seat as its guest and delete the guest's data. A guest who has already come in keeps the seat, but without a name."""
+    """Decline a seat as its guest and delete the guest's data. A guest who has already entered keeps the seat, but without a name."""
     seats.erase_guest(token, request.now)
     return Reply(Done("We have deleted your name, your email address and your answers."))

@@ -25,15 +25,15 @@ MAX_TICKETS = 50  # per purchase: together with the purchase, the buyer's record
 
 # Crockford's base32 (https://www.crockford.com/base32.html): no I, L, O or U, so that nobody at the door misreads a code.
 CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-IMPORTED_PREFIX = "imported-"  # of the ids of the owners of tickets that another system sold
+IMPORTED_PREFIX = "imported-"  # begins the owner ids of tickets that another system sold
 CODE_LENGTH = 20  # characters of 5 bits each; a code of 100 bits cannot be guessed
 CODE_GROUP_LENGTH = 5
 _OWN_CODE_LENGTH = CODE_LENGTH + CODE_LENGTH // CODE_GROUP_LENGTH - 1  # with its hyphens
 
 MAX_DUPLICATES = 20  # per ticket, so that the ticket's item stays small
-MAX_UNDONE = 20  # per ticket; devices send a scan again for hours at most, so older ones are not needed
+MAX_UNDONE = 20  # per ticket; devices resend a scan for a few hours at most, so older scans are not needed
 
-# Letters that are not in the alphabet become the digits that people mean by them. Hyphens and spaces are removed.
+# Letters that are not in the alphabet become the digits that they look like. Hyphens and spaces are removed.
 _MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
 
 TICKET_ID_FORM = r"[A-Za-z0-9_.-]{1,64}-[1-9][0-9]?"
@@ -71,7 +71,7 @@ class CheckIn(Struct, frozen=True, array_like=True):
     """`count` people came in with a ticket at `at` (epoch seconds), admitted by the user `by`. A repeated scan has the same `id`.
 
     A negative `count` is an exit: that many people went out, and may come back. `seat` is set if a guest came in with the guest's own
-    code. `override_reason` is set if staff let somebody in against a refusal. `date` is the id of the event's date for which they came.
+    code. `override_reason` is set if staff let somebody in despite a refusal. `date` is the id of the event's date for which they came.
     """
 
     id: str
@@ -91,7 +91,7 @@ class CheckIn(Struct, frozen=True, array_like=True):
 
 
 class Guest(Struct, frozen=True, array_like=True):
-    """The data about a seat's guest that the door needs. Each guest has a separate `code`. `name` is None once it is erased."""
+    """The data about a seat's guest that the door needs. Each guest has a separate `code`. `name` is None once it has been erased."""
 
     seat: int
     code: str
@@ -126,8 +126,8 @@ class Ticket(Struct, frozen=True, kw_only=True):
 
     `checkins` are the valid check-ins and exits, oldest first; `duplicates` are offline scans that let people in although nobody was left
     to admit. `undone` are the ids of the last scans that were undone. `transfer` is the latest offer to give the ticket away, whatever its
-    outcome. The ticket has the seats 1 to `admits`; `guests` has the guests of the seats that are assigned. `serial` is set a second or two
-    after the sale. `checkin_version` counts the changes to `checkins`; it is None until this version makes its first change to them.
+    outcome. The ticket has the seats 1 to `admits`; `guests` has the guests of the assigned seats. `serial` is set a second or two after
+    the sale. `checkin_version` counts the changes to `checkins`; it is None until this version first changes them.
     """
 
     id: str
@@ -151,10 +151,10 @@ class Ticket(Struct, frozen=True, kw_only=True):
     duplicates: list[CheckIn] = []
     undone: list[str] = []
     checkin_version: int | None = None
-    language: Language | None = None  # for emails to the owner: their preference when they bought or accepted the ticket
+    language: Language | None = None  # the language of emails to the owner, as preferred when they bought or accepted the ticket
     erased_at: int | None = None  # when the owner's personal data was erased; a transfer resets it
     transfers: TransferPolicy | None = None  # null: the event allowed transfers when the ticket was sold
-    listed_at: int | None = None  # when the buyer offered the ticket for resale; it stays until the resale stock no longer has the ticket
+    listed_at: int | None = None  # when the buyer offered the ticket for resale; kept until the resale stock no longer has the ticket
 
     @property
     def is_for_resale(self) -> bool:
@@ -162,12 +162,12 @@ class Ticket(Struct, frozen=True, kw_only=True):
         return self.listed_at is not None and self.state == "valid" and not self.checkins
 
     def on(self, date: str | None) -> "Ticket":
-        """Return the ticket with only its check-ins on a date of the event; None for those before the event had dates."""
+        """Return the ticket with only its check-ins on a date of the event; None means the check-ins before the event had dates."""
         return replace(self, checkins=[checkin for checkin in self.checkins if checkin.date == date])
 
     @property
     def last_date(self) -> str | None:
-        """The date of the last check-in, or None without one."""
+        """The date of the last check-in, or None if there is no check-in."""
         return self.checkins[-1].date if self.checkins else None
 
     @property
@@ -177,7 +177,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
 
     @property
     def present(self) -> list[CheckIn]:
-        """The check-ins of the people who are inside, oldest first. An exit cancels the latest one with the same `seat` and date."""
+        """The check-ins of the people who are inside, oldest first. An exit cancels the latest check-in with the same `seat` and date."""
         gone: Counter[tuple[str | None, int | None]] = Counter()
         found = []
         for checkin in reversed(self.checkins):
@@ -195,9 +195,9 @@ class Ticket(Struct, frozen=True, kw_only=True):
     def arrivals(self) -> list[CheckIn]:
         """The check-ins, oldest first, without the people who came back.
 
-        A check-in counts as a return unless more people than ever before are then inside with the same code. A person who comes back with
-        a different code looks like a new person. Therefore, the number of arrivals is limited to the number of people whom the ticket
-        admits, or the highest number inside at once if that is higher. Each date counts on its own.
+        A check-in counts as a return unless it brings the number of people inside with the same code to a new maximum. A person who comes
+        back with a different code looks like a new person. Therefore, the number of arrivals is limited to the number of people whom the
+        ticket admits, or the highest number inside at once if that is higher. Each date counts separately.
         """
         inside_by_date: dict[str | None, Counter[int | None]] = defaultdict(Counter)
         arrived_by_date: dict[str | None, Counter[int | None]] = defaultdict(Counter)
@@ -225,7 +225,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
         return next((checkin for checkin in self.checkins if checkin.seat == seat), None)
 
     def inside_count(self, seat: int | None) -> int:
-        """Return how many people are inside with the code of a seat's guest or, without a seat, with the ticket's own code."""
+        """Return how many people are inside with the code of a seat's guest or, if `seat` is None, with the ticket's own code."""
         return sum(checkin.count for checkin in self.checkins if checkin.seat == seat)
 
     @property
@@ -252,7 +252,7 @@ class TicketIssue(Struct, frozen=True):
 
 
 class TicketGift(Struct, frozen=True):
-    """A ticket as its new owner gets it, and the transaction item that transfers the ticket."""
+    """A ticket as its new owner receives it, and the transaction item that transfers the ticket."""
 
     ticket: Ticket
     item: dynamo.TransactItem
@@ -328,14 +328,14 @@ def order_key(order_id: str) -> str:
 
 
 def read_order_key(text: str) -> str | None:
-    """Return the key in an order's number that somebody typed, with or without initials and hyphens. Returns None for other text."""
+    """Return the key in an order number that somebody typed, with or without initials and hyphens. Returns None for other text."""
     found = _ORDER_NUMBER.fullmatch(text.strip().upper())
     key = f"{found[1]}{found[2]}".translate(_MISREAD) if found else ""
     return key if key and set(key) <= set(CODE_ALPHABET) else None
 
 
 def find_order_keys(text: str, keys: Iterable[str]) -> list[str]:
-    """Return the `keys` that a text contains, such as the purpose of a bank transfer. Ignores case, spaces and punctuation."""
+    """Return the `keys` that a text contains, such as the reference of a bank transfer. Ignores case, spaces and punctuation."""
     characters = re.sub(r"[^A-Z0-9]", "", text.upper()).translate(_MISREAD)
     return [key for key in keys if key in characters]
 
@@ -352,7 +352,7 @@ def split_seat_id(text: str) -> tuple[str, int | None]:
 
 
 def may_be_ticket_id(text: str) -> bool:
-    """Return whether `text` has the form of a ticket id. Other text may be too long for a key, so that the store would raise an error."""
+    """Return whether `text` has the form of a ticket id. Other text may be too long for a key, and the store would raise an error."""
     return _TICKET_ID.fullmatch(text) is not None
 
 
@@ -361,10 +361,10 @@ def new_code() -> str:
     return code_of(secrets.token_bytes(CODE_LENGTH))
 
 
-def code_of(chosen: bytes) -> str:
-    """Return the code that these random bytes choose: CODE_LENGTH of them, or more."""
+def code_of(random_bytes: bytes) -> str:
+    """Return the code made from CODE_LENGTH or more random bytes."""
     # The alphabet has 32 characters, so each byte selects every character with the same probability.
-    return _grouped("".join(CODE_ALPHABET[byte % len(CODE_ALPHABET)] for byte in chosen[:CODE_LENGTH]))
+    return _grouped("".join(CODE_ALPHABET[byte % len(CODE_ALPHABET)] for byte in random_bytes[:CODE_LENGTH]))
 
 
 def may_be_own_code(code: str) -> bool:
@@ -388,10 +388,10 @@ def _grouped(characters: str) -> str:
     return "-".join(characters[start : start + CODE_GROUP_LENGTH] for start in range(0, CODE_LENGTH, CODE_GROUP_LENGTH))
 
 
-# The seats of a ticket, and the details of the guests whom its owner names.
+# The seats of a ticket, and the details of the guests whom the ticket's owner names.
 
 MAX_ANSWERS = 20
-MAX_ANSWERS_BYTES = 4 * 1024  # of the free-form answers about a guest, as JSON; lists show the answers about many guests
+MAX_ANSWERS_BYTES = 4 * 1024  # for the free-form answers about a guest, as JSON; lists show the answers about many guests
 
 Answers = Annotated[dict[Annotated[str, Meta(min_length=1, max_length=64)], SentAnswer], Meta(max_length=MAX_ANSWERS)]
 
@@ -418,7 +418,7 @@ class GuestAnswer(Struct, frozen=True, kw_only=True):
 
 
 class GuestDetails(Struct, frozen=True, kw_only=True):
-    """A guest's details that the door does not need. `id` is the seat's id; `secret` opens the guest's own page.
+    """A guest's details that the door does not need. `id` is the seat's id. `secret` opens the guest's own page.
 
     `answers` are free-form answers that belong to no option. Details belong to the ticket's guest with the same `code`; details with
     another code are left over from a guest who lost the seat. An erased guest keeps only the code, which the door can still look up.
@@ -434,7 +434,7 @@ class GuestDetails(Struct, frozen=True, kw_only=True):
 
 
 class Seat(Struct, frozen=True):
-    """A seat (from 1) of a ticket, with its guest. `details` is None without a guest."""
+    """A seat (from 1) of a ticket, with its guest. `details` is None if the seat has no guest."""
 
     ticket: Ticket
     number: int
@@ -455,7 +455,7 @@ class Seat(Struct, frozen=True):
 
     @property
     def token(self) -> str | None:
-        """The token in the invitation's link: the seat's id and the guest's secret. It is None without a guest or after an erasure."""
+        """The token in the invitation's link: the seat's id and the guest's secret. None if there is no guest, or after an erasure."""
         return f"{self.id}.{self.details.secret}" if self.details and self.details.secret else None
 
 

@@ -47,7 +47,7 @@ def guest_text(ticket: Ticket, guest: Guest) -> str:
 
 
 def rotating_text(ticket: Ticket, password: str) -> str:
-    """Return the text of a ticket's rotating code: `FG2:<id>:<fixed part>:<password>`. A wallet replaces a placeholder by the password."""
+    """Return the text of a ticket's rotating code, `FG2:<id>:<fixed part>:<password>`. Wallets replace a placeholder with the password."""
     return f"{ROTATING_PREFIX}:{ticket.id}:{signature.wallet_code(ticket.code, ticket.qr_sig)}:{password}"
 
 
@@ -72,7 +72,7 @@ def modules(text: str) -> Modules:
 
 
 def symbols(tickets: Iterable[Ticket]) -> dict[str, Modules]:
-    """Return the modules of each ticket's code, by ticket id. A symbol takes milliseconds: draw it once for an image and a PDF."""
+    """Return the modules of each ticket's code, by ticket id. A symbol takes milliseconds, so draw it only once for an image and a PDF."""
     return {ticket.id: modules(text(ticket)) for ticket in tickets}
 
 

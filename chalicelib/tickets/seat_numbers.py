@@ -1,9 +1,9 @@
 """Number the seats of tickets from the stream of changes: 1, 2, 3, ... for each event, roughly in the order of sale.
 
-People read the numbers aloud or tick them off on paper. Seats are numbered a second or two after the sale, so that no buyer waits for a
-counter that all buyers of an event share. A run first takes as many numbers as it needs from the counter, and then writes them into the
+People read the numbers aloud or tick them off on paper. Seats are numbered a second or two after the sale, so that no buyer waits for the
+counter that all buyers of an event share. A run first takes the numbers that it needs from the counter and then writes them into the
 tickets, so that runs for different shards of the stream do not wait for each other. No number is used twice, even if a change is delivered
-twice. The numbers of a run that crashes between the two steps stay unused.
+twice. If a run crashes between the two steps, its numbers stay unused.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def number_tickets(issued: Sequence[Ticket]) -> None:
 
 
 def _number_chunk(event_id: str, ticket_ids: Sequence[str]) -> None:
-    """Number these tickets, in this order, except those that have numbers. Takes three round trips."""
+    """Number these tickets, in this order, except tickets that already have numbers. Takes three round trips."""
     unnumbered = _load_unnumbered(ticket_ids)
     serials: dict[str, Serial] = {}
     for _ in range(MAX_ATTEMPTS):

@@ -1,4 +1,4 @@
-"""Name a guest for each seat of a ticket, invite the guests, give a seat to somebody else, and erase a guest.
+"""Name a guest for each seat of a ticket, invite the guests, give seats to other guests, and erase guests.
 
 The ticket's item decides races: it has the code and the name of each guest, so a new guest comes strictly before or after a scan, a
 transfer, a refund or another change to the seat. A guest's personal details are in a separate item, which is written in the same
@@ -126,8 +126,8 @@ def get_invitable_seat(owner_id: str, named_seat: str) -> tuple[Seat, str]:
 def send_invitation(seat: Seat, language: Language, now: int) -> Seat:
     """Email the invitation's link to the guest of a seat.
 
-    If the email cannot be sent, `invited_at` does not change, and the invitation can be sent again. The guests of free tickets get no email
-    above the limit of requested emails, even at confirmed addresses, because `invited_at` would reveal who is a customer.
+    If the email cannot be sent, `invited_at` does not change, and the invitation can be sent again. Above the limit of requested emails,
+    guests of free tickets get no email, even at confirmed addresses, because `invited_at` would reveal who is a customer.
     """
     details, token = seat.details, seat.token
     assert details is not None
@@ -152,7 +152,7 @@ def get_invited_seat(token: str) -> Seat:
 
 
 def erase_guest(token: str, now: int) -> Seat:
-    """Delete a guest's details at the guest's request. The seat becomes free unless the guest has come in. Raises InvitationNotFound."""
+    """Delete a guest's details at the guest's request. The seat becomes free unless the guest has entered. Raises InvitationNotFound."""
     for _ in range(MAX_ATTEMPTS):
         seat = get_invited_seat(token)
         guest = seat.guest
@@ -203,7 +203,7 @@ def _get_changeable_seat(owner_id: str, named_seat: str, now: int) -> Seat:
     event = _event(seat)
     if event is not None and now >= guests_until(event):
         until = clock.iso(guests_until(event))
-        message = f"Guests could be named until {until}. Ask the promoter."
+        message = f"The deadline for naming guests was {until}. Ask the promoter."
         raise AttendeeLocked(message, guests_until=until, starts_at=clock.iso(event.starts_at))
     if seat.ticket.state == "void":
         raise TicketVoid()
@@ -292,7 +292,7 @@ def _ttl(seat: Seat, now: int) -> int:
     return max(now, (event.ends_at or event.starts_at) if event else now) + RETENTION_SECONDS
 
 
-# The answers about a guest are checked against the options of the ticket's tier, and kept with the question as it was asked.
+# The answers about a guest are checked against the options of the ticket's tier, and kept with the options as they were then.
 
 
 def guest_options(tier_id: str) -> list[CustomOption]:
@@ -339,10 +339,10 @@ def _free_form(sent: Mapping[str, SentAnswer], options: Sequence[CustomOption]) 
                 "The package has no question with this id. See the options of the package for its questions.", path=_path(name)
             )
         if not isinstance(value, str):
-            raise InvalidInput("The package has no question with this name, so its answer must be a text.", path=_path(name))
+            raise InvalidInput("The package has no question with this name, so its answer must be text.", path=_path(name))
         texts[name] = value
     if len(msgspec.json.encode(texts)) > MAX_ANSWERS_BYTES:
-        message = f"The answers about a guest may have at most {MAX_ANSWERS_BYTES // 1024} KB together. Send shorter ones."
+        message = f"The answers about a guest may have at most {MAX_ANSWERS_BYTES // 1024} KB together. Shorten them."
         raise InvalidInput(message, path="$.answers")
     return texts
 

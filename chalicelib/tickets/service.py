@@ -97,9 +97,9 @@ def load_all_owned_tickets(owner_id: str, ticket_ids: Iterable[str]) -> list[Tic
 
 
 def list_purchase_ids(event_id: str, after: str | None = None) -> Iterator[tuple[str, str]]:
-    """Yield the purchase id and the position of each ticket of an event that follows the position `after`, last changed ones last.
+    """Yield the purchase id and the position of each ticket of an event that follows the position `after`, the last changed ticket last.
 
-    Yields an id more than once. Reads the keys of the tickets page by page.
+    A purchase with several tickets appears several times. Reads the keys of the tickets page by page.
     """
     for found_id, position in store.list_ticket_ids(event_id, after or store.change_position(0)):
         yield found_id.rpartition("-")[0], position
@@ -127,12 +127,12 @@ def get_owned_ticket(owner_id: str, ticket_id: str) -> Ticket:
 
 
 def allows_transfers(ticket: Ticket, event: Event | None) -> bool:
-    """Return whether the event's rules allow a transfer: they do now, or they did when the ticket was sold."""
+    """Return whether the event's rules allow a transfer of the ticket, either now or when it was sold."""
     return ticket.transfers is None or event is None or event.transfers == "free"
 
 
 def event_of(ticket: Ticket, snapshot: Catalog) -> Event | None:
-    """Return the event of a ticket, with only the dates for which the ticket is valid. Returns None if the catalog has lost the event."""
+    """Return a ticket's event with only the dates for which the ticket is valid. Returns None if the event is not in the catalog."""
     return snapshot.event_for(ticket.event_id, [ticket.tier_id])
 
 
@@ -153,8 +153,9 @@ class DoorTimes(Struct, frozen=True):
 def all_door_times(event: Event) -> list[DoorTimes]:
     """Return the times of each date of an event, or of an event without dates, in epoch seconds.
 
-    The doors of a date without an end close at the latest when those of the next date at the same place open, or when that date starts if
-    they open too early. Without `doors_minutes`, they open at the earliest halfway from the start before, but at least an hour early.
+    If a date has no end, its doors close no later than the doors of the next date at the same place open, or, if these open before this
+    date starts, no later than the next date starts. Without `doors_minutes`, the doors open no earlier than halfway between the previous
+    start and this start, but at least an hour before this start.
     """
     close_seconds = settings.current().doors_close_seconds
     if not event.dates:
@@ -176,7 +177,7 @@ def all_door_times(event: Event) -> list[DoorTimes]:
 
 
 def _opens_at(event: Event, start: int, earlier: int | None) -> int:
-    """Return when the doors open for a start. `earlier` is the start before it at the same place."""
+    """Return when the doors open for a start. `earlier` is the previous start at the same place."""
     if event.doors_minutes is not None:
         return start - 60 * event.doors_minutes
     opens_at = start - settings.current().doors_open_seconds
@@ -184,9 +185,9 @@ def _opens_at(event: Event, start: int, earlier: int | None) -> int:
 
 
 def door_times_at(event: Event, valid: Event, at: int) -> DoorTimes:
-    """Return the times of the date to which a scan at `at` (epoch seconds) belongs, among the dates of `valid`: the event of the ticket.
+    """Return the times of the date to which a scan at `at` (epoch seconds) belongs, among the dates of the ticket's event `valid`.
 
-    That is the date whose doors opened last and are still open, or else the next date, or else the last one. Among dates whose doors are
+    This is the date whose doors opened last and are still open, or else the next date, or else the last date. Among dates whose doors are
     open, a cancelled date comes last.
     """
     valid_ids = {date.id for date in valid.dates}

@@ -9,7 +9,8 @@ The format is `<key id>.<base64url HMAC-SHA256>`. Tickets are signed with the fi
 of the keys. To rotate the keys, put a new key first, and keep the old key until the last event whose tickets it signed has ended.
 
 A wallet shows a code that changes every ROTATION_SECONDS (decision 239): a fixed part and a one-time password (TOTP, RFC 6238). Both derive
-from the ticket's code and signature, so a new owner's ticket has others, nothing has to be stored, and the fixed part reveals neither.
+from the ticket's code and signature. They change when the ticket gets a new owner, need no storage, and the fixed part does not reveal the
+ticket's code or signature.
 """
 
 import base64
@@ -21,7 +22,7 @@ from chalicelib.tickets.model import code_of
 
 ROTATION_SECONDS = 30
 ROTATING_DIGITS = 8
-ACCEPTED_PERIODS = 1  # before and after the current one, because clocks differ and people take a moment to hold up their phones
+ACCEPTED_PERIODS = 1  # before and after the current period, because clocks differ and people take a moment to hold up their phones
 
 _VERSION, _CODE_VERSION = "fairgate-ticket-v1", "fairgate-code-v1"
 _WALLET_CODE_BYTES = 15  # 24 characters
@@ -36,7 +37,7 @@ def sign(ticket_id: str, event_id: str, code: str) -> str:
 def derive_code(ticket_id: str) -> str:
     """Return the first code of a ticket, which nobody can compute without the first key.
 
-    So a region that has lost a ticket issues it again with the code that its owner already has (docs/regions.md).
+    A region that has lost a ticket can therefore issue it again with the code that its owner already has (docs/regions.md).
     """
     secret = next(iter(secret_settings.signing_keys("ticket_keys").values()))
     return code_of(_digest(secret, _CODE_VERSION, ticket_id))
@@ -69,14 +70,14 @@ def totp_key(code: str, qr_sig: str) -> bytes:
 
 def totp(key: bytes, at: int) -> str:
     """Return the one-time password at a time (epoch seconds), with HMAC-SHA1 as wallets compute it (RFC 6238)."""
-    from cryptography.hazmat.primitives.hashes import SHA1  # imported here, because few scans are of wallets
+    from cryptography.hazmat.primitives.hashes import SHA1  # imported here, because few scanned codes come from wallets
     from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
     return TOTP(key, ROTATING_DIGITS, SHA1(), ROTATION_SECONDS).generate(at).decode()  # noqa: S303
 
 
 def is_current(password: str, key: bytes, at: int) -> bool:
-    """Return whether a one-time password is of the period of `at`, or of a period next to it. The comparison takes constant time."""
+    """Return whether a one-time password belongs to the period of `at` or an adjacent period. The comparison takes constant time."""
     periods = range(-ACCEPTED_PERIODS, ACCEPTED_PERIODS + 1)
     matches = [hmac.compare_digest(totp(key, at + number * ROTATION_SECONDS).encode(), password.encode()) for number in periods]
     return any(matches)

@@ -94,7 +94,7 @@ class TicketRow(dynamo.Table):
 
 
 class ListingRow(dynamo.Table):
-    """A ticket with a `listed_at`, which names this item. `position` is `<epoch seconds>#<ticket id>`, in order of listing."""
+    """A ticket for resale. `position` is `<epoch seconds>#<ticket id>`, with the ticket's `listed_at`, so tickets are in listing order."""
 
     feature = "listings"
     contents = "The tickets for resale, in the order in which their buyers listed them, by stock."
@@ -152,10 +152,10 @@ def change_checkins_item(before: Ticket, after: Ticket, *, admits: bool) -> dyna
     changes: dict[str, Any] = {"checkins": after.checkins or None, "admitted": after.admitted or None}
     if after.undone != before.undone:
         changes["undone"] = after.undone or None
-    # The check-ins must be the same: if several scanners write at once, one succeeds, and the others read again and find nobody to admit.
+    # The check-ins must be unchanged: if several scanners write at once, one succeeds, and the others read again and find nobody to admit.
     condition = _same_scans(before)
     if admits:
-        # The ticket must be valid, because a refund or a dispute may have come first. Its codes must be the same, because a transfer or a
+        # The ticket must be valid, because a refund or a dispute may have come first. Its codes must be unchanged, because a transfer or a
         # new guest may have replaced them.
         condition &= _VALID & (TicketRow.code == before.code) & _same_guests(before)
     return _change_item(before.id, changes, condition, TicketRow.checkin_version.add(1))
@@ -198,7 +198,7 @@ def change_guests_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.Transa
     """Return the item that replaces the guests of a ticket.
 
     The transaction is cancelled if the ticket is void, or if its owner, guests or check-ins have changed since `ticket` was read, so that a
-    guest who has come in keeps the seat.
+    guest who has entered keeps the seat.
     """
     condition = (TicketRow.owner_id == ticket.owner_id) & _NOT_VOID & _same_guests(ticket) & _same_checkins(ticket)
     return _change_item(ticket.id, {"guests": guests or None}, condition)
@@ -246,7 +246,7 @@ def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
 def list_items(ticket: Ticket, stock_id: str, now: int) -> list[dynamo.TransactItem]:
     """Return the items that offer a ticket for resale from a stock. They end an open transfer of the ticket.
 
-    The transaction is cancelled if the ticket is for resale already, or if `open_transfer` would return False.
+    The transaction is cancelled if the ticket is already for resale, or if `open_transfer` would return False.
     """
     actions = TicketRow.assign({"listed_at": now, "transfer": None})
     return [dynamo.update(TicketRow(ticket.id), actions, _can_transfer(ticket)), dynamo.put(_listing_row(ticket.id, stock_id, now))]
@@ -266,7 +266,7 @@ def resell_items(ticket: Ticket, stock_id: str) -> list[dynamo.TransactItem]:
     """Return the items that make a ticket void, because its seat was sold to somebody else from a stock of tickets for resale.
 
     The transaction is cancelled unless the ticket is still for resale, valid and unused, and belongs to the same owner. The door writes
-    only the ticket, so this decides between somebody who comes in and the sale.
+    only the ticket, so this condition decides whether the sale or a scan at the door comes first.
     """
     assert ticket.listed_at is not None
     condition = _UNUSED & _VALID & (TicketRow.owner_id == ticket.owner_id) & (TicketRow.listed_at == ticket.listed_at)
@@ -303,9 +303,9 @@ def _listing_row(ticket_id: str, stock_id: str, listed_at: int) -> ListingRow:
 
 
 def move_item(ticket: Ticket, owner_id: str) -> dynamo.TransactItem:
-    """Return the item that gives a ticket to another owner with its code, names and transfer, which all stay valid.
+    """Return the item that moves a ticket to another owner. The ticket's code, names and transfer stay valid.
 
-    The transaction is cancelled if the ticket has a new owner since it was read.
+    The transaction is cancelled if the ticket has changed owners since it was read.
     """
     return dynamo.update(TicketRow(ticket.id), [TicketRow.owner_id.set(owner_id)], TicketRow.owner_id == ticket.owner_id)
 
@@ -325,8 +325,8 @@ def _same_guests(ticket: Ticket) -> Condition:
 
 
 def _can_transfer(ticket: Ticket) -> Condition:
-    # The ticket must be unused and valid, because a scan, a refund or a dispute may have come first. The transfer must be the same, because
-    # it may have been accepted or withdrawn. A ticket for resale changes hands only through its sale.
+    # The ticket must be unused and valid, because a scan, a refund or a dispute may have come first. The transfer must be unchanged,
+    # because it may have been accepted or withdrawn. A ticket for resale changes hands only through its sale.
     same_offer = (TicketRow.owner_id == ticket.owner_id) & _same(TicketRow.transfer, ticket.transfer) & TicketRow.listed_at.does_not_exist()
     condition: Condition = _UNUSED & _VALID & same_offer
     return condition
@@ -360,8 +360,8 @@ def query_changed_tickets(event_id: str, after: str, limit: int, before: str | N
     With `before`, returns only tickets whose last change is before this position.
 
     A position is `<epoch seconds as in change_position>#<ticket id>`. Also returns the position from which to continue, or None after the
-    last ticket. The tickets are strongly consistent: a ticket that has just changed again is returned in its current state, and again
-    later. May miss changes from the last second.
+    last ticket. The tickets are read with strong consistency: a ticket that has just changed again is returned in its current state, and
+    returned again later. May miss changes from the last second.
     """
     lanes = [TicketRow.event_index.query(f"{event_id}#{lane}", TicketRow.changed > after, limit=limit + 1) for lane in range(EVENT_LANES)]
     rows = list(islice(dynamo.merge_lanes(lanes, attrgetter("changed")), limit + 1))

@@ -11,7 +11,7 @@ from chalicelib.foundation.clock import Timestamp
 from chalicelib.tickets import seats, service
 from chalicelib.tickets.model import Attendee, GuestAnswer, GuestDetails, InvitationNotFound, Seat, Ticket, TicketState, order_number
 
-BASE_PATH = "/api/v1"  # of all routes, on AWS and locally
+BASE_PATH = "/api/v1"  # for all routes, on AWS and locally
 
 
 class TicketEvent(Struct, frozen=True, kw_only=True):
@@ -45,12 +45,12 @@ class TicketTier(Struct, frozen=True, kw_only=True):
 class VisibleTicketView(Struct, frozen=True, kw_only=True):
     """A ticket, the number of people it admits, and how many of them are inside. Only the owner gets `code`, `qr_sig` and `qr_url`.
 
-    A ticket for several dates counts the people who are inside on the current date, or else on the next one.
+    A ticket for several dates counts the people who are inside on the current date, or else on the next date.
 
     `attendee` can be changed before `attendee_until`, which is null if the catalog no longer has the event. `transfer_expires_at` is set
     while the owner offers the ticket to somebody else. `used` is true once somebody has come in, even if nobody is inside now; a used
-    ticket cannot be given away. `transferable` is false if the event's rules exclude transfers, and while the ticket is `for_resale`, which
-    means that its owner offers it for resale. `number` is the number of the first seat; it is set a second or two after the sale.
+    ticket cannot be given away. `for_resale` is true while the owner offers the ticket for resale. `transferable` is false during that
+    time, and if the event's rules exclude transfers. `number` is the number of the first seat; it is set a second or two after the sale.
     """
 
     id: str
@@ -146,19 +146,19 @@ def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
 
 
 def door_view(ticket: Ticket, catalog: Catalog, now: int) -> VisibleTicketView:
-    """Return the ticket as people who work at its event see it: without the data that could forge it, and without the email address."""
+    """Return the ticket as people who work at its event see it: without the data needed to forge it, and without the email address."""
     shown = asdict(ticket_view(ticket, catalog, now)) | {"code": UNSET, "qr_sig": UNSET, "qr_url": UNSET}
     return VisibleTicketView(**shown | {"attendee": replace(ticket.attendee, email=None) if ticket.attendee else None})
 
 
-# Seats, as the ticket's owner sees them and as a guest sees their own.
+# Seats, as the ticket's owner sees them and as guests see their own seats.
 
 
 class GuestView(Struct, frozen=True, kw_only=True):
     """A seat's guest, as the ticket's owner sees the guest. `url` is the guest's own page; it was last emailed at `invited_at`.
 
-    `answers` are all answers by question. `option_answers` are the answers to options, with each option as it was asked. Erased values
-    are null.
+    `answers` are all answers by question. `option_answers` are the answers to options, each with the option as it was at the time. Erased
+    values are null.
     """
 
     name: str | None
