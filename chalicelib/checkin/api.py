@@ -43,8 +43,8 @@ class CheckInBody(Struct, forbid_unknown_fields=True):
     `event_id` is the event at this door. Without it, the ticket may be for any event at which the caller works. The `device` gives each
     scan a `scan_id`, so that a scan that is repeated, or sent later by a sync, counts only once.
 
-    An `override_reason` admits one person although the ticket was used or the doors are not open yet; the reason is recorded. Refunded,
-    void and disputed tickets, and tickets of other or cancelled events, stay refused.
+    An `override_reason` admits one person even if the ticket was used or the doors are not open yet; the reason is recorded. Refunded,
+    void and disputed tickets, and tickets for other or cancelled events, are still refused.
 
     With the `direction` `out`, people go out, and the same number may come back in. The event must allow this (`allows_reentry`).
     """
@@ -228,7 +228,7 @@ def _offline_scan(scan: OfflineScan, number: int, body: SyncBody, now: int) -> S
 def _direction(scan: CheckInBody | AdmitBody | OfflineScan, path: str) -> Direction:
     """Return the direction of a scan. Raises InvalidInput for an exit with an override, because an override admits somebody."""
     if scan.direction == "out" and scan.override_reason is not None:
-        raise InvalidInput("Leave out the `override_reason` of a scan with the `direction` `out`: it only admits people.", path=path)
+        raise InvalidInput("Leave out the `override_reason` if the `direction` is `out`: an override only admits people.", path=path)
     return scan.direction
 
 

@@ -49,7 +49,7 @@ class ManifestDateView(Struct, frozen=True, kw_only=True):
 class ManifestEventView(Struct, frozen=True, kw_only=True):
     """The event and the times at which its doors open and close. If `cancelled` is true, nobody is admitted.
 
-    If `allows_reentry` is true, the door may scan people out. An event with `dates` opens its doors for each of them.
+    If `allows_reentry` is true, the door may scan people out. An event with `dates` opens its doors for each date.
     """
 
     id: str

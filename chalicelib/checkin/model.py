@@ -83,7 +83,7 @@ class DoorsNotOpen(ApiError):
 class EventOver(ApiError):
     code: ClassVar[str] = "event_over"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This event is over."
+    default_message: ClassVar[str] = "This event has ended."
 
 
 class EventCancelled(ApiError):

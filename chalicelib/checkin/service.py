@@ -62,8 +62,8 @@ from chalicelib.tickets.store import (
 )
 
 MAX_ATTEMPTS = 5
-MAX_CHECKINS = 200  # of a ticket; then old exits are forgotten, so that the ticket's item stays small
-KEPT_CHECKINS = 50  # the newest, whatever they are: devices may send them again
+MAX_CHECKINS = 200  # per ticket; beyond this number, old exits are removed, so that the ticket's item stays small
+KEPT_CHECKINS = 50  # the newest check-ins and exits always stay, because devices may send them again
 
 
 class CheckInResult(Struct, frozen=True):
@@ -134,7 +134,7 @@ def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reaso
         if undone is None:
             if checkin_id is not None and _find_checkin(ticket.checkins, checkin_id) is None and checkin_id not in ticket.undone:
                 changed = _transact([change_undone_item(ticket, _with_undone(ticket, checkin_id))])
-                if changed is not None:  # perhaps by this very scan
+                if changed is not None:  # perhaps this very scan has changed the ticket
                     ticket = changed
                     continue
             raise NotCheckedIn(ticket_id=ticket.id)
@@ -257,28 +257,28 @@ def _require_genuine(user: Identity, ticket: Ticket, seat: int | None, scan: Sca
         raise CodeReplaced(ticket_id=ticket.id) if is_old else CodeUnknown()
     if holder is None:
         raise TicketNotFound()
-    # Compare with the stored signature, so that a ticket stays valid after a leaked key has been removed. The signature of an imported
-    # ticket's QR code is another shop's.
+    # Compare with the stored signature, so that a ticket stays valid after a leaked key has been removed. The signature in an imported
+    # ticket's QR code may come from another shop.
     is_foreign = ticket.is_imported and scan.ticket_id is not None and split_seat_id(scan.ticket_id)[0] != ticket.id
     is_signed = scan.qr_sig is not None and not is_foreign
     if is_signed and scan.qr_sig != holder.qr_sig:
         raise SignatureInvalid()
     works_there = permissions.may_admit(user, ticket.event_id)
     if ticket.event_id != scan.event_id and (scan.event_id is not None or not works_there):
-        # Codes of other systems may be short. The answer must not tell people who guess them that such a code exists.
+        # Codes from other systems may be short. The answer must not tell people who guess codes that a code exists.
         is_certain = works_there or is_signed or scan.rotating is not None or may_be_own_code(holder.code)
         raise WrongEvent() if is_certain else CodeUnknown()
 
 
 def _require_current(ticket: Ticket, scan: Scan) -> None:
-    """Raise CodeExpired if a code from a wallet is not the present one. A scan that was recorded before may be repeated later."""
+    """Raise CodeExpired if a code from a wallet is not the current code. A scan that was already recorded may be repeated later."""
     password = scan.rotating.password if scan.rotating is not None else None
     if password is not None and not signature.is_current(password, signature.totp_key(ticket.code, ticket.qr_sig), scan.at):
         raise CodeExpired(ticket_id=ticket.id)
 
 
 def _entry(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> CheckIn:
-    """Return the check-in of a scan. Raises the refusal if the ticket is not valid at this time, or admits nobody else."""
+    """Return the check-in of a scan. Raises the refusal if the ticket is not valid at this time, or has nobody left to admit."""
     if ticket.state == "void":
         raise TicketRefunded(ticket_id=ticket.id) if ticket.void_reason == "refunded" else TicketVoid(ticket_id=ticket.id)
     if ticket.state == "frozen":
@@ -291,8 +291,8 @@ def _entry(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> Chec
 def _exit(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> CheckIn:
     """Return the exit that a scan records. The ticket's state and the time do not matter, because people who are inside may leave.
 
-    A guest who came in with the ticket's code goes out with that code or with the guest's own. The exit belongs to the date of the last
-    check-in. Raises ReentryNotAllowed and NotCheckedIn.
+    A guest who came in with the ticket's code goes out with that code or with the guest's own code. The exit belongs to the date of the
+    last check-in. Raises ReentryNotAllowed and NotCheckedIn.
     """
     date = ticket.last_date
     ticket = ticket.on(date)
@@ -317,7 +317,7 @@ def _with_undone(ticket: Ticket, scan_id: str) -> Ticket:
 
 
 def _require_undoable(ticket: Ticket, after: Ticket, undone: CheckIn) -> None:
-    """Raise the refusal if the other scans of the ticket on this date would make no sense without the undone scan."""
+    """Raise the refusal if the other scans of the ticket on this date would contradict each other without the undone scan."""
     today, after = ticket.on(undone.date), after.on(undone.date)
     if undone.direction == "out":
         inside = accumulate(checkin.count for checkin in today.checkins)
@@ -336,7 +336,7 @@ def _require_open_doors(ticket: Ticket, at: int, *, may_be_early: bool) -> str |
     if event is None or valid is None:
         return None
     if event.dates and not valid.dates:
-        raise EventCancelled("The date of this ticket does not take place.", event_id=event.id)
+        raise EventCancelled("The date of this ticket will not take place.", event_id=event.id)
     times = tickets.door_times_at(event, valid, at)
     if times.date in event.cancelled_date_ids:
         raise EventCancelled("This date of the event was cancelled.", event_id=event.id, date=times.date)
@@ -390,7 +390,7 @@ def _save_checkins(
 def _transact(items: list[dynamo.TransactItem]) -> Ticket | None:
     """Write the items, the first of which changes a ticket. Returns None on success, or the current ticket if its condition fails.
 
-    Raises TooManyScans if the store refuses the ticket, because it would be larger than an item may be.
+    Raises TooManyScans if the store refuses the ticket because it would exceed the maximum size of an item.
     """
     try:
         dynamo.transact(items)

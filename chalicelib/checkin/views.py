@@ -13,8 +13,8 @@ from chalicelib.tickets.model import CheckIn, Direction, Ticket, TicketState
 class CheckInView(Struct, frozen=True):
     """A check-in: `count` people came in. `seat` is set if the guest of that seat came in. `by` is the user who admitted them.
 
-    The `direction` of an exit is `out`. Its `count` is negative, so that the counts add up to the number of people
-    inside. `override_reason` says why that user let somebody in despite a refusal. `date` is the id of the event's date.
+    The `direction` of an exit is `out`. Its `count` is negative, so that the counts add up to the number of people inside.
+    `override_reason` says why the user let somebody in despite a refusal. `date` is the id of the event's date.
     """
 
     id: str
