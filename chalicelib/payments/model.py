@@ -17,7 +17,7 @@ WITHOUT_MONEY: tuple[ProviderName, ...] = (
     "imported",
     "complimentary",
 )  # orders paid this way have no ledger entries, and nothing to refund
-FIRST_PROVIDER: ProviderName = "stripe"  # for records that name no provider: they were written when there was only one
+FIRST_PROVIDER: ProviderName = "stripe"  # the provider of records that name no provider, because it was then the only provider
 PaymentStatus = Literal["open", "captured", "declined", "replaced"]
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "cancelled"]
 DisputeStatus = Literal["open", "won", "lost"]
@@ -27,7 +27,7 @@ EventSubject = Literal["payment", "payment_changes", "refunds_of_payment", "refu
 class ConnectedAccount(Struct, frozen=True, omit_defaults=True):
     """The promoter's account on which a payment was opened, and the operator's fee, as they were agreed at that time.
 
-    With `returns_fee`, refunds of sold tickets give the promoter the fee's share back.
+    With `returns_fee`, refunds of sold tickets return the fee's share to the promoter.
     """
 
     id: str
@@ -38,7 +38,7 @@ class ConnectedAccount(Struct, frozen=True, omit_defaults=True):
 class TaxPlace(Struct, frozen=True, omit_defaults=True):
     """Where an event takes place, if the provider calculates the taxes of a payment: the address, and the provider's id for it.
 
-    `calculation_id` is the provider's calculation, of which the order keeps the taxes. It is null until the payment is opened.
+    `calculation_id` is the provider's calculation, whose taxes the order keeps. It is null until the payment is opened.
     """
 
     location_id: str
@@ -47,17 +47,18 @@ class TaxPlace(Struct, frozen=True, omit_defaults=True):
 
 
 class BankTransfer(Struct, frozen=True):
-    """Money that arrived for a purchase by bank transfer. `id` tells it from other transfers for the same purchase."""
+    """Money that arrived for a purchase by bank transfer. `id` distinguishes it from other transfers for the same purchase."""
 
     id: str
     amount_cents: int
 
 
 class SavedCard(Struct, frozen=True, omit_defaults=True):
-    """A card that a person lets the shop charge later, once, up to `max_cents` in `currency`, as accepted at `accepted_at` (epoch seconds).
+    """A card that the shop may later charge once, for up to `max_cents` in `currency`.
 
-    `provider` keeps the card at its `account`, as the `method_id` of a customer who exists only for this card. Without a `method_id`, no
-    bank has confirmed the card yet. `is_refused` means that the card could not be charged.
+    The card's owner accepted this at `accepted_at` (epoch seconds). `provider` keeps the card at its `account`, as the `method_id` of a
+    customer who exists only for this card. Without a `method_id`, no bank has confirmed the card yet. `is_refused` means that the card
+    could not be charged.
     """
 
     provider: ProviderName
@@ -80,7 +81,7 @@ class Payment(Struct, frozen=True, omit_defaults=True):
     who issues the invoice. It is null for events of the shop.
 
     A payment by bank transfer goes to the promoter's `bank_account`, as it was when the checkout was opened. `transfers` are the transfers
-    that have arrived before the purchase was paid or ended. The first one has the id of the payment.
+    that arrived before the purchase was paid or ended. The payment gets the id of the first transfer.
 
     `customer_id` is the customer whose saved card the shop charges. If that fails, the buyer can pay in any other way. With a `tax_place`,
     the provider calculates the taxes before it opens the payment.
@@ -130,10 +131,10 @@ class ProviderDescription(Struct, frozen=True, kw_only=True):
     `name` is stored with payments, and is part of the webhook's path and of the names of settings and metrics. `title` is the name
     in texts for people. A webhook's signature is in the header `signature_header` or, if the provider does not sign, in the query parameter
     `signature_parameter` of the address that we gave the provider. `event_types` are the types of events that the provider must be told to
-    send to the webhook; a provider that learns the address with each payment needs none. Without `own_page`, buyers always pay on the
+    send to the webhook; a provider that gets the address with each payment needs no types. Without `own_page`, buyers always pay on the
     provider's hosted page. With `has_accounts`, promoters can connect accounts of their own. With `checks_cards`, our own page can have a
-    card confirmed without a charge, and can save it to charge it later. With `calculates_taxes`, the provider says which taxes the price of
-    a payment on our own page includes.
+    card confirmed without a charge, and can save it to charge it later. With `calculates_taxes`, the provider calculates which taxes the
+    price of a payment on our own page includes.
     """
 
     name: ExternalProviderName
@@ -194,7 +195,7 @@ class PaymentMetadata(Struct, frozen=True, omit_defaults=True):
 
 
 def find_bought(metadata: Mapping[str, Any]) -> PaymentMetadata | None:
-    """Return the metadata of a payment if they say what was bought."""
+    """Return the metadata of a payment if it says what was bought."""
     values = [metadata.get(name) for name in ("purchase_id", "event_id", "user_id", "lines")]
     purchase_id, event_id, user_id, lines = (value if isinstance(value, str) else "" for value in values)
     if not (purchase_id and event_id and user_id and lines):
@@ -213,7 +214,7 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
     hosted page that can no longer be paid. `charge_id` and `decline_code` belong to the latest attempt. `namespace` names the shop that
     the payment belongs to, because several shops may share the provider's account. `region` is the region of the store in which its
     purchase was made; payments of earlier versions have none. `email` is the address that the buyer typed on the hosted page. `account` is
-    the connected account that has the payment, null for the operator's account, and `fee_cents` is the operator's fee. `bought` is the
+    the connected account that has the payment, or null for the operator's account, and `fee_cents` is the operator's fee. `bought` is the
     metadata from which the purchase can be rebuilt, if the payment has it.
     """
 
@@ -295,7 +296,7 @@ class ProviderRefund(Struct, frozen=True, kw_only=True):
         account: str | None,
         failure: str,
     ) -> "ProviderRefund":
-        """Return an attempt of a refund of ours that the provider refused. `failure` says why."""
+        """Return an attempt at one of our refunds that the provider refused. `failure` says why."""
         return cls(
             provider=provider,
             id=None,
@@ -311,7 +312,7 @@ class ProviderRefund(Struct, frozen=True, kw_only=True):
 
 
 class ReturnedFee(Struct, frozen=True, kw_only=True):
-    """A part of the operator's fee that the operator gave back by hand, and not with a refund of the payment.
+    """A part of the operator's fee that the operator gave back by hand, not with a refund of the payment.
 
     `namespace` and `purchase_id` come from the payment's metadata. `account` is the connected account that got the money.
     """
@@ -398,11 +399,11 @@ class ProviderBalance(Struct, frozen=True, kw_only=True):
 
 
 class CardCheck(Struct, frozen=True, kw_only=True):
-    """What a card's bank says about the card, which nobody has charged. `fingerprint` is the same for each use of the card on one account.
+    """The result of asking a bank about a card without charging it. `fingerprint` is the same for each use of the card on one account.
 
-    `requires_action` means that the bank asks the card's owner on the page, which needs the `client_secret` for that. `owner` is the name
-    for which the check was made; null if we did not make it. A card that `is_wallet`, such as Apple Pay, has another number than the card
-    that the bank issued, and so another fingerprint. A confirmed card that was saved for `customer_id` has a `method_id`.
+    `requires_action` means that the bank must ask the card's owner on the page, which needs the `client_secret` for this. `owner` is the
+    name for which the check was made; null if we did not make it. A card that `is_wallet`, such as Apple Pay, has a different number from
+    the card that the bank issued, and so a different fingerprint. A confirmed card that was saved for `customer_id` has a `method_id`.
     """
 
     id: str
@@ -429,7 +430,7 @@ class CardRefused(ApiError):
     code: ClassVar[str] = "card_refused"
     status: ClassVar[int] = 403
     default_message: ClassVar[str] = (
-        "The bank has not confirmed this card, and has charged nothing. Check the card, or use another one, but not one in a wallet."
+        "The bank has not confirmed this card, and has charged nothing. Check the card, or use another card that is not in a wallet."
     )
 
 
@@ -453,9 +454,8 @@ class ProviderEvent(Struct, frozen=True, kw_only=True):
 
     `id` is empty if the provider's events have none; such an event is processed each time it arrives. `subject` is null for event types
     that we do not handle, and `payment_changes` if the event only says that a payment, its refunds or its disputes have changed.
-    `object_status`, `namespace`, `purchase_id` and `payment_intent_id` are the
-    object's values when the event was sent. `carries_metadata` says whether objects of this kind have a namespace of their own. `account`
-    is the connected account that has the object.
+    `object_status`, `namespace`, `purchase_id` and `payment_intent_id` are the object's values when the event was sent. `carries_metadata`
+    says whether objects of this kind have a namespace of their own. `account` is the connected account that has the object.
     """
 
     provider: ProviderName
@@ -483,14 +483,14 @@ class SimulationRefused(InvalidInput):
 
 class ProviderNotOffered(InvalidInput):
     code: ClassVar[str] = "payment_provider_not_offered"
-    default_message: ClassVar[str] = "This payment provider is not available here. Leave out `provider` to use the default one."
+    default_message: ClassVar[str] = "This payment provider is not available here. Leave out `provider` to use the default provider."
 
 
 class PaymentsUnavailable(ApiError):
     code: ClassVar[str] = "payments_unavailable"
     status: ClassVar[int] = 503
     default_message: ClassVar[str] = (
-        "This shop cannot take payments yet, so only free tickets are available. An admin has to set up a payment provider first."
+        "This shop cannot take payments yet, so only free tickets are available. An admin must set up a payment provider first."
     )
 
 
@@ -505,7 +505,7 @@ class AccountUnreachable(ApiError):
 class ProviderUnavailable(ApiError):
     """The provider did not answer, or asked us to try later. The call may have taken effect; the next attempt shows whether it has.
 
-    With `setup_error`, the provider refuses all calls until somebody corrects what it names.
+    With `setup_error`, the provider refuses all calls until somebody corrects this error.
     """
 
     code: ClassVar[str] = "payment_provider_unavailable"
@@ -518,7 +518,7 @@ class ProviderUnavailable(ApiError):
 
 
 class AccountRefused(ProviderUnavailable):
-    """The provider refuses calls for one connected account, for example because it was rejected. Others are not affected."""
+    """The provider refuses calls for one connected account, for example because it rejected the account. Other accounts still work."""
 
 
 class PaymentNotCompleted(ApiError):
@@ -528,7 +528,7 @@ class PaymentNotCompleted(ApiError):
 
 
 class PriceMismatch(ApiError):
-    """The provider's prices differ from ours, or it refuses a payment at our prices: one side has changed its prices."""
+    """The provider's prices differ from ours, or the provider refuses a payment at our prices: one side has changed its prices."""
 
     code: ClassVar[str] = "price_mismatch"
     status: ClassVar[int] = 503

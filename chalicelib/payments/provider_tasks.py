@@ -1,7 +1,7 @@
 """Concurrent calls to the external provider about many payments, within its rate limit and the job's deadline.
 
-The worker threads only call the provider; charges also save the payment's id. The caller's thread handles the answers, so a job needs no
-thread safety of its own.
+The worker threads only call the provider; charges also save the payment's id. The caller's thread handles the answers, so jobs need not be
+thread-safe.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -83,7 +83,7 @@ def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
                     seconds = future.result().seconds / task.max_calls
                     call_seconds += NEWEST_SHARE * (seconds - call_seconds)
                 at_once = tasks_at_once(rate, call_seconds) if is_answered else 1
-                # The next call waits neither for the other answers nor for what their tasks write.
+                # The next call waits neither for the other answers nor for the writes of their tasks.
                 _start_tasks(pool, running, waiting, at_once if unanswered < MAX_UNANSWERED else 0)
     result.gave_up = unanswered >= MAX_UNANSWERED
     return result
@@ -140,7 +140,7 @@ def _finish(task: ProviderTask, future: "Future[_Answer]", result: TasksResult) 
         raise
     except ProviderUnavailable as error:  # already logged where it was raised
         if isinstance(error, AccountRefused):
-            failure = "error"  # the provider has answered, and answers for other accounts
+            failure = "error"  # the provider has answered, and accepts calls for other accounts
     except Exception as error:
         if not isinstance(error, dynamo.STORE_ERRORS):
             failure = "error"  # for example, the provider no longer has the payment

@@ -2,7 +2,7 @@
 
 `providers/protocol.py` lists the external providers. The other providers make no calls: `free` is for free orders, `simulated` for stages
 that allow simulated payments, and `imported` for orders from another system. That system holds their money and refunds it. With
-`bank_transfer`, promoters say which money has arrived and which they have sent back.
+`bank_transfer`, promoters record which money has arrived and which money they have sent back.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -69,12 +69,11 @@ def new_payment(
     """Choose a provider, and return a new payment. Nothing is opened at the provider yet.
 
     The money goes to the connected `account`, if there is one, less the operator's fee for `ticket_count` tickets. A payment of 0 is always
-    `free`, even if another provider was requested. With a `bank_account`, `bank_transfer` is offered. If the event `has_automatic_tax`, of
-    the companies only those that calculate taxes are offered.
+    `free`, even if another provider was requested. With a `bank_account`, `bank_transfer` is offered. If the event `has_automatic_tax`, the
+    only external providers that are offered are those that calculate taxes.
 
-    Raises ProviderNotOffered if the requested provider is not offered here, or if the provider is a company that has no connected accounts,
-    because the money for an `account` is not the operator's. Raises PaymentsUnavailable if no provider was requested and the default
-    provider is not offered.
+    Raises ProviderNotOffered if the requested provider is not offered here, or if an `account` must get the money and the external provider
+    has no connected accounts. Raises PaymentsUnavailable if no provider was requested and the default provider is not offered.
     """
     if amount_cents == 0:
         return Payment("free", "open", 0, currency)
@@ -82,7 +81,7 @@ def new_payment(
         return Payment(requested, "open", amount_cents, currency, bank_account=bank_account)
     if requested is not None and (requested == "free" or not _is_offered(requested)):
         raise ProviderNotOffered(
-            f"Payments with `{requested}` are not available here. Leave out `provider` to use the default one.", path="$.provider"
+            f"Payments with `{requested}` are not available here. Leave out `provider` to use the default provider.", path="$.provider"
         )
     provider = requested or _default_provider(account)
     if has_automatic_tax and is_external(provider) and not external_provider(provider).DESCRIPTION.calculates_taxes:
@@ -124,7 +123,7 @@ def takes_payments(provider: str, account: str) -> bool:
 
 
 def list_returned_fees(provider: str, fee_id: str) -> list[ReturnedFee]:
-    """Return what the operator gave back of a payment's fee by hand, at a provider with accounts. Raises ProviderUnavailable."""
+    """Return the parts of a payment's fee that the operator gave back by hand, at a provider with accounts. Raises ProviderUnavailable."""
     return cast(AccountProvider, external_provider(provider)).list_returned_fees(fee_id)
 
 
@@ -214,7 +213,7 @@ def local_outcome(payment: Payment, simulate: SimulatedOutcome | None) -> Paymen
     if not _is_offered(payment.provider):
         raise PaymentsUnavailable()
     if payment.provider == "simulated" and simulate is None:
-        raise SimulationRequired('Say how the simulated payment ends: "success", "decline" or "fail".', path="$.simulate")
+        raise SimulationRequired('Choose how the simulated payment ends: "success", "decline" or "fail".', path="$.simulate")
     is_declined = payment.provider == "simulated" and simulate in ("decline", "fail")
     return replace(payment, status="declined" if is_declined else "captured")
 
@@ -251,9 +250,9 @@ def card_checker() -> ProviderName:
 
 
 def check_card(card: str, owner: str, account: str | None, customer_id: str | None = None) -> CardCheck:
-    """Let the bank of a card confirm it, without a charge, on the account that takes the event's payments.
+    """Ask the card's bank to confirm the card, without a charge, on the account that takes the event's payments.
 
-    With a `customer_id`, the card is saved for `charge_card`. Each text is a simulated card. Raises PaymentsUnavailable,
+    With a `customer_id`, the card is saved for `charge_card`. In a simulation, any text is a card. Raises PaymentsUnavailable,
     AccountUnreachable and ProviderUnavailable.
     """
     name = card_checker()
@@ -276,14 +275,17 @@ def find_tax_calculator() -> ProviderName | None:
 
 
 def create_tax_location(provider: ProviderName, address: TaxAddress, account: str | None) -> str:
-    """Create the place of events at this address. Returns its id. Raises TaxNotCalculated, AccountUnreachable and ProviderUnavailable."""
+    """Create a tax location for events at this address. Returns its id.
+
+    Raises TaxNotCalculated, AccountUnreachable and ProviderUnavailable.
+    """
     return cast(TaxCalculator, external_provider(provider)).create_tax_location(address, account)
 
 
 def calculate_taxes(payment: Payment, metadata: PaymentMetadata, amounts: Sequence[int]) -> TaxCalculation:
     """Calculate the taxes that the amounts of a payment with a `tax_place` include. A repeated call returns the same calculation.
 
-    Raises TaxNotCalculated, also if the result does not fit the amounts, AccountUnreachable and ProviderUnavailable.
+    Raises AccountUnreachable and ProviderUnavailable. Raises TaxNotCalculated, including if the result does not match the amounts.
     """
     assert payment.tax_place is not None  # the caller has checked it
     provider = cast(TaxCalculator, external_provider(payment.provider))
@@ -312,7 +314,7 @@ def delete_customer(provider: str, customer_id: str, account: str | None) -> Non
 
 
 def charge_card(payment: Payment, method_id: str) -> ProviderPayment:
-    """Pay an open payment at an external provider with a saved card of its customer. A repeated call charges nothing more.
+    """Pay an open payment at an external provider with a saved card of its customer. A repeated call does not charge it again.
 
     Returns the payment in its current state. Raises AccountUnreachable and ProviderUnavailable.
     """
@@ -333,8 +335,8 @@ def external_provider(name: str) -> ExternalProvider:
     return EXTERNAL[cast(ProviderName, name)]
 
 
-# The lists are of all offered providers, for the operator's account and these connected accounts. They skip accounts that the provider
-# does not let us act for any more. Accounts whose list the provider refuses are added to `refused`. Each raises ProviderUnavailable.
+# The lists cover all offered providers, the operator's account and the given connected accounts. They skip accounts for which the provider
+# no longer lets us act. Accounts whose list the provider refuses are added to `refused`. All of these functions raise ProviderUnavailable.
 
 
 def list_payments(since: int, until: int, accounts: Iterable[str], refused: set[str]) -> Iterator[ProviderPayment]:
@@ -399,7 +401,7 @@ def received_transfer(payment: Payment, payment_intent_id: str, amount_cents: in
 
 
 def is_paid_back_by_hand(provider: str) -> bool:
-    """Whether a refund is due until somebody records that they have sent the money back."""
+    """Whether a refund stays due until somebody records that they have sent the money back."""
     return provider == "bank_transfer"
 
 
@@ -421,7 +423,7 @@ def create_refund(
 
     Set `check_existing` if an earlier call may already have created the refund, because the provider's idempotency keys work for only one
     day. If the provider already has the refund, returns the existing refund, even if an earlier attempt that seemed to fail created it.
-    If the provider refuses calls for the account, the refund is `failed`, as any refund that the provider refuses.
+    If the provider refuses calls for the account, the refund is `failed`, like any refund that the provider refuses.
     """
     external = external_provider(provider)
     try:
@@ -436,7 +438,7 @@ def create_refund(
 
 
 def _default_provider(account: str | None) -> ProviderName:
-    """Return the provider of the settings, or the one at which promoters have accounts if it cannot pay to this `account`."""
+    """Return the provider in the settings or, if it cannot pay this `account`, the provider at which promoters have accounts."""
     setting = settings.current().payment_provider
     offered: Iterator[ProviderName] = (name for name, provider in EXTERNAL.items() if provider.is_offered())
     name: ProviderName = setting if setting != "auto" else next(offered, "simulated")

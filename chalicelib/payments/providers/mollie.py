@@ -1,6 +1,6 @@
-"""Mollie: payments on its hosted page, refunds and chargebacks, by its official client, whose errors are converted to our errors.
+"""Mollie: payments on its hosted page, refunds and chargebacks. The errors of its official client are converted to our errors.
 
-Mollie's webhooks are not signed and only name a payment. So they go to an address that nobody but Mollie knows, and the current state of
+Mollie's webhooks are not signed and only name a payment. Therefore they go to an address that only Mollie knows, and the current state of
 the payment is fetched with our key. A call that creates something carries an idempotency key, which Mollie remembers for a limited
 time; refunds may be repeated days later, so they are also looked up first.
 
@@ -56,7 +56,7 @@ STORE_SECONDS = 2  # reserved after a call, to store Mollie's answer or the fact
 MIN_READ_SECONDS = 1.5  # with less time for the answer, no call is started
 
 _BODY = re.compile(rb"id=(tr_[A-Za-z0-9]{1,64})")
-_KEY = re.compile(r"(live|test)_\w+", re.ASCII)  # the client repeats a key of another form in its error
+_KEY = re.compile(r"(live|test)_\w+", re.ASCII)  # the client's error about a key of any other form would contain the key
 _EMBED: Json = {"embed": "refunds,chargebacks"}
 _EMBED_PAYMENT: Json = {"embed": "payment"}
 # A payment that failed cannot be tried again. An `authorized` payment is charged later.
@@ -102,7 +102,7 @@ def check_setup() -> None:
 
 
 def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:
-    """Create a payment on Mollie's page. The page cannot be told when to close. Raises PriceMismatch if Mollie refuses the payment."""
+    """Create a payment on Mollie's page. We cannot choose when the page closes. Raises PriceMismatch if Mollie refuses the payment."""
     from mollie.api.error import ResponseError
 
     assert page is not None  # there is no page of our own
@@ -138,7 +138,7 @@ def cancel_payment(payment: Payment) -> ProviderPayment | None:
     try:
         _call(lambda api: api.payments.delete(provider_id), changes=True)
     except ResponseError:
-        current = fetch_payment_by_id(provider_id, None)  # paid or closed already, or it cannot be cancelled
+        current = fetch_payment_by_id(provider_id, None)  # already paid or closed, or it cannot be cancelled
         return None if current.is_closed else current
     return None
 
@@ -314,7 +314,7 @@ def _convert_payment(payment: Json) -> ProviderPayment:
 
 
 def _convert_refund(refund: Json, payment: Json) -> ProviderRefund:
-    """Convert a refund. A refund made in Mollie's dashboard has no metadata of ours, so the payment says whose it is."""
+    """Convert a refund. A refund made in Mollie's dashboard has no metadata of ours, so the metadata comes from the payment."""
     metadata = _metadata(refund)
     owner = metadata if "purchase_id" in metadata else _metadata(payment)
     attempt = str(metadata.get("attempt", "0"))
@@ -335,7 +335,7 @@ def _convert_refund(refund: Json, payment: Json) -> ProviderRefund:
 
 
 def _convert_chargeback(chargeback: Json, payment: Json) -> ProviderDispute:
-    """Convert a chargeback. The money is gone and nobody can contest that through the API, so it is lost unless the bank reverses it."""
+    """Convert a chargeback. It has taken the money and cannot be contested through the API, so it is lost unless the bank reverses it."""
     owner = _metadata(payment)
     return ProviderDispute(
         provider="mollie",
@@ -373,7 +373,7 @@ def _amount(cents: int, currency: str) -> dict[str, str]:
 
 
 def _cents(amount: dict[str, str] | None) -> int:
-    """Return an amount in minor units. A chargeback's amount may be negative, because it leaves the account."""
+    """Return an amount in minor units. A chargeback's amount may be negative, because the money leaves the account."""
     return 0 if amount is None else abs(int(Decimal(amount["value"]).scaleb(money.digits(amount["currency"]))))
 
 
@@ -394,14 +394,14 @@ def _fetch_payment(provider_id: str) -> Json:
 
 
 def _payment_object(api: "Client", payment_id: str) -> Any:
-    """Return a payment of the client, from which it takes only the id, so that it need not be fetched."""
+    """Return an object of the client for a payment, without fetching the payment: the client uses only its id."""
     from mollie.api.objects.payment import Payment as MolliePayment
 
     return MolliePayment({"id": payment_id}, api)  # type: ignore[no-untyped-call]
 
 
 def _list_created(list_name: Literal["payments", "refunds", "chargebacks"], since: int, until: int, **params: Any) -> Iterator[Json]:
-    """Yield the objects that were created in [since, until), newest first. Mollie's lists begin with the newest and have no filter."""
+    """Yield the objects that were created in [since, until), newest first. Mollie's lists have the newest first and no filter."""
     page = _call(lambda api: getattr(api, list_name).list(limit=MAX_PAGE_SIZE, **params))
     while page is not None:
         for found in page["_embedded"][list_name]:

@@ -33,7 +33,7 @@ from chalicelib.payments.providers import mollie, stripe
 class ExternalProvider(Protocol):
     """A company with its own books, where payments are opened, verified and refunded. Modules such as `stripe` implement it.
 
-    The protocols below it are for providers that can do more, as their DESCRIPTION says.
+    The protocols below are for providers with more features, which their DESCRIPTION lists.
 
     Each function raises ProviderUnavailable if the company cannot be reached. Lists with `since` and `until` contain the objects that were
     created in [since, until), in epoch seconds, newest first. Two providers never use the same id.
@@ -97,7 +97,7 @@ class ExternalProvider(Protocol):
         """
 
     def list_refunds_of_payment(self, payment_intent_id: str, account: str | None) -> list[ProviderRefund]:
-        """Return all refunds of one payment, newest first. Returns none if the account was disconnected."""
+        """Return all refunds of one payment, newest first. Returns an empty list if the account was disconnected."""
 
     def list_payments(self, since: int, until: int, account: str | None) -> Iterator[ProviderPayment]: ...
 
@@ -131,14 +131,14 @@ class AccountProvider(ExternalProvider, Protocol):
         """Fetch the balance of a connected account in each currency. Raises AccountUnreachable."""
 
     def list_returned_fees(self, fee_id: str) -> list[ReturnedFee]:
-        """Return what the operator gave back of a payment's fee by hand. Returns none if the account was disconnected."""
+        """Return the parts of a payment's fee that the operator gave back by hand. Empty if the account was disconnected."""
 
 
 class CardChecker(ExternalProvider, Protocol):
     """A provider whose DESCRIPTION `checks_cards`."""
 
     def check_card(self, card: str, owner: str, account: str | None, customer_id: str | None = None) -> CardCheck:
-        """Let the bank of a card confirm it, without a charge. `card` is what the provider's form on our page returned.
+        """Ask the card's bank to confirm the card, without a charge. `card` is what the provider's form on our page returned.
 
         With a `customer_id`, the card is saved for charges without its owner. A repeated call returns the same check. A card that the
         provider does not know, or that is not a card, is `declined`.
@@ -154,7 +154,7 @@ class CardChecker(ExternalProvider, Protocol):
         """Delete a customer with all saved cards. Does nothing if the customer does not exist, or the account was disconnected."""
 
     def charge_card(self, payment: Payment, method_id: str) -> ProviderPayment:
-        """Pay an open payment with a saved card of its customer, without the buyer. A repeated call charges nothing more.
+        """Pay an open payment with a saved card of its customer, without the buyer. A repeated call does not charge it again.
 
         Returns the payment in its current state, which is not paid if the bank refuses or wants to ask the buyer.
         """
@@ -164,7 +164,7 @@ class TaxCalculator(ExternalProvider, Protocol):
     """A provider whose DESCRIPTION `calculates_taxes`."""
 
     def create_tax_location(self, address: TaxAddress, account: str | None) -> str:
-        """Create the place of events at this address. A repeated call within a day returns the same place's id. Raises TaxNotCalculated."""
+        """Create a tax location for events at this address. Within a day, a repeated call returns the same id. Raises TaxNotCalculated."""
 
     def calculate_taxes(self, payment: Payment, metadata: PaymentMetadata, place: TaxPlace, amounts: Sequence[int]) -> TaxCalculation:
         """Calculate the taxes that these amounts of a payment include. A repeated call returns the same calculation.

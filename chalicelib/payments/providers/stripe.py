@@ -65,7 +65,7 @@ DESCRIPTION = ProviderDescription(
     checks_cards=True,
     calculates_taxes=True,
 )
-TICKETS = "txcd_50010001"  # Stripe's tax code of admission to events
+TICKETS = "txcd_50010001"  # Stripe's tax code for admission to events
 SIGNATURE_TOLERANCE_SECONDS = 300
 MAX_PAGE_SIZE = 100  # Stripe's maximum
 
@@ -101,8 +101,8 @@ def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage
 def cancel_payment(payment: Payment) -> ProviderPayment | None:
     """Cancel the Payment Intent or Checkout Session. Returns None on success, or the payment if it was paid or may still be paid.
 
-    If the promoter has disconnected the payment's account, returns an unreachable payment. Our page cannot take it any more, but a bank or
-    the buyer may have been paying it.
+    If the promoter has disconnected the payment's account, returns an unreachable payment. Our page can no longer take the payment, but the
+    buyer or a bank may already have been completing it.
     """
     if payment.provider_id is None:
         return None
@@ -147,16 +147,17 @@ def _tax_hook(payment: Payment) -> dict[str, Any]:
 
 
 def create_tax_location(address: TaxAddress, account: str | None) -> str:
-    """Create a Tax Location for events at this address. A repeated call within a day returns the same one's id. Raises TaxNotCalculated."""
+    """Create a Tax Location for events at this address. Within a day, a repeated call returns the same id. Raises TaxNotCalculated."""
     params: Any = {"type": "performance", "address": _tax_address(address)}
     options: Any = {**_idempotency_key("tax-location", account or "operator", params), **_on(account)}
     return str(_call_for_tax(lambda api: api.v1.tax.locations.create(params, options), account)["id"])
 
 
 def calculate_taxes(payment: Payment, metadata: PaymentMetadata, place: TaxPlace, amounts: Sequence[int]) -> TaxCalculation:
-    """Make a Tax Calculation of amounts that include their taxes. A repeated call returns the same one. Raises TaxNotCalculated.
+    """Create a Tax Calculation of amounts that include their taxes. Repeated calls return the same calculation. Raises TaxNotCalculated.
 
-    Stripe asks where the buyer lives, which it does not need for tickets of consumers. We do not know it, so the buyer is at the venue.
+    Stripe asks for the buyer's address, although it does not need the address for consumers' tickets. We do not know the address, so we
+    send the venue's address.
     """
     items = [
         {
@@ -302,7 +303,7 @@ def create_refund(
 
 
 def list_refunds_of_payment(payment_intent_id: str, account: str | None) -> list[ProviderRefund]:
-    """Return all refunds of one payment, newest first, or none if its account was disconnected.
+    """Return all refunds of one payment, newest first. Returns an empty list if its account was disconnected.
 
     One page of 100 is enough, because a purchase has at most 50 tickets.
     """
@@ -362,7 +363,7 @@ def list_events(since: int, until: int, account: str | None) -> Iterator[Provide
 
 
 def create_account(promoter_id: str, number: int) -> str:
-    """Create a Stripe account for a promoter, of the kind that the settings say. Returns its id."""
+    """Create a Stripe account for a promoter, of the kind that the settings choose. Returns its id."""
     current = settings.current()
     kind = current.connected_accounts
     params: Any = {"type": kind, "metadata": {"promoter_id": promoter_id, "namespace": current.provider_namespace}}
@@ -373,7 +374,7 @@ def create_account(promoter_id: str, number: int) -> str:
 
 
 def create_account_link(account: str, return_url: str) -> AccountLink:
-    """Return a link to Stripe's page for the account's owner. It works once, for some minutes; then the page leads to the `return_url`."""
+    """Return a link to Stripe's page for the account's owner. It works once, for a few minutes. The page leads to the `return_url`."""
     params: Any = {"account": account, "type": "account_onboarding", "refresh_url": return_url, "return_url": return_url}
     link = call(lambda api: api.v1.account_links.create(params), account)
     return AccountLink(link["url"], link["expires_at"])
@@ -390,10 +391,10 @@ def fetch_balances(account: str) -> list[ProviderBalance]:
 
 
 def list_returned_fees(fee_id: str) -> list[ReturnedFee]:
-    """Return what the operator gave back of a payment's fee by hand. Returns none if the payment's account was disconnected.
+    """Return the parts of a payment's fee that the operator gave back by hand. Empty if the payment's account was disconnected.
 
-    Takes two calls, a third if more than 10 parts came back, because a fee carries the newest 10, and one more if any came back by hand.
-    One page of 100 is enough, because a purchase has at most 50 tickets.
+    Takes two calls, another if there are more than 10 parts, because a fee contains only the newest 10, and another if the operator gave
+    any back by hand. One page of 100 is enough, because a purchase has at most 50 tickets.
     """
     page: Any = {"limit": MAX_PAGE_SIZE}
     with_payment: Any = _EXPAND_PAYMENT
@@ -417,8 +418,8 @@ def list_returned_fees(fee_id: str) -> list[ReturnedFee]:
 def check_card(card: str, owner: str, account: str | None, customer_id: str | None = None) -> CardCheck:
     """Confirm a Setup Intent with a payment method that Stripe.js has made from a card. A repeated call returns the same check.
 
-    Without a `customer_id`, the payment method belongs to no Customer. Stripe then lets nobody use it again, so nothing has to be detached.
-    The server confirms it, and not the browser, so that each try of a card counts toward our limits.
+    Without a `customer_id`, the payment method belongs to no Customer. Stripe then lets nobody use it again, so nothing must be detached.
+    The server confirms it, not the browser, so that each attempt with a card counts toward our limits.
     """
     import stripe
 
@@ -481,7 +482,7 @@ def charge_card(payment: Payment, method_id: str) -> ProviderPayment:
 
     provider_id, account = payment.provider_id, payment.account
     assert provider_id is not None  # the caller has saved it
-    # Stripe asks for a `return_url`, because other payment methods of the intent send the buyer to a page.
+    # Stripe requires a `return_url`, because other payment methods of the intent send the buyer to a page.
     params: Any = {"payment_method": method_id, "off_session": True, "return_url": settings.current().page_url("tickets")}
     params["expand"] = ["latest_charge"]
     options: Any = {**_idempotency_key("charge", provider_id, params), **_on(account)}
@@ -539,7 +540,7 @@ def _on(account: str | None) -> Any:
 
 
 def _expand_refunds(account: str | None, prefix: str = "") -> dict[str, list[str]]:
-    """Return the parameter that expands the payment of a refund and, on a connected account, the movement with the returned fee."""
+    """Return the parameter that expands a refund's payment and, on a connected account, the balance transaction with the returned fee."""
     return {"expand": [f"{prefix}{field}" for field in ("payment_intent", *(["balance_transaction"] if account is not None else []))]}
 
 
@@ -609,7 +610,7 @@ def call(operation: Callable[["stripe.StripeClient"], Any], account: str | None 
     """Call Stripe: run `operation` with the SDK's client and return the resulting object as JSON.
 
     Raises ProviderUnavailable when Stripe cannot be reached, is overloaded or refuses our key, or when too little time is left for the
-    call. If the call is for a connected `account`, also raises AccountUnreachable if we may not act for it any more, and AccountRefused if
+    call. If the call is for a connected `account`, also raises AccountUnreachable if we may no longer act for it, and AccountRefused if
     Stripe does not permit the call. Does not catch stripe.InvalidRequestError and stripe.CardError.
     """
     import stripe

@@ -275,7 +275,7 @@ def _payment_fields(intent: Json) -> Json:
 
 
 def convert_tax_calculation(calculation: Json) -> TaxCalculation:
-    """Convert a Tax Calculation with its line items, whose `reference` is their number. Raises TaxNotCalculated for a part of the items."""
+    """Convert a Tax Calculation whose line items have their number as `reference`. Raises TaxNotCalculated if it lacks any items."""
     items = calculation["line_items"]
     if items["has_more"] or calculation["id"] is None or calculation["tax_amount_exclusive"]:
         raise TaxNotCalculated()
@@ -283,7 +283,7 @@ def convert_tax_calculation(calculation: Json) -> TaxCalculation:
 
 
 def _tax_share(item: Json) -> TaxShare:
-    """Return the tax in a line item. The taxes of a country, a state and a city are one tax, whose rate is the sum of theirs."""
+    """Return the tax in a line item. The taxes of a country, a state and a city count as one tax with the sum of their rates."""
     parts = item.get("tax_breakdown") or []
     rates = [Decimal(part["tax_rate_details"]["percentage_decimal"]) for part in parts if part["amount"] and part.get("tax_rate_details")]
     percent = format(sum(rates, Decimal(0)).quantize(Decimal("0.001")).normalize(), "f")
@@ -303,7 +303,7 @@ def _dispute_status(dispute: Json) -> DisputeStatus | None:
 
 
 def _payment_metadata(about: Json) -> Json:
-    """Return the metadata of the Payment Intent of a refund, dispute or charge. Returns none if it was not expanded."""
+    """Return the metadata of the Payment Intent of a refund, dispute or charge. Empty if the Payment Intent was not expanded."""
     intent = about.get("payment_intent")
     return (intent.get("metadata") or {}) if isinstance(intent, dict) else {}
 
