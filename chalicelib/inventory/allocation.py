@@ -299,8 +299,8 @@ def _begin_refresh(display: Display, now: int) -> Display | None:
 def _hold_across_all(request: HoldRequest, note_first_read: Callable[[list[Shard]], None]) -> list[Hold]:
     """Take parts of the quantity from several shards; if other buyers were quicker, release the parts and start over.
 
-    The request is refused only after a read that was made while it held no parts itself. So if several buyers block each other with their
-    parts, the last buyer to release sees all tickets and succeeds.
+    The request is refused only after a read that was made while it held no parts itself. If several buyers block each other with their
+    parts, the last buyer to release therefore sees all tickets and succeeds.
     """
     for number in range(MAX_SPANNING_ROUNDS):
         shards = _read_shards(request.shard_ids)

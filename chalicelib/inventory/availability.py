@@ -1,7 +1,8 @@
 """The numbers of tickets left, for display only. These figures never decide a sale.
 
 An instance reads the display item of a group at most every CHECK_SECONDS. When the item is due and it is this instance's turn
-(`Display.is_turn_of`), the instance refreshes the item from the shards. So the shards are read once, however many instances there are.
+(`Display.is_turn_of`), the instance refreshes the item from the shards. The shards are therefore read only once, however many instances
+there are.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -24,7 +24,7 @@ from chalicelib.inventory import store
 from chalicelib.inventory.model import NO_STOCK, Shard, Stock, shard_ids
 
 LEASE_SECONDS = 2
-PATIENCE_SECONDS = 0.1  # after it, any instance may refresh figures that are due, not only the one that refreshed them last
+PATIENCE_SECONDS = 0.1  # after this time, any instance may refresh due figures, not only the instance that refreshed them last
 MAX_QUIET = 2  # after this many refreshes without a change, figures are read a third as often as changing figures
 MAX_SKEW_SECONDS = 5
 CONTENDERS = 16  # one in this many instances that find figures overdue in the same second tries to refresh them
@@ -144,7 +144,8 @@ class Display(Struct, frozen=True):
     def is_turn_of(self, instance: str, seconds_due: Mapping[str, float], now: int) -> bool:
         """Whether this instance should refresh the due figures: always if it refreshed the item last, otherwise once the item is overdue.
 
-        Until then, only some of the others try: thousands may notice at once, and a refused write costs as much as a successful one.
+        Until then, only some of the other instances try: thousands may notice at once, and a refused write costs as much as a successful
+        write.
         """
         if not seconds_due or self.is_leased_to_another(instance, now):
             return False
@@ -205,7 +206,7 @@ class DisplayRow(dynamo.Table):
 
 
 def read_displays(group_ids: Iterable[str]) -> dict[str, Display]:
-    """Read the items of these groups; a group without an item gets an empty one.
+    """Read the items of these groups. A group without an item gets an empty item.
 
     Costs half a read unit per item, and takes one round trip per 100 items. The reads are eventually consistent. That is enough, because
     the figures may be seconds old anyway, and each write of an item is conditional.

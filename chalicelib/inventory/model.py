@@ -11,8 +11,8 @@ from chalicelib.foundation.errors import ApiError
 
 # The number of holds that one shard accepts. With this many holds, its item has at most 4 KB. See docs/decisions/0021-shards.md.
 MAX_HOLDS = 80
-# The number of holds up to which a shard accepts offers to the waitlist, because most of them last for a day, and all tickets for resale at
-# one price are in one shard. With this many holds, its item has at most 12 KB.
+# The number of holds up to which a shard accepts offers to the waitlist. It is higher than MAX_HOLDS, because most offers last for a day,
+# and all tickets for resale at one price are in one shard. With this many holds, the shard's item has at most 12 KB.
 MAX_OFFERS = 240
 # More shards would not serve more buyers, but a pause writes all shards, and a refused hold may read all of them.
 MAX_SHARDS = 1250
@@ -43,7 +43,7 @@ class Hold(Struct, frozen=True):
 
     @property
     def is_offer(self) -> bool:
-        """Whether the hold is of an offer to a person on the waitlist."""
+        """Whether the hold belongs to an offer to a person on the waitlist."""
         return self.hold_id.endswith(OFFER_MARK)
 
 
@@ -61,8 +61,8 @@ class Shard(Struct, frozen=True):
     `is_pooled` means that each ticket is also taken from the pool, the stock of an event with its own capacity. Once set, it stays set.
     `is_kept` means that the available tickets are kept for offers to people on the waitlist. It is always false in a stage without the
     waitlist. With `kept_above`, a shard keeps its tickets only while more tickets than this are available.
-    `returned` counts all tickets that were sold and became available again, and `unpaid` all tickets that a buyer reserved and did not
-    pay for, and that became available again.
+    `returned` counts all tickets that were sold and became available again. `unpaid` counts all tickets that became available again
+    because the buyer who reserved them did not pay.
     """
 
     id: str
@@ -93,7 +93,7 @@ class Shard(Struct, frozen=True):
 
     @property
     def is_marked(self) -> bool:
-        """Whether the shard keeps its tickets for the waitlist, or would keep those that come back."""
+        """Whether the shard keeps its tickets for the waitlist, or would keep tickets that come back."""
         return self.is_kept or self.kept_above is not None
 
     @property

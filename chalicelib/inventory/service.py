@@ -17,8 +17,8 @@ from chalicelib.inventory.model import Hold, Shard, Stock, shard_ids, split_even
 def release_holds(holds: list[Hold], *, is_unpaid: bool = False) -> int:
     """Make the tickets of these holds available again. Returns how many holds still existed.
 
-    With `is_unpaid`, their purchase has ended without a payment, and the shards count the tickets. Tickets of a request that was refused or
-    interrupted do not count, because no buyer had them.
+    `is_unpaid` means that their purchase has ended without a payment; the shards then count the tickets as unpaid. Tickets of a request
+    that was refused or interrupted do not count, because no buyer had them.
     """
     return sum(allocation.release(hold, is_unpaid=is_unpaid) for hold in holds)
 
@@ -113,7 +113,7 @@ def set_kept(stock_id: str, shard_count: int, is_kept: bool) -> None:
 
 
 def keep_above(stock_id: str, shards: Iterable[Shard]) -> None:
-    """Let everybody have the tickets that these kept shards of a stock have now. Tickets that come back on top of them are kept."""
+    """Let everybody buy the tickets that these kept shards of a stock have now. If more come back, the shards keep their tickets again."""
     parallel.call_each(lambda shard: store.keep_above(shard.id, shard.available), list(shards))
     display.note_change(stock_id)
 

@@ -115,7 +115,7 @@ def hold_in_shard(hold: Hold, expires_at: int, *, is_pooled: bool = False, takes
         # kept: while people are on the waitlist, returned tickets go to these people, even if a cache shows the tickets as available.
         condition &= _IS_NOT_KEPT
     change = dynamo.update(ShardRow(hold.shard_id), actions, condition)["Update"]
-    is_held, stored = dynamo.write("update_item", **change, ReturnValues="UPDATED_NEW")  # without up to 80 other holds
+    is_held, stored = dynamo.write("update_item", **change, ReturnValues="UPDATED_NEW")  # leaves out up to 80 other holds
     row = ShardRow.from_raw_data(stored) if stored else None
     if row is None or not (is_held or hold.hold_id in row.holds):
         raise HoldRefused(_shard(row) if row is not None else None)
@@ -181,7 +181,7 @@ def return_sold_items(holds: Iterable[Hold]) -> list[dynamo.TransactItem]:
         quantity = sum(hold.quantity for hold in returned)
         condition: Condition = ShardRow.sold >= quantity
         for hold_id in dict.fromkeys(hold.hold_id for hold in returned):
-            # Hold absent: a hold that is not converted yet is not counted in `sold`; returning its tickets would create new ones.
+            # Hold absent: a hold that is not converted yet is not counted in `sold`; returning its tickets would create new tickets.
             condition = ShardRow.holds[hold_id].does_not_exist() & condition
         sold, available = ShardRow.sold.set(ShardRow.sold - quantity), ShardRow.available.set(ShardRow.available + quantity)
         actions = [sold, available, ShardRow.r.add(quantity), _NEXT_VERSION]
@@ -259,7 +259,7 @@ def set_kept(shard_id: str, is_kept: bool) -> bool:
 
 
 def keep_above(shard_id: str, available: int) -> bool:
-    """Let everybody buy a kept shard's tickets while at most `available` of them are free. Once more come back, it keeps all of them.
+    """Let everybody buy a kept shard's tickets while at most `available` tickets are free. With more free tickets, it keeps all of them.
 
     Returns False if the shard does not exist or is not kept.
     """
