@@ -44,7 +44,7 @@ for module in (accounts_api, catalog_api, waiting_room_api, tickets_api, purchas
 
 @cache
 def register_other_blueprints() -> None:
-    """Register the routes that buyers rarely use or never, and the jobs. Does so once, however often it is called."""
+    """Register the jobs, and the routes that buyers rarely or never use. A repeated call does nothing."""
     from chalicelib.admin import api as admin_api
     from chalicelib.bootstrap_file import api as bootstrap_file_api
     from chalicelib.changes import jobs as changes_jobs
@@ -81,7 +81,7 @@ def register_for_request(request: Request, get_response: Callable[[Request], Res
     return get_response(request)
 
 
-# Somebody waits for the start of an instance on demand, usually a buyer, so the code of the other routes is loaded only when it is needed
+# Somebody, usually a buyer, waits while an on-demand instance starts, so the code of the other routes is loaded only when it is needed
 # (decision 244).
 if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "on-demand":
     app.register_middleware(register_for_request, "http")

@@ -10,8 +10,8 @@ from chalicelib.foundation.money import Currency, TaxShare
 EntryKind = Literal["opened", "declined", "captured", "fee", "refunded", "fee_returned", "refund_failed", "disputed", "dispute_won"]
 
 # The sign of an entry's amount: positive for money received, negative for money paid out. An entry with sign 0 moves no money from or to
-# buyers; its details contain the requested amount, or the operator's fee. The kinds are in the order in which they happen, which sorts a
-# purchase's entries of the same second.
+# buyers; its details contain the requested amount, or the operator's fee. The kinds are in the order in which they happen. This order sorts
+# entries that a purchase got in the same second.
 SIGNS: dict[EntryKind, int] = {
     "opened": 0,
     "declined": 0,
@@ -72,9 +72,9 @@ class LedgerEntry(Struct, frozen=True, kw_only=True):
 class RevenueTotals(Struct, frozen=True, kw_only=True):
     """An event's revenue through one provider in one currency: sums in minor units, and the number of entries of each kind.
 
-    `refunded_cents` excludes failed refunds, and `disputed_cents` excludes disputes that were won. `balance_cents` is the money
-    that we keep. `taxes` are the taxes in the sales less refunds and disputes, one share for each rate, and `included_fee_cents` is the fee
-    in their prices.
+    `refunded_cents` excludes failed refunds, and `disputed_cents` excludes disputes that were won. `balance_cents` is the money that we
+    keep. `taxes` are the taxes in the sales less refunds and disputes, one share for each rate. `included_fee_cents` is the included fee in
+    these sales.
     """
 
     provider: str
@@ -106,8 +106,8 @@ class StatementTotals(Struct, frozen=True, kw_only=True):
 
     `account` is the promoter's account at the provider; it is null for the operator's account, and for bank transfers to the promoter.
     `refunded_cents` excludes failed refunds, `disputed_cents` excludes disputes that were won, and `fee_cents` is the operator's fee, less
-    what refunds returned of it. `net_cents` is what remains of `captured_cents`, before the provider's own fees. `taxes` are the taxes in
-    the sales less refunds and disputes, and `included_fee_cents` is the fee in their prices.
+    the parts that refunds returned. `net_cents` is what remains of `captured_cents`, before the provider's own fees. `taxes` are the taxes
+    in the sales less refunds and disputes. `included_fee_cents` is the included fee in these sales.
     """
 
     provider: str

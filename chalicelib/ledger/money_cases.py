@@ -1,6 +1,6 @@
 """Open money cases: unfinished refunds, undecided disputes, and findings that only a person can resolve.
 
-Charges of saved cards, and saved cards that have to be deleted, are also cases, but no list for people has them.
+Charges of saved cards, and saved cards that must be deleted, are also cases, but lists for people leave them out.
 
 If a change leads to a case, one transaction writes both, so a crash never loses the case. The sweep processes refunds when they are due;
 `GET /admin/reconciliation` lists every open case.
@@ -25,7 +25,7 @@ UNLISTED: tuple[CaseKind, ...] = ("charge", "card")  # only the sweep needs them
 class Case(Struct, frozen=True):
     """An unfinished refund, an undecided dispute, or a finding, which is a difference that only a person can resolve.
 
-    A `charge` is a purchase whose saved card is to be charged. A `card` is a saved card that the provider has to delete at `next_at`; its
+    A `charge` is a purchase whose saved card must be charged. A `card` is a saved card that the provider must delete at `next_at`; its
     `purchase_id` is the id of its owner.
 
     Times are epoch seconds. `since` is when the case was opened. `next_at` is when the sweep next processes the case; it is null if only a
@@ -52,7 +52,7 @@ class Case(Struct, frozen=True):
 def open_case_item(
     purchase_id: str, kind: CaseKind, case_id: str, since: int, details: dict[str, Any], next_at: int | None = None
 ) -> dynamo.TransactItem:
-    """Transaction item that opens a case, or updates the case if it is already open."""
+    """Return the transaction item that opens a case, or updates the case if it is already open."""
     return dynamo.put(_row(Case(purchase_id, kind, case_id, since, next_at, details)))
 
 
@@ -62,12 +62,12 @@ def close_case(case: Case) -> None:
 
 
 def close_case_item(purchase_id: str, kind: CaseKind, case_id: str) -> dynamo.TransactItem:
-    """Transaction item that closes a case. It does nothing if the case is not open."""
+    """Return the transaction item that closes a case. It does nothing if the case is not open."""
     return dynamo.delete(CaseRow(purchase_id, _key(kind, case_id)))
 
 
 def dismiss_case_item(case: Case) -> dynamo.TransactItem:
-    """Transaction item that closes a case because a person asked for it.
+    """Return the transaction item that closes a case at a person's request.
 
     It cancels the transaction if the case is already closed, or if the sweep will process the case again.
     """
@@ -76,7 +76,7 @@ def dismiss_case_item(case: Case) -> dynamo.TransactItem:
 
 
 def postpone_case(case: Case, next_at: int) -> None:
-    """Let the sweep process a case at `next_at`, unless the case's `next_at` has changed since the case was read."""
+    """Make the sweep process a case at `next_at`, unless the case's `next_at` has changed since the case was read."""
     row = CaseRow(case.purchase_id, _key(case.kind, case.id))
     dynamo.update_if(row, [CaseRow.next_at.set(next_at)], CaseRow.next_at == case.next_at)
 

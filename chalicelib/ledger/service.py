@@ -16,7 +16,7 @@ from chalicelib.foundation.money import Currency, TaxShare, add_taxes, by_rate
 from chalicelib.ledger import store
 from chalicelib.ledger.model import FEE_SIGNS, KIND_ORDER, SIGNS, EntryKind, LedgerEntry, RevenueReport, RevenueTotals, StatementTotals
 
-_FIRST_ID, _LAST_ID = "-", "z" * 100  # no id sorts before the one or after the other
+_FIRST_ID, _LAST_ID = "-", "z" * 100  # no id sorts before the first or after the last
 
 
 class EntryFields(TypedDict):
@@ -39,7 +39,7 @@ class EntryFields(TypedDict):
 
 
 def entry_item(**fields: Unpack[EntryFields]) -> dynamo.TransactItem:
-    """Transaction item that adds an entry. It cancels the transaction if the ledger already has the entry."""
+    """Return the transaction item that adds an entry. It cancels the transaction if the ledger already has the entry."""
     return dynamo.put(_row(**fields), store.ABSENT)
 
 
@@ -64,7 +64,7 @@ def list_event_entries(event_id: str) -> Iterator[LedgerEntry]:
 
 
 def list_entries_between(event_id: str, first_purchase_id: str, last_purchase_id: str) -> Iterator[LedgerEntry]:
-    """Like `list_event_entries`, but only for purchases from the first to the last id, both included."""
+    """Yield entries like `list_event_entries`, but only for purchases from the first to the last id, both included."""
     return map(_entry, store.query_event_between(event_id, first_purchase_id, last_purchase_id))
 
 
@@ -111,7 +111,7 @@ def revenue_totals(
 ) -> RevenueTotals:
     """Return the totals of entries through one provider in one currency.
 
-    They follow from the entries' sums and numbers by kind, their taxes, and the fee in their prices.
+    `cents` and `counts` are the sums and numbers of the entries by kind.
     """
     return RevenueTotals(
         provider=provider,
@@ -166,7 +166,8 @@ def _statement_totals(
 def list_statement_entries(event_id: str, after: str | None, limit: int) -> tuple[list[LedgerEntry], str | None]:
     """Return the entries of the statement in the order of the purchases, from the first purchase after the id `after`.
 
-    Ends after the purchase with which the page has `limit` entries. Returns the entries, and the last purchase's id if there may be more.
+    The page ends after the purchase that brings it to `limit` entries. Returns the entries, and the last purchase's id if there may be
+    more.
     """
     page: list[LedgerEntry] = []
     for entry in list_entries_between(event_id, after or _FIRST_ID, _LAST_ID):

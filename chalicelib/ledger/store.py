@@ -69,7 +69,7 @@ def query_event(event_id: str) -> Iterator[LedgerRow]:
 
 
 def query_event_between(event_id: str, first_purchase_id: str, last_purchase_id: str) -> Iterator[LedgerRow]:
-    """Like `query_event`, but only for purchases from the first to the last id, both included."""
+    """Yield entries like `query_event`, but only for purchases from the first to the last id, both included."""
     first, last = _checked_id(first_purchase_id), _checked_id(last_purchase_id)
     if first > last:
         return iter(())  # DynamoDB rejects a range that ends before it begins
