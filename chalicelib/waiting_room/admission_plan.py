@@ -47,7 +47,7 @@ class Segment(Struct, frozen=True, omit_defaults=True):
         return max(0, now - self.since + self.waited) // self.interval
 
     def seconds_into_interval(self, now: int) -> int:
-        """Return the seconds of the current interval that have passed.
+        """Return how many seconds of the current interval have passed.
 
         The result is negative while a postponed first wave is more than one interval away.
         """
@@ -125,7 +125,7 @@ def resume(segments: Sequence[Segment], now: int) -> list[Segment]:
 def move_opening(segments: Sequence[Segment], now: int, opens_at: int) -> list[Segment]:
     """Return the plan of a room whose opening was moved after its draw: nobody is admitted between `now` and `opens_at`.
 
-    `opens_at` is not before `now`. The passes of buyers who were already admitted do not run meanwhile.
+    `opens_at` must not be before `now`. Meanwhile, the passes of admitted buyers do not run down.
     """
     begun = [segment for segment in segments if segment.since <= now]
     last = segments[-1] if segments[-1].since > now else _continue(segments[-1], now)
@@ -149,9 +149,9 @@ def let_in(segments: Sequence[Segment], now: int, count: int) -> list[Segment]:
 def cap_unused_admissions(segments: Sequence[Segment], now: int, last_position: int) -> list[Segment] | None:
     """Return the plan with at most one wave admitted beyond `last_position`, the last position given out.
 
-    Returns None if the plan needs no cap. Without the cap, the waves of an empty queue would add up, and a crowd that arrives late would
-    be admitted all at once.
-    If the last segment has not admitted any arrival, it is changed in place, because a room may be open and empty for weeks.
+    Returns None if the plan needs no cap. Without the cap, the waves of an empty queue would add up, and a crowd that arrives late would be
+    admitted all at once. If the last segment has not admitted any arrival, it is changed in place, because a room may be open and empty for
+    weeks.
     """
     last = _last_segment(segments, now)
     if last is None:

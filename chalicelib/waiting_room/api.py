@@ -97,7 +97,7 @@ class EntriesQuery(Struct, forbid_unknown_fields=True):
 
 
 class PassUseBody(Struct, forbid_unknown_fields=True):
-    """The pass that a buyer has shown to the shop, and the shop's own id of the session in which it did."""
+    """The pass that a buyer has shown to the shop, and the shop's id for the session in which the buyer did so."""
 
     shop_pass: Annotated[str, Meta(max_length=1024)]
     session: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -116,14 +116,14 @@ class PassKeysView(Struct, frozen=True):
 
 
 class CodeBody(Struct, forbid_unknown_fields=True):
-    """An address, and the code of six digits in the last email to it."""
+    """An address, and the six-digit code in the last email to it."""
 
     email: Email
     code: Annotated[str, Meta(pattern=r"\A[0-9]{6}\Z", examples=["271828"], description="Six digits.")]
 
 
 class CardBody(Struct, forbid_unknown_fields=True):
-    """The `card` that the provider's form has returned, or the `check_id` of an earlier reply. The work is as in a join."""
+    """The `card` that the provider's form has returned, or the `check_id` of an earlier reply. A card needs the proof of work of a join."""
 
     card: ProviderId | None = None
     check_id: ProviderId | None = None
@@ -132,7 +132,7 @@ class CardBody(Struct, forbid_unknown_fields=True):
 
 
 class AddressProofView(Struct, frozen=True):
-    """The proof that you can read the emails of an address. Send it when you join the waiting room of this event."""
+    """The proof that you can read the email sent to an address. Send it when you join the waiting room of this event."""
 
     address_proof: str
 
@@ -141,7 +141,7 @@ AppealText = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
 
 
 class AppealBody(Struct, forbid_unknown_fields=True):
-    """What you write to the promoter, and the `refusal` that you got when you tried to join. The work is as in a join."""
+    """Your text for the promoter, and the `refusal` that you got when you tried to join. An appeal needs the proof of work of a join."""
 
     refusal: Annotated[str, Meta(max_length=128)]
     text: AppealText
@@ -242,7 +242,7 @@ def show_verifier(request: RequestContext, event_id: str) -> Reply[VerifierView]
     errors=(NoWaitingRoom, CodeNotNeeded, JoiningStopped, RateLimited),
 )
 def mail_code(request: RequestContext, event_id: str, body: AddressBody) -> Reply[Done]:
-    """Request an email with a code of six digits, which verifies your address for the waiting room of an event."""
+    """Request an email with a six-digit code, which verifies your address for the waiting room of an event."""
     user_id = request.require_user().user_id
     with limited(request, JOIN, user_id, f"{event_id} code"), limited(request, ENTRY_CODE, mailbox_key(body.email)):
         service.mail_code(event_id, user_id, body.email, request.language, request.now)
@@ -298,7 +298,7 @@ def check_card(request: RequestContext, event_id: str, body: CardBody) -> Reply[
     errors=(NoWaitingRoom, NotInGroup, GroupsClosed, RateLimited, *TOKEN_ERRORS),
 )
 def show_group(request: RequestContext, event_id: str, body: TokenBody) -> Reply[GroupView]:
-    """Show your group in the waiting room and its invitation. If you have no group, your place becomes a new group's place."""
+    """Show your group in the waiting room and its invitation. If you have no group, your place becomes the place of a new group."""
     user_id = request.require_user().user_id
     with limited(request, JOIN, user_id, f"{event_id} group"):
         return Reply(service.show_group(event_id, user_id, body.token, request.now))
@@ -365,7 +365,7 @@ def let_buyers_in(request: RequestContext, event_id: str, body: LetInBody) -> Re
     manager = request.require_user()
     permissions.require_manager(manager, event_id)
     room = service.let_buyers_in(event_id, body.count, manager.user_id, request.now)
-    return _plan_reply(room, f"{body.count} more buyers are admitted at once; before the opening, with the first wave.")
+    return _plan_reply(room, f"{body.count} more buyers are admitted now, or with the first wave if the sale has not opened.")
 
 
 @route(bp, "DELETE", "/events/{event_id}/waiting-room/clear", access="admin", errors=(NoWaitingRoom,))

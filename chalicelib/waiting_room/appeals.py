@@ -1,7 +1,7 @@
-"""Appeals: somebody whom a rule of entry refused writes to the promoter, who answers. A granted appeal gives a place.
+"""Appeals: a user whom the rule of entry refused writes to the promoter, who answers. A granted appeal gives the user a place.
 
-An appeal belongs to an event and a user, so each user has at most one. Its id is also the name of the place that it may give. It expires
-with the places.
+Each user has at most one appeal per event. The appeal's id is also the name of the place that the appeal may give. Appeals expire with the
+places.
 """
 
 from msgspec.structs import replace
@@ -33,7 +33,7 @@ def write(event_id: str, user_id: str, refusal: str, text: str, expires_at: int,
     """Store the user's appeal. Returns the stored appeal if the request is repeated.
 
     Raises RefusalUnknown unless `refusal` shows that the waiting room has refused the user, AppealExists and TooManyAppeals. Also raises
-    RateLimited if many people of the caller's network have appealed: otherwise, one stranger could use up the appeals of everybody.
+    RateLimited if many people in the caller's network have appealed; otherwise, one stranger could use up the event's appeals.
     """
     reason = tokens.read_refusal(refusal, event_id, user_id)
     if reason is None:
@@ -85,7 +85,7 @@ def list_appeals(event_id: str, status: AppealStatus, limit: int, after: str | N
 
 
 def answer(event_id: str, appeal: Appeal, status: AppealStatus, text: str, actor: str, now: int) -> Appeal:
-    """Record the answer to an open appeal. Returns the appeal as stored, also if it has this answer already. Raises AppealAnswered."""
+    """Record the answer to an open appeal. Returns the appeal as stored, even if it already has this answer. Raises AppealAnswered."""
     if (appeal.status, appeal.answer) == (status, text):
         return appeal
     after = replace(appeal, status=status, answer=text, answered_at=now)
@@ -113,7 +113,7 @@ def answer(event_id: str, appeal: Appeal, status: AppealStatus, text: str, actor
 
 
 def count(event_id: str, now: int) -> AppealCounts:
-    """Return the numbers of the event's appeals, which may be a few seconds old."""
+    """Return the event's numbers of appeals, which may be a few seconds old."""
 
     def fetch() -> AppealCounts:
         row = WaitingRoomRow.find(_counter_id(event_id), consistent_read=False)

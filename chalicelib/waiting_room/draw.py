@@ -19,11 +19,10 @@ from typing import NamedTuple
 # At most about one result in sqrt(n) is outside.
 #
 # After each pair of rounds, at most 1/b of the correlation between two neighbors remains. There are enough pairs of rounds to bring it
-# below 2^-32, and never fewer than the ten rounds of FF1. With only ten rounds, some orders of six people would come up 47 % too often.
-# The round function is the first 48 bits of SHA-256(key, round, half). All three inputs have fixed lengths (32 + 1 + 8 bytes, one block of
-# SHA-256), so a message cannot be extended, and HMAC's second pass would only cost time. A JavaScript number holds 48 bits exactly,
-# and their remainder modulo a or b is uniform to within 2^-28 for n up to 2^40.
-# `web/waiting-room.js` does the same computation.
+# below 2^-32, and always at least the ten rounds of FF1. With only ten rounds, some orders of six people would come up 47 % too often. The
+# round function is the first 48 bits of SHA-256(key, round, half). All three inputs have fixed lengths (32 + 1 + 8 bytes, one block of
+# SHA-256), so a message cannot be extended, and HMAC's second pass would only cost time. A JavaScript number holds 48 bits exactly, and
+# their remainder modulo a or b is uniform to within 2^-28 for n up to 2^40. `web/waiting-room.js` does the same computation.
 
 ALGORITHM = "feistel-mod-sha256-cycle-walking"
 MIN_ROUNDS = 10
@@ -65,9 +64,9 @@ def commitment(key: bytes) -> str:
 def position(key: bytes, n: int, offsets: tuple[int, ...], counter: int, number: int, late_counters: int = 1, weight: int = 1) -> int:
     """Return the position, from 1, of arrival `number` (from 1) of a counter, in a draw of `n` arrivals.
 
-    An arrival with a `weight` has this many numbers, which begin with `number`. The best of them counts.
-    `offsets[counter]` is the number of arrivals counted by the earlier counters. Arrivals after the opening follow all drawn arrivals.
-    Their counters are -1, -2, ... -`late_counters`, which take turns: the line has number 1 of each counter, then number 2 of each.
+    An arrival has `weight` consecutive numbers, which begin with `number`. The best of them counts. `offsets[counter]` is the number of
+    arrivals counted by the earlier counters. Arrivals after the opening follow all drawn arrivals. Their counters are -1, -2, ...
+    -`late_counters`, which take turns: the line has number 1 of each counter, then number 2 of each.
     """
     if counter < 0:
         return n + (number - 1) * late_counters - counter
@@ -76,24 +75,24 @@ def position(key: bytes, n: int, offsets: tuple[int, ...], counter: int, number:
 
 # The beacon. About every three seconds, the members of drand, who are independent of each other, sign the number of the next round. Nobody
 # can sign alone, and a round has only one valid signature, so nobody can foresee or choose it. With a beacon, the permutation's key is a
-# hash of the committed key and the round's randomness: the operator knows only the first before the round, and the members of drand only
-# the second.
+# hash of the committed key and the round's randomness: before the round, the operator knows only the key, and the members of drand know
+# only the randomness.
 
 BEACON_ALGORITHM = f"{ALGORITHM}+drand"
-# They follow the name of the algorithm, so that programs of earlier versions do not check such draws: entrants may share a number, and
-# entries may have several numbers (`entries.py`).
+# These suffixes of the algorithm's name prevent earlier versions of the program from checking draws in which entrants share a number
+# (groups) or entries have several numbers (weights); see `entries.py`.
 GROUPS, WEIGHTS = "+groups", "+weights"
 BEACON_SCHEME = "bls-unchained-g1-rfc9380"
 # The round of a draw is the first one at or after both of these times. The list of entries is usually public within a minute of the
-# closing, and always before the round, because a late list moves the round. The list must be public for 30 seconds before the round, even
-# if the shop's clock is ten seconds slow.
+# closing, and always before the round, because a late list postpones the round. The list must be public for 30 seconds before the round,
+# even if the shop's clock is ten seconds slow.
 ROUND_SECONDS_AFTER_CLOSING = 70
 ROUND_SECONDS_AFTER_LIST = 40
 SIGNATURE_BYTES = 48
 SEED_DOMAIN = b"fairgate draw, key and beacon, 1"
 _CURVE_DOMAIN = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
 _FIELD_MODULUS = 0x1A0111EA397FE69A4B1BA7B6434BACD764774B84F38512BF6730D2A0F6B0F6241EABFFFEB153FFFFB9FEFFFFFFFFAAAB
-_FIELD_BYTES, _UNIFORM_BYTES = 48, 64  # of an element of the field, and of the hash from which it is made
+_FIELD_BYTES, _UNIFORM_BYTES = 48, 64  # of a field element, and of the hash from which it is made
 
 
 class Chain(NamedTuple):
@@ -157,7 +156,7 @@ def seed(key: bytes, randomness: bytes) -> bytes:
 
 def is_signed(chain: Chain, number: int, signature: bytes) -> bool:
     """Return whether the signature is the chain's for this round. Raises ImportError without the package py_arkworks_bls12381."""
-    from py_arkworks_bls12381 import GT, G1Point, G2Point  # when it is needed: few instances ever check a round
+    from py_arkworks_bls12381 import GT, G1Point, G2Point  # imported here, because few instances ever check a round
 
     if len(signature) != SIGNATURE_BYTES:
         return False
@@ -171,9 +170,9 @@ def is_signed(chain: Chain, number: int, signature: bytes) -> bool:
 
 
 def _hash_to_field(message: bytes) -> tuple[bytes, bytes]:
-    """Return two elements of the field: `hash_to_field` with `expand_message_xmd` and SHA-256, as in RFC 9380, section 5.
+    """Return two field elements: `hash_to_field` with `expand_message_xmd` and SHA-256, as in RFC 9380, section 5.
 
-    The sum of the two points to which they are mapped is the message's point, because the map of the package clears the cofactor.
+    The sum of the two points to which they are mapped is the message's point, because the package's map clears the cofactor.
     """
     domain, length = _CURVE_DOMAIN + bytes([len(_CURVE_DOMAIN)]), 2 * _UNIFORM_BYTES
     start = sha256(bytes(64) + message + length.to_bytes(2, "big") + b"\0" + domain).digest()

@@ -32,7 +32,7 @@ from chalicelib.waiting_room.store import Room
 OPENING_LEASE_SECONDS = 3
 MIN_JOINING_SECONDS = 60  # before the draw closes
 CLOCK_SECONDS = 10  # by which the clocks of two instances may differ
-# A buyer's request waits for a mirror at most this long, and among all instances, one request in BEACON_LEASE_SECONDS does.
+# A buyer's request waits for a mirror for at most this long, and only one request among all instances waits in BEACON_LEASE_SECONDS.
 BEACON_SECONDS = 1.5
 BEACON_LEASE_SECONDS = 4
 BEACON_DELAY_SECONDS = 1  # after which mirrors usually have a round
@@ -106,7 +106,7 @@ def effective_plan(event: Event, room: Room) -> list[Segment]:
 def _follow_catalog(revision: int, event: Event, room: Room, now: int) -> Room | None:
     """Return the room updated to this catalog revision. Returns None if the room is up to date, or its plan has no space for a pause.
 
-    A manager may move the opening after the draw. Until the new opening, nobody is admitted, so nobody's turn passes while nobody can buy.
+    A manager may move the opening after the draw. Until the new opening, nobody is admitted, so no turn passes while nobody can buy.
 
     The revision is recorded even if the plan does not change. Otherwise, after two changes that cancel each other out, an instance that
     has seen only the first change would still apply it.
@@ -174,8 +174,8 @@ def _time_in(room: Room, now: int) -> int:
 def create_room_item(event: Event, revision: int, now: int, replacing: Room | None = None) -> dynamo.TransactItem:
     """Return a transaction item that creates the event's room, in place of the room `replacing` if given.
 
-    If the draw would close too soon for anybody to join it, the counters close at the opening. Then there is no list of entries, unless the
-    draw follows from a round of the beacon: the opening waits for the list and the round.
+    If the draw would close too soon for anybody to join it, the counters close at the opening. Such a room has no list of entries, unless
+    its draw uses the beacon; the opening then waits for the list and the round.
     """
     default = settings.current()
     joining_seconds = (event.on_sale_at or 0) - default.draw_closing_seconds - now
@@ -204,7 +204,7 @@ def _close(room: Room, now: int) -> None:
 
 
 class _RoundReply(msgspec.Struct):
-    """What is needed of a mirror's reply. The randomness in it is not used: it follows from the signature."""
+    """The required part of a mirror's reply. We ignore the randomness in the reply, because it follows from the signature."""
 
     signature: str
 
@@ -216,8 +216,8 @@ class _RoundNotFetched(Exception):
 def _fetch_round(room: Room, now: int) -> None:
     """Get the signature of the room's round from a mirror, verify it and record it.
 
-    One instance at a time does this. If the mirror fails or lies, the next attempt, by any instance, asks any of the mirrors. A round has
-    only one valid signature, so all attempts record the same one. Raises RoomConflict if another instance has the lease.
+    One instance at a time does this. If the mirror fails or lies, the next attempt, by any instance, again asks a random mirror. A round
+    has only one valid signature, so all attempts record the same one. Raises RoomConflict if another instance has the lease.
     """
     if not store.take_opening_lease(room, now, now + BEACON_LEASE_SECONDS):
         raise store.RoomConflict
@@ -244,7 +244,7 @@ def _fetch_round(room: Room, now: int) -> None:
 
 def _fetch_signature(mirror: str, chain: Chain, number: int) -> bytes:
     """Return the verified signature of a round. Raises _RoundNotFetched."""
-    from chalicelib.foundation import outbound_http  # when it is needed: few instances ever fetch a round
+    from chalicelib.foundation import outbound_http  # imported here, because few instances ever fetch a round
 
     try:
         destination = outbound_http.parse(f"{mirror}/{chain.hash}/public/{number}")
@@ -260,7 +260,7 @@ def _fetch_signature(mirror: str, chain: Chain, number: int) -> bytes:
 
 
 def _open(room: Room, now: int) -> None:
-    """Record the draw: the number of arrivals as N, and the plan. Closes all counters first, unless they are closed.
+    """Record the draw: the number of arrivals as N, and the plan. Closes all counters first, unless they are already closed.
 
     One instance at a time does this. It first reads the catalog again, because the opening may have been postponed a second ago. Raises
     RoomConflict if another instance has the lease, or if the sale is no longer due to open now. A closed counter never counts again, so all
@@ -272,7 +272,7 @@ def _open(room: Room, now: int) -> None:
 
 
 def _closed_counts(room: Room, now: int, seconds_before: int) -> tuple[list[int], Event, int]:
-    """Take the lease and close all counters; returns the arrivals of each, and the event with the revision of its catalog.
+    """Take the lease and close all counters. Returns the number of arrivals of each, and the event with the revision of its catalog.
 
     Raises RoomConflict if another instance has the lease, or if it is earlier than `seconds_before` the opening.
     """
@@ -287,9 +287,9 @@ def _closed_counts(room: Room, now: int, seconds_before: int) -> tuple[list[int]
 
 
 def _record_draw(revision: int, event: Event, room: Room, counts: list[int], now: int) -> None:
-    """Record the draw. Retry if an admin changes the waves at the same moment.
+    """Record the draw. Retry if an admin changes the waves at the same time.
 
-    If people had to wait for the beacon after the opening time, the first wave is admitted now, with its full time. Raises
+    If people had to wait for the beacon after the opening time, the first wave is admitted now, so its turns have their full length. Raises
     RoomConflict if the draw was already recorded, the room was cleared, or all attempts lost a race.
     """
     offsets = store.offsets_of(counts)
@@ -307,15 +307,15 @@ def _record_draw(revision: int, event: Event, room: Room, counts: list[int], now
     raise store.RoomConflict
 
 
-# What the stock decides: the size of the next wave, and whether users can still join. And what people who wait see of it.
+# What the stock decides: the size of the next wave, and whether users can still join; and the stock figures that waiting people see.
 
 
 def _wave_size_for_stock(event: Event, room: Room, total: int, now: int) -> int:
     """Return how many buyers the next wave may admit: each must be able to buy up to the limit, and to pay within the provider's rate.
 
-    Every buyer with a valid pass counts as still buying, so the estimate errs on the low side. A place may be a group's, each of whose
-    members may buy. A longer turn counts like others, because nobody knows how many people have asked for one. The quotient is rounded up,
-    so if nobody has a valid pass and tickets are left, the wave admits at least one buyer.
+    Every buyer with a valid pass counts as still buying, so the estimate errs on the low side. A place may belong to a group, and each of
+    its members may buy. A longer turn counts like any other, because nobody knows how many people have asked for one. The quotient is
+    rounded up, so if nobody has a valid pass and tickets are left, the wave admits at least one buyer.
     """
     configured = model.first_segment(event, now)
     people = MAX_MEMBERS if event.allows_groups and room.has_list else 1
@@ -357,7 +357,7 @@ def tickets_left(event: Event, now: int) -> dict[str, TicketsLeft] | None:
 
 
 def _moving_stocks(event: Event, now: int) -> dict[str, Stock]:
-    """Return the displayed stocks of an event. They are refreshed as often as while they change: people wait for the next sale."""
+    """Return the displayed stocks of an event. They are refreshed as often as changing stocks, because people wait for the next change."""
     group = catalog.snapshot().stock_group(event.id)
     expect_movement(group, now)
     return cached_stock([group], now)

@@ -1,17 +1,17 @@
 """The list of entries, which shows who had which number before the key of the draw is revealed, and a Merkle tree over it.
 
 The list closes before the sale opens. Its root is published at once, and the key later, so nobody can give a good number to a friend who
-had another number, or none. Anyone can check an entry with `verify.py` on the command line or with `web/waiting-room.js` in a browser. This
-module uses only the standard library, so that `verify.py` runs wherever Python does.
+had a different number or no number. Anyone can check an entry with `verify.py` on the command line or with `web/waiting-room.js` in a
+browser. This module uses only the standard library, so that `verify.py` runs wherever Python does.
 
 An entry is the digest of its entrant, the counter and the number. In a ballot with better odds, an entry with a `weight` of 3 has three
-numbers, which follow each other, and the best of them counts. The digest begins with the number of the entry's page: its first
-`page_bits` bits. A page has about PAGE_SIZE entries, sorted, so two entries of one person stand next to each other. Each page is a Merkle
-tree as in RFC 6962, section 2.1, and the roots of all pages are the leaves of a complete binary tree. The root of the list also covers the
-numbers of arrivals.
+consecutive numbers, and the best of them counts. The digest begins with the number of the entry's page: its first `page_bits` bits. A page
+has about PAGE_SIZE entries, sorted, so two entries of the same person would be next to each other. Each page is a Merkle tree as in RFC
+6962, section 2.1, and the roots of all pages are the leaves of a complete binary tree. The root of the list also covers the numbers of
+arrivals.
 
 If people may form groups, each member has an entry of their own with the number that the group shares. The root says whether numbers may be
-shared, so nobody can claim this later.
+shared, so nobody can claim this afterwards.
 """
 
 import hmac
@@ -22,13 +22,13 @@ from typing import NamedTuple
 
 DIGEST_BYTES, _COUNTER_BYTES, _NUMBER_BYTES = 32, 2, 6
 MAX_WEIGHT = 5
-_WEIGHT_BYTES = 1  # the first of the bytes of a number, which is 0 in lists without weights, because numbers have at most 40 bits
+_WEIGHT_BYTES = 1  # the first byte of a number, which is 0 in lists without weights, because numbers have at most 40 bits
 ENTRY_BYTES = DIGEST_BYTES + _COUNTER_BYTES + _NUMBER_BYTES
-LANE_BITS = 4  # the entries are read in lanes, which the first bits of their digests choose
+LANE_BITS = 4  # entries are read in lanes; these first bits of an entry's digest choose its lane
 PAGE_SIZE = 256
 MAX_PAGE_BITS = 24
-MAX_MEMBERS = 6  # of a group, who share a number
-_LIST, _LIST_WITH_GROUPS = b"\x02", b"\x03"  # with which the hash that is the root begins; \x00 and \x01 begin those of leaves and nodes
+MAX_MEMBERS = 6  # of a group; the members share a number
+_LIST, _LIST_WITH_GROUPS = b"\x02", b"\x03"  # prefixes of the hashed data of the list's root; \x00 and \x01 are those of leaves and nodes
 EMPTY = sha256(b"").digest()  # the root of an empty page
 
 
@@ -55,7 +55,7 @@ class Entry(NamedTuple):
 
 
 class EntryProof(NamedTuple):
-    """Shows that an entry is in the list: its place in its page, from 0, the page's size, and the hashes beside its way to the root."""
+    """The proof that a list has an entry: its place in its page, from 0, the page's size, and the hashes beside its path to the root."""
 
     place: int
     page_size: int
@@ -63,7 +63,7 @@ class EntryProof(NamedTuple):
 
 
 def entrant_digest(commitment: str, user: str) -> bytes:
-    """Return the digest of an entrant, who is the `user` in a token. The room's commitment (hex) is the salt."""
+    """Return the digest of an entrant, the `user` in a token. The room's commitment (hex) is the salt."""
     return sha256(bytes.fromhex(commitment) + user.encode()).digest()
 
 
@@ -73,7 +73,7 @@ def page_bits(n: int) -> int:
 
 
 def page_number(digest: bytes, bits: int) -> int:
-    """Return the number of a digest's page: the first `bits` bits of the digest."""
+    """Return the number of the page to which a digest belongs: the first `bits` bits of the digest."""
     return int.from_bytes(digest[:4], "big") >> (32 - bits)
 
 
@@ -113,7 +113,7 @@ def list_root(n: int, offsets: Sequence[int], top: bytes, *, has_groups: bool = 
 
 
 def prove(page: bytes, digest: bytes) -> tuple[Entry, EntryProof] | None:
-    """Return the entry with this digest in an encoded page, and the first part of its proof, up to the root of the page; or None."""
+    """Return the entry with this digest in an encoded page, and its proof up to the root of the page. Returns None if there is no entry."""
     found = decode_page(page)
     index = bisect_left(found, Entry(digest, 0, 0))
     if index == len(found) or found[index].digest != digest:
@@ -122,7 +122,7 @@ def prove(page: bytes, digest: bytes) -> tuple[Entry, EntryProof] | None:
 
 
 def path_in_complete_tree(roots: Sequence[bytes], place: int) -> list[bytes]:
-    """Return the hashes beside the way of the root at `place` to the root of the complete tree, from the bottom."""
+    """Return the hashes beside the path from the root at `place` to the root of the complete tree, from the bottom."""
     path = []
     while len(roots) > 1:
         path.append(roots[place ^ 1])

@@ -1,9 +1,10 @@
 """The list of entries of a room, from the closing of its counters to the proof of a single entry. `entries.py` defines the list.
 
 Instances that load the room build the list lane by lane, and one of them publishes the root. The index shows an entry a moment after it was
-written, and a join that took its number before the closing writes its entry after it. So the list is published when it has all entries:
-as many as numbers, but not those of people who left a group, and those of members who never had another number. Numbers whose joins crashed
-will never have an entry: without them, the list is published SETTLING_SECONDS after the closing.
+written, and a user who took a number before the closing may write the entry after the closing. So the list is published when it is
+complete. It then has as many entries as there are numbers, minus the numbers of people who left a group, plus one for each member who never
+had a number of their own. If a join crashed, its number never gets an entry, so the list is published without it, SETTLING_SECONDS after
+the closing.
 """
 
 import random
@@ -22,7 +23,7 @@ from chalicelib.waiting_room.store import LANES, Lane, Room
 SETTLING_SECONDS = 45  # far longer than a request or the index may take
 _REPEAT_SECONDS = 10
 LEASE_SECONDS = 15
-_ENTRIES_AT_ONCE = 20_000  # that an instance reads before it continues with requests
+_ENTRIES_AT_ONCE = 20_000  # an instance reads this many before it continues with requests
 _RETENTION_SECONDS = 30 * 86_400  # after the end of the sale
 _MAX_ROOMS = 100
 
@@ -30,14 +31,14 @@ _roots: TtlCache[list[bytes]] = TtlCache(lambda: 86_400, max_keys=_MAX_ROOMS)  #
 
 
 def entry_of(room: Room, arrival: Arrival) -> Entry:
-    """Return the entry of an arrival of the draw."""
+    """Return the entry of an arrival that takes part in the draw."""
     entrant = arrival.owner if room.has_groups is None else arrival.user
     digest = entries.entrant_digest(room.commitment, tokens.name_in_tokens(entrant))
     return Entry(digest, arrival.counter, arrival.number, arrival.weight)
 
 
 def build(event: Event, room: Room, now: int) -> Room:
-    """Build a part of the list if it is due, and publish the root once all lanes are built. Returns the room as it is afterwards."""
+    """Build a part of the list if it is due, and publish the root once all lanes are built. Returns the resulting room."""
     if room.closed_counts is None or room.root is not None:
         return room
     lanes, missing = store.load_lanes(room)
@@ -86,7 +87,7 @@ def _publish(room: Room, lanes: dict[int, Lane], n: int) -> Room:
     assert room.drawn_counts is not None
     top = entries.join_roots(_split(store.load_roots(room, builds)))
     root = entries.list_root(*room.drawn_counts, top, has_groups=bool(room.has_groups))
-    now = clock.now()  # later than the beginning of this request, which may have built lanes: the round of a draw follows from this time
+    now = clock.now()  # the time of the request is too early if it has built lanes, and the round of the draw follows from this time
     weights = [sum(counts) for counts in zip(*(lane.weights for lane in lanes.values()), strict=True)]
     try:
         store.record_root(room, root, builds, weights, now)
@@ -115,12 +116,12 @@ def find_proof(room: Room, digest: bytes, now: int) -> tuple[Entry, EntryProof] 
 
 
 def load_page(room: Room, number: int, now: int) -> tuple[list[Entry], list[bytes]]:
-    """Return a page of the published list, and the hashes beside the way of the page's root to the root of all pages."""
+    """Return a page of the published list, and the hashes beside the path from the page's root to the root of all pages."""
     return entries.decode_page(_find_page(room, number)), entries.path_in_complete_tree(_page_roots(room, now), number)
 
 
 def _page_of(room: Room, digest: bytes) -> tuple[int, bytes]:
-    """Return the number and the content of a digest's page."""
+    """Return the number and the content of the page to which a digest belongs."""
     number = entries.page_number(digest, _page_bits(room))
     return number, _find_page(room, number)
 
@@ -135,7 +136,7 @@ def _page_bits(room: Room) -> int:
 
 
 def _page_roots(room: Room, now: int) -> list[bytes]:
-    """Return the roots of all pages, which the instance keeps: 128 KB for a million entries."""
+    """Return the roots of all pages. The instance remembers them; for a million entries, this takes 128 KB."""
     return _roots.get(now, room.root, lambda: _split(store.load_roots(room, room.builds)), f"{room.event_id}#{room.number}")
 
 

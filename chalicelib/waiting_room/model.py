@@ -16,9 +16,10 @@ GUEST_PREFIX = "guest-"  # the ids of users without an account begin with this
 DEMO_PREFIX = "demo-guest-"  # the ids of people who join in a demo stage without identifying themselves; only their tokens have these ids
 
 
-# Why a rule of entry gives a user no place of their own: they have no account with a verified address, they have not verified an address,
-# their address or card had a place already, which they get instead, they have no access code, their code is wrong, has expired or was taken
-# back, as many people as the code admits have joined with it, or no bank has confirmed a card of theirs.
+# Why the rule of entry gives a user no new place. In this order: the user has no account with a verified address; the user has not verified
+# an address; the address already has a place, which the user gets instead; the user has sent no access code; the code is wrong, expired or
+# revoked; the code's uses are used up; no bank has confirmed a card for the user; the card already has a place, which the user gets
+# instead.
 EntryReason = Literal[
     "account_required", "address_required", "address_used", "code_required", "code_invalid", "code_used", "card_required", "card_used"
 ]
@@ -32,12 +33,12 @@ ENTRY_REASONS: dict[EntryRule, tuple[EntryReason, ...]] = {
 _ENTRY_REFUSALS: dict[EntryReason, str] = {
     "account_required": "To join, sign in to an account with a verified email address.",
     "address_required": "To join, verify your email address first: request a code, then send it with the address.",
-    "address_used": "Another place has your email address.",
+    "address_used": "Your email address already has a place.",
     "code_required": "To join, enter the access code that the promoter gave you.",
     "code_invalid": "This access code is not valid for this waiting room. Check the code.",
-    "code_used": "Everybody whom this access code admits has joined already. Ask the promoter for another code.",
+    "code_used": "This access code has no uses left. Ask the promoter for another code.",
     "card_required": "To join, save a payment card first. It is not charged.",
-    "card_used": "Another place has your payment card.",
+    "card_used": "Your payment card already has a place.",
 }
 
 
@@ -67,13 +68,12 @@ class RoomState(Struct, frozen=True, kw_only=True):
     Times are epoch seconds. `n`, the number of arrivals in the draw, is null until the draw closes, at `closes_at`. `root` (hex), the root
     of the list of entries, is null until the list has been made. `key` (hex) is null until the opening. Rooms without a list close at the
     opening, and have neither `closes_at` nor `root`. `offsets[i]` is the number of arrivals counted by the counters before counter i.
-    `late_counters` is the number of counters of arrivals after the opening. `total`
-    is the number of users who have joined. `stopped` is the reason why joining has stopped; it is null while users can join. A pass is
-    valid for `pass_seconds`, or `longer_pass_seconds` for users who asked for a longer turn. Both end with the grace period of
-    `grace_seconds` for users who missed their turn. `may_return` is the number
-    of tickets on hold if no other tickets are left; otherwise it is null. `beacon` is missing if the order follows from the key alone.
-    `tickets` has the figures of each visible tier while the sale is open. `entry` is the rule for who gets a place; it is missing if the
-    rule is `open`. Until `groups_until`, users can form, join and leave groups; it is missing if the room has no groups. With
+    `late_counters` is the number of counters of arrivals after the opening. `total` is the number of users who have joined. `stopped` is
+    the reason why joining has stopped; it is null while users can join. A pass is valid for `pass_seconds`, or `longer_pass_seconds` for
+    users who asked for a longer turn. Both end with the grace period of `grace_seconds` for users who missed their turn. `may_return` is
+    the number of tickets on hold if no other tickets are left; otherwise it is null. `beacon` is missing if the order follows from the key
+    alone. `tickets` has the figures of each visible tier while the sale is open. `entry` is the rule for who gets a place; it is missing if
+    the rule is `open`. Until `groups_until`, users can form, join and leave groups; it is missing if the room has no groups. With
     `better_odds`, users have up to five numbers each, and `n` and `total` count all of them; it is missing in other rooms.
     """
 
@@ -140,9 +140,9 @@ class Arrival(
     each address or card, `user` is a digest of the address or card, and `holder` is the digest of the id of the user who may use the place.
     If places need an access code, `holder` is the same as `user`.
 
-    `is_longer` says that the user has asked for a longer turn. Only tokens have it, so that the table does not show who asked. The members
-    of a `group` have the same number, and the list of entries has each member with this number. In a ballot with better odds, the arrival
-    has `weight` numbers, of which `number` is the first.
+    `is_longer` says that the user has asked for a longer turn. Only tokens contain it, so that the table does not show who asked. The
+    members of a `group` have the same number, and the list of entries has each member with this number. In a ballot with better odds, the
+    arrival has `weight` numbers, of which `number` is the first.
     """
 
     event_id: str
@@ -159,7 +159,7 @@ class Arrival(
 
     @property
     def owner(self) -> str:
-        """Who has the number: the group or, without a group, the user. Lists of earlier versions have the number under this name."""
+        """The owner of the number: the group or, without a group, the user. Lists of earlier versions have the number under this name."""
         return self.group or self.user
 
     @property
@@ -174,7 +174,10 @@ class Arrival(
 
 
 class OddsKey(Struct, frozen=True, array_like=True):
-    """Whose outcome a ballot with better odds records: the address or card, and the user who takes part with it. Both are digests."""
+    """The key under which a ballot with better odds records an outcome: the address or card, and the user who takes part with it.
+
+    Both are digests.
+    """
 
     entrant: str
     user: str
@@ -184,7 +187,7 @@ AppealStatus = Literal["open", "granted", "denied"]
 
 
 class Appeal(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What somebody wrote to the promoter after the waiting room had refused them for this `reason`, and the answer.
+    """A user's text to the promoter after the waiting room refused the user for this `reason`, and the answer.
 
     Times are epoch seconds.
     """
@@ -271,7 +274,7 @@ class JoiningStopped(ApiError):
 class EntryRefused(ApiError):
     """The rule of entry gives the user no place. `reason` names what is missing; the public figures of exclusions use the same names.
 
-    Somebody who disagrees may send `refusal` with an appeal.
+    A user who disagrees may send `refusal` with an appeal.
     """
 
     code: ClassVar[str] = "entry_refused"
@@ -320,11 +323,11 @@ class PlaceInUse(ApiError):
 
 
 class GroupsClosed(ApiError):
-    """Groups cannot change any more, or the waiting room has none. `until` is the last moment in which they could, or null."""
+    """Groups can no longer change, or the waiting room has none. `until` is the time until which they could change, or null."""
 
     code: ClassVar[str] = "groups_closed"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Groups of this waiting room can no longer be formed, joined or left, or it does not have groups."
+    default_message: ClassVar[str] = "You can no longer form, join or leave a group in this waiting room, or it has no groups."
 
 
 class GroupFull(ApiError):
@@ -359,19 +362,19 @@ class RefusalUnknown(ApiError):
 class AppealExists(ApiError):
     code: ClassVar[str] = "appeal_exists"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "You have already written to the promoter about this event. One appeal is possible."
+    default_message: ClassVar[str] = "You have already written to the promoter about this event. You can appeal only once."
 
 
 class TooManyAppeals(ApiError):
     code: ClassVar[str] = "too_many_appeals"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This event has as many appeals as its promoter can answer, so it takes no more."
+    default_message: ClassVar[str] = "This event has received the maximum number of appeals and accepts no more."
 
 
 class AppealAnswered(ApiError):
     code: ClassVar[str] = "appeal_answered"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This appeal already has another answer."
+    default_message: ClassVar[str] = "This appeal already has a different answer."
 
 
 class NoWaitingRoom(NotFound):

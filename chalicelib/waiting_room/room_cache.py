@@ -1,4 +1,4 @@
-"""The waiting rooms in this instance's memory. Each room is loaded at most once a second, and the changes that are due are then made."""
+"""The waiting rooms in this instance's memory. The instance loads each room at most once a second, and then makes the due changes."""
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -39,7 +39,7 @@ class LoadedRoom(Struct, frozen=True, eq=False):
 
 
 class CachedRoom(Struct, frozen=True, eq=False):
-    """A room as loaded, with its event, its public state, and the state as an encoded document.
+    """A room as loaded, with its event, its public state, and the encoded state document.
 
     `loaded_at` is in epoch seconds. `joins_per_second` is the average since this instance's previous load of the room, or 0 after the first
     load.
@@ -107,7 +107,7 @@ def _load(revision: int, event: Event, now: int) -> LoadedRoom:
             room = change() if change is not None else None
         except store.RoomConflict:  # another instance was faster: load what it wrote
             room = None
-    raise dynamo.StoreUnavailable("the waiting room kept changing while it was loaded")
+    raise dynamo.StoreUnavailable("the waiting room kept changing while it was being loaded")
 
 
 def _build_cached_room(loaded: LoadedRoom, before: CachedRoom | None, now: int) -> CachedRoom:

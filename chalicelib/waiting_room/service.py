@@ -105,11 +105,11 @@ class JoinResult(Struct, frozen=True):
 
 
 class Entrant(Struct, frozen=True):
-    """Who gets a place: the user `key`, or, if the room gives one place to each address or card, its `key` for the user `holder`.
+    """The person who gets a place. `key` names the user or, if each address or card gets one place, the address or card of `holder`.
 
     Both are names in the table; `user_id` is the id of the user who joins. A user who `needs_code` gets a new place only with an access
-    code. A user who `needs_time` has asked for a longer turn. A place that the promoter granted
-    (`is_granted`) has one number even with better odds.
+    code. A user who `needs_time` has asked for a longer turn. A place that the promoter granted (`is_granted`) has one number, even with
+    better odds.
     """
 
     key: str
@@ -141,9 +141,9 @@ def join(
     raises an error if the request lacks the proof of work that a new place requires. `is_pass_used(pass_id)` returns whether the user has
     bought an order with the pass; it is called only for admitted users. Raises NotFound, NoWaitingRoom and JoiningStopped.
 
-    If the room gives one place to each address, `address_proof` or the user's account proves the address. If another user has the place of
-    the address, for example the same person in another browser, the place moves to this user. In the same way, `card_proof` proves the card
-    if the room gives one place to each payment card. Raises EntryRefused and PlaceInUse.
+    If the room gives one place to each address, `address_proof` or the user's account proves the address. If another user has the address's
+    place, for example the same person in another browser, the place moves to this user. In the same way, `card_proof` proves the card if
+    the room gives one place to each payment card. Raises EntryRefused and PlaceInUse.
 
     If the room asks for access codes, a new place takes a use of the code that `read_code()` returns. A user who had a place in the room
     needs no code again.
@@ -155,9 +155,9 @@ def join(
     let a user whose place in the group had moved to another browser buy with the pass again. Raises GroupsClosed, GroupFull,
     InvitationInvalid and InAnotherGroup.
 
-    Takes one read and two writes, and one more read if an account proves the address. An access code takes one write more, and a new place
-    with better odds half a read unit. After a crash between the writes, the arrival number is taken but belongs to nobody, so one position
-    in the line stays empty.
+    Takes one read and two writes, and one more read if an account proves the address. An access code takes one more write. A new place with
+    better odds takes another half read unit. After a crash between the writes, the arrival number is taken but belongs to nobody, so one
+    position in the line stays empty.
     """
 
     def attempt(opened_room: int) -> JoinResult:
@@ -173,7 +173,7 @@ def join(
 
 
 def _retry_join(attempt: Callable[[int], JoinResult], event_id: str, now: int) -> JoinResult:
-    """Repeat an attempt to join. Its argument is the number of the room that has opened during the last attempt, or 0."""
+    """Repeat an attempt to join. `attempt` receives the number of the room that opened during the previous attempt, or 0."""
     opened_room = 0
     for _ in range(_MAX_ATTEMPTS):
         try:
@@ -216,9 +216,9 @@ def guest_user_id(token: str | None) -> str | None:
 def require_pass(event: Event, user_id: str, token: str | None, now: int, proof: EntryProof | None = None) -> Arrival | None:
     """Check that the user may reserve now. Returns the user's arrival, or None if the event has no waiting room.
 
-    A number of the draw admits only the entrant who has this number in the list of entries. If no `proof` shows that, this function reads
-    the entry's page. Raises TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired, RoomCleared, NotAdmitted,
-    PassExpired, EntryUnknown and DrawnByBallot. Checks neither the remaining stock nor whether the sale is paused; the inventory does.
+    A number in the draw admits only the entrant who has it in the list of entries. If no `proof` shows this, this function reads the
+    entry's page. Raises TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired, RoomCleared, NotAdmitted, PassExpired,
+    EntryUnknown and DrawnByBallot. Checks neither the remaining stock nor whether the sale is paused; the inventory does.
     """
     if not event.has_waiting_room:
         return None
@@ -238,7 +238,7 @@ def _require_turn(event_id: str, user_id: str, token: str, now: int, proof: Entr
     if status.admitted_at is None or status.admitted_at > now:
         raise NotAdmitted(position=status.position, eta_seconds=status.eta_seconds)
     if not _may_hold(cached.room, arrival, user_id) or not _is_listed(cached.room, arrival, proof):
-        # So that the user can join again.
+        # Delete the stored place, so that the user can join again.
         stored = replace(arrival, is_longer=False)
         store.delete_entry(stored if arrival.holder is not None else replace(stored, user=tokens.user_key(user_id)))
         raise EntryUnknown()
@@ -255,7 +255,7 @@ def issue_pass(event_id: str, user_id: str, token: str, proof: EntryProof | None
     if status.paused or event.is_paused:
         raise SalePaused()
     phase = sale_rules.event_phase(event, now)
-    if phase != "open":  # the turns of people who were let in go on when the event is cancelled
+    if phase != "open":  # a cancellation does not end the turns of admitted buyers
         raise EventNotOnSale(phase, None if event.on_sale_at is None else clock.iso(event.on_sale_at))
     assert status.pass_seconds_left is not None  # because the user is admitted
     expires_at = now + status.pass_seconds_left
@@ -271,12 +271,12 @@ def use_pass(event_id: str, text: str, session: str, now: int) -> bool:
     claims = tokens.read_pass(event, text)
     if claims is None or claims.exp <= now:
         raise ShopPassRefused()
-    expires_at = min(claims.exp, now + MAX_PASS_SECONDS)  # a shop with a secret of its own can sign any time
+    expires_at = min(claims.exp, now + MAX_PASS_SECONDS)  # a shop that has its own secret can sign any time
     return store.use_pass(event.id, claims.jti, hashlib.sha256(session.encode()).hexdigest(), expires_at)
 
 
 def verifier(event: Event) -> VerifierView:
-    """Return what the event's other shop needs to check passes, already before the event is published. Raises NoOtherShop."""
+    """Return what the event's other shop needs to check passes, even before the event is published. Raises NoOtherShop."""
     return views.verifier_view(_require_other_shop(event))
 
 
@@ -304,9 +304,9 @@ def _is_listed(room: Room, arrival: Arrival, proof: EntryProof | None) -> bool:
 
 
 def _may_hold(room: Room, arrival: Arrival, user_id: str) -> bool:
-    """Return whether the room can have given the user this place. Only the places of addresses and cards move to other users.
+    """Return whether the room could have given the user this place. Only the places of addresses and cards move to other users.
 
-    Somebody who joined at the moment when the rule of entry changed may have a place that the new rule does not give.
+    A user who joined just as the rule of entry changed may have a place that the new rule would not give.
     """
     if room.rule == "open":
         return arrival.holder is None
@@ -316,7 +316,7 @@ def _may_hold(room: Room, arrival: Arrival, user_id: str) -> bool:
 
 
 def _may_be_member(room: Room, arrival: Arrival) -> bool:
-    """Return whether the arrival may name a group. The list of a room from an earlier version does not show who its members are."""
+    """Return whether the arrival may name a group. Lists from earlier versions do not show a group's members."""
     if arrival.is_late or not room.has_list:
         return False
     if room.has_groups is not None:
@@ -363,7 +363,7 @@ def _find_place(event_id: str, user_id: str, token: str, now: int) -> tuple[Cach
     """Return the room and the user's arrival. Raises what `get_place` raises."""
     arrival = _read_own_token(token, event_id, user_id)
     cached = _reload_if_outdated(room_cache.get_room(event_id, now), arrival, now)
-    if max(arrival.expires_at, _sale_end(cached)) <= now:  # a token is valid until the new end of an event that was postponed
+    if max(arrival.expires_at, _sale_end(cached)) <= now:  # the token of a postponed event stays valid until the new end
         raise TokenExpired()
     if arrival.room != cached.state.room:
         raise RoomCleared()
@@ -371,11 +371,11 @@ def _find_place(event_id: str, user_id: str, token: str, now: int) -> tuple[Cach
 
 
 def number_in_draw(event_id: str, user_id: str, token: str | None, now: int) -> tuple[int, Entry, OddsKey | None] | None:
-    """Return the number of the room, and the user's entry in its list, of a draw that has not closed yet. Otherwise, return None.
+    """Return the room's number and the user's entry in its list. Returns None if the draw has closed, or the user joined after it closed.
 
-    With better odds, also returns whose outcome the ballot records, unless the promoter granted the place.
+    With better odds, also returns the key under which the ballot records the outcome, unless the promoter granted the place.
 
-    Raises what `get_place` raises, and EntryUnknown if the user joined at the moment when the rule of entry changed.
+    Raises what `get_place` raises, and EntryUnknown if the user joined just as the rule of entry changed.
     """
     if room_cache.get_room(event_id, now).room.drawn_counts is not None:
         return None
@@ -392,7 +392,7 @@ def number_in_draw(event_id: str, user_id: str, token: str | None, now: int) -> 
 
 
 def record_loss(odds_key: OddsKey, draw: RoomState, now: int) -> None:
-    """Record that a ballot drew no tickets for somebody, who has one number more in the promoter's next one. Safe to repeat.
+    """Record that a ballot drew no tickets for an entrant, who gets one more number in the promoter's next ballot. Safe to repeat.
 
     An event counts once, even if its room was reset after the draw.
     """
@@ -400,12 +400,12 @@ def record_loss(odds_key: OddsKey, draw: RoomState, now: int) -> None:
 
 
 def record_win_item(odds_key: OddsKey, now: int) -> dynamo.TransactItem:
-    """Return the transaction item that lets somebody start again at one number, because a ballot drew tickets for them."""
+    """Return the transaction item that sets an entrant back to one number, because a ballot drew tickets for them."""
     return store.record_win_item(odds_key, now)
 
 
 def forget_losses(user_id: str) -> None:
-    """Delete the outcomes of ballots that are recorded for better odds of the user. Safe to repeat."""
+    """Delete the ballot outcomes from which the user's better odds follow. Safe to repeat."""
     store.delete_losses(tokens.name_in_tokens(tokens.user_key(user_id)))
 
 
@@ -440,13 +440,13 @@ def follow_catalog(current: Catalog, event_id: str, now: int) -> None:
 
 
 def check_opening(before: Event, after: Event, now: int) -> None:
-    """Refuse to postpone an event once the round of its draw is public, until the draw is made. Raises RoundPublic."""
+    """Refuse to postpone an event after the round of its draw is public and before the draw is made. Raises RoundPublic."""
     if is_round_public(before, after, now):
         raise RoundPublic(event_id=before.id)
 
 
 def is_round_public(before: Event, after: Event, now: int) -> bool:
-    """Return whether the change postpones an event whose draw is not made, although its round of the beacon is public.
+    """Return whether the change postpones an event whose draw has not been made, although its beacon round is public.
 
     An event that loses its opening time counts as postponed, because it could get a later one. Before the counters have closed, the round
     is the one that would follow from the closing time. Reads the room if the event is postponed.
@@ -544,7 +544,8 @@ def _join(
     Raises store.CounterClosed, and store.EntryConflict if another request from the same user was faster.
     """
     existing = store.find_entry(cached.room, entrant.key)
-    is_admitted = existing is not None and (existing.holder is not None or not entrant.needs_code)  # not at the moment of a stricter rule
+    # A place that was taken just before the room began to require codes does not count.
+    is_admitted = existing is not None and (existing.holder is not None or not entrant.needs_code)
     if existing is None or not is_admitted:
         pass
     elif existing.holder != entrant.holder:
@@ -566,10 +567,10 @@ def _join(
 
 
 def _move_place(cached: CachedRoom, existing: Arrival, entrant: Entrant, move_pass: MovePass, now: int) -> Arrival | None:
-    """Give the place of an address or card to another user who proved it. Returns None if nobody can buy with the place any more.
+    """Give the place of an address or card to another user who proved it. Returns None if nobody can buy with the place any longer.
 
-    The other user's token stays signed, but the other user's record then has the pass as used. Raises store.EntryConflict if the place has
-    changed, and PlaceInUse while the other user buys with it.
+    The former holder's token keeps its valid signature, but their record then shows the pass as used. Raises store.EntryConflict if the
+    place has changed, and PlaceInUse while the former holder is buying with it.
     """
     if compute_queue_status(cached.state, _with_turn(existing, entrant), now).pass_expired:
         return None
@@ -593,7 +594,7 @@ def _move_place(cached: CachedRoom, existing: Arrival, entrant: Entrant, move_pa
 
 
 def _prolong(cached: CachedRoom, arrival: Arrival, entrant: Entrant) -> Arrival:
-    """Return the arrival, which is saved with the new end of the sale if the event was postponed. Raises store.EntryConflict."""
+    """Return the arrival. If the event was postponed, save the arrival with the new end of the sale. Raises store.EntryConflict."""
     if arrival.expires_at >= _sale_end(cached):
         return arrival
     prolonged = replace(arrival, expires_at=_sale_end(cached))
@@ -610,7 +611,7 @@ def _put_entry(cached: CachedRoom, arrival: Arrival, replacing: Arrival | None, 
 
 
 def _entry_in_row(room: Room, arrival: Arrival) -> Entry | None:
-    """Return the entry that the user's own row has in the list. In rooms of earlier versions, the row of a group has the entry."""
+    """Return the list entry that the user's own row stores. In rooms from earlier versions, the group's row stores the entry."""
     is_listed = room.has_list and not arrival.is_late and (arrival.group is None or room.has_groups is not None)
     return entry_list.entry_of(room, arrival) if is_listed else None
 
@@ -649,7 +650,7 @@ def _take_arrival(cached: CachedRoom, entrant: Entrant, opened_room: int, now: i
 def _late_counter(cached: CachedRoom) -> int:
     """Choose a late counter at random, preferring counters with fewer arrivals, because the counters take turns in the line.
 
-    The counters were read up to a second ago. Since then, they have counted about as many arrivals as in the second before, so each
+    The counters were read up to a second ago. Since then, they have probably counted as many arrivals as in the second before, so each
     counter's weight is its lag plus that number. Otherwise, all instances would fill the same counters.
     """
     highest, since_read = max(cached.late_arrivals), cached.joins_per_second / len(cached.late_arrivals)
@@ -668,8 +669,8 @@ def _with_turn(stored: Arrival, entrant: Entrant) -> Arrival:
     return replace(stored, is_longer=entrant.needs_time)
 
 
-# Groups: up to six people whose addresses are verified share one number of the draw. At their turn, each of them may buy, up to the limit
-# of one person. Until shortly before the closing, members can join and leave.
+# Groups: up to six people with verified addresses share one number in the draw. At their turn, each of them may buy, up to the limit per
+# person. Members can join and leave until shortly before the closing.
 
 
 def show_group(event_id: str, user_id: str, token: str, now: int) -> GroupView:
@@ -703,16 +704,17 @@ def show_group(event_id: str, user_id: str, token: str, now: int) -> GroupView:
             members=members,
             max_members=MAX_MEMBERS,
         )
-    raise dynamo.StoreUnavailable("the place kept changing while its group was formed")
+    raise dynamo.StoreUnavailable("the place kept changing while its group was being formed")
 
 
 def leave_group(event_id: str, user_id: str, token: str, now: int) -> None:
     """End the user's membership in a group. The user can then join the waiting room again, with a number of their own.
 
-    The user's token still has the group's number, but the list of entries does not have the user with it. Safe to repeat. Raises
-    NotInGroup, GroupsClosed, RateLimited and what `get_place` raises.
+    The user's token still contains the group's number, but the list of entries no longer has the user with this number. Safe to repeat.
+    Raises NotInGroup, GroupsClosed, RateLimited and what `get_place` raises.
 
-    Who has left can join with another number, so each time leaves a place in line that nobody has. That is why there is a limit.
+    A user who has left can join again with another number, so each departure may leave an empty place in the line. This is why leaving has
+    a rate limit.
     """
     for attempt in range(_MAX_ATTEMPTS):
         cached, shown = _find_place(event_id, user_id, token, now)
@@ -729,7 +731,7 @@ def leave_group(event_id: str, user_id: str, token: str, now: int) -> None:
             return store.leave_group(own, own.expires_at + ENTRY_RETENTION_SECONDS, has_entry=has_entry)
         except store.EntryConflict:
             continue
-    raise dynamo.StoreUnavailable("the place kept changing while its group was left")
+    raise dynamo.StoreUnavailable("the place kept changing while the user was leaving the group")
 
 
 def _find_own(cached: CachedRoom, shown: Arrival) -> Arrival | None:
@@ -796,7 +798,7 @@ def _reload_if_outdated(cached: CachedRoom, arrival: Arrival, now: int) -> Cache
 
 
 def mail_code(event_id: str, user_id: str, email: str, language: Language, now: int) -> None:
-    """Mail a code that proves the address for this user and event, in place of an earlier code.
+    """Email a code that proves the address for this user and event. The code replaces any earlier code.
 
     Raises NotFound, NoWaitingRoom, JoiningStopped, and CodeNotNeeded if the rule of entry does not ask for codes.
     """
@@ -820,14 +822,14 @@ def _get_joinable_room(event_id: str, now: int) -> CachedRoom:
 
 
 def _name_for_strangers(event: Event) -> str:
-    """Return the event's name, or "" if no admin has verified its promoter. Otherwise, promoters could mail a text to any address."""
+    """Return the event's name, or "" if no admin has verified its promoter. Otherwise, promoters could email any text to anyone."""
     from chalicelib.accounts import profiles  # most rooms do not need it
 
     return event.name if event.promoter_id is None or profiles.is_verified(event.promoter_id) else ""
 
 
 def prove_address(event_id: str, user_id: str, email: str, code: str, now: int) -> str:
-    """Return the proof of the address for the user who sends the code of the last email. Raises CodeInvalid and CodeExpired."""
+    """Return the proof of the address for the user who sends the code from the last email. Raises CodeInvalid and CodeExpired."""
     realm = room_cache.get_room(event_id, now).room.realm
     address = tokens.address_key(realm, email)
     digest = store.try_code(event_id, address, tokens.user_key(user_id), MAX_CODE_ATTEMPTS, now)
@@ -838,8 +840,8 @@ def prove_address(event_id: str, user_id: str, email: str, code: str, now: int) 
     return tokens.sign_address(realm, address, user_id)
 
 
-# Payment cards. The provider lets the card's bank confirm it, without a charge. The shop keeps neither the card nor its fingerprint, only
-# a keyed digest. The fingerprint belongs to the account that takes the event's payments.
+# Payment cards. The provider lets the card's bank confirm it, without a charge. The shop keeps neither the card nor its fingerprint, only a
+# keyed digest. The fingerprint is specific to the account that takes the event's payments.
 
 
 def show_card_form(event_id: str, now: int) -> CardFormView:
@@ -849,7 +851,7 @@ def show_card_form(event_id: str, now: int) -> CardFormView:
 
 
 def check_card(event_id: str, user_id: str, card: str, now: int) -> CardProofView:
-    """Let the card's bank confirm it for this user and event. Each call is a try, which the caller counts first.
+    """Have the bank confirm the card for this user and event. Each call is an attempt, which the caller counts beforehand.
 
     Raises what `_card_account` and `payments.check_card` raise, CardRefused, and RateLimited if banks have declined too many cards.
     """
@@ -864,7 +866,7 @@ def finish_card_check(event_id: str, user_id: str, check_id: str, now: int) -> C
 
 
 def _card_account(event_id: str, now: int) -> str | None:
-    """Return the account that takes the event's payments, None for the operator's account.
+    """Return the account that takes the event's payments, or None for the operator's account.
 
     Raises NotFound, NoWaitingRoom, JoiningStopped, and CardNotNeeded if the rule of entry does not ask for cards.
     """
@@ -886,7 +888,7 @@ def _prove_card(event_id: str, user_id: str, check: CardCheck | None, now: int) 
     return CardProofView(tokens.sign_card(realm, tokens.card_key(realm, check.fingerprint), user_id))
 
 
-# Appeals against a refusal. The promoter answers them; a granted appeal gives a place at once, so that it takes part in the draw.
+# Appeals against a refusal. The promoter answers them. A granted appeal gives its writer a place at once, so that it is in the draw.
 
 
 def appeal(event_id: str, user_id: str, refusal: str, text: str, now: int) -> AppealView:
@@ -896,7 +898,7 @@ def appeal(event_id: str, user_id: str, refusal: str, text: str, now: int) -> Ap
 
 
 def own_appeal(event_id: str, user_id: str) -> AppealView:
-    """Return the user's appeal, and what the user needs to join if it was granted. Raises NotFound."""
+    """Return the user's appeal and, if it was granted, the proof that the user needs to join. Raises NotFound."""
     found = appeals.find_own(event_id, user_id)
     if found is None:
         raise NotFound("You have not appealed at this event.", event_id=event_id)
@@ -904,9 +906,9 @@ def own_appeal(event_id: str, user_id: str) -> AppealView:
 
 
 def answer_appeal(event_id: str, appeal_id: str, status: Literal["granted", "denied"], text: str, actor: str, now: int) -> AppealView:
-    """Answer an appeal. A granted appeal gives a place: in the draw, or after it if the draw has closed.
+    """Answer an appeal. A granted appeal gives its writer a place: in the draw, or after it if the draw has closed.
 
-    A repeated call gives the place that a crash kept from the writer. Raises NotFound, AppealAnswered and JoiningStopped.
+    If a crash prevented this, a repeated call gives the writer the place. Raises NotFound, AppealAnswered and JoiningStopped.
     """
     found = appeals.find(event_id, appeal_id)
     if found is None:
@@ -996,15 +998,15 @@ def _commit_control(event_id: str, action: str, change: Change, actor: str, now:
     raise dynamo.StoreUnavailable("the waiting room kept changing while an admin changed it")
 
 
-# The catalog reads the line of an event, because prices may rise again once it is empty, and for the stock ledger. The catalog cannot
-# import this feature.
+# The catalog reads an event's line for the stock ledger, and because prices may rise again once the line is empty. The catalog cannot
+# import this feature, so this module passes the reader to the catalog.
 
 
 def read_line(event: Event, now: int) -> sale_rules.Line:
     """Return whether the sale has opened and everybody who joined has had their turn, and the time of the draw. Changes nothing.
 
-    The turns count, because a manager can let everybody in at once. Any of them may be a longer one. The time of a turn stops during a
-    pause. A room that was cleared is never empty, because the people who were in it may come back.
+    Admission is not enough: everybody's turn must have ended, because a manager can let everybody in at once. Any turn may be a longer one,
+    and a pause stops its clock. A room that was cleared never counts as empty, because the people who were in it may come back.
     """
     room, arrivals = store.load_room_and_late_arrivals(event.id)
     if room is None:
@@ -1018,7 +1020,7 @@ def read_line(event: Event, now: int) -> sale_rules.Line:
 
 
 def _has_had_turn(segments: list[Segment], position: int, pass_seconds: int, now: int) -> bool:
-    """Return whether the turn of a position is over, and with it the turns of all positions before it."""
+    """Return whether the turn of a position has ended, and with it the turns of all positions before it."""
     admitted_at = admission_plan.admission_time(segments, position, joined_at=0)
     return admitted_at is not None and admission_plan.running_seconds(segments, admitted_at, now) >= pass_seconds
 

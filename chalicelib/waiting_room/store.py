@@ -4,16 +4,16 @@
 | --- | --- |
 | `room#<event>` | the current room of an event: its key and commitment, the result of the draw, the admission plan |
 | `counter#<event>#<room>#<counter>` | the number of arrivals of a counter, which closes before the opening; `late` counts later arrivals |
-| `entry#<event>#<room>#<user>` | a user's arrival, or that of an address |
+| `entry#<event>#<room>#<user>` | the arrival of a user, an address or a card |
 | `group#<event>#<room>#<group>` | a group's arrival and its members, each of whom has the same number under their own name |
 | `pass#<event>#<pass>` | the session of another shop in which a pass was used |
 | `code#<event>#<address>#<user>` | the code that was mailed to an address for a user |
 | `appeal#<event>#<appeal>`, `appeals#<event>` | an appeal, and the numbers of appeals (`appeals.py`) |
-| `excluded#<event>#<room>#<reason>` | the number of requests that a rule of entry gave no place of their own |
-| `lane#<event>#<room>#<lane>` | the newest build of a part of the list of entries (`entries.py`); how many entries groups leave out |
+| `excluded#<event>#<room>#<reason>` | the number of requests to which the rule of entry gave no new place |
+| `lane#<event>#<room>#<lane>` | the newest build of a part of the list of entries (`entries.py`); how many entries groups save |
 | `page#<event>#<room>#<build>#<page>` | a page of the list of entries |
 | `roots#<event>#<room>#<build>` | the roots of the pages of a build |
-| `odds#<address or card>` | the ballots of a promoter that drew no tickets for an address or card, for better odds in the next one |
+| `odds#<address or card>` | the ballots of a promoter that drew no tickets for an address or card; they improve its odds in the next one |
 
 A write that loses a race against another request changes nothing and raises one of the exceptions below. The caller loads the data again
 and retries.
@@ -89,7 +89,7 @@ class WaitingRoomRow(dynamo.Table):
     contents = "Waiting rooms, their arrival counters, and the places of users."
     personal_data = dynamo.PersonalData(
         "the places of users in line, digests of their addresses and cards, their appeals, and the ballots that they lost",
-        export="no, their owners see them on the page of the event",
+        export="no, users see them on the page of the event",
         erasure="expires; lost ballots are deleted",
     )
 
@@ -166,11 +166,11 @@ class Room(msgspec.Struct, frozen=True):
     does not open, unless nobody takes part in the draw.
 
     `rule` is the rule of entry. It follows the event until somebody has joined. With `has_groups`, people may form groups, whose members
-    all have entries. From the first join on, a room that may have groups stays one. In rooms of earlier versions, it is None, and their
-    lists have groups instead of members.
+    all have entries. After the first join, a room with groups keeps them. In rooms of earlier versions, `has_groups` is None, and the list
+    has groups instead of members.
 
-    With better odds, `series` names the ballots that count for each other, and addresses and cards have the same names in all of them.
-    The room keeps it. `weights` says how many entries of the list have one number, two numbers, and so on.
+    With better odds, `series` names the ballots that count for each other, and addresses and cards have the same names in all of them. A
+    room's series never changes. `weights` says how many entries of the list have one number, two numbers, and so on.
     """
 
     event_id: str
@@ -203,12 +203,12 @@ class Room(msgspec.Struct, frozen=True):
 
     @property
     def has_better_odds(self) -> bool:
-        """Whether addresses or cards that earlier ballots drew no tickets for have several numbers."""
+        """Whether addresses or cards for which earlier ballots drew no tickets have several numbers."""
         return self.series is not None and self.rule in PERSON_RULES
 
     @property
     def realm(self) -> str:
-        """Where an address or card has the same name: the event, or all ballots of the promoter that have better odds."""
+        """The scope in which an address or card has the same name: the event, or all ballots of the promoter that have better odds."""
         return self.series or self.event_id
 
     @property
@@ -255,8 +255,8 @@ class Lane(msgspec.Struct, frozen=True):
 class Arrivals(msgspec.Struct, frozen=True):
     """The numbers of arrivals in a room: `drawn` is the number up to the opening, and `late` has the number in each late counter.
 
-    `excluded` has the numbers of requests that the rule of entry gave no place of their own, by reason. With better odds, `drawn`
-    counts all numbers of each arrival.
+    `excluded` has, by reason, the numbers of requests to which the rule of entry gave no new place. With better odds, `drawn` counts all
+    numbers of each arrival.
     """
 
     drawn: int = 0
@@ -382,7 +382,7 @@ def close_counter(room: Room, counter: int) -> int:
 
 
 def take_opening_lease(room: Room, now: int, ends_at: int) -> bool:
-    """Reserve the room's draw for this instance until `ends_at`. Returns False if another instance has the lease, or the draw was made."""
+    """Reserve the room's draw for this instance until `ends_at`. Returns False if another instance has the lease, or after the draw."""
     lease_ends_at = WaitingRoomRow.opening_lease_ends_at
     is_free = lease_ends_at.does_not_exist() | (lease_ends_at <= now)
     condition = (WaitingRoomRow.room == room.number) & _IS_NOT_DRAWN & is_free
@@ -404,7 +404,7 @@ def record_closing(room: Room, counts: Sequence[int], closes_at: int, now: int) 
 def record_signature(room: Room, signature: bytes) -> None:
     """Write the verified signature of the room's round. Raises RoomConflict if the room was cleared, or has the signature already.
 
-    The version stays the same, so that a change by an admin at this moment does not matter.
+    The version stays the same, so this write does not conflict with a simultaneous change by an admin.
     """
     changes = {"signature": signature.hex(), "opening_lease_ends_at": None}
     is_missing = (WaitingRoomRow.room == room.number) & (WaitingRoomRow.round == room.round) & WaitingRoomRow.signature.does_not_exist()
@@ -501,7 +501,7 @@ def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int, entry: Entr
 
 
 def _is_place(replacing: Arrival | None) -> Condition:
-    """Return the condition that a user still has this place, or none if `replacing` is None."""
+    """Return the condition that a user still has the place `replacing`, or has no place if `replacing` is None."""
     return _ABSENT if replacing is None else WaitingRoomRow.arrival == replacing
 
 
@@ -547,7 +547,7 @@ def form_group(before: Arrival, after: Arrival, ttl: int, entry_of_group: Entry 
 
 
 def find_group(room: Room, group: str) -> tuple[Arrival, frozenset[str]] | None:
-    """Return the arrival of a group and the names of its members' rows. Returns None if there is no such group, or nobody left in it."""
+    """Return the arrival of a group and the names of its members' rows. Returns None if there is no such group, or it is empty."""
     row = WaitingRoomRow.find(f"group#{room.event_id}#{room.number}#{group}")
     return None if row is None or not row.members else (row.arrival, frozenset(row.members))
 
@@ -565,7 +565,7 @@ def join_group(
     may_join = members.contains(arrival.user) | (size(members) < MAX_MEMBERS)  # false without any members
     group = dynamo.update(WaitingRoomRow(_group_id(arrival, arrival.group)), [members.add({arrival.user})], may_join)
     own = dynamo.put(row, _is_place(replacing))
-    # An entry without a number of its own, or, without an entry, the number of `replacing`.
+    # Joining adds an entry without a number of its own, or, without an entry, gives up the number of `replacing`.
     missing = (0 if replacing is None else 1) - (0 if entry is None else 1)
     try:
         dynamo.transact([own, group, *_count_missing_items(arrival, missing, ttl), *items])
@@ -579,7 +579,7 @@ def join_group(
 def leave_group(arrival: Arrival, ttl: int, *, has_entry: bool) -> None:
     """End the membership of a user, who then has no place. Raises EntryConflict if another request was faster.
 
-    The number of a group that nobody is left in admits nobody.
+    The number of an empty group admits nobody.
     """
     assert arrival.group is not None
     own = dynamo.delete(WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user)), WaitingRoomRow.arrival == arrival)
@@ -591,10 +591,10 @@ def leave_group(arrival: Arrival, ttl: int, *, has_entry: bool) -> None:
 
 
 def _count_missing_items(arrival: Arrival, count: int, ttl: int) -> list[dynamo.TransactItem]:
-    """Return the items that let the list of entries expect `count` entries fewer than there are numbers."""
+    """Return the items that make the list of entries expect `count` fewer entries."""
     if count == 0:
         return []
-    lane = WaitingRoomRow(f"lane#{arrival.event_id}#{arrival.room}#{arrival.user[-1]}")  # any lane, but not the same for everybody
+    lane = WaitingRoomRow(f"lane#{arrival.event_id}#{arrival.room}#{arrival.user[-1]}")  # any lane would do; this spreads the writes
     return [dynamo.update(lane, [WaitingRoomRow.given_up.add(count), *WaitingRoomRow.assign({"ttl": ttl})])]
 
 
@@ -612,7 +612,7 @@ def _group_id(arrival: Arrival, group: str) -> str:
     return f"group#{arrival.event_id}#{arrival.room}#{group}"
 
 
-# Codes that are mailed to prove an address, and the requests that the rule of entry gave no place of their own.
+# Mailed codes, which prove an address, and the numbers of requests to which the rule of entry gave no new place.
 
 
 def put_code(event_id: str, address: str, user: str, code: str, expires_at: int) -> None:
@@ -629,7 +629,7 @@ def try_code(event_id: str, address: str, user: str, max_attempts: int, now: int
 
 
 def count_excluded(room: Room, reason: EntryReason) -> None:
-    """Count a request that the rule of entry gave no place of its own."""
+    """Count a request to which the rule of entry gave no new place."""
     dynamo.update_if(WaitingRoomRow(_excluded_id(room, reason)), [WaitingRoomRow.arrivals.add(1)])
 
 
@@ -637,9 +637,9 @@ def count_excluded(room: Room, reason: EntryReason) -> None:
 
 
 def load_lanes(room: Room) -> tuple[dict[int, Lane], int]:
-    """Return the newest build of each lane that has been built, by its number, and how many entries fewer than numbers the groups leave.
+    """Return the newest build of each built lane, by lane number, and how many fewer entries than numbers there are because of groups.
 
-    With better odds, a build without weights does not count: a version that knows no weights made it, so this one makes another.
+    With better odds, a build without weights does not count: an earlier version made it, so it has to be made again.
     """
     rows = list(WaitingRoomRow.find_all((_lane_id(room, number) for number in range(LANES)), consistent_read=False))
     built = [row for row in rows if row.build is not None and (row.weights or not room.has_better_odds)]
@@ -681,7 +681,7 @@ def load_roots(room: Room, builds: Sequence[str]) -> bytes:
 def find_page(room: Room, number: int, pages_per_lane: int) -> bytes:
     """Return a page of the published list. A page without entries is not stored."""
     page_id = _page_id(room, room.builds[number // pages_per_lane], number)
-    # The first read may miss a page that was written a moment ago, and nobody must lose a number because of that.
+    # The first read may miss a page that was written a moment ago, which must not cost anybody a number.
     row = WaitingRoomRow.find(page_id, consistent_read=False) or WaitingRoomRow.find(page_id)
     return b"" if row is None else bytes(row.content)
 
@@ -714,7 +714,7 @@ def use_pass(event_id: str, pass_id: str, session: str, expires_at: int) -> bool
 def find_weight(key: str, now: int) -> int:
     """Return how many numbers an address or card has in a ballot with better odds.
 
-    That is one, and one more for each ballot since the last one that drew tickets for it, at most MAX_WEIGHT. Ballots count for
+    The result is one plus the number of lost ballots since the last one that drew tickets for it, at most MAX_WEIGHT. Ballots count for
     LOST_SECONDS. Costs half a read unit, because the read may be a moment old.
     """
     row = WaitingRoomRow.find(f"odds#{key}", consistent_read=False)
@@ -732,7 +732,7 @@ def record_loss(key: OddsKey, ballot: str, now: int) -> None:
 
 
 def record_win_item(key: OddsKey, now: int) -> dynamo.TransactItem:
-    """Return the transaction item that makes an address or card start again at one number."""
+    """Return the transaction item that sets an address or card back to one number."""
     changes = [WaitingRoomRow.won_at.set(now), WaitingRoomRow.lost.remove(), *_odds_owner(key, now)]
     return dynamo.update(WaitingRoomRow(f"odds#{key.entrant}"), changes)
 
@@ -752,7 +752,7 @@ def _drawn_at(ballot: str) -> int:
 
 
 def delete_entry(arrival: Arrival) -> None:
-    """Delete the user's arrival if it is this one."""
+    """Delete the user's arrival if it is still this one."""
     row = WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user))
     dynamo.delete_if(row, WaitingRoomRow.arrival == arrival)
 

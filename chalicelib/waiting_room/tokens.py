@@ -3,7 +3,7 @@
 `service.require_pass` decides whether the token's user may reserve tickets now. For an event whose tickets another shop sells, this user
 gets a pass for the shop, which the shop's server can check without us.
 
-Rooms with a rule of entry require another kind of token: the proof that a user can read the emails of an address, or has a card.
+Rooms with a rule of entry require another kind of token: the proof that a user can read the email sent to an address, or has a card.
 """
 
 import hashlib
@@ -76,7 +76,7 @@ def belongs_to(arrival: Arrival, user_id: str) -> bool:
 
 
 def address_key(event_id: str, email: str) -> str:
-    """Return the name of an address in the table: a keyed digest of the event and the mailbox that the address leads to."""
+    """Return the name of an address in the table: a keyed digest of the event and the address's mailbox."""
     return _mac(_ADDRESS_PURPOSE, event_id, mailbox_key(email)).hex()[:32]
 
 
@@ -86,7 +86,7 @@ def code_digest(event_id: str, address: str, user_id: str, code: str) -> str:
 
 
 def sign_address(event_id: str, address: str, user_id: str) -> str:
-    """Return the proof that the user can read the emails of the address: `<address key>.<HMAC-SHA256>`."""
+    """Return the proof that the user can read the email sent to the address: `<address key>.<HMAC-SHA256>`."""
     return _sign_key(_PROOF_PURPOSE, event_id, address, user_id)
 
 
@@ -125,11 +125,11 @@ def _read_key(purpose: str, proof: str, event_id: str, user_id: str) -> str | No
     return key if is_signed else None
 
 
-# Appeals. A refusal is signed, so only somebody whom the waiting room has refused can appeal.
+# Appeals. A refusal is signed, so only users whom the waiting room has refused can appeal.
 
 
 def sign_refusal(event_id: str, user_id: str, reason: EntryReason) -> str:
-    """Return what shows that the waiting room has refused the user: `<reason>.<HMAC-SHA256>`."""
+    """Return the proof that the waiting room has refused the user: `<reason>.<HMAC-SHA256>`."""
     return f"{reason}.{_encode(_mac(_REFUSAL_PURPOSE, event_id, user_id, reason))}"
 
 
@@ -146,7 +146,7 @@ def appeal_key(event_id: str, user_id: str) -> str:
 
 
 def sign_grant(event_id: str, user_id: str) -> str:
-    """Return the proof that the user's appeal was granted. It takes the place of the proof of an address."""
+    """Return the proof that the user's appeal was granted. It replaces the proof of an address."""
     return _sign_key(_GRANT_PURPOSE, event_id, appeal_key(event_id, user_id), user_id)
 
 
@@ -157,7 +157,7 @@ def read_grant(proof: str, event_id: str, user_id: str) -> str | None:
 
 
 def sign_invitation(event_id: str, room: int, group: str) -> str:
-    """Return the invitation to a group, which everybody who has it may use: `<group>.<HMAC-SHA256>`."""
+    """Return the invitation to a group: `<group>.<HMAC-SHA256>`. Anybody who has the invitation may use it."""
     return f"{group}.{_encode(_mac(_INVITATION_PURPOSE, event_id, str(room), group))}"
 
 
@@ -196,7 +196,8 @@ def _decode(text: str) -> bytes:
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-# Passes for other shops: JSON Web Tokens (RFC 7519), without PyJWT, which the API loads without `cryptography` (`edge/auth.py`).
+# Passes for other shops: JSON Web Tokens (RFC 7519). PyJWT cannot sign them here, because the API loads it without `cryptography`
+# (`edge/auth.py`).
 
 
 class PassClaims(Struct, frozen=True):
@@ -249,9 +250,9 @@ def sign_pass(event: Event, arrival: Arrival, now: int, expires_at: int) -> str:
 
 
 def read_pass(event: Event, text: str) -> PassClaims | None:
-    """Return the claims of a pass, which may have expired. Returns None unless we signed it for the event's present shop."""
+    """Return the claims of a pass, which may have expired. Returns None unless we signed it for the event's current shop."""
     signed, _, signature = text.rpartition(".")
-    # The event alone decides on the algorithm. Both kinds of signature are the same whenever the same pass is signed.
+    # The event alone determines the algorithm. Both algorithms are deterministic: signing a pass again gives the same signature.
     if len(text) > MAX_LENGTH or not text.isascii() or not hmac.compare_digest(signature, _encode(_sign(event, signed.encode()))):
         return None
     try:
@@ -283,7 +284,7 @@ def public_key() -> PassKey:
 def shared_key(event: Event) -> str:
     """Return the secret with which the event's shop checks passes that are signed with HS256: 43 characters, whose ASCII bytes are the key.
 
-    It belongs to one event and one shop, so a manager who knows it cannot make passes for others.
+    The secret belongs to one event and one shop, so a manager who knows it cannot make passes for other events or shops.
     """
     name = f"{event.id} {audience(event)}".encode()
     return _encode(hmac.digest(secret_settings.derived_key(_SHOP_PURPOSE), name, "sha256"))

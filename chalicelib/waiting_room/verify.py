@@ -8,9 +8,9 @@ Each shop has verify.pyz, which holds this module, `draw` and `entries`. In the 
 
 The check needs no account, setting, secret or package, with one exception: if the order also follows from the public beacon drand, the
 package py_arkworks_bls12381 checks the beacon's signature. The check cannot tell whether the shop signed a token, because that requires the
-shop's secret. The exit code is 0 if all checks passed, 1 if a fault was found, 2 if nothing could be checked, and 3 if no fault was found,
-but a draw with a list of entries was checked without --commitment, --root, --entries, or --round with a beacon, so that some faults would
-not show, or its list has a group instead of the group's members, as those of earlier versions.
+shop's secret. The exit code is 0 if all checks passed, 1 if a fault was found, and 2 if nothing could be checked. It is 3 if no fault was
+found but some faults would not show: a draw with a list of entries was checked without --commitment, --root or --entries, or, with a
+beacon, without --round; or the list has a group instead of the group's members, as in earlier versions.
 """
 
 import json
@@ -38,23 +38,24 @@ from chalicelib.waiting_room.entries import MAX_MEMBERS, Entry, EntryProof
 
 EXIT_OK, EXIT_FAULTS, EXIT_NOT_CHECKED, EXIT_INCOMPLETE = 0, 1, 2, 3
 MAX_DOCUMENT_BYTES = 32 << 20
-# A dishonest shop could announce more and more pages. These numbers are those of 16 million numbers, and of 58 days with totals every ten
-# seconds.
+# A dishonest shop could announce more and more pages. These limits are enough for a draw of 16 million numbers, and for a ledger of 58 days
+# with totals every ten seconds.
 MAX_LIST_PAGES, MAX_LEDGER_PAGES = 65_536, 10_000
-# All documents together take about as much memory as this, unless --memory allows more; it is enough for a list of five million entries.
+# All documents together may take about this much memory, unless --memory allows more. This is enough for a list of five million entries.
 MEMORY_MEGABYTES = 2000
-VALUE_BYTES = 72  # what Python needs for a short value of JSON
+VALUE_BYTES = 72  # what Python needs for a short JSON value
 LEDGER_ALGORITHM = "fairgate stock ledger, 1"
 REPORT_FORMAT = "fairgate drop report, 1"
-REPORTED_SHARES = (0, 10, 25, 50, 75, 90, 100)  # of the places of the draw, and of late arrivals, in percent, whose waits are in a report
-# What the figures of API Gateway are not: of this event alone, of answers by the CDN, of requests that never arrived, and checkable.
+REPORTED_SHARES = (0, 10, 25, 50, 75, 90, 100)  # a report has the waits at these percentiles of the drawn and the late places
+# API Gateway's figures cover the whole stage. They do not cover replies by the CDN or requests that never arrived, and nobody can check
+# them.
 FIGURES_LIMITS = ("whole_stage", "without_cdn", "without_network", "not_recomputable")
-MAX_MOVING_SECONDS = 600  # within which a change of the stock should be complete
+MAX_MOVING_SECONDS = 600  # a change of the stock should be complete within this time
 TIMEOUT_SECONDS = 20
 MAX_FAULTS_SHOWN = MAX_POSITIONS_SHOWN = 20
-MAX_LINE_LENGTH = 1000  # of what is shown
+MAX_LINE_LENGTH = 1000  # of the output
 _FAULT, _NOT_CHECKED = "FAULT  ", "NOT CHECKED  "
-GROUP_RULES = ("verified_address", "account")  # of entry, with which rooms of earlier versions may have groups
+GROUP_RULES = ("verified_address", "account")  # the rules of entry with which rooms of earlier versions may have groups
 _SHA256_HEX = re.compile("[0-9a-f]{64}")
 
 
@@ -68,7 +69,7 @@ class InvalidClaim(Exception):
 
 @dataclass
 class _Memory:
-    """The bytes that documents may still take. A dishonest shop could otherwise send so many that the computer stops."""
+    """The memory that the documents take. Without a limit, a dishonest shop could use up the computer's memory."""
 
     megabytes: int = MEMORY_MEGABYTES
     taken: int = 0
@@ -105,10 +106,9 @@ class DrawProof:
     `n` arrivals were drawn. `offsets[i]` is the number of arrivals counted by the counters before counter i. `late_counters` is the number
     of counters of arrivals after the opening; it is 1 if the document does not have it. `root` and `pages` are the root and the number of
     pages of the list of entries, or None and 0 if the room has no list. `beacon` is None if the order follows from the key alone, or if
-    nobody took part in the draw. `algorithm` tells these two cases apart. With `has_closing`, the draw closed at a time of its own, which
-    only rooms with a list have. With `has_groups`, people may share a number, and the list has all of them. `rule` is the rule of entry.
-    `by_weight` is None if everybody has one number; otherwise, it has the numbers of entries that the document states, with one number,
-    two numbers, and so on.
+    nobody took part in the draw. `algorithm` tells these two cases apart. With `has_closing`, the draw has a closing time, as in rooms with
+    a list. With `has_groups`, people may share a number, and the list has all of them. `rule` is the rule of entry. `by_weight` is None if
+    everybody has one number; otherwise, it says how many entries have one number, two numbers, and so on, according to the document.
     """
 
     event_id: str
@@ -143,7 +143,7 @@ class DrawProof:
         return end - self.offsets[counter]
 
     def has_numbers(self, entry: Entry) -> bool:
-        """Return whether the entry may have its numbers: its counter gave them out before the closing, and they are not too many."""
+        """Return whether the entry may have its numbers: its counter gave them out before the closing, and there are not too many."""
         is_counter = 0 <= entry.counter < len(self.offsets) and 1 <= entry.weight <= self.max_weight
         return is_counter and entry.number >= 1 and entry.numbers[-1] <= self.arrivals(entry.counter)
 
@@ -192,7 +192,7 @@ class VerificationReport:
 
     `listed` has all entries of the list, if the list was checked, and `proven_count` is the number of proofs of single entries. `offered`
     has the positions to which a ballot has offered tickets, in the drawn order, or is None if no ballot was checked. `unlisted_members` is
-    the number of tokens whose group the list may have, but not its members.
+    the number of group members' tokens for which the list can only have the group.
     """
 
     proof: DrawProof
@@ -240,7 +240,7 @@ def check(
             report.faults.append(f"{source}: the list of entries does not have this entry")
     if ballot is not None:
         report.offered = _check_ballot(proof, ballot, report.listed, report.faults)
-    groups: dict[int, str | None] = {}  # whose members have one position
+    groups: dict[int, str | None] = {}  # by position, which the members of a group share
     for claim in claims:
         try:
             arrival = _parse_token(claim.token)
@@ -262,7 +262,7 @@ def check(
 
 def _root_faults(proof: DrawProof, noted_root: str | None) -> Iterator[str]:
     if proof.has_closing and proof.root is None and proof.beacon is None:
-        yield "the draw has a time of its closing, but its list of entries is missing"
+        yield "the draw has a closing time, but its list of entries is missing"
     if noted_root is not None and noted_root != proof.root:
         yield f"the root of the list of entries is {proof.root}, not the one that you noted before the opening"
 
@@ -310,13 +310,13 @@ def _check_list(proof: DrawProof, pages: Iterable[dict[str, Any]], faults: list[
             encoded += entry.encode()
             if entry.digest == previous:
                 faults.append(f"{place}: this entrant has more than one number")
-            if entry.digest < previous or entries.page_number(entry.digest, bits) != number:  # so that two numbers stand next to each other
-                faults.append(f"{place}: is not in its place, which its digest decides")
+            if entry.digest < previous or entries.page_number(entry.digest, bits) != number:  # or two numbers of one entrant could hide
+                faults.append(f"{place}: is not in the place that its digest determines")
             if entry.weight > proof.max_weight:
                 faults.append(f"{place}: has {entry.weight} numbers, and nobody may have more than {proof.max_weight}")
             elif not proof.has_numbers(entry):
                 faults.append(f"{place}: number {entry.numbers[-1]} of counter {entry.counter} was never given out before the closing")
-            same = dict[str, None]()  # the places of entries with a number that already has as many as may share it
+            same = dict[str, None]()  # the other places of a number that has too many of them
             for arrival in entry.numbers:
                 others = numbers.setdefault((entry.counter, arrival), [])
                 if len(others) == most:
@@ -644,7 +644,7 @@ def _report_lines(
         yield f"ballot     {len(known)} places were offered tickets, the last of them place {last}"
         if spare:
             yield f"           {len(spare)} places before it belong to people with several numbers, who have a better place"
-        yield f"           {last - len(used)} places before it were not: they left, or their wishes did not fit"
+        yield f"           {last - len(used)} places before it were not: these people left, or their wishes did not fit"
         yield from (f"           place {position}" for position in islice(missing, MAX_POSITIONS_SHOWN))
     unchecked = list(_unchecked_lines(report, noted_commitment, noted_root, noted_round))
     yield from (f"{_NOT_CHECKED}{what}" for what in unchecked)
@@ -667,7 +667,7 @@ def _unchecked_lines(
     if report.unlisted_members:
         yield f"whether {report.unlisted_members} tokens are of members who joined a group before the draw: the list has only groups"
     if proof.root is not None and report.listed is None:
-        yield "whether the list has so many numbers, each with one owner (--entries)"
+        yield f"whether each of the {proof.n} numbers has at most one owner (--entries)"
     yield (
         "whether the shop issued these tokens, which only the shop knows"
         if report.positions
@@ -768,7 +768,7 @@ def _entry_faults(entry: dict[str, Any]) -> Iterator[str]:
                 yield f"{name}: the numbers add up to {total}, and the capacity is {line['capacity']}"
         for reason, issued in line.get("issued", {}).items():
             if issued > line.get("held_back", {}).get(reason, 0):
-                yield f"{name}: {issued} tickets were issued of fewer that are held back ({reason})"
+                yield f"{name}: {issued} tickets were issued, which is more than are held back ({reason})"
 
 
 def _chain_faults(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
@@ -780,7 +780,7 @@ def _chain_faults(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str
     if _parse_time(after["at"]) < _parse_time(before["at"]):
         yield f"{name}: is earlier than the entry before"
     if after["kind"] != "change" and list(map(_definition, after["lines"])) != list(map(_definition, before["lines"])):
-        yield f"{name}: changes a capacity or what is held back, and does not say so"
+        yield f"{name}: changes a capacity or the held-back tickets, and does not say so"
     for field, what in _COUNTS.items():
         counts = {line.get("tier_id"): line[field] for line in before["lines"] if field in line}
         if any(line[field] < counts.get(line.get("tier_id"), 0) for line in after["lines"] if field in line):
@@ -788,7 +788,7 @@ def _chain_faults(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str
 
 
 def _moving_faults(entries: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Check that no tickets are missing from the stock for longer than a change takes, nor more in it than the capacity says."""
+    """Check that the stock does not differ from the capacity for longer than a change takes."""
     since: dict[str | None, int] = {}
     for entry in entries:
         for line in entry["lines"] if entry["kind"] == "totals" else []:
@@ -799,13 +799,13 @@ def _moving_faults(entries: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def _late_faults(entries: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Check that no counter of late arrivals of a room ever counts back."""
+    """Check that a room's counters of late arrivals never decrease."""
     known: dict[int, list[int]] = {}
     for entry in entries:
         if late := entry.get("late"):
             before = known.setdefault(late["room"], [0] * len(late["counts"]))
             if any(now < then for now, then in zip(late["counts"], before, strict=True)):
-                yield f"entry {entry['number']}: fewer late arrivals than in an entry before"
+                yield f"entry {entry['number']}: fewer late arrivals than in an earlier entry"
             known[late["room"]] = late["counts"]
 
 
@@ -870,7 +870,7 @@ def _ledger_lines(ledger: StockLedger, faults: Sequence[str], noted_key: str | N
     yield from _fault_lines(faults)
 
 
-# The report of a drop: what the public documents of an event say about its sale. web/src/drop-report.ts makes the same for the page.
+# The report of a drop: what the public documents of an event say about its sale. web/src/drop-report.ts makes the same report for the page.
 
 
 def make_report(
@@ -878,9 +878,9 @@ def make_report(
 ) -> dict[str, Any]:
     """Return the report of a sale from its public documents, which were fetched at `now` (epoch seconds).
 
-    `ledger` has all entries of the stock ledger. `proof` and `state` are those of the waiting room, or None without one. A pair
-    of seconds says that something happened between the two, which count from the opening: the beginning of the room's plan, or, without a
-    room, the event's `on_sale_at`, but not before its publication. Raises KeyError, TypeError or ValueError if a document is malformed.
+    `ledger` has all entries of the stock ledger. `proof` and `state` are those of the waiting room, or None without one. A pair of seconds
+    says that something happened between the two. Seconds count from the opening: the beginning of the room's plan or, without a room, the
+    event's `on_sale_at` or its publication, whichever is later. Raises KeyError, TypeError or ValueError if a document is malformed.
     """
     segments = state["segments"] if state else []
     opened_at = int(segments[0]["since"]) if segments else max(_parse_time(at) for at in (event["on_sale_at"], ledger[0]["at"]) if at)
@@ -943,7 +943,7 @@ def make_report(
 
 
 def _waits(segments: Sequence[dict[str, Any]], n: int, now: int) -> list[dict[str, Any]]:
-    """Return how long after the opening the turn of some places of the draw came, or None for a turn that has not come."""
+    """Return how many seconds after the opening some drawn places had their turn, or None for a turn that has not come."""
     since = segments[0]["since"] if segments else 0
     return [{"place": place, "seconds": _wait(segments, place, (since, since), now)} for place in _places(n, REPORTED_SHARES)]
 
@@ -962,7 +962,7 @@ def _wait(segments: Sequence[dict[str, Any]], place: int, joined: tuple[int, int
 def _late_waits(
     segments: Sequence[dict[str, Any]], proof: dict[str, Any], ledger: Sequence[dict[str, Any]], now: int
 ) -> dict[str, Any] | None:
-    """Return the waits of some late arrivals, and the percentile of a hundred places, or None if the ledger counts no late arrivals."""
+    """Return the waits of some late arrivals, and the 95th percentile of a hundred. Returns None if the ledger counts no late arrivals."""
     counted = [entry for entry in ledger if "late" in entry and entry["late"]["room"] == proof["room"]]
     counts = counted[-1]["late"]["counts"] if counted else []
     last = max(((number - 1) * len(counts) + place for place, number in enumerate(counts, 1) if number), default=0)
@@ -978,7 +978,7 @@ def _late_waits(
 
 
 def _joined(counted: Sequence[dict[str, Any]], place: int) -> tuple[int, int] | None:
-    """Return the times between which a late place, from 0, was given out. Late counters take turns. None: it is not known."""
+    """Return the times between which a late place, from 0, was given out, or None if unknown. Late counters take turns."""
     earliest = _parse_time(counted[0]["late"]["closed_at"])
     for entry in counted:
         counts = entry["late"]["counts"]
@@ -989,7 +989,7 @@ def _joined(counted: Sequence[dict[str, Any]], place: int) -> tuple[int, int] | 
 
 
 def _figures(room: int, ledger: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return what API Gateway measured for the room's drop, with the sums of its requests and errors. None: it did not."""
+    """Return what API Gateway measured for the room's drop, with the sums of its requests and errors. Returns None if it has no figures."""
     for entry in ledger:
         if entry["kind"] == "figures" and entry["figures"]["room"] == room:
             sums = {name: sum(bucket.get(name, 0) for bucket in entry["figures"]["buckets"]) for name in ("requests", "errors")}
@@ -1085,7 +1085,7 @@ def _is_signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
     if key is None or commitment is None or base is None or scalar >= _L:
         return False
     x, y, z, _ = _times(8, key)
-    if x == 0 and y == z:  # the order of the key divides 8, so anybody can make signatures that fit
+    if x == 0 and y == z:  # the order of the key divides 8, so anybody could forge signatures
         return False
     challenge = int.from_bytes(sha512(signature[:32] + public_key + message).digest(), "little") % _L
     (x1, y1, z1, _), (x2, y2, z2, _) = _times(scalar, base), _add(commitment, _times(challenge, key))
@@ -1134,7 +1134,7 @@ def _print(arguments: Namespace, lines: Iterable[str], code: int) -> int:
 
 
 def _printable(line: str) -> str:
-    """Return a line for a terminal. A dishonest shop could otherwise move the cursor, or add lines that say that all is well."""
+    """Return a line for a terminal. Otherwise, a dishonest shop could move the cursor, or add lines that claim success."""
     text = _escaped(line)
     return text if len(text) <= MAX_LINE_LENGTH else f"{text[:MAX_LINE_LENGTH]}... ({len(text)} characters)"
 

@@ -21,7 +21,7 @@ from chalicelib.waiting_room.model import (
 )
 from chalicelib.waiting_room.store import Room
 
-PARAMETER = "fairgate_pass"  # as the examples of verifiers have it
+PARAMETER = "fairgate_pass"  # the examples of verifiers use this name
 KEYS_PATH = "/.well-known/jwks.json"
 
 
@@ -85,9 +85,9 @@ class ProofView(Struct, frozen=True, kw_only=True):
     `n` is null until the draw closes, and `key` is null until the opening. `entries` is the list of entries; it is null until the list is
     published, and in rooms whose draw closes at the opening. `beacon` is missing if the order follows from the key alone.
 
-    `entry` is the rule for who gets a place. `excluded` has the number of requests that the rule gave no place of their own, by reason:
-    with `address_used` and `card_used`, the address or card had a place already, and all others were refused. `appeals` has the numbers of
-    appeals against this.
+    `entry` is the rule for who gets a place. `excluded` has, by reason, the number of requests to which the rule gave no new place: with
+    `address_used` and `card_used`, the address or card already had a place; all other requests were refused. `appeals` has the numbers of
+    appeals.
     """
 
     event_id: str
@@ -142,8 +142,9 @@ class TokenBody(Struct, forbid_unknown_fields=True):
 
 
 class GroupView(Struct, frozen=True, kw_only=True):
-    """A group that shares one place. `token` replaces yours. Everybody who has the `invitation` can join with it until the state's
-    `groups_until`, up to `max_members`.
+    """A group that shares one place. `token` replaces your token.
+
+    Anybody who has the `invitation` can join the group until the state's `groups_until`, up to `max_members` people.
     """
 
     token: str
@@ -153,9 +154,9 @@ class GroupView(Struct, frozen=True, kw_only=True):
 
 
 class CardFormView(Struct, frozen=True):
-    """What a page needs to take a card: the `provider`, the key for its form and the promoter's `account` there, if payments are on one.
+    """What a page needs to take a card: the `provider`, the key for its form, and the promoter's `account` there if it takes the payments.
 
-    With `simulated`, there is no form: each text is a card, and the bank declines the card `declined`.
+    The provider `simulated` has no form: any text is a card, and the bank declines the card `declined`.
     """
 
     provider: str
@@ -166,7 +167,7 @@ class CardFormView(Struct, frozen=True):
 class CardProofView(Struct, frozen=True):
     """The proof that a bank has confirmed your card. Send it when you join the waiting room of this event.
 
-    If the bank asks you first, the proof is null: let the provider's form handle the `client_secret`, then send the `check_id`.
+    If the bank needs your confirmation, the proof is null: let the provider's form handle the `client_secret`, then send the `check_id`.
     """
 
     card_proof: str | None
@@ -226,9 +227,9 @@ class EntryListView(Struct, frozen=True, kw_only=True):
 class EntryProofView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An entry, and the proof that the list with this `root` has it.
 
-    `digest` is the SHA-256 of the room's commitment (32 bytes) and the user `u` in the entrant's token. `index` is the entry's
-    place in its page, from 0. `path` has the hashes beside the way from the entry to the root, from the bottom. Hashes are hex.
-    With better odds, `number` is the first of `weight` numbers; `weight` is missing if it is 1.
+    `digest` is the SHA-256 of the room's commitment (32 bytes) and the user `u` in the entrant's token. `index` is the entry's place in its
+    page, from 0. `path` has the hashes beside the path from the entry to the root, from the bottom. Hashes are hex. With better odds,
+    `number` is the first of `weight` numbers; `weight` is missing if it is 1.
     """
 
     event_id: str
@@ -253,7 +254,7 @@ class ListedEntryView(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class EntryPageView(Struct, frozen=True, kw_only=True):
-    """A page of the list. `path` has the hashes (hex) beside the way from the page to the root, from the bottom."""
+    """A page of the list. `path` has the hashes (hex) beside the path from the page to the root, from the bottom."""
 
     event_id: str
     room: int
@@ -267,8 +268,8 @@ class EntryPageView(Struct, frozen=True, kw_only=True):
 class AdminRoomView(Struct, frozen=True, kw_only=True):
     """A waiting room as an admin sees it: its waves, and how many users have joined, been admitted and are still waiting.
 
-    A turn lasts `pass_seconds`; a pass is also valid for the `grace_seconds` after it. `randomness` is what decides the order in this room,
-    and `entry` is the rule for who gets a place in it.
+    A turn lasts `pass_seconds`; a pass is also valid for the `grace_seconds` after it. `randomness` says what decides the order in this
+    room, and `entry` is the rule for who gets a place in it.
     """
 
     room: int

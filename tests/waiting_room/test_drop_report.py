@@ -272,7 +272,7 @@ def _without_beginning(path, document):
     ("forge", "fault"),
     [
         (_sell_more, "the numbers add up to"),
-        (_fewer_late, "fewer late arrivals than in an entry before"),
+        (_fewer_late, "fewer late arrivals than in an earlier entry"),
         (_another_plan, "belongs to another draw"),
         (_another_event, "belongs to the event another"),
         (_without_beginning, "begins with entry 2"),
