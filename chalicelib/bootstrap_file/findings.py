@@ -61,7 +61,7 @@ def quoted(value: Any) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text for a terminal, in which everything but printable characters is escaped: others could change what is on the screen."""
+    """Return a text for a terminal, with unprintable characters escaped, because they could change what is on the screen."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
@@ -119,7 +119,7 @@ _SENTENCES = {
     "limit_too_late": "it is too late for an overall capacity, because tickets may be on sale without one; limit the ticket types instead",
     "above_date_capacity": (
         "its date {date_id} has a capacity of {capacity}, but its ticket types can sell {tickets} tickets for it, including types that are "
-        "no longer in the file; keep those in the file with a smaller max_quantity, or raise the capacity of the date"
+        "no longer in the file; keep these types in the file with a smaller max_quantity, or raise the capacity of the date"
     ),
     "stock_missing": "its stock {stock_id} is missing from the store, so the number sold is unknown; restore the table inventory",
     "sold_before": "cannot start with sold_count {sold}, because the capacity of its event only counts tickets sold here; set it to 0",
@@ -133,7 +133,7 @@ _SENTENCES = {
     ),
     "holdback_issued": (
         "{issued} complimentary tickets were issued from the holdback {holdback_id}; keep it in `holdbacks` with this quantity or more, "
-        "and the ticket type with its event"
+        "and do not move the ticket type to another event"
     ),
     "holdbacks_in_use": (
         "{held_back} tickets are held back, but only {maximum} are neither sold nor on hold (sold {sold}, on hold {held}); "
@@ -144,7 +144,7 @@ _SENTENCES = {
         "reset the waiting room first"
     ),
     "frozen": (
-        "{field} cannot change like this until {until}, because buyers rely on it around the opening of the sale; "
+        "{field} cannot change in this way until {until}, because buyers rely on it around the opening of the sale; "
         "wait, or apply the rest of the file with --defer"
     ),
     "uses_in_use": "max_total_uses {limit} is below {in_use} (used {sold}, in use {held}); use {in_use} or more",

@@ -268,7 +268,7 @@ class _PlanBuilder:
             if not tier.removed:
                 stock = self.stocks.get(tier.stock_id)
                 event = self.events.get(tier.event_id)
-                if event is not None and event.pool_id is not None and not event.removed:  # the pool gets what the tier holds back
+                if event is not None and event.pool_id is not None and not event.removed:  # the pool gets the held-back tickets
                     self._compare_holdbacks(tier, replace(tier, holdbacks=[], releases=[]))
                 self._add_change(
                     "-", "tier", tier.id, f"is no longer in the file: it closes{self._in_use(tier)}", stock=stock, reduces=True
@@ -365,7 +365,7 @@ class _PlanBuilder:
         *,
         is_open: bool,
     ) -> None:
-        """Record a change to a stock's capacity, which is without the `held_back` tickets, or to its number of shards.
+        """Record a change to a stock's capacity, which does not include the `held_back` tickets, or to its number of shards.
 
         `capacities` and `shards` are pairs of the value in the catalog and the value in the file.
         """

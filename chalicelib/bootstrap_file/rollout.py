@@ -124,8 +124,8 @@ _DEFERRED_KEYS = {
 def without_frozen(valid: ValidDocument) -> tuple[ValidDocument, list[Refusal]]:
     """Return a document without its frozen changes, and the refusals of these changes. Writes nothing.
 
-    Each frozen field gets the value of the served document. A new ticket type that is too dear is left out. A change that cannot be left
-    out stays in the document, so an apply refuses it. Raises InvalidDocument if the rest of the document needs what was left out.
+    Each frozen field gets the value of the served document. A new ticket type that is too expensive is left out. A change that cannot be
+    left out stays in the document, so an apply refuses it. Raises InvalidDocument if the rest of the document needs what was left out.
     """
     deferred: list[Refusal] = []
     while True:
@@ -187,7 +187,7 @@ def _publish(planned: Plan, valid: ValidDocument, actor: str, now: int, action: 
         audited = {**details, "replaced": planned.head.version, **_diff(planned)}
         _, served = catalog.load_head_and_catalog()
         changed = catalog.changed_by_file(served, Catalog.build(content.events, content.tiers))
-        catalog.record_file(served, changed)  # what a crashed apply has left out
+        catalog.record_file(served, changed)  # entries that a crashed apply has left out
         catalog.publish_version(planned.head, new_head, action, audited)
     catalog.record_file(catalog.load_head_and_catalog()[1], changed)
     _grow(planned, holdbacks=True)
@@ -239,7 +239,7 @@ def _create_stock(planned: Plan, publication: catalog.Publication) -> None:
 
 
 def _grow(planned: Plan, *, holdbacks: bool) -> None:
-    """Grow the stocks of holdbacks, or all others. The others are also opened or closed."""
+    """Grow the stocks of holdbacks, or all other stocks. The other stocks are also opened or closed."""
     for resize in planned.resizes:
         if resize.new_capacity >= resize.old_capacity and resize.is_of_holdback == holdbacks:
             _resize(resize)

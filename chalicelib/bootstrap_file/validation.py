@@ -309,7 +309,7 @@ def environment_faults(environment: Any, stage: str) -> list[DocumentFault]:
 def consistency_warnings(events: Events, tickets: Tickets) -> list[DocumentWarning]:
     """Return the warnings for a document without errors.
 
-    They are about too many tickets for an event, too few shards for the tickets, and limits that no purchase can reach.
+    They concern too many tickets for an event, too few shards for the tickets, and limits that no purchase can reach.
     """
     totals = dict.fromkeys(events, 0)
     for ticket in tickets.values():

@@ -119,7 +119,7 @@ def show_catalog(request: RequestContext) -> Reply[CatalogView]:  # noqa: ARG001
 
 @route(bp, "GET", "/events", access="public")
 def list_events(request: RequestContext, query: EventQuery) -> CacheableReply[list[ListedEventView]]:
-    """List the public events, with the beginning of their descriptions: those that are over come last. With filters, list them by page.
+    """List the public events with the beginning of their descriptions. Events that are over come last. With filters, the list has pages.
 
     A page is at most 1 MB.
     """
@@ -200,7 +200,7 @@ def change_event(request: RequestContext, event_id: str, body: EventChanges) -> 
 )
 @limited_for_caller(CATALOG)
 def add_event_dates(request: RequestContext, event_id: str, body: DateRule) -> Reply[AdminEventWithTiersView]:
-    """Add dates that repeat by a rule to an event, on request with ticket types. Dates that the event has already are left out."""
+    """Add the dates of a repetition rule to an event, with ticket types if requested. Dates that the event already has are left out."""
     actor = permissions.require_actor(request.require_user(), event_id)
     tiers = [] if body.tiers_of is None else tier_management.tiers_of_date(event_id, body.tiers_of)
     limit_writes(request, CATALOG, MAX_DATES * sum(tier.shards for tier in tiers))

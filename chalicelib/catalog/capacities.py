@@ -117,7 +117,7 @@ def _tier_shards(capacity: int | None, event: Event) -> int:
 class CatalogStock(Struct, frozen=True):
     """A stock as the catalog defines it. The first `created` shards exist from the start; a large pool gets its other shards later.
 
-    `capacity` is without the `held_back` tickets.
+    `capacity` does not include the `held_back` tickets.
     """
 
     stock_id: str
@@ -174,13 +174,13 @@ def with_changed_pool(catalog: Catalog, before: Event, after: Event) -> tuple[Ev
 
 
 def pool_refusal(catalog: Catalog, event: Event, error: CapacityInUse) -> CapacityTooSmall:
-    """Return the refusal of a change to an event for which too few tickets of its pool are free."""
+    """Return the error for a change to an event whose pool has too few free tickets."""
     held_back = event.pool_limit - catalog.pool_capacity(event)
     return CapacityTooSmall(event.pool_limit, int(error.details["sold"]), int(error.details["held"]), held_back)
 
 
 def shrink_stocks(catalog: Catalog, before: Tier | None, after: Tier) -> list[Shard] | None:
-    """Shrink the stock of a changed tier, and the event's pool if a new or changed tier holds more back. Returns the result of `_shrink`.
+    """Shrink the stock of a changed tier, and the event's pool if a new or changed tier holds back more. Returns the result of `_shrink`.
 
     `before` is None for a new tier, whose stock does not exist yet. Raises CapacityTooSmall and HoldbacksTooLarge.
     """
@@ -204,7 +204,7 @@ def shrink_stocks(catalog: Catalog, before: Tier | None, after: Tier) -> list[Sh
 def holdback_stock_items(before: Tier, after: Tier) -> list[dynamo.TransactItem]:
     """Return the transaction items that give the stocks of a changed tier's holdbacks their new capacities.
 
-    The transaction must also write the tier. So a holdback's stock always has the capacity that the catalog says, and nobody can issue more
+    The transaction must also write the tier. So a holdback's stock always has the capacity in the catalog, and nobody can issue more
     tickets than the holdback has. Raises HoldbackInUse.
     """
     items: list[dynamo.TransactItem] = []
@@ -230,7 +230,7 @@ def issued_counts(tier: Tier) -> dict[str, int]:
 
 
 def refusal(tier: Tier, error: CapacityInUse, *, is_by_holdbacks: bool) -> CapacityTooSmall | HoldbacksTooLarge:
-    """Return the refusal of a change to a tier for which too few tickets of the tier's stock or of the event's pool are free."""
+    """Return the error for a change to a tier if the tier's stock or the event's pool has too few free tickets."""
     capacity, sold, held = (int(error.details[name]) for name in ("capacity", "sold", "held"))
     if is_by_holdbacks:
         return HoldbacksTooLarge(tier.held_back, max(0, tier.held_back + capacity - sold - held), sold, held)
@@ -241,9 +241,9 @@ def refusal(tier: Tier, error: CapacityInUse, *, is_by_holdbacks: bool) -> Capac
 def resize_stocks(tier: Tier, known: Sequence[Shard] | None = None, *, with_pool: bool, released_to: ReleaseTo | None = None) -> Stock:
     """Resize the stock of a changed tier, and the event's pool if the tier's holdbacks have changed. Returns the tier's stock.
 
-    `known` are the shards of the tier's stock as `_shrink` left them. `released_to` says for whom tickets are released: the add-ons prepare
-    the stock before it grows, so that the first tickets already go to the right people. They do so again afterwards, because the waitlist
-    may have taken the sold-out stock for its line in the meantime.
+    `known` are the shards of the tier's stock as `_shrink` left them. `released_to` says who gets released tickets: the add-ons prepare the
+    stock before it grows, so that the first tickets already go to the right people. They do so again afterwards, because the waitlist may
+    have taken the sold-out stock for its line in the meantime.
     """
     prepare = partial(prepare_release, tier, released_to) if released_to is not None else None
     if prepare is not None:
@@ -257,14 +257,14 @@ def resize_stocks(tier: Tier, known: Sequence[Shard] | None = None, *, with_pool
 
 
 def released_to(before: Tier, after: Tier) -> ReleaseTo | None:
-    """Return for whom a change releases tickets of holdbacks, or None if it releases none."""
+    """Return who gets the tickets that a change releases from holdbacks, or None if it releases none."""
     kept = {holdback.id: holdback.quantity for holdback in after.active_holdbacks}
     released = [holdback for holdback in before.active_holdbacks if holdback.quantity > kept.get(holdback.id, 0)]
     return common_release_to(holdback.release_to for holdback in released) if released else None
 
 
 def common_release_to(several: Iterable[ReleaseTo]) -> ReleaseTo:
-    """Return for whom tickets are that are released together: the waitlist, unless all releases name the same people."""
+    """Return who gets tickets that are released together: the waitlist, unless all releases name the same people."""
     named = set(several)
     return named.pop() if len(named) == 1 else "waitlist"
 
@@ -277,10 +277,10 @@ def prepare_release(tier: Tier, to: ReleaseTo) -> None:
 
 
 def check_date_capacities(event: Event, tiers: Iterable[Tier], path: str | None = None, dates: Sequence[EventDate] = ()) -> None:
-    """Raise InvalidInput if an event with these tiers, which are all that are not deleted, could sell too many tickets for a date.
+    """Raise InvalidInput if an event could sell too many tickets for a date. `tiers` are all its tiers that are not deleted.
 
-    The error names `path`, or else the date's place in `dates`. A stock that is larger than the catalog says counts with its own size,
-    because its tickets can be sold until a smaller capacity takes effect. Reads the stocks only if a date has a capacity.
+    The error names `path`, or else the date's place in `dates`. If a stock is larger than in the catalog, its own size counts, because its
+    tickets can be sold until a smaller capacity takes effect. Reads the stocks only if a date has a capacity.
     """
     limited = [date for date in event.dates if date.capacity is not None]
     concerned = [tier for tier in tiers if any(tier.is_valid_on(date.id) for date in limited)]

@@ -146,7 +146,7 @@ def read_value(question: Question) -> AnswerValue:
     if option.option_type == "text_input":
         if isinstance(sent, str):
             return sent
-        raise InvalidInput(f"Answer {option.label!r} with a text.", path=question.path)
+        raise InvalidInput(f"Answer {option.label!r} with text.", path=question.path)
     chosen = [sent] if isinstance(sent, str) else sent
     known = _known_choices(option)
     if isinstance(chosen, list) and set(chosen) <= known.keys() and len(set(chosen)) == len(chosen):

@@ -17,7 +17,7 @@ from chalicelib.foundation import clock
 from chalicelib.foundation.errors import ApiError, InvalidInput
 from chalicelib.inventory.model import CapacityInUse, Shard
 
-MAX_EMPTIED = dynamo.MAX_TRANSACT_ITEMS - 4  # tiers of a deleted event, beside the event, the audit entry, the head and the log
+MAX_EMPTIED = dynamo.MAX_TRANSACT_ITEMS - 4  # tiers of a deleted event, in addition to the event, the audit entry, the head and the log
 
 
 class EventNotDraft(ApiError):
@@ -141,7 +141,7 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
 def add_dates(event_id: str, rule: DateRule, tiers: Sequence[Tier], actor: str, now: int, expected: Expected = ANY_VERSION) -> None:
     """Add the dates of a rule to an event, each with copies of these tiers. A repeated call adds what is missing.
 
-    Raises the errors of `update_event` and `create_tier`. If the event changes at the same moment, raises VersionConflict.
+    Raises the errors of `update_event` and `create_tier`. If the event changes at the same time, raises VersionConflict.
     """
     catalog = snapshots.load_current()
     before = get_changeable_event(catalog, event_id)
@@ -182,7 +182,7 @@ def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_V
 
 
 def _check_room(before: Event, after: Event) -> None:
-    """Raise InvalidInput if a published event would get a waiting room for which the shop lacks something, which drafts may lack."""
+    """Raise InvalidInput if a published event would get a waiting room that this shop cannot run. Drafts may have one."""
     if after.status == "draft":
         return
     known = event_states.list_room_problems(before)
@@ -192,14 +192,14 @@ def _check_room(before: Event, after: Event) -> None:
 
 
 def _check_removed_dates(catalog: Catalog, before: Event, after: Event) -> None:
-    """Raise InvalidInput for a removed date that is cancelled, or that a tier names, or for which somebody has tickets for all dates.
+    """Raise InvalidInput for a removed date that is cancelled or that a tier names, or if tickets for all dates are sold or held.
 
     Also raise InvalidInput if only cancelled dates are left.
     """
     kept = {date.id for date in after.dates}
     removed = [date.id for date in before.dates if date.id not in kept]
     if not before.cancelled_date_ids.isdisjoint(removed) or (after.dates and kept <= before.cancelled_date_ids):
-        message = "Cancelled dates stay, and an event keeps a date that takes place. To cancel all dates, cancel the event."
+        message = "Cancelled dates cannot be removed, and at least one date must take place. To cancel all dates, cancel the event."
         raise InvalidInput(message, path="$.dates", rule="date_cancelled")
     tiers = [tier for tier in catalog.event_tiers(before.id) if not tier.removed] if removed else []
     for tier in tiers:
@@ -211,7 +211,7 @@ def _check_removed_dates(catalog: Catalog, before: Event, after: Event) -> None:
 
 
 def _without_texts(tier: Tier) -> Tier:
-    """Return a tier without long texts and dates. Its holdbacks stay if one of them has a stock, because they are the stock's capacity."""
+    """Return a tier without long texts and dates. Its holdbacks stay if one of them has a stock, because they define its capacity."""
     emptied = replace(tier, description="", metadata={}, image=None, image_url=None, options=[], date_ids=[])
     return emptied if tier.issuing else replace(emptied, holdbacks=[], releases=[])
 

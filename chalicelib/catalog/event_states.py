@@ -216,7 +216,7 @@ def set_paused(event_id: str, paused: bool, actor: str, now: int, follow: Callab
 def _follow_pause(catalog: Catalog, event_id: str, *, may_match: bool) -> Event:
     """Open or close the shards after a pause. With `may_match`, writes nothing if the shards already match the event.
 
-    A pause has no rate limit, and an event has thousands of shards. So nobody may cause writes with pauses that change nothing.
+    A pause has no rate limit, and an event has thousands of shards. So a pause that changes nothing must not cause writes.
     """
     event = catalog.events[event_id]
     if may_match:
@@ -242,8 +242,8 @@ def change_account(
 ) -> PromoterAccount | None:
     """Change a promoter's payment account, with an audit entry, and pause or resume the promoter's events if the change requires it.
 
-    `change` gets the stored account and returns the new one, or the same one if nothing changes. If a crash prevents that the stock is
-    closed or opened, the sweep does it. Returns the account after the change. Raises CatalogChanging.
+    `change` gets the stored account and returns the new one, or the same one if nothing changes. If a crash prevents the stock from being
+    closed or opened, the sweep closes or opens it. Returns the account after the change. Raises CatalogChanging.
     """
     for _ in attempts(is_urgent=True):
         catalog = snapshots.load_current()
@@ -286,7 +286,7 @@ def change_choices(
 
 
 def forget_brand(promoter_id: str, now: int) -> None:
-    """Remove the colors and the logo of a promoter whose data is erased. Files of logos that nobody uses are deleted within a day."""
+    """Remove the colors and the logo of a promoter whose data is erased. Files of unused logos are deleted within a day."""
     if snapshots.load_current().choices_of(promoter_id).brand != NO_BRAND:
         change_choices(promoter_id, lambda before: replace(before, brand=NO_BRAND), promoter_id, now)
 
@@ -379,7 +379,7 @@ _can_check_cards: Callable[[], object] = bool  # false, until `set_card_checker`
 
 
 def set_card_checker(find_card_checker: Callable[[], object]) -> None:
-    """Let the feature above that knows the payment providers say which of them can check the cards of people in waiting rooms, if any."""
+    """Register a function that returns the payment provider that can check the cards of people in waiting rooms, if there is one."""
     global _can_check_cards
     _can_check_cards = find_card_checker
 
@@ -408,7 +408,7 @@ def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, st
 
 
 def list_room_problems(event: Event) -> list[dict[str, str]]:
-    """List what the shop lacks for the waiting room of an event, in the form of `list_problems`."""
+    """List the reasons why this shop cannot run the waiting room of an event, in the form of `list_problems`."""
     problems = []
     if event.has_waiting_room and event.needs_address:
         from chalicelib.notifications import providers  # few requests publish events
@@ -425,7 +425,7 @@ def list_room_problems(event: Event) -> list[dict[str, str]]:
         )
         problems.append({"path": "$.waiting_room.ballot_cards", "message": message})
     if event.has_ballot and not addons.is_on("waitlist"):
-        message = "This shop has no waitlist, which offers the tickets of a ballot. Choose a sale without a ballot."
+        message = "The waitlist offers the tickets of a ballot, and this shop has no waitlist. Choose a sale without a ballot."
         problems.append({"path": "$.waiting_room.ballot", "message": message})
     if event.wants_better_odds and not event.has_better_odds:
         message = "Better odds need a ballot, and one place for each email address, account or payment card."

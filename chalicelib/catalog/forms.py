@@ -134,8 +134,8 @@ class DateRule(Struct, frozen=True, forbid_unknown_fields=True):
     """Dates that repeat: an RFC 5545 rule, such as `FREQ=WEEKLY;BYDAY=FR,SA;COUNT=10`, and the first date.
 
     The rule needs a COUNT or an UNTIL, repeats daily or less often, and covers at most three years. The dates have the same time of day in
-    the event's time zone, also when the clocks change, and each lasts for `duration_minutes`. With `tiers_of`, the id of a date, each also
-    gets copies of the tiers that are only for that date.
+    the event's time zone, even when the clocks change, and each lasts for `duration_minutes`. With `tiers_of`, the id of a date, each new
+    date also gets copies of the tiers that are only for that date.
     """
 
     rule: Annotated[str, Meta(max_length=200, examples=["FREQ=WEEKLY;BYDAY=FR,SA;COUNT=10"])]
@@ -224,7 +224,7 @@ class NewTier(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _late_shift(year: int) -> timedelta:
-    """Return the time to the last year from which on the calendar is the same as from `year` on, for as long as a rule may last."""
+    """Return the time from `year` to the latest year whose calendar matches that of `year` for as long as a rule may last."""
 
     def first_weekdays(first: int) -> list[int]:
         return [datetime(first + later, 1, 1).weekday() for later in range(MAX_RULE_DAYS // 365 + 3)]
@@ -235,9 +235,10 @@ def _late_shift(year: int) -> timedelta:
 
 
 def expand_rule(wanted: DateRule, known: Sequence[EventDate], timezone: str) -> tuple[list[EventDate], list[EventDate]]:
-    """Return the known dates with the dates of a rule that start at other times than these, and the dates of the rule. Raises InvalidInput.
+    """Return the known dates with the missing dates of a rule, and all dates of the rule. Raises InvalidInput.
 
-    The frequency, the end and the number of dates are bounded before the rule is expanded.
+    A date of the rule that starts at the same time as a known date is not missing. The frequency, the end and the number of dates are
+    bounded before the rule is expanded.
     """
     from dateutil import rrule, tz  # type: ignore[import-untyped]  # comes with botocore
 
@@ -290,7 +291,7 @@ def _rule_parts(text: str) -> dict[str, str]:
         or not parts.keys() <= _RULE_PARTS
         or not all(re.fullmatch(r"[A-Z0-9,+-]{1,100}", part[2]) for part in found)
     ):
-        raise _bad_rule(f"A rule has these parts, each once: {', '.join(sorted(_RULE_PARTS))}.")
+        raise _bad_rule(f"A rule can have these parts, each at most once: {', '.join(sorted(_RULE_PARTS))}.")
     if parts.get("FREQ") not in ("DAILY", "WEEKLY", "MONTHLY", "YEARLY"):
         raise _bad_rule("FREQ is DAILY, WEEKLY, MONTHLY or YEARLY.")
     if not all(re.fullmatch(r"[1-9][0-9]{0,2}", parts[name]) for name in ("COUNT", "INTERVAL") if name in parts):
@@ -348,7 +349,7 @@ def check_date_ids(date_ids: Sequence[str], dates: Sequence[EventDate]) -> None:
 def check_date_capacity(date: EventDate, tier_limits: Iterable[int], event_limit: int, path: str) -> None:
     """Raise InvalidInput for `path` if the tickets that are valid on a date could exceed its capacity.
 
-    `tier_limits` are the most tickets that each tier with tickets for the date can sell, and `event_limit` is the most that all tiers can.
+    `tier_limits` are the numbers of tickets that the tiers for the date can sell, and `event_limit` is the number that all tiers can sell.
     """
     tickets = min(event_limit, sum(tier_limits))
     if date.capacity is None or tickets <= date.capacity:
@@ -382,7 +383,7 @@ def check_tier(tier: Tier) -> None:
     check_tax(tier.own_tax)
     check_included_fee(tier.included_fee, tier.price_cents)
     if tier.capacity is not None and tier.held_back > tier.capacity:
-        message = f"{tier.held_back} tickets cannot be held back of {tier.capacity}. Choose smaller quantities."
+        message = f"The holdbacks have {tier.held_back} tickets, more than the capacity of {tier.capacity}. Choose smaller quantities."
         raise InvalidInput(message, path="$.holdbacks", rule="above_capacity", maximum=tier.capacity)
     if tier.sale_starts_at is not None and tier.sale_ends_at is not None and tier.sale_ends_at <= tier.sale_starts_at:
         raise InvalidInput(

@@ -6,8 +6,8 @@ A release takes three steps: the catalog records the release, with its audit ent
 catalog; the catalog records that the release is complete. So the stock never has more tickets than the catalog says, and after a crash
 between any two writes, the next run finds the incomplete release and finishes it. See docs/decisions/0184-holdbacks.md.
 
-Complimentary tickets are issued from a stock of the holdback's own. The transaction that records a release also shrinks this stock to the
-issued tickets, which stay held back. If some of them are revoked later, the next run releases them too. See
+Complimentary tickets are issued from the holdback's own stock. The transaction that records a release also shrinks this stock to the issued
+tickets, which stay held back. If some of them are revoked later, the next run releases them too. See
 docs/decisions/0186-complimentary-tickets.md.
 """
 
@@ -37,8 +37,8 @@ SECONDS_FOR_TIER = 3  # with less time left, the next run continues
 def open_stock(tier_id: str, holdback_id: str, actor: str, now: int) -> Tier:
     """Give a holdback a stock of its own, from which tickets can be issued, unless it has one. Returns the tier.
 
-    The stock is open while the event is, and only purchases with an access code for the holdback look for tickets there. It has no tickets
-    of the event's pool, because the pool does not have what is held back. Raises NotFound and HoldbackReleased.
+    The stock is open while the event is open, and only purchases with an access code for the holdback look for tickets there. Its tickets
+    are not in the event's pool, because the pool contains no held-back tickets. Raises NotFound and HoldbackReleased.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Tier]:
@@ -60,7 +60,7 @@ def open_stock(tier_id: str, holdback_id: str, actor: str, now: int) -> Tier:
 
 
 def open_resale_stock(tier_id: str, price_cents: int, actor: str, now: int) -> Tier | None:
-    """Give a tier's tickets for resale at a price a stock, unless they have one, and let the waitlist have what comes first.
+    """Create the stock of a tier's tickets for resale at a price, unless it exists, and let the waitlist have the first tickets.
 
     Returns the tier at this price. Returns None if the tier or its event has too many other prices already, or the tier no longer exists.
     """
@@ -97,18 +97,18 @@ def release_due(now: int) -> int | None:
     """Release the holdbacks that are due, and complete interrupted releases. Returns the number of tiers, or None if some are left.
 
     Reads the stock only of tiers whose next holdback is released when they are sold out, and of released holdbacks from which complimentary
-    tickets were issued. An error at one tier does not stop the others.
+    tickets were issued. An error in one tier does not stop the others.
     """
     current = snapshots.snapshot()
     count, is_finished = 0, True
     tiers = [tier for tier in current.tiers.values() if (tier.holdbacks or tier.releases) and not tier.removed]
-    # In any order there may be no time for the last tiers, so each run has another. What needs no look at the stock comes first.
+    # There may be no time for the last tiers, so each run uses a different order. Tiers whose stock need not be read come first.
     for tier in sorted(random.sample(tiers, len(tiers)), key=lambda tier: not _has_begun(tier, now)):
         if deadline.remaining() < SECONDS_FOR_TIER:
             return None
         try:
             count += _release_tier(current, tier, now)
-        except Exception:  # whatever is wrong with one tier must not stop the releases of the others
+        except Exception:  # an error in one tier must not stop the releases of the others
             logger.exception("holdbacks.not_released", tier_id=tier.id)
             is_finished = False
     return count if is_finished else None

@@ -52,9 +52,9 @@ BallotCards = Literal["none", "optional", "required"]
 class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The configuration of an event's waiting room, in the bootstrap file and the API. The stage's settings apply to null fields.
 
-    A turn lasts `pass_seconds`. For `grace_seconds` after it, a buyer who missed the turn may still reserve. The order follows from
-    `randomness`: a key of the shop's that was fixed in advance, or this key and a round of the public beacon drand. A waiting room keeps
-    the choice with which it was created.
+    A turn lasts `pass_seconds`. For `grace_seconds` after it, a buyer who missed the turn may still reserve. `randomness` says what decides
+    the order: a key that the shop fixed in advance, or this key and a round of the public beacon drand. A waiting room keeps the choice
+    with which it was created.
 
     With `shop_url`, another shop sells the tickets: at their turn, buyers get a pass for this address, a JSON Web Token signed with
     `pass_algorithm`. Such an event needs no tiers.
@@ -64,14 +64,14 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     that admits to the draw), or `payment_card` (one for each payment card, which its bank confirms without a charge). Once somebody has
     joined, a waiting room keeps its rule.
 
-    Everybody may ask for a longer turn, without a reason or proof. It lasts `longer_pass_seconds`, and by default three times as long as
-    other turns. With `groups`, up to six people whose addresses are verified may share one place.
+    Everybody may ask for a longer turn, without a reason or proof. It lasts `longer_pass_seconds`, by default three times as long as other
+    turns. With `groups`, up to six people with verified addresses may share one place.
 
     With `ballot`, the draw at the opening decides who may buy: nobody is let in, and the waitlist offers the tickets in the drawn order to
-    people who registered their wishes before the draw. A ballot always has a waitlist, and no groups. With `ballot_cards`, people can, or
-    have to, save a card when they register. It is charged only if they are offered tickets.
+    people who registered their wishes before the draw. A ballot always has a waitlist, and no groups. `ballot_cards` says whether people
+    can or must save a card when they register. It is charged only if they are offered tickets.
 
-    With `better_odds`, people whom earlier ballots with `better_odds` of the same promoter drew no tickets have up to five numbers in the
+    With `better_odds`, people for whom the promoter's earlier ballots with `better_odds` drew no tickets have up to five numbers in the
     draw, and the best one counts. A waiting room keeps the choice with which it was created.
     """
 
@@ -106,7 +106,7 @@ TransferPolicy = Literal["free", "none", "resale"]
 
 
 class ReturnPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What buyers may do with tickets that they cannot use, in the bootstrap file and the API. An order keeps the policy of its sale.
+    """What buyers may do with tickets that they cannot use, in the bootstrap file and the API. An order keeps the policy at its sale.
 
     With `refund`, buyers return unused tickets until `until`, or until the event starts if that is earlier or `until` is null. We keep
     `fee_cents` and `fee_percent` of each ticket's price, but never more than the price. With `needs_approval`, the event's managers decide
@@ -134,20 +134,20 @@ MAX_COMPANIONS = 3  # companion seats for each wheelchair space in a purchase
 HoldbackReason = Literal["artist", "press", "house", "accessible", "presale", "box_office", "other"]
 ReleaseTo = Literal["waitlist", "draw", "public"]
 MAX_HOLDBACKS = 20  # per tier
-MAX_HOLDBACK_IDS = 100  # per tier, with removed holdbacks that had a stock: each stock stays, and every run of the sweep reads all of them
+MAX_HOLDBACK_IDS = 100  # per tier, including removed holdbacks that had a stock: each stock stays, and each run of the sweep reads it
 
-# Each price of resale is a stock of its own. A code that takes an amount off a whole order makes many prices.
+# Each resale price has a stock of its own. A code that takes an amount off a whole order creates many prices.
 MAX_RESALE_PRICES, MAX_RESALE_PRICES_OF_EVENT = 60, 500
 MAX_RESALE_TICKETS = 10  # per purchase: with the orders of up to ten sellers, they fit into one transaction
 _RESALE = "/.resale-"  # in the ids of the stocks of tickets for resale; the id of a holdback never begins with a dot
 
 
 class Holdback(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Tickets of a tier that buyers cannot have, in the bootstrap file and the API, until they are released.
+    """Tickets of a tier that buyers cannot have until they are released, in the bootstrap file and the API.
 
-    The tickets are released at `release_at`, or when the tickets on sale have sold out with `release_when_sold_out`, whichever comes first.
-    `release_to`: people on the waitlist get the released tickets first, in order of arrival (`waitlist`) or in an order that is drawn among
-    the people who wait at the release (`draw`), or everybody can buy the tickets at once (`public`).
+    The tickets are released at `release_at` or, with `release_when_sold_out`, when the tickets on sale have sold out, whichever comes
+    first. `release_to` says who gets the released tickets: first the people on the waitlist, in order of arrival (`waitlist`) or in an
+    order drawn among the people who are waiting at the release (`draw`), or everybody at once (`public`).
     """
 
     id: Annotated[
@@ -188,8 +188,8 @@ MAX_DATES = 60  # of an event
 class EventDate(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A date of an event that takes place several times, such as a concert of a tour, in the bootstrap file and the API.
 
-    Without `ends_at`, the doors close as they do for an event without an end. Without a `venue`, the date takes place at the event's.
-    `capacity` is the most tickets that may be valid on the date; null: only the tiers and the event limit their number.
+    Without `ends_at`, the doors close as they do for an event without an end. Without a `venue`, the date takes place at the event's venue.
+    `capacity` is the maximum number of tickets that may be valid on the date; null: only the tiers and the event limit this number.
     """
 
     id: Annotated[
@@ -304,8 +304,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Field(
             "public",
             "Whether buyers may return tickets that they reserve from now on: `policy` (`none`, `refund`, or `resale` for returns only "
-            "through resale), and optionally `until`, `fee_cents` and `fee_percent`, which are kept of each ticket's price, and "
-            "`needs_approval`; null: they may not, and pages say nothing.",
+            "through resale), and optionally `until`, `fee_cents` and `fee_percent`, which we keep from each ticket's price, "
+            "and `needs_approval`; null: they may not, and pages do not mention returns.",
         ),
     ] = None
     transfers: Annotated[
@@ -317,7 +317,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         ),
     ] = "free"
     address: Annotated[str, Field("public", "The street and number of the venue.", Line)] = ""
-    city: Annotated[str | None, Field("public", "The city, which filters the list of events.", Label | None, in_file="elsewhere")] = None
+    city: Annotated[str | None, Field("public", "The city; it can filter the list of events.", Label | None, in_file="elsewhere")] = None
     country: Annotated[
         str | None,
         Field("public", "The country of the venue, which decides the default taxes: an ISO 3166-1 code, such as `ES`.", Country | None),
@@ -329,13 +329,13 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     postal_code: Annotated[str | None, Field("public", "The postal code of the venue, which automatic taxes need.", PostalCode | None)] = (
         None
     )
-    category: Annotated[str | None, Field("public", "The category, which filters the list of events.", Label | None, in_file="no")] = None
+    category: Annotated[str | None, Field("public", "The category; it can filter the list of events.", Label | None, in_file="no")] = None
     slug: str | None = None  # a readable id for URLs; events of the bootstrap file need none, because their ids are readable
     promoter_id: str | None = None  # the user id of the promoter; null for an event that only admins manage
     metadata: dict[str, Any] = {}
     capacity: Annotated[
         int | None,
-        Field("public", "The most tickets that all tiers together can sell; null: only the tiers limit the sale.", Capacity | None),
+        Field("public", "The number of tickets that all tiers together can sell; null: only the tiers limit the sale.", Capacity | None),
     ] = None
     doors_minutes: Annotated[
         int | None,
@@ -394,7 +394,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return [date for date in self.dates if date.id not in cancelled] or self.dates
 
     def with_cancelled_date(self, date_id: str, reason: str | None = None) -> "Event":
-        """Return the event after the cancellation of a date that takes place. With its last date, the event is cancelled."""
+        """Return the event after the cancellation of a date. If no other date takes place, the event is cancelled too."""
         after = replace(self, cancelled_dates=[*self.cancelled_dates, CancelledDate(date_id, reason)])
         if {date.id for date in self.dates} <= after.cancelled_date_ids:
             return replace(after, status="cancelled", cancellation_reason=reason)
@@ -420,7 +420,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return _in_language(self, language)
 
     def for_tiers(self, tiers: "Iterable[Tier | None]") -> "Event":
-        """Return the event as tickets of these tiers are valid for it: with only their dates, and the times and the place of these.
+        """Return the event as it is for tickets of these tiers: with only the dates for which they are valid, and their times and place.
 
         None, a tier that the catalog has lost, counts as valid for all dates. Without tiers, all dates stay. If a new bootstrap file has
         left out all dates of the tiers, the returned event has no dates, and no door admits their tickets.
@@ -434,9 +434,9 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.on_dates([date for date in self.dates if date.id in named])
 
     def on_dates(self, dates: "Sequence[EventDate]") -> "Event":
-        """Return the event with only these of its dates, and the times of these. For a single date, return its place too.
+        """Return the event with only these dates and with their times. If there is only one date, the event also gets its place.
 
-        If all of these dates are cancelled, the returned event is.
+        If all of these dates are cancelled, the returned event is cancelled.
         """
         changes: dict[str, Any] = {"venue": dates[0].venue, "address": "", "city": None} if len(dates) == 1 and dates[0].venue else {}
         reasons = {cancelled.id: cancelled.reason for cancelled in self.cancelled_dates}
@@ -520,17 +520,17 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def ballot_cards(self) -> BallotCards:
-        """Whether people can, or have to, save a card when they register for the event's ballot."""
+        """Whether people can or must save a card when they register for the event's ballot."""
         return self.waiting_room.ballot_cards if self.has_ballot and self.waiting_room is not None else "none"
 
     @property
     def wants_better_odds(self) -> bool:
-        """Whether people whom earlier ballots drew no tickets shall have better odds, even if the event lacks what this needs."""
+        """Whether the configuration asks for better odds, even if the event does not meet their conditions."""
         return self.has_waiting_room and self.waiting_room is not None and self.waiting_room.better_odds
 
     @property
     def has_better_odds(self) -> bool:
-        """Whether people whom earlier ballots of the promoter drew no tickets have several numbers in the event's ballot."""
+        """Whether people for whom the promoter's earlier ballots drew no tickets have several numbers in the event's ballot."""
         return self.wants_better_odds and self.has_ballot and self.entry_rule in PERSON_RULES
 
     @property
@@ -549,7 +549,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return UNLIMITED if self.capacity is None else self.capacity
 
     def pool_capacity(self, held_back: int) -> int:
-        """Return the number of tickets in the pool if the event's tiers hold back so many."""
+        """Return the number of tickets in the pool if the event's tiers hold back this many."""
         return UNLIMITED if self.capacity is None else self.capacity - held_back
 
     @property
@@ -589,7 +589,7 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
         list[str],
         Field(
             "public",
-            "The ids of the event's dates on each of which a ticket admits once; empty: all of its dates.",
+            "The ids of the event's dates for which a ticket is valid, once on each date; empty: all dates.",
             Annotated[list[str], Meta(max_length=MAX_DATES)],
         ),
     ] = []
@@ -618,9 +618,9 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
         ),
     ] = []
     releases: list[HoldbackRelease] = []  # of holdbacks; a bootstrap file has none, so the catalog keeps them apart from its versions
-    issuing: list[str] = []  # ids of holdbacks, also removed ones, that got a stock of their own for complimentary tickets
+    issuing: list[str] = []  # ids of holdbacks, including removed ones, that got a stock of their own for complimentary tickets
     resale_prices: list[int] = []  # prices at which tickets were ever for resale; each has a stock of its own
-    hidden: Annotated[bool, Field("managers", "The tier is in no list, but for sale to buyers who know its id.", in_file="elsewhere")] = (
+    hidden: Annotated[bool, Field("managers", "The tier is in no list, but buyers who know its id can buy it.", in_file="elsewhere")] = (
         False
     )
     requires_code: Annotated[
@@ -698,7 +698,7 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return [self.for_resale(price_cents) for price_cents in sorted(self.resale_prices)]
 
     def for_resale(self, price_cents: int) -> "Tier":
-        """Return the tier as buyers buy its tickets for resale at a price, from their own stock, whether or not the tier is on sale."""
+        """Return the tier for its tickets for resale at a price. They have their own stock, and are on sale even if the tier is not."""
         return replace(
             self,
             price_cents=price_cents,
@@ -860,7 +860,7 @@ class Brand(Struct, frozen=True, omit_defaults=True):
 NO_BRAND = Brand()
 
 
-class PromoterChoices(Struct, frozen=True):  # `taxes` is always stored: the previous release cannot read the row without
+class PromoterChoices(Struct, frozen=True):  # `taxes` is always stored: the previous release cannot read the row without it
     """What a promoter has chosen for all of their events: the default taxes, for ticket types without a tax of their own, and the brand.
 
     With `automatic_tax`, the payment provider calculates the taxes of the payments that it takes.
@@ -884,7 +884,7 @@ class VersionContent(Struct, frozen=True):
 
 
 class _Translated(Mapping[str, T]):
-    """Entries of a catalog that are translated when they are read, so that an edit of one costs nothing for the others."""
+    """Entries of a catalog that are translated when they are read, so that a change to one does not translate all others again."""
 
     def __init__(self, entries: Mapping[str, T], translate: Callable[[T], T]) -> None:
         self._entries, self._translate = entries, translate
@@ -967,7 +967,7 @@ class Catalog(Struct, frozen=True, eq=False):
         return replace(self, events=events, tiers=tiers, tiers_by_event=by_event)
 
     def with_changes(self, entries: Sequence[CatalogEntry], head: CatalogHead | None = None) -> Self:
-        """Return the catalog of `head`, in which these entries are added or replace entries with the same id, in this order.
+        """Return the catalog of `head`. In this order, each of the entries is added or replaces the entry with the same id.
 
         A stopped promoter's events are suspended. The events of a promoter with a restricted account are paused. Without `head`, the result
         is the catalog of the next revision.
@@ -1025,12 +1025,12 @@ class Catalog(Struct, frozen=True, eq=False):
         return None if event is None or event.deleted_at is not None else event
 
     def event_for(self, event_id: str, tier_ids: Iterable[str]) -> Event | None:
-        """Return an event as tickets of these tiers are valid for it (`Event.for_tiers`). Returns None for an unknown event."""
+        """Return an event as it is for tickets of these tiers (`Event.for_tiers`). Returns None for an unknown event."""
         event = self.events.get(event_id)
         return None if event is None else self.narrow(event, tier_ids)
 
     def narrow(self, event: Event, tier_ids: Iterable[str]) -> Event:
-        """Return an event, which may be newer than this catalog, as tickets of these tiers are valid for it (`Event.for_tiers`)."""
+        """Return an event, which may be newer than this catalog, as it is for tickets of these tiers (`Event.for_tiers`)."""
         return event.for_tiers(map(self.tiers.get, tier_ids))
 
     def is_cancelled(self, event: Event, tier_ids: Iterable[str]) -> bool:
@@ -1075,7 +1075,7 @@ class Catalog(Struct, frozen=True, eq=False):
         return {stock_id: count for tier in tiers for stock_id, count in tier.holdback_shard_counts.items()}
 
     def all_shard_counts(self, event_ids: Collection[str]) -> dict[str, int]:
-        """Map the id of each stock of these events to its number of shards, with the stocks of holdbacks."""
+        """Map the id of each stock of these events to its number of shards, including the stocks of holdbacks."""
         return self.shard_counts(event_ids) | self.holdback_shard_counts(event_ids)
 
     def pool_capacity(self, event: Event) -> int:
@@ -1100,7 +1100,7 @@ class Catalog(Struct, frozen=True, eq=False):
         return replace(stock, available=min(stock.available, stocks.get(event.pool_id, NO_STOCK).available))
 
     def event_stock(self, event: Event, stocks: Mapping[str, Stock], tiers: Iterable[Tier] | None = None) -> Stock:
-        """Return the total stock of an event's tiers, or of these. The event's pool limits the capacity and the available tickets."""
+        """Return the total stock of `tiers`, by default all tiers of the event. The pool limits the capacity and the available tickets."""
         counted = self.event_tiers(event.id) if tiers is None else tiers
         total = Stock.total_of(stocks[tier.stock_id] for tier in counted if tier.stock_id in stocks)
         if event.pool_id is None:
@@ -1135,12 +1135,12 @@ def _by_price(tiers: Iterable[Tier]) -> tuple[Tier, ...]:
 
 
 def is_resale_stock(stock_id: str) -> bool:
-    """Return whether a stock is of tickets for resale."""
+    """Return whether a stock contains tickets for resale."""
     return _RESALE in stock_id
 
 
 def is_split_off(stock_id: str) -> bool:
-    """Return whether a stock was split off from that of its tier, for a holdback or for resale. An event's pool does not count it."""
+    """Return whether a stock was split off from its tier's stock, for a holdback or for resale. An event's pool does not count it."""
     return "/" in stock_id
 
 

@@ -138,13 +138,13 @@ def render_missing(shell: Shell, path: str, language: Language) -> str:
 
 
 def render_feed(path: str, language: Language, now: int) -> str:
-    """Return the feed at a path of FEEDS. It has a thousand events at most, as the start page."""
+    """Return the feed at a path of FEEDS. It has a thousand events at most, like the start page."""
     feed, catalog, home = FEEDS[path], service.snapshot_in(language), settings.current().page_url("")
     views = memory.decoder(list[EventView]).decode(response_cache.events_reply(language, now).text)
     events = sorted((catalog.events[view.id] for view in views if view.id in catalog.events), key=lambda event: event.starts_at)
     shared = [
         SharedEvent(
-            # A calendar repeats the description for each date, and a reply of Lambda has at most 6 MB.
+            # A calendar repeats the description for each date, and a Lambda reply can have at most 6 MB.
             msgspec.structs.replace(event, description=shortened(event.description, MAX_DESCRIPTION)),
             f"{home}events/{event.id}",
             _share_picture(event),
@@ -431,7 +431,7 @@ def _buy_bar(view: EventWithTiersView, t: Texts, language: Language) -> str:
 
 
 def _sale(event: Event, view: EventWithTiersView, t: Texts, language: Language, now: int) -> str:
-    """Return the state of the sale, and the way to the waiting room if there is one."""
+    """Return the state of the sale, and a link to the waiting room if there is one."""
     others = f'<p class="row"><a href="/tickets">{t["nav.tickets"]}</a><a href="/">{t["allEvents"]}</a></p>'
     if view.status == "cancelled":
         reason = _element("p", "plain-text", _linked(view.cancellation_reason or ""))

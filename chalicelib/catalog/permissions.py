@@ -16,7 +16,7 @@ from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 DELETED_PER_ENTRY = 10  # deleted events or tiers that count as one, so that nobody can create and delete entries endlessly
 MAX_PROMOTER_MEGABYTES = 20  # of long texts and dates that all events of a verified promoter may have in the memory of every instance
 MAX_EVENT_MEGABYTES = 4  # of long texts and dates of an event and its tiers, which its managers get in one reply
-# So long after the last change, an event that is over counts. Otherwise, a promoter could create any number of events that are soon over.
+# An event that is over still counts for this long after its last change. Otherwise, a promoter could create any number of short events.
 RECENT_SECONDS = 30 * 86_400
 NEWCOMERS_FACTOR = 3  # how many times as high the limit is for promoters who have deleted fewer than DELETED_PER_ENTRY events or tiers
 
@@ -126,7 +126,7 @@ def strict_count(kept: int, total: int) -> int:
 
 
 def deleted_drafts(catalog: Catalog, promoter_id: str) -> int:
-    """Return how many drafts the deleted events and ticket types of all promoters count as when this promoter wants to create more.
+    """Return for how many drafts the deleted events and ticket types of all promoters count when this promoter wants to create more.
 
     Deleted drafts stay in the memory of every instance. The quotas of a promoter do not limit them, because anybody can register many
     promoters. The limit is higher for promoters who have deleted few drafts. Otherwise, one stranger could lock out all new promoters.
@@ -144,8 +144,8 @@ def deleted_drafts(catalog: Catalog, promoter_id: str) -> int:
 def check_event_count(catalog: Catalog, promoter_id: str, now: int) -> None:
     """Raise EventQuotaReached or EventLimitReached if a promoter may not have one more event.
 
-    All unverified promoters together may only have so many drafts, because every instance keeps them in its memory. Reads the profile only
-    of a promoter with many events, or if there are many drafts.
+    The drafts of all unverified promoters together are limited, because every instance keeps them in its memory. Reads the profile only if
+    the promoter has many events, or if there are many drafts.
     """
     limits = settings.current()
     total = [event for event in catalog.events.values() if event.promoter_id == promoter_id]
@@ -170,10 +170,9 @@ def check_event_count(catalog: Catalog, promoter_id: str, now: int) -> None:
 def check_text_size(before: Catalog, after: Catalog, event_id: str) -> None:
     """Raise InvalidInput if a change makes the long texts and the dates of an event too large for a reply, or for its promoter.
 
-    Until an admin has verified the promoter, each event has a limit. Later, drafts, events that are not over, and events with a recent
-    change have a limit together.
-    Reads the profile only if the texts are long. Events that every promoter may have do not need the second limit, because they are small
-    and their number is limited.
+    Until an admin has verified the promoter, each event has a limit. Afterwards, drafts, events that are not over, and events with a recent
+    change share a limit. Reads the profile only if the texts are long. Events that are small enough for unverified promoters need no shared
+    limit, because their number is limited.
     """
     promoter_id, limit = after.events[event_id].promoter_id, settings.current().unverified_kilobytes
     size, highest = _text_size(after, event_id), MAX_EVENT_MEGABYTES * 1024 * 1024

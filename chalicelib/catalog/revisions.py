@@ -24,7 +24,7 @@ from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.inventory.display import invalidate_figures
 
 MAX_ATTEMPTS = 5
-# Urgent changes, such as a pause, wait as long after each conflict; other changes wait longer each time, so they give way.
+# Urgent changes, such as a pause, wait the same time after each conflict; other changes wait longer each time, so they give way.
 MAX_URGENT_ATTEMPTS = 50
 PAUSE_SECONDS = (0.01, 0.05)  # after the first conflict, so that many editors do not collide repeatedly
 
@@ -108,10 +108,11 @@ def commit(build: Callable[[Catalog], CatalogChange[T]], *, is_urgent: bool = Fa
 
 
 def invalidate_everywhere(actor: str, now: int) -> None:
-    """Make all instances reload the catalog as its entries are now: this one immediately, the others when they next read the head.
+    """Make all instances reload the catalog from its entries: this instance immediately, the others when they next read the head.
 
-    If the catalog is large, this call reads the entries and writes a snapshot for all instances: hundreds that read all entries from their
-    one key would keep each other, and the next snapshot, waiting for many minutes. Raises CatalogChanging if all attempts conflict.
+    If the catalog is large, this call reads the entries and writes a snapshot for all instances. Otherwise, hundreds of instances would
+    read all entries from one key, and delay each other and the next snapshot for many minutes. Raises CatalogChanging if all attempts
+    conflict.
     """
     head = store.read_head()
     catalog = store.load_live(head)
@@ -245,8 +246,8 @@ def load_head_and_catalog() -> tuple[CatalogHead, Catalog]:
 def publish_version(expected_head: CatalogHead, new_head: CatalogHead, action: str, details: dict[str, Any]) -> None:
     """Serve a version whose content is already written, and end its publication.
 
-    Changes to events and tiers of the API since `expected_head` do not matter to the version. Otherwise, promoters who keep editing their
-    drafts could prevent every publication. Raises HeadChanged if anything else has changed, or if the publication was abandoned.
+    Changes made through the API to events and tiers since `expected_head` do not affect the version. Otherwise, promoters who keep editing
+    their drafts could prevent every publication. Raises HeadChanged if anything else has changed, or if the publication was abandoned.
     """
     audited = {"version": new_head.version, "checksum": new_head.checksum, **details}
     entry = audit.entry_item(SUBJECT, action, new_head.applied_by, new_head.applied_at, audited)

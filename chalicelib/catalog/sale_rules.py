@@ -1,4 +1,4 @@
-"""Rules that decide when tickets are on sale, and what may not change around an opening. Only the line of an event is read."""
+"""Rules that decide when tickets are on sale, and what may not change around an opening. They read nothing but the line of an event."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Literal
@@ -59,7 +59,7 @@ class RoundPublic(ApiError):
     )
 
 
-ACCOUNT_NEEDED = "Connect your payment account and complete it at the payment provider, so that buyers can pay you."
+ACCOUNT_NEEDED = "Connect your payment account, and finish setting it up at the payment provider, so that buyers can pay you."
 
 
 def lacks_account(catalog: Catalog, event: Event) -> bool:
@@ -178,24 +178,25 @@ def sale_refusal(catalog: Catalog, event: Event, tier: Tier, now: int, allow_tes
 
 
 # The promise around an opening (docs/decisions/0193-promise-around-an-opening.md): from a day before it until everybody in line has had
-# their turn, at the latest three days after it, no price rises, no dearer kind of ticket appears, and no rule of entry gets stricter.
+# their turn, at the latest three days after it, no price rises, no more expensive kind of ticket appears, and no rule of entry gets
+# stricter.
 
 FROZEN_BEFORE_SECONDS = 86_400
 FROZEN_AFTER_SECONDS = 3 * 86_400
-SETUP_SECONDS = 600  # until a new tier limits the prices of further tiers: nobody plans with an event or a price that is minutes old
-LONGER_FACTOR = 3  # of the turn and the time to pay, for buyers who ask for more time
-MAX_TURN_SECONDS, MAX_HOLD_SECONDS = 86_400, 3_600  # what an event may set
-CLOCK_SECONDS = 60  # an opening that moves to the present may be so much in the past by the time the change arrives
+SETUP_SECONDS = 600  # a newer tier does not limit the prices of further tiers: nobody relies on an event or a price that is minutes old
+LONGER_FACTOR = 3  # for the turn and the time to pay of buyers who ask for more time
+MAX_TURN_SECONDS, MAX_HOLD_SECONDS = 86_400, 3_600  # the longest times that an event may set
+CLOCK_SECONDS = 60  # an opening that moves to the present may be this far in the past by the time the change arrives
 
 _UNPUBLISHED = ("draft", "test")
-# The rules of entry that turn away nobody whom the rule before let in.
+# By rule of entry, the rules that may replace it, because they turn away nobody whom it lets in.
 _NOT_STRICTER: dict[EntryRule, tuple[EntryRule, ...]] = {"account": ("account", "verified_address", "open")}
 
 
 class FrozenField(Struct, frozen=True):
-    """A field that may not change like this before `until` (epoch seconds), unless the line is empty earlier.
+    """A field whose change is refused before `until` (epoch seconds), unless the line is empty earlier.
 
-    With `may_postpone`, the opening lies ahead, so that the change is possible once the opening is more than a day away.
+    With `may_postpone`, the opening is in the future. The change is then possible once the opening has moved to more than a day from now.
     """
 
     field: str
@@ -204,15 +205,15 @@ class FrozenField(Struct, frozen=True):
 
 
 class SaleFrozen(ApiError):
-    """`field` may not change like this until `until`, because the opening of the sale is near."""
+    """This change of `field` is refused until `until`, because the opening of the sale is near."""
 
     code: ClassVar[str] = "sale_frozen"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This cannot change like this around the opening of a sale, because buyers rely on it."
+    default_message: ClassVar[str] = "This field cannot change in this way around the opening of a sale, because buyers rely on it."
 
     def __init__(self, frozen: FrozenField) -> None:
         message = (
-            f"`{frozen.field}` cannot change like this around the opening of a sale, because buyers rely on it. "
+            f"`{frozen.field}` cannot change in this way around the opening of a sale, because buyers rely on it. "
             f"Make this change at {clock.iso(frozen.until)} or later"
         )
         message += ", or first postpone the opening to more than 24 hours from now." if frozen.may_postpone else "."
@@ -231,7 +232,7 @@ class Line(Struct, frozen=True):
     """The line of an event. It is empty when everybody has had their turn. `opened_at` is the time of the draw; None before the draw.
 
     `room` is the number of the waiting room, and `late_counts` has how many numbers each counter gave out after the draw closed. Since
-    `began_at`, None before the draw, people up to the place `admitted_place` were let in; `last_place` is the last one given out.
+    `began_at` (None before the draw), people up to the place `admitted_place` have been admitted; `last_place` is the last place given out.
     """
 
     is_empty: bool
@@ -256,7 +257,7 @@ def read_line(event: Event, now: int) -> Line:
 
 
 def set_line_reader(read_line: Callable[[Event, int], Line]) -> None:
-    """Let the feature above that knows the lines read the line of an event with a waiting room."""
+    """Register the function that reads the line of an event with a waiting room. The feature `waiting_room`, which is above, calls this."""
     global _read_line
     _read_line = read_line
 
@@ -327,15 +328,15 @@ def frozen_tier_field(
 ) -> FrozenField | None:
     """Return the first field of a new or changed tier that breaks the promise of its event. Returns None if the change is allowed.
 
-    `before` is None for a new tier. A tier that was not for sale during the freeze counts as new when its sale begins, and so does one that
-    was for sale when it gets another name: it may cost no more than the cheapest of the others, even if it is hidden. `states` are the
-    display states after the change, if they change too.
+    `before` is None for a new tier. A tier that was not for sale during the freeze counts as new when its sale begins. A tier that was for
+    sale counts as new when it gets a different name. A new tier may cost no more than the cheapest other tier, even if it is hidden.
+    `states` are the display states after the change, if they change too.
     """
     if before is not None and before.event_id != after.event_id:
         left = catalog.events.get(before.event_id)
         freeze = None if left is None else find_freeze(left, catalog.event_tiers(left.id), now)
         if freeze is not None and _was_offered(catalog, before, freeze):
-            return FrozenField("event_id", freeze.until)  # it would no longer limit the prices of new tiers
+            return FrozenField("event_id", freeze.until)  # the tier would no longer limit the prices of new tiers
         before = None
     event = catalog.events.get(after.event_id)
     if event is None or event.status in _UNPUBLISHED:
@@ -403,7 +404,7 @@ def pass_seconds(event: Event) -> int:
 
 
 def longer_pass_seconds(event: Event) -> int:
-    """Return `pass_seconds` of buyers who have asked for a longer turn. No pass is valid for longer."""
+    """Return `pass_seconds` for buyers who have asked for a longer turn. No pass is valid for longer."""
     turn, configured = _turn_seconds(event), event.waiting_room.longer_pass_seconds if event.waiting_room else None
     return max(turn, configured or min(LONGER_FACTOR * turn, MAX_TURN_SECONDS)) + grace_seconds(event)
 
@@ -487,7 +488,7 @@ def _frozen_opening(field: str, old: int | None, new: int | None, freeze: Freeze
 
 
 def _resumes_early(before: Event, after: Event, now: int) -> bool:
-    """Return whether an opening that was postponed after its draw, because something went wrong, comes back earlier.
+    """Return whether an opening that was postponed after its draw, because something went wrong, moves to an earlier time.
 
     The people who came to the opening are in line, so the freeze does not end before they have had their turn.
     """
@@ -545,8 +546,8 @@ def with_event_changes(before: Event, after: Event, now: int) -> Event:
 def with_tier_changes(catalog: Catalog, before: Tier | None, after: Tier, now: int, event_status: EventStatus | None = None) -> Tier:
     """Return a new or changed tier with the new entries of its public list.
 
-    A tier that buyers have never seen is not listed, and neither is a tier that appears while the event is set up. Of a tier that appears
-    later or disappears, only this is listed. `event_status` is the event's status after the change, if it changes too.
+    A tier that buyers have never seen is not listed, and neither is a tier that appears while the event is being set up. If a tier appears
+    later or disappears, only this change is listed. `event_status` is the event's status after the change, if it changes too.
     """
     event = catalog.events.get(after.event_id)
     if event is None or event.status in _UNPUBLISHED or event_status in _UNPUBLISHED:

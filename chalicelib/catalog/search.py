@@ -30,7 +30,7 @@ from chalicelib.inventory.model import Stock
 MIN_SIMILARITY = 0.5  # Dice coefficient of the trigrams of two words
 MIN_TYPO_LENGTH = 4  # shorter words have too few trigrams
 MAX_QUERY_WORDS = 10
-# Every instance makes an index of its own. Without these limits, the long descriptions of one promoter would take it seconds and 200 MB.
+# Every instance builds its own index. Without these limits, one promoter's long descriptions would cost each instance seconds and 200 MB.
 MAX_WORDS, MAX_CHARACTERS = 200, 2_000  # of a text; later words are not found
 MAX_WORD_LENGTH = 30  # longer words are cut, in texts and in queries
 
@@ -173,8 +173,8 @@ def in_turns(events: Iterable[Event], now: int) -> list[tuple[Key, Event]]:
     """Sort the events of a list, and return them with their keys: events that are not over come first.
 
     The first reply, the start page and the feeds have only the beginning of a long list. So a promoter with many events has only SHARE of
-    them in each turn. All events of the shop itself come in the first turn until they are over. Of events that are over, the latest come in
-    the first turn.
+    them in each turn. All events of the shop itself come in the first turn until they are over. Among the events that are over, the latest
+    come in the first turn.
     """
     counts = Counter[tuple[str | None, bool]]()
     keyed: list[tuple[Key, Event]] = []

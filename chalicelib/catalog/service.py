@@ -114,12 +114,12 @@ def get_visible_event(event_id: str, language: Language | None = None) -> tuple[
 
 
 def snapshot_in(language: Language | None) -> Catalog:
-    """Return the snapshot with its texts in a language, or as they are without one."""
+    """Return the snapshot with its texts in a language. Without a language, returns the snapshot unchanged."""
     return in_language(snapshot(), language)
 
 
 def tier_name(tier_id: str, name: str, language: Language | None) -> str:
-    """Return the name of a tier in a language. Without one, returns `name`, as which the tier was sold."""
+    """Return the name of a tier in a language. Without a language, returns `name`, under which the tier was sold."""
     tier = snapshot().tiers.get(tier_id)
     return name if tier is None else languages.in_language(name, tier.names, language)
 
@@ -152,7 +152,7 @@ def get_sellable_tiers(
     """Return the event and the tiers with these ids, in the order of `tier_ids`, if all of them are on sale at `now`.
 
     In a presale, the event's sale need not have opened. With `resale_price_cents`, the tickets are for resale at this price. Raises
-    NotFound (also if the public may not see the event, or a tier belongs to another event), SalePaused, EventNotOnSale or TierNotOnSale.
+    NotFound (even if the event exists but is not public, or a tier belongs to another event), SalePaused, EventNotOnSale or TierNotOnSale.
     This is only an early check: the conditional writes to the shards decide whether the stock is open and sufficient.
     """
     get_visible_event(event_id)  # refuses an event that the public may not see

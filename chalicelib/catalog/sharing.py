@@ -30,11 +30,11 @@ _WORDS = load_words("calendar", CalendarWords)
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ESCAPES = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n"})
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\ufffe\uffff]")  # also what XML does not allow
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\ufffe\uffff]")  # including characters that XML does not allow
 
 
 def render_calendar(event: Event, url: str, host: str, revision: int, language: Language, now: int) -> str:
-    """Return the calendar file of a public event, with each of its dates, and of the opening of its sale if it has not opened yet.
+    """Return the calendar file of a public event: each of its dates, and the opening of its sale if the sale has not opened yet.
 
     `host` makes the UIDs globally unique; `revision` shows which of two files is newer.
     """
@@ -149,7 +149,7 @@ class SharedEvent(Struct, frozen=True):
 
 
 class Feed(Struct, frozen=True):
-    """The events of a shop, in the order of their starts. `home` is the address of the shop, with a slash at its end."""
+    """The events of a shop, in the order of their starts. `home` is the address of the shop, with a trailing slash."""
 
     title: str
     home: str
@@ -230,7 +230,7 @@ def _xml(text: str) -> str:
 
 
 def mail_values(event: Event) -> dict[str, Any]:
-    """Return the name, place, start and opening of the doors of an event for the templates of emails, in the event's time zone.
+    """Return an event's name, place, start and door time for email templates, in the event's time zone.
 
     `dates` has the starts of an event with several dates.
     """

@@ -1,12 +1,12 @@
-"""The stock ledger: for each event, a public chain of entries about its capacity, what is held back, and what is sold.
+"""The stock ledger: for each event, a public chain of entries about its capacity, its held-back tickets, and its sales.
 
 After a drop, it also gets API Gateway's figures for its line: how many requests there were, how long they took, and how many failed.
 
 The module contains the entries, then the table, then the writers, and finally the signed document.
 
-An entry has the hash of the one before. Entries are only ever put, under the next number, on condition that it is free. So there is nothing
-to update, and the second of two writers is refused. Writers read the last entry first: what they read afterwards is at least as new. See
-docs/decisions/0194-stock-ledger.md.
+Each entry contains the hash of the entry before it. Entries are only ever added, under the next number, on condition that the number is
+free. So entries never change, and the second of two writers is refused. Writers read the last entry first, so everything that they read
+afterwards is at least as new. See docs/decisions/0194-stock-ledger.md.
 """
 
 import zlib
@@ -35,9 +35,9 @@ PAGE_ENTRIES, MAX_PAGES = 50, 1_000_000
 
 MINUTE = 60
 MAX_MEASURED_SECONDS, MIN_MEASURED_SECONDS = 72 * 3600, 10 * MINUTE  # after the opening
-SETTLING_SECONDS = 5 * MINUTE  # after which CloudWatch has all figures of a minute
-SECONDS_TO_MEASURE = 5  # in a run, for all drops
-GIVE_UP_SECONDS = 24 * 3600  # after the longest time that is measured
+SETTLING_SECONDS = 5 * MINUTE  # CloudWatch has all figures of a minute after this time
+SECONDS_TO_MEASURE = 5  # for all drops in one run
+GIVE_UP_SECONDS = 24 * 3600  # after MAX_MEASURED_SECONDS
 BUCKET_SECONDS, MAX_BUCKETS = (MINUTE, 5 * MINUTE, 15 * MINUTE, 3600, 7200), 60
 
 EntryKind = Literal["change", "issue", "revoke", "totals", "figures"]
@@ -47,10 +47,10 @@ Cause = Literal["manager", "time", "sold_out", "file"]
 class StockLine(Struct, frozen=True, omit_defaults=True):
     """The tickets of one kind, or, without `tier_id`, the limit of all kinds together. Fields without a value are left out.
 
-    `capacity` is missing if there is no limit. `held_back` is by reason. Entries with totals also have the other fields: `issued` are the
-    held-back tickets that were given or sold to somebody, by reason; `returned` counts all tickets that were sold and came back, and
-    `unpaid` all that a buyer reserved and did not pay for, and that came back; `moving` are on their way into or out of the stock. So
-    `capacity` is `available` + `held` + `sold` + `moving` + all that is held back.
+    `capacity` is missing if there is no limit. `held_back` is by reason. Entries with totals also have the other fields. `issued` counts,
+    by reason, the held-back tickets that were given or sold to somebody. `returned` counts all sold tickets that came back, and `unpaid`
+    all reserved tickets that came back without a payment. `moving` tickets are on their way into or out of the stock. So `capacity` is
+    `available` + `held` + `sold` + `moving` + all held-back tickets.
     """
 
     tier_id: str | None = None
@@ -66,12 +66,12 @@ class StockLine(Struct, frozen=True, omit_defaults=True):
 
     @property
     def definition(self) -> "StockLine":
-        """The line without the totals: what the catalog says."""
+        """The line without the totals, as the catalog defines it."""
         return StockLine(self.tier_id, self.capacity, self.held_back)
 
 
 class IssuedTickets(Struct, frozen=True):
-    """Complimentary tickets of a kind that were issued from what is held back for this reason, or came back to it."""
+    """Complimentary tickets of one kind that were issued from the tickets held back for this reason, or are held back again."""
 
     tier_id: str
     reason: HoldbackReason
@@ -87,7 +87,7 @@ class LateArrivals(Struct, frozen=True):
 
 
 class FiguresBucket(Struct, frozen=True, omit_defaults=True):
-    """The `requests` in a part of the time, how many of them ended in `errors` (5xx), and percentiles of how long their answers took."""
+    """The number of `requests` in a part of the time, how many of them ended in `errors` (5xx), and percentiles of their response times."""
 
     requests: int
     errors: int = 0
@@ -112,9 +112,9 @@ class StockEntry(Struct, frozen=True, omit_defaults=True):
     """An entry of a stock ledger. Fields without a value are left out.
 
     `previous` is the SHA-256 (hex) of the entry before. A `change` has a `cause`: a manager, the time or the sell-out at which tickets were
-    released, or the bootstrap file. An `issue` names the tickets that were `issued`, and a `revoke` those that were `revoked` and came back
-    to what is held back. `totals` were counted between `counted_from` and `at`: if they are `exact`, nothing changed in between. After the
-    draw of a waiting room, they also count its `late` arrivals. `figures` are added once, after the line of a drop.
+    released, or the bootstrap file. An `issue` names the tickets that were `issued`, and a `revoke` the tickets that were `revoked` and are
+    held back again. `totals` were counted between `counted_from` and `at`: if they are `exact`, nothing changed in between. After the draw
+    of a waiting room, they also count its `late` arrivals. `figures` are added once, after the line of a drop.
     """
 
     number: int
@@ -154,7 +154,7 @@ class StockLedgerView(Struct, frozen=True, kw_only=True):
     """A page of the stock ledger of an event, oldest entries first.
 
     `hash` is the SHA-256 (hex) of the page's last entry: of its JSON without white space and with sorted keys. `signature` (Ed25519, hex)
-    is of the lines `algorithm`, `event_id`, the number of this entry and `hash`. The first entry's `previous` is the SHA-256 of the lines
+    signs the lines `algorithm`, `event_id`, the number of this entry and `hash`. The first entry's `previous` is the SHA-256 of the lines
     `algorithm` and `event_id`.
     """
 
@@ -174,7 +174,7 @@ def first_hash(event_id: str) -> str:
 
 
 def define_lines(catalog: Catalog, event_id: str) -> list[StockLine] | None:
-    """Return what the catalog says about the tickets of an event. Returns None if the event is not published."""
+    """Return the tickets of an event as the catalog defines them. Returns None if the event is not published."""
     event = catalog.find_event(event_id)
     if event is None or event.removed or event.status == "draft":
         return None
@@ -187,7 +187,7 @@ def define_lines(catalog: Catalog, event_id: str) -> list[StockLine] | None:
 
 
 def public_id(tier: Tier) -> str:
-    """Return the id of a tier, or a pseudonym for a hidden tier, because everybody who knows the id can buy its tickets."""
+    """Return the id of a tier, or a pseudonym for a hidden tier, because anybody who knows the id can buy its tickets."""
     return tier.id if not tier.hidden else f"hidden:{sha256(tier.id.encode()).hexdigest()[:16]}"
 
 
@@ -269,9 +269,9 @@ def _next(event_id: str, last: StoredEntry | None, kind: EntryKind, lines: list[
 
 
 def change_items(before: Catalog, after: Catalog, event_ids: Iterable[str]) -> list[dynamo.TransactItem]:
-    """Return the transaction items that add what a change of the catalog means for the stock of these events.
+    """Return the transaction items that record how a change of the catalog affects the stock of these events.
 
-    Reads nothing if it means nothing. The transaction must require that the catalog is still as in `before`.
+    Reads nothing if the stock is not affected. The transaction must require that the catalog is still as in `before`.
     """
     changed = [event_id for event_id in event_ids if define_lines(after, event_id) not in (None, define_lines(before, event_id))]
     return [item for event_id in sorted(changed) for item in _change_items(before, after, event_id)]
@@ -290,7 +290,7 @@ def _change_items(before: Catalog, after: Catalog, event_id: str) -> Iterator[dy
 
 
 def _cause(before: Catalog, after: Catalog, event_id: str) -> Cause:
-    """Return why tickets were released, or that a manager has changed something."""
+    """Return why tickets were released. If none were released, a manager has made the change."""
     for tier in after.listed_tiers(event_id):
         known = before.tiers[tier.id].releases if tier.id in before.tiers else []
         for release in tier.releases:
@@ -306,12 +306,12 @@ def changed_by_file(served: Catalog, planned: Catalog) -> list[str]:
 
 
 def record_file(catalog: Catalog, event_ids: Iterable[str]) -> None:
-    """Add what the catalog says about these events to their ledgers, unless they say so already."""
+    """Add an entry with the catalog's definition to the ledgers of these events, unless the last entry already has this definition."""
     parallel.call_each(lambda event_id: _record_definition(event_id, find_last(event_id), catalog), list(event_ids))
 
 
 def _record_definition(event_id: str, last: StoredEntry | None, catalog: Catalog) -> StoredEntry | None:
-    """Add what the catalog says if the last entry says something else. Returns the last entry, or None if another writer was faster."""
+    """Add the catalog's definition if the last entry has another. Returns the last entry, or None if another writer was faster."""
     lines = define_lines(catalog, event_id)
     if lines is None or (last is not None and last.entry.definition == lines):
         return last
@@ -320,7 +320,7 @@ def _record_definition(event_id: str, last: StoredEntry | None, catalog: Catalog
 
 
 def issue_items(tier: Tier, holdback_id: str, quantity: int) -> list[dynamo.TransactItem]:
-    """Return the transaction items that add the issue of complimentary tickets. There are none before the event has a ledger."""
+    """Return the transaction items that record the issue of complimentary tickets. Returns no items before the event has a ledger."""
     last = find_last(tier.event_id)
     if last is None:
         return []
@@ -331,7 +331,7 @@ def issue_items(tier: Tier, holdback_id: str, quantity: int) -> list[dynamo.Tran
 def revoke_items(event_id: str, tier_id: str, holds: Iterable[Hold]) -> list[dynamo.TransactItem]:
     """Return the transaction items that record the return of complimentary tickets with these holds to their holdback.
 
-    There are none once the event is cancelled, because then all of them come back.
+    Returns no items once the event is cancelled, because then all complimentary tickets come back.
     """
     catalog = snapshots.load_current()
     event, tier = catalog.events.get(event_id), catalog.tiers.get(tier_id)
@@ -363,10 +363,10 @@ def follow_sales(event_ids: Iterable[str], now: int) -> None:
 
 
 def record_totals(event_ids: Collection[str], *, not_before: int | None = None) -> list[StoredEntry | None]:
-    """Add the totals of published events, and first a change that a crash has left out. Adds nothing if the last entry says the same.
+    """Add the totals of published events, after any change that a crash has left out. Adds nothing if the last entry has these totals.
 
     With `not_before` (epoch seconds), it also adds nothing to ledgers with later totals. Returns the last entries in the order of the ids,
-    or None where there is none. Does nothing for an event if another writer is faster: that one has newer totals, or the next call adds
+    or None where there is none. Does nothing for an event if another writer is faster: that writer has newer totals, or the next call adds
     them.
     """
     ids = sorted(event_ids)
@@ -397,13 +397,13 @@ def _record(event_id: str, last: StoredEntry | None, catalog: Catalog) -> Stored
 
 
 def _count_late(event: Event) -> LateArrivals | None:
-    """Read the room of an event and count its late arrivals. Returns None if the event has no room, or no draw was made yet."""
+    """Read the room of an event and count its late arrivals. Returns None if the event has no room, or the draw has not been made."""
     line = sale_rules.read_line(event, clock.now()) if event.has_waiting_room else None
     return None if line is None or line.opened_at is None else LateArrivals(line.room, clock.iso(line.opened_at), list(line.late_counts))
 
 
 def _read_shards(catalog: Catalog, event_id: str) -> tuple[Mapping[str, Sequence[Shard]], bool]:
-    """Read the stocks of an event twice. Returns them, and whether both reads found the same versions: then the first was a snapshot."""
+    """Read the stocks of an event twice. Returns them, and whether both reads found the same versions. If so, they are a snapshot."""
     counts = {tier.stock_id: tier.shards for tier in catalog.listed_tiers(event_id)} | catalog.holdback_shard_counts([event_id])
     event = catalog.events[event_id]
     if event.pool_id is not None:
@@ -448,7 +448,7 @@ _emptied_at: Memory[tuple[str, int], int] = Memory()  # event id and room -> whe
 
 
 def record_figures(now: int) -> int:
-    """Add API Gateway's figures to the ledgers of drops whose line has emptied, or which opened 72 hours ago. Returns how many.
+    """Add API Gateway's figures to the ledgers of drops whose line has emptied, or which opened 72 hours ago. Returns their number.
 
     Does nothing outside AWS, and for a waiting room that nobody joined. Raises the errors of the store and of CloudWatch. The next run
     tries again, for a day after the 72 hours.
@@ -458,7 +458,7 @@ def record_figures(now: int) -> int:
     oldest = now - MAX_MEASURED_SECONDS - GIVE_UP_SECONDS
     events = [event for event in snapshots.snapshot().events.values() if event.has_waiting_room and event.status != "draft"]
     opened = deque(event for event in events if event.on_sale_at is not None and oldest < event.on_sale_at <= now)
-    opened.rotate(now // MINUTE)  # so that an event whose figures fail does not keep others from having theirs
+    opened.rotate(now // MINUTE)  # so that an event whose figures fail does not block the others
     with deadline.within(SECONDS_TO_MEASURE):
         return sum(_record_figures(event, now) for event in opened if _next_looks_at.entries.get(event.id, 0) <= now)
 
@@ -488,7 +488,7 @@ def _record_figures(event: Event, now: int) -> bool:
 
 
 def _measured_until(event_id: str, line: sale_rules.Line, began_at: int, now: int) -> int | None:
-    """Return until when a drop is measured. Returns None while some people wait for their turn, for at most 72 hours.
+    """Return the time until which a drop is measured. Returns None while people are waiting for their turn, for at most 72 hours.
 
     Only this instance knows when the line first emptied. A new instance finds a later moment, which does no harm.
     """

@@ -60,7 +60,7 @@ from chalicelib.foundation.money import TaxAddress
 
 PART_BYTES = 300_000  # an item may take 400 KB
 _RELEASE = "release#"
-_ACCOUNT, _CHOICES = "payments#", "promoter-taxes#"  # between _PROMOTER's flags and _RELEASE, so that one query reads all of them
+_ACCOUNT, _CHOICES = "payments#", "promoter-taxes#"  # these sort between the pause flags and _RELEASE, so that one query reads all of them
 _PROMOTER = "promoter#"  # in the sort key of a stopped promoter; event ids have no #
 
 _HEAD, _REGION = "head", "region#"
@@ -131,7 +131,7 @@ class PublicationRecord(Struct, frozen=True):
 
 
 class PauseFlag(Struct, frozen=True):
-    """The flag of a paused event, or of a promoter who is stopped or cannot be paid: then `id` is not the id of an event.
+    """The flag of a paused event, or of a promoter who is stopped or cannot be paid. A promoter's `id` has the prefix _PROMOTER.
 
     `at` is in epoch seconds.
     """
@@ -141,10 +141,10 @@ class PauseFlag(Struct, frozen=True):
 
 
 class Flags(Struct, frozen=True):
-    """The ids of paused events, and of stopped promoters after the prefix _PROMOTER.
+    """The ids of paused events, and of stopped promoters with the prefix _PROMOTER.
 
-    Also the releases of bootstrap tiers, their holdbacks with a stock of their own, and their prices of resale, by tier id, and promoters'
-    payment accounts and choices by promoter id.
+    Also, by tier id, the releases of bootstrap tiers, their holdbacks with a stock of their own, and their resale prices; and, by promoter
+    id, promoters' payment accounts and choices.
     """
 
     paused: set[str]
@@ -156,7 +156,7 @@ class Flags(Struct, frozen=True):
 
 
 class PublicationPosition(Struct, frozen=True):
-    """A publication whose changes before `position` followers have received. `at` is in epoch seconds."""
+    """A publication, and the `position` before which followers have received its changes. `at` is in epoch seconds."""
 
     version: int
     version_before: int
@@ -168,7 +168,7 @@ CatalogItem = CatalogHead | PublicationPosition | PauseFlag | Event | Tier
 
 
 def read_head() -> CatalogHead:
-    """Read the head with strong consistency. Costs one read unit, also with the claims of regions."""
+    """Read the head with strong consistency. Costs one read unit, even with the claims of regions."""
     if not settings.current().regions:
         row = CatalogRow.find("head", "head")
         return CatalogHead() if row is None else _head(row)
@@ -317,7 +317,7 @@ def _load_snapshot(head: CatalogHead) -> Catalog | None:
 
 
 def _load_served(head: CatalogHead) -> VersionContent:
-    """Load the content of the served version from its copy, or from the version itself, whose parts have one key, if there is no copy."""
+    """Load the content of the served version from its copy. Without a copy, load the version itself, whose parts have one key."""
     parts = {_copy_key(head.version, index): head.version for index in range(head.copied_parts)}
     bodies = _read_numbered("part", parts)
     return _unpack(bodies) if bodies else load_content(head.version)
@@ -576,7 +576,7 @@ def put_tier_item(tier: Tier) -> dynamo.TransactItem:
 
 
 def put_releases_item(tier: Tier) -> dynamo.TransactItem:
-    """Return the transaction item that stores the releases of a tier's holdbacks, and which stocks of their own the tier has.
+    """Return the transaction item that stores the releases of a tier's holdbacks, and lists the tier's stocks for holdbacks and resale.
 
     Its transaction must check the head's revision.
     """

@@ -112,7 +112,7 @@ def duplicate_tier(tier_id: str, source_id: str, actor: str, now: int) -> Tier:
 
 
 def tiers_of_date(event_id: str, date_id: str) -> list[Tier]:
-    """Return the tiers that are only for this date. Raises InvalidInput if no tier is."""
+    """Return the tiers that are only for this date. Raises InvalidInput if there are none."""
     tiers = [tier for tier in snapshots.load_current().event_tiers(event_id) if not tier.removed and tier.date_ids == [date_id]]
     if not tiers:
         raise InvalidInput("No ticket type is only for this date.", path="$.tiers_of", rule="without_tiers")
@@ -227,9 +227,9 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
 
 
 def settle_stock(event_id: str, tier_id: str | None, actor: str, now: int) -> None:
-    """Resize the event's pool, and the stock of a tier if one is given, to the catalog. Release holdbacks if too many tickets are sold.
+    """Resize the event's pool, and the stock of the tier if given, to match the catalog. Release holdbacks if too many tickets are sold.
 
-    That happens if another change of the event enlarges the stock between the shrinking of the stock and the write of the catalog, and the
+    This happens if another change of the event enlarges the stock between the shrinking of the stock and the write of the catalog, and the
     tickets are sold in the meantime. The catalog must not claim that these tickets are held back.
     """
     for _ in range(MAX_SETTLE_ROUNDS):
@@ -247,7 +247,7 @@ def settle_stock(event_id: str, tier_id: str | None, actor: str, now: int) -> No
 def _without_oversold(catalog: Catalog, event_id: str, tier_id: str | None, actor: str, now: int) -> CatalogChange[Event]:
     """Shrink holdbacks by the tickets that are sold or held, and enlarge the capacity of the tier and of the event by the rest.
 
-    The tier's own holdbacks shrink first, the last one before the others. For the event's pool, those of other tiers may shrink too.
+    The tier's own holdbacks shrink first, starting with the last one. For the event's pool, holdbacks of other tiers may shrink too.
     """
     event = catalog.events[event_id]
     pool = {} if event.pool_id is None else {event.pool_id: event.pool_shards}
@@ -277,7 +277,7 @@ def _without_oversold(catalog: Catalog, event_id: str, tier_id: str | None, acto
 
 
 def _with_smaller_holdbacks(tier: Tier, excess: int) -> Tier:
-    """Return a tier that holds back `excess` tickets less, if it can. A holdback keeps the tickets that were issued from it."""
+    """Return the tier with up to `excess` fewer held-back tickets. A holdback keeps the tickets that were issued from it."""
     active = tier.active_holdbacks
     if not active or not excess:
         return tier
@@ -296,7 +296,7 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
     The tier stays in the catalog as `removed`, for refunded orders, but appears in no list, and its long texts are emptied. A repeated
     call changes nothing. Raises NotFound, ManagedByBootstrap, TierHasSales and the errors of `expected.check`.
     """
-    resizes_pool = True  # a repeated call completes what a crash has left
+    resizes_pool = True  # a repeated call completes a deletion that a crash interrupted
     shrunk: Tier | None = None  # as before the deletion
 
     def build(catalog: Catalog) -> CatalogChange[Tier]:
@@ -445,7 +445,7 @@ def _check_frozen(catalog: Catalog, before: Tier | None, after: Tier, now: int) 
 
 
 def _size(tier: Tier) -> int:
-    """Return the capacity of a tier, or the number of tickets that its shards are for, if it once had more of them or has no limit."""
+    """Return the capacity of a tier. If it once was larger or has no limit, return the number of tickets that its shards can hold."""
     if tier.capacity is not None and tier.shards <= default_shard_count(tier.capacity):
         return tier.capacity
     return tier.shards * MAX_HOLDS
@@ -501,7 +501,7 @@ def get_changeable_tier(catalog: Catalog, tier_id: str) -> Tier:
 def _check_holdback_ids(before: Tier, holdback_ids: set[str]) -> None:
     """Raise InvalidInput if new holdbacks could give a tier too many stocks."""
     if not holdback_ids <= {holdback.id for holdback in before.holdbacks} and len({*holdback_ids, *before.issuing}) > MAX_HOLDBACK_IDS:
-        message = f"A ticket type can have issued tickets from {MAX_HOLDBACK_IDS} holdbacks. Use the `id` of an earlier one again."
+        message = f"Tickets of one type can be issued from at most {MAX_HOLDBACK_IDS} holdbacks. Reuse the `id` of an earlier holdback."
         raise InvalidInput(message, path="$.holdbacks")
 
 
@@ -511,7 +511,7 @@ def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:
     event = catalog.events[tier.event_id]
     forms.check_date_ids(tier.date_ids, event.dates)
     if tier.held_back and tier.capacity is None and event.capacity is None:
-        message = "Neither this ticket type nor its event has a limit to hold tickets back from. Set a capacity first."
+        message = "Neither this ticket type nor its event has a capacity from which tickets could be held back. Set one first."
         raise InvalidInput(message, path="$.holdbacks", rule="no_limit")
     others = _others(catalog, tier)
     currencies = {other.currency for other in others}
@@ -553,7 +553,7 @@ def _others(catalog: Catalog, tier: Tier) -> list[Tier]:
 
 
 def _copy_name(name: str, others: list[Tier]) -> str:
-    """Return the name, or if another tier of the event has it, a name for a copy that none has."""
+    """Return the name or, if another tier of the event has it, an unused name for a copy."""
     taken = {_comparable_name(other.name) for other in others}
     endings = chain(("", " (copy)"), (f" (copy {number})" for number in count(2)))
     names = (f"{name[: MAX_NAME_LENGTH - len(ending)].rstrip()}{ending}" for ending in endings)

@@ -52,11 +52,10 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
     `price_from_cents` is the lowest price among the tiers on sale. If no tier is on sale, it is the lowest price among the tiers whose sale
     begins later, or else among the sold-out tiers. Hidden tiers do not count. If there is no such tier, `price_from_cents` and `currency`
     are null. `included_fee_cents` is the fee that this price includes; nothing is added to a price. While the sale is `paused`, nobody can
-    reserve tickets, whatever the `status`. If `has_waiting_room` is true, buyers may join the line at any time,
-    and the line starts to move at `on_sale_at`. If `has_ballot` is true, the draw at `on_sale_at` decides instead who is offered tickets.
-    `ballot_cards` says whether people can, or have to, save a card when they register.
-    With a `shop_url`, people buy there when their turn has come. An uploaded `image` has several sizes; its `image_url` is an address in
-    the shop.
+    reserve tickets, whatever the `status`. If `has_waiting_room` is true, buyers may join the line at any time, and the line starts to move
+    at `on_sale_at`. If `has_ballot` is true, the draw at `on_sale_at` decides instead who is offered tickets. `ballot_cards` says whether
+    people can or must save a card when they register. With a `shop_url`, people buy there when their turn has come. An uploaded `image` has
+    several sizes; its `image_url` is an address in the shop.
     """
 
     id: str
@@ -226,8 +225,8 @@ class ChangedTierView(AdminTierView, frozen=True, kw_only=True):
 class PublicChangeView(Struct, frozen=True, kw_only=True):
     """A change of a published event, or of one of its tiers. `tier_id` and `tier_name` are null for a change of the event.
 
-    `field` is a field of the event or tier; `before` and `after` are its values, and times are ISO 8601. A new tier is `on_sale` from the
-    change on, and a closed, hidden or deleted tier no longer is.
+    `field` is a field of the event or tier; `before` and `after` are its values, and times are ISO 8601. A new tier is `on_sale` after the
+    change, and a closed, hidden or deleted tier is not.
     """
 
     at: Timestamp

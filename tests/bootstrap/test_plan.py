@@ -256,7 +256,7 @@ def test_a_plan_names_the_field_and_apply_writes_nothing_unless_it_defers(api, t
     planned = run("plan", path)
     assert planned.code == 1
     for name in ("fest-pass", "dear"):
-        assert f"! tier {name}: price_cents cannot change like this until {until}" in planned.out
+        assert f"! tier {name}: price_cents cannot change in this way until {until}" in planned.out
     assert run("apply", path).code == 1
     assert api.get("/tiers/fest-pass").json["description"] == ""
     deferred = run("apply", "--defer", path)
@@ -285,7 +285,7 @@ def opening(api, time, run, write, tree):
 def check_frozen(run, write, tree, opening, kind, name, field):
     """The plan and the apply refuse the field until three days after the opening, and the apply with --defer keeps what is served."""
     path, until = write(tree), clock.iso(opening + 3 * DAY)
-    line = f"! {kind} {name}: {field} cannot change like this until {until}"
+    line = f"! {kind} {name}: {field} cannot change in this way until {until}"
     planned, refused, deferred = run("plan", path), run("apply", path), run("apply", "--defer", path)
     assert (planned.code, refused.code, deferred.code) == (1, 1, 0), deferred.out + deferred.err
     assert line in planned.out
@@ -356,7 +356,7 @@ def test_a_prepared_tier_does_not_start_by_a_new_meaning_of_its_state(api, run, 
     tree["ticket_states"]["closed"] = {"purchasable": True, "display": True}
     planned = run("plan", write(tree))
     assert planned.code == 1
-    assert "! tier dear: status cannot change like this until" in planned.out
+    assert "! tier dear: status cannot change in this way until" in planned.out
 
 
 def test_a_postponed_event_does_not_come_back_as_a_test(run, write, tree, opening):
@@ -369,7 +369,7 @@ def test_a_postponed_event_does_not_come_back_as_a_test(run, write, tree, openin
     assert "nothing to do" in run("apply", write(tree)).out
     tree["events"]["fest"] |= {"status": "active", "on_sale_at": clock.iso(opening)}
     planned = run("plan", write(tree))
-    assert f"! event fest: on_sale_at cannot change like this until {clock.iso(later + 3 * DAY)}" in planned.out
+    assert f"! event fest: on_sale_at cannot change in this way until {clock.iso(later + 3 * DAY)}" in planned.out
     tree["events"]["fest"]["on_sale_at"] = clock.iso(later)
     assert run("apply", write(tree)).code == 0
 

@@ -478,7 +478,7 @@ def _backwards(page):
 @pytest.mark.parametrize(
     ("forge", "fault"),
     [
-        (_grow_unseen, "entry 3: changes a capacity or what is held back, and does not say so"),
+        (_grow_unseen, "entry 3: changes a capacity or the held-back tickets, and does not say so"),
         (_rewrite, "entry 3: does not name the hash of the entry before"),
         (_drop, "entry 3: follows entry 1"),
         (_begin_later, "page 0: begins with entry 2"),

@@ -46,7 +46,7 @@ const refusals: Record<string, (figures: Figures) => string> = {
   holdbacks_in_use: ({ held_back, maximum, sold, held }) => `${held_back} tickets cannot be held back: ${sold} sold, ${held} on hold. The maximum is ${maximum}.`,
   capacity_in_use_meanwhile: ({ capacity, sold, held }) => `${capacity} tickets are no longer enough: ${sold} sold, ${held} on hold.`,
   round_public: () => "The public random number that decides the draw is already known, so the sale cannot be postponed. Reset the waiting room first.",
-  frozen: ({ field, until }) => `${field} cannot change like this before ${until}, because buyers rely on it around the opening of the sale. Make this change later.`,
+  frozen: ({ field, until }) => `${field} cannot change in this way before ${until}, because buyers rely on it around the opening of the sale. Make this change later.`,
   uses_in_use: ({ limit, in_use, sold, held }) => `${limit} uses are too few: ${sold} used, ${held} being paid for. The minimum is ${in_use}.`,
   code_not_written: ({ version }) => `The code could not be saved. Version ${version} is served without this change. Correct the code and apply the version again.`,
   applied_meanwhile: ({ by, version }) => `${by} has applied version ${version} in the meantime. Review the plan again.`,
