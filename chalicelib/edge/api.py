@@ -31,8 +31,8 @@ class HealthView(Struct, frozen=True):
 
     `build` is the version and commit of the running code. `addons` lists the names of the enabled add-ons. The paths of other add-ons do
     not exist. `errors` names the setup errors that occurred on this instance in the last minute: errors from AWS and Stripe such as
-    `NoCredentialsError`, and wrong settings. The status is then `not_set_up`. `errors` also names what is wrong with the keys of add-ons,
-    such as an expired certificate; the status stays `ok`, because the shop sells without them.
+    `NoCredentialsError`, and wrong settings. The status is then `not_set_up`. `errors` also names problems with the keys of add-ons, such
+    as an expired certificate; the status stays `ok`, because the shop sells without them.
     """
 
     status: Literal["ok", "not_set_up"]

@@ -49,7 +49,7 @@ class Identity(msgspec.Struct, frozen=True):
     """The authenticated caller of a request. `events`: event id -> the caller's role at an event that somebody else owns.
 
     `session_id`: the session that issued the access token. It is None if no session issued one. An API key is a caller of its own: its
-    `user_id` is nobody's account, and it has rights only at `events`. `counted_as`: whose limits of requests it uses up, if not its own.
+    `user_id` is nobody's account, and it has rights only at `events`. `counted_as`: the id whose rate limits it uses up, if not its own.
     """
 
     user_id: str
@@ -61,7 +61,7 @@ class Identity(msgspec.Struct, frozen=True):
 
     @property
     def limits_id(self) -> str:
-        """The id under which limits of requests count the caller."""
+        """The id under which rate limits count the caller."""
         return self.counted_as or self.user_id
 
 
@@ -124,7 +124,7 @@ _find_api_key: Callable[[str], Identity | None] = lambda _: None  # noqa: E731
 
 
 def register_api_keys(find: Callable[[str], Identity | None]) -> None:
-    """Identify the callers who send an API key by `find(key)`, which must return None if the key is not valid now."""
+    """Use `find(key)` to identify callers who send an API key. It must return None if the key is not valid now."""
     global _find_api_key
     _find_api_key = find
 

@@ -48,7 +48,7 @@ def csv_part(query: Any, name: str, header: Sequence[str], rows: Iterable[Sequen
 def csv_text(header: Sequence[str] | None, rows: Iterable[Sequence[Cell]]) -> str:
     """Format a table as CSV (RFC 4180). Pass no `header` for a part that continues an earlier part.
 
-    Text that a spreadsheet would treat as a formula, also after a semicolon or in a new line, is prefixed with an apostrophe.
+    Text that a spreadsheet would treat as a formula, even after a semicolon or in a new line, is prefixed with an apostrophe.
     """
     out = io.StringIO()
     writer = csv.writer(out)
@@ -63,7 +63,7 @@ def _safe(cell: Cell) -> Cell:
 
 
 def unescaped(cell: str) -> str:
-    """Return a text from a cell that `csv_text` wrote."""
+    """Return the text in a cell that `csv_text` wrote."""
     return _ESCAPED_START.sub(r"\1", cell)
 
 

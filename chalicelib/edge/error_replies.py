@@ -20,7 +20,7 @@ MAX_BODY_BYTES = 256 * 1024
 TOO_LARGE_FOR_AWS = "The request body is too large. Send less in one request. To upload a picture of 4.5 to 5 MB, use POST .../image/upload"
 PROBLEM_JSON = "application/problem+json"  # https://www.rfc-editor.org/rfc/rfc9457
 STORE_RETRY_SECONDS = 2
-SETUP_ERROR_SECONDS = 60  # for which `GET /health` names an error of the setup
+SETUP_ERROR_SECONDS = 60  # how long `GET /health` names a setup error
 
 # What the reply to a failed request says about the outcome of the request.
 READING_METHODS = ("GET", "HEAD")

@@ -165,7 +165,7 @@ def _claim(use: KeyUse, seconds: int) -> tuple[IdempotencyRow, bool]:
         ttl=now + seconds,
     )
     existing = store.claim_key(new, now)
-    if existing.resource_id == new.resource_id:  # also if botocore has repeated the write because its response was lost
+    if existing.resource_id == new.resource_id:  # even if botocore has repeated the write because its response was lost
         return new, False
     if existing.payload != new.payload:
         raise IdempotencyConflict()

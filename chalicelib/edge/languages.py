@@ -76,7 +76,7 @@ def _weight(parameter: str) -> float:
 
 
 class PageFormats(Struct, frozen=True, forbid_unknown_fields=True):
-    """How pages write dates and times, as JavaScript's Intl does. `_of_year` are for dates in another year than this."""
+    """How pages write dates and times, as JavaScript's Intl does. The formats `..._of_year` are for dates outside the current year."""
 
     day: str
     day_of_year: str

@@ -103,7 +103,7 @@ class Operation(Struct, frozen=True, kw_only=True):
 
     @property
     def takes_api_keys(self) -> bool:
-        """Whether an API key may call the route. What every user may do, such as buy, is not for software, but it may read."""
+        """Whether an API key may call the route. Software must not do what every user may do, such as buy tickets, but it may read."""
         return self.access not in ("public", "user") or self.method in READING_METHODS
 
     @property

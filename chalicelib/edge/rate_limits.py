@@ -97,9 +97,9 @@ class Counter(Struct, frozen=True):
         self._update(tat, exactly=True)
 
     def report(self, amount: int) -> bool:
-        """Count `amount` requests in the store, beginning with the `tat` that this instance knows. `begin` need not be called before.
+        """Count `amount` requests in the store, beginning with the `tat` that this instance knows. `begin` need not be called first.
 
-        Returns whether the first of them is granted, and counts none if not. Raises the store's errors.
+        Returns whether the first of them is granted. If not, none of them is counted. Raises the store's errors.
         """
         tat, charge = local_counter(self.key).stored_tat, self.quota.charge(self.now, amount)
         ttl = self.now // 1000 + self.quota.seconds + _TTL_MARGIN_SECONDS
@@ -140,7 +140,7 @@ WIDE_FACTOR_IN_SALES = 100
 UNREPORTED_EFFECTS_SHARE = 1000
 # One network may make at most 1/20 of the wrong guesses for an event, and a /48 network twice as many.
 GUESSES_SHARE, WIDE_FACTOR_OF_GUESSES = 20, 2
-# Above the limit of an event, a network may make a tenth of its wrong guesses, in a time that is this many times as long.
+# Above the limit of an event, a network may still make a tenth of its wrong guesses, in a period that is this many times as long.
 SPARE_GUESSES_SHARE, SPARE_GUESSES_PERIODS = 10, 24
 
 T = TypeVar("T")
@@ -153,10 +153,9 @@ class RateLimit(Struct, frozen=True):
 
     `counts_bounded`: requests that are bounded by a record also count for the user, because one user can have many such records.
     `counts_first`: requests count for the user before they are executed, because their effects, such as emails, cannot be taken back.
-    `wide_factor`: the limit of a /48 network, as a multiple of the limit of one address.
-    `crowd_factor`: another factor for addresses, which many people share who do something at the same time.
-    `setting`: the setting of another limit, for the same quota in counters of its own.
-    `share`: only this part of the quota in the setting, such as 4 for a quarter.
+    `wide_factor`: the limit of a /48 network, as a multiple of the limit of one address. `crowd_factor`: another factor for addresses, if
+    many people who share an address do the same thing at the same time. `setting`: the setting of another limit, for the same quota in
+    counters of its own. `share`: only this part of the quota in the setting, such as 4 for a quarter.
     """
 
     name: str
@@ -187,7 +186,7 @@ WRITES_PER_REQUEST = 50  # a request that writes more items counts as several re
 # Emails of the outbox, counted by `count_effect` for each address or for each promoter.
 RECIPIENT, SHORT_MAIL = RateLimit("recipient"), RateLimit("short_mail")
 PROMOTER_MAIL, UNVERIFIED_MAIL = RateLimit("promoter_mail"), RateLimit("unverified_mail")
-# Counted by `require_effect` for each event, for the whole stage, and for each promoter, who could use up the limit of the stage otherwise.
+# Counted by `require_effect` for each event, for the whole stage, and for each promoter, who could otherwise use up the stage's limit.
 ANNOUNCEMENT, ALL_ANNOUNCEMENTS = RateLimit("announcement"), RateLimit("all_announcements")
 PROMOTER_ANNOUNCEMENTS = RateLimit("promoter_announcements", setting="all_announcements", share=4)
 LEGAL_TEXT = RateLimit("legal_text")  # counted in the same way for each owner
@@ -195,10 +194,11 @@ PROMO_CODE = RateLimit("promo_code")  # counted by address only: anonymous calle
 INVALID_CODE = RateLimit("invalid_code")  # counted by event, see `count_guess`
 APPEAL = RateLimit("appeal")  # counted by event in the same way
 DECLINED_CARD = RateLimit("declined_card")  # counted by event in the same way
-CARD_CHECK = RateLimit("card_check")  # strangers try out stolen cards where somebody checks them for free
-TAX_CALCULATION = RateLimit("tax_calculation")  # the provider bills each one to the seller, also for checkouts that nobody pays
+CARD_CHECK = RateLimit("card_check")  # thieves test stolen cards wherever somebody checks cards for free
+TAX_CALCULATION = RateLimit("tax_calculation")  # the provider bills each one to the seller, even for checkouts that nobody pays
 LEAVE_GROUP = RateLimit("leave_group")  # counted for the place of an email address
-# Counted by address only: anonymous callers may look at an offered ticket. Also limits returns, and documents, which take long to draw.
+# Counted by address only: anonymous callers may look at an offered ticket. Also limits returns, and documents, which take a long time to
+# draw.
 TRANSFER = RateLimit("transfer")
 # Counted for the email address, not for the caller. Each kind of email that lets people into their account has its own `scope` and
 # therefore its own limit, which a stranger cannot use up by requesting other emails for the address.
@@ -330,7 +330,7 @@ def _address_counters(limit: RateLimit, networks: Sequence[tuple[str, int]], now
 
 
 def require_billed_call(limit: RateLimit, user_id: str, now: int) -> None:
-    """Count a call that somebody is billed for, for the user who causes it and the caller's networks. Call this before the call.
+    """Count a billed call for the user who causes it and for the caller's networks. Call this before the billed call.
 
     An instance may leave a few calls unreported, so a single buyer costs no write. Raises RateLimited, and the store's errors.
     """
@@ -395,8 +395,8 @@ def _may_mail(limit: RateLimit, key: str, now: int) -> bool:
 def check_guesses(limit: RateLimit, event_id: str, now: int) -> None:
     """Raise RateLimited if this instance knows that an event or the caller's network has used up its wrong guesses.
 
-    When the event has, networks with few wrong guesses may continue. Otherwise, strangers in twenty networks could keep all guests from
-    using their codes, without which some tickets cannot be bought.
+    If the event has used them up, networks with few wrong guesses may continue. Otherwise, strangers in twenty networks could keep all
+    guests from using their codes, without which some tickets cannot be bought.
     """
     for counter, by in _guess_counters(limit, event_id, now):
         if counter.wait() > 0 and not (by == "event" and _has_spare_guesses(limit, event_id, now)):
@@ -464,7 +464,7 @@ def limited_for_caller(limit: RateLimit) -> Callable[[Callable[..., T]], Callabl
 
 
 def limit_writes(request: RequestContext, limit: RateLimit, writes: int) -> None:
-    """Limit a request of a caller that may write this many items of tables which all sales share. Raises RateLimited.
+    """Limit a caller's request that may write this many items to tables that all sales share. Raises RateLimited.
 
     Such requests count once for each WRITES_PER_REQUEST writes, in a counter of their own. Small requests and admins are not limited. If
     the store is unavailable, the request is allowed.

@@ -50,7 +50,7 @@ VIEWER_HEADER = "X-Viewer-Address"
 KEY_HEADER = "X-Edge-Key"
 
 MIN_GZIP_BYTES = 1024
-# Lambda returns at most 6 MB, in which each quotation mark has a backslash. A longer reply is sent zipped to everybody.
+# Lambda returns at most 6 MB, including a backslash before each quotation mark. A longer reply is sent zipped to everybody.
 MAX_PLAIN_CHARACTERS = 4_000_000
 MAX_FORM_BYTES = 10 * 1024 * 1024  # the maximum that API Gateway accepts
 STANDBY_RETRY_SECONDS = 30  # while no region sells, or if the caller has reached the wrong region

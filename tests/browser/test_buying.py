@@ -60,10 +60,10 @@ def test_every_page_shows_the_final_price_and_names_its_fee(new_buyer, api, time
     buyer = new_buyer()
     for path in ("/", f"/events/{event_id}"):
         buyer.page.goto(path)
-        buyer.see("Includes $4.32 of fees")
+        buyer.see("Includes $4.32 in fees")
         see_amounts(buyer, "43.21", "4.32")
     buyer.join(event_id)
-    buyer.see("Includes $4.32 of fees")
+    buyer.see("Includes $4.32 in fees")
     see_amounts(buyer, "43.21", "4.32")
     time.advance(61)
     buyer.look_again()

@@ -125,7 +125,7 @@ def test_an_events_page_says_what_a_buyer_needs_first(api, time, language, words
 
 @pytest.mark.parametrize(
     ("language", "fee", "amounts"),
-    [("en", "Includes $5 of fees", {"$50", "$5"}), ("es", "Incluye 5 US$ de gastos de gestión", {"50 US$", "5 US$"})],
+    [("en", "Includes $5 in fees", {"$50", "$5"}), ("es", "Incluye 5 US$ de gastos de gestión", {"50 US$", "5 US$"})],
 )
 def test_a_price_is_final_and_has_its_fee_beside_it(api, time, language, fee, amounts):
     """Nor do the descriptions for search engines and the calendar file have another price."""

@@ -202,7 +202,7 @@ def test_a_sale_at_the_counter_has_its_fee(api, time, shop):
     invariants.check(time.now)
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", "Includes USD 3.00 of fees"), ("es", "Incluye USD 3.00 de gastos de gestión")])
+@pytest.mark.parametrize(("language", "words"), [("en", "Includes USD 3.00 in fees"), ("es", "Incluye USD 3.00 de gastos de gestión")])
 def test_the_hosted_page_names_the_fee(stripe, language, words):
     reservation = builders.reserve(stripe.api, "ada", stripe.event_id, stripe.tier_id, 1).json["id"]
     headers = {"Idempotency-Key": reservation, "Accept-Language": language}

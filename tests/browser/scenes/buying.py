@@ -48,7 +48,7 @@ def event(stage: Stage) -> None:
     assert stage.api.patch(f"/events/{stage.event}", json=doors, token=builders.admin_token()).status == 200
     stage.open(f"/events/{stage.event}")
     stage.buyer.see("Doors 10:30 AM")
-    expect(stage.page.get_by_role("form", name="Tickets").get_by_text("Includes $3.50 of fees")).to_be_visible()
+    expect(stage.page.get_by_role("form", name="Tickets").get_by_text("Includes $3.50 in fees")).to_be_visible()
     expect(stage.page.get_by_role("button", name="Reserve tickets")).to_be_visible()
 
 

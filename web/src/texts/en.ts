@@ -85,7 +85,7 @@ export const en = {
     noneLeft: "Some of the tickets that you chose have just been taken. Choose other tickets, or try again in a few minutes: some people do not finish paying.",
     reserve: "Reserve tickets",
     total: "Total",
-    fee: (amount: string) => `Includes ${amount} of fees`,
+    fee: (amount: string) => `Includes ${amount} in fees`,
     tax: (percent: string, amount: string) => `Includes ${amount} of tax (${percent}%)`,
     exempt: (reason: string) => `No tax: ${reason}`,
     holdNote: "We hold the tickets for you while you pay.",
