@@ -127,7 +127,7 @@ metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 
 
 class _Scope:
-    """What is known about the request or job that runs now, and its metrics so far."""
+    """The current request or job, and its metrics so far."""
 
     __slots__ = ("caller_address", "pending", "request_id")
 
@@ -140,7 +140,7 @@ _scope: ContextVar[_Scope | None] = ContextVar("scope", default=None)
 _totals: Memory[str, float] = Memory()
 _gauges: Memory[tuple[str, tuple[str, ...]], float] = Memory()  # (name, values of its labels) -> the value that was set last
 
-# Counters that change on every cached read. Each line has a cost, so these counters are written with the next line that is needed anyway.
+# Counters that change on every cached read. Each line costs money, so these counters are written with the next line that is needed anyway.
 _CARRIED_ALONG = frozenset({"cache_hit"})
 _carried: Memory[str, float] = Memory()
 

@@ -84,7 +84,7 @@ def register_renewal() -> None:
 
 
 def renew() -> None:
-    """Seed `random` again, and forget everything, which is as old as the snapshot.
+    """Seed `random` again, and forget everything, because it is as old as the snapshot.
 
     Without a new seed, which Python sets at import, all instances would try the same shards in the same order and wait equally long. Ids
     and nonces come from the system's random numbers, which Lambda makes different in each instance.
@@ -93,8 +93,8 @@ def renew() -> None:
     forget_everything()
 
 
-# What msgspec knows about the types that it decodes, which never changes. It makes this in several steps when it first decodes a type, and
-# another thread that decodes the type between them ends the process (msgspec 0.22.0). So one thread at a time makes it.
+# msgspec's information about the types that it decodes, which never changes. msgspec builds it in several steps when it first decodes a
+# type. If another thread decodes the type between these steps, the process crashes (msgspec 0.22.0). So one thread at a time builds it.
 
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 _decoders_lock = Lock()
@@ -110,6 +110,6 @@ def decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
 
 
 def convert(value: Any, shape: type[T], *, strict: bool = True, str_keys: bool = False) -> T:
-    """Convert a value as `msgspec.convert` does. Use this for types that are structs or contain any."""
+    """Convert a value as `msgspec.convert` does. Use this for types that are or contain structs."""
     decoder(shape)
     return msgspec.convert(value, shape, strict=strict, str_keys=str_keys)

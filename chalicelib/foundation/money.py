@@ -70,7 +70,7 @@ class IncludedFee(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         return self.cents + divide_half_up(price_cents * _thousandths(self.percent), 100_000)
 
     def included_in(self, price_cents: int) -> int:
-        """Return the fee that a ticket's price includes. A discount can lower the price below the fee; then all of the price is the fee."""
+        """Return the fee that a ticket's price includes. A discount can lower the price below the fee; then the whole price is fee."""
         return min(price_cents, self.total(price_cents))
 
 
@@ -85,7 +85,7 @@ class TaxAddress(Struct, frozen=True, omit_defaults=True):
 
 
 class DefaultTax(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The tax in the prices of tickets for events in a country, or only in a region of it, if the ticket types say nothing else."""
+    """The tax in the prices of tickets for events in a country, or only in a region of it, unless the ticket types specify another."""
 
     country: Country
     tax: Tax
@@ -131,7 +131,7 @@ def add_taxes(shares: Iterable[TaxShare]) -> list[TaxShare]:
 
 
 def by_rate(shares: Iterable[TaxShare]) -> list[TaxShare]:
-    """Return one share for each rate that applies to any money, lowest first. Exemptions for different reasons are one share."""
+    """Return one share for each rate that applies to an amount, lowest first. Exemptions for different reasons are one share."""
     added = add_taxes(replace(share, exempt_because=None) for share in shares)
     return [share for share in added if share.gross_cents or share.tax_cents]
 
@@ -141,7 +141,7 @@ def _thousandths(percent: str) -> int:
 
 
 def divide_half_up(dividend: int, divisor: int) -> int:
-    """Return the quotient of two numbers that are not negative, rounded to the nearest whole number, and halves up."""
+    """Return the quotient of two numbers that are not negative, rounded to the nearest whole number, with halves rounded up."""
     return (2 * dividend + divisor) // (2 * divisor)
 
 

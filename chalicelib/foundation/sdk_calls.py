@@ -50,7 +50,7 @@ def _client(region: str) -> Any:
 def read_metrics(region: str, queries: Mapping[str, Mapping[str, Any]], since: int, until: int) -> dict[str, dict[int, float]] | None:
     """Read metrics from CloudWatch, in one short attempt. Returns the values of each query by the time of their period (epoch seconds).
 
-    `queries` are CloudWatch's `MetricStat`s by their names. Returns None if CloudWatch does not have all values yet. Raises ClientError or
+    `queries` are CloudWatch's `MetricStat`s by name. Returns None if CloudWatch does not have all values yet. Raises ClientError or
     BotoCoreError.
     """
     asked = [{"Id": name, "MetricStat": query} for name, query in queries.items()]

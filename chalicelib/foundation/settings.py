@@ -194,7 +194,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_appeal: Annotated[
         Rate,
         _says(
-            "How many people may appeal at one event after its waiting room has refused them. The people of one network may write at most "
+            "How many people may appeal at one event after its waiting room has refused them. The people in one network may write at most "
             "a twentieth of this number."
         ),
     ] = "2000/86400"
@@ -204,7 +204,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "3/3600"
     limit_declined_card: Annotated[
         Rate,
-        _says("How many cards banks may decline at the waiting room of one event. Above a twentieth, a network has no more cards checked."),
+        _says(
+            "How many cards banks may decline at the waiting room of one event. Above a twentieth of this number, a network cannot have "
+            "more cards checked."
+        ),
     ] = "60/3600"
     limit_leave_group: Annotated[
         Rate,
@@ -296,13 +299,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connected_accounts: Annotated[
         Literal["off", "standard", "express"],
         _says(
-            "Whether promoters can connect Stripe accounts of their own, on which buyers then pay, and of which kind: `standard` accounts "
-            "have all of Stripe's dashboard, `express` accounts a small one. `off` connects no further accounts."
+            "Whether promoters can connect their own Stripe accounts, on which buyers then pay, and which kind: `standard` accounts have "
+            "Stripe's full dashboard, `express` accounts a reduced one. `off` connects no further accounts."
         ),
     ] = "off"
     connected_account_required: Annotated[
         Switch,
-        _says("Whether tickets of promoters that cost money can be published and sold only while the promoter's account is active."),
+        _says("Whether promoters can publish and sell tickets that cost money only while their account is active."),
     ] = "off"
     application_fee_cents: Annotated[
         int,
@@ -345,7 +348,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mollie_call_rate: Annotated[
         int,
         Meta(ge=1, le=10_000),
-        _says("How many calls a second to make to Mollie, which names no limit. Waves that follow the stock stay below this rate."),
+        _says("How many calls a second to make to Mollie, which states no limit. Waves that follow the stock stay below this rate."),
     ] = 25
     mollie_api_base: Annotated[str, _says("Address of a fake Mollie API. Empty: Mollie itself.")] = ""
     doors_open_seconds: Annotated[
@@ -451,8 +454,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(ge=1, le=100_000),
         _says(
             "How many drafts and cancelled events of promoters the stage may have before promoters whom no admin has verified cannot "
-            "create events. Ten deleted events or ticket types count as one, and that many deleted ones alone stop new ticket types too. "
-            "If the promoter who wants to create something has deleted fewer than ten, thirty count as one."
+            "create events. Ten deleted events or ticket types count as one. If deleted ones alone reach this number, new ticket types "
+            "are refused too. For a promoter who has deleted fewer than ten, thirty count as one."
         ),
     ] = 1000
     unverified_kilobytes: Annotated[
@@ -496,7 +499,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_sign_up: Annotated[
         Rate,
         _says(
-            "How often people may register, become guests or ask for the challenge of a passkey. Counted per source address only, and "
+            "How often people may register, become guests or request a passkey challenge. Counted per source address only, and "
             "multiplied by the factor below."
         ),
     ] = "5/60"
@@ -558,25 +561,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_recipient: Annotated[
         Rate,
         _says(
-            "How many emails strangers can cause for one address; more emails wait. "
+            "How many emails strangers can cause for one address; further emails wait. "
             "This also limits how often one ticket may change hands, and how often the emails about one order may be sent again."
         ),
     ] = "40/86400"
     limit_promoter_mail: Annotated[
-        Rate, _says("How many emails may go out for a promoter's events, not counting paid orders; more emails wait.")
+        Rate, _says("How many emails may go out for a promoter's events, not counting paid orders; further emails wait.")
     ] = "99999/86400"
     limit_unverified_mail: Annotated[
-        Rate, _says("How many emails about free orders may go out for the events of an unverified promoter; more emails wait.")
+        Rate, _says("How many emails about free orders may go out for the events of an unverified promoter; further emails wait.")
     ] = "200/86400"
     limit_short_mail: Annotated[
         Rate,
         _says(
-            "How many short emails one address may get about one event of an unverified promoter; more emails wait for at most two days."
+            "How many short emails one address may get about one event of an unverified promoter; further emails wait for at most two days."
         ),
     ] = "1/86400"
     limit_announcement: Annotated[Rate, _says("How many announcements to its ticket holders one event may have.")] = "3/86400"
     limit_all_announcements: Annotated[
-        Rate, _says("How many announcements all events of the stage may have, and the events of one promoter a quarter of them.")
+        Rate, _says("How many announcements all events of the stage may have; the events of one promoter may have a quarter of them.")
     ] = "200/86400"
     identity: Annotated[
         Literal["demo", "jwt"],
@@ -594,7 +597,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["optional", "managers"],
         _says(
             "Who needs an authenticator app or a passkey. `optional`: people who set one up. `managers`: also admins, promoters and "
-            "coordinators, who have the rights of a buyer until they have set it up."
+            "coordinators, who have only a buyer's rights until they have set it up."
         ),
     ] = "optional"
     oidc_issuer: Annotated[
@@ -705,7 +708,7 @@ class SettingsError(Exception):
 
     @property
     def variable(self) -> str:
-        """The name of the environment variable, without anything of its value."""
+        """The name of the environment variable, without any part of its value."""
         return str(self).partition(" ")[0].rstrip(":")
 
 
