@@ -78,7 +78,7 @@ def _event_ids(change: Change) -> list[str]:
     """Return the ids of the events whose purchases or settings a change concerns.
 
     If a promoter was stopped or may sell again, these are all of the promoter's published events. A change to a draft is left out, because
-    nothing of a draft can be held. Publishing or unpublishing an event is not a change to a draft.
+    a draft's tickets cannot be held. Publishing or unpublishing an event is not a change to a draft.
     """
     match change:
         case PurchaseChange():

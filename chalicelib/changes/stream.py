@@ -46,7 +46,7 @@ def stream_consumer(name: str) -> Callable[[Callable[[Sequence[Change]], None]],
     """Wrap `consume(changes)` as the handler of a Lambda function that gets batches of change records.
 
     `consume` gets all changes of a batch at once. If that fails, `consume` gets the changes again, record by record, to find the record
-    that fails, and then the changes to other items after it. Lambda retries from that record on, and finally reports the record to the
+    that fails, and then the later changes to other items. Lambda retries from that record on, and finally reports the record to the
     dead-letter queue. If the store is unavailable, the whole batch is delivered again.
     """
 
@@ -68,8 +68,8 @@ def stream_consumer(name: str) -> Callable[[Callable[[Sequence[Change]], None]],
 def _consume_all(name: str, consume: Callable[[Sequence[Change]], None], records: list[Record]) -> Record | None:
     """Consume a batch. Returns the first record that failed, or None. Raises the error if the store is unavailable.
 
-    The records after a failed record are consumed too, except those of the same item, so they do not wait for its last attempt. Whatever
-    fails among them is delivered again with the failed record.
+    The records after a failed record are consumed too, except those of the same item, so they do not wait for its last attempt. If some of
+    them fail, they are delivered again with the failed record.
     """
     first: Record | None = None
     while records or first is None:
@@ -89,7 +89,7 @@ def _consume_all(name: str, consume: Callable[[Sequence[Change]], None], records
 
 
 def _find_failure(name: str, consume: Callable[[Sequence[Change]], None], records: list[Record]) -> int | None:
-    """Consume records together, and one by one if that fails. Returns the index of the first that fails, after which it stops, or None."""
+    """Consume records together, and one by one if that fails. Stops at the first that fails, and returns its index, or None."""
     try:
         consume([change for record in records for change in record_changes(record)])
         return None

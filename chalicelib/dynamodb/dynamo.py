@@ -9,8 +9,8 @@ A row is an instance of a `Table`, which is a PynamoDB model. Conditions and cha
     dynamo.delete(CaseRow("p", "refund#r"), CaseRow.next_at.does_not_exist())
     dynamo.check(CatalogRow("head", "head"), CatalogRow.version == 7)
 
-`put`, `update`, `delete` and `check` return transaction items for `transact`, which writes them. `put_if`, `update_if` and `delete_if`
-take the same arguments, make a single write at once, and return whether its condition held. `put_if_returning` and `update_if_returning`
+`put`, `update`, `delete` and `check` return transaction items for `transact`, which writes them. `put_if`, `update_if` and `delete_if` take
+the same arguments, make a single write immediately, and return whether its condition held. `put_if_returning` and `update_if_returning`
 also return the row in the table after the call, so a refused caller need not read it. All reads of tables are strongly consistent by
 default; reads of indexes never are.
 
@@ -89,7 +89,7 @@ _SETUP_CODES = frozenset(
     }
 )
 
-# The reasons that DynamoDB gives, item by item, if the cancelled transaction may succeed later. "None" means that the item was no cause.
+# The reasons that DynamoDB gives, item by item, if the cancelled transaction may succeed later. "None" means that the item was not a cause.
 _TEMPORARY_REASONS = frozenset({"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
 
 
@@ -227,7 +227,7 @@ class Table(Model):
 
     @classmethod
     def query_in(cls, region: str, hash_key: Any) -> list[Self]:
-        """Return the rows with this hash key in the table of the same name in another region, as far as one page has them."""
+        """Return the rows with this hash key in the table of the same name in another region, but no more than one page."""
         names: dict[str, str] = {}
         values: dict[str, Any] = {}
         condition = (_hash_key(cls, None) == hash_key).serialize(names, values)
@@ -470,7 +470,7 @@ def refusing_writes() -> Iterator[None]:
 
 
 def is_writable() -> bool:
-    """Return whether writes are not refused (`refusing_writes`)."""
+    """Return whether writes are allowed (see `refusing_writes`)."""
     return not _refuses_writes.get()
 
 

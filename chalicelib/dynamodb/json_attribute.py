@@ -1,4 +1,4 @@
-"""The attribute of PynamoDB models whose values are lists, dicts or structs.
+"""A PynamoDB attribute whose values are lists, dicts or structs.
 
 Such a value is written as DynamoDB's maps and lists, which people can read in the console and conditions can use. Releases up to 0.2.0
 wrote JSON text, which is still read (decision 182).
@@ -17,7 +17,7 @@ from pynamodb.expressions.update import RemoveAction, SetAction
 from chalicelib.foundation import memory
 
 T = TypeVar("T")
-MAX_DEPTH = 30  # of lists and maps in each other; DynamoDB accepts 32
+MAX_DEPTH = 30  # of nested lists and maps; DynamoDB accepts 32
 MAX_INTEGER = 2**63
 FLOATS = (1e-100, 1e100)  # DynamoDB accepts 1e-130 to 9.9e125
 
@@ -36,7 +36,7 @@ class JsonAttribute(Attribute[T]):
         lines = JsonAttribute(list[LineItem], null=True)
 
     A row decodes a stored value when the attribute is first read, which raises msgspec.DecodeError for a value of another type. A row that
-    cannot be decoded therefore spoils no query or batch that finds it. Do not change a value that was read from a row.
+    cannot be decoded therefore does not break the queries and batches that find it. Do not change a value that was read from a row.
 
     A value that a map or list cannot hold unchanged is always written as text, for example one with the float 1.0, which would come back
     as 1. DynamoDB's maps have no order, so use a list if the order matters. An attribute that is `always_text` takes a tenth of the time;
@@ -64,7 +64,7 @@ class JsonAttribute(Attribute[T]):
         return value  # type: ignore[no-any-return]
 
     def get_value(self, value: dict[str, Any]) -> dict[str, Any]:
-        """Return the value as it is stored: its type decides about its form."""
+        """Return the stored value unchanged, because its type determines its form."""
         return value
 
     def deserialize(self, value: dict[str, Any]) -> _Stored:
@@ -90,7 +90,7 @@ class JsonAttribute(Attribute[T]):
         return is_other
 
     def to_json(self, value: T) -> Any:
-        """Return what is stored for a value. Override this to store a shorter value of the same meaning."""
+        """Return what is stored for a value. Override this to store a shorter value with the same meaning."""
         return value
 
     def _text(self, value: Any) -> dict[str, Any]:
@@ -114,11 +114,11 @@ class JsonAttribute(Attribute[T]):
 
 
 class _NotNative(Exception):
-    """DynamoDB would refuse a value, or return another one."""
+    """DynamoDB would refuse a value, or return a different one."""
 
 
 def _typed(value: Any, depth: int) -> dict[str, Any]:
-    """Return a value of JSON in wire format. Raises _NotNative."""
+    """Return a JSON value in wire format. Raises _NotNative."""
     match value:
         case str():
             return {"S": value}
@@ -138,7 +138,7 @@ def _typed(value: Any, depth: int) -> dict[str, Any]:
 
 
 def _plain(wire: dict[str, Any]) -> Any:
-    """Return the value of JSON of a value in wire format. Raises msgspec.ValidationError for other types of DynamoDB, such as sets."""
+    """Return the JSON value of a value in wire format. Raises msgspec.ValidationError for DynamoDB's other types, such as sets."""
     ((kind, value),) = wire.items()
     match kind:
         case "S" | "BOOL":
@@ -151,4 +151,4 @@ def _plain(wire: dict[str, Any]) -> Any:
             return [_plain(entry) for entry in value]
         case "M":  # most values are texts
             return {name: entry["S"] if "S" in entry else _plain(entry) for name, entry in value.items()}
-    raise msgspec.ValidationError(f"a value of DynamoDB's type {kind} is no JSON")
+    raise msgspec.ValidationError(f"DynamoDB's type {kind} has no equivalent in JSON")
