@@ -15,8 +15,7 @@ from chalicelib.foundation.errors import InvalidInput
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import PayoutPage, PayoutStatus, ProviderBalance, ProviderName, ProviderPayout
 from chalicelib.promoters.service import require_own
-from chalicelib.reconciliation import schedule
-from chalicelib.reconciliation.schedule import LastRun
+from chalicelib.reconciliation.jobs import LastRun, load_last_run
 
 _PAYOUT_ID = r"\w[\w.-]{2,254}"
 
@@ -82,7 +81,7 @@ def list_payouts(query: PayoutsQuery) -> PayoutsView:
         offered = ", ".join(names) or "none"
         raise InvalidInput(f"`{query.provider}` has no payouts on this stage. Providers with payouts: {offered}.", path="provider")
     provider = query.provider or next(iter(names), None)
-    after, last_run = _after(query.cursor), schedule.load_last_run()
+    after, last_run = _after(query.cursor), load_last_run()
     page = None if provider is None else payments.external_provider(provider).list_payouts(query.limit, after, None)
     findings = None if last_run is None else sum(last_run.report.findings.values())
     return _payouts_view(page, provider, names, last_run, findings)
@@ -95,7 +94,7 @@ def list_account_payouts(identity: Identity, promoter_id: str, query: AccountPay
     """
     require_own(identity, promoter_id, "You can only see the payouts of your own account.")
     after, account, provider = _after(query.cursor), catalog.load_current().accounts.get(promoter_id), payments.account_provider()
-    last_run = schedule.load_last_run()
+    last_run = load_last_run()
     if account is None or account.state == "removed" or provider is None:
         return AccountPayoutsView(**asdict(_payouts_view(None, None, [], last_run, None)), balances=[])
     name = provider.DESCRIPTION.name

@@ -17,7 +17,7 @@ from chalicelib.ledger import money_cases
 from chalicelib.ledger.money_cases import Case
 from chalicelib.notifications import outbox
 from chalicelib.payments import service as payments
-from chalicelib.reconciliation import schedule
+from chalicelib.reconciliation.jobs import load_last_run
 
 _WEBHOOKS = "retry_webhooks"
 LATE_INTERVALS = 3  # a job is late after this many intervals without a run
@@ -77,7 +77,7 @@ def load_system(now: int) -> SystemView:
         lambda: parallel.both(
             lambda: outbox.list_late_notifications(now, MAX_COUNT), lambda: list(money_cases.list_due("refund", now, MAX_COUNT))
         ),
-        lambda: parallel.both(schedule.load_last_run, lambda: scheduled.load_runs(sorted(INTERVALS))),
+        lambda: parallel.both(load_last_run, lambda: scheduled.load_runs(sorted(INTERVALS))),
     )
     current = settings.current()
     return SystemView(
@@ -176,7 +176,7 @@ class OpenCasesView(Struct, frozen=True, kw_only=True):
 def list_open_cases(query: OpenCasesQuery) -> OpenCasesView:
     """Return a page of the open cases, with the result of the last reconciliation."""
     after = cursors.decode(query.cursor, _POSITION) if query.cursor is not None else None
-    last_run, (open_cases, last) = schedule.load_last_run(), money_cases.list_cases(query.limit, after)
+    last_run, (open_cases, last) = load_last_run(), money_cases.list_cases(query.limit, after)
     return OpenCasesView(
         open=[_case_view(case) for case in open_cases],
         next_cursor=cursors.encode(last) if last else None,

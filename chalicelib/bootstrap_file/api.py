@@ -33,7 +33,7 @@ class SeenPlan(Struct, forbid_unknown_fields=True):
 @route(bp, "GET", "/admin/catalog/versions", access="admin")
 def list_catalog_versions(request: RequestContext, query: VersionsQuery) -> Reply[VersionsView]:  # noqa: ARG001
     """List the versions of the bootstrap file that were served, newest first."""
-    from chalicelib.bootstrap_file import rollout  # imports the planner, which few requests need
+    from chalicelib.bootstrap_file import rollout  # imports the plan, which few requests need
 
     return Reply(rollout.list_versions(query.limit, query.cursor))
 

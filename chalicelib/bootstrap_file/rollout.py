@@ -25,8 +25,16 @@ from msgspec.structs import replace
 
 from chalicelib.bootstrap_file.document import to_promo_codes
 from chalicelib.bootstrap_file.findings import InvalidDocument, PlanOutdated, Refusal, VersionRefused, VersionUnusable, refusal_lines
-from chalicelib.bootstrap_file.plan import CodeChange, Plan, Resize, apply_code_change, load_code_changes
-from chalicelib.bootstrap_file.planner import all_stock, build_plan, changed_stock
+from chalicelib.bootstrap_file.plan import (
+    CodeChange,
+    Plan,
+    Resize,
+    all_stock,
+    apply_code_change,
+    build_plan,
+    changed_stock,
+    load_code_changes,
+)
 from chalicelib.bootstrap_file.validation import Tree, ValidDocument, validate_tree
 from chalicelib.bootstrap_file.views import AppliedView, CatalogPlanView, VersionsView, VersionView, change_view, refusal_view, warning_view
 from chalicelib.catalog import service as catalog

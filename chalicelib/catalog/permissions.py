@@ -1,4 +1,4 @@
-"""Decide what a caller may do at one event. `edge.operation` has already checked whether the caller may use the route."""
+"""Decide what a caller may do at one event. `edge.auth` has already checked whether the caller may use the route."""
 
 from collections import Counter
 from collections.abc import Iterable

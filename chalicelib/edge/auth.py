@@ -1,7 +1,8 @@
-"""Authentication: access tokens, which are JWTs signed with HS256 only, API keys, and the demo header, which gives only the role `user`.
+"""Who calls, and who may call a route.
 
-A token names its key (`kid`). The first key of the setting `jwt_keys` signs tokens, and all keys verify them. To rotate keys, put a new key
-first, and remove the old key once its last token has expired.
+Callers send access tokens, which are JWTs signed with HS256 only, API keys, or the demo header, which gives only the role `user`. A token
+names its key (`kid`). The first key of the setting `jwt_keys` signs tokens, and all keys verify them. To rotate keys, put a new key first,
+and remove the old key once its last token has expired.
 """
 
 import re
@@ -159,6 +160,43 @@ def require_user(identity: Identity | None) -> Identity:
     if identity is None:
         raise Unauthenticated.without_login()
     return identity
+
+
+# Who may call a route. This is the only table of roles. Every route must declare its access, so nobody can forget to restrict a route.
+#
+# `catalog.permissions` decides what a caller may do with a particular event, because promoters, coordinators and staff have rights for
+# some events only.
+
+# `public`: anybody. `user`: any identified caller. `door`: people who admit visitors at some event. `manager`: people who manage some
+# event, or see its money.
+Access = Literal["public", "user", "door", "manager", "admin"]
+
+_ROLES = {
+    "door": frozenset({"admin", "promoter", "staff"}),
+    "manager": frozenset({"admin", "promoter"}),
+    "admin": frozenset({"admin"}),
+}
+_EVENT_ROLES = {
+    "door": frozenset({"coordinator", "staff", "cashier"}),
+    "manager": frozenset({"coordinator", "accountant"}),
+    "admin": frozenset[str](),
+}
+_DENIALS = {
+    "door": "Only people who work at an event may do this.",
+    "manager": "Only promoters, coordinators of an event and admins may do this.",
+    "admin": "This request needs the role `admin`. Send the access token of a user who has it.",
+}
+
+
+def check_access(access: Access, identity: Identity | None) -> None:
+    """Raise Unauthenticated or Forbidden if the caller may not call a route with this access."""
+    if access == "public":
+        return
+    caller = require_user(identity)
+    if access == "user":
+        return
+    if not (caller.roles & _ROLES[access] or _EVENT_ROLES[access].intersection(caller.events.values())):
+        raise Forbidden(_DENIALS[access])
 
 
 def _is_demo() -> bool:

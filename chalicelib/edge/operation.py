@@ -1,51 +1,14 @@
-"""Operations: what each route declares for `edge.routes.route` and the OpenAPI document, and who may call the route."""
+"""Operations: what each route declares for `edge.routes.route` and the OpenAPI document."""
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.edge.auth import Forbidden, Identity, require_user
+from chalicelib.edge.auth import Access
 from chalicelib.edge.error_replies import READING_METHODS
 from chalicelib.foundation.errors import ApiError
-
-# Who may call a route. This is the only table of roles. Every route must declare its access, so nobody can forget to restrict a route.
-#
-# `catalog.permissions` decides what a caller may do with a particular event, because promoters, coordinators and staff have rights for
-# some events only.
-
-# `public`: anybody. `user`: any identified caller. `door`: people who admit visitors at some event. `manager`: people who manage some
-# event, or see its money.
-Access = Literal["public", "user", "door", "manager", "admin"]
-
-_ROLES = {
-    "door": frozenset({"admin", "promoter", "staff"}),
-    "manager": frozenset({"admin", "promoter"}),
-    "admin": frozenset({"admin"}),
-}
-_EVENT_ROLES = {
-    "door": frozenset({"coordinator", "staff", "cashier"}),
-    "manager": frozenset({"coordinator", "accountant"}),
-    "admin": frozenset[str](),
-}
-_DENIALS = {
-    "door": "Only people who work at an event may do this.",
-    "manager": "Only promoters, coordinators of an event and admins may do this.",
-    "admin": "This request needs the role `admin`. Send the access token of a user who has it.",
-}
-
-
-def check_access(access: Access, identity: Identity | None) -> None:
-    """Raise Unauthenticated or Forbidden if the caller may not call a route with this access."""
-    if access == "public":
-        return
-    caller = require_user(identity)
-    if access == "user":
-        return
-    if not (caller.roles & _ROLES[access] or _EVENT_ROLES[access].intersection(caller.events.values())):
-        raise Forbidden(_DENIALS[access])
-
 
 # Resolvers turn a name in a path, such as an event's slug, into an id. Features provide the resolvers, and `app.py` registers them.
 

@@ -39,7 +39,7 @@ from chalicelib.edge.error_replies import (
     in_accepted_form,
 )
 from chalicelib.edge.languages import Language
-from chalicelib.edge.operation import Access, FormFile, Header, Operation, check_access, resolve_id
+from chalicelib.edge.operation import FormFile, Header, Operation, resolve_id
 from chalicelib.edge.parsing import NoQuery, parse_file, parse_json, parse_query
 from chalicelib.foundation import clock, deadline, effects, ids, log, secret_settings, settings
 from chalicelib.foundation.errors import ApiError, NotFound
@@ -208,7 +208,7 @@ def route(
     method: str,
     path: str,
     *,
-    access: Access,
+    access: auth.Access,
     statuses: tuple[int, ...] = (200,),
     headers: tuple[Header, ...] = (),
     errors: tuple[type[ApiError], ...] = (),
@@ -265,7 +265,7 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
                 seconds = settings.current().request_seconds  # invalid settings make every request fail
                 with _writing(operation), deadline.within(min(seconds, scheduled.lambda_seconds(chalice_request.lambda_context))):
                     if access != "public":
-                        check_access(access, request.identity)  # may read the store for an API key
+                        auth.check_access(access, request.identity)  # may read the store for an API key
                     if not all(map(ids.is_id, parameters.values())):
                         raise NotFound()
                     arguments = parse(request) if parse else {}  # before names are resolved, because that may read the store

@@ -54,15 +54,15 @@ def test_payouts_come_page_by_page_the_newest_first(shop):
 
 
 def test_a_payout_from_before_the_comparison_is_compared(shop):
-    from chalicelib.reconciliation import schedule
+    from chalicelib.reconciliation.jobs import compare_books
 
     shop.buy("ada", 1)
     shop.fake.create_payout()
     shop.time.advance(86_400)
-    schedule.run(clock.now())
+    compare_books(clock.now())
     shown = show(shop.api)
     while shown["compared_until"] < shown["payouts"][0]["created_at"]:
-        schedule.run(clock.now())
+        compare_books(clock.now())
         shown = show(shop.api)
     assert shown["payouts"][0]["is_compared"] is True
     assert shown["findings"] == 0

@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.audit import service as audit
-from chalicelib.bootstrap_file import planner
+from chalicelib.bootstrap_file import plan
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.sale_rules import SETUP_SECONDS
 from chalicelib.foundation import clock
@@ -77,7 +77,7 @@ class TestShards:
         tree["ticket_types"]["fest-pass"]["max_quantity"] = 150
         path = write(tree)
         run("apply", path)
-        monkeypatch.setattr(planner, "default_shard_count", lambda capacity: 9)
+        monkeypatch.setattr(plan, "default_shard_count", lambda capacity: 9)
         assert "nothing to do" in run("apply", path).out
         tree["ticket_types"]["fest-pass"]["max_quantity"] = 140
         run("apply", write(tree))

@@ -12,7 +12,7 @@ from bootstrap.files import parse_json
 from chalicelib.bootstrap_file import document, validation
 from chalicelib.bootstrap_file.document import to_promo_codes
 from chalicelib.bootstrap_file.findings import InvalidDocument
-from chalicelib.bootstrap_file.planner import build_plan
+from chalicelib.bootstrap_file.plan import build_plan
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog.model import Catalog, CatalogHead, VersionContent
 from tests.bootstrap.conftest import EXAMPLE, event, ticket, valid_document

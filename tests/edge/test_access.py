@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.edge import operation
+from chalicelib.edge import auth
 from chalicelib.edge.auth import Forbidden, Identity, Unauthenticated
 
 CALLERS = {
@@ -28,7 +28,7 @@ ALLOWED = {
 @pytest.mark.parametrize("of", ALLOWED)
 def test_each_access_admits_the_callers_of_the_table(of, name):
     if name in ALLOWED[of]:
-        operation.check_access(of, CALLERS[name])
+        auth.check_access(of, CALLERS[name])
     else:
         with pytest.raises(Unauthenticated if name == "anybody" else Forbidden):
-            operation.check_access(of, CALLERS[name])
+            auth.check_access(of, CALLERS[name])

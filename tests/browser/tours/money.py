@@ -9,7 +9,7 @@ from chalicelib.foundation import clock
 from chalicelib.ledger import money_cases
 from chalicelib.payments.model import ProviderDispute
 from chalicelib.purchases import disputes, queries, store
-from chalicelib.reconciliation import schedule
+from chalicelib.reconciliation.jobs import compare_books
 from tests import builders
 from tests.browser.drops import Drop
 from tests.browser.managers import FRONT_ROWS, Manager
@@ -180,7 +180,7 @@ def payouts(manager: Manager) -> Iterator[str]:
             shop.buy(user, 1)
             shop.fake.finish_payout(shop.fake.create_payout()["id"], arrives=arrives)
             manager.time.advance(3 * 3600)
-        schedule.run(manager.time.now)
+        compare_books(manager.time.now)
         shop.fake.create_payout()
         manager.page.reload()
         manager.see("The bank account has been closed.")

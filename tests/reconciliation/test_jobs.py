@@ -9,9 +9,9 @@ from chalicelib.edge import scheduled
 from chalicelib.foundation import settings
 from chalicelib.ledger import money_cases
 from chalicelib.payments.model import ProviderUnavailable
-from chalicelib.reconciliation import compare, jobs, records, schedule
+from chalicelib.reconciliation import compare, jobs, records
 from chalicelib.reconciliation.compare import QUARTERS, ReconciliationReport
-from chalicelib.reconciliation.schedule import MAX_SPANS_PER_RUN, SPAN_SECONDS, ReconciliationRow
+from chalicelib.reconciliation.jobs import MAX_SPANS_PER_RUN, SPAN_SECONDS, ReconciliationRow
 from tests import builders, shops, store_calls
 from tests.reconciliation.comparing import recheck
 from tests.simulation import faults
@@ -42,7 +42,7 @@ def pay_without_webhooks(shop, user="ada", quantity=1):
 
 def test_a_payment_without_webhooks_is_compared_within_half_an_hour():
     """At worst its hold, the time that payments settle and the wait for the next run."""
-    assert settings.Settings().hold_seconds + schedule.SETTLE_SECONDS + scheduled.INTERVALS["reconcile"] <= 1800
+    assert settings.Settings().hold_seconds + jobs.SETTLE_SECONDS + scheduled.INTERVALS["reconcile"] <= 1800
 
 
 def load_position():
@@ -52,7 +52,7 @@ def load_position():
 
 def run_schedule(shop):
     with store_calls.made_by("reconcile"):
-        return schedule.run(shop.time.now)
+        return jobs.compare_books(shop.time.now)
 
 
 def test_a_payment_without_webhooks_gets_tickets_once_compared(shop):
@@ -63,7 +63,7 @@ def test_a_payment_without_webhooks_gets_tickets_once_compared(shop):
         report = run_schedule(shop)
         assert (report.until, shop.purchase_state(session) == "paid") == (shop.time.now - BEHIND, is_paid)
     assert (report.since, report.payments, report.repaired) == (shop.time.now - BEHIND - 900, 1, {"paid_without_tickets": 1})
-    assert schedule.load_last_run().report == report
+    assert jobs.load_last_run().report == report
 
 
 def test_the_first_run_compares_the_last_hour(shop):
@@ -150,15 +150,15 @@ def test_an_older_run_does_not_reset_the_position_of_a_newer_one(shop, monkeypat
         return compare_span(*span, **options)
 
     monkeypatch.setattr(compare, "compare_span", overtaken)
-    report = schedule.run(old)
+    report = jobs.compare_books(old)
     assert report.until < load_position() == shop.time.now - BEHIND
-    assert schedule.load_last_run().at == shop.time.now
+    assert jobs.load_last_run().at == shop.time.now
 
 
 def test_a_run_ends_with_the_span_that_reaches_its_maximum(shop, monkeypatch):
     start_schedule(shop)
     since = load_position()
-    monkeypatch.setattr(schedule, "MAX_PAYMENTS_PER_RUN", 1)
+    monkeypatch.setattr(jobs, "MAX_PAYMENTS_PER_RUN", 1)
     pay_without_webhooks(shop)
     shop.time.advance(7200)
     report = run_schedule(shop)
@@ -297,7 +297,7 @@ def test_a_finding_is_closed_by_the_next_run_after_it_is_right(shop):
 def test_without_a_key_of_stripes_nothing_is_compared_with_stripe(shop):
     with settings.override(stripe_api_key=""):
         assert jobs.reconcile(_event(), None)["off"] == "No payment provider takes payments on this stage."
-    assert schedule.load_last_run() is None
+    assert jobs.load_last_run() is None
     assert jobs.reconcile(_event(), None)["findings"] == {}
 
 
