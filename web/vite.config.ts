@@ -6,8 +6,9 @@ import { build, defineConfig, minifySync, type Plugin } from "vite";
 const SHARED = { name: "shared", minShareCount: 2, test: /\/(src\/(?!manage|door|.*(-verdict|-legal|seller-note)\.)|node_modules\/(preact|openapi))/ };
 // The rights, the API and the events of a person, which the door uses of the pages for managers: without this file, it would load their parts and texts.
 const RIGHTS = { name: "rights", test: /\/src\/manage\/(api|rights|events\/own-events)\.ts/ };
-// Parts shared by the pages for managers go into one file too.
-const PARTS = { name: "parts", minShareCount: 2, test: /\/src\/manage\/parts\/(?!chart)/ };
+// Parts shared by the pages for managers go into one file too, and so do those shared by the pages of an event.
+const PARTS = { name: "parts", minShareCount: 2, test: /\/src\/manage\/(parts\/(?!chart)|amounts|.*\/(by-whom|order-numbers|figures)\.)/ };
+const EVENTS = { name: "events", minShareCount: 2, test: /\/src\/manage\/events\// };
 
 // The shop's first script does not name the scripts that a later part needs besides its own. Each part loads them itself, and nearly all
 // are there already, but their names would take a third of a kilobyte of what a buyer on a slow network waits for.
@@ -81,7 +82,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false, resolveDependencies: (_file, files, { hostId, hostType }) => (hostType === "js" && SHOP.test(hostId) ? [] : files) },
     manifest: true,
-    rolldownOptions: { input: ["index.html", "manage.html", "door.html"], output: { codeSplitting: { groups: [SHARED, RIGHTS, PARTS] } } },
+    rolldownOptions: { input: ["index.html", "manage.html", "door.html"], output: { codeSplitting: { groups: [SHARED, RIGHTS, PARTS, EVENTS] } } },
   },
   worker: { format: "es" },
 });

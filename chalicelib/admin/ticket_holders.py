@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from chalicelib.accounts import service as accounts
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.event_states import require_date
-from chalicelib.catalog.model import Event, Tier
+from chalicelib.catalog.model import CancelledDate, Event, Tier
 from chalicelib.foundation import addons, parallel
 from chalicelib.foundation.ids import Id
 from chalicelib.inventory.availability import cached_stock
@@ -158,7 +158,7 @@ def _after_cancellation(event: Event, date_id: str | None) -> Event:
     if date_id is None:
         return replace(event, status="cancelled")
     require_date(event, date_id)
-    return event if date_id in event.cancelled_date_ids else event.with_cancelled_date(date_id)
+    return event if date_id in event.cancelled_date_ids else event.with_cancelled_date(CancelledDate(date_id))
 
 
 def _orders_with_email(orders: Iterable[Purchase]) -> set[str]:

@@ -7,6 +7,7 @@ sold, are written afterwards. If a crash prevents that, the sweep or a repeated 
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -35,8 +36,9 @@ from chalicelib.catalog.revisions import (
     get_changeable_event,
 )
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge.languages import Language
 from chalicelib.foundation import addons, parallel
-from chalicelib.foundation.errors import ApiError, NotFound
+from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.display import invalidate_figures, read_shards_by_stock
@@ -44,6 +46,7 @@ from chalicelib.inventory.model import Shard, Stock, shard_ids
 from chalicelib.inventory.store import read_shards
 
 MAX_ROUNDS = 5
+MAX_REASONS_BYTES = 100_000  # of the cancelled dates of an event, whose item may have 400 KB
 
 
 class EventIncomplete(ApiError):
@@ -131,27 +134,31 @@ def cancel(
     items: Callable[[Event], Sequence[dynamo.TransactItem]] = lambda _: (),
     *,
     reason: str | None = None,
+    reasons: Mapping[Language, str] | None = None,
     date_id: str | None = None,
 ) -> Event:
     """Cancel an event and close its stock permanently, or cancel one of its dates. With its last date, the event is cancelled.
 
-    Buyers see the `reason`; a repeated call with another reason replaces it, and completes a cancellation that a crash interrupted. `items`
+    Buyers see the `reason`, or one of the `reasons` in their language. A repeated call with other reasons replaces them all, and completes
+    a cancellation that a crash interrupted. `items`
     of the cancelled event are written in the transaction that cancels it or its date; `purchases` uses them to start the refunds. The stock
     of a date stays open, because the sale rules refuse its ticket types. An event of the bootstrap file must already be cancelled in the
     file. Raises NotFound and ManagedByBootstrap.
     """
 
+    given = CancelledDate(date_id or "", reason, dict(reasons or {}))
+
     def build(catalog: Catalog) -> CatalogChange[Event]:
         known = catalog.find_event(event_id)
         if known is not None and date_id is not None:
-            return _build_cancelled_date(catalog, known, date_id, reason, actor, now, items)
+            return _build_cancelled_date(catalog, known, given, actor, now, items)
         if known is not None and known.status == "cancelled":
-            if reason is None or reason == known.cancellation_reason:
+            if not given.has_reasons or known.cancelled(given) == known:
                 return CatalogChange(known, [])
             before = get_changeable_event(catalog, event_id)
-            return change_event(before, replace(before, cancellation_reason=reason), "event.changed", actor, now)
+            return change_event(before, before.cancelled(given), "event.changed", actor, now)
         before = get_changeable_event(catalog, event_id)
-        after = replace(before, status="cancelled", cancellation_reason=reason)
+        after = before.cancelled(given)
         change = change_event(before, after, "event.cancelled", actor, now)
         return replace(change, items=[*change.items, *items(after)])
 
@@ -167,23 +174,24 @@ def require_date(event: Event, date_id: str) -> None:
 def _build_cancelled_date(
     catalog: Catalog,
     known: Event,
-    date_id: str,
-    reason: str | None,
+    given: CancelledDate,
     actor: str,
     now: int,
     items: Callable[[Event], Sequence[dynamo.TransactItem]],
 ) -> CatalogChange[Event]:
-    require_date(known, date_id)
-    cancelled = next((each for each in known.cancelled_dates if each.id == date_id), None)
-    if cancelled is not None and reason in (None, cancelled.reason):
+    require_date(known, given.id)
+    cancelled = next((each for each in known.cancelled_dates if each.id == given.id), None)
+    if cancelled is not None and (not given.has_reasons or given == cancelled):
         return CatalogChange(known, [])
     if cancelled is None and known.status == "cancelled":
         return CatalogChange(known, [])
     before = get_changeable_event(catalog, known.id)
+    if given.reasons and len(msgspec.json.encode([*before.cancelled_dates, given])) > MAX_REASONS_BYTES:
+        raise InvalidInput("The reasons for the cancelled dates of this event are too long together. Send shorter ones.", path="$.reasons")
     if cancelled is not None:
-        others = [each for each in before.cancelled_dates if each.id != date_id]
-        return change_event(before, replace(before, cancelled_dates=[*others, CancelledDate(date_id, reason)]), "event.changed", actor, now)
-    after = before.with_cancelled_date(date_id, reason)
+        others = [each for each in before.cancelled_dates if each.id != given.id]
+        return change_event(before, replace(before, cancelled_dates=[*others, given]), "event.changed", actor, now)
+    after = before.with_cancelled_date(given)
     change = change_event(before, after, "event.cancelled" if after.status == "cancelled" else "event.date_cancelled", actor, now)
     return replace(change, items=[*change.items, *items(after)])
 

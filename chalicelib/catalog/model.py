@@ -219,10 +219,18 @@ class EventDate(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
 
 
 class CancelledDate(Struct, frozen=True, omit_defaults=True):
-    """A date of an event that was cancelled for good. Buyers read the `reason`."""
+    """A date of an event that was cancelled for good. Buyers read the `reason`, or one of the `reasons` in other languages."""
 
     id: str
     reason: str | None = None
+    reasons: dict[Language, str] = {}
+
+    @property
+    def has_reasons(self) -> bool:
+        return self.reason is not None or bool(self.reasons)
+
+    def in_language(self, language: Language | None) -> "CancelledDate":
+        return replace(self, reason=in_language(self.reason or "", self.reasons, language) or None)
 
 
 MAX_PUBLIC_CHANGES = 30  # of an event or tier; the oldest are dropped, because every instance keeps all of them in its memory
@@ -366,6 +374,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     updated_at: int = 0
     deleted_at: int | None = None  # only drafts can be deleted
     cancellation_reason: str | None = None  # for buyers
+    cancellation_reasons: dict[Language, str] = {}  # in other languages, by language
     cancelled_dates: list[CancelledDate] = []  # if all dates are cancelled, so is the event
     withdrawn_opening: int | None = None  # the last public opening of an event that became a draft again
     public_changes: list[PublicChange] = []  # since the publication, oldest first
@@ -393,12 +402,16 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         cancelled = self.cancelled_date_ids
         return [date for date in self.dates if date.id not in cancelled] or self.dates
 
-    def with_cancelled_date(self, date_id: str, reason: str | None = None) -> "Event":
+    def with_cancelled_date(self, cancelled: CancelledDate) -> "Event":
         """Return the event after the cancellation of a date. If no other date takes place, the event is cancelled too."""
-        after = replace(self, cancelled_dates=[*self.cancelled_dates, CancelledDate(date_id, reason)])
+        after = replace(self, cancelled_dates=[*self.cancelled_dates, cancelled])
         if {date.id for date in self.dates} <= after.cancelled_date_ids:
-            return replace(after, status="cancelled", cancellation_reason=reason)
+            return after.cancelled(cancelled)
         return after.with_times_of_dates()
+
+    def cancelled(self, of: CancelledDate) -> "Event":
+        """Return the event, cancelled for the reason of one of its dates."""
+        return replace(self, status="cancelled", cancellation_reason=of.reason, cancellation_reasons=of.reasons)
 
     def with_times_of_dates(self) -> "Event":
         """Return the event with the start of its first date that takes place, and the end of the last one.
@@ -416,7 +429,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
     def in_language(self, language: Language | None) -> "Event":
-        """Return the event with its name, its description and the names of its dates in a language."""
+        """Return the event with its name, its description, the names of its dates and its reasons of cancellations in a language."""
         return _in_language(self, language)
 
     def for_tiers(self, tiers: "Iterable[Tier | None]") -> "Event":
@@ -439,10 +452,11 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         If all of these dates are cancelled, the returned event is cancelled.
         """
         changes: dict[str, Any] = {"venue": dates[0].venue, "address": "", "city": None} if len(dates) == 1 and dates[0].venue else {}
-        reasons = {cancelled.id: cancelled.reason for cancelled in self.cancelled_dates}
-        if self.status != "cancelled" and dates and all(date.id in reasons for date in dates):
-            changes |= {"status": "cancelled", "cancellation_reason": reasons[dates[0].id]}
-        return replace(self, dates=list(dates), **changes).with_times_of_dates()
+        after = replace(self, dates=list(dates), **changes).with_times_of_dates()
+        cancelled = {each.id: each for each in self.cancelled_dates}
+        if self.status != "cancelled" and dates and all(date.id in cancelled for date in dates):
+            return after.cancelled(cancelled[dates[0].id])
+        return after
 
     def limit(self, default: int) -> int:
         """Return the number of tickets that one user may buy. Returns `default` if the event has no limit of its own."""
@@ -750,8 +764,11 @@ def _in_language(entry: Described, language: Language | None) -> Described:
     changes: dict[str, Any] = {"name": name, "description": description}
     if isinstance(entry, Tier):
         changes["options"] = [option.in_language(language) for option in entry.options]
-    elif any(date.names for date in entry.dates):
-        changes["dates"] = [replace(date, name=in_language(date.name or "", date.names, language) or None) for date in entry.dates]
+    else:
+        if any(date.names for date in entry.dates):
+            changes["dates"] = [replace(date, name=in_language(date.name or "", date.names, language) or None) for date in entry.dates]
+        reason = in_language(entry.cancellation_reason or "", entry.cancellation_reasons, language) or None
+        changes |= {"cancellation_reason": reason, "cancelled_dates": [each.in_language(language) for each in entry.cancelled_dates]}
     return replace(entry, **changes) if any(getattr(entry, field) != text for field, text in changes.items()) else entry
 
 

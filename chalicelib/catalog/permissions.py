@@ -211,9 +211,10 @@ def _is_recent(catalog: Catalog, event: Event, now: int) -> bool:
 def _text_size(catalog: Catalog, event_id: str) -> int:
     """Return how many bytes the texts and the dates of an event and its tiers take, without texts that are always short."""
     event, tiers = catalog.events.get(event_id), catalog.event_tiers(event_id)
-    own = (
-        None if event is None else (event.description, event.names, event.descriptions, event.metadata, event.dates, event.cancelled_dates)
-    )
+    own = None
+    if event is not None:
+        reasons = event.cancellation_reasons, event.cancelled_dates
+        own = event.description, event.names, event.descriptions, event.metadata, event.dates, *reasons
     texts = [
         (tier.description, tier.names, tier.descriptions, tier.metadata, tier.options, tier.holdbacks, tier.date_ids) for tier in tiers
     ]

@@ -33,6 +33,7 @@ from chalicelib.catalog.sale_rules import (
     public_event_status,
     sale_refusal,
 )
+from chalicelib.edge.languages import Language
 from chalicelib.foundation import addons, clock, settings
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.money import Tax
@@ -118,6 +119,7 @@ class AdminEventView(EventFieldsView, frozen=True, kw_only=True):
     hold_seconds: int
     guests_until: Timestamp | None
     refundable_until: Timestamp | None
+    cancellation_reasons: dict[Language, str]
     metadata: dict[str, Any]
     version: int
     created_at: Timestamp
@@ -664,6 +666,7 @@ def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -
         hold_seconds=event.effective_hold_seconds(settings.current().hold_seconds),
         guests_until=iso_or_none(event.guests_until),
         refundable_until=iso_or_none(event.refundable_until),
+        cancellation_reasons=event.cancellation_reasons,
         metadata=event.metadata,
         version=event.version,
         created_at=_time(catalog, event.created_at),

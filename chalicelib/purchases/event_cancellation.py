@@ -17,7 +17,7 @@ HEARD_SECONDS no instance sells from it. An order keeps its other tickets.
 
 import random
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Literal
 
@@ -28,6 +28,7 @@ from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttrib
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge.languages import Language
 from chalicelib.foundation import deadline, parallel
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.display import read_shards_by_stock
@@ -208,17 +209,27 @@ class OrdersFailed(Exception):
 _Outcome = Literal["refunded", "was_refunded", "disputed", "other", "failed"]
 
 
-def cancel_event(event_id: str, actor: str, now: int, reason: str | None = None, date_id: str | None = None) -> Cancellation:
+def cancel_event(
+    event_id: str,
+    actor: str,
+    now: int,
+    reason: str | None = None,
+    date_id: str | None = None,
+    reasons: Mapping[Language, str] | None = None,
+) -> Cancellation:
     """Cancel an event or one of its dates permanently and begin the refunds. A repeated call returns the progress of the refunds.
 
-    Cancelling its last date cancels the event. Buyers read the `reason`. Raises NotFound, and ManagedByBootstrap for an event from the
-    bootstrap file that is not cancelled there.
+    Cancelling its last date cancels the event. Buyers read the `reason`, or one of the `reasons` in their language. Raises NotFound, and
+    ManagedByBootstrap for an event from the bootstrap file that is not cancelled there.
     """
 
     def build(event: Event) -> Cancellation:
         return Cancellation(event_id=event_id, date_id=None if event.status == "cancelled" else date_id, by=actor, at=now)
 
-    event = catalog.cancel(event_id, actor, now, lambda event: [begin_cancellation_item(build(event))], reason=reason, date_id=date_id)
+    def items(event: Event) -> list[dynamo.TransactItem]:
+        return [begin_cancellation_item(build(event))]
+
+    event = catalog.cancel(event_id, actor, now, items, reason=reason, reasons=reasons, date_id=date_id)
     new = build(event)
     existing = find_cancellation(event_id, new.date_id)
     if existing is None or _may_have_been_reinstated(event, existing):  # the bootstrap file cancelled the event

@@ -22,7 +22,7 @@ from chalicelib.catalog.fields import Reason
 from chalicelib.catalog.permissions import PromoterUnverified
 from chalicelib.catalog.revisions import CatalogChanging, ManagedByBootstrap
 from chalicelib.edge import cursors
-from chalicelib.edge.languages import ACCEPT_LANGUAGE
+from chalicelib.edge.languages import ACCEPT_LANGUAGE, Language
 from chalicelib.edge.parsing import path_number
 from chalicelib.edge.rate_limits import (
     CATALOG,
@@ -790,7 +790,9 @@ class CancellationView(Struct, frozen=True, kw_only=True):
 
 
 class CancellationBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """The reason for cancelling an event, in plain text. Buyers read it in their email, with their order and on the event's page.
+    """The reason for cancelling an event, in plain text, and optionally in other languages (`reasons`, by language).
+
+    Buyers read it in their email, with their order and on the event's page.
 
     With a `date_id`, only this date of the event is cancelled, and tickets that are valid only for cancelled dates are refunded. Cancelling
     the last date cancels the event.
@@ -798,6 +800,7 @@ class CancellationBody(Struct, frozen=True, forbid_unknown_fields=True):
 
     reason: Reason | None = None
     date_id: str | None = None
+    reasons: dict[Language, Reason] = {}
 
 
 _NO_REASON = CancellationBody()
@@ -816,7 +819,7 @@ def cancel_event(request: RequestContext, event_id: str, body: CancellationBody 
     caller = request.require_user()
     if permissions.require_manager(caller, event_id).status == "draft":
         permissions.require_publisher(caller, event_id)  # everybody sees a cancelled event, even if it was never published
-    cancellation = event_cancellation.cancel_event(event_id, caller.user_id, request.now, body.reason, body.date_id)
+    cancellation = event_cancellation.cancel_event(event_id, caller.user_id, request.now, body.reason, body.date_id, body.reasons)
     forget_room(event_id)
     return Reply(
         CancellationView(

@@ -105,7 +105,9 @@ def test_a_manager_cancels_an_evening_and_a_buyer_sees_it(new_buyer, api, time, 
     ):
         expect(dialog.get_by_text(manager.say(text, "pass (1)"))).to_be_visible()
     expect(dialog.get_by_text(re.compile(r"\$100|100(,00)?.(\$|US\$|USD)"))).to_be_visible()  # is refunded
-    dialog.get_by_label(manager.say("Reason (optional)")).fill("The hall is flooded.")
+    dialog.get_by_label(manager.say("Reason (optional)"), exact=True).fill("The hall is flooded.")
+    dialog.get_by_text(manager.say("Other languages")).click()
+    dialog.get_by_label(f"{manager.say('Reason (optional)')}, Español").fill("La sala se ha inundado.")
     dialog.get_by_label(manager.say("To confirm, type the name of the event: {}", "Night")).fill("Night")
     if language == "en":
         check(manager.page, "cancel a date")  # in all languages
@@ -119,7 +121,7 @@ def test_a_manager_cancels_an_evening_and_a_buyer_sees_it(new_buyer, api, time, 
     buyer.speak(language)
     buyer.page.goto(f"/events/{tour.event_id}")
     expect(buyer.page.locator(".event-dates li s")).to_have_count(1)
-    expect(buyer.page.locator(".event-dates")).to_contain_text("The hall is flooded.")
+    expect(buyer.page.locator(".event-dates")).to_contain_text("La sala se ha inundado." if language == "es" else "The hall is flooded.")
     expect(buyer.page.locator(".tier", has_text="friday")).to_contain_text(re.compile("cancelled|cancelada|abgesagt"))
     if language == "en":
         check(buyer.page, "event with a cancelled date")  # in all languages

@@ -128,6 +128,25 @@ def test_managers_type_texts_of_tickets_and_questions(new_buyer, origin, api, ti
     assert (tier["names"], tier["options"][0]["labels"]) == ({"es": "Primeras filas"}, {"es": "Dieta"})
 
 
+def test_a_manager_cancels_with_a_reason_in_several_languages(new_buyer, origin, api, time, shop):
+    event_id, _ = shop
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_in_as_admin(f"/manage/events/{event_id}")
+    manager.press("Cancel the event")
+    dialog = manager.page.get_by_role("dialog")
+    dialog.get_by_label("Reason (optional)", exact=True).fill("The hall is flooded.")
+    dialog.get_by_text("Other languages").click()
+    dialog.get_by_label("Reason (optional), Español").fill("La sala se ha inundado.")
+    check(manager.page, "cancel_languages")
+    dialog.get_by_label("To confirm, type the name of the event: Night").fill("Night")
+    manager.press("Yes, cancel the event")
+    manager.see_heading("This event is cancelled")
+    manager.see("The hall is flooded.")
+    buyer = new_buyer(locale="es-ES")
+    buyer.page.goto(f"/events/{event_id}")
+    expect(buyer.page.get_by_text("La sala se ha inundado.")).to_be_visible()
+
+
 def test_an_announcement_in_several_languages_is_kept_until_it_is_sent(new_buyer, origin, api, time, shop):
     event_id, _ = shop
     manager = Manager(new_buyer().page, api, time)

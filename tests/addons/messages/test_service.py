@@ -263,12 +263,16 @@ def test_a_refund_mail_has_the_amount_and_mentions_a_cancelled_event(post, api, 
     [refund] = [mail for mail in post.deliver() if mail["Subject"] == "Your refund for Night"]
     assert refund["To"] == "ada@home.test"
     assert "Refund: USD 45.00" in refund.get_body(("plain",)).get_content()
-    assert api.post(f"/events/{shop[0]}/cancel", json={"reason": "storm"}, token=builders.admin_token()).status in (200, 202)
+    buy(api, shop, 1, "eva", headers=SPANISH)
+    body = {"reason": "storm", "reasons": {"es": "tormenta"}}
+    assert api.post(f"/events/{shop[0]}/cancel", json=body, token=builders.admin_token()).status in (200, 202)
     builders.run_sweep()
     post.deliver()
-    cancelled = [mail for mail in post.provider.parsed() if mail["Subject"] == "Cancelled: Night"]
+    cancelled = [mail for mail in post.provider.parsed() if "Reason: storm" in mail.get_body(("plain",)).get_content()]
     assert sorted(mail["To"] for mail in cancelled) == ["ada@home.test", "bob@home.test"]
-    assert all("Reason: storm" in mail.get_body(("plain",)).get_content() for mail in cancelled)
+    assert {mail["Subject"] for mail in cancelled} == {"Cancelled: Night"}
+    [spanish] = [mail for mail in post.provider.parsed() if "Motivo: tormenta" in mail.get_body(("plain",)).get_content()]
+    assert spanish["To"] == "eva@home.test"
 
 
 def test_a_ticket_that_was_refunded_before_the_mail_was_sent_is_not_in_it(post, api, time):

@@ -3,6 +3,8 @@
 import pytest
 
 from chalicelib.audit import service as audit
+from chalicelib.catalog.model import MAX_DATES
+from chalicelib.edge.languages import LANGUAGES
 from chalicelib.purchases import event_cancellation
 from chalicelib.purchases import store as purchases
 from chalicelib.tickets import service as tickets
@@ -136,6 +138,43 @@ def test_tickets_for_two_dates_are_refunded_when_both_are_cancelled(tour, time):
         finish(tour, date_id)
         assert purchases.load(order_id).state == state
     invariants.check(time.now, recovered=True)
+
+
+def test_buyers_read_the_reason_for_a_date_in_their_language(tour, time):
+    ticket = tour.buy("friday", user="ada")
+    body = {"reason": "The hall is flooded.", "reasons": {"es": "La sala se ha inundado."}}
+    cancel(tour, "friday", **body)
+
+    def reasons(language):
+        headers = {"Accept-Language": language}
+        page = tour.api.get(f"/events/{tour.event_id}/preview", headers=headers).body.decode()
+        public = tour.api.get(f"/events/{tour.event_id}", query={"language": language}).json
+        held = tour.api.get(f"/tickets/{ticket.id}", user="ada", headers=headers).json["event"]
+        [(shown,)] = {tuple(date["reason"] for date in found["cancelled_dates"]) for found in (public, held)}
+        assert shown in page
+        return shown
+
+    assert [reasons(language) for language in ("en", "es", "de")] == [body["reason"], body["reasons"]["es"], body["reason"]]
+    for date_id in ("saturday", "sunday"):
+        cancel(tour, date_id, reasons={"es": "La gira se ha cancelado."})
+    last = tour.api.get(f"/events/{tour.event_id}", query={"language": "es"}).json
+    assert (last["status"], last["cancellation_reason"]) == ("cancelled", "La gira se ha cancelado.")
+
+
+def test_the_longest_reasons_in_all_languages_are_refused_before_they_fill_the_item(tour):
+    starts = [tour.dates[0]["starts_at"].replace("2026", str(year)) for year in range(2030, 2030 + MAX_DATES - 3)]
+    tour.change(dates=[*tour.dates, *({"id": f"d{number}", "starts_at": at} for number, at in enumerate(starts))])
+    sign = "\N{GRINNING FACE}" * 500
+    statuses = [
+        tour.api.post(
+            f"/events/{tour.event_id}/cancel",
+            json={"date_id": f"d{number}", "reason": sign, "reasons": dict.fromkeys(LANGUAGES, sign)},
+            token=builders.admin_token(),
+        ).status
+        for number in range(20)
+    ]
+    assert statuses == sorted(statuses)
+    assert set(statuses) == {200, 400}
 
 
 def test_a_cancelled_date_stays(tour):

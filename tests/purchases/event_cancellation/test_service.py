@@ -490,15 +490,45 @@ def test_buyers_read_the_reason_of_a_cancellation(api, time):
     assert (corrected.action, cancelled.action) == ("event.changed", "event.cancelled")
 
 
+def test_buyers_read_the_reason_in_their_language(api, time):
+    event_id, tier_id = create_published(api)
+    order_id = builders.create_order(api, (event_id, tier_id), user="ada")
+
+    def shown(language):
+        page = api.get(f"/events/{event_id}/preview", headers={"Accept-Language": language}).body.decode()
+        order = api.get(f"/orders/{order_id}", user="ada", headers={"Accept-Language": language}).json["order"]
+        reason = api.get(f"/events/{event_id}", query={"language": language}).json["cancellation_reason"]
+        assert reason is None or reason in page
+        assert order["event_cancellation_reason"] == reason
+        return reason
+
+    body = {"reason": "The hall is flooded.", "reasons": {"es": "La sala se ha inundado."}}
+    assert cancel(api, event_id, json=body, **promoter()).status == 200
+    assert [shown(language) for language in ("en", "es", "de")] == [body["reason"], body["reasons"]["es"], body["reason"]]
+    public = api.get(f"/events/{event_id}").json
+    assert (public["cancellation_reason"], "cancellation_reasons" in public) == (body["reason"], False)
+    assert api.get(f"/events/{event_id}", **promoter()).json["cancellation_reasons"] == body["reasons"]
+    assert cancel(api, event_id).status == 200
+    assert shown("es") == body["reasons"]["es"]
+    assert cancel(api, event_id, json={"reasons": {"de": "Der Saal ist geschlossen."}}, **promoter()).status == 200
+    assert [shown(language) for language in ("en", "es", "de")] == [None, None, "Der Saal ist geschlossen."]
+
+
 @pytest.mark.parametrize(
     ("body", "path"),
-    [({"reason": "x" * 501}, "$.reason"), ({"reason": " "}, "$.reason"), ({"notify": True}, "$.notify")],
+    [
+        ({"reason": "x" * 501}, "$.reason"),
+        ({"reason": " "}, "$.reason"),
+        ({"reasons": {"es": "x" * 501}}, "$.reasons.es"),
+        ({"reasons": {"xx": "?"}}, "$.reasons"),
+        ({"notify": True}, "$.notify"),
+    ],
 )
 def test_an_invalid_cancellation_changes_nothing(api, time, body, path):
     event_id, _ = create_published(api)
     refused = cancel(api, event_id, json=body, **promoter())
     assert (refused.status, refused.json["path"]) == (400, path)
-    assert "reason" in refused.json["message"] or path == "$.reason"
+    assert "reason" in refused.json["message"] or path.startswith("$.reason")
     assert event_cancellation.find_cancellation(event_id) is None
 
 

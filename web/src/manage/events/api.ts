@@ -19,9 +19,9 @@ export const publishEvent = (event_id: string): Promise<ManagedEvent> =>
   content(manager.POST("/events/{event_id}/publish", { params: eventPath(event_id) }));
 export const unpublishEvent = (event_id: string): Promise<ManagedEvent> =>
   content(manager.POST("/events/{event_id}/unpublish", { params: eventPath(event_id) }));
-/** Cancel an event or one of its dates, or show the progress of its refunds. Buyers read the reason. */
-export const cancelEvent = (event_id: string, reason?: string, date_id?: string) =>
-  content(manager.POST("/events/{event_id}/cancel", { params: eventPath(event_id), body: { ...(reason && { reason }), ...(date_id && { date_id }) } }));
+/** Cancel an event or one of its dates, or show the progress of its refunds. Buyers read the reason in their language. */
+export const cancelEvent = (event_id: string, { reason, reasons }: { reason?: string; reasons?: Record<string, string> } = {}, date_id?: string) =>
+  content(manager.POST("/events/{event_id}/cancel", { params: eventPath(event_id), body: { ...(reason && { reason }), ...(reasons && { reasons }), ...(date_id && { date_id }) } }));
 /** Add dates that repeat by a rule (RFC 5545). */
 export const addDates = (event_id: string, body: Schemas["DateRule"]): Promise<ManagedEvent> =>
   content(manager.POST("/admin/events/{event_id}/dates", { params: eventPath(event_id), body }));

@@ -8,12 +8,13 @@ import { useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { getEvent, type ManagedEvent } from "../api";
 import { Confirmed } from "../parts/confirmed";
-import { AreaField, SelectField, TextField } from "../parts/fields";
+import { SelectField, TextField } from "../parts/fields";
 import { changeTier, type Tier } from "../tickets/api";
 import { useRoomTexts } from "../texts";
 import { useManagedEvent, useMay } from "../who";
 import { fromLocal, toLocal } from "../zoned-time";
 import { addDates, cancelEvent, changeEvent } from "./api";
+import { NO_REASON, ReasonFields, toReasons } from "./reason-fields";
 import { CancellationEffects } from "./ticket-holders";
 
 const MAX_DATES = 60;
@@ -100,7 +101,7 @@ function CancelDates() {
   const own = useRoomTexts("events");
   const { locale } = useTexts();
   const { event, replace } = useManagedEvent();
-  const [values, setValues] = useState({ reason: "" });
+  const [values, setValues] = useState(NO_REASON);
   const left = event.dates.filter(({ id }) => !event.cancelled_dates.some((cancelled) => cancelled.id === id));
   if (left.length === 0) return null;
   return (
@@ -110,7 +111,7 @@ function CancelDates() {
         {left.map(({ id, name, starts_at }) => {
           const title = [shortDayAndTime(starts_at, event.timezone, locale), name].filter(Boolean).join(" · ");
           const cancel = async () => {
-            await cancelEvent(event.id, values.reason.trim(), id);
+            await cancelEvent(event.id, toReasons(values), id);
             replace(await getEvent(event.id));
           };
           return (
@@ -120,7 +121,7 @@ function CancelDates() {
                 <p>{own.cancelDateText}</p>
                 <CancellationEffects dateId={id} />
                 <p>{left.length > 1 ? own.cancelDatePasses : own.cancelDateLast}</p>
-                <AreaField name="reason" label={own.cancelReason} note={own.cancelReasonNote} draft={{ values, set: (changes) => setValues({ ...values, ...changes }) }} errorOf={() => null} rows={3} maxLength={500} />
+                <ReasonFields values={values} setValues={setValues} />
                 <p>
                   <strong>{own.cancelDateFinal}</strong>
                 </p>

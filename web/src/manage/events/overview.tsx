@@ -12,11 +12,12 @@ import { useTexts } from "../../texts";
 import { getEvent } from "../api";
 import { Confirmed } from "../parts/confirmed";
 import { EventStatus } from "../parts/event-status";
-import { AreaField, TextField } from "../parts/fields";
+import { TextField } from "../parts/fields";
 import { TablePlace } from "../parts/table-place";
 import { useRoomTexts } from "../texts";
 import { useManagedEvent, useMay } from "../who";
 import { cancelEvent, deleteEvent, duplicateEvent, publishEvent, unpublishEvent } from "./api";
+import { NO_REASON, ReasonFields, toReasons } from "./reason-fields";
 import { Tasks } from "./tasks";
 import { CancellationEffects } from "./ticket-holders";
 
@@ -209,9 +210,9 @@ function MoreActions() {
   const { route } = useLocation();
   const sold = event.tiers.reduce((sum, tier) => sum + tier.sold, 0);
   const isDraft = event.status === "draft";
-  const [values, setValues] = useState({ reason: "" });
+  const [values, setValues] = useState(NO_REASON);
   const cancel = async () => {
-    await cancelEvent(event.id, values.reason.trim());
+    await cancelEvent(event.id, toReasons(values));
     replace(await getEvent(event.id));
   };
   const remove = async () => {
@@ -230,15 +231,7 @@ function MoreActions() {
         <Confirmed label={own.cancel} confirm={own.cancelNow} act={cancel} typed={{ words: event.name, label: own.cancelTyped(event.name) }}>
           <p>{own.cancelText(sold > 0)}</p>
           <CancellationEffects />
-          <AreaField
-            name="reason"
-            label={own.cancelReason}
-            note={own.cancelReasonNote}
-            draft={{ values, set: (changes) => setValues({ ...values, ...changes }) }}
-            errorOf={() => null}
-            rows={3}
-            maxLength={500}
-          />
+          <ReasonFields values={values} setValues={setValues} />
           <p>
             <strong>{own.cancelFinal}</strong>
           </p>

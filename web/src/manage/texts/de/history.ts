@@ -88,6 +88,7 @@ export const ownFields: typeof englishFields = {
   featured: "Hervorgehoben",
   guests_until: "Gäste können benannt werden bis",
   cancellation_reason: "Grund der Absage",
+  cancellation_reasons: "Grund der Absage in anderen Sprachen",
   cancelled_dates: "Abgesagte Termine",
   change_note: "Hinweis zur Änderung",
   image: "Bild",

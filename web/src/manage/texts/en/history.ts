@@ -87,6 +87,7 @@ export const ownFields = {
   featured: "Featured",
   guests_until: "Guests can be named until",
   cancellation_reason: "Reason for the cancellation",
+  cancellation_reasons: "Reason for the cancellation in other languages",
   cancelled_dates: "Cancelled dates",
   change_note: "Note about the change",
   image: "Picture",

@@ -87,6 +87,7 @@ const ownFields: typeof englishFields = {
   featured: "Destacado",
   guests_until: "Se pueden añadir invitados hasta",
   cancellation_reason: "Motivo de la cancelación",
+  cancellation_reasons: "Motivo de la cancelación en otros idiomas",
   cancelled_dates: "Fechas canceladas",
   change_note: "Nota sobre el cambio",
   image: "Imagen",
