@@ -5,7 +5,7 @@ The compilers turn the trees of the parser, once per text, into functions of an 
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from typing import Any
 
@@ -27,6 +27,7 @@ _MISSING = invalid("The provided expression refers to an attribute that does not
 
 class Condition(msgspec.Struct, eq=False):
     tree: Node
+    roots: frozenset[Any]  # the first parts of the paths in it
     test: Evaluate
 
 
@@ -201,14 +202,12 @@ class _Compiler(Parser):
         operator = _OPERATORS.get(kind)
         if operator is None:
             self.fail(f"Invalid function name; function: {kind}")
-        if kind != "in" and len(nodes) != len(operator.operands):
-            problem = "Incorrect number of operands for operator or function"
-            self.fail(f"{problem}; operator or function: {kind}, number of operands: {len(nodes)}")
+        is_wrong = kind != "in" and len(nodes) != len(operator.operands)
+        self.refuse_if(is_wrong, f"Incorrect number of operands; operator or function: {kind}, number of operands: {len(nodes)}")
         for position, node in enumerate(nodes):
             self._check_operand(kind, operator.operands[min(position, len(operator.operands) - 1)], node)
-        if kind in _TESTS and len(nodes) == 2 and nodes[0][0] == "path" and nodes[0] == nodes[1]:
-            problem = "The first operand must be distinct from the remaining operands for this operator or function"
-            self.fail(f"{problem}; operator: {kind}, first operand: {path_text(nodes[0][1])}")
+        is_wrong = kind in _TESTS and len(nodes) == 2 and nodes[0][0] == "path" and nodes[0] == nodes[1]
+        self.refuse_if(is_wrong, f"The first operand must be distinct from the remaining operands; operator: {kind}")
         if kind == "attribute_type":
             self.checks.append(lambda values: self._check_type_name(values[nodes[1][1]]["S"]))
         if kind == "between" and nodes[1][0] == nodes[2][0] == "value":
@@ -245,7 +244,7 @@ class _Compiler(Parser):
     def compiled_condition(self) -> Condition:
         tree = self.condition()
         self._check_operand("condition", _CONDITION, tree)
-        return Condition(tree, self.compile(tree))
+        return Condition(tree, frozenset(self.roots), self.compile(tree))
 
     def compiled_projection(self) -> list[Path]:
         paths = self.list_of(self.path)
@@ -269,17 +268,7 @@ class _Compiler(Parser):
                 different = next((pair for pair in zip(one, other, strict=False) if pair[0] != pair[1]), None)
                 if different is None or type(different[0]) is not type(different[1]):
                     problem = f"Two document paths {'overlap' if different is None else 'conflict'} with each other"
-                    which = f"path one: {path_text(other)}, path two: {path_text(one)}"
-                    self.fail(f"{problem}; must remove or rewrite one of these paths; {which}")
-
-
-def paths_of(node: Node) -> Iterator[Path]:
-    """Yield the paths in a tree."""
-    if node[0] == "path":
-        yield node[1]
-    elif node[0] != "value":
-        for child in node[1:]:
-            yield from paths_of(child)
+                    self.fail(f"{problem}; path one: {path_text(other)}, path two: {path_text(one)}")
 
 
 # Projections and updates
@@ -382,8 +371,7 @@ def compile_expressions(request: Request, *parameters: str) -> tuple[tuple[Any, 
     if values is None or values.keys() != used.keys() or not values:
         for reference, parameter in used.items():
             if reference not in (values or {}):
-                problem = f"An expression attribute value used in expression is not defined; attribute value: {reference}"
-                raise invalid(f"Invalid {parameter}: {problem}")
+                raise invalid(f"Invalid {parameter}: An expression attribute value is not defined; attribute value: {reference}")
         _check_references("ExpressionAttributeValues", ":", values, used.keys(), any(compiled))
     for check in checks:
         check(values or {})

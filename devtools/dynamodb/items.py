@@ -261,8 +261,7 @@ def _is_known(engine: Any, token: str, digest: bytes) -> bool:
     if known is None or engine.clock() - known.at >= TOKEN_SECONDS:
         return False
     if known.digest != digest:
-        problem = "The request uses the same client token as a previous, but non-identical request."
-        raise ApiError("IdempotentParameterMismatchException", problem)
+        raise ApiError("IdempotentParameterMismatchException", "The client token was used before, for a request that was different.")
     if known.pending is not None and not known.pending.is_settled:
         raise ApiError("TransactionInProgressException", "The transaction with the given request token is already in progress.")
     return True

@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from devtools.dynamodb.expressions import Condition, Values, compile_expressions, paths_of, project
+from devtools.dynamodb.expressions import Condition, Values, compile_expressions, project
 from devtools.dynamodb.items import Capacity
 from devtools.dynamodb.syntax import Node, Path, Request, translate_older_parameters
 from devtools.dynamodb.tables import MAX_HASH_BYTES, Entry, Index, Table, key_part
@@ -27,8 +27,7 @@ def query(engine: Any, request: Request) -> dict[str, Any]:
     start, is_forward = read.start_key(), request.get("ScanIndexForward", True)
     if start is not None:
         refuse_if(not read.range_names, f"The provided exclusive start key is invalid: ExclusiveStartKey: {request['ExclusiveStartKey']}")
-        is_outside = start[0] != hash_key or start[1][: len(prefix)] != prefix
-        refuse_if(is_outside, "The provided starting key is outside query boundaries based on provided conditions")
+        refuse_if(start[0] != hash_key or start[1][: len(prefix)] != prefix, "The provided starting key is outside query boundaries")
 
     def entries() -> Iterator[tuple[Any, Entry]]:
         found = read.partitions.entries.get(hash_key, [])
@@ -45,11 +44,9 @@ def query(engine: Any, request: Request) -> dict[str, Any]:
 
 def scan(engine: Any, request: Request) -> dict[str, Any]:
     segment, segments = request.get("Segment"), request.get("TotalSegments")
-    problem = "The Segment parameter and the TotalSegments parameter must be in the request together"
-    refuse_if((segment is None) != (segments is None), problem)
+    refuse_if((segment is None) != (segments is None), "Segment and TotalSegments must be in the request together")
     segment, segments = segment or 0, segments or 1
-    problem = f"Segment: {segment} is not less than TotalSegments: {segments}"
-    refuse_if(segment >= segments, f"The Segment parameter is zero-based and must be less than parameter TotalSegments: {problem}")
+    refuse_if(segment >= segments, f"Segment {segment} is zero-based and must be less than TotalSegments {segments}")
     read = _Read(engine, request)
     return read.page(read.partitions.scan(read.start_key(), segment, segments))
 
@@ -97,8 +94,7 @@ class _Read:
         index, paths = self.index, self.paths
         problem = "The AttributesToGet or ProjectionExpression must be specified to get SPECIFIC_ATTRIBUTES, and cannot be to get"
         refuse_if(select is not None and (select == "SPECIFIC_ATTRIBUTES") != (paths is not None), f"{problem} {select}")
-        is_wrong = select == "ALL_PROJECTED_ATTRIBUTES" and index is None
-        refuse_if(is_wrong, "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
+        refuse_if(index is None and select == "ALL_PROJECTED_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES can only be used with an IndexName")
         if index is None or index.projected is None or index.is_local:
             return
         refuse_if(select == "ALL_ATTRIBUTES", f"ALL_ATTRIBUTES is not supported for {index.name}, whose projection type is not ALL")
@@ -132,9 +128,8 @@ class _Read:
 
     def check_filtered_names(self) -> None:
         """Raise ApiError if the filter of a query contains key attributes."""
-        used = {str(path[0]) for path in paths_of(self.filter.tree)} if self.filter is not None else set()
-        if keys := used & {*self.hash_names, *self.range_names}:
-            raise invalid(f"Filter Expression can only contain non-primary key attributes: Primary key attribute: {min(keys)}")
+        keys = self.filter.roots.intersection(self.hash_names + self.range_names) if self.filter is not None else ()
+        refuse_if(keys, f"Filter Expression can only contain non-primary key attributes: Primary key attribute: {', '.join(keys)}")
 
     def start_key(self) -> tuple[Any, Entry] | None:
         """Return the position of ExclusiveStartKey: a partition and an entry. Raises ApiError."""

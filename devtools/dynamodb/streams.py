@@ -30,10 +30,9 @@ class Stream:
     def __init__(self, definition: dict[str, Any]) -> None:
         self.definition = definition
         self.arn: str = definition["arn"]
-        self.table_name: str = definition["table"]
         self.key_names = [element["AttributeName"] for element in definition["key_schema"]]
         self.view: str = definition["view"]
-        self.names = {"StreamArn": self.arn, "TableName": self.table_name, "StreamLabel": definition["label"]}
+        self.names = {"StreamArn": self.arn, "TableName": definition["table"], "StreamLabel": definition["label"]}
         self.closed_at: float | None = definition.get("closed_at")
         self.records: list[Record] = []
         self.processed: dict[str, int] = {}  # consumer -> the last sequence number that it has processed
@@ -124,7 +123,7 @@ def list_streams(engine: Any, request: Request) -> Request:
     with engine.lock:
         engine.forget_closed_streams()
         streams = sorted((stream.arn, stream) for stream in engine.streams.values() if stream.arn > start)
-    found = [stream.names for _, stream in streams if request.get("TableName", stream.table_name) == stream.table_name]
+    found = [stream.names for _, stream in streams if stream.names["TableName"] == request.get("TableName", stream.names["TableName"])]
     return {"Streams": found[:limit], **({"LastEvaluatedStreamArn": found[limit - 1]["StreamArn"]} if len(found) > limit else {})}
 
 
@@ -154,8 +153,7 @@ def get_shard_iterator(engine: Any, request: Request) -> Request:
         raise ApiError("ResourceNotFoundException", f"Requested resource not found: Shard {shard_id} in stream {stream.arn} not found")
     kind, text = request["ShardIteratorType"], request.get("SequenceNumber")
     position = engine.sequence if kind == "LATEST" else 0
-    problem = "SequenceNumber must be given for AT_SEQUENCE_NUMBER and AFTER_SEQUENCE_NUMBER, and only then"
-    refuse_if((text is not None) != kind.endswith("SEQUENCE_NUMBER"), problem)
+    refuse_if((text is not None) != kind.endswith("SEQUENCE_NUMBER"), f"{kind} {'does not allow' if text else 'needs'} a SequenceNumber")
     if text is not None:
         is_valid = text.isdigit() and stream.definition["sequence"] < sequence_number(text) <= engine.sequence + 1
         refuse_if(not is_valid, f"Invalid SequenceNumber: {text}")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, NoReturn
 
-from devtools.dynamodb.values import SETS, Item, Value, check_name, check_value, invalid, refuse_if, refuse_parameter_if, type_of
+from devtools.dynamodb.values import SETS, Item, Value, check_name, check_value, invalid, refuse_if, refuse_value_if, type_of
 
 Part = str | int
 Path = tuple[Part, ...]  # attribute names and indexes of lists
@@ -31,6 +31,7 @@ class Parser:
         self.tokens: list[str] = [*(token for token, _ in matches if token), ""]
         self.at = self.operator_count = 0
         self.enclosed: Node | None = None  # the last condition in parentheses
+        self.roots: set[Part] = set()  # the first parts of all paths
         self.used_names: set[str] = set()
         self.used_values: set[str] = set()
 
@@ -78,6 +79,7 @@ class Parser:
 
     def path(self) -> Path:
         parts: list[Part] = [self._name()]
+        self.roots.add(parts[0])
         while self.token in (".", "["):
             if self.take() == ".":
                 parts.append(self._name())
@@ -230,9 +232,8 @@ def translate_older_parameters(request: Request) -> None:
     older = [parameter for parameter in request if parameter in _OLDER]
     expressions = [expression for expression in dict.fromkeys(_TRANSLATIONS.values()) if expression in request]
     mixed = [parameter for parameter in older if parameter != "KeyConditions" or "KeyConditionExpression" in request]
-    if expressions and mixed:
-        which = f"Non-expression parameters: {{{', '.join(mixed)}}} Expression parameters: {{{', '.join(expressions)}}}"
-        raise invalid(f"Can not use both expression and non-expression parameters in the same request: {which}")
+    problem = "Can not use both expression and non-expression parameters in the same request"
+    refuse_if(expressions and mixed, f"{problem}: {', '.join(expressions + mixed)}")
     is_unused = not any(request.get(name) for name in ("Expected", "QueryFilter", "ScanFilter"))
     refuse_if("ConditionalOperator" in older and is_unused, "ConditionalOperator cannot be used without Filter or Expected")
     translation = _Translation(request)
@@ -260,7 +261,7 @@ class _Translation:
 
     def expression(self, parameter: str, content: Any, operator: str) -> str:
         if parameter == "AttributesToGet":
-            refuse_parameter_if(len(set(content)) < len(content), f"Duplicate value in attribute name: {content}")
+            refuse_value_if(len(set(content)) < len(content), f"Duplicate value in attribute name: {content}")
             return ", ".join(map(self._name, content))
         if parameter == "AttributeUpdates":
             actions = [self._action(name, update) for name, update in content.items()]
@@ -271,21 +272,21 @@ class _Translation:
     def _condition(self, name: str, condition: Request) -> str:
         comparison, operands, exists = (condition.get(key) for key in ("ComparisonOperator", "AttributeValueList", "Exists"))
         if comparison is None:
-            refuse_parameter_if(operands is not None, f"AttributeValueList can only be used with a ComparisonOperator: {name}")
+            refuse_value_if(operands is not None, f"AttributeValueList can only be used with a ComparisonOperator: {name}")
             problem = "cannot be used when Exists is set to false" if exists is False else "must be provided when Exists is true or null"
-            refuse_parameter_if(("Value" in condition) == (exists is False), f"Value {problem} for Attribute: {name}")
+            refuse_value_if(("Value" in condition) == (exists is False), f"Value {problem} for Attribute: {name}")
             comparison, operands = ("NULL", []) if exists is False else ("EQ", [condition["Value"]])
         else:
-            is_wrong = "Value" in condition or exists is not None
-            refuse_parameter_if(is_wrong, f"Value or Exists cannot be used with ComparisonOperator for Attribute: {name}")
+            has_both = "Value" in condition or exists is not None
+            refuse_value_if(has_both, f"Value or Exists cannot be used with ComparisonOperator for Attribute: {name}")
         operands = operands or []
         references, types = [self._value(operand) for operand in operands], [type_of(operand) for operand in operands]
         allowed = {"EQ": types, "NE": types, "BEGINS_WITH": ("S", "B")}.get(comparison, ("S", "N", "B"))
         wrong = [kind for kind in types if kind not in allowed]
-        refuse_parameter_if(wrong, f"ComparisonOperator {comparison} is not valid for {wrong} AttributeValue type")
+        refuse_value_if(wrong, f"ComparisonOperator {comparison} is not valid for {wrong} AttributeValue type")
         wanted = {"NULL": 0, "NOT_NULL": 0, "BETWEEN": 2, "IN": max(1, len(types))}.get(comparison, 1)
-        refuse_parameter_if(len(types) != wanted, f"Invalid number of argument(s) for the {comparison} ComparisonOperator")
-        refuse_parameter_if(len(set(types)) > 1, "AttributeValues inside AttributeValueList must all be of the same type")
+        refuse_value_if(len(types) != wanted, f"Invalid number of argument(s) for the {comparison} ComparisonOperator")
+        refuse_value_if(len(set(types)) > 1, "AttributeValues inside AttributeValueList must all be of the same type")
         operands_text = [", ".join(references)] if comparison == "IN" else references
         return _COMPARISONS[comparison].format(self._name(name), *operands_text)
 
@@ -293,7 +294,7 @@ class _Translation:
         """Return the clause and the text of an action of AttributeUpdates."""
         action, reference = update.get("Action", "PUT"), self._name(name)
         if "Value" not in update:
-            refuse_parameter_if(action != "DELETE", f"Only DELETE action is allowed when no attribute value is specified: {name}")
+            refuse_value_if(action != "DELETE", f"Only DELETE action is allowed when no attribute value is specified: {name}")
             return "REMOVE", reference
         value = self._value(update["Value"])
         kind = type_of(update["Value"])
@@ -301,8 +302,7 @@ class _Translation:
             return "SET", f"{reference} = {value}"
         if action == "ADD" and kind == "L":
             return "SET", f"{reference} = list_append(if_not_exists({reference}, {self._value({'L': []})}), {value})"
-        is_wrong = kind not in SETS and (action, kind) != ("ADD", "N")
-        refuse_parameter_if(is_wrong, f"{action} action is not supported for the type {kind}")
+        refuse_value_if(kind not in SETS and (action, kind) != ("ADD", "N"), f"{action} action is not supported for the type {kind}")
         return action, f"{reference} {value}"
 
 

@@ -16,12 +16,11 @@ from zlib import crc32
 import msgspec
 
 from devtools.dynamodb.syntax import Request
-from devtools.dynamodb.values import ApiError, Item, Value, check_item, decode_item, refuse_if, refuse_parameter_if, sortable, type_of
+from devtools.dynamodb.values import INVALID, ApiError, Item, Value, check_item, decode_item, refuse_if, refuse_value_if, sortable, type_of
 
 Key = tuple[Any, ...]  # of the hash key and, if the table has one, the range key
 Entry = tuple[Any, ...]  # of an index: the values of its range key, then the key of the item; of a table: the range key
 
-_MISMATCH = "The provided key element does not match the schema"
 MAX_HASH_BYTES, MAX_RANGE_BYTES = 2048, 1024
 _EXPIRY_SECONDS = 5 * 365 * 24 * 60 * 60
 
@@ -30,7 +29,7 @@ class KeyFault(ApiError):
     """An item has no valid key. A transaction reports this error as the reason for its cancellation."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("ValidationException", f"One or more parameter values were invalid: {message}")
+        super().__init__("ValidationException", INVALID + message)
 
 
 class Outcome(msgspec.Struct, gc=False):
@@ -75,8 +74,7 @@ class Partitions:
         position: tuple[Any, ...] = (first,)
         if start is not None:
             position = _hash(start[0]), start[0]
-            is_outside = not first <= position[0] < end
-            refuse_if(is_outside, "The provided starting key is invalid: Exclusive start key is not in the segment")
+            refuse_if(not first <= position[0] < end, "The provided starting key is invalid: Exclusive start key is not in the segment")
         order = self._sorted_order()
         for _, partition in order[bisect_left(order, position) : bisect_left(order, (end,))]:
             entries = self.entries.get(partition, [])
@@ -184,7 +182,7 @@ class Table:
         check_item(attributes)
         for name, kind, _ in self._key_parts:
             if kind not in attributes.get(name, ()) or len(attributes) != len(self._key_parts):
-                raise KeyFault(_MISMATCH)
+                raise KeyFault("The provided key element does not match the schema")
         return self.key_of_item(attributes)
 
     def key_of_item(self, item: Item) -> Key:
@@ -231,8 +229,7 @@ def key_part(value: Value, name: str, kind: str, limit: int, where: str = "") ->
     if not content:
         raise KeyFault(f"A key attribute cannot contain an empty {'string' if kind == 'S' else 'binary'} value. Key: {name}{where}")
     if 4 * len(content) > limit and kind != "N" and len(part.encode() if kind == "S" else part) > limit:
-        which = "hash" if limit == MAX_HASH_BYTES else "range"
-        raise KeyFault(f"Size of the {which} key has exceeded the size limit of {limit} bytes{where}")
+        raise KeyFault(f"Size of the key {name} has exceeded the size limit of {limit} bytes{where}")
     return part
 
 
@@ -271,7 +268,7 @@ def create_table(engine: Any, request: Request) -> Request:
         settings = {"BillingMode": "PROVISIONED", "TableClass": "STANDARD", "DeletionProtectionEnabled": False, **request}
         _set(engine, definition, settings, now)
         for kind in _MAX_COUNTS.keys() & request.keys():
-            refuse_parameter_if(not request[kind], f"List of {kind} is empty")
+            refuse_value_if(not request[kind], f"List of {kind} is empty")
             description[kind] = [_new_index(description, index, types, kind) for index in request[kind]]
         _check_indexes(description, types)
         pending = engine.record(("t", name, definition, now))
@@ -310,8 +307,8 @@ def _set_stream(engine: Any, definition: Definition, wanted: Definition) -> None
     description, view, is_wanted = definition["description"], wanted.get("StreamViewType"), wanted["StreamEnabled"]
     name, is_present = description["TableName"], "stream" in definition
     problem = f"Table {name} {'already has an enabled stream' if is_present else 'has no stream to disable'}"
-    refuse_parameter_if(is_wanted == is_present and (is_present or name in engine.tables), problem)
-    refuse_parameter_if(is_wanted != bool(view), "StreamViewType must be specified if StreamEnabled is true, and only then")
+    refuse_value_if(is_wanted == is_present and (is_present or name in engine.tables), problem)
+    refuse_value_if(is_wanted != bool(view), "StreamViewType must be specified if StreamEnabled is true, and only then")
     definition.pop("stream", None)
     description.pop("StreamSpecification", None)
     if is_wanted:
@@ -326,7 +323,7 @@ def _set_stream(engine: Any, definition: Definition, wanted: Definition) -> None
 def _attribute_types(request: Request) -> dict[str, str]:
     attributes = request.get("AttributeDefinitions", ())
     types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in attributes}
-    refuse_parameter_if(len(types) < len(attributes), f"Duplicate AttributeName in AttributeDefinitions: {attributes}")
+    refuse_value_if(len(types) < len(attributes), f"Duplicate AttributeName in AttributeDefinitions: {attributes}")
     return types
 
 
@@ -334,11 +331,10 @@ def _check_key_schema(schema: list[dict[str, str]], types: dict[str, str], *, ma
     kinds, names = [element["KeyType"] for element in schema], [element["AttributeName"] for element in schema]
     is_ordered = kinds[:1] == ["HASH"] and kinds == sorted(kinds)
     is_wrong = not is_ordered or max(map(kinds.count, kinds)) > max_parts
-    problem = f"there must be HASH keys, which precede RANGE keys, and of each at most {max_parts} (two (2) elements in a table)"
-    refuse_parameter_if(is_wrong, f"Invalid KeySchema: {problem}")
-    refuse_parameter_if(len(set(names)) < len(names), "Several elements in the KeySchema have the same name")
+    refuse_value_if(is_wrong, f"Invalid KeySchema: HASH keys must precede RANGE keys, with at most {max_parts} of each of these two kinds")
+    refuse_value_if(len(set(names)) < len(names), "Several elements in the KeySchema have the same name")
     missing = [name for name in names if name not in types]
-    refuse_parameter_if(missing, f"Some index key attributes are not defined in AttributeDefinitions. Keys: {missing}")
+    refuse_value_if(missing, f"Some index key attributes are not defined in AttributeDefinitions. Keys: {missing}")
 
 
 def _new_index(description: Definition, wanted: Definition, types: dict[str, str], kind: str) -> Definition:
@@ -346,12 +342,11 @@ def _new_index(description: Definition, wanted: Definition, types: dict[str, str
     check_table_name(name, "IndexName")
     _check_key_schema(schema, types, max_parts=4 if is_global else 1)
     is_wrong = schema[0] != description["KeySchema"][0] or len(schema) < 2 or len(description["KeySchema"]) < 2
-    problem = f"The local index {name} must have the same hash key as the table, and both must have a range key"
-    refuse_parameter_if(is_wrong and not is_global, problem)
+    refuse_value_if(is_wrong and not is_global, f"Table and local index {name} must have the same hash key, and both a range key")
     projected, others = projection.get("ProjectionType"), projection.get("NonKeyAttributes", ())
     is_wrong = projected is None or (projected == "INCLUDE") != bool(others)
-    refuse_parameter_if(is_wrong, f"ProjectionType is {projected}, but NonKeyAttributes is {'' if others else 'not '}specified")
-    refuse_parameter_if(len({*others}) < len(others), f"Duplicate value in NonKeyAttributes: {others}")
+    refuse_value_if(is_wrong, f"ProjectionType is {projected}, but NonKeyAttributes is {'' if others else 'not '}specified")
+    refuse_value_if(len({*others}) < len(others), f"Duplicate value in NonKeyAttributes: {others}")
     index = {"IndexName": name, "KeySchema": schema, "Projection": projection, "IndexArn": f"{description['TableArn']}/index/{name}"}
     if is_global:
         index |= {"IndexStatus": "ACTIVE", "ProvisionedThroughput": _throughput(description, wanted, name)}
@@ -361,18 +356,18 @@ def _new_index(description: Definition, wanted: Definition, types: dict[str, str
 def _throughput(description: Definition, request: Request, name: str) -> Definition:
     throughput = request.get("ProvisionedThroughput")
     is_wrong = ("BillingModeSummary" in description) == (throughput is not None)
-    refuse_parameter_if(is_wrong, f"ProvisionedThroughput must be specified for {name} if BillingMode is PROVISIONED, and only then")
+    refuse_value_if(is_wrong, f"ProvisionedThroughput must be specified for {name} if BillingMode is PROVISIONED, and only then")
     return {**_NO_THROUGHPUT, **(throughput or {})}
 
 
 def _update_indexes(description: Definition, new_types: dict[str, str], updates: list[Definition]) -> None:
     is_wrong = any(len(update) != 1 or not update.keys() <= {"Create", "Update", "Delete"} for update in updates)
-    refuse_parameter_if(is_wrong, "Only one of Create, Update and Delete can be in a GlobalSecondaryIndexUpdate")
+    refuse_value_if(is_wrong, "Only one of Create, Update and Delete can be in a GlobalSecondaryIndexUpdate")
     if sum("Update" not in update for update in updates) > 1:
         raise ApiError("LimitExceededException", "Only 1 online index can be created or deleted simultaneously per table")
     types = _attribute_types(description)
     changed = [name for name, kind in new_types.items() if types.setdefault(name, kind) != kind]
-    refuse_parameter_if(changed, f"Attributes cannot be redefined. Please check that they have the same type as before: {changed}")
+    refuse_value_if(changed, f"Attributes cannot be redefined. Please check that they have the same type as before: {changed}")
     all_names = [index["IndexName"] for index in _indexes(description)]
     indexes = {index["IndexName"]: index for index in description.pop("GlobalSecondaryIndexes", ())}
     for update in updates:
@@ -396,13 +391,13 @@ def _update_indexes(description: Definition, new_types: dict[str, str], updates:
 def _check_indexes(description: Definition, types: dict[str, str]) -> None:
     """Check the indexes together, and that each defined attribute is part of a key."""
     names = [index["IndexName"] for index in _indexes(description)]
-    refuse_parameter_if(len(set(names)) < len(names), f"Duplicate index name: {names}")
+    refuse_value_if(len(set(names)) < len(names), f"Duplicate index name: {names}")
     for kind, limit in _MAX_COUNTS.items():
-        refuse_parameter_if(len(description.get(kind, ())) > limit, f"{kind} count exceeds the per-table limit of {limit}")
+        refuse_value_if(len(description.get(kind, ())) > limit, f"{kind} count exceeds the per-table limit of {limit}")
     total = sum(len(index["Projection"].get("NonKeyAttributes", ())) for index in _indexes(description))
-    refuse_parameter_if(total > _MAX_PROJECTED, f"Aggregated number of NonKeyAttributes exceeds the limit of {_MAX_PROJECTED}")
+    refuse_value_if(total > _MAX_PROJECTED, f"Aggregated number of NonKeyAttributes exceeds the limit of {_MAX_PROJECTED}")
     used = _key_attributes(description)
-    refuse_parameter_if(types.keys() - used, f"Some AttributeDefinitions are not used. AttributeDefinitions: {list(types)}, keys: {used}")
+    refuse_value_if(types.keys() - used, f"Some AttributeDefinitions are not used. AttributeDefinitions: {list(types)}, keys: {used}")
 
 
 def _indexes(description: Definition) -> list[Definition]:

@@ -31,6 +31,7 @@ _arithmetic = Context(prec=38, Emin=-130, Emax=125, traps=[Inexact, Overflow, Su
 _OVERFLOW = "Number overflow. Attempting to store a number with magnitude larger than supported range"
 _UNDERFLOW = "Number underflow. Attempting to store a number with magnitude smaller than supported range"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+INVALID = "One or more parameter values were invalid: "
 _FRAMEWORK_ERRORS = ("SerializationException", "UnknownOperationException")  # raised by AWS's framework, before DynamoDB
 
 
@@ -54,10 +55,6 @@ def invalid(message: str) -> ApiError:
     return ApiError("ValidationException", message)
 
 
-def invalid_parameter(message: str) -> ApiError:
-    return invalid(f"One or more parameter values were invalid: {message}")
-
-
 def malformed(message: str) -> ApiError:
     return ApiError("SerializationException", message)
 
@@ -67,9 +64,9 @@ def refuse_if(problem: Any, message: str) -> None:
         raise invalid(message)
 
 
-def refuse_parameter_if(problem: Any, message: str) -> None:
+def refuse_value_if(problem: Any, message: str) -> None:
     if problem:
-        raise invalid_parameter(message)
+        raise invalid(INVALID + message)
 
 
 # Numbers
@@ -131,8 +128,7 @@ def check_value(value: Any, depth: int = 1) -> int:
     if type(value) is not dict:
         raise malformed("Unexpected value type in payload")
     if len(value) != 1:
-        problem = "has more than one datatypes set" if value else "is empty"
-        raise invalid(f"Supplied AttributeValue {problem}, must contain exactly one of the supported datatypes")
+        raise invalid("Supplied AttributeValue is empty or has several datatypes, but must contain exactly one of them")
     if depth > MAX_DEPTH:
         raise invalid("Nesting Levels have exceeded supported limits: attributes can be nested in 32 levels")
     ((kind, content),) = value.items()
@@ -155,7 +151,7 @@ def check_value(value: Any, depth: int = 1) -> int:
 
 def _check_rare_value(value: Value, kind: str, content: Any) -> int:
     if kind in ("BOOL", "NULL") and type(content) is bool:
-        refuse_parameter_if(kind == "NULL" and not content, "Null attribute value types must have the value of true")
+        refuse_value_if(kind == "NULL" and not content, "Null attribute value types must have the value of true")
         return 1
     if kind == "B" and type(content) is str:
         value["B"], size = _canonical_binary(content)
@@ -163,10 +159,10 @@ def _check_rare_value(value: Value, kind: str, content: Any) -> int:
     refuse_if(kind not in _VALUE_TYPES, "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
     if kind not in SETS or type(content) is not list or any(type(member) is not str for member in content):
         raise malformed(f"Unexpected value type in payload: {kind}")
-    refuse_parameter_if(not content, f"An {SETS[kind]} set  may not be empty")
+    refuse_value_if(not content, f"An {SETS[kind]} set  may not be empty")
     sizes = dict(map(_SIZED[kind], content))
     if len(sizes) < len(content):
-        raise invalid_parameter(f"Input collection [{', '.join(content)}] contains duplicates.")
+        raise invalid(f"{INVALID}Input collection [{', '.join(content)}] contains duplicates.")
     value[kind] = sorted(sizes)
     return sum(sizes.values())
 
