@@ -33,7 +33,7 @@ help:
 	@echo "                 ARGS='-k name'         run some of all tests instead (ARGS='-n 0': in one process)"
 	@echo "make test-all  run all tests, with fresh random seeds, on both engines (30 minutes)"
 	@echo "                 SEED=number            repeat the run that printed this seed"
-	@echo "make proof     break every flow at each of its calls, simulate a day, let many clients act at once, make up histories (17 minutes)"
+	@echo "make proof     try every flow with every fault, races, a model in every order, a day, histories, mistakes (20 minutes)"
 	@echo "make coverage  run the tests of make test, and list the lines of the product that no test reaches (12 minutes)"
 	@echo "make shots     take pictures of every page and state: phone and desktop, light and dark, other languages; into .build/shots"
 	@echo "make check     check format, lint, types (Python and TypeScript), modules loaded per function, template and licences"

@@ -33,12 +33,12 @@ TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
 TESTS = Path(__file__).parent
 # The sets below contain names of folders and files at any depth of tests/. docs/testing.md explains which command runs which tests.
 # Tests of tools, of the tree, and of all features together. They are never repeated on moto.
-NOT_OF_A_FEATURE = {"access", "bench", "browser", "clients", "contract", "devtools", "faults", "infra"}
+NOT_OF_A_FEATURE = {"access", "bench", "browser", "clients", "contract", "devtools", "infra"}
 NOT_OF_A_FEATURE |= {"proof", "simulation", "test_docs", "test_docs_commands", "test_code_rules", "test_layers"}
 NOT_OF_A_FEATURE_IF_IT_ENDS_SO = ("_races", "_crashes", "_interference")
 # Only `make test-all` runs these tests, the tests marked `slow`, the browser tests that are not marked `journey`, and the tests of the
 # deployment (`infra` without `local`).
-SLOW = {"devtools", "simulation", "bench", "clients", "faults", "proof"}
+SLOW = {"devtools", "simulation", "bench", "clients", "proof"}
 NOT_SLOW = {"test_races"}
 # Tests that decide about stock and money, and tests of the tools that break the store, run on moto, an engine that is not ours.
 ON_MOTO = {"inventory", "reservations", "settlement", "simulation"}

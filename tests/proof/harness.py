@@ -152,8 +152,7 @@ class _FlowTries(Tries):
     def run(self, everything: bool) -> Iterator[tuple[str, Cell]]:
         chosen = random.Random(seeds.first)
         for name, kind in KINDS.items():
-            is_tried = self._flow.is_repeated or not kind.repeats
-            numbers: Sequence[int] = range(1, self._counts[kind.target] + 1) if is_tried else ()
+            numbers = self._numbers(kind)
             cell = Cell()
             for number in numbers if everything or not numbers else [chosen.choice(numbers)]:
                 cell.tried += 1
@@ -163,6 +162,14 @@ class _FlowTries(Tries):
                     place = extract_tb(error.__traceback__)[-1]
                     cell.wrong.append(f"{name}, call {number}: {str(error) or place.line}")
             yield name, cell
+
+    def _numbers(self, kind: Kind) -> range:
+        """Return which calls, or which ways, of a kind of fault are tried."""
+        if kind.repeats and not self._flow.is_repeated:
+            return range(0)
+        if kind.target in self._counts:
+            return range(1, self._counts[kind.target] + 1)
+        return range(1, kind.ways + 1) if kind.target == "step" or self._counts["service"] else range(0)
 
     def _try(self, kind: Kind, number: int) -> None:
         scene = self._break(kind, number)

@@ -1,30 +1,43 @@
-"""The kinds of fault. Each affects one call of a flow: to the store, to a service outside, or to the app as a delivery."""
+"""The kinds of fault: of one call of a flow (to the store, to a service outside, or to the app as a delivery), or of the whole step."""
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, Literal
 from unittest import mock
 
+import requests
 from msgspec import Struct
 
 from chalicelib.foundation import clock, memory
+from chalicelib.payments.providers.stripe_http import READ_SECONDS
+from tests.client import Client
 from tests.proof import deliveries
 from tests.simulation import faults, provider_faults
 from tests.simulation.instance_memory import InstanceMemory, separate_memories
-from tests.simulation.interception import intercept
+from tests.simulation.interception import Listener, StoreCall, intercept
 
-Target = Literal["store", "service", "delivery"]
+Target = Literal["store", "service", "delivery", "step", "step with services"]
 HOUR = 3600
+LAMBDA_SECONDS = json.loads(Path(".chalice/config.json").read_text(encoding="utf-8"))["lambda_timeout"]
+# How slow each call to the store is, in seconds, and whether all its answers are lost. How slow Stripe and the store are.
+STORE_PACES = [(4, False), (2, True)]
+STRIPE_PACES = [(5, 2), (READ_SECONDS + 1, 0)]
 
 
 class Kind(Struct, frozen=True):
-    """`inject(number, time, step)` is a context manager that affects call `number` (from 1) to the target. `step` makes the flow's step."""
+    """`inject(number, time, step)` is a context manager that affects call `number` (from 1) to the target. `step` makes the flow's step.
+
+    A fault of a whole step has `ways` instead of calls.
+    """
 
     target: Target
     inject: Callable[[int, Any, Callable[[], Any]], AbstractContextManager[Any]]
     keeps_outcome: bool = True  # False: time limits may pass, such as a hold's, so the flow may end in another way
     repeats: bool = False  # True: the fault makes the step once more, so it is for flows whose step can be repeated
+    ways: int = 1
 
 
 def _plain(target: Target, inject: Callable[[int], AbstractContextManager[Any]]) -> Kind:
@@ -67,6 +80,59 @@ def _overtake(number: int, time: Any, step: Callable[[], Any]) -> Iterator[fault
         made.result()
 
 
+class SlowStore(Listener):
+    """A store that takes some seconds for each call, and whose answers may be lost."""
+
+    rank = 50
+
+    def __init__(self, time: Any, seconds: int, *, is_lost: bool = False) -> None:
+        self._time, self._seconds, self._is_lost = time, seconds, is_lost
+
+    def after(self, call: StoreCall) -> None:
+        self._time.advance(self._seconds)
+        if self._is_lost:
+            raise faults.timeout(call)
+
+
+@contextmanager
+def ending_in_time(time: Any) -> Iterator[None]:
+    """Require that each request of the block is answered before Lambda ends it."""
+    send = Client.request
+
+    def request(client: Client, *arguments: Any, **options: Any) -> Any:
+        began = time.now
+        reply = send(client, *arguments, **options)
+        assert time.now - began < LAMBDA_SECONDS, f"a request took {time.now - began} seconds"
+        return reply
+
+    with mock.patch.object(Client, "request", request):
+        yield
+
+
+@contextmanager
+def _slow_store(number: int, time: Any, step: Any) -> Iterator[None]:
+    seconds, is_lost = STORE_PACES[number - 1]
+    with intercept(SlowStore(time, seconds, is_lost=is_lost)), ending_in_time(time):
+        yield
+
+
+@contextmanager
+def _slow_stripe(number: int, time: Any, step: Any) -> Iterator[None]:
+    """Stripe takes some seconds for each answer; an answer that comes after the caller's timeout is lost."""
+    seconds, store_seconds = STRIPE_PACES[number - 1]
+    send = requests.Session.request
+
+    def request(session: Any, *arguments: Any, **options: Any) -> Any:
+        response, waits = send(session, *arguments, **options), options["timeout"][1]
+        time.advance(int(min(seconds, waits)))
+        if seconds > waits:
+            raise requests.ReadTimeout
+        return response
+
+    with mock.patch.object(requests.Session, "request", request), intercept(SlowStore(time, store_seconds)), ending_in_time(time):
+        yield
+
+
 KINDS = {name: _plain("store", inject) for name, inject in faults.KINDS.items()}
 KINDS |= {
     "the clock jumps an hour forward": Kind("store", _jump(HOUR), keeps_outcome=False),
@@ -78,4 +144,6 @@ KINDS |= {
     "a service's answer is lost": _plain("service", provider_faults.lose_provider_answer),
     "delivered twice": _plain("delivery", deliveries.deliver_twice),
     "delivered out of order": _plain("delivery", deliveries.deliver_out_of_order),
+    "a slow store": Kind("step", _slow_store, keeps_outcome=False, ways=len(STORE_PACES)),
+    "a slow Stripe": Kind("step with services", _slow_stripe, keeps_outcome=False, ways=len(STRIPE_PACES)),
 }

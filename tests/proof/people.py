@@ -22,6 +22,7 @@ from chalicelib.addons.wallets import apple
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.rollout import ApplyRefused
 from chalicelib.bootstrap_file.validation import validate_tree
+from chalicelib.changes import jobs
 from chalicelib.foundation import clock, outbound_http, settings
 from chalicelib.foundation.outbound_http import HostReply
 from chalicelib.notifications import providers, ses_reports
@@ -431,6 +432,17 @@ class PersonScene(StoredScene):
         tree = {"version": "1", "events": {"fest": bootstrap.event("fest")}, "ticket_types": tickets}
         rollout.apply(validate_tree(tree), "ann", self.time.now)
 
+    def apply_large_file(self, venue: str) -> None:
+        """Apply a file with five events of a promoter who gets webhooks. From the hall to the arena, tiers shrink, grow, come and go."""
+        if venue == "Hall":
+            endpoints.create_endpoint("nora", ENDPOINT, HOOKS, "", ["event.changed"], "nora", self.time.now)
+        fields = {"venue": venue, "metadata": {"timezone": "America/Denver", "promoter_id": "nora"}}
+        events = {f"e{number}": bootstrap.event(f"e{number}", **fields) for number in range(5)}
+        tickets = {f"{event_id}-pass": bootstrap.ticket(f"{event_id}-pass", event_id) for event_id in events}
+        tickets |= {name: bootstrap.ticket(name, "e0", max_quantity=quantity) for name, quantity in _LARGE_FILES[venue].items()}
+        with suppress(ApplyRefused):  # another run has applied the file in the meantime
+            rollout.apply(validate_tree({"version": "1", "events": events, "ticket_types": tickets}), "ann", self.time.now)
+
     def apply_files(self) -> None:
         """Apply a file, then another with more tickets, and look at the plan of going back to the first."""
         self.apply_file(20)
@@ -622,11 +634,17 @@ def _open(time: Any, event_capacity: int | None = None) -> Iterator[PersonScene]
     sender = settings.override(mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test", **STAFF, **wallets)
     push = mock.patch.object(apple, "push", lambda tokens: dict.fromkeys(tokens, 200))
     post = mock.patch.multiple(outbound_http, post=hosts.post, get=hosts.get, resolve=lambda _: ["93.184.215.14"])
-    with open_app() as api, shops.isolated_shop(api, event_capacity) as shop, send, find_provider, sender, post, push:
+    portion = mock.patch.object(jobs, "PORTION", 2)  # of a bootstrap file's changes that one record passes on
+    with open_app() as api, shops.isolated_shop(api, event_capacity) as shop, send, find_provider, sender, post, push, portion:
         scene = PersonScene(api, time, shop, mailbox, provider, hosts)
         scene.follow_changes()
         yield scene
 
+
+_LARGE_FILES = {
+    "Hall": {"shrinks": 40, "grows": 20, "shards": 110, "goes": 10},
+    "Arena": {"shrinks": 20, "grows": 60, "shards": 300, "new": 10},
+}
 
 STAFF = {"oidc_issuer": Hosts.staff.issuer, "oidc_client_id": "shop", "oidc_client_secret": "secret", "oidc_domains": "example.com"}
 
@@ -699,6 +717,7 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "report a bounce": (["buy", "follow_changes", "send_messages"], "report_bounce"),
     "import tickets": (["apply_first_file"], "import_tickets"),
     "apply a bootstrap file": (["apply_files"], "apply_third_file"),
+    "apply a large bootstrap file": (["apply_large_file Hall"], "apply_large_file Arena"),
     "go back to an earlier version": (["apply_files"], "go_back"),
     "send messages": (["buy", "follow_changes"], "send_messages"),
     "move a guest's orders": (["sign_in_as_guest"], "move_orders"),
@@ -709,6 +728,7 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "issue invoices": (["buy_from_promoter", "refund"], "follow_core"),
     "follow a refund, with a waitlist": (["sell_out", "refund"], "follow_core"),
     "follow a bootstrap file": (["apply_files"], "follow_core"),
+    "follow a large bootstrap file": (["apply_large_file Hall", "follow_changes", "apply_large_file Arena"], "follow_core"),
     "project reports of a purchase": (["buy_from_promoter"], "project_reports"),
     "project reports of a refund": (["sell_out", "follow_changes", "refund"], "project_reports"),
     "send webhooks": (["buy_from_promoter", "follow_core"], "send_webhooks"),

@@ -1,12 +1,15 @@
 """Every flow, with every kind of fault at every call. Short runs try one call for each kind, which the seed chooses."""
 
+from unittest import mock
+
 import pytest
 
 import app
-from chalicelib.foundation import effects
+from chalicelib.foundation import deadline, effects
 from tests.proof import people
 from tests.proof.flows import FLOWS
 from tests.proof.harness import try_flow
+from tests.proof.kinds import KINDS
 from tests.proof.routes import ELSEWHERE
 
 
@@ -24,6 +27,12 @@ def test_the_proof_can_fail(time, monkeypatch):
     cells = try_flow(FLOWS["reserve"], time, everything=True)
     assert "said to be unchanged" in cells["timeout of the answer"].wrong[0]
     assert not cells["crash before the call"].wrong
+
+
+def test_without_a_deadline_a_request_would_outlast_lambda(time):
+    unlimited, slow = mock.patch.object(deadline, "remaining", return_value=60.0), KINDS["a slow store"].inject(1, time, None)
+    with FLOWS["order"].open(time) as scene, unlimited, slow, pytest.raises(AssertionError, match="a request took"):
+        scene.run("order")
 
 
 def test_each_route_that_changes_something_has_a_flow():

@@ -1,5 +1,6 @@
 """A sweep gets through whatever is in its way: slow payments, broken ones, a store that fails, and its own end."""
 
+from contextlib import suppress
 from threading import Barrier
 
 import pytest
@@ -14,8 +15,10 @@ from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import hold_recovery, store, sweep, sweep_store
 from chalicelib.purchases.sweep import MAX_SECONDS
 from tests import builders, invariants
+from tests.proof.kinds import SlowStore
 from tests.purchases.sweep.conftest import create_debits
 from tests.simulation import faults
+from tests.simulation.interception import intercept
 from tests.simulation.provider_faults import crash_after_provider_call, record_provider_calls
 
 pytestmark = pytest.mark.usefixtures("threaded_store")
@@ -315,3 +318,16 @@ def test_a_paid_checkout_that_contradicts_its_tickets_is_tried_again_only_later(
             time.advance(60)
     assert 0 < len(calls) <= 2 * store.MAX_ATTEMPTS
     restore(after)
+
+
+def test_a_sweep_stops_when_its_time_is_over(api, time):
+    """What is left is done by the next run."""
+    event_id, tier_id = builders.create_shop(api)
+    for user in ("ada", "bob", "eve"):
+        builders.reserve(api, user, event_id, tier_id)
+    time.advance(181)
+    began = time.now
+    with intercept(SlowStore(time, 2)), deadline.within(7), suppress(*dynamo.STORE_ERRORS):
+        builders.run_sweep()
+    assert time.now - began <= 9
+    invariants.check_recovery(time)

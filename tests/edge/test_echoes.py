@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests import builders, invariants, shops
+from tests.proof.buyers import BuyerScene
 from tests.simulation import faults
 from tests.simulation.interception import Listener, StoreCall, intercept
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, join_many
@@ -88,63 +89,35 @@ def test_a_sale_is_paused_also_if_its_waiting_room_cannot_be_loaded(api, time, a
     assert (reply.status, reply.json["event"]["paused"]) == (200, action == "pause")
 
 
-class Flow:
-    """A buyer's purchase, step by step."""
+PAID = ["reserve", "start_checkout", "confirm"]
+STEPS = {"reserve": [], "confirm": PAID[:2], "decline": PAID[:2], "release": PAID[:1], "refund": PAID}
 
-    def __init__(self, api):
-        self.api, self.shop = api, shops.Shop(api)
-        self.id = ""
 
-    def reserve(self):
-        reply = self.shop.reserve("ada", floor=2, balcony=1, key="r")
-        self.id = reply.json.get("id", "")
-        return reply
-
-    def checkout(self):
-        return builders.start_checkout(self.api, "ada", self.id, key=self.id)
-
-    def confirm(self):
-        return builders.confirm(self.api, "ada", self.id)
-
-    def decline(self):
-        return builders.confirm(self.api, "ada", self.id, "fail")
-
-    def release(self):
-        return self.api.delete(f"/reservations/{self.id}", user="ada")
+class Buyer(BuyerScene):
+    def __init__(self, api, time):
+        super().__init__(api, time, shops.Shop(api))
 
     def refund(self):
         return builders.refund(self.api, self.id)
 
 
-STEPS = {
-    "reserve": (["reserve"], 201),
-    "confirm": (["reserve", "checkout", "confirm"], 201),
-    "decline": (["reserve", "checkout", "decline"], 200),
-    "release": (["reserve", "release"], 200),
-    "refund": (["reserve", "checkout", "confirm", "refund"], 201),
-}
-
-
 @pytest.mark.parametrize("name", STEPS)
 def test_a_step_of_a_purchase_that_was_written_succeeds(api, time, name):
-    (*before, last), status = STEPS[name]
-    flow = Flow(api)
-    for step in before:
-        getattr(flow, step)()
+    buyer = Buyer(api, time)
+    buyer.run(*STEPS[name])
     with failing_after_commit():
-        reply = getattr(flow, last)()
-    assert reply.status == status, reply.json
+        reply = buyer.run(name)
+    assert reply.status == (200 if name in ("decline", "release") else 201), reply.json
     time.advance(181)
     builders.run_sweep()
     invariants.check(time.now, recovered=True)
 
 
 def test_a_refund_whose_order_cannot_be_shown_says_so(api, time):
-    flow = Flow(api)
-    for step in ("reserve", "checkout", "confirm"):
-        getattr(flow, step)()
+    buyer = Buyer(api, time)
+    buyer.run(*PAID)
     with failing_after_commit() as store:
-        reply = flow.refund()
+        reply = buyer.refund()
     assert store.refused
     assert reply.json["refund"]["status"] == "succeeded"
     assert reply.json["order"]["status"] == "refunded"
@@ -172,10 +145,10 @@ def test_a_refund_that_is_tried_again_is_shown(shop, time):
 
 
 def test_a_reply_that_cannot_be_stored_is_still_sent(api, time):
-    flow = Flow(api)
+    buyer = Buyer(api, time)
     with faults.fail(1, faults.throttled, operation="UpdateItem", table="idempotency") as fault:
-        reply = flow.reserve()
+        reply = buyer.reserve()
     assert fault.was_triggered
     assert reply.status == 201
     time.advance(31)
-    assert (flow.reserve().json["id"]) == reply.json["id"]
+    assert buyer.reserve().json["id"] == reply.json["id"]
