@@ -101,8 +101,13 @@ def test_documents_name_the_fee(api, time, shop):
     event_id, tier_id = shop
     order_id = builders.create_order(api, (event_id, tier_id))
     manager = {"token": builders.admin_token()}
-    for path, caller in ((f"/orders/{order_id}/receipt.pdf", {"user": "ada"}), (f"/events/{event_id}/statement.pdf", manager)):
-        for language, words in (("en", "Includes fees"), ("es", "Incluye gastos de gestión")):
+    receipt = {"en": "Includes fees", "es": "Incluye gastos de gestión"}
+    statement = {"en": "Fees included in sales", "es": "Gastos de gestión incluidos en las ventas"}
+    for path, caller, texts in (
+        (f"/orders/{order_id}/receipt.pdf", {"user": "ada"}, receipt),
+        (f"/events/{event_id}/statement.pdf", manager, statement),
+    ):
+        for language, words in texts.items():
             text = " ".join(page.text for page in pdfs.read(api.get(path, query={"language": language}, **caller).body))
             assert words in text, path
             assert set(re.findall(r"\d+\.\d\d", text.replace(",", "."))) <= {"25.00", "50.00", "6.00", "0.00"}, path
