@@ -59,7 +59,7 @@ const EARLY: Plugin = {
   },
 };
 
-// The widget for other websites: one script with a fixed name, which is no module, because modules of other origins need CORS.
+// The widget for other websites: one script with a fixed name, which is not a module, because modules of other origins need CORS.
 const WIDGET: Plugin = {
   name: "widget",
   async generateBundle() {
@@ -72,7 +72,7 @@ const WIDGET: Plugin = {
   },
 };
 
-// Every file that changes is in assets/ with a hash in its name, but for the widget. Nothing is inlined, because the content security policy allows no data: scripts.
+// Every file that changes is in assets/ with a hash in its name, except the widget. Nothing is inlined, because the content security policy allows no data: scripts.
 // The manifest lists the scripts of each entry, for the budgets in infra/web.py.
 export default defineConfig({
   plugins: [FRAME, NOSCRIPT, EARLY, WIDGET],

@@ -59,7 +59,7 @@ def register(buyer: Buyer, event_id: str, language: Language) -> Buyer:
     buyer.speak(language)
     buyer.page.goto(f"/events/{event_id}/line")
     buyer.press("Take part")
-    buyer.see("You are not registered until you send your wishes.")
+    buyer.see("You are not registered until you send your choices.")
     wish(buyer, "2", "Floor")
     buyer.see("You asked for 2 tickets")
     buyer.see("You are in the draw.")
@@ -93,7 +93,7 @@ def withdraw_in_account(buyer: Buyer, event_id: str) -> None:
     buyer.press("Withdraw now")
     buyer.see("You are no longer in the draw.")
     buyer.page.goto(f"/events/{event_id}/line")
-    buyer.see("You are not registered until you send your wishes.")
+    buyer.see("You are not registered until you send your choices.")
 
 
 def buy(winner: Buyer) -> None:

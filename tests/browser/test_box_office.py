@@ -144,6 +144,6 @@ def test_an_offline_sale_without_a_ticket_left_stays_until_it_is_settled(server,
     expect(cashier.page.get_by_role("heading", name=re.compile("1 sale without a ticket"))).to_be_visible()
     cashier.see("The box office does not have that many tickets left.")
     check(cashier.page, "box_office_refused")
-    cashier.press("The buyer has the money back")
+    cashier.press("The buyer has been refunded")
     expect(cashier.page.get_by_text("without a ticket")).to_have_count(0)
     invariants.check(time.now)

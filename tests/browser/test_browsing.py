@@ -216,7 +216,7 @@ def test_an_event_shows_its_end_and_the_text_of_the_promoter_as_it_was_written(n
 @pytest.mark.parametrize(
     ("locale", "title", "lines"),
     [
-        ("en", "What has changed (3)", ["Floor · Taken off sale", "Floor · Price: $40 (before: $50)", "Opening of the sale: Tuesday"]),
+        ("en", "What has changed (3)", ["Floor · Taken off sale", "Floor · Price: $40 (before: $50)", "Sale opens: Tuesday"]),
         (
             "es-ES",
             "Qué ha cambiado (3)",

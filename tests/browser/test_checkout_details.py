@@ -207,7 +207,7 @@ def test_a_promoter_turns_invoices_on_and_a_buyer_gets_one_for_a_company(new_buy
     manager.fill("Name on invoices", "Nova Nights Ltd")
     manager.fill("Address on invoices", "1 Harbor Street\nLisbon")
     manager.fill("Tax ID", "PT501234567")
-    manager.fill("Beginning of invoice numbers (optional)", "nn")
+    manager.fill("Prefix of invoice numbers (optional)", "nn")
     manager.press("Save")
     expect(page.get_by_text("Saved", exact=True)).to_be_visible()  # not "Not saved yet"
     buyer = new_buyer()
@@ -257,7 +257,7 @@ def test_a_company_pays_by_transfer_and_the_promoter_records_it(new_buyer, api, 
     manager.follow("Bank transfer: 7 days")
     manager.see("$0 of $100 received")
     check(page, "bank_transfers")
-    manager.fill("Text of the transfer, with the order number", f"Order {number}")
+    manager.fill("Payment reference, with the order number", f"Order {number}")
     manager.fill("Amount (USD)", "60,00")
     page.get_by_label("Date on the statement").fill("2026-06-01")
     manager.press("Record the transfer")
@@ -273,7 +273,7 @@ def test_a_company_pays_by_transfer_and_the_promoter_records_it(new_buyer, api, 
         "Send $5.50 back to the buyer, then record it here with a minus sign.",
     ):
         manager.see(text)
-    manager.fill("Text of the transfer, with the order number", number)
+    manager.fill("Payment reference, with the order number", number)
     manager.fill("Amount (USD)", "5,50-")
     page.get_by_label("Date on the statement").fill("2026-06-03")
     manager.press("Record the transfer")

@@ -3,14 +3,14 @@
 import { admissionTime, type State } from "../waiting-room.js";
 import type { DrawProof, EventWithTiers, StockEntry, StockLine } from "./api";
 
-/** Of the places of the draw, and of late arrivals, in percent. */
+/** The percentiles that the report shows, for places in the draw and for late arrivals. */
 const SHARES = [0, 10, 25, 50, 75, 90, 100];
 const SAMPLE = Array.from({ length: 100 }, (_, index) => index + 1);
-/** What the figures of API Gateway are not: of this event alone, of answers by the CDN, of requests that never arrived, and checkable. */
+/** The limits of the figures of API Gateway: they cover all events, miss replies of the CDN and requests that never arrived, and cannot be checked. */
 const LIMITS = ["whole_stage", "without_cdn", "without_network", "not_recomputable"];
 
 type Segments = State["segments"];
-/** Seconds after the opening between which something happened; null if it has not. */
+/** The earliest and the latest time at which something happened, in seconds after the opening; null if it has not happened. */
 type Seconds = [number, number] | null;
 export type Report = ReturnType<typeof makeReport>;
 
@@ -104,7 +104,7 @@ function lateWaitsOf(segments: Segments, n: number, counted: StockEntry[], now: 
   return { counted: counts.reduce((total, count) => total + count, 0), places: waitsAt(SHARES), p95_seconds: p95Seconds };
 }
 
-/** Between which times a late place, from 0, was given out. Late counters take turns. */
+/** The times between which a late place, counted from 0, was given out. Late counters take turns. */
 function joinedAt(counted: StockEntry[], place: number): Seconds {
   let earliest = seconds(counted[0]!.late!.closed_at);
   for (const { late, at, counted_from } of counted) {

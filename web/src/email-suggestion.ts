@@ -6,7 +6,7 @@ const ONLY_COM = ["gmail", "googlemail", "icloud"];
 const LOOKALIKES = ["mail", "email", "ymail"];
 const MISTYPED_COM = /(^|\.)(con|cmo|ocm|vom|xom|comm|coom)$/;
 
-/** Return the suggested address, or null. While the buyer is still typing, the beginning of a correct address is no mistake. */
+/** Return the suggested address, or null. While the buyer is still typing, the beginning of a correct address is not a mistake. */
 export function suggestEmail(address: string, isTyping = false): string | null {
   const parts = /^([^@\s]+@)([^@\s.]+)\.?([^@\s]*)$/.exec(address.trim());
   if (!parts) return null;

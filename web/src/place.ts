@@ -49,7 +49,7 @@ export interface PlaceView {
   wasCleared: boolean;
   /** Whether the buyer has asked for a longer turn. */
   isLonger: boolean;
-  /** Whether the place is that of a group. */
+  /** Whether a group shares the place. */
   isMember: boolean;
   /** How many numbers the place has in the draw. */
   weight: number;
@@ -169,7 +169,7 @@ export class Place {
     await this.lookAgain();
   }
 
-  /** Keep a token that replaces the present one, or none. */
+  /** Store a token that replaces the current one; null removes it. */
   keep(token: string | null): Promise<void> {
     this.#world.memory.write("token", token);
     return this.tokenChanged();

@@ -50,7 +50,7 @@ export function currentBuyer(): Buyer | null {
   return JSON.parse(localStorage.getItem(NOTE) ?? "null");
 }
 
-/** Send a request as the buyer. A new visitor becomes a guest with the first request that changes data, and has nothing to read before. */
+/** Send a request as the buyer. A new visitor becomes a guest with the first request that changes data, and has nothing to read before that. */
 export async function fetchAsBuyer(request: Request): Promise<Response> {
   if (currentBuyer() === null && request.method === "GET") return Response.json({ error: "signed_out" }, { status: 404 });
   const sent = await request.arrayBuffer();

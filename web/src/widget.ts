@@ -1,5 +1,5 @@
 /**
- * The widget for other websites: the state of an event's sale, or a list of events, with links to the shop. docs/embedding.md explains it.
+ * The widget for other websites: the state of an event's sale, or a list of events, with links to the shop. docs/events.md explains it.
  * It sets no cookies and requests only public documents. Texts of events become text nodes, never HTML.
  */
 

@@ -61,7 +61,7 @@ def ballot_to_register(stage: Stage) -> None:
     stage.buyer.use_demo_identity()
     _open_ballot(stage)
     stage.buyer.press("Take part")
-    stage.buyer.see("You are not registered until you send your wishes.")
+    stage.buyer.see("You are not registered until you send your choices.")
 
 
 def ballot_registered(stage: Stage) -> None:
@@ -77,7 +77,7 @@ def ballot_withdrawn(stage: Stage) -> None:
     stage.buyer.see("You asked for 1 ticket: Front rows")
     stage.page.get_by_text("Withdraw from the ballot").click()
     stage.buyer.press("Withdraw now")
-    stage.buyer.see("You are not registered until you send your wishes.")
+    stage.buyer.see("You are not registered until you send your choices.")
 
 
 def ballot_with_an_offer(stage: Stage) -> None:
@@ -105,7 +105,7 @@ def ballot_card_form(stage: Stage) -> None:
     ballot_without_its_card(stage)
     stage.page.get_by_role("link", name="Save a card").click()
     expect(stage.buyer.heading("Your card for the ballot")).to_be_visible()
-    stage.buyer.see("If the draw gives me tickets, you may charge this card once")
+    stage.buyer.see("If I get tickets in the draw, you may charge this card once")
 
 
 def ballot_with_a_card(stage: Stage) -> None:
@@ -137,7 +137,7 @@ def ballot_with_several_numbers(stage: Stage) -> None:
     """Two ballots of the promoter drew no tickets for the buyer's card."""
     stage.buyer.use_demo_identity()
     _open_ballot(stage, entry="payment_card", better_odds=True)
-    stage.buyer.see("People who were not drawn in earlier ballots of this promoter have up to five numbers in this draw.")
+    stage.buyer.see("People who were not drawn in this promoter's earlier ballots have up to five numbers in this draw.")
     room = store.find_room(stage.drop)
     assert room is not None
     for lost in (2, 1):
@@ -146,7 +146,7 @@ def ballot_with_several_numbers(stage: Stage) -> None:
     stage.page.get_by_role("link", name="Save a card").click()
     stage.buyer.press("Save the card")
     stage.buyer.press("Take part")
-    stage.buyer.see("You have 3 numbers in this draw, because you were not drawn in 2 earlier ballots of this promoter.")
+    stage.buyer.see("You have 3 numbers in this draw, because you were not drawn in 2 of this promoter's earlier ballots.")
 
 
 def ballot_registered_with_several_numbers(stage: Stage) -> None:

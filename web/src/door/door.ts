@@ -25,7 +25,7 @@ export type WithoutShop = "offline" | "signed_out";
 
 /**
  * The outcome of a scan. `ticket` has the name and number of the guest whose code was scanned. It still admits `remaining` people; if the
- * scan let people out, so many more may go out.
+ * scan let people out, that many more may go out.
  */
 export interface Verdict {
   scan: ScanRecord;

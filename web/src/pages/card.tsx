@@ -1,6 +1,6 @@
 /**
  * Where somebody saves a card: for a waiting room that gives one place to each card, or with `?entry=` for a ballot, which charges the card if
- * the draw gives tickets. The waiting room itself loads nothing of Stripe's.
+ * the draw gives tickets. The waiting room itself loads nothing from Stripe.
  */
 
 import { useLocation, useRoute } from "preact-iso";
@@ -19,7 +19,7 @@ import { inEachLanguage } from "../texts/languages";
 
 /** All languages are in this file, because they are smaller than a second request. */
 const TEXTS = inEachLanguage(import.meta.glob<typeof en>("../texts/??-card.ts", { eager: true, import: "cardTexts" }));
-/** A card that nobody charges, and no wallets, which use another number than the card. */
+/** A card that nobody charges, without wallets, whose numbers differ from the card's. */
 const SETUP = {
   group: { mode: "setup" as const, allowedPaymentMethodTypes: ["card"], paymentMethodCreation: "manual" as const },
   element: { wallets: { applePay: "never" as const, googlePay: "never" as const, link: "never" as const } },

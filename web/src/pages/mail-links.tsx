@@ -171,7 +171,7 @@ export function ForgotPassword() {
   );
 }
 
-/** The link that the visitor has opened. A new one is needed if it has no token, if the API says that it is dead, or if the visitor wants one. */
+/** The link that the visitor has opened. A new one is needed if it has no token, if the API says that it is no longer valid, or if the visitor wants one. */
 function useLink() {
   const [isNeeded, setNeeded] = useState(token() === "");
   const [dead, setDead] = useState<ApiFailure | null>(null);

@@ -28,39 +28,39 @@ export function Artwork({ id }: { id: string }) {
 }
 
 /** A floodlit circle with rings around it, like a court or stage seen from above. */
-function rings(random: Random, [, ...colours]: Palette) {
+function rings(random: Random, [, ...colors]: Palette) {
   const [x, y] = [WIDTH * (0.25 + 0.5 * random()), HEIGHT * (0.35 + 0.5 * random())];
   const count = 6;
   return Array.from({ length: count }, (_, index) => (
-    <circle cx={x} cy={y} r={30 + (count - index) * 34} fill={index % 2 ? colours[index % 3] : "none"} stroke={colours[(index + 1) % 3]} stroke-width="7" opacity={index % 2 ? 0.16 : 0.9} />
-  )).concat(<circle cx={x} cy={y} r="30" fill={colours[1]} />);
+    <circle cx={x} cy={y} r={30 + (count - index) * 34} fill={index % 2 ? colors[index % 3] : "none"} stroke={colors[(index + 1) % 3]} stroke-width="7" opacity={index % 2 ? 0.16 : 0.9} />
+  )).concat(<circle cx={x} cy={y} r="30" fill={colors[1]} />);
 }
 
 /** Quarter circles in a grid, like old concert posters. */
-function tiles(random: Random, [, ...colours]: Palette) {
+function tiles(random: Random, [, ...colors]: Palette) {
   const size = 56.25;
   const shapes = [];
   for (let y = 0; y < HEIGHT; y += size) {
     for (let x = -12; x < WIDTH; x += size) {
       const turn = Math.floor(random() * 4) * 90;
-      const colour = colours[Math.floor(random() * 3)];
-      const centre = `${x + size / 2} ${y + size / 2}`;
-      if (random() < 0.18) shapes.push(<circle cx={x + size / 2} cy={y + size / 2} r={size / 3.2} fill={colour} />);
-      else shapes.push(<path d={`M${x} ${y}h${size}a${size} ${size} 0 0 1-${size} ${size}z`} transform={`rotate(${turn} ${centre})`} fill={colour} />);
+      const color = colors[Math.floor(random() * 3)];
+      const center = `${x + size / 2} ${y + size / 2}`;
+      if (random() < 0.18) shapes.push(<circle cx={x + size / 2} cy={y + size / 2} r={size / 3.2} fill={color} />);
+      else shapes.push(<path d={`M${x} ${y}h${size}a${size} ${size} 0 0 1-${size} ${size}z`} transform={`rotate(${turn} ${center})`} fill={color} />);
     }
   }
   return shapes;
 }
 
 /** A low sun over waves. */
-function hills(random: Random, [, sun, ...colours]: Palette) {
+function hills(random: Random, [, sun, ...colors]: Palette) {
   const waves = Array.from({ length: 4 }, (_, index) => {
     const y = HEIGHT * (0.5 + 0.14 * index);
     const [a, b] = [18 + 40 * random(), 18 + 40 * random()];
     return (
       <path
         d={`M0 ${y}C${WIDTH * 0.25} ${y - a} ${WIDTH * 0.35} ${y + b} ${WIDTH * 0.5} ${y}S${WIDTH * 0.8} ${y - b} ${WIDTH} ${y - a / 2}V${HEIGHT}H0z`}
-        fill={colours[index % 2]}
+        fill={colors[index % 2]}
         opacity={0.45 + 0.18 * index}
       />
     );
@@ -69,14 +69,14 @@ function hills(random: Random, [, sun, ...colours]: Palette) {
 }
 
 /** Beams of light from the edge of a stage. */
-function beams(random: Random, [, ...colours]: Palette) {
+function beams(random: Random, [, ...colors]: Palette) {
   const from = WIDTH * (0.15 + 0.7 * random());
   const count = 9;
   const lights = Array.from({ length: count }, (_, index) => {
     const [left, right] = [index - 0.1, index + 0.45].map((step) => -WIDTH + (3 * WIDTH * step) / count);
-    return <path d={`M${from} ${HEIGHT + 30}L${left} -10H${right}z`} fill={colours[index % 3]} opacity={0.35 + 0.5 * random()} />;
+    return <path d={`M${from} ${HEIGHT + 30}L${left} -10H${right}z`} fill={colors[index % 3]} opacity={0.35 + 0.5 * random()} />;
   });
-  return [...lights, <ellipse cx={from} cy={HEIGHT + 16} rx="120" ry="52" fill={colours[1]} />];
+  return [...lights, <ellipse cx={from} cy={HEIGHT + 16} rx="120" ry="52" fill={colors[1]} />];
 }
 
 /** Pseudorandom numbers from 0 to 1, seeded with a text (FNV-1a, then mulberry32). */

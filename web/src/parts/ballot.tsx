@@ -1,4 +1,4 @@
-/** The page of a ballot: take part in the draw, send one's wishes, and see what the draw gave. */
+/** The page of a ballot: take part in the draw, send choices of tickets, and see the result. */
 
 import { ErrorBoundary, lazy } from "preact-iso";
 import { listWaitlistEntries, type EventWithTiers } from "../api";

@@ -34,7 +34,7 @@ export function GuestOrders() {
   const move = () =>
     run(async () => {
       await moveGuestOrders(false);
-      location.assign(path.endsWith("/checkout") ? path : "/tickets"); // what pages show of the account is no longer right
+      location.assign(path.endsWith("/checkout") ? path : "/tickets"); // what the pages show about the account is out of date
     });
   return (
     <p class="banner" role="status">

@@ -12,7 +12,7 @@ export interface Loaded<T> {
 }
 
 /**
- * Load once per `key`, and with `everySeconds` repeatedly while the page is visible, but not what does not exist. After a failure, the old
+ * Load once per `key`, and with `everySeconds` repeatedly while the page is visible, unless the reply was a 404. After a failure, the old
  * value stays. The first page of a visit may have arrived with the API's reply for the page `path`, which is shown until `load` has finished.
  */
 export function useLoaded<T>(load: () => Promise<T>, key: string, everySeconds?: number, path?: string): Loaded<T> {
@@ -22,7 +22,7 @@ export function useLoaded<T>(load: () => Promise<T>, key: string, everySeconds?:
   const reload = useCallback(async () => {
     try {
       const value = await latest.current.load();
-      if (latest.current.key === key) setState({ key, value, failure: null }); // a late reply must not replace that for a newer key
+      if (latest.current.key === key) setState({ key, value, failure: null }); // a late reply must not replace the reply for a newer key
     } catch (error) {
       if (!(error instanceof ApiFailure)) throw error;
       if (latest.current.key === key) setState((before) => ({ key, value: before.key === key ? before.value : null, failure: error }));
@@ -46,8 +46,8 @@ export function useLoaded<T>(load: () => Promise<T>, key: string, everySeconds?:
 }
 
 /**
- * As `useLoaded`, for what has promoters' texts: load again when the reader chooses another language, and show the old texts until then. What
- * does not exist is not asked for again. The document's own reply counts only if it arrived in the language of the page.
+ * Like `useLoaded`, for data with promoters' texts: load again when the reader chooses another language, and show the old texts until then.
+ * After a 404, nothing is loaded again. The document's own reply counts only if it arrived in the language of the page.
  */
 export function useTranslated<T>(load: () => Promise<T>, key: string, everySeconds?: number, path?: string): Loaded<T> {
   const { language } = useTexts();

@@ -1,4 +1,4 @@
-/** What people who wait see of the tickets (prices, what is left, the chance that it is gone before their turn), and the way to another shop. */
+/** What people in line see of the tickets (prices, what is left, the chance that it is gone before their turn), and the way to another shop. */
 
 import { useMemo } from "preact/hooks";
 import { getShopPass, type EventWithTiers } from "../api";

@@ -35,7 +35,7 @@ export interface PaymentRefusal {
 
 /**
  * The element, mounted in `box` once there are keys. Changing the language keeps the buyer's input. `pay` returns why the payment failed; null on success.
- * With `setup`, the element takes a card for something else than a payment, and `loaded` has what else Stripe.js can do with the card.
+ * With `setup`, the element takes a card for something other than a payment, and `loaded` has what else Stripe.js can do with the card.
  */
 export function usePaymentElement(keys: Keys | null, setup?: { group: StripeElementsOptionsMode; element: StripePaymentElementOptions }) {
   const { language } = useTexts();

@@ -26,7 +26,7 @@ export function CodeField({ error }: { error: string | null }) {
   return <Field name="code" label={own.appCode} note={own.appCodeNote} error={error && own.failures.second_factor_required!} type="text" autocomplete="one-time-code" maxLength={40} required />;
 }
 
-/** Signs in with a passkey, without a password. Browsers know no passkeys at an address that is a number. */
+/** Signs in with a passkey, without a password. Browsers do not support passkeys at an IP address. */
 export function PasskeySignIn({ onDone }: { onDone: () => void }) {
   const own = useOwnTexts();
   const { isWorking, failure, run } = useAction();

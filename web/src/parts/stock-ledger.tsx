@@ -117,7 +117,7 @@ const definition = ({ capacity, held_back }: StockLine) => JSON.stringify([capac
 
 const sum = (counts: StockLine["held_back"]) => Object.values(counts ?? {}).reduce((total, count) => total + count, 0);
 
-/** The reasons, with how many tickets each has, and how many of them somebody has got. */
+/** The reasons, with how many tickets each has, and how many of them have been given out. */
 function backText({ held_back, issued }: StockLine, s: typeof en, number: (count: number) => string): string {
   const given = sum(issued);
   const reasons = Object.entries(held_back ?? {}).map(([reason, count]) => `${s.reasons[reason as Reason]} ${number(count)}`);

@@ -4,10 +4,10 @@ import type { cardTexts as english } from "./en-card";
 
 export const cardTexts: typeof english = {
   title: "Ihre Karte für den Warteraum",
-  intro: "Jede Zahlungskarte erhält einen Platz. Ihre Bank bestätigt die Karte und fragt Sie vielleicht. Es wird nichts abgebucht, und wir behalten die Karte nicht: Wie Sie bezahlen, wählen Sie beim Kauf.",
+  intro: "Jede Zahlungskarte erhält einen Platz. Ihre Bank prüft die Karte und bittet Sie vielleicht um eine Bestätigung. Es wird nichts abgebucht, und wir behalten die Karte nicht: Wie Sie bezahlen, wählen Sie beim Kauf.",
   ballotTitle: "Ihre Karte für die Verlosung",
-  ballotIntro: "Ihre Bank bestätigt die Karte und fragt Sie vielleicht. Jetzt wird nichts abgebucht oder reserviert. Unser Zahlungsdienstleister behält die Karte, bis Ihre Anmeldung endet, und löscht sie dann.",
-  accept: (amount) => `Wenn die Ziehung mir Tickets gibt, dürfen Sie diese Karte einmal dafür belasten, ohne mich noch einmal zu fragen: mit höchstens ${amount}. Bis zur Ziehung kann ich mich abmelden.`,
+  ballotIntro: "Ihre Bank prüft die Karte und bittet Sie vielleicht um eine Bestätigung. Jetzt wird nichts abgebucht oder reserviert. Unser Zahlungsdienstleister behält die Karte, bis Ihre Anmeldung endet, und löscht sie dann.",
+  accept: (amount) => `Wenn ich bei der Ziehung Tickets bekomme, dürfen Sie diese Karte einmal dafür belasten, ohne mich noch einmal zu fragen: mit höchstens ${amount}. Bis zur Ziehung kann ich mich abmelden.`,
   save: "Karte hinterlegen",
   back: "Zurück zum Warteraum",
   incomplete: "Das Formular ist nicht vollständig. Prüfen Sie die Kartendaten.",

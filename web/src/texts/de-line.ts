@@ -1,4 +1,4 @@
-/** The texts about the tickets that people who wait see, in German. */
+/** What people in line read about the tickets, in German. */
 
 import type { lineTexts as english } from "./en-line";
 

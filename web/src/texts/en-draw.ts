@@ -41,11 +41,11 @@ export const drawTexts = {
     },
     {
       title: "When the sale opens, we open the envelope",
-      text: "Nobody can join the draw any more: people who come later get places after it. We publish the key. A calculation that anyone can read in advance then puts all the numbers in order. It uses nothing but what we publish. Each number gets one place, and each place goes to one number. Anyone can repeat the calculation and will get the same order.",
+      text: "From then on, nobody can join the draw: people who come later get places after it. We publish the key. A calculation that anyone can read in advance then puts all the numbers in order. It uses nothing but what we publish. Each number gets one place, and each place goes to one number. Anyone can repeat the calculation and will get the same order.",
     },
   ],
   beaconStory:
-    "For this draw, the key alone does not decide. Once the list is published, we wait for a random number that a network of independent organizations, drand, publishes every three seconds. The time at which the draw closed decides which of these numbers counts. We announce it with the list. The key and this number decide the order together, so nobody could know it before, not even us.",
+    "For this draw, the key alone does not decide. Once the list is published, we wait for a random number that a network of independent organizations, drand, publishes every three seconds. The time at which the draw closed decides which of these numbers counts. We announce it with the list. The key and this number decide the order together, so nobody could know the order in advance, not even us.",
   why: "That is why it is fair: the key was fixed before there was anybody to favor, and everyone can check that it was used.",
   limits: "What the check does not prove",
   limitsIntro: "The check shows that the order follows from the sealed key. It does not show:",
@@ -82,7 +82,7 @@ export const drawTexts = {
   published: "This is the published fingerprint of the key. Your browser first saw it after the draw, so compare it with a copy that somebody saved before the draw:",
   replaced: "The shop now shows a different fingerprint:",
   notYet: "When the sale opens, the key appears here, and your browser checks that it matches the fingerprint.",
-  listed: "Before the key, the shop published this fingerprint of the list of numbers:",
+  listed: "Before it published the key, the shop published this fingerprint of the list of numbers:",
   unlistedYet: "When the draw has closed, the fingerprint of the list of numbers appears here.",
   rootReplaced: "Your browser had saved a different fingerprint of the list:",
   own: "Your number is on the list. Your browser has checked the proof.",
@@ -95,8 +95,8 @@ export const drawTexts = {
   checks: {
     made: "Your browser has checked",
     open: "Your browser has not checked",
-    fits: "The key fits its fingerprint.",
-    noted: "The fingerprint is the one from before the draw.",
+    fits: "The key matches its fingerprint.",
+    noted: "The fingerprint is the same as before the draw.",
     own: "Your number is on the list.",
     beacon: "The public random number is genuine and belongs to this draw.",
     list: "The whole list is correct. (The program below checks all of it: 100 MB for a million people.)",
@@ -105,7 +105,7 @@ export const drawTexts = {
   signature: {
     check: "Check the public random number now",
     titles: { wrong: "Do not rely on this draw", other: "The random number is not public" },
-    right: "The signature is valid: this number is drand's, and its round follows from the time of the closing.",
+    right: "The signature is valid: this number is drand's, and its round follows from the time at which the draw closed.",
     other: "The random number does not come from drand's public network. That is normal on a test shop. On a real sale, do not rely on this draw.",
     wrong: "The signature is invalid, or this is not the round that should decide. You cannot rely on this draw.",
   },

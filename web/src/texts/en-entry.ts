@@ -1,7 +1,7 @@
 /** The texts about what a waiting room asks for before somebody joins, in English. */
 
 export const entryTexts = {
-  address: "To give everyone the same chance, each email address gets one place. We email you a code to confirm yours. You need no account.",
+  address: "To give everyone the same chance, each email address gets one place. We email you a code to confirm yours. You do not need an account.",
   send: "Email me a code",
   mailed: (email: string) => `We have sent a code to ${email}. Enter it within 15 minutes.`,
   code: "Six-digit code",
@@ -17,7 +17,7 @@ export const entryTexts = {
     in_another_group: "You are in another group. Leave it first, then open the link again.",
     not_in_group: "You are no longer in this group, or you have joined in another browser.",
     code_invalid: "This is not the code in our last email. Check the six digits.",
-    code_expired: "This code has expired, or was entered wrongly too often. Send another code.",
+    code_expired: "This code has expired, or was entered incorrectly too many times. Send another code.",
     place_in_use: "Your place is in use: somebody with your email address or card is buying tickets right now. Finish that purchase in the other browser, or wait until its reservation has expired.",
     waiting_room_stopped: "You can no longer join this waiting room.",
   } as Record<string, string>,

@@ -2,7 +2,7 @@
 
 export const reportTexts = {
   title: "The report of the sale",
-  intro: "Your browser has made this report from the shop's public documents. Anybody can make it again with the program verify.pyz, which also checks them.",
+  intro: "Your browser has made this report from the shop's public documents. Anyone can make the same report with the program verify.pyz, which also checks the documents.",
   tooLong: "The list of tickets is too long for a browser. Make the report with the program verify.pyz.",
   ballot: "This sale was a ballot: nobody waited for a turn, and tickets were offered in the order of the draw.",
   drawn: "In the draw",

@@ -5,7 +5,7 @@ const entries = (count: number) => `${count.toLocaleString("en")} ${plural.selec
 
 export const stockTexts = {
   title: "Where all the tickets went",
-  intro: "Every change to the number of tickets, and to what is held back, is recorded in a public list that only grows.",
+  intro: "Every change to the number of tickets, and to the number held back, is recorded in a public list that only grows.",
   none: "The list begins when the event is published.",
   all: "All ticket types together",
   hidden: "A ticket type that is not listed",
@@ -18,7 +18,7 @@ export const stockTexts = {
   reasons: { artist: "artist", press: "press", house: "house", accessible: "accessible seats", presale: "presale", box_office: "box office", other: "other reasons" },
   changes: (count: number) => (plural.select(count) === "one" ? "1 change" : `${count} changes`),
   published: "Published",
-  causes: { manager: "changed by a manager", time: "released at its time", sold_out: "released because tickets had sold out", file: "changed by a file" },
+  causes: { manager: "changed by a manager", time: "released at the scheduled time", sold_out: "released because tickets had sold out", file: "changed by a file" },
   given: (count: string, reason: string) => `${count} given out (${reason})`,
   revoked: (count: string, reason: string) => `${count} taken back (${reason})`,
   right: (count: number) => `Your browser has checked ${entries(count)}: none has been changed or left out, and the shop has signed the list.`,

@@ -128,7 +128,7 @@ export const en = {
     cleared: "The waiting room was reset, so your earlier place no longer counts. Please join again.",
     before: "You are in. The draw takes place when the sale opens.",
     beforeNote: "It does not matter when you joined. When the sale opens, everyone here is put in random order. This page then shows your place and tells you when it is your turn.",
-    closes: (time: string) => `The draw closes: ${time}. If you join later, you come after it.`,
+    closes: (time: string) => `The draw closes: ${time}. If you join later, your place comes after the draw.`,
     afterDraw: "You are in. Your place comes after the draw.",
     afterDrawNote: "The draw had closed when you joined. When the sale opens, this page shows your place, which comes after everyone in the draw, and tells you when it is your turn.",
     opensIn: "The sale opens in",

@@ -199,7 +199,7 @@ export class Counter {
     await this.#deliverOne(sale);
   }
 
-  /** Forget a refused sale: the buyer has the money back. */
+  /** Forget a refused sale whose buyer has been refunded. */
   settle(sale: Sale): void {
     this.#save({ sales: this.#kept.sales.filter(({ body }) => body.id !== sale.body.id) });
   }

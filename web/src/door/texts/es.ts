@@ -256,7 +256,7 @@ export const es: typeof en = {
     failures: {
       offline: "La tienda no responde. Vuelve a intentarlo: la misma venta se registra una sola vez. Para vender sin conexión hay que apartar entradas antes.",
       not_enough_tickets: "En la taquilla no quedan tantas entradas.",
-      sale_id_used: "El intento anterior se registró con otras entradas u otra forma de pago. Ponlo como estaba y vuelve a vender: verás sus entradas.",
+      sale_id_used: "El intento anterior se registró con otras entradas u otra forma de pago. Indica las mismas entradas y la misma forma de pago y vuelve a vender: verás las entradas de esa venta.",
       price_changed: "El precio ha cambiado. Compruébalo con el comprador y vuelve a vender.",
       box_office_closed: "Este evento no se vende en taquilla: es un borrador, ha terminado o se ha cancelado.",
       holdback_released: "Estas entradas ya se han puesto a la venta al público, así que la taquilla no puede venderlas.",

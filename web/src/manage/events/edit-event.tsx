@@ -23,7 +23,7 @@ import { ReachedPeople } from "./ticket-holders";
 
 /** Ticket holders get an email if one of these changes. */
 const NOTICED = ["name", "venue", "address", "city", "starts_at", "timezone"] as const;
-/** For so long after a change, its email may still be waiting, so the form offers its note again. */
+/** How long the email about a change may wait. Until then, the form offers its note again. */
 const WAITING_SECONDS = 300;
 
 export function EditEvent() {

@@ -50,7 +50,7 @@ export function LivePage() {
   );
 }
 
-/** The time of the figures, and a warning when the connection is lost, because old figures poll like new ones. */
+/** The time of the figures, and a warning when the connection is lost, because old figures look like new ones. */
 function Age({ live, isLost }: { live: LiveSale; isLost: boolean }) {
   const own = useRoomTexts("live");
   const { locale } = useTexts();

@@ -130,7 +130,7 @@ function toRow(reference: string, amount: string, date: string, currency: string
   return { reference: reference.slice(0, 500), amount_cents: /[-−(]/.test(amount) ? -cents : cents, date: date.trim().replace(/^(\d\d?)[./](\d\d?)[./](\d{4})$/, (_, day, month, year) => `${year}-${month.padStart(2, "0")}-${day.padStart(2, "0")}`) };
 }
 
-/** Return the rows of a bank statement whose first line names the columns `reference`, `amount` and `date`, by day, and money that arrived first. */
+/** Return the rows of a bank statement whose first line names the columns `reference`, `amount` and `date`, sorted by day, with incoming money first. */
 function readStatement(text: string, currency: string): Row[] {
   const [header = [], ...lines] = readLines(text.replace(/^\uFEFF/, ""));
   const [reference, amount, date] = ["reference", "amount", "date"].map((name) => header.findIndex((column) => column.trim().toLowerCase() === name)) as [number, number, number];

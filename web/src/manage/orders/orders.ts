@@ -45,7 +45,7 @@ const peopleQuery = ({ search, tier_id, show }: PeopleFilters) => ({
   came_in: show === "in" ? true : show === "out" ? false : undefined,
 });
 
-/** List the people whom an event's tickets admit. Reads on while pages are empty, because few of many people may match. */
+/** List the people whom an event's tickets admit. Continues while pages are empty, because few of many people may match. */
 export async function listAttendees(event_id: string, filters: PeopleFilters, cursor?: string): Promise<Schemas["AttendeesView"]> {
   for (;;) {
     const query = { ...peopleQuery(filters), limit: 50, cursor };

@@ -24,7 +24,7 @@ interface Props {
   height?: number;
 }
 
-/** Colours by their CSS variables, in the order of the series (styles/manage/charts.css). */
+/** Colors by their CSS variables, in the order of the series (styles/manage/charts.css). */
 const SERIES_CLASSES = ["chart-0", "chart-1", "chart-2", "chart-3", "chart-4", "chart-5"];
 export const MAX_SERIES = SERIES_CLASSES.length;
 const HALF_HOUR = 1800; // in seconds
@@ -41,7 +41,7 @@ export function Chart({ label, times, series, kind = "lines", write, height = 18
   const shape = series.map(({ name }) => name).join("\n");
   useEffect(() => {
     const element = place.current!;
-    const colour = (index: number) => getComputedStyle(element.parentElement!.querySelector(`.chart-${index}`)!).color;
+    const color = (index: number) => getComputedStyle(element.parentElement!.querySelector(`.chart-${index}`)!).color;
     const soft = () => getComputedStyle(element).color;
     const line = () => getComputedStyle(element).borderTopColor;
     const axis = { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui, sans-serif" };
@@ -60,8 +60,8 @@ export function Chart({ label, times, series, kind = "lines", write, height = 18
       series: [
         {},
         ...series.map((_, index) => ({
-          stroke: () => colour(index),
-          fill: kind === "bars" ? () => colour(index) : undefined,
+          stroke: () => color(index),
+          fill: kind === "bars" ? () => color(index) : undefined,
           width: 2,
           points: { show: times.length < 2 },
           paths: kind === "bars" ? uPlot.paths.bars!({ size: [0.7, 40] }) : undefined,

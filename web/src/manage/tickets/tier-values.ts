@@ -25,7 +25,7 @@ export function toValues(tier: Tier, timezone: string): TierValues {
   return { ...values(TIER_FIELDS, tier, timezone), ...values(INCLUDED_FIELDS, included, timezone), price_cents: fromCents(tier.price_cents, tier.currency), ...toOtherTexts({ names: tier.names, descriptions: tier.descriptions }) };
 }
 
-/** Convert the form to the API's fields. If an amount is none, the result is the name of its field. */
+/** Convert the form to the API's fields. If an amount is not valid, the result is the name of its field. */
 export function toFields(typed: TierValues, timezone: string): TierFields | "price_cents" | "included_fee.cents" {
   const currency = typed.currency.trim().toUpperCase();
   const price_cents = toCents(typed.price_cents, currency);

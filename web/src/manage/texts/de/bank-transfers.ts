@@ -13,7 +13,7 @@ export const bankTransferTexts: typeof english = {
   date: "Datum auf dem Kontoauszug",
   dateNote: "Gleiches Datum und gleicher Betrag werden für eine Bestellung nur einmal erfasst.",
   record: "Überweisung erfassen",
-  fileNote: "Oder wählen Sie Ihren Kontoauszug als CSV-Datei mit den Spalten reference, amount und date. Andere Zahlungen darin stören nicht. Die Datei muss alle Überweisungen eines Tages enthalten.",
+  fileNote: "Oder wählen Sie Ihren Kontoauszug als CSV-Datei mit den Spalten reference, amount und date. Andere Zahlungen in der Datei werden ignoriert. Die Datei muss alle Überweisungen eines Tages enthalten.",
   file: "Kontoauszug wählen",
   results: {
     recorded: (count) => `${rows(count)} erfasst.`,
@@ -25,7 +25,7 @@ export const bankTransferTexts: typeof english = {
     failed: (count) => `${rows(count)} nicht erfasst, weil der Shop die Bestellung nicht lesen oder speichern kann. Informieren Sie den Shop, und wählen Sie die Datei später noch einmal.`,
   },
   none: "Noch keine Überweisungen",
-  noneText: "Geben Sie einem Aktionscode Tage zum Bezahlen per Überweisung. Die Bestellungen seiner Käufer erscheinen hier.",
+  noneText: "Legen Sie bei einem Aktionscode „Tage zum Bezahlen per Überweisung“ fest. Bestellungen, die so bezahlt werden, erscheinen hier.",
   received: (amount, total) => `${amount} von ${total} erhalten`,
   until: (when) => `Tickets reserviert bis ${when}`,
   cancel: "Bestellung stornieren",

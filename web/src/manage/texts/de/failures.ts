@@ -80,7 +80,7 @@ export const failureTexts: typeof english = {
   opens_after_start: "Der Verkauf muss starten, bevor das Event beginnt.",
   ends_before_start: "Das Event muss nach seinem Beginn enden.",
   refundable_after_start: "Die Rückgabe muss enden, bevor das Event beginnt.",
-  resale_needs_approval: "Einen Weiterverkauf genehmigt niemand. Schalten Sie aus, dass Sie über jede Rückgabe entscheiden.",
+  resale_needs_approval: "Ein Weiterverkauf braucht keine Genehmigung. Schalten Sie „Ich entscheide über jede Rückgabe“ aus.",
   transfers_need_resale: "Wenn Käufer Tickets zum Weiterverkauf anbieten dürfen, können Tickets nur durch den Weiterverkauf den Besitzer wechseln.",
   sale_ends_before_start: "Der Verkauf muss nach seinem Start enden.",
   id_repeated: "Jedes Kontingent braucht eine eigene ID.",

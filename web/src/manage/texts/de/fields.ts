@@ -99,7 +99,7 @@ export const fieldTexts: typeof english = {
     sale_starts_at: { label: "Im Verkauf ab" },
     sale_ends_at: { label: "Im Verkauf bis" },
     max_per_order: { label: "Höchstens pro Bestellung" },
-    low_stock_at: { label: "Alarm bei wenig Tickets", note: "Die Betreiber bekommen einen Alarm, wenn nur noch so viele übrig sind." },
+    low_stock_at: { label: "Alarm bei wenigen Tickets", note: "Die Betreiber bekommen einen Alarm, wenn nur noch so viele übrig sind." },
     is_sponsorship: { label: "Sponsoring", note: "Käufer sehen es als Sponsoring, und in Verkaufsberichten ist es so gekennzeichnet." },
     seating: {
       label: "Barrierefreie Plätze",

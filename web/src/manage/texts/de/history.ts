@@ -109,7 +109,7 @@ export const ownFields: typeof englishFields = {
   has_waiting_room: "Warteraum",
   has_ballot: "Verlosung",
   ballot_cards: "Karten in der Verlosung",
-  better_odds: "Bessere Chancen nach verlorenen Verlosungen",
+  better_odds: "Bessere Chancen für alle, die bisher nicht gezogen wurden",
   has_waitlist: "Warteliste",
   keeps_tickets: "Zurückgegebene Tickets gehen nur an die Warteliste",
   waiting_room: "Warteraum",

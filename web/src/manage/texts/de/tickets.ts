@@ -66,7 +66,7 @@ export const ticketTexts: typeof english = {
   releaseAt: (time) => `Freigabe am ${time}`,
   whenSoldOut: "Freigabe, wenn ausverkauft",
   released: (count, time) => `${many(count)} freigegeben am ${time}`,
-  releasedSoldOut: (count, time) => `${many(count)} freigegeben am ${time}, als ausverkauft war`,
+  releasedSoldOut: (count, time) => `${many(count)} freigegeben am ${time}, als alles ausverkauft war`,
   release: "Freigeben",
   releaseNow: "Ja, freigeben",
   releaseText: (count) => (count === 1 ? "Das Ticket wird sofort freigegeben." : `Alle ${many(count)} Tickets werden sofort freigegeben. Um weniger freizugeben, ändern Sie ihre Anzahl.`),

@@ -5,7 +5,7 @@ const rows = (count: number) => (count === 1 ? "1 transfer" : `${count.toLocaleS
 export const bankTransferTexts = {
   title: "Bank transfers",
   lead: "Record each transfer as your bank shows it. A full payment sends the tickets.",
-  reference: "Text of the transfer, with the order number",
+  reference: "Payment reference, with the order number",
   amount: (currency: string) => `Amount (${currency})`,
   amountNote: "With a minus sign for money that you have sent back.",
   date: "Date on the statement",
@@ -23,7 +23,7 @@ export const bankTransferTexts = {
     failed: (count: number) => `${rows(count)} not recorded, because the shop cannot read or save the order. Tell the shop, and choose the file again later.`,
   },
   none: "No bank transfers yet",
-  noneText: "Give a promo code days to pay by bank transfer. Orders paid this way appear here.",
+  noneText: "Set “Days to pay by bank transfer” for a promo code. Orders paid this way appear here.",
   received: (amount: string, total: string) => `${amount} of ${total} received`,
   until: (when: string) => `tickets held until ${when}`,
   cancel: "Cancel the order",

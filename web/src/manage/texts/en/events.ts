@@ -51,7 +51,7 @@ export const eventTexts = {
   ] as [string, string][],
   gate: "The gate of the other shop",
   gateNote: "Put a gate in front of your shop that lets in only people with a pass. These are its settings; the guide “A waiting room in front of another shop” describes ready-made gates.",
-  gateSecret: "Whoever knows the secret can make passes for this event. Keep it on your server.",
+  gateSecret: "Anyone who knows the secret can make passes for this event. Keep it on your server.",
   datesTitle: "Several dates",
   datesNote: "For a tour, a festival or a series: one sale, one line and one limit per buyer for all dates. On the page of each ticket type, you choose its dates. The start and end of the event then follow from the dates. People with tickets for a date get an email when its time changes.",
   date: (number: number) => `Date ${number}`,

@@ -19,7 +19,7 @@ export const fieldTexts = {
     },
     refundable_until: {
       label: "Buyers may return tickets until",
-      note: "Until then, buyers can return unused tickets themselves and get the full price back. The email about the change says so.",
+      note: "Until then, buyers can return unused tickets themselves and get the full price back. The email about the change tells them.",
     },
     timezone: { label: "Time zone", note: "All times on this page are in this time zone." },
     on_sale_at: {

@@ -108,7 +108,7 @@ export const ownFields = {
   has_waiting_room: "Waiting room",
   has_ballot: "Ballot",
   ballot_cards: "Cards in the ballot",
-  better_odds: "Better odds after lost ballots",
+  better_odds: "Better odds for people not drawn before",
   has_waitlist: "Waitlist",
   keeps_tickets: "Returned tickets go only to the waitlist",
   waiting_room: "Waiting room",

@@ -6,7 +6,7 @@ const jobs: Record<string, string> = {
   sweep: "Libera reservas caducadas y envía reembolsos",
   send_messages: "Envía correos",
   retry_webhooks: "Reintenta webhooks",
-  update_passes: "Actualiza las entradas de los monederos",
+  update_passes: "Actualiza las entradas de las carteras",
   offer_tickets: "Ofrece entradas a la lista de espera",
   reconcile: "Concilia los pagos con el proveedor",
   clean_images: "Elimina imágenes sin usar",

@@ -1,4 +1,4 @@
-/** Pedidos que se pagan por transferencia. */
+/** Orders that are paid by bank transfer. */
 
 import type { bankTransferTexts as english } from "../en/bank-transfers";
 
@@ -13,7 +13,7 @@ export const bankTransferTexts: typeof english = {
   date: "Fecha en el extracto",
   dateNote: "La misma fecha y el mismo importe se anotan una sola vez por pedido.",
   record: "Anotar la transferencia",
-  fileNote: "O elige el extracto de tu banco en CSV, con las columnas reference, amount y date. Los demás pagos no molestan. Incluye todas las transferencias de cada día.",
+  fileNote: "O elige el extracto de tu banco en CSV, con las columnas reference, amount y date. Los demás pagos del archivo se ignoran. Incluye todas las transferencias de cada día.",
   file: "Elegir un extracto",
   results: {
     recorded: (count) => `${rows(count)}: anotadas ahora.`,
@@ -25,7 +25,7 @@ export const bankTransferTexts: typeof english = {
     failed: (count) => `${rows(count)}: sin anotar, porque la tienda no puede leer o guardar el pedido. Avisa a la tienda y vuelve a elegir el archivo más tarde.`,
   },
   none: "Todavía no hay transferencias",
-  noneText: "Da a un código promocional días para pagar por transferencia. Aquí verás los pedidos de sus compradores.",
+  noneText: "Indica en un código promocional los «Días para pagar por transferencia». Aquí verás los pedidos que se paguen así.",
   received: (amount, total) => `${amount} de ${total} recibidos`,
   until: (when) => `entradas guardadas hasta el ${when}`,
   cancel: "Cancelar el pedido",

@@ -41,7 +41,7 @@ export const messagesTexts: typeof english = {
   title: "Correos",
   lead: "Correos enviados sobre este evento, los más recientes primero. Las direcciones no se muestran.",
   problems: "Problemas de correo",
-  problemsLead: "Correos de todos los eventos que no llegaron o que sus destinatarios no querían.",
+  problemsLead: "Correos de todos los eventos que fallaron, se devolvieron, se bloquearon o se marcaron como spam.",
   show: "Mostrar",
   none: "No hay correos",
   noneText: "Los correos aparecen aquí en cuanto alguien compra. Se guardan 90 días.",

@@ -32,6 +32,6 @@ export const pageNames: typeof english = {
   version: "Restaurar una versión",
   system: "Sistema",
   problemMessages: "Problemas de correo",
-  payouts: "Transferencias",
+  payouts: "Transferencias al banco",
   cases: "Incidencias abiertas",
 };

@@ -83,7 +83,7 @@ export const legalTextsTexts: typeof englishLegal = {
   removeNamed: (name: string) => `Quitar: ${name}`,
   useTemplate: "Empezar con una plantilla",
   accessibilityTemplate:
-    "Queremos que todas las personas puedan comprar entradas aquí en las mismas condiciones.\n\nLas páginas de esta tienda pretenden cumplir las WCAG 2.2, nivel AA, y la norma EN 301 549. Se prueban con comprobaciones automáticas de todas las páginas y solo con el teclado, y funcionan en una pantalla de 320 píxeles y con el texto al doble de su tamaño normal.\n\nEn la sala de espera puedes pedir más tiempo para tu turno sin dar ningún motivo. Las plazas para sillas de ruedas y los asientos de acompañante, si el evento los tiene, se venden en la misma venta, el mismo sorteo y la misma fila que las demás entradas.\n\nLimitaciones conocidas: [describe lo que todavía no funciona o borra esta frase].\n\nSi algo te impide comprar, o si necesitas una entrada de otra manera, escribe a [dirección]. Respondemos en un plazo de [número] días laborables. Si no te satisface nuestra respuesta, puedes dirigirte a [la autoridad de tu país].\n\nEsta declaración se hizo el [fecha].",
+    "Queremos que todas las personas puedan comprar entradas aquí en las mismas condiciones.\n\nLas páginas de esta tienda pretenden cumplir las WCAG 2.2, nivel AA, y la norma EN 301 549. Se prueban con comprobaciones automáticas de todas las páginas y solo con el teclado, y funcionan en una pantalla de 320 píxeles y con el texto al doble de su tamaño normal.\n\nEn la sala de espera puedes pedir más tiempo para tu turno sin dar ningún motivo. Las plazas para sillas de ruedas y los asientos de acompañante, si el evento los tiene, se venden en la misma venta, el mismo sorteo y la misma cola que las demás entradas.\n\nLimitaciones conocidas: [describe lo que todavía no funciona o borra esta frase].\n\nSi algo te impide comprar, o si necesitas una entrada de otra manera, escribe a [dirección]. Respondemos en un plazo de [número] días laborables. Si no te satisface nuestra respuesta, puedes dirigirte a [la autoridad de tu país].\n\nEsta declaración se hizo el [fecha].",
 };
 
 export const paymentAccountTexts: typeof englishAccount = {
@@ -142,8 +142,8 @@ export const activityTexts: typeof englishActivity = {
     "account.rights_changed": "Permisos cambiados",
     "account.sessions_ended": "Sesiones cerradas en todas partes",
     "account.email_changed": "Correo electrónico cambiado",
-    "account.second_factor_set": "Verificación en dos pasos activada",
-    "account.second_factor_removed": "Verificación en dos pasos desactivada",
+    "account.second_factor_set": "Inicio de sesión en dos pasos activado",
+    "account.second_factor_removed": "Inicio de sesión en dos pasos desactivado",
     "account.passkey_added": "Clave de acceso añadida",
     "account.passkey_removed": "Clave de acceso quitada",
     "account.staff_signed_in": "Inicio de sesión como personal",
@@ -154,7 +154,7 @@ export const activityTexts: typeof englishActivity = {
     "promoter.changed": "Perfil cambiado",
     "promoter.account_changed": "Cuenta de cobro cambiada",
     "promoter.brand_changed": "Marca cambiada",
-    "promoter.taxes_changed": "Impuestos por defecto cambiados",
+    "promoter.taxes_changed": "Impuestos predeterminados cambiados",
   },
   fields: {
     name: "Nombre",
@@ -168,6 +168,6 @@ export const activityTexts: typeof englishActivity = {
     bank_account: "Cuenta bancaria",
     roles: "Roles",
     locked: "Bloqueo",
-    second_factor: "Verificación en dos pasos",
+    second_factor: "Inicio de sesión en dos pasos",
   },
 };

@@ -12,7 +12,7 @@ export const promoTexts: typeof english = {
   changeTitle: (code: string) => `Editar ${code}`,
   create: "Crear código",
   code: "Código",
-  codeNote: "De 4 a 20 letras, cifras y guiones. No distingue mayúsculas. No se puede cambiar después.",
+  codeNote: "De 4 a 20 letras, cifras y guiones. No distingue entre mayúsculas y minúsculas. No se puede cambiar después.",
   count: "Número de códigos",
   countNote: "Con más de uno, cada código es distinto, para que cada persona tenga el suyo. Cada uno tiene un uso si no indicas más.",
   prefix: "Comienzo de cada código",
