@@ -35,7 +35,7 @@ from chalicelib.foundation import clock, settings
 from chalicelib.purchases import store as purchases
 from chalicelib.tickets.store import scan_tickets
 from devtools.dynamodb.engine import Engine, Pending, respond
-from devtools.dynamodb.items import Outcome
+from devtools.dynamodb.tables import Outcome
 from devtools.dynamodb.values import decode_item
 from devtools.in_process_clients import answered
 from devtools.stripe.fake import FakeStripe
