@@ -208,16 +208,18 @@ def set_second_factor_item(account: Account, step: int, recovery_hashes: set[str
 def remove_app_item(account: Account, step: int | None, recovery_hash: str | None) -> dynamo.TransactItem:
     """Return a transaction item that removes an account's authenticator app. `step` or `recovery_hash` identifies the code, if any.
 
-    It is refused if the code was used before, or if the app or the passkeys have changed since `account` was read. The recovery codes
-    stay if there are passkeys.
+    It is refused if the code was used before, or if the app or the passkeys have changed since `account` was read. The other recovery
+    codes stay if there are passkeys.
     """
     condition = _has_passkeys_of(account) & (AccountRow.totp_secret == account.totp_secret)
+    actions = AccountRow.assign(_NO_APP if account.passkeys else _NO_SECOND_FACTOR)
     if step is not None:
         condition &= AccountRow.totp_step < step
     elif recovery_hash is not None:
         condition &= AccountRow.recovery_hashes.contains(recovery_hash)
-    row = AccountRow(f"user#{account.user_id}")
-    return dynamo.update(row, AccountRow.assign(_NO_APP if account.passkeys else _NO_SECOND_FACTOR), condition)
+        if account.passkeys:
+            actions = [*actions, AccountRow.recovery_hashes.delete({recovery_hash})]
+    return dynamo.update(AccountRow(f"user#{account.user_id}"), actions, condition)
 
 
 def set_passkeys_item(account: Account, passkeys: Sequence[Passkey], recovery_hashes: set[str] | None = None) -> dynamo.TransactItem:

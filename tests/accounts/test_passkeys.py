@@ -306,6 +306,14 @@ def test_an_app_and_passkeys_share_the_recovery_codes(api, time, ada, phone):
     assert api.post("/auth/login", json={"email": EMAIL, "password": PASSWORD, "code": codes[1]}).status == 200, "the app is left"
 
 
+def test_a_recovery_code_that_removes_the_app_is_used_up(api, time, ada, phone):
+    _, codes = set_up(api, ada, time.now)
+    add(api, ada, phone, code=codes[0])
+    assert api.delete("/auth/me/second-factor", json={"password": PASSWORD, "code": codes[1]}, token=ada).status == 200
+    assert api.post("/auth/login", json={"email": EMAIL, "password": PASSWORD, "code": codes[1]}).status == 401
+    assert api.post("/auth/login", json={"email": EMAIL, "password": PASSWORD, "code": codes[2]}).status == 200
+
+
 def test_the_app_is_not_removed_with_a_wrong_code_of_a_passkey(api, time, ada, phone):
     _, codes = set_up(api, ada, time.now)
     add(api, ada, phone, code=codes[0])
