@@ -12,9 +12,11 @@ from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import asdict, replace
+from pynamodb.attributes import NumberAttribute
 
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog import stock_ledger
+from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.catalog.store import increment_revision_item
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import ids, settings
@@ -28,7 +30,7 @@ from chalicelib.payments.model import Payment
 from chalicelib.purchases import holds, ledger_entries, provider_events, refunds_at_provider, settlement, store, sweep, sweep_store
 from chalicelib.purchases.model import ACTIVE_STATES, MOVED_PREFIX, BuyerRecord, LineItem, Purchase, Refund
 from chalicelib.purchases.store import BuyerRow, PurchaseRow
-from chalicelib.reconciliation import compare, records
+from chalicelib.reconciliation import compare
 from chalicelib.reconciliation.compare import ReconciliationReport
 from chalicelib.reconciliation.invariants import sold_tickets
 from chalicelib.reconciliation.records import RecordsReport
@@ -41,14 +43,16 @@ from chalicelib.waiting_room.store import WaitingRoomRow
 
 SPAN_SECONDS = 3600  # of the provider's books that are compared together
 LOST_SECONDS = 300  # of joins that may be missing: a region that is cut off continues until its lease ends
-NUMBERS_SKIPPED = 100  # of seats at each event, because tickets whose numbers are missing here may have been printed
+BURST_SECONDS = 20  # in which more people may join than in the minutes before, as just before the opening
+# Besides the unsold seats of an event, which may have been sold, returned and sold again, and besides the likely joins of a waiting room.
+NUMBERS_SKIPPED = 100
 
 
 class RecoveryReport(Struct):
     """What the recovery has done, as counts. `lost_sales` are sold tickets by stock whose order did not arrive: nobody can buy them.
 
     `oversold` are tickets by stock that were sold beyond the capacity. `compared` says what became of payments, and `records` what still
-    contradicts other records and is an open case.
+    contradicts other records and is an open case, which is checked while the region already sells.
     """
 
     purchases: int = 0
@@ -87,7 +91,6 @@ def recover(since: int, now: int, sold_until: int) -> RecoveryReport:
         while report.compared.until <= now:
             until = min(report.compared.until + SPAN_SECONDS, now + 1)
             report.compared.add(compare.compare_span(report.compared.until, until, now, max_unknown=None))
-    report.records = records.run(now, whole=True)
     return report
 
 
@@ -104,6 +107,9 @@ class _Recovery:
         for entry in scan_entries():
             self.entries[entry.purchase_id].append(entry)
         self.shards = list(scan_shards())
+        self.shards_left = defaultdict[str, list[str]](list)  # by stock: those that may have tickets for lost orders
+        for shard in self.shards:
+            self.shards_left[shard.stock_id].append(shard.id)
         self.torn: list[tuple[Purchase | None, list[Ticket]]] = []  # orders whose purchase did not arrive, or not as an order
         self.report.purchases = len(self.purchases)
         ours = settings.current().provider_namespace
@@ -133,6 +139,7 @@ class _Recovery:
         self._correct_shards()
         self._correct_buyers()
         self._skip_numbers()
+        self._skip_places()
         self._continue_stock_ledgers()
 
     def _end_earlier_reservations(self) -> None:
@@ -437,12 +444,18 @@ class _Recovery:
         return purchase
 
     def _take_sold(self, stock_id: str, hold_id: str, quantity: int) -> list[Hold] | None:
-        """Hold tickets of a stock that were sold without an order, or else free ones. Returns None if there are too few."""
+        """Hold tickets of a stock that were sold without an order, or else free ones. Returns None if there are too few.
+
+        Reads a shard until the shard has no such tickets, and then never again.
+        """
         taken: list[Hold] = []
-        for shard in read_shards(shard.id for shard in self.shards if shard.stock_id == stock_id):
+        left = self.shards_left[stock_id]
+        while quantity and left:
+            [shard] = read_shards([left[-1]])
             spare = min(self.report.lost_sales.get(stock_id, 0), shard.sold, quantity)
             free = min(shard.available, quantity - spare)
             if spare + free == 0:
+                left.pop()
                 continue
             after = replace(shard, sold=shard.sold - spare, available=shard.available - free, version=shard.version + 1)
             self._write_shard(replace(after, holds={**shard.holds, hold_id: (spare + free, self.now)}))
@@ -450,36 +463,91 @@ class _Recovery:
                 self.report.lost_sales[stock_id] -= spare
             taken.append(Hold(shard.id, hold_id, spare + free))
             quantity -= spare + free
-            if not quantity:
-                return taken
-        return None
+        return taken if not quantity else None
 
     # Numbers that must not be given twice
 
     def _skip_numbers(self) -> None:
-        """Raise the counters of seats and of waiting rooms beyond all numbers that people may have."""
-        given = Counter[str]()
+        """Raise the counters of seats beyond all numbers that tickets may have got in another region. The tickets may have been printed."""
+        given, sold = Counter[str](), Counter[str]()
         for ticket in (ticket for tickets in self.tickets.values() for ticket in tickets):
+            sold[ticket.tier_id] += ticket.state != "void"
             if ticket.serial is not None:
                 given[ticket.event_id] = max(given[ticket.event_id], ticket.serial.first + ticket.admits - 1)
-        for counter in CounterRow.scan():
-            dynamo.update_if(counter, [CounterRow.last.set(max(int(counter.last), given[counter.id]) + NUMBERS_SKIPPED)])
-            self.report.numbers_skipped += NUMBERS_SKIPPED
-        rows = {row.id: row for row in WaitingRoomRow.scan()}
-        joins = defaultdict[str, list[tuple[int, int]]](list)
-        for row_id, row in rows.items():
-            kind, event_id, *rest = row_id.split("#")
-            if kind == "entry" and row.arrival is not None:
-                name = "late" if row.arrival.counter == LATE else row.arrival.counter
-                joins[f"counter#{event_id}#{rest[0]}#{name}"].append((row.arrival.number, row.arrival.joined_at))
-        for counter_id, arrivals in joins.items():
-            row = rows.get(counter_id) or WaitingRoomRow(counter_id)
-            highest, newest = max(number for number, _ in arrivals), max(at for _, at in arrivals)
-            if not row.closed and newest > self.now - SPAN_SECONDS:
-                recent = sorted(at for _, at in arrivals if at > newest - LOST_SECONDS)
-                skipped = 2 * len(recent) * LOST_SECONDS // max(10, newest - recent[0])  # twice as many as joined, at this rate
-                dynamo.update_if(row, [WaitingRoomRow.arrivals.set(max(int(row.arrivals or 0), highest) + skipped)])
-                self.report.numbers_skipped += skipped
+        known = {counter.id: counter for counter in CounterRow.scan()}
+        events = catalog.snapshot().events.values()
+        open_now = {event.id for event in events if event.status != "draft" and event_phase(event, self.now) == "open"}
+        for event_id in sorted(known.keys() | open_now):
+            last = max(int(known[event_id].last) if event_id in known else 0, given[event_id])
+            self._skip(NUMBERS_SKIPPED + _unsold_seats(event_id, sold, last), last, CounterRow(event_id), CounterRow.last)
+
+    def _skip_places(self) -> None:
+        """Raise the counters of waiting rooms beyond the numbers of all people who are likely to have joined in another region."""
+        rooms, counters, highest = list[WaitingRoomRow](), dict[str, WaitingRoomRow](), Counter[str]()
+        joined = defaultdict[str, list[int]](list)  # by `<event>#<room>`: when people joined
+        for row in WaitingRoomRow.scan():
+            kind, event_id, *_ = row.id.split("#")
+            if kind == "room":
+                rooms.append(row)
+            elif kind == "counter":
+                counters[row.id] = row
+            elif kind == "entry" and row.arrival is not None:
+                room = f"{event_id}#{row.arrival.room}"
+                counter_id = f"counter#{room}#{_counter_name(row.arrival.counter)}"
+                highest[counter_id] = max(highest[counter_id], row.arrival.number + row.arrival.weight - 1)
+                joined[room].append(row.arrival.joined_at)
+        for row in rooms:
+            event_id = row.id.partition("#")[2]
+            room, is_closed = f"{event_id}#{int(row.room)}", row.closed_counts is not None or row.n is not None
+            late, drawn = range(LATE - int(row.late_counters or 1) + 1, LATE + 1), range(int(row.counters))
+            skipped = self._likely_joins(event_id, joined[room])
+            for counter in (*drawn, *late):
+                counter_id = f"counter#{room}#{_counter_name(counter)}"
+                counted = counters.get(counter_id) or WaitingRoomRow(counter_id)
+                if not counted.closed:
+                    last = max(int(counted.arrivals or 0), highest[counter_id])
+                    share = -(-skipped // len(late if is_closed else drawn)) if (counter in late) == is_closed or last else 0
+                    self._skip(share, last, counted, WaitingRoomRow.arrivals)
+
+    def _likely_joins(self, event_id: str, joined: list[int]) -> int:
+        """Return twice as many people as join in LOST_SECONDS, at the highest rate of the last seconds and minutes, and NUMBERS_SKIPPED.
+
+        Returns 0 if nobody has joined within the last hour, and the sale does not begin now.
+        """
+        event, newest = catalog.snapshot().events.get(event_id), max(joined, default=0)
+        begins_now = event is not None and event.on_sale_at is not None and abs(event.on_sale_at - self.now) < SPAN_SECONDS
+        if newest < self.now - SPAN_SECONDS and not begins_now:
+            return 0
+        rates = [0.0]
+        for seconds in (LOST_SECONDS, BURST_SECONDS):
+            recent = [at for at in joined if at > newest - seconds]
+            rates += [len(recent) / max(10, newest - min(recent))] if recent else []
+        return NUMBERS_SKIPPED + int(2 * LOST_SECONDS * max(rates))
+
+    def _skip(self, count: int, last: int, row: dynamo.Table, attribute: NumberAttribute) -> None:
+        """Let a counter continue after its last number and `count` more."""
+        if last + count:
+            dynamo.update_if(row, [attribute.set(last + count)])
+            self.report.numbers_skipped += count
+
+
+def _counter_name(counter: int) -> str:
+    return "late" if counter == LATE else str(counter)
+
+
+def _unsold_seats(event_id: str, sold: Counter[str], without_limit: int) -> int:
+    """Return how many seats of an event were not sold, by the tickets sold of each tier: so many may have got numbers in a cut.
+
+    Returns `without_limit` for an event that can sell any number of tickets.
+    """
+    current = catalog.snapshot()
+    event, tiers = current.events.get(event_id), current.event_tiers(event_id)
+    if event is None:
+        return without_limit
+    if all(tier.capacity is not None for tier in tiers):
+        return sum(tier.admits * max(0, (tier.capacity or 0) - sold[tier.id]) for tier in tiers)
+    admits = max(tier.admits for tier in tiers)
+    return without_limit if event.capacity is None else admits * max(0, event.capacity - sum(sold[tier.id] for tier in tiers))
 
 
 def _entry_name(item: dynamo.TransactItem) -> tuple[str, str]:
