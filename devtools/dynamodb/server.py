@@ -52,11 +52,9 @@ class Server(ThreadingTCPServer):
     def close(self) -> None:
         """Stop after the requests in progress."""
         self.shutdown()
-        connections = list(self.connections.items())
-        for connection, _ in connections:
+        for connection, thread in list(self.connections.items()):
             with suppress(OSError):  # the client has closed it
                 connection.shutdown(socket.SHUT_RD)
-        for _, thread in connections:
             thread.join(STOP_SECONDS)
         self.server_close()
 
