@@ -39,7 +39,7 @@ import msgspec
 from botocore import xform_name
 
 from devtools.dynamodb import items, queries, streams, tables
-from devtools.dynamodb.items import CONFLICT, TOKEN_SECONDS, Token
+from devtools.dynamodb.items import TOKEN_SECONDS, Token
 from devtools.dynamodb.streams import RECORD_SECONDS, Stream, sequence_number
 from devtools.dynamodb.tables import Key, Outcome, Table, check_table_name
 from devtools.dynamodb.values import ApiError, check_request, decode_item, encode_item, malformed, operation_models
@@ -109,8 +109,6 @@ class Engine:
         check_request(operation, request)
         return execute(self, request)
 
-    # State, for the operations
-
     def table(self, name: str) -> Table:
         """Return the table with this name or ARN. Raises ApiError."""
         table = self.tables.get(name)
@@ -131,20 +129,11 @@ class Engine:
         self.settle(pending)
         return encoded
 
-    def check_writable(self, table: Table, key: Key) -> None:
-        """Raise ApiError if the table was deleted meanwhile, or a transaction with the item is in progress; called under the lock."""
-        if self.tables.get(table.name) is not table:
-            raise ApiError("ResourceNotFoundException", "Requested resource not found")
-        pending = table.pending.get(key)
-        if pending is not None and pending.is_transaction and self.has_conflicts:
-            raise ApiError(*CONFLICT)
-
     def write(
-        self, outcomes: list[Outcome], records: list[Record] | None = None, *, is_transaction: bool = False, expired: bool = False
+        self, outcomes: list[Outcome], records: list[Record], *, is_transaction: bool = False, expired: bool = False
     ) -> Pending | None:
-        """Commit and make changes; called under the lock. An unchanged item makes neither a record nor a change record."""
-        records, now = records or [], self.clock()
-        made: list[tuple[Outcome, int]] = []
+        """Commit and make changes, with other records; called under the lock. An unchanged item makes no record."""
+        now, made = self.clock(), list[tuple[Outcome, int]]()
         for outcome in outcomes:
             if outcome.old_encoded == outcome.encoded or (outcome.old == outcome.new and outcome.new is not None):
                 continue
@@ -302,8 +291,6 @@ class Engine:
             self.streams[stream_arn].processed[consumer] = sequence_number(sequence)
             self.streams[stream_arn].trim(self.clock())
 
-    # Expiry
-
     def delete_expired(self) -> int:
         """Delete all expired items; returns their number. Other calls continue meanwhile."""
         now = self.clock()
@@ -313,7 +300,7 @@ class Engine:
         with self.lock:
             if table.items.get(key) != encoded or key in table.pending or self.tables.get(table.name) is not table:
                 return False
-            pending = self.write([Outcome(table, key, encoded, decode_item(encoded), None, None)], expired=True)
+            pending = self.write([Outcome(table, key, encoded, decode_item(encoded), None, None)], [], expired=True)
         self.settle(pending)
         return True
 

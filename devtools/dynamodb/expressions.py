@@ -20,9 +20,9 @@ Check = Callable[[Values], object]
 
 _REFERENCE, _PLAIN_KEY = re.compile(r"(\.\s*)?(#\w+)"), re.compile(r"\.\s*[A-Za-z]")
 
-WRONG_TYPE = invalid("An operand in the update expression has an incorrect data type")
-_WRONG_PATH = invalid("The document path provided in the update expression is invalid for update")
-_MISSING = invalid("The provided expression refers to an attribute that does not exist in the item")
+_WRONG_TYPE = "Type mismatch: an operand in the update expression has an incorrect data type"
+_WRONG_PATH = "The document path provided in the update expression is invalid for update"
+_MISSING = "The provided expression refers to an attribute that does not exist in the item"
 
 
 class Condition(msgspec.Struct, eq=False):
@@ -46,8 +46,8 @@ def _if_present(apply: Callable[..., Any], missing: Any = False) -> Callable[...
     def apply_if_present(*operands: Value | None) -> Any:
         if None not in operands:
             return apply(*operands)
-        if isinstance(missing, ApiError):
-            raise missing
+        if isinstance(missing, str):
+            raise invalid(missing)
         return missing
 
     return apply_if_present
@@ -83,13 +83,13 @@ def _contains(value: Value, part: Value) -> bool:
 
 def _sum(sign: int, left: Value, right: Value) -> Value:
     if "N" not in left or "N" not in right:
-        raise WRONG_TYPE
+        raise invalid(_WRONG_TYPE)
     return {"N": add_numbers(left["N"], right["N"], sign)}
 
 
 def _appended(left: Value, right: Value) -> Value:
     if "L" not in left or "L" not in right:
-        raise WRONG_TYPE
+        raise invalid(_WRONG_TYPE)
     return {"L": left["L"] + right["L"]}
 
 
@@ -99,7 +99,7 @@ def _combined(is_added: bool, existing: Value | None, operand: Value) -> Value |
         return operand if is_added else None
     ((kind, content),) = operand.items()
     if kind not in existing:
-        raise WRONG_TYPE
+        raise invalid(_WRONG_TYPE)
     if kind == "N":
         return _sum(1, existing, operand)
     members = {*existing[kind], *content} if is_added else set(existing[kind]) - set(content)
@@ -122,8 +122,7 @@ class Operator(msgspec.Struct, frozen=True):
     result: str = ""  # its type, unless the operator is a test, or the result has the type of an operand
 
 
-_TYPE_NAMES = {"S": "STRING", "N": "NUMBER", "B": "BINARY", "SS": "STRING_SET", "NS": "NUMBER_SET", "BS": "BINARY_SET"}
-_TYPES = frozenset((*_TYPE_NAMES, "L", "M", "BOOL", "NULL"))
+_TYPES = frozenset((*SCALARS, *SETS, "L", "M", "BOOL", "NULL"))
 _PATH, _VALUE = Operand(frozenset(("path",)), _TYPES), Operand(frozenset(("value",)), _TYPES)
 _ANY = Operand(frozenset(("path", "value", "size")), _TYPES)  # of conditions
 _SCALAR = _ANY.of_types("S", "N", "B")
@@ -163,15 +162,8 @@ _OPERATORS = _TESTS | {
 }
 
 
-# Compilers
-
-
 class _Compiler(Parser):
-    """Parses and compiles an expression. `checks` are checks of the values of a request."""
-
-    def __init__(self, parameter: str, text: str, names: dict[str, str]) -> None:
-        super().__init__(parameter, text, names)
-        self.checks: list[Check] = []
+    """Parses and compiles an expression."""
 
     def compile(self, node: Node) -> Evaluate:
         kind, *nodes = node
@@ -224,13 +216,7 @@ class _Compiler(Parser):
         self.refuse_if(result and result not in operand.types, problem + result)
         if node[0] == "value" and operand.types is not _TYPES:
             allowed, reference = operand.types, node[1]
-
-            def check(values: Values) -> None:
-                if allowed.isdisjoint(values[reference]):
-                    actual = type_of(values[reference])
-                    self.fail(problem + (_TYPE_NAMES.get(actual, actual) if kind in ("ADD", "DELETE") else actual))
-
-            self.checks.append(check)
+            self.checks.append(lambda values: self.refuse_if(allowed.isdisjoint(values[reference]), problem + type_of(values[reference])))
 
     def _check_type_name(self, name: str) -> None:
         self.refuse_if(name not in _TYPES, f"Invalid attribute type name found; type: {name}, valid types: {sorted(_TYPES)}")
@@ -239,27 +225,23 @@ class _Compiler(Parser):
         if not _at_most(low, high):  # also if they have different types
             self.fail(f"The BETWEEN operator requires bounds of one type, the lower bound first; bounds: {low}, {high}")
 
-    # The kinds of expressions
-
-    def compiled_condition(self) -> Condition:
+    def compiled(self) -> Condition | Update | list[Path]:
+        """Return the expression: a condition, an update, or the paths of a projection."""
+        if self.parameter == "ProjectionExpression":
+            paths: list[Path] = self.list_of(self.path)
+            self._check_overlap(paths)
+            return paths
+        if self.parameter == "UpdateExpression":
+            actions = self.update()
+            self._check_overlap([path for path, _ in actions])
+            # New elements are appended to a list in the order of their indexes.
+            actions.sort(key=lambda action: action[0][-1] if type(action[0][-1]) is int else -1)
+            creates_item = any(node[0] in ("SET", "ADD") for _, node in actions)
+            compiled = [(path, self.compile(node)) for path, node in actions]
+            return Update(compiled, frozenset(path[0] for path, _ in actions), creates_item)
         tree = self.condition()
         self._check_operand("condition", _CONDITION, tree)
         return Condition(tree, frozenset(self.roots), self.compile(tree))
-
-    def compiled_projection(self) -> list[Path]:
-        paths = self.list_of(self.path)
-        self._check_overlap(paths)
-        return paths
-
-    def compiled_update(self) -> Update:
-        actions = self.update()
-        paths = [path for path, _ in actions]
-        self._check_overlap(paths)
-        # New elements are appended to a list in the order of their indexes.
-        actions.sort(key=lambda action: action[0][-1] if type(action[0][-1]) is int else -1)
-        creates_item = any(node[0] in ("SET", "ADD") for _, node in actions)
-        compiled = [(path, self.compile(node)) for path, node in actions]
-        return Update(compiled, frozenset(path[0] for path in paths), creates_item)
 
     def _check_overlap(self, paths: list[Path]) -> None:
         """Refuse paths of which one is part of another, and a value that is used both as a map and as a list."""
@@ -269,9 +251,6 @@ class _Compiler(Parser):
                 if different is None or type(different[0]) is not type(different[1]):
                     problem = f"Two document paths {'overlap' if different is None else 'conflict'} with each other"
                     self.fail(f"{problem}; path one: {path_text(other)}, path two: {path_text(one)}")
-
-
-# Projections and updates
 
 
 def project(item: Item, paths: Iterable[Path]) -> Item:
@@ -329,19 +308,13 @@ def _owned(path: Path, member: Part, owned: dict[Path, Any]) -> Any:
         parent, part, kind = _owned(path[:-1], path[-1], owned), path[-1], "M" if type(member) is str else "L"
         value = parent.get(part) if type(part) is str else parent[part] if int(part) < len(parent) else None
         if value is None or kind not in value:
-            raise _WRONG_PATH
+            raise invalid(_WRONG_PATH)
         owned[path] = value[kind].copy()
         parent[part] = {kind: owned[path]}
     return owned[path]
 
 
 # All expressions of a request
-
-_COMPILERS: dict[str, Callable[[_Compiler], Any]] = {
-    **dict.fromkeys(("ConditionExpression", "FilterExpression", "KeyConditionExpression"), _Compiler.compiled_condition),
-    "ProjectionExpression": _Compiler.compiled_projection,
-    "UpdateExpression": _Compiler.compiled_update,
-}
 
 
 def compile_expressions(request: Request, *parameters: str) -> tuple[tuple[Any, ...], Values]:
@@ -357,12 +330,7 @@ def compile_expressions(request: Request, *parameters: str) -> tuple[tuple[Any, 
     given = names or {}
     keys = _keys(texts, given)
     compiled_names = given | {reference: reference for reference in keys} if keys else given
-    try:
-        compiled, used, checks = _compiled(parameters, texts, None if names is None else tuple(compiled_names.items()))
-    except ApiError:
-        if keys:
-            _compiled(parameters, texts, tuple(given.items()))  # raises the same error, with the names in its text
-        raise
+    compiled, used, checks = _compiled(parameters, texts, None if names is None else tuple(compiled_names.items()))
     if keys:
         _check_contents("ExpressionAttributeNames", keys, check_name)
         compiled = tuple([_with_names(expression, keys) for expression in compiled])
@@ -425,7 +393,7 @@ def _compiled(
             continue
         compiler = _Compiler(parameter, text, names)
         try:
-            compiled.append(_COMPILERS[parameter](compiler))
+            compiled.append(compiler.compiled())
         except RecursionError:
             compiler.fail("The expression is nested too deeply, or it has redundant parentheses")
         compiler.refuse_token_if(compiler.token, compiler.token)
@@ -437,12 +405,11 @@ def _compiled(
 
 
 def _check_contents(parameter: str, given: dict[str, Any], check: Callable[[Any], Any]) -> None:
-    key = ""
-    try:
-        for key, content in given.items():  # noqa: B007
+    for key, content in given.items():
+        try:
             check(content)
-    except ApiError as error:
-        raise ApiError(error.code, f"{parameter} contains invalid value: {error.message} for key {key}") from None
+        except ApiError as error:
+            raise ApiError(error.code, f"{parameter} contains invalid value: {error.message} for key {key}") from None
 
 
 def _check_references(parameter: str, sign: str, given: dict[str, Any] | None, used: Iterable[str], has_expressions: bool) -> None:

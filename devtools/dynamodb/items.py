@@ -10,20 +10,19 @@ from typing import Any
 
 import msgspec
 
-from devtools.dynamodb.expressions import WRONG_TYPE, Evaluate, Update, Values, apply_update, compile_expressions, project
+from devtools.dynamodb.expressions import Evaluate, Update, Values, apply_update, compile_expressions, project
 from devtools.dynamodb.syntax import Path, Request, translate_older_parameters, value_at
 from devtools.dynamodb.tables import Index, Key, KeyFault, Outcome, Table
 from devtools.dynamodb.values import KB, MAX_ITEM_BYTES, ApiError, Item, check_item, decode_item, encode_item, invalid, item_size, refuse_if
 
 TOKEN_SECONDS = 600
-CONFLICT = ("TransactionConflictException", "Transaction is ongoing for the item")
+_CONFLICT = ("TransactionConflictException", "Transaction is ongoing for the item")
 _MAX_BATCH_BYTES, _MAX_TRANSACTION_BYTES = 16 * KB * KB, 4 * KB * KB
 _MAX_WRITES, _MAX_READS = 25, 100
+_SEVERAL = "Transaction request cannot include multiple operations on one item"
 _encode_deterministically = msgspec.msgpack.Encoder(order="deterministic").encode
 
 Response = dict[str, Any]
-
-# Writes
 
 
 class Write(msgspec.Struct):
@@ -49,8 +48,8 @@ class Write(msgspec.Struct):
         new = self._changed(old)
         if new is None:
             return Outcome(table, key, old_encoded, old, None, None)
-        if table.indexes:
-            table.check_index_keys(new)
+        for index in table.indexes.values():
+            index.check(new)
         encoded = encode_item(new)
         # An encoded value is never smaller than its size as DynamoDB counts it.
         if len(encoded) > MAX_ITEM_BYTES and item_size(new) > MAX_ITEM_BYTES:
@@ -64,12 +63,7 @@ class Write(msgspec.Struct):
         update, base = self.update, old if old is not None else self.request["Key"]
         if update is None or (old is None and not update.creates_item):
             return dict(base) if update is None else None
-        try:
-            return apply_update(update, base, self.values)
-        except ApiError as error:
-            shared = error.with_traceback(None)  # which would keep the frames of all writes that have raised it
-            is_older = shared is WRONG_TYPE and "AttributeUpdates" in self.request
-            raise invalid("Type mismatch for attribute to update" if is_older else shared.message) from None
+        return apply_update(update, base, self.values)
 
 
 def _prepared(engine: Any, kind: str, request: Request) -> Write:
@@ -80,7 +74,8 @@ def _prepared(engine: Any, kind: str, request: Request) -> Write:
     if kind == "Put":
         refuse_if(check_item(request["Item"]) > MAX_ITEM_BYTES, "Item size has exceeded the maximum allowed size")
         key = table.key_of_item(request["Item"])
-        table.check_index_keys(request["Item"])
+        for index in table.indexes.values():
+            index.check(request["Item"])
     else:
         key = table.key_of(request["Key"])
     if update is not None and (keys := update.roots.intersection(table.key_names)):
@@ -98,14 +93,18 @@ def _attempt(
     with engine.lock:
         for write in writes:
             try:
-                engine.check_writable(write.table, write.key)
-                pending.append(write.table.pending.get(write.key))
+                if engine.tables.get(write.table.name) is not write.table:  # it was deleted meanwhile
+                    raise ApiError("ResourceNotFoundException", "Requested resource not found")
+                change = write.table.pending.get(write.key)
+                if change is not None and change.is_transaction and engine.has_conflicts:
+                    raise ApiError(*_CONFLICT)
+                pending.append(change)
                 outcomes.append(write.attempt())
                 errors.append(None)
             except ApiError as fault:
                 errors.append(fault)
         if len(outcomes) == len(writes):
-            pending = [engine.write(outcomes, records, is_transaction=is_transaction)]
+            pending = [engine.write(outcomes, records or [], is_transaction=is_transaction)]
     return outcomes, pending, errors
 
 
@@ -162,9 +161,6 @@ def _only(action: Request, kinds: tuple[str, ...]) -> tuple[str, Request]:
 
 def _check_distinct(accesses: "list[Write] | list[Read]", problem: str) -> None:
     refuse_if(len({(access.table.name, access.key) for access in accesses}) < len(accesses), problem)
-
-
-# Reads
 
 
 class Read(msgspec.Struct):
@@ -281,9 +277,6 @@ def _prepared_actions(engine: Any, actions: list[dict[str, Any]]) -> list[Write]
     return writes
 
 
-_SEVERAL = "Transaction request cannot include multiple operations on one item"
-
-
 def _canceled(errors: list[ApiError | None]) -> ApiError:
     """Return the error of a transaction whose actions have these errors, None for actions that could have been done."""
     reasons: list[dict[str, Any]] = []
@@ -304,7 +297,7 @@ def transact_get_items(engine: Any, request: Request) -> Response:
         encoded = [read.table.items.get(read.key) for read in reads]
         pending = engine.last_pending
     if any(conflicts):
-        raise _canceled([ApiError(*CONFLICT) if conflict else None for conflict in conflicts])
+        raise _canceled([ApiError(*_CONFLICT) if conflict else None for conflict in conflicts])
     engine.settle(pending)
     sizes = [_size(content) for content in encoded]
     refuse_if(sum(sizes) > _MAX_TRANSACTION_BYTES, "Transaction response size cannot exceed 4 MB")
@@ -313,9 +306,6 @@ def transact_get_items(engine: Any, request: Request) -> Response:
         capacity.read(read.table, size, request)
     items = [{"Item": read.returned(content)} if content is not None else {} for read, content in zip(reads, encoded, strict=True)]
     return {"Responses": items, **capacity.report()}
-
-
-# Capacity
 
 
 class Capacity:

@@ -13,7 +13,6 @@ from devtools.dynamodb.values import KB, Item, check_item, decode_item, invalid,
 _MAX_PAGE_BYTES = KB * KB
 _MAX_ENCODED_BYTES = 4 * _MAX_PAGE_BYTES  # collected under the lock; an encoded item is larger than its size in DynamoDB
 _NOT_SUPPORTED = "Query key condition not supported"
-_BAD_START = "The provided starting key is invalid: The provided key element does not match the schema"
 _RANGE_OPERATORS = ("=", "<", "<=", ">", ">=", "between", "begins_with")
 _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
@@ -23,7 +22,8 @@ Comparison = tuple[str, list[Any]]  # an operator and its operands
 def query(engine: Any, request: Request) -> dict[str, Any]:
     read = _Read(engine, request, "KeyConditionExpression")
     hash_key, prefix, comparison = read.range()
-    read.check_filtered_names()
+    filtered_keys = read.filter.roots.intersection(read.hash_names + read.range_names) if read.filter is not None else ()
+    refuse_if(filtered_keys, f"Filter Expression can only contain non-primary key attributes: {', '.join(filtered_keys)}")
     start, is_forward = read.start_key(), request.get("ScanIndexForward", True)
     if start is not None:
         refuse_if(not read.range_names, f"The provided exclusive start key is invalid: ExclusiveStartKey: {request['ExclusiveStartKey']}")
@@ -43,9 +43,8 @@ def query(engine: Any, request: Request) -> dict[str, Any]:
 
 
 def scan(engine: Any, request: Request) -> dict[str, Any]:
-    segment, segments = request.get("Segment"), request.get("TotalSegments")
-    refuse_if((segment is None) != (segments is None), "Segment and TotalSegments must be in the request together")
-    segment, segments = segment or 0, segments or 1
+    refuse_if(("Segment" in request) != ("TotalSegments" in request), "Segment and TotalSegments must be in the request together")
+    segment, segments = request.get("Segment", 0), request.get("TotalSegments", 1)
     refuse_if(segment >= segments, f"Segment {segment} is zero-based and must be less than TotalSegments {segments}")
     read = _Read(engine, request)
     return read.page(read.partitions.scan(read.start_key(), segment, segments))
@@ -101,8 +100,6 @@ class _Read:
         missing = [str(path[0]) for path in paths or () if path[0] not in index.projected]
         refuse_if(missing, f"Global secondary index {index.name} does not project {missing}")
 
-    # Keys
-
     def range(self) -> tuple[Any, Entry, Comparison | None]:
         """Return the hash key, the equal parts of the range key, and the comparison of the next part. Raises ApiError."""
         refuse_if(self.key_conditions == [None], "Either the KeyConditions or KeyConditionExpression parameter must be specified")
@@ -126,11 +123,6 @@ class _Read:
         refuse_if(any(given[1:]), f"{_NOT_SUPPORTED}: RANGE key attributes before the last one need equality conditions")
         return hash_key if self.index is not None else hash_key[0], tuple(prefix), given[0] if given else None
 
-    def check_filtered_names(self) -> None:
-        """Raise ApiError if the filter of a query contains key attributes."""
-        keys = self.filter.roots.intersection(self.hash_names + self.range_names) if self.filter is not None else ()
-        refuse_if(keys, f"Filter Expression can only contain non-primary key attributes: Primary key attribute: {', '.join(keys)}")
-
     def start_key(self) -> tuple[Any, Entry] | None:
         """Return the position of ExclusiveStartKey: a partition and an entry. Raises ApiError."""
         start, table, index = self.request.get("ExclusiveStartKey"), self.table, self.index
@@ -138,14 +130,12 @@ class _Read:
             return None
         check_item(start)
         types = {name: table.types[name] for name in self._names()}
-        refuse_if({name: type_of(value) for name, value in start.items()} != types, _BAD_START)
+        refuse_if({name: type_of(value) for name, value in start.items()} != types, "The provided starting key does not match the schema")
         key = table.key_of(table.key_attributes(start))
         return (key[0], key[1:]) if index is None else index.location(start, key)
 
     def _names(self) -> tuple[str, ...]:
         return (*self.table.key_names, *(self.index.types if self.index is not None else ()))
-
-    # Pages
 
     def page(self, entries: Iterable[tuple[Any, Entry]]) -> dict[str, Any]:
         request, limit = self.request, self.request.get("Limit", 2**63)
@@ -166,9 +156,11 @@ class _Read:
         found: list[Item] = []
         size, scanned, item = 0, 0, {}
         is_measured = total > _MAX_PAGE_BYTES or "ReturnConsumedCapacity" in request  # an encoded item is never smaller than its size
+        # A local index reads the attributes that it does not have from the table.
+        index = self.index if self.index is not None and not (self.index.is_local and request.get("Select") == "ALL_ATTRIBUTES") else None
         for encoded in collected:
             item = decode_item(encoded)
-            seen = self._seen(item)
+            seen = item if index is None else index.part(item)
             size, scanned = size + (item_size(seen) if is_measured else 0), scanned + 1
             if self.filter is None or self.filter.test(seen, self.values):
                 found.append(seen if self.paths is None else project(item, self.paths))
@@ -181,12 +173,6 @@ class _Read:
         if not is_complete:
             response["LastEvaluatedKey"] = {name: item[name] for name in self._names()}
         return response | Capacity(request).read(self.table, size, request, self.index).report(is_list=False)
-
-    def _seen(self, item: Item) -> Item:
-        """Return the attributes that the index has. A local index reads other attributes from the table."""
-        index = self.index
-        is_whole = index is None or (index.is_local and self.request.get("Select") == "ALL_ATTRIBUTES")
-        return item if index is None or is_whole else index.part(item)
 
 
 def _flattened(condition: Condition, values: Values) -> Iterator[tuple[str, Comparison]]:

@@ -34,6 +34,7 @@ class Parser:
         self.roots: set[Part] = set()  # the first parts of all paths
         self.used_names: set[str] = set()
         self.used_values: set[str] = set()
+        self.checks: list[Callable[[dict[str, Value]], object]] = []  # of the values of a request, which the compiler adds
 
     def fail(self, message: str) -> NoReturn:
         raise invalid(f"Invalid {self.parameter}: {message}")
@@ -120,8 +121,6 @@ class Parser:
             return (self.take(), *self.enclosed_list())
         return ("path", self.path())
 
-    # Conditions
-
     def condition(self, strength: int = 0) -> Node:
         """Parse a condition. NOT binds more strongly than AND, and AND more strongly than OR."""
         if self.take_if("NOT"):
@@ -164,8 +163,6 @@ class Parser:
         self.refuse_if(len(operands) > _MAX_OPERANDS_OF_IN, f"Too many operands; operator: IN, number of operands: {len(operands)}")
         return ("in", left, *operands)
 
-    # Updates
-
     def update(self) -> list[tuple[Path, Node]]:
         """Parse an update: paths, and what they are set to. ADD and DELETE are operators of the present value and an operand."""
         actions: list[tuple[Path, Node]] = []
@@ -186,9 +183,6 @@ class Parser:
         self.take("=")
         left = self.operand()
         return path, (clause, (self.take(), left, self.operand()) if self.token in ("+", "-") else left)
-
-
-# Paths
 
 
 def value_at(item: Item, path: Path) -> Value | None:

@@ -7,7 +7,7 @@ Python, which compare as DynamoDB orders them.
 import uuid
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from re import fullmatch
 from typing import Any
@@ -60,7 +60,7 @@ class Partitions:
             insort(entries, entry)
 
     def remove(self, partition: Any, entry: Entry) -> None:
-        """Remove an entry if it exists: an index lacks items with oversized keys that are older than the index."""
+        """Remove an entry if it exists: an index lacks older items whose values cannot be its keys."""
         entries = self.entries.get(partition, [])
         position = bisect_left(entries, entry)
         if entries[position : position + 1] == [entry]:
@@ -109,6 +109,20 @@ class Index:
         names = frozenset((*table.key_names, *self.types, *projection.get("NonKeyAttributes", ())))
         self.projected = names if projection["ProjectionType"] != "ALL" else None
         self.partitions = Partitions()
+        for key, encoded in table.items.items():
+            with suppress(KeyFault):  # the index lacks items whose values cannot be its keys
+                item = decode_item(encoded)
+                self.check(item)
+                self.store(key, None, item)
+
+    def store(self, key: Key, old: Item | None, new: Item | None) -> None:
+        """Replace the entry of an item."""
+        before, after = (self.location(item, key) if item is not None else None for item in (old, new))
+        if before != after:
+            if before is not None:
+                self.partitions.remove(*before)
+            if after is not None:
+                self.partitions.add(*after)
 
     def location(self, item: Item, key: Key) -> tuple[Key, Entry] | None:
         """Return the partition and the entry of an item; None if the item lacks a valid key attribute of the index."""
@@ -155,18 +169,7 @@ class Table:
         for kind in _MAX_COUNTS:
             for wanted in self.description.get(kind, ()):
                 name = wanted["IndexName"]
-                self.indexes[name] = known[name] if name in known else self._filled(Index(self, wanted, kind))
-
-    def _filled(self, index: Index) -> Index:
-        for key, encoded in self.items.items():
-            item = decode_item(encoded)
-            try:
-                index.check(item)
-            except KeyFault:
-                continue
-            if (location := index.location(item, key)) is not None:
-                index.partitions.add(*location)
-        return index
+                self.indexes[name] = known[name] if name in known else Index(self, wanted, kind)
 
     def expired(self, now: float) -> list[tuple[Key, bytes]]:
         """Return the keys and the encoded items that expired in the last five years."""
@@ -195,10 +198,6 @@ class Table:
     def key_attributes(self, item: Item) -> Item:
         return {name: item[name] for name in self.key_names}
 
-    def check_index_keys(self, item: Item) -> None:
-        for index in self.indexes.values():
-            index.check(item)
-
     def store(self, outcome: Outcome) -> None:
         key = outcome.key
         if outcome.encoded is not None:
@@ -209,12 +208,7 @@ class Table:
             change = self.partitions.add if outcome.old_encoded is None else self.partitions.remove
             change(key[0], key[1:])
         for index in self.indexes.values():
-            before, after = (index.location(item, key) if item is not None else None for item in (outcome.old, outcome.new))
-            if before != after:
-                if before is not None:
-                    index.partitions.remove(*before)
-                if after is not None:
-                    index.partitions.add(*after)
+            index.store(key, outcome.old, outcome.new)
 
 
 def _key_names(schema: list[dict[str, Any]], kind: str = "") -> tuple[str, ...]:
@@ -435,8 +429,7 @@ def delete_table(engine: Any, request: Request) -> Request:
 
 def list_tables(engine: Any, request: Request) -> Request:
     start, limit = request.get("ExclusiveStartTableName", ""), request.get("Limit", 100)
-    with engine.lock:
-        names = sorted(name for name in engine.tables if name > start)
+    names = sorted(name for name in list(engine.tables) if name > start)
     return {"TableNames": names[:limit], **({"LastEvaluatedTableName": names[limit - 1]} if len(names) > limit else {})}
 
 

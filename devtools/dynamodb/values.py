@@ -69,9 +69,6 @@ def refuse_value_if(problem: Any, message: str) -> None:
         raise invalid(INVALID + message)
 
 
-# Numbers
-
-
 def canonical_number(text: str) -> str:
     """Return the canonical form of a number, without an exponent. Raises ApiError if DynamoDB cannot store the number."""
     refuse_if(not _NUMBER.fullmatch(text), f"The parameter cannot be converted to a numeric value: {text}")
@@ -192,8 +189,6 @@ _SIZED: dict[str, Callable[[str], tuple[str, int]]] = {
 def type_of(value: Value) -> str:
     return next(iter(value))
 
-
-# Order
 
 SCALARS: dict[str, Callable[[str], Any]] = {"S": str, "N": lru_cache(_CACHE_SIZE)(Decimal), "B": lru_cache(_CACHE_SIZE)(b64decode)}
 

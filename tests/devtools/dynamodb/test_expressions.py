@@ -74,7 +74,7 @@ def test_texts_are_compiled_once_for_all_keys_of_maps():
     ],
 )
 def test_paths_through_references_overlap(text, names):
-    with pytest.raises(ApiError, match=r"path one: \[tree, (a|tree)\], path two: \[tree, (a|tree|a, b)\]"):
+    with pytest.raises(ApiError, match=r"path one: \[tree, (a|tree|#key)\], path two: \[tree, (a|tree|#key, #other)\]"):
         compiled("UpdateExpression", text, names)
 
 
