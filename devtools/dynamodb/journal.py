@@ -258,10 +258,9 @@ class HighWaterMark:
     def read(path: Path) -> Position:
         """Return the later of the valid slots. Raises StoreDamaged if neither is valid."""
         content = path.read_bytes() if path.exists() else b""
-        slots = [content[:_SLOT_BYTES], content[_SLOT_BYTES:]]
-        positions = [Position(*_SLOT.unpack_from(slot)) for slot in slots if len(slot) == _SLOT_BYTES]
-        valid = [position for position in positions if _slot(position) in slots]
-        if len(content) != 2 * _SLOT_BYTES or not valid:
+        slots = [content[:_SLOT_BYTES], content[_SLOT_BYTES:]] if len(content) == 2 * _SLOT_BYTES else []
+        valid = [position for slot in slots if _slot(position := Position(*_SLOT.unpack_from(slot))) == slot]
+        if not valid:
             raise StoreDamaged(f"{path} is damaged or missing, so it is unknown whether the journal beside it is complete.")
         return max(valid)
 
@@ -294,9 +293,6 @@ def _lock_folder(folder: Path) -> IO[str]:
     handle.write(f"{os.getpid()}\n")
     handle.flush()
     return handle
-
-
-# Opening
 
 
 def open_journal(folder: Path, engine: Engine, read_initial: Callable[[Path], list[Record]] | None = None) -> "Journal":
@@ -389,9 +385,6 @@ def _apply(engine: Engine, content: bytes, skipped: int, path: Path, offset: int
         reason = f"{type(fault).__name__}: {fault}"
         raise StoreDamaged(f"{path} has entries before byte {offset} that cannot be applied ({reason}).") from fault
     return len(entries)
-
-
-# Writing
 
 
 class Journal(AbstractContextManager["Journal"]):
