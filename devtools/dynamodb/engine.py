@@ -174,10 +174,6 @@ class Engine:
                 for table, key in pending.locations:
                     if table.pending.get(key) is pending:
                         del table.pending[key]
-                    if table.last_pending is pending:
-                        table.last_pending = None
-                if self.last_pending is pending:
-                    self.last_pending = None
 
     def forget_old_tokens(self, now: float) -> None:
         """Forget the oldest tokens that are no longer valid."""
@@ -189,8 +185,6 @@ class Engine:
         for arn, stream in list(self.streams.items()):
             if stream.closed_at is not None and self.clock() - stream.closed_at > RECORD_SECONDS:
                 del self.streams[arn]
-
-    # Records
 
     def apply(self, records: Iterable[Record]) -> None:
         """Repeat the changes of records, without `commit`. No other thread may call the engine meanwhile."""
@@ -311,11 +305,10 @@ def respond(engine: Engine, operation: str, body: bytes) -> tuple[int, bytes]:
         response = engine.call(operation, _decode(body))
         return 200, b"" if operation in _WITHOUT_OUTPUT else _encode(response)
     except ApiError as fault:
-        error = fault
+        return fault.response()
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        error = malformed("")  # as DynamoDB, which gives no reason
+        return malformed("").response()  # as DynamoDB, which gives no reason
     except Exception as fault:
         if not isinstance(fault, StoreFailed):
             _log.exception("the engine failed in %s", operation)
-        error = ApiError("InternalServerError", f"{type(fault).__name__}: {fault}", 500)
-    return error.response()
+        return ApiError("InternalServerError", f"{type(fault).__name__}: {fault}", 500).response()
