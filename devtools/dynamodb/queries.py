@@ -15,7 +15,6 @@ _MAX_ENCODED_BYTES = 4 * _MAX_PAGE_BYTES  # collected under the lock; an encoded
 _NOT_SUPPORTED = "Query key condition not supported"
 _RANGE_OPERATORS = ("=", "<", "<=", ">", ">=", "between", "begins_with")
 _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
-
 Comparison = tuple[str, list[Any]]  # an operator and its operands
 
 
@@ -83,6 +82,7 @@ class _Read:
         self.index: Index | None = self.table.indexes.get(name)
         keys = self.index or self.table
         self.partitions, self.hash_names, self.range_names = keys.partitions, keys.hash_names, keys.range_names
+        self.names = (*self.table.key_names, *(self.index.types if self.index is not None else ()))  # of the keys of pages
         is_global = self.index is not None and not self.index.is_local
         refuse_if(request.get("ConsistentRead") and is_global, "Consistent reads are not supported on global secondary indexes")
         expressions, self.values = compile_expressions(request, "FilterExpression", "ProjectionExpression", *key_parameters)
@@ -129,13 +129,10 @@ class _Read:
         if start is None:
             return None
         check_item(start)
-        types = {name: table.types[name] for name in self._names()}
+        types = {name: table.types[name] for name in self.names}
         refuse_if({name: type_of(value) for name, value in start.items()} != types, "The provided starting key does not match the schema")
         key = table.key_of(table.key_attributes(start))
         return (key[0], key[1:]) if index is None else index.location(start, key)
-
-    def _names(self) -> tuple[str, ...]:
-        return (*self.table.key_names, *(self.index.types if self.index is not None else ()))
 
     def page(self, entries: Iterable[tuple[Any, Entry]]) -> dict[str, Any]:
         request, limit = self.request, self.request.get("Limit", 2**63)
@@ -171,7 +168,7 @@ class _Read:
         if request.get("Select") != "COUNT":
             response["Items"] = found
         if not is_complete:
-            response["LastEvaluatedKey"] = {name: item[name] for name in self._names()}
+            response["LastEvaluatedKey"] = {name: item[name] for name in self.names}
         return response | Capacity(request).read(self.table, size, request, self.index).report(is_list=False)
 
 

@@ -47,8 +47,7 @@ class Stream:
         """Forget the records that all consumers with a saved position have read, and those that are too old."""
         read = min(self.processed.values(), default=0)
         max_seconds = UNPROCESSED_RECORD_SECONDS if self.processed else RECORD_SECONDS
-        records = enumerate(self.records)
-        kept = (position for position, (sequence, at, *_) in records if sequence > read and now - at <= max_seconds)
+        kept = (position for position, (sequence, at, *_) in enumerate(self.records) if sequence > read and now - at <= max_seconds)
         del self.records[: next(kept, len(self.records))]
 
     def after(self, sequence: int) -> int:
@@ -59,12 +58,6 @@ class Stream:
         """Add a record of which the key is only in its images."""
         item = decode_item(old or new or b"")
         self.add(tuple(sortable(item[name]) for name in self.key_names), sequence, at, expired, old, new)
-
-    def shards(self) -> list[dict[str, Any]]:
-        span = {"StartingSequenceNumber": sequence_text(self.definition["sequence"] + 1)}
-        if self.closed_at is not None:
-            span["EndingSequenceNumber"] = sequence_text(self.definition["end"])
-        return [{"ShardId": shard, "SequenceNumberRange": span} for shard in self.shard_ids]
 
     def wire_record(self, record: Record, region: str, *, for_lambda: bool = False) -> dict[str, Any]:
         """Return a record as GetRecords does, or as Lambda passes it to a handler."""
@@ -132,8 +125,10 @@ def describe_stream(engine: Any, request: Request) -> Request:
     wanted = request.get("ShardFilter")
     refuse_if(wanted is not None and not wanted.keys() >= {"Type", "ShardId"}, "ShardFilter must have a Type and a ShardId")
     # A shard has no children: shards last as long as their stream.
-    start = request.get("ExclusiveStartShardId", "")
-    shards = [shard for shard in stream.shards() if wanted is None and shard["ShardId"] > start]
+    start, span = request.get("ExclusiveStartShardId", ""), {"StartingSequenceNumber": sequence_text(stream.definition["sequence"] + 1)}
+    if stream.closed_at is not None:
+        span["EndingSequenceNumber"] = sequence_text(stream.definition["end"])
+    shards = [{"ShardId": shard, "SequenceNumberRange": span} for shard in stream.shard_ids if wanted is None and shard > start]
     description = {
         **stream.names,
         "StreamStatus": "ENABLED" if stream.closed_at is None else "DISABLED",
