@@ -19,7 +19,6 @@ Evaluate = Callable[[Item, Values], Any]
 Check = Callable[[Values], object]
 
 _REFERENCE, _PLAIN_KEY = re.compile(r"(\.\s*)?(#\w+)"), re.compile(r"\.\s*[A-Za-z]")
-
 _WRONG_TYPE = "Type mismatch: an operand in the update expression has an incorrect data type"
 _WRONG_PATH = "The document path provided in the update expression is invalid for update"
 _MISSING = "The provided expression refers to an attribute that does not exist in the item"
@@ -318,10 +317,7 @@ def _owned(path: Path, member: Part, owned: dict[Path, Any]) -> Any:
 
 
 def compile_expressions(request: Request, *parameters: str) -> tuple[tuple[Any, ...], Values]:
-    """Compile the expressions in these parameters; returns them, with None for missing ones, and the values of the request.
-
-    The names and values of the request are checked together with its expressions. Raises ApiError.
-    """
+    """Return the compiled expressions of these parameters, None for missing ones, and the values of the request. Raises ApiError."""
     names: dict[str, str] | None = request.get("ExpressionAttributeNames")
     values = request.get("ExpressionAttributeValues")
     texts = tuple([request.get(parameter) for parameter in parameters])
@@ -347,10 +343,8 @@ def compile_expressions(request: Request, *parameters: str) -> tuple[tuple[Any, 
 
 
 def _keys(texts: tuple[str | None, ...], names: dict[str, str]) -> dict[str, Any]:
-    """Return the references to keys of maps, with these keys, so that expressions can be compiled once for all keys.
-
-    The compiler compares paths, so no reference is returned if two names are equal.
-    """
+    """Return the references to keys of maps, with these keys, so that expressions can be compiled once for all keys."""
+    # The compiler compares paths, so no reference is returned if two names are equal.
     keys = _references_to_keys(texts) if names else frozenset()
     are_distinct = keys and len({*names.values()}) == len(names) and not any(name.startswith("#") for name in names.values())
     return {reference: names[reference] for reference in keys if reference in names} if are_distinct else {}

@@ -21,7 +21,6 @@ _MAX_BATCH_BYTES, _MAX_TRANSACTION_BYTES = 16 * KB * KB, 4 * KB * KB
 _MAX_WRITES, _MAX_READS = 25, 100
 _SEVERAL = "Transaction request cannot include multiple operations on one item"
 _encode_deterministically = msgspec.msgpack.Encoder(order="deterministic").encode
-
 Response = dict[str, Any]
 
 

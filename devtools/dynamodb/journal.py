@@ -81,22 +81,17 @@ class Position(NamedTuple):
     digest: bytes
 
 
-_START = Position(0, 0, b"")  # before all journals
-
-
 class Header(msgspec.Struct, array_like=True):
     """The first frame of a file. `last_entry` is the last entry in the snapshot, or the last one before the journal."""
 
     kind: str  # "snapshot" or "journal"
     generation: int
     last_entry: int
-    previous: Position = _START  # the end of the previous journal
+    previous: Position = Position(0, 0, b"")  # the end of the previous journal
 
 
+_START = Position(0, 0, b"")  # before all journals
 _decode_header = msgspec.msgpack.Decoder(Header).decode
-
-
-# Files
 
 
 class FrameFile:
@@ -317,10 +312,7 @@ def open_journal(folder: Path, engine: Engine, read_initial: Callable[[Path], li
 
 
 def _create_files(folder: Path, read_initial: Callable[[Path], list[Record]] | None) -> None:
-    """Make the files of a store.
-
-    The mark comes first and the journal last. So a crash in here leaves the mark of an empty journal, and no journal.
-    """
+    """Make the files of a store, the journal last: a crash in here leaves the mark of an empty journal, and no journal."""
     if read_initial is None and (folder / FORMER_FILE).exists():
         raise StoreTooOld(f"An earlier version wrote the store in {folder}, in the file {FORMER_FILE}. Choose another folder.")
     mark = folder / "high-water-mark"

@@ -46,8 +46,6 @@ class Parser:
     def refuse_token_if(self, problem: Any, token: str) -> None:
         self.refuse_if(problem, f'Syntax error; token: "{token or "<EOF>"}"')
 
-    # Tokens
-
     @property
     def token(self) -> str:
         return self.tokens[self.at]

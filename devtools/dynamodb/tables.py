@@ -20,7 +20,12 @@ from devtools.dynamodb.values import INVALID, ApiError, Item, Value, check_item,
 
 Key = tuple[Any, ...]  # of the hash key and, if the table has one, the range key
 Entry = tuple[Any, ...]  # of an index: the values of its range key, then the key of the item; of a table: the range key
+Definition = dict[str, Any]
 
+ACCOUNT = "000000000000"
+_MAX_COUNTS = {"LocalSecondaryIndexes": 5, "GlobalSecondaryIndexes": 20}
+_MAX_TAGS, _MAX_PROJECTED = 50, 100
+_NO_THROUGHPUT = {"NumberOfDecreasesToday": 0, "ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
 MAX_HASH_BYTES, MAX_RANGE_BYTES = 2048, 1024
 _EXPIRY_SECONDS = 5 * 365 * 24 * 60 * 60
 
@@ -229,13 +234,6 @@ def key_part(value: Value, name: str, kind: str, limit: int, where: str = "") ->
 
 # Operations
 
-ACCOUNT = "000000000000"
-_MAX_COUNTS = {"LocalSecondaryIndexes": 5, "GlobalSecondaryIndexes": 20}
-_MAX_TAGS, _MAX_PROJECTED = 50, 100
-_NO_THROUGHPUT = {"NumberOfDecreasesToday": 0, "ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
-
-Definition = dict[str, Any]
-
 
 def check_table_name(name: str, parameter: str = "TableName") -> None:
     pattern = "[a-zA-Z0-9_.-]{3,255}"
@@ -431,9 +429,6 @@ def list_tables(engine: Any, request: Request) -> Request:
     start, limit = request.get("ExclusiveStartTableName", ""), request.get("Limit", 100)
     names = sorted(name for name in list(engine.tables) if name > start)
     return {"TableNames": names[:limit], **({"LastEvaluatedTableName": names[limit - 1]} if len(names) > limit else {})}
-
-
-# Settings beside the description
 
 
 @contextmanager

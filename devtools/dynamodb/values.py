@@ -23,6 +23,8 @@ MAX_ITEM_BYTES, MAX_DEPTH, MAX_NAME_BYTES = 400 * KB, 32, 65535
 SETS = {"SS": "string", "NS": "number", "BS": "binary"}
 _VALUE_TYPES = frozenset((*SETS, "S", "N", "B", "BOOL", "NULL", "M", "L"))
 _CACHE_SIZE = 4096
+SCALARS: dict[str, Callable[[str], Any]] = {"S": str, "N": lru_cache(_CACHE_SIZE)(Decimal), "B": lru_cache(_CACHE_SIZE)(b64decode)}
+_JSON_TYPES: dict[str, type[Any]] = {"string": str, "boolean": bool, "integer": int, "long": int}  # by the type of a shape
 
 encode_item: Callable[[Item], bytes] = msgspec.msgpack.Encoder().encode
 decode_item: Callable[[bytes], Item] = msgspec.msgpack.Decoder(dict[str, Any]).decode
@@ -95,9 +97,6 @@ def _canonical(operation: Callable[..., Decimal], *operands: Any, inexact: str) 
 def _sized_number(text: str) -> tuple[str, int]:
     number = canonical_number(text)
     return number, (len(number.lstrip("-").replace(".", "").strip("0")) + 1) // 2 + 1 + number.startswith("-")
-
-
-# Values
 
 
 def check_item(item: Item) -> int:
@@ -190,9 +189,6 @@ def type_of(value: Value) -> str:
     return next(iter(value))
 
 
-SCALARS: dict[str, Callable[[str], Any]] = {"S": str, "N": lru_cache(_CACHE_SIZE)(Decimal), "B": lru_cache(_CACHE_SIZE)(b64decode)}
-
-
 def sortable(value: Value) -> Any:
     """Return a text, number or binary in Python, for comparisons. Texts compare as their UTF-8 bytes do."""
     ((kind, content),) = value.items()
@@ -200,8 +196,6 @@ def sortable(value: Value) -> Any:
 
 
 # Requests, checked against botocore's model of the service; attribute values are checked later, with their contents
-
-_JSON_TYPES: dict[str, type[Any]] = {"string": str, "boolean": bool, "integer": int, "long": int}
 
 
 def check_request(operation: str, request: Any) -> None:
