@@ -106,12 +106,12 @@ TransferPolicy = Literal["free", "none", "resale"]
 
 
 class ReturnPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What buyers may do with tickets that they cannot use, in the bootstrap file and the API. An order keeps the policy at its sale.
+    """What buyers may do with tickets that they cannot use, in the bootstrap file and the API.
 
-    With `refund`, buyers return unused tickets until `until`, or until the event starts if that is earlier or `until` is null. We keep
-    `fee_cents` and `fee_percent` of each ticket's price, but never more than the price. With `needs_approval`, the event's managers decide
-    on each return. With `resale`, buyers offer unused tickets for resale at the price that they paid, until the same time, and get this
-    price less the fee once somebody has bought the ticket.
+    An order keeps the policy that applied when it was sold. With `refund`, buyers return unused tickets until `until`, or until the event
+    starts if that is earlier or `until` is null. We keep `fee_cents` and `fee_percent` of each ticket's price, but never more than the
+    price. With `needs_approval`, the event's managers decide on each return. With `resale`, buyers offer unused tickets for resale at the
+    price that they paid, until the same time, and get this price less the fee once somebody has bought the ticket.
     """
 
     policy: Literal["none", "refund", "resale"]
@@ -325,7 +325,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         ),
     ] = "free"
     address: Annotated[str, Field("public", "The street and number of the venue.", Line)] = ""
-    city: Annotated[str | None, Field("public", "The city; it can filter the list of events.", Label | None, in_file="elsewhere")] = None
+    city: Annotated[str | None, Field("public", "The city, by which events can be filtered.", Label | None, in_file="elsewhere")] = None
     country: Annotated[
         str | None,
         Field("public", "The country of the venue, which decides the default taxes: an ISO 3166-1 code, such as `ES`.", Country | None),
@@ -337,7 +337,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     postal_code: Annotated[str | None, Field("public", "The postal code of the venue, which automatic taxes need.", PostalCode | None)] = (
         None
     )
-    category: Annotated[str | None, Field("public", "The category; it can filter the list of events.", Label | None, in_file="no")] = None
+    category: Annotated[str | None, Field("public", "The category, by which events can be filtered.", Label | None, in_file="no")] = None
     slug: str | None = None  # a readable id for URLs; events of the bootstrap file need none, because their ids are readable
     promoter_id: str | None = None  # the user id of the promoter; null for an event that only admins manage
     metadata: dict[str, Any] = {}
@@ -984,7 +984,7 @@ class Catalog(Struct, frozen=True, eq=False):
         return replace(self, events=events, tiers=tiers, tiers_by_event=by_event)
 
     def with_changes(self, entries: Sequence[CatalogEntry], head: CatalogHead | None = None) -> Self:
-        """Return the catalog of `head`. In this order, each of the entries is added or replaces the entry with the same id.
+        """Return the catalog of `head`, after each entry, in this order, was added or replaced the entry with the same id.
 
         A stopped promoter's events are suspended. The events of a promoter with a restricted account are paused. Without `head`, the result
         is the catalog of the next revision.

@@ -47,10 +47,10 @@ Cause = Literal["manager", "time", "sold_out", "file"]
 class StockLine(Struct, frozen=True, omit_defaults=True):
     """The tickets of one kind, or, without `tier_id`, the limit of all kinds together. Fields without a value are left out.
 
-    `capacity` is missing if there is no limit. `held_back` is by reason. Entries with totals also have the other fields. `issued` counts,
-    by reason, the held-back tickets that were given or sold to somebody. `returned` counts all sold tickets that came back, and `unpaid`
-    all reserved tickets that came back without a payment. `moving` tickets are on their way into or out of the stock. So `capacity` is
-    `available` + `held` + `sold` + `moving` + all held-back tickets.
+    `capacity` is missing if there is no limit. `held_back` has the numbers by reason. Entries with totals also have the other fields.
+    `issued` counts, by reason, the held-back tickets that were given or sold to somebody. `returned` counts all sold tickets that came
+    back, and `unpaid` all reserved tickets that came back without a payment. `moving` tickets are on their way into or out of the stock. So
+    `capacity` is `available` + `held` + `sold` + `moving` + all held-back tickets.
     """
 
     tier_id: str | None = None

@@ -445,7 +445,7 @@ def _check_frozen(catalog: Catalog, before: Tier | None, after: Tier, now: int) 
 
 
 def _size(tier: Tier) -> int:
-    """Return the capacity of a tier. If it once was larger or has no limit, return the number of tickets that its shards can hold."""
+    """Return the capacity of a tier. If it once was larger or has no limit, return the number of tickets for which it has shards."""
     if tier.capacity is not None and tier.shards <= default_shard_count(tier.capacity):
         return tier.capacity
     return tier.shards * MAX_HOLDS

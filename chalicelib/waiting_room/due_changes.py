@@ -32,7 +32,7 @@ from chalicelib.waiting_room.store import Room
 OPENING_LEASE_SECONDS = 3
 MIN_JOINING_SECONDS = 60  # before the draw closes
 CLOCK_SECONDS = 10  # by which the clocks of two instances may differ
-# A buyer's request waits for a mirror for at most this long, and only one request among all instances waits in BEACON_LEASE_SECONDS.
+# A buyer's request waits for a mirror for at most this long. Over all instances, only one request waits per BEACON_LEASE_SECONDS.
 BEACON_SECONDS = 1.5
 BEACON_LEASE_SECONDS = 4
 BEACON_DELAY_SECONDS = 1  # after which mirrors usually have a round
@@ -357,7 +357,7 @@ def tickets_left(event: Event, now: int) -> dict[str, TicketsLeft] | None:
 
 
 def _moving_stocks(event: Event, now: int) -> dict[str, Stock]:
-    """Return the displayed stocks of an event. They are refreshed as often as changing stocks, because people wait for the next change."""
+    """Return the displayed stocks of an event. They are refreshed as if they were changing, because people wait for a change."""
     group = catalog.snapshot().stock_group(event.id)
     expect_movement(group, now)
     return cached_stock([group], now)

@@ -18,8 +18,7 @@ DEMO_PREFIX = "demo-guest-"  # the ids of people who join in a demo stage withou
 
 # Why the rule of entry gives a user no new place. In this order: the user has no account with a verified address; the user has not verified
 # an address; the address already has a place, which the user gets instead; the user has sent no access code; the code is wrong, expired or
-# revoked; the code's uses are used up; no bank has confirmed a card for the user; the card already has a place, which the user gets
-# instead.
+# revoked; the code has no uses left; no bank has confirmed a card for the user; the card already has a place, which the user gets instead.
 EntryReason = Literal[
     "account_required", "address_required", "address_used", "code_required", "code_invalid", "code_used", "card_required", "card_used"
 ]

@@ -10,7 +10,7 @@
 | `code#<event>#<address>#<user>` | the code that was mailed to an address for a user |
 | `appeal#<event>#<appeal>`, `appeals#<event>` | an appeal, and the numbers of appeals (`appeals.py`) |
 | `excluded#<event>#<room>#<reason>` | the number of requests to which the rule of entry gave no new place |
-| `lane#<event>#<room>#<lane>` | the newest build of a part of the list of entries (`entries.py`); how many entries groups save |
+| `lane#<event>#<room>#<lane>` | the newest build of a part of the list of entries (`entries.py`); how many are missing because of groups |
 | `page#<event>#<room>#<build>#<page>` | a page of the list of entries |
 | `roots#<event>#<room>#<build>` | the roots of the pages of a build |
 | `odds#<address or card>` | the ballots of a promoter that drew no tickets for an address or card; they improve its odds in the next one |
