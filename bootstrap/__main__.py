@@ -82,7 +82,7 @@ def parser() -> ArgumentParser:
     _add_common_options(rollback)
     export = add("export", help="write the document on sale in the format of a bootstrap file")
     chosen = export.add_mutually_exclusive_group()
-    chosen.add_argument("--event", metavar="ID", help="only this event in its current state; works for events of the API too")
+    chosen.add_argument("--event", metavar="ID", help="only this event in its current state; works for events created through the API too")
     chosen.add_argument("--version", type=int, help="version to write (default: the one on sale)")
     export.add_argument("--output", "-o", metavar="FILE", help="write to this file instead of the standard output")
     export.set_defaults(run=commands.export)
@@ -97,7 +97,7 @@ def parser() -> ArgumentParser:
     _add_common_options(stripe)
     text = "convert the export of a pretix event to files for apply, import-tickets and import-waitlist, and list what stays behind"
     export_of_pretix = add("import-pretix", help=text, description=text)
-    export_of_pretix.add_argument("file", metavar="FILE", help="the export `Order data (JSON)`; docs/migration.md describes the way")
+    export_of_pretix.add_argument("file", metavar="FILE", help="the export `Order data (JSON)`; docs/migration.md describes the steps")
     export_of_pretix.add_argument("--currency", required=True, help="currency of the prices, such as EUR")
     export_of_pretix.add_argument("--date", help="date of the event; the dates of an event series are in the export")
     export_of_pretix.add_argument("--venue", help="venue of the event, unless it is a series with locations")
@@ -109,7 +109,7 @@ def parser() -> ArgumentParser:
     text = "convert the reports of Eventbrite to files for apply, import-tickets and import-waitlist, and list what stays behind"
     reports = add("import-eventbrite", help=text, description=text)
     reports.add_argument(
-        "file", metavar="FILE", help="the report on attendees, as CSV with the barcodes; docs/migration.md describes the way"
+        "file", metavar="FILE", help="the report on attendees, as CSV with the barcodes; docs/migration.md describes the steps"
     )
     reports.add_argument("--orders", metavar="CSV", help="the report on orders, if the report on attendees lacks the buyers' addresses")
     reports.add_argument("--waiting-list", metavar="CSV", help="the report on the waitlist")
@@ -123,7 +123,7 @@ def parser() -> ArgumentParser:
     reports.add_argument("--map", action="append", type=_pair, default=[], metavar="FIELD=COLUMN", help=map_help)
     reports.set_defaults(run=commands.import_eventbrite)
     _add_sale_options(reports)
-    text = "let people join a waitlist who waited in another system; without --apply, only show who can join"
+    text = "let people who waited in another system join a waitlist; without --apply, only show who can join"
     waitlist = add("import-waitlist", help=text, description=text)
     waitlist.add_argument("file", metavar="FILE", help="CSV file in UTF-8 with the columns email and tier")
     waitlist.add_argument("--event", required=True, metavar="ID", help="event of the waitlist")

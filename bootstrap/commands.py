@@ -193,7 +193,7 @@ def import_stripe(arguments: Namespace) -> int:
 
 
 def import_pretix(arguments: Namespace) -> int:
-    """Report what an export of pretix has and, with --output, write a folder with the files that the other commands read."""
+    """Report what an export of pretix contains and, with --output, write a folder with the files that the other commands read."""
     file, defaults = Path(arguments.file), ImportDefaults(arguments.date, arguments.venue, arguments.capacity)
     try:
         source = pretix.read_export(file)
@@ -205,7 +205,7 @@ def import_pretix(arguments: Namespace) -> int:
 
 
 def import_eventbrite(arguments: Namespace) -> int:
-    """Report what the reports of Eventbrite have and, with --output, write a folder with the files that the other commands read."""
+    """Report what the reports of Eventbrite contain and, with --output, write a folder with the files that the other commands read."""
     defaults, named = ImportDefaults(arguments.date, arguments.venue, arguments.capacity), dict(arguments.map)
     options = (arguments.currency, arguments.timezone, defaults, arguments.name)
     try:
@@ -242,7 +242,7 @@ def _write_sale(arguments: Namespace, imported: SaleImport, waiting: Mapping[str
 
 
 def export_promoter(arguments: Namespace) -> int:
-    """Write everything of a promoter to an archive, and list what the archive lacks."""
+    """Write all data of a promoter to an archive, and list what the archive lacks."""
     now, stage, left_out = clock.now(), settings.current().stage, list[str]()
     promoter_id = _promoter_id(arguments.promoter)
     promoter, account = profiles.find_promoter(promoter_id), accounts.find_account(promoter_id)
@@ -323,7 +323,7 @@ def import_waitlist(arguments: Namespace) -> int:
         raise CommandError(str(error)) from None
     report = waitlist_import.import_people(arguments.event, people, clock.now(), is_dry_run=not arguments.apply)
     lines = [
-        *(f"{email}: has no account with a verified address, so nobody can offer tickets" for email in report.without_account),
+        *(f"{email}: has no account with a verified address, so nobody can offer this person tickets" for email in report.without_account),
         *(f"{email}: {reason}" for email, reason in report.refused.items()),
         f"{report.joined} {'joined' if arguments.apply else 'can join'}, {report.known} joined before, "
         f"{len(report.without_account)} without an account, {len(report.refused)} refused",

@@ -1,8 +1,8 @@
-"""Convert the reports of Eventbrite to a bootstrap file, the rows of `import-tickets`, and people who wait.
+"""Convert the reports of Eventbrite to a bootstrap file, and to rows for `import-tickets` and `import-waitlist`.
 
 The report on attendees has a row for each ticket, the report on orders a row for each order. Eventbrite has renamed its columns several
 times, and organizers choose which of them a report has; `COLUMNS` has the names in use. Other columns are questions to buyers, unless
-`_OTHER_COLUMN` knows them.
+`_OTHER_COLUMN` matches them.
 """
 
 import re
@@ -24,7 +24,7 @@ from chalicelib.catalog.custom_options import MAX_OPTIONS
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.money import to_minor_units
 
-# The names of a field's column, in small letters, best first; "no." and "number" are written "#".
+# The names of a field's column, in lower case, best first; "no." and "number" are written "#".
 COLUMNS = {
     "barcode": ("barcode #", "barcode"),
     "order": ("order #", "order id"),

@@ -1,7 +1,7 @@
-"""Convert the exports of pretix: "Order data (JSON)" to a bootstrap file and the rows of `import-tickets`, "Waiting list" to people.
+"""Convert the exports of pretix to a bootstrap file, and to rows for `import-tickets` and `import-waitlist`.
 
 pretix writes `<event>_pretixdata.json`, in which a product is an item, possibly with variations, and a sold ticket is a position of an
-order. Each date of an event series becomes an event. Everything that has no counterpart here is named in `notes`.
+order. Each date of an event series becomes an event. `notes` names everything that has no counterpart here.
 """
 
 import re
@@ -25,7 +25,7 @@ from chalicelib.foundation.money import to_minor_units
 
 # Questions whose answers are texts or yes and no. The export does not have the choices of the others.
 OPTION_TYPES = {"S": "text_input", "T": "text_input", "N": "text_input", "TEL": "text_input", "B": "boolean"}
-STATUSES = {"n": "pending", "e": "expired", "c": "canceled"}  # of orders without tickets that admit
+STATUSES = {"n": "pending", "e": "expired", "c": "canceled"}  # of orders whose tickets are left out
 WAITING = "Waiting for a voucher"
 MAX_SLUG_LENGTH = 50  # as in pretix
 _SLUG = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_SLUG_LENGTH - 1}}}")
@@ -218,8 +218,8 @@ def _capacity(
 ) -> int | None:
     """Return how many of a product can be sold: the size of its smallest quota. Without a quota, pretix does not sell it.
 
-    Of a quota that only some products share, each has what it sold and a part of the rest, so together they never sell more. A quota of
-    all products becomes the event's capacity instead.
+    If only some products share a quota, each gets what it sold and a part of the rest, so together they never sell more than the quota. A
+    quota of all products becomes the event's capacity instead.
     """
     own = [quota for quota in quotas if product.is_in(quota)]
     parts = []
@@ -309,7 +309,7 @@ def _shared_capacity(
     for quota_id in shared:
         if len(members[quota_id]) < len(products):
             names, size = ", ".join(product.name for product in members[quota_id]), limited[quota_id]
-            notes.append(f"quota {quota_id}: {names} share {size} tickets; here, each has a part: check their max_quantity")
+            notes.append(f"quota {quota_id}: {names} share {size} tickets; here, each gets a part: check their max_quantity")
     totals = [limited[quota_id] for quota_id, inside in members.items() if len(inside) == len(products)]
     if all(any(product in inside for inside in members.values()) for product in products):
         totals.append(sum(limited[quota_id] for quota_id, inside in members.items() if inside))
@@ -323,9 +323,9 @@ def _options(source: SourceEvent, notes: list[str]) -> list[Tree]:
     for question in sorted(source.questions, key=lambda question: (question.position, question.id)):
         reason = None
         if question.type not in OPTION_TYPES:
-            reason = f"the export has no choices, and this shop no answers, of its type {quoted(question.type)}"
+            reason = f"questions of its type {quoted(question.type)} cannot be converted"
         elif question.hidden or question.ask_during_checkin:
-            reason = "buyers were not asked it"
+            reason = "buyers were not asked"
         elif len(options) == MAX_OPTIONS:
             reason = f"a ticket type has at most {MAX_OPTIONS} questions"
         if reason:
@@ -403,7 +403,7 @@ def read_waiting(file: Path, source: SourceEvent, tree: Tree) -> tuple[dict[str,
 
 
 def _read_csv(file: Path) -> list[tuple[int, dict[str, str]]]:
-    """Return the rows of a waiting list with their lines, by the names of their columns: of two columns with the same name, the last."""
+    """Return the rows of a waiting list with their lines, by the names of the columns. Of columns with the same name, the last counts."""
     table = read_table(file)
     _, header = next(table, (1, []))
     rows = [(line, dict(zip(header, cells, strict=False))) for line, cells in table]
@@ -421,5 +421,5 @@ def _ticket_id(event_id: str, product: Product) -> str:
 
 
 def _text(value: str | None) -> str:
-    """Return a text of the export. For a missing one, pretix may write the word None."""
+    """Return a text of the export. For a missing text, pretix may write the word None."""
     return "" if value is None or value == "None" else value.strip()

@@ -1,7 +1,7 @@
 """The archive of a promoter: a ZIP file of JSON and CSV files with a manifest. docs/promoter-archive.md describes the format.
 
-Archives come from people, so nothing in one is trusted: names decide nothing about files on this machine, no file is larger than the
-manifest says, and all digests are checked before anything is read.
+Archives come from people, so nothing in one is trusted: no name becomes a path on this machine, no file is larger than the manifest
+says, and all digests are checked before anything is read.
 """
 
 import re
@@ -168,7 +168,7 @@ def _read_manifest(text: bytes) -> Manifest:
         head = msgspec.json.decode(text, type=_Head)
         if head.format == FORMAT and head.version != VERSION:
             raise ArchiveInvalid(
-                f"The archive has version {head.version}; this release reads version {VERSION}. Use a release that knows it."
+                f"The archive has version {head.version}; this release reads version {VERSION}. Use a release that reads it."
             )
         return msgspec.json.decode(text, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Export everything of a promoter: the content of an archive, read from the tables.
+"""Export all data of a promoter: the content of an archive, read from the tables.
 
 The archive has no user ids, passwords, keys or sessions. It has the codes of tickets that are valid, so it is as confidential as the
 tickets themselves.
@@ -197,7 +197,7 @@ def _ticket(ticket: Ticket) -> dict[str, Any]:
 
 
 def _ticket_row(ticket: Ticket, order: Purchase, buyer: Buyer) -> dict[str, str]:
-    """Return the row of `import-tickets`. The owner's address finds the ticket, also if somebody else has bought it."""
+    """Return the row of `import-tickets`. The owner's address finds the ticket, even if somebody else bought it."""
     address = buyer.email
     if ticket.owner_id != order.user_id:
         account = accounts.find_account(ticket.owner_id)

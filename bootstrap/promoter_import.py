@@ -42,7 +42,7 @@ from chalicelib.promotions.model import shard_count
 from chalicelib.purchases.model import MAX_QUANTITY
 
 _TIMES = ("starts_at", "ends_at", "on_sale_at", "guests_until", "refundable_until", "sale_starts_at", "sale_ends_at")
-_LIMITS = ("per_user_limit", "max_per_transaction")  # which may be higher in a file
+_LIMITS = ("per_user_limit", "max_per_transaction")  # their values may be higher in a file
 _FORM_NAMES = {"position": "display_order", "max_per_order": "max_per_transaction"}
 # Keys of an event's metadata that are fields of an event of the API.
 _FIELDS_IN_METADATA = ("description", "timezone", "city", "image_url", "featured", "promoter_id")
@@ -141,7 +141,7 @@ def _import_profile(wanted: PromoterImport, actor: str, now: int) -> Iterator[st
     before, profile = profiles.find_promoter(wanted.promoter_id), wanted.profile
     assert before is not None
     if before.version > 1:
-        yield "profile: the promoter has a profile here, which stays as it is"
+        yield "profile: the promoter already has a profile here, which is kept"
     else:
         change = PromoterChange(**{name: getattr(profile, name) for name in PROFILE_FIELDS}, verified=None)
         profiles.save_promoter(wanted.promoter_id, change, actor, now, by_admin=True)
@@ -250,7 +250,7 @@ def _ticket_faults(archive: Archive, archived: ArchivedEvent) -> Iterator[Docume
             if isinstance(row, RowFault):
                 yield DocumentFault(f"line {row.line}", f"{row.field}: {row.message}", name)
     if count != archive.manifest.files[name].rows:
-        raise ArchiveInvalid(f"{quoted(name)} has {count} tickets, and not as many as the manifest says.")
+        raise ArchiveInvalid(f"{quoted(name)} has {count} tickets, which is not the number in the manifest.")
 
 
 def _event_fields(archived: ArchivedEvent) -> EventFields:

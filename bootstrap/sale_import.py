@@ -44,7 +44,7 @@ class SoldTickets:
             self.faults[place] = f"{quoted(code)} {error}"
             return False
         if first != place:
-            self.faults[place] = f"{quoted(code)} is the {name} of {first} too"
+            self.faults[place] = f"{quoted(code)} is also the {name} of {first}"
         return first == place
 
     def add(self, event_id: str, ticket_id: str, code: str, **fields: str) -> None:

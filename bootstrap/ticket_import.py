@@ -74,7 +74,7 @@ class EventUnusable(Exception):
 
 
 class ImportStopped(Exception):
-    """The stock ran out, or the file changed, during the import. `written` tickets are imported; a repetition imports the others."""
+    """The stock ran out, or the file changed, during the import. `written` tickets are imported; a second run imports the others."""
 
     def __init__(self, why: str, written: int) -> None:
         self.written = written
@@ -118,7 +118,9 @@ def check(source: Source) -> ImportReport:
                 elif (existing.event_id, existing.tier_id) == (source.event.id, row.ticket.tier_id):
                     known += 1
                 else:
-                    text = f"{quoted(row.ticket.code)} was imported for the tier {existing.tier_id} of the event {existing.event_id}"
+                    text = (
+                        f"{quoted(row.ticket.code)} was already imported for the tier {existing.tier_id} of the event {existing.event_id}"
+                    )
                     fault = RowFault(row.line, "code", text)
             if fault is not None:
                 fault_count += 1
@@ -152,7 +154,7 @@ def write(source: Source, report: ImportReport, actor: str) -> Iterator[int]:
             added = direct_orders.import_batch(source.event, source.tiers, stock, batch, entry, clock.now())
         except NotEnoughTickets as error:
             raise ImportStopped(
-                f"other tickets of the event were sold meanwhile, and only {error.details['available']} are left", written
+                f"other tickets of the event were sold in the meantime, and only {error.details['available']} are left", written
             ) from None
         if added:
             written, entry = written + added, []

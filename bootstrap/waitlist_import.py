@@ -41,7 +41,7 @@ def read_people(file: Path) -> dict[str, list[str]]:
 
 
 def import_people(event_id: str, people: dict[str, list[str]], now: int, *, is_dry_run: bool) -> WaitlistReport:
-    """Let people join the waitlist. People who have an entry for the event, even one that has ended, are left alone. Safe to repeat."""
+    """Let people join the waitlist. Skips people who have an entry for the event, even one that has ended. Safe to repeat."""
     report = WaitlistReport()
     for email, tier_ids in people.items():
         if not is_address(email):

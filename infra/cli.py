@@ -97,12 +97,10 @@ _ROWS = (
     _catalog("import-tickets", "import tickets that another system sold", f"{_PROD} import-tickets sold.csv --event summer-fest --apply"),
     _catalog(
         "import-waitlist",
-        "let people join a waitlist who waited in another system",
+        "let people who waited in another system join a waitlist",
         f"{_PROD} import-waitlist fest/fest-waiting.csv --event fest --apply",
     ),
-    _catalog(
-        "export-promoter", "write everything of a promoter to an archive", f"{_PROD} export-promoter ada@example.com --output ada.zip"
-    ),
+    _catalog("export-promoter", "write all data of a promoter to an archive", f"{_PROD} export-promoter ada@example.com --output ada.zip"),
     _catalog("import-promoter", "import the archive of a promoter into this stage", f"{_DEV} import-promoter ada.zip --apply"),
     _catalog("schema", "write the JSON Schema of bootstrap files", "schema"),
     Command(
@@ -204,7 +202,7 @@ COMMANDS = {row.name: row for row in _ROWS}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 2 for an unknown command, CLOSED_PIPE if nobody reads the output any more."""
+    """Run a command and return its exit code: 2 for an unknown command, CLOSED_PIPE if nobody reads the output anymore."""
     try:
         code = _main(argv)
         sys.stdout.flush()
@@ -230,7 +228,7 @@ def _main(argv: Sequence[str] | None) -> int:
 
 
 def root_parser() -> ArgumentParser:
-    """Return the parser of what precedes a command's own arguments."""
+    """Return the parser of the options that precede a command's own arguments."""
     parser = ArgumentParser(prog="fairgate", description="The command line for operators of Fairgate.", add_help=False)
     parser.add_argument("-h", "--help", dest="command", action="store_const", const="help", help="list the commands")
     parser.add_argument("--stage", help="stage to work on, such as dev (default: FAIRGATE_STAGE, or the local run)")

@@ -245,7 +245,7 @@ def test_a_code_of_another_event_or_of_our_own_is_a_fault(api, time, run, write,
     order_id = builders.create_order(api, other, 1)
     own_code = api.get(f"/tickets/{order_id}-1", user="ada").json["code"]
     result = import_file(f"A-0001,fest-pass,,\n{own_code.lower()},fest-pass,,\n")
-    assert f'line 2: code: "A-0001" was imported for the tier {other[1]} of the event {other[0]}' in result.out
+    assert f'line 2: code: "A-0001" was already imported for the tier {other[1]} of the event {other[0]}' in result.out
     assert f'line 3: code: "{own_code}" is the code of the ticket {order_id}-1' in result.out
 
 
@@ -267,7 +267,7 @@ def test_buyers_who_take_the_last_tickets_meanwhile_stop_the_import(api, import_
     monkeypatch.setattr(ticket_import, "check", check_and_sell)
     result = import_file("".join(f"A-{number:04},fest-pass,,\n" for number in range(7)))
     assert result.code == 1
-    assert "Stopped: other tickets of the event were sold meanwhile, and only 6 are left. 0 tickets were imported" in result.err
+    assert "Stopped: other tickets of the event were sold in the meantime, and only 6 are left. 0 tickets were imported" in result.err
 
 
 @pytest.mark.parametrize("capacity", [None, 10], ids=["tier", "event"])
@@ -289,7 +289,7 @@ def test_buyers_who_are_faster_than_the_write_keep_their_tickets(api, time, run,
         transact(items)
 
     monkeypatch.setattr(dynamo, "transact", buy_first)
-    assert "sold meanwhile, and only 2 are left" in run("import-tickets", file, "--event", "fest", "--apply").err
+    assert "sold in the meantime, and only 2 are left" in run("import-tickets", file, "--event", "fest", "--apply").err
     invariants.check(time.now)
 
 
