@@ -145,7 +145,7 @@ def load(folder: Path) -> Manifest:
     for feature, expected in manifest.tables.items():
         if _has_changed(folder, feature, expected):
             raise BackupError(
-                f"The table {dynamo.table_name(feature)} changed during the load. Stop all use of the stage, empty its tables, load again."
+                f"The table {dynamo.table_name(feature)} changed during the load. Stop using the stage, empty its tables, and load again."
             )
     return manifest
 
@@ -286,7 +286,7 @@ def parser() -> ArgumentParser:
     for name, run, text in (
         ("backup", save, "Save all tables of a stage to files; see docs/backup.md."),
         ("restore", load, "Load the files of a backup into the empty tables of a stage; see docs/backup.md."),
-        ("drill", drill, "Load the files of a backup into new tables, compare and delete these; see docs/backup.md."),
+        ("drill", drill, "Load the files of a backup into new tables, compare them with the files, and delete them; see docs/backup.md."),
     ):
         command = add(name, description=text)
         command.add_argument("folder", type=Path, help="folder with the files of the backup")

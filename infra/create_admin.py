@@ -29,7 +29,7 @@ class NotPossible(Exception):
 
 
 class WrongInput(Exception):
-    """The address is not one; the message quotes it."""
+    """The text is not an email address; the message quotes it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

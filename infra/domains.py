@@ -28,7 +28,7 @@ from infra.template.stages import ROOT, Domain, StackSettings, stack_settings
 
 REGION = "us-east-1"  # CloudFront takes certificates of this region only
 POLL_SECONDS = 15
-MAX_NAMES = 10  # of a certificate, unless AWS has raised the account's quota
+MAX_NAMES = 10  # in a certificate, unless AWS has raised the account's quota
 
 
 class NotPossible(Exception):

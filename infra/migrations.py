@@ -32,7 +32,7 @@ class Migration(Struct, frozen=True):
     """A change of every item of a table. `change` changes one item, unless it is changed already, so repeating it is safe.
 
     A migration `before` a deployment gives the new code what it needs; the code before it must read both forms. A migration `after` a
-    deployment changes what only the code before it wrote; the release before must read the result too, because it may come back.
+    deployment changes what only the code before it wrote; the release before must read the result too, in case of a rollback.
     """
 
     number: int
@@ -68,8 +68,8 @@ MIGRATIONS = (
 def apply(when: Literal["before", "after"], report: Callable[[str], None]) -> None:
     """Apply the current stage's pending migrations of the tables that it has. `report` prints a line.
 
-    `before` means before the stack changes; `after` makes all that are left. A run that is stopped continues where it was.
-    Raises OrderRefused before anything is changed.
+    `before` applies those that come before a change of the stack; `after` applies all others. After an interruption, run it again: it
+    continues where it stopped. Raises OrderRefused before anything is changed.
     """
     state = _State.load()
     if state is None:  # a new stage: nothing is stored yet
@@ -103,7 +103,7 @@ def _run(migration: Migration, state: "_State") -> None:
 
 
 def _pages(feature: str, cursor: Item | None) -> Iterator[tuple[list[Item], Item | None]]:
-    """Yield the items of a table page by page, each with the cursor behind it; None behind the last page, or if there is no table yet."""
+    """Yield the items of a table page by page, each with the cursor after it; None after the last page, or if there is no table yet."""
     client = dynamo.client()
     while True:
         start: Any = {"ExclusiveStartKey": cursor} if cursor else {}
@@ -118,7 +118,7 @@ def _pages(feature: str, cursor: Item | None) -> Iterator[tuple[list[Item], Item
 
 
 class _State(Struct):
-    """The numbers of the applied migrations, and how far another one has come. The same item serves all releases of a stage."""
+    """The numbers of the applied migrations, and the progress of the current one. The same item serves all releases of a stage."""
 
     applied: set[int]
     current: int | None = None

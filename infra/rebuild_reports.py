@@ -1,6 +1,6 @@
 """`fairgate rebuild`: rebuild the reports of all events (figures, sales, order lists) from the tables.
 
-It works on the stage that the environment names, which may be in use meanwhile; see docs/changes.md.
+It works on the stage that the environment names, which may be in use at the same time; see docs/changes.md.
 """
 
 import os

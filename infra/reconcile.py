@@ -174,7 +174,7 @@ def _records_comparison(report: RecordsReport) -> list[str]:
     return [
         f"Stage {settings.current().stage}: {report.purchases} purchases, {report.shards} shards, {report.events} events.",
         f"{report.differences} of them contradict other records." if report.differences else "All records agree.",
-        *(f"  event {event_id}: sold tickets meanwhile, so its stock was not compared" for event_id in report.skipped),
+        *(f"  event {event_id}: sold tickets during the run, so its stock was not compared" for event_id in report.skipped),
     ]
 
 

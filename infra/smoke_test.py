@@ -167,7 +167,7 @@ def check_purchase(site: Site) -> str:
     if "documents" in health["addons"]:  # these have a function of their own
         pages = site.call("GET", f"/orders/{first['order']['id']}/tickets.pdf", token=token).body
         if not str(pages).startswith("%PDF"):
-            raise CheckFailed(f"the tickets of order {first['order']['id']} are no PDF: {_shortened(pages)}")
+            raise CheckFailed(f"the tickets of order {first['order']['id']} are not a PDF: {_shortened(pages)}")
     return f"one ticket of {tier.event_id} was sold, paid by {paid_by} (order {first['order']['id']})"
 
 

@@ -119,7 +119,7 @@ def build(addons: Sequence[str] = settings.ADDONS) -> Path:
     if _is_made_of(target, digest):
         return target
     with locked("web"):
-        if _is_made_of(target, digest):  # another process may have built them meanwhile
+        if _is_made_of(target, digest):  # another process may have built them in the meantime
             return target
         print("Building the web pages ...", flush=True)
         node = find_node()
@@ -277,7 +277,7 @@ def _pack_verifier(target: Path) -> None:
     files["__main__.py"] = "import sys\n\nfrom chalicelib.waiting_room.verify import main\n\nsys.exit(main())\n"
     with ZipFile(target, "w", ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            archive.writestr(ZipInfo(name), content, ZIP_DEFLATED)  # with the date 1980-01-01
+            archive.writestr(ZipInfo(name), content, ZIP_DEFLATED)  # its date is 1980-01-01
 
 
 def _check_size(folder: Path, manifest: Mapping[str, Any]) -> None:

@@ -325,9 +325,9 @@ class Deployment:
         if self._version_before is None:
             return
         if self._version_before == 0:
-            self._report("\nThe catalog stays: there was none before.")
+            self._report("\nThe catalog is not rolled back, because there was none before.")
         elif self._catalog.served()[0] != self._version_before:
-            self._report(f"\nTaking the catalog back to version {self._version_before}.")
+            self._report(f"\nRolling the catalog back to version {self._version_before}.")
             self._catalog.rollback(self._version_before)
 
     def _roll_stack_back(self) -> None:

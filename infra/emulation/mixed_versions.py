@@ -28,11 +28,11 @@ STEPS = ("join", "wait", "reserve", "checkout", "pay", "admit")
 LINES: list[tuple[Version, ...]] = list(product((0, 1), repeat=len(STEPS)))  # the version of each step, for every person
 NAMES = ("the earlier version", "this version")
 PEOPLE_AT_ONCE = 8
-OPENS_SECONDS = 45  # after the creation of the event, so that the slowest machine lets everybody join before the draw
-TURN_SECONDS = 180  # after the opening, within which every turn must come
+OPENS_SECONDS = 45  # after the creation of the event; everybody joins before the draw even on the slowest machine
+TURN_SECONDS = 180  # every turn must come within this time after the opening
 POLL_SECONDS = 1.0
 WAVE = {"wave_size": 16, "wave_seconds": 2}
-PEOPLE_PER_SWEEP = 8  # a sweep runs before each of so many purchases, in turn on both versions
+PEOPLE_PER_SWEEP = 8  # one sweep for this many purchases, on both versions in turn
 CHANGES_PER_CALL = 25
 
 

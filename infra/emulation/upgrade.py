@@ -34,7 +34,7 @@ KEPT = (
 )
 # Logical ids of resources that this version gives up or replaces on purpose, each with the reason.
 GIVEN_UP: dict[str, str] = {}
-# Runs in the tree of the earlier revision. Its pages are not built: nothing looks at them before they are replaced.
+# Runs in the tree of the earlier revision. Its pages are not built: nothing requests them before they are replaced.
 _BUILD = """
 import sys
 from pathlib import Path

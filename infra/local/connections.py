@@ -38,9 +38,9 @@ class Connection:
         self.address = address
         self.reader = RequestReader(MAX_PAYLOAD_BYTES)
         self.state = "start"
-        self.events = 0  # for which the selector waits
+        self.events = 0  # the events for which the selector waits
         self.unsent = memoryview(b"")
-        self.closes = False  # after the response
+        self.closes = False  # whether it closes after the response
 
 
 class Connections:

@@ -100,7 +100,7 @@ def _definition(name: str, former: Any, ttl: Any, tags: Any, *_: Any) -> dict[st
 
 
 def _change_record(record: Any) -> Record:
-    """Return the change record in the present form. Its images have only the keys if the stream has no images."""
+    """Return the change record in the current form. Its images have only the keys if the stream has no images."""
     change, event = record["dynamodb"], record["eventName"]
     old = encode_item(change.get("OldImage", change["Keys"])) if event != "INSERT" else None
     new = encode_item(change.get("NewImage", change["Keys"])) if event != "REMOVE" else None

@@ -114,7 +114,7 @@ class Workers(Generic[Task, Result]):
             self._take_turn(worker)
 
     def await_disk(self, worker: _Worker) -> None:
-        """Return when the changes of the worker's task are on disk; others work meanwhile. Its task's threads may call it too."""
+        """Return when the changes of the worker's task are on disk; others work in the meantime. Its task's threads may call it too."""
         has_turn = worker.changes and getattr(_this, "worker", None) is worker
         if has_turn:
             with self._mutex:

@@ -21,7 +21,7 @@ def resources(stage: str) -> Template:
     domain = stack_settings(stage).mail_domain
     if not uses_ses(stage):
         if domain:
-            raise ValueError(f"mail_domain of stage {stage} works only with SES; set {PREFIX}MAIL_PROVIDER to ses too")
+            raise ValueError(f"mail_domain of stage {stage} works only with SES; also set {PREFIX}MAIL_PROVIDER to ses")
         return {}
     sender_domain(stage)
     if set_by_hand := sorted(_SET_BY_STACK.keys() & _variables(stage).keys()):

@@ -108,7 +108,7 @@ def test_dns_records_are_an_output_and_the_domain_outlives_the_stack(template):
 @pytest.mark.parametrize(
     ("variables", "stack", "message"),
     [
-        ({}, {"mail_domain": "shop.example"}, "mail_domain of stage dev works only with SES; set FAIRGATE_MAIL_PROVIDER to ses too"),
+        ({}, {"mail_domain": "shop.example"}, "mail_domain of stage dev works only with SES; also set FAIRGATE_MAIL_PROVIDER to ses"),
         ({"FAIRGATE_MAIL_PROVIDER": "ses"}, {}, "FAIRGATE_MAIL_FROM of stage dev must be an address, or"),
         (BY_SES, {"mail_domain": "other.example"}, "FAIRGATE_MAIL_FROM of stage dev must be an address of other.example"),
         (BY_SES | {"FAIRGATE_SES_TOPIC_ARN": "arn:x"}, {}, "FAIRGATE_SES_TOPIC_ARN of stage dev is set by the stack"),

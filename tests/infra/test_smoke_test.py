@@ -88,7 +88,7 @@ def test_a_stage_that_makes_no_documents_fails(run, monkeypatch):
     code, lines = run()
     assert code == 1
     assert lines["purchase"].startswith("FAILED")
-    assert "are no PDF" in lines["purchase"]
+    assert "are not a PDF" in lines["purchase"]
 
 
 def test_only_reads_buys_nothing(run):
