@@ -1,4 +1,4 @@
-"""The app with a client in this process, on a local store in memory or in a folder, for measures without HTTP."""
+"""The app with a client in this process, on a local store in memory or in a folder, for measurements without HTTP."""
 
 import logging
 import os

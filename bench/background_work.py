@@ -52,12 +52,12 @@ from tests.simulation.limits import Limits, simulate
 ORDERS = 10_000
 EVENTS = 20_000
 SELLING = 200  # events with sales since the last run
-SPANS = 3  # that a run of the reconciliation usually compares
+SPANS = 3  # a run of the reconciliation usually compares this many
 PUBLISHED = 10_000  # events that one bootstrap file changes
-ENTRIES = 2_000  # that are written to measure the rate of a key
+ENTRIES = 2_000  # written to measure the rate of a key
 SHARE = 4  # a job may take this part of the time between two runs
 SWEEP_INTERVAL, RECONCILIATION_INTERVAL = 60, 900  # seconds
-FOLLOW_SECONDS = 60  # after which Lambda ends a run of follow_changes
+FOLLOW_SECONDS = 60  # Lambda ends a run of follow_changes after this time
 START = 1_780_315_200
 
 
@@ -86,7 +86,7 @@ def measure(name: str, work: Callable[[], object], prepare: Callable[[], object]
 
 
 def bounds(name: str, costs: Sequence[Cost], seconds: float, limit: float) -> Iterator[Bound]:
-    """Bound the seconds of work, and let no call of it be throttled."""
+    """Bound the seconds of the work, and require that none of its calls is throttled."""
     yield Bound(name, seconds, "s", limit)
     yield Bound(f"{name}: throttled", sum(cost.throttled for cost in costs), "calls", 0)
 
@@ -149,7 +149,7 @@ def measure_sweep(events: int) -> Iterator[Bound]:
 
 
 def measure_reconciliation(events: int) -> Iterator[Bound]:
-    event_ids, since = [ids.new_id() for _ in range(events)], START - 43_200  # before all that the sweep has marked
+    event_ids, since = [ids.new_id() for _ in range(events)], START - 43_200  # before everything that the sweep has marked
     sweep_store.save_state(SweepState(due_minute=START // 60, indexed_since=START - 86_400))
     sweep_store.mark_due(event_ids[:SELLING], since // 60 + 10)
 

@@ -47,7 +47,7 @@ from tests.simulation.interception import Listener, StoreCall, intercept
 WINNERS = 100_000
 PLAYED_WINNERS = 3_000
 PEOPLE_PER_TICKET = 1.25
-PEOPLE_WITH_API = 2500  # who register through the API; the others through the services behind it, in less time
+PEOPLE_WITH_API = 2500  # register through the API; the others use the services behind it, which takes less time
 CRASHES_AT = frozenset(10**power for power in range(8))  # the numbers of the calls of a kind after which a run crashes
 SHOP = "https://shop.test/events"
 
@@ -191,7 +191,7 @@ def charge_winners(winners: int) -> list[int]:
 
 
 def _create_person(event_id: str, user: str, lost_ballots: int) -> None:
-    """Create an account whose address has lost so many ballots of the promoter."""
+    """Create an account whose address has lost this many ballots of the promoter."""
     email = f"{user}@example.com"
     account = Account(user_id=user, email=email, roles=("user",), created_at=START, verified_at=START)
     dynamo.transact(accounts.create_items(account, "no hash"))

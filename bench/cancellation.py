@@ -1,6 +1,6 @@
 """`python -m bench.cancellation`: how long 100,000 refunds and the ends of 30,000 expired reservations take.
 
-The first orders are really bought, cancelled and refunded, by one run of the sweep after the other. On a virtual clock, calls to the store
+The first orders are really bought, cancelled and refunded, by one run of the sweep after another. On a virtual clock, calls to the store
 and to the provider take the latency of AWS and Stripe, and transactions also take processor time. The minutes for all orders are computed:
 the runs that were played, plus one run a minute for the other orders, each with as many refunds as the slowest full run. The same applies
 to the reservations, which all expire in the same minute. Takes five minutes of processor time.
@@ -29,17 +29,17 @@ from tests.simulation import capacity
 from tests.simulation.interception import Listener, StoreCall, intercept
 from tests.simulation.limits import Limits
 
-ORDERS = 100_000  # of the event
+ORDERS = 100_000  # orders of the cancelled event
 EXPIRED = 30_000  # reservations of an event that expire together
-PLAYED_ORDERS, PLAYED_RESERVATIONS = 25_000, 10_000  # that are really refunded and ended
+PLAYED_ORDERS, PLAYED_RESERVATIONS = 25_000, 10_000  # the part that is really refunded and ended
 START = 1_780_315_200
 PRICE_CENTS = 5000  # of an order
 PROVIDER_SECONDS = 0.35  # for one call
 STORE_SECONDS = {"TransactWriteItems": 0.010}
 OTHER_STORE_SECONDS = 0.005
-# Of each transaction. An order has two, which together take as much as a purchase on a function with 1,024 MB (docs/performance.md).
+# For each transaction. An order has two, which together take as much as a purchase on a function with 1,024 MB (docs/performance.md).
 PROCESSOR_SECONDS = 0.003
-COUNTED_RUNS = 2  # of the sweep
+COUNTED_RUNS = 2  # runs of the sweep
 LIMITS = Limits()
 
 T = TypeVar("T")

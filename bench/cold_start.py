@@ -46,7 +46,7 @@ def take_measures(scratch: Path) -> Iterator[Measure]:
     with cold_starts.filled_store() as environment:
         for folder in figures:
             _cold_start(folder, environment)  # compiles all modules
-        for _ in range(ROUNDS):  # in turns, so that a slowdown of the machine affects both
+        for _ in range(ROUNDS):  # alternating, so that a slowdown of the machine affects both
             for folder, milliseconds in figures.items():
                 milliseconds.append(_cold_start(folder, environment))
     floor, figure = statistics.median(figures[plain]), statistics.median(figures[deployed])

@@ -1,4 +1,4 @@
-"""The figures of a rehearsal beside those of the report of the drop, which `fairgate verify --report` writes."""
+"""The figures of a rehearsal beside those of the drop's report, which `fairgate verify --report` writes."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from chalicelib.waiting_room.verify import REPORT_FORMAT
 if TYPE_CHECKING:
     from bench.rehearsal import Report
 
-Seconds = tuple[float, float] | None  # something happened between the two, or has not happened
+Seconds = tuple[float, float] | None  # something happened between these times; None: it did not happen
 UNKNOWN = "not known"
 
 

@@ -30,9 +30,9 @@ from tests.simulation.scheduler import current_actor
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
 PEOPLE, INSTANCES, COUNTERS = 1_000_000, 100, 8
 CLOSING_SECONDS = 90
-ENTRY_SECONDS = 60e-6  # of processor time to read, sort and hash an entry; `make bench` measures 40 µs
+ENTRY_SECONDS = 60e-6  # processor time to read, sort and hash an entry; `make bench` measures 40 µs
 MEASURED = 20_000
-PROOFS = 200  # that are checked
+PROOFS = 200  # this many are checked
 WRITTEN_AT_ONCE = 10_000
 
 

@@ -1,4 +1,4 @@
-"""The HTTP client of the load measures: aiohttp sessions of one connection each, thousands of them in one thread.
+"""The HTTP client of the load measurements: aiohttp sessions of one connection each, thousands of them in one thread.
 
 A visit is a coroutine function that gets a Connection and sends requests over it. `run_visits` runs many of them at once.
 """

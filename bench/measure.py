@@ -1,4 +1,4 @@
-"""One measured figure, and what it is compared with: a floor from the same run, or the bound that a figure of scale must keep."""
+"""One measured figure, and what it is compared with: a floor from the same run, or the bound of a figure of scale."""
 
 import sys
 from collections.abc import Iterable

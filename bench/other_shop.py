@@ -1,9 +1,9 @@
 """`python -m bench.other_shop`: a waiting room lets 100,000 people into another shop, 500 each minute, through the gate for Python.
 
-The people have joined; the room opens, and nobody but them can reach the shop, whatever they send. Everybody asks for a pass within
-DELAY_SECONDS of their turn, shows it at the gate, and looks at some pages; then the turn ends. Meanwhile, strangers try it without a pass,
-with forged passes and with other people's, and some people ask for theirs too early. The shop itself checks that each request belongs to
-somebody whose turn it is. Runs on a virtual clock, against DynamoDB's limits for a partition key. Takes ten minutes.
+The people have joined; the room opens, and nobody else can reach the shop, whatever they send. Everybody asks for a pass within
+DELAY_SECONDS of their turn, shows it at the gate, and looks at some pages; then the turn ends. Meanwhile, strangers try to reach the shop
+without a pass, with forged passes and with other people's passes, and some people ask for their pass too early. The shop itself checks that
+each request belongs to somebody whose turn it is. Runs on a virtual clock, against DynamoDB's limits for a key. Takes ten minutes.
 """
 
 import random
@@ -32,22 +32,22 @@ from tests.simulation.limits import Limits
 
 PEOPLE, INSTANCES = 100_000, 20
 WAVE_SIZE, WAVE_SECONDS, TURN_SECONDS = 250, 30, 600
-OPENING = entries.CLOSING_SECONDS  # in virtual seconds: the draw closes at 0
+OPENING = entries.CLOSING_SECONDS  # the virtual second of the opening; the draw closes at second 0
 DELAY_SECONDS, PAGES = 20, 1
-STRANGERS = 1  # a second, who try everything
+STRANGERS = 1  # a second; each tries everything
 SHOP = "https://tickets.example/harbor/"
 LINE = "https://shop.example/events/harbor/line"
 EXAMPLE = Path(__file__).parent.parent / "docs" / "examples" / "waiting-room" / "waiting_room_pass_wsgi.py"
 
 
 class Shop:
-    """A shop behind the gate. It notes when each pass may be used, and each request that belongs to nobody whose turn it is."""
+    """A shop behind the gate. It notes when each pass may be used, and each request from anybody whose turn it is not."""
 
     def __init__(self) -> None:
-        self.turns: dict[str, tuple[int, int]] = {}  # by pass: the first and the last second
-        self.visitors: dict[str, int] = {}  # by pass: the second of the first request
+        self.turns: dict[str, tuple[int, int]] = {}  # pass -> its first and last second
+        self.visitors: dict[str, int] = {}  # pass -> the second of its first request
         self.requests, self.intruders = 0, 0
-        self.gate: Callable[..., list[bytes]]  # of which the shop is the application
+        self.gate: Callable[..., list[bytes]]  # passes requests on to `serve`
 
     def get(self, query: str, cookie: str, address: str) -> tuple[str, str] | None:
         """Send a request to the gate. Returns the redirect's location and cookie, or None if the shop has answered."""
@@ -59,7 +59,7 @@ class Shop:
     def serve(self, environ: dict[str, str], start_response: Any) -> list[bytes]:
         now = clock.now()
         kept = SimpleCookie(environ["HTTP_COOKIE"]).get("fairgate_pass")
-        shop_pass = kept.value.rpartition(".")[0] if kept else ""  # after it, the cookie names the session
+        shop_pass = kept.value.rpartition(".")[0] if kept else ""  # the session follows the pass in the cookie
         first, last = self.turns.get(shop_pass, (0, 0))
         self.requests += 1
         self.intruders += not first <= now < last
@@ -133,7 +133,7 @@ def let_in(api: Client, event_id: str, people: int) -> tuple[Shop, Counter[str],
                     early = rng.uniform(OPENING + 3, turn - 10)
                     timeline.at(early, partial(ask_for_pass, number, None))
 
-        for second in range(OPENING + 4):  # the line looks at the room, which closes, builds the list and opens
+        for second in range(OPENING + 4):  # people request the state while the room closes, builds the list and opens
             timeline.at(second, lambda: fleet.submit(lambda: api.get(f"/events/{event_id}/waiting-room/state")))
         last = OPENING + -(-people // WAVE_SIZE) * WAVE_SECONDS
         for second in range(last):

@@ -43,7 +43,7 @@ FIRST_PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0].s
 
 
 def _search(page: Page) -> None:
-    page.get_by_role("searchbox").fill("nothing is called so")
+    page.get_by_role("searchbox").fill("no event has this name")
     expect(page.locator(".card")).to_have_count(0)
 
 
@@ -94,7 +94,7 @@ def main() -> int:
 def measure_slow_network(origin: str) -> int:
     chromium = find_chromium()
     slowest = 0.0
-    print("| page | first paint | usable | transferred until then | of this, scripts |\n| --- | --- | --- | --- | --- |", flush=True)
+    print("| page | first paint | usable | transferred until then | scripts among them |\n| --- | --- | --- | --- | --- |", flush=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(chromium.binary), env={**chromium.environment}, args=["--no-sandbox"])
         for name in CONTROLS:

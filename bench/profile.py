@@ -36,8 +36,8 @@ LAYERS = {
     "/chalicelib/": "our code",
     "/chalice/": "Chalice and the gateway",
     "/infra/local/": "Chalice and the gateway",
-    "/tests/": "the client of this measure",
-    "/bench/": "the client of this measure",
+    "/tests/": "the client of this measurement",
+    "/bench/": "the client of this measurement",
 }
 OTHER = "other"
 

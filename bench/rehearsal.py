@@ -30,19 +30,19 @@ from tests.simulation.interception import feature_of
 from tests.simulation.limits import Limits, SimulatedService, percentile
 
 LEAD_SECONDS = 600  # from the start of the clock to the opening
-WATCH_SECONDS = 5  # between two looks of the promoter at the live page
-MAX_HOURS = 3  # after the opening
+WATCH_SECONDS = 5  # the promoter reads the live page this often
+MAX_HOURS = 3  # the rehearsal ends this long after the opening
 END_SECONDS = LEAD_SECONDS + MAX_HOURS * 3600
 LIMITS = Limits()
-TRIES = 15  # to reserve tickets, by people whose turn it is
-NEAR = 0.7  # of a limit, from which the report warns
+TRIES = 15  # how often people try to reserve tickets during their turn
+NEAR = 0.7  # the report warns from this share of a limit on
 LATE_MAIL_SECONDS = 600
-STATE_BYTES = 1500  # of the public state that pages of people in line fetch
+STATE_BYTES = 1500  # size of the public state, which pages of people in line fetch
 
 Kind = Literal["patient", "impatient", "double-clicking", "vanishing", "declined", "bot"]
 CROWD: dict[Kind, float] = {"patient": 0.5, "impatient": 0.17, "double-clicking": 0.1, "vanishing": 0.06, "declined": 0.07, "bot": 0.1}
 QUANTITIES, QUANTITY_WEIGHTS = (1, 2, 3, 4), (30, 50, 8, 12)
-BOT_ADDRESSES = 20  # which all bots share
+BOT_ADDRESSES = 20  # all bots share them
 
 # A person is a generator. It yields either the seconds for which it waits, or requests at the same time, and then receives the best reply.
 Request = tuple[str, Callable[[Client], ClientReply]]
@@ -108,7 +108,7 @@ class Report(Struct, kw_only=True):
 
     @property
     def nearest_limits(self) -> list[Limit]:
-        """The limits, first the one that is reached first if more people come."""
+        """The limits, in the order in which a larger crowd would reach them."""
         return sorted(self.limits, key=lambda limit: -limit.share)
 
     @property
@@ -134,11 +134,11 @@ class Report(Struct, kw_only=True):
         return near
 
     def wait(self, percent: float) -> float:
-        """Return the seconds that `percent` of the people who had a turn did not wait longer than."""
+        """Return the percentile of the seconds from the opening to a turn, among the people who had one."""
         return percentile([second for _, second in self.waits], percent)
 
     def reply_seconds(self, percent: float, name: str | None = None) -> float:
-        """Return the seconds that `percent` of the replies did not take longer than: of one kind of request, or of all."""
+        """Return the percentile of the seconds until a reply, to one kind of request or to all."""
         lists = self.seconds.values() if name is None else [self.seconds.get(name, [])]
         return percentile([seconds for each in lists for seconds in each], percent)
 
@@ -206,7 +206,7 @@ class Crowd:
         self._available: dict[str, int | None] = {}
 
     def start(self) -> None:
-        """Read the event, and put the people and the looks at the sale on the timeline. Raises RehearsalRefused."""
+        """Read the event, and put the people and the promoter's reads of the live page on the timeline. Raises RehearsalRefused."""
         shown = self.api.get(f"/events/{self.event_id}").json
         self._has_room = self.api.get(self._room("state")).json.get("commitment") is not None
         self._tiers = [tier for tier in shown["tiers"] if tier["status"] not in ("closed", "test")]
@@ -273,7 +273,7 @@ class Crowd:
         return reply
 
     def _wait_in_line(self, numbers: random.Random, kind: Kind, token: str) -> Generator[Any, Any, Mapping[str, Any] | str | None]:
-        """Wait for one's turn. Returns the proof of the entry, or None without one; or how it ended if the turn does not come."""
+        """Wait for one's turn. Returns the proof of the entry, or None without one; or how the person left if the turn does not come."""
         self._in_line += 1
         try:
             return (yield from self._wait_for_turn(numbers, kind, token))
@@ -322,7 +322,7 @@ class Crowd:
         return "bought"
 
     def _insist(self, numbers: random.Random, name: str, call: Callable[[Client], ClientReply], *, twice: bool) -> Generator[Any, Any, Any]:
-        """Send a request, and again after it is refused for a moment. People who click twice send it twice at once."""
+        """Send a request, and repeat it after a temporary refusal. People who click twice send it twice at once."""
         for attempt in range(3):
             reply = yield ((name, call),) * (2 if twice else 1)
             if reply.status not in (429, 503):
@@ -441,7 +441,7 @@ class Rehearsal(Crowd):
         arrival, joined_at, proof = tokens.read_token(token), self.timeline.now, None
         assert arrival is not None
         leaves_at = max(joined_at, LEAD_SECONDS) + (numbers.uniform(120, 900) if kind == "impatient" else self.max_seconds)
-        yield max(0.0, LEAD_SECONDS - 40 - self.timeline.now) + numbers.uniform(0, 30)  # a page looks at the state every 30 s
+        yield max(0.0, LEAD_SECONDS - 40 - self.timeline.now) + numbers.uniform(0, 30)  # a page reads the state every 30 s
         if self._state["root"] is not None and arrival.joined_at < self._state["closes_at"]:
             digest = entries.entrant_digest(self._state["commitment"], arrival.user).hex()
             entry = yield (("entry", lambda api: api.get(self._room(f"entries/{digest}"))),)
@@ -459,7 +459,7 @@ class Rehearsal(Crowd):
             if self._is_sold_out or self.timeline.now > leaves_at:
                 self.waited += self.timeline.now - joined_at
                 return "sold out" if self._is_sold_out else "left the line"
-            soon = numbers.uniform(1, 2)  # until the page's next look at the state
+            soon = numbers.uniform(1, 2)  # until the page reads the state again
             yield min(max(soon, place.eta_seconds or 0), max(soon, leaves_at - self.timeline.now), 60 + soon)
 
     def _send(self, request: Request, receive: Callable[[ClientReply], None]) -> None:
@@ -490,7 +490,7 @@ def _key_limit(name: str, busiest: Mapping[tuple[str, str], float], limit: float
 
 
 def _backlog_seconds(mails: Counter[int], rate: int) -> float:
-    """Return how long after its order the last email leaves, at `rate` emails a second."""
+    """Return how long after its order the last email is sent, at `rate` emails a second."""
     waiting = 0.0
     longest = 0.0
     for second in range(min(mails, default=0), max(mails, default=-1) + 1):

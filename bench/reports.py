@@ -1,6 +1,6 @@
 """`python -m bench.reports`: what follows a sale of 1,000 orders a second of one event, as in docs/performance.md.
 
-First, how far the reports are behind. Then, how fast the shards of the stream number the seats of the event.
+It measures how far behind the reports are, and how fast the shards of the stream number the seats of the event.
 
 It runs on a virtual clock, against DynamoDB's limits for a partition key. It takes five minutes.
 """

@@ -28,14 +28,14 @@ from tests.simulation.instances import Timeline
 MAX_PEOPLE = 2000
 MAX_RATE = 200  # requests a second
 MAX_MINUTES = 180
-MAX_LEAD_SECONDS = 1800  # from the start of the command to the opening
+MAX_LEAD_SECONDS = 1800  # the event must open within this time
 CONNECTIONS = 64
 REPLY_SECONDS = 30  # a request without a reply by then has failed
 NO_REPLY = 599  # the status of a request without a reply
 STATE_SECONDS = 2
-SLOW_SECONDS = 5  # a "no go", if 5% of the replies to a step of buyers take longer
+SLOW_SECONDS = 5  # "no go" if 5% of the replies to a step of buyers take longer
 BUYERS_STEPS = ("join", "status", "reserve", "checkout", "confirm")
-MAX_DIFFICULTY = 20  # of a proof of work, which takes a second
+MAX_DIFFICULTY = 20  # difficulty of a proof of work that takes a second
 SIGN_IN_TRIES = 60
 
 Receive = Callable[[ClientReply], None]

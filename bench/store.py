@@ -1,6 +1,6 @@
 """The local store: its start, and microseconds per operation on the bare engine and through boto3, with the journal and compared with moto.
 
-`python -m bench.store` takes only these measures.
+`python -m bench.store` makes only these measurements.
 """
 
 import itertools
@@ -62,7 +62,7 @@ def _boto3_measures(
     thread_count = "1 thread" if threads == 1 else f"{threads} threads"
     for name, call in calls.items():
         best = {"memory": float("inf"), "journal": float("inf")}
-        for _ in range(ROUNDS):  # in turns, so that other work on the machine slows both
+        for _ in range(ROUNDS):  # alternating, so that other work on the machine slows both
             for kind, engine in (("memory", in_memory), ("journal", on_disk)):
                 with attached(engine, client):
                     best[kind] = min(best[kind], _seconds_per_call(threads, call))

@@ -1,4 +1,4 @@
-"""A tour of the API that calls every route at least once, each with a successful response, for measures of each route."""
+"""A tour of the API that calls every route at least once, each with a successful response, for measurements of each route."""
 
 import itertools
 import re
@@ -413,7 +413,7 @@ class _Tour(TourClient):
     def return_tickets(self, event_id: str, tier_id: str) -> None:
         """Return a guest's order by its link, and another guest's without one.
 
-        The first guest asked before, and thought again. The other one's ticket was for resale until the guest withdrew it.
+        The first guest had withdrawn an earlier request. The other guest's ticket was for resale until the guest withdrew it.
         """
         returns = {"policy": "refund", "needs_approval": True}
         self.patch(f"/events/{event_id}", {"returns": returns}, token=self.admin)
@@ -436,7 +436,7 @@ class _Tour(TourClient):
                 self.post(f"/orders/{order_id}/return", token=guest)
 
     def decide_return(self, event_id: str, tier_id: str) -> None:
-        """Ask to return a ticket of an event whose managers decide, think again, ask again, and accept."""
+        """Ask to return a ticket of an event whose managers decide, withdraw the request, ask again, and accept as a manager."""
         user, returns = f"returning-{self.name}", {"policy": "refund", "needs_approval": True}
         self.patch(f"/events/{event_id}", {"refundable_until": None, "returns": returns}, token=self.admin)
         place = self.post(f"/events/{event_id}/waiting-room/join", user=user).json["token"]
@@ -498,7 +498,7 @@ class _Tour(TourClient):
 
     def admit(self, ticket_id: str, code: str) -> None:
         with clock.override(lambda: float(self.starts_at)):
-            door = {"token": builders.admin_token()}  # of that time
+            door = {"token": builders.admin_token()}  # issued at that time
             for path, body in (
                 ("/checkin", {"code": code}),
                 (f"/tickets/{ticket_id}/undo", {}),

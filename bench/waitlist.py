@@ -1,11 +1,11 @@
 """`python -m bench.waitlist`: a long waitlist on a virtual clock, against DynamoDB's limits for a partition key.
 
-First, a sold-out event releases 10,000 tickets that were held back to a line of 100,000 people, while passers-by try to reserve them all
-the time, and then to everybody. Then buyers of another sold-out event offer 1,000 tickets for resale at one price, and the people in the
-line buy them. Then 1,000 tickets are free for a line of 100,000 people, of whom the first half cannot have an offer, and the allocator
-runs. Then the allocator counts a line of 300,000 people at a sold-out event. These people look at their places every 20 seconds, while
-1,000 more join in each second, its managers read the line ten times a second, and the allocator counts the people who joined. Takes
-almost half an hour of processor time.
+First, a sold-out event releases 10,000 held-back tickets to a line of 100,000 people, while other people constantly try to reserve them,
+and then to everybody. Next, buyers of another sold-out event offer 1,000 tickets for resale at one price, and the people in the line buy
+them. Next, the allocator offers 1,000 free tickets to a line of 100,000 people, the first half of whom cannot have an offer. Last, the
+allocator counts a line of 300,000 people at a sold-out event. These people look up their places every 20 seconds, while 1,000 more join in
+each second, its managers read the line ten times a second, and the allocator counts the people who joined. Takes almost half an hour of
+processor time.
 """
 
 import random
@@ -43,7 +43,7 @@ RESOLD, SELLERS_AT_ONCE, PAYING_SECONDS = 1_000, 20, 10
 CROWD, SECONDS, INSTANCES = 300_000, 10, 300
 JOINS, LOOKS, MANAGER_READS = 1_000, CROWD // 20, 10  # per second
 RELEASE_TO: tuple[ReleaseTo, ...] = ("waitlist", "draw", "public")
-PLACE_SECONDS = 21e-6  # of processor time to read and count a place: 12 µs of a whole core, on a function with 1,024 MB
+PLACE_SECONDS = 21e-6  # processor time to read and count a place: 12 µs of a whole core, on a function with 1,024 MB
 
 
 def fill_line(event_id: str, tier_id: str, people: int, blocked: int) -> None:
@@ -77,13 +77,13 @@ def make_offers(api: Client, people: int, tickets: int) -> SimulationReport:
 def release(api: Client, released: int, waiting: int, to: ReleaseTo) -> Iterator[tuple[str, SimulationReport]]:
     """Release held-back tickets of a sold-out event while people wait and others try to reserve. Yields the load of each step.
 
-    Fails if a passer-by gets a ticket that is for the line, or if somebody in the line is passed over.
+    Fails if somebody else gets a ticket that is for the line, or if somebody in the line is passed over.
     """
     event_id, tier_id = builders.create_shop(api, capacity=released + 1)
     held_back = {"id": "house", "reason": "house", "quantity": released, "release_when_sold_out": True, "release_to": to}
     assert api.patch(f"/tiers/{tier_id}", json={"holdbacks": [held_back]}, token=builders.admin_token()).status == 200
     builders.create_order(api, (event_id, tier_id), 1, "first")
-    fill_line(event_id, tier_id, waiting if to != "public" else 1000, 0)  # who waits does not matter to a release to the public
+    fill_line(event_id, tier_id, waiting if to != "public" else 1000, 0)  # a release to the public does not depend on who waits
     line = [place.entry.id for place in store.list_places(event_id)]
     found: list[int] = []
 
@@ -113,9 +113,9 @@ def resell(api: Client, listed: int, waiting: int) -> tuple[SimulationReport, fl
     """Offer tickets of a sold-out event for resale while people wait, and let the people who get an offer buy them.
 
     SELLERS_AT_ONCE sellers offer their tickets from the first second, one after the other. Each minute, the allocator makes offers, the
-    people with an offer pay within PAYING_SECONDS, passers-by try to reserve, and the sweep refunds the sellers. Returns the load, and the
-    seconds until the last ticket is sold. Fails if a passer-by gets a ticket, if somebody in the line is passed over, or if a seller gets
-    no refund.
+    people with an offer pay within PAYING_SECONDS, other people try to reserve, and the sweep refunds the sellers. Returns the load and
+    the seconds until the last ticket is sold. Fails if somebody else gets a ticket, if somebody in the line is passed over, or if a seller
+    gets no refund.
     """
     event_id, tier_id = builders.create_shop(api, capacity=listed)
     policy = {"returns": {"policy": "resale"}}
@@ -178,7 +178,7 @@ def resell(api: Client, listed: int, waiting: int) -> tuple[SimulationReport, fl
     assert set(bought) == set(line[:listed])
     orders = [api.get(f"/orders/{order_id}", user=user).json["order"] for user, order_id in sellers.items()]
     assert {(order["status"], *(refund["status"] for refund in order["refunds"])) for order in orders} == {("refunded", "succeeded")}
-    print(f"requests that were answered with 503 and sent again: {len(busy)}")
+    print(f"requests refused with 503 and sent again: {len(busy)}")
     return service.report, max(bought.values())
 
 
@@ -219,7 +219,7 @@ def units_of(read: Callable[[], ClientReply]) -> float:
 
 
 def look_and_join(api: Client, event_id: str, people: int) -> SimulationReport:
-    """Let people join and look at their places, and managers read the line. Returns the load; an error of a request ends the simulation."""
+    """Let people join and look up their places, and managers read the line. Returns the load; an error of a request ends the simulation."""
     with simulated_fleet(INSTANCES, start=START + 60, limits=Limits()) as (timeline, fleet, service):
 
         def join(user: str) -> None:
@@ -278,7 +278,7 @@ def take_bounds(people: int = PEOPLE, crowd: int = CROWD, released: int = RELEAS
         yield Bound(f"count of a line of {crowd:,}", report.elapsed, "s", 60)
         yield Bound(f"count of a line of {crowd:,}: throttled", report.throttles.total(), "calls", 0)
         look = units_of(lambda: api.get("/waitlist", user=f"{event_id}-{crowd // 2}"))
-        yield Bound(f"a look at one's place in a line of {crowd:,}", look, "read units", 2)
+        yield Bound(f"looking up one's place in a line of {crowd:,}", look, "read units", 2)
         page = units_of(lambda: api.get(f"/events/{event_id}/waitlist", token=builders.admin_token()))
         yield Bound(f"a manager's page of a line of {crowd:,}", page, "read units", 40)
         load = f"{crowd:,} people in line, {LOOKS:,} looks, {JOINS:,} joins and {MANAGER_READS} managers' pages a second, {SECONDS} s"

@@ -32,11 +32,11 @@ START = 1_780_272_000  # 2026-06-01T00:00:00Z
 DAY = 86_400
 DAYS, EVENTS, SEED = 365, 200, 1
 SWEEPS_A_DAY = 4
-LEAP_DAYS, RETENTION_DAYS = 5, 400  # after the year: longer than any item that expires is kept
+LEAP_DAYS, RETENTION_DAYS = 5, 400  # after the year; all items that expire are gone by then
 CAPACITY, BUYERS = 10, 8
 MONTHS = 12
 MAX_PROCESSOR_MINUTES = 10
-MAX_ENTRIES = 40  # of each memory of an instance. AWS has up to 10,000, which a year of 200 events would not fill.
+MAX_ENTRIES = 40  # in each memory of an instance. On AWS it is up to 10,000, which a year of 200 events would not fill.
 
 
 class Kept(NamedTuple):
@@ -66,7 +66,7 @@ KEPT = {
     "tickets": Kept(11, "as long as the orders"),
     "waiting-room": Kept(1, "rooms and their counters, as long as the event: anybody can check the draw; places expire"),
 }
-FEW_ITEMS = 10  # of each kept table, besides those of events
+FEW_ITEMS = 10  # in each kept table, besides those of events
 
 
 class Growth(Struct):
@@ -121,7 +121,7 @@ class Year:
             self.at_end = self.items()
 
     def retire(self) -> None:
-        """Let the last events take place, and the retention of everything pass."""
+        """Let the last events take place, and everything expire."""
         with self._clock():
             for day in sorted(self._later):
                 self.now = max(self.now, START + day * DAY)
