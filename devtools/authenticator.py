@@ -1,8 +1,8 @@
 """An authenticator in software, which makes passkeys and signs with them as browsers and phones do.
 
 phone = Authenticator("https://shop.example")
-created = phone.create(options)     # of POST /auth/me/passkeys/challenge
-signature = phone.sign(challenge)   # of POST /auth/passkeys/challenge
+created = phone.create(options)     # from POST /auth/me/passkeys/challenge
+signature = phone.sign(challenge)   # from POST /auth/passkeys/challenge
 """
 
 import os
@@ -22,7 +22,7 @@ VERIFIED = _FLAGS.UP | _FLAGS.UV  # the user was present, and proved it to the a
 
 
 class Authenticator:
-    """One passkey for one site. `counter` counts the signatures; None is an authenticator that always sends 0."""
+    """One passkey for one site. `counter` counts the signatures; with None, the authenticator always sends 0."""
 
     def __init__(self, origin: str, counter: int | None = 0) -> None:
         self.origin, self.counter = origin, counter
@@ -31,7 +31,7 @@ class Authenticator:
         self.user_handle = ""
 
     def create(self, options: Mapping[str, Any], **changes: Any) -> dict[str, str]:
-        """Make the passkey, and return what a page sends. `changes` are of the client data or of the `flags`."""
+        """Make the passkey, and return what a page sends. `changes` replace client data or the `flags`."""
         self.user_handle = options["user_handle"]
         public_key = self.make_public_key()
         credential = AttestedCredentialData.create(Aaguid.NONE, self.credential_id, public_key)
@@ -43,7 +43,7 @@ class Authenticator:
         }
 
     def sign(self, challenge: str, **changes: Any) -> dict[str, str]:
-        """Sign a challenge, and return what a page sends. `changes` are of the client data, the `flags` or the `user_handle`."""
+        """Sign a challenge, and return what a page sends. `changes` replace client data, the `flags` or the `user_handle`."""
         if self.counter is not None:
             self.counter += 1
         user_handle = changes.pop("user_handle", self.user_handle)

@@ -1,4 +1,4 @@
-"""A beacon like drand's quicknet, with a key of its own, for local runs and tests. It serves rounds over HTTP, as mirrors of drand do."""
+"""A beacon like drand's quicknet, with a key of its own, for local runs and tests. It serves rounds over HTTP, like mirrors of drand."""
 
 import json
 import threading
@@ -20,7 +20,7 @@ class FakeBeacon:
     """Binds a port of 127.0.0.1 when it is created, and serves within a `with` block or after `start`.
 
     `chain` is `<hash>/<public key>/<genesis>/<period>`, hex and epoch seconds. Anyone who knows the `secret` knows all rounds in
-    advance, so the beacon is worthless for real draws. `answer` replaces the reply to the request for a round, to be a mirror that
+    advance, so the beacon is worthless for real draws. `answer` replaces the reply to the request for a round, to imitate a mirror that
     fails or lies; it returns the status and the body. `asked` has the numbers of the rounds that were requested.
     """
 

@@ -1,9 +1,8 @@
-"""Event source mappings: change records are passed to handler functions, as Lambda does it.
+"""Event source mappings pass change records to handler functions, like Lambda's.
 
-Batches come in order, one at a time. A batch that fails is tried again after a pause, and nothing after it is read before it has
-succeeded or is given up. A handler that reports failed records (`batchItemFailures`) gets all records from the first of them on
-again. The position of a mapping is saved in the engine when its handler has succeeded, so a batch that was being processed when
-the process died comes again.
+Batches come in order, one at a time. A batch that fails is retried after a pause, and nothing after it is read until it succeeds or is
+given up. A handler that reports failed records (`batchItemFailures`) gets the first of these and all later records again. The position of a
+mapping is saved in the engine when its handler has succeeded, so a batch that was being processed when the process died is passed again.
 """
 
 import logging
@@ -54,8 +53,8 @@ class _Progress:
         self.start_afresh()
 
     def start_afresh(self) -> None:
-        self.failures = 0  # of the next batch
-        self.batch_size: int | None = None  # of the next batch, when it is smaller than usual
+        self.failures = 0  # how often the next batch has failed
+        self.batch_size: int | None = None  # size of the next batch, if it is smaller than usual
 
 
 class StreamPoller:
@@ -75,7 +74,7 @@ class StreamPoller:
 
         Raises StoreFailed when the engine's changes can no longer be made durable.
         """
-        for mapping in self.mappings:  # all begin before the first reads, because records that all have read are forgotten
+        for mapping in self.mappings:  # all begin before the first one reads, because the stream forgets records that all have read
             if mapping.name not in self._engine.positions:
                 self._move_on(mapping)
         return sum(self._poll(mapping, self._progress[mapping.name]) for mapping in self.mappings)
@@ -116,12 +115,12 @@ class StreamPoller:
             return 0
         stream, after = position
         batch = self._engine.stream_records(stream, after, progress.batch_size or mapping.batch_size)
-        if batch is None:  # the stream was switched off and is read to its end
+        if batch is None:  # the stream was switched off, and has been read to its end
             self._move_on(mapping)
         return self._process(mapping, progress, stream, after, batch) if batch else 0
 
     def _move_on(self, mapping: EventSourceMapping) -> None:
-        """Begin with the table's present stream, if it has one: from now on, its records are kept for this mapping."""
+        """Begin with the table's current stream, if it has one: from now on, its records are kept for this mapping."""
         stream = self._engine.stream_arns().get(mapping.table)
         if stream is not None:
             self._engine.save_stream_position(mapping.name, stream, "")

@@ -1,7 +1,7 @@
 """Serves boto3's clients of DynamoDB and DynamoDB Streams within this process: no request is signed, sent or parsed as HTTP.
 
 Within `with attached(engine, client):`, the calls of a client get their responses from the engine. boto3 and PynamoDB, which share a
-client, are both served. Parameters, responses, errors and events are those of botocore, as `tests/contract` compares for each of its calls:
+client, are both served. Parameters, responses, errors and events are those of botocore, as `tests/contract` checks for each of its calls:
 `provide-client-params` and `before-parameter-build` with the parameters, `before-call` with the request in JSON as `params["body"]`, and
 `after-call`. A handler of `before-call` that responds or raises keeps the call from the engine, as fault injection does.
 
@@ -91,7 +91,7 @@ def emit(client: Any, event: str, *, is_asked: bool = False, **arguments: Any) -
     """Call the handlers of an event as botocore does. Return the first response of a handler, or None.
 
     With `is_asked`, the handlers after the first response are not called. Handlers that botocore registers itself are not called, because
-    they are about HTTP, except for the one that adds tokens. Nor are calls of handlers written to botocore's log.
+    they are about HTTP, except for the one that adds tokens. Calls of handlers are not written to botocore's log either.
     """
     emitter = client.meta.events._emitter
     handlers = emitter._lookup_cache.get((event, "in process"))
@@ -135,7 +135,7 @@ class _Calls:
         return parsed
 
     def _body(self, parameters: dict[str, Any], model: Any) -> bytes:
-        """Return the request in JSON. msgspec makes Base64 texts of binaries, as botocore does."""
+        """Return the request in JSON. msgspec encodes binaries in Base64, as botocore does."""
         if is_about_items(model.name) and not self._is_validated:
             return _encode(parameters)
         body: bytes = self._client._serializer.serialize_to_request(parameters, model)["body"]
@@ -184,7 +184,7 @@ def _parsed(status: int, headers: dict[str, str], body: bytes, model: Any) -> di
 
 @lru_cache(100)
 def _decoder(shape: Any) -> Callable[[bytes], dict[str, Any]]:
-    """Return a decoder of JSON that makes bytes of the Base64 texts of binaries, and leaves out members that the shape does not have."""
+    """Return a decoder of JSON that decodes binaries from Base64, and leaves out members that the shape does not have."""
     return msgspec.json.Decoder(_type_of(shape)).decode
 
 

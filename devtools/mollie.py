@@ -28,7 +28,7 @@ Answer = tuple[int, Json]
 
 API_KEY = "test_fakeMollieFakeMollieFakeMollie"
 KEY_SECONDS = 3600  # Mollie forgets an idempotency key after this time
-OPEN_SECONDS = 900  # after which a payment that nobody has paid expires
+OPEN_SECONDS = 900  # a payment that nobody has paid expires after this time
 FORM = "application/x-www-form-urlencoded"
 PREFIXES = {"payments": "tr_", "refunds": "re_", "chargebacks": "chb_"}
 STATUS_TITLES = {401: "Unauthorized Request", 404: "Not Found", 409: "Conflict", 422: "Unprocessable Entity", 429: "Too Many Requests"}

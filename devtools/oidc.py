@@ -2,7 +2,7 @@
 
     with FakeIdentityProvider("client", "secret") as provider:
         provider.person = {"email": "ada@example.com", "email_verified": True}
-        reply = provider.sign_in(address)   # the query with which the browser comes back
+        reply = provider.sign_in(address)   # the query with which the browser returns
 
 `claims`, `header` and `key` change the next tokens, as a wrong or hostile provider would.
 """
@@ -54,7 +54,7 @@ class FakeIdentityProvider:
         self.publish()
 
     def publish(self) -> None:
-        """Publish the present key."""
+        """Publish the current key."""
         public = self.key.public_key()
         if isinstance(public, rsa.RSAPublicKey):
             numbers = public.public_numbers()
@@ -65,7 +65,7 @@ class FakeIdentityProvider:
         self.published = [key | {"kid": self.key_id, "use": "sig"}]
 
     def sign_in(self, address: str) -> dict[str, str]:
-        """Sign the person in at an address of the shop's. Returns the query with which the browser goes back to the shop."""
+        """Sign the person in at the address that the shop names. Returns the query with which the browser returns to the shop."""
         asked = {name: value for name, [value] in parse_qs(urlsplit(address).query).items()}
         assert (asked["client_id"], asked["response_type"], asked["code_challenge_method"]) == (self.client_id, "code", "S256")
         code = secrets.token_urlsafe(16)

@@ -76,7 +76,7 @@ def restrict(state: AccountState, account: StripeObject, reason: str, due: Seque
 
 
 def revoke(state: AccountState, account: StripeObject) -> StripeObject:
-    """Record that the account's owner has disconnected it from the platform, which cannot call it any more."""
+    """Record that the account's owner has disconnected it from the platform, which can no longer call it."""
     account["_is_revoked"] = True
     state.put("account", account)
     with state.acting_for(account["id"]):

@@ -187,7 +187,7 @@ class FakeStripe:
             return self._committed("account", account_id)
 
     def set_up_tax(self, *, is_active: bool, account: str | None = None) -> None:
-        """Turn Stripe Tax off for an account, as for one that has not set it up, or on again."""
+        """Turn Stripe Tax off for an account, as if the account had not set it up, or on again."""
         with self._state.lock, self._state.acting_for(account):
             tax.deactivate(self._state, is_active=is_active)
             self._state.commit()

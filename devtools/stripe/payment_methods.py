@@ -1,4 +1,4 @@
-"""Payment methods, made from test aliases (pm_card_visa), card numbers or test bank accounts, with the outcomes that Stripe documents."""
+"""Payment methods made from test aliases (pm_card_visa), card numbers or test bank accounts, with the outcomes that Stripe documents."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ class Card:
     """`error_code` and `decline_code` are those of a failed charge; they are "" when the charge succeeds.
 
     `requires_authentication`: 3D Secure comes before the charge. `dispute_reason`: a dispute with this reason follows the charge.
-    `authenticates_once`: no 3D Secure any more once the card has been set up for off-session payments. `is_declined_off_session`: the card
+    `authenticates_once`: no more 3D Secure once the card has been set up for off-session payments. `is_declined_off_session`: the card
     can be set up, but every charge of it fails.
     `refunds`: whether refunds succeed at once, are pending and then succeed, or succeed and then fail.
     """
@@ -135,7 +135,7 @@ def check_card_number_source(params: StripeObject, *, from_browser: bool) -> Non
 
 
 def resolve_payment_method(state: AccountState, params: StripeObject) -> str | None:
-    """The id of the method that `payment_method` or `payment_method_data` names; None when neither is params."""
+    """The id of the method that `payment_method` or `payment_method_data` names; None if neither is in `params`."""
     if "payment_method" in params and "payment_method_data" in params:
         message = "You may only specify one of these parameters: payment_method, payment_method_data."
         raise invalid_request(message, param="payment_method", code="parameters_exclusive")

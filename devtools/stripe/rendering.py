@@ -35,7 +35,7 @@ def list_page(objects: Iterable[StripeObject], url: str, params: StripeObject) -
 
 
 def _matches(obj: StripeObject, fields: StripeObject, created: StripeObject) -> bool:
-    for bound, at in created.items():  # the loops return early: most objects of a long list are of another time
+    for bound, at in created.items():  # the loops return early, because most objects of a long list are from another time
         if not _COMPARISONS[bound](obj["created"], at):
             return False
     return all(obj.get(name) == value for name, value in fields.items())

@@ -1,6 +1,6 @@
 """Stripe Tax: locations of events, calculations of taxes in prices, and the transactions that follow from payments and refunds.
 
-The rates are a few samples. The tax of each jurisdiction is rounded by itself, so a sum can differ from that of a single rate.
+The rates are a few samples. The tax of each jurisdiction is rounded separately, so a sum can differ from that of a single rate.
 """
 
 from decimal import ROUND_HALF_UP, Decimal
@@ -231,7 +231,7 @@ def transaction_line_items(transaction: StripeObject) -> StripeObject:
 
 
 def deactivate(state: AccountState, *, is_active: bool) -> None:
-    """Turn Stripe Tax off for the account, as an account without tax settings is, or on again."""
+    """Turn Stripe Tax off for the account, as if it had no tax settings, or on again."""
     if is_active:
         state.remove("tax.settings", _settings_id(state))
     else:

@@ -120,7 +120,7 @@ class WebhookQueue:
     attempts: deque[DeliveryAttempt] = field(default_factory=deque)
     on_enqueue: Callable[[], None] = lambda: None
     # Ids of the deliveries that are being sent. They stay in the state until there is a response, so that a process that was
-    # killed meanwhile sends them again.
+    # killed in the meantime sends them again.
     _sending: set[str] = field(default_factory=set)
 
     def add_endpoint(
