@@ -4,10 +4,10 @@ import { build, defineConfig, minifySync, type Plugin } from "vite";
 // Code shared by the entries goes into one file: small files compress badly, and all files of an entry count for its budget. Each language is a separate file.
 // So are the verdict about a draw and the note about the seller, which several pages share and no page needs at once.
 const SHARED = { name: "shared", minShareCount: 2, test: /\/(src\/(?!manage|door|.*(-verdict|-legal|seller-note)\.)|node_modules\/(preact|openapi))/ };
-// The rights, the API and the events of a person, which the door uses of the pages for managers: without this file, it would load their parts and texts.
-const RIGHTS = { name: "rights", test: /\/src\/manage\/(api|rights|events\/own-events)\.ts/ };
+// The rights, the API, the amounts and the events of a person, which the door uses of the pages for managers: without this file, it would load their parts and texts.
+const RIGHTS = { name: "rights", test: /\/src\/manage\/(api|rights|amounts|events\/own-events)\.ts/ };
 // Parts shared by the pages for managers go into one file too, and so do those shared by the pages of an event.
-const PARTS = { name: "parts", minShareCount: 2, test: /\/src\/manage\/(parts\/(?!chart)|amounts|.*\/(by-whom|order-numbers|figures)\.)/ };
+const PARTS = { name: "parts", minShareCount: 2, test: /\/src\/manage\/(parts\/(?!chart)|.*\/(by-whom|order-numbers|figures)\.)/ };
 const EVENTS = { name: "events", minShareCount: 2, test: /\/src\/manage\/events\// };
 
 // The shop's first script does not name the scripts that a later part needs besides its own. Each part loads them itself, and nearly all

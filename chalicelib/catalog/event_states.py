@@ -140,12 +140,10 @@ def cancel(
     """Cancel an event and close its stock permanently, or cancel one of its dates. With its last date, the event is cancelled.
 
     Buyers see the `reason`, or one of the `reasons` in their language. A repeated call with other reasons replaces them all, and completes
-    a cancellation that a crash interrupted. `items`
-    of the cancelled event are written in the transaction that cancels it or its date; `purchases` uses them to start the refunds. The stock
-    of a date stays open, because the sale rules refuse its ticket types. An event of the bootstrap file must already be cancelled in the
-    file. Raises NotFound and ManagedByBootstrap.
+    a cancellation that a crash interrupted. `items` of the cancelled event are written in the transaction that cancels it or its date;
+    `purchases` uses them to start the refunds. The stock of a date stays open, because the sale rules refuse its ticket types. An event of
+    the bootstrap file must already be cancelled in the file. Raises NotFound and ManagedByBootstrap.
     """
-
     given = CancelledDate(date_id or "", reason, dict(reasons or {}))
 
     def build(catalog: Catalog) -> CatalogChange[Event]:
