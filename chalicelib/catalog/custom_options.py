@@ -68,7 +68,7 @@ def check_option(option: CustomOption) -> None:
         known = _known_choices(option)
         if len(others) != len(option.choices) or [known[other] for other in others] != option.choices:
             message = "Write all choices in this language, in the same order. No two choices may have the same text in any language."
-            raise InvalidInput(message, path=f"$.other_choices.{language}")
+            raise InvalidInput(message, path=f"$.other_choices.{language}", rule="choices_untranslated")
 
 
 def _known_choices(option: CustomOption) -> dict[str, str]:

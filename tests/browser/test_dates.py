@@ -28,7 +28,7 @@ def test_a_manager_makes_an_event_of_several_evenings_and_a_buyer_buys_one(new_b
         panel.get_by_role("button", name=manager.say("Add a date")).click()
         row = panel.get_by_role("group", name=manager.say("Date {}", str(number)))
         row.get_by_label(manager.say("Starts")).fill(clock.iso(time.now + (9 + number) * 86_400)[:16])
-        row.get_by_label(manager.say("Name (optional)")).fill(name)
+        row.get_by_label(manager.say("Name (optional)"), exact=True).fill(name)
     panel.get_by_role("button", name=manager.say("Save dates")).click()
     expect(manager.page.get_by_label(manager.say("Starts"), exact=True)).to_have_count(
         2

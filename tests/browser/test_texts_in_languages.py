@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 from tests import builders
 from tests.browser.managers import Manager
 from tests.browser.page_checks import check
+from tests.checkin.test_dates import Tour
 
 
 @pytest.fixture
@@ -126,6 +127,54 @@ def test_managers_type_texts_of_tickets_and_questions(new_buyer, origin, api, ti
     expect(manager.page.get_by_text("Diet", exact=True)).to_be_visible()
     [tier] = api.get(f"/events/{event_id}", token=manager.token).json["tiers"]
     assert (tier["names"], tier["options"][0]["labels"]) == ({"es": "Primeras filas"}, {"es": "Dieta"})
+
+
+def test_managers_type_names_of_dates(new_buyer, origin, api, time):
+    tour = Tour(api, time)
+    tour.change(dates=[tour.dates[0] | {"names": {"de": "Freitags"}}, *tour.dates[1:]])
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_in_as_admin(f"/manage/events/{tour.event_id}/facts")
+    first = manager.page.get_by_role("group", name="Date 1")
+    first.get_by_text("Other languages").click()
+    expect(first.get_by_label("Name (optional), Deutsch")).to_have_value("Freitags")
+    first.get_by_label("Name (optional), Deutsch").fill("")
+    first.get_by_label("Name (optional), Español").fill("Viernes")
+    check(manager.page, "date_languages")
+    with manager.page.expect_response(lambda reply: reply.request.method == "PATCH") as saved:
+        manager.press("Save dates")
+    assert [date.get("names", {}) for date in saved.value.json()["dates"]] == [{"es": "Viernes"}, {}, {}]
+    first.get_by_text("Other languages").click()
+    first.get_by_label("Name (optional), Español").evaluate("input => input.maxLength = 200")
+    first.get_by_label("Name (optional), Español").fill("x" * 101)
+    manager.press("Save dates")
+    expect(first.get_by_label("Name (optional), Español")).to_be_focused()
+
+
+def test_managers_type_choices_of_questions(new_buyer, origin, api, time, shop):
+    event_id, tier_id = shop
+    path = f"/admin/events/{event_id}/tickets/packages/{tier_id}/options"
+    question = {
+        "label": "Dinner",
+        "option_type": "multi_select",
+        "choices": ["Fish", "Vegan"],
+        "other_choices": {"de": ["Fisch", "Veggie"]},
+    }
+    assert api.post(path, json=question, token=builders.admin_token()).status == 201
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_in_as_admin(f"/manage/events/{event_id}/tickets/{tier_id}")
+    manager.press("Edit: Dinner")
+    form = manager.page.locator(".question-form")
+    form.get_by_text("Other languages").nth(1).click()
+    expect(form.get_by_label("Choices, Deutsch")).to_have_value("Fisch, Veggie")
+    form.get_by_label("Choices, Español").fill("Pescado")
+    manager.press("Save changes")
+    expect(form.get_by_text("Write all choices in this language, in the same order, each different.")).to_be_visible()
+    check(manager.page, "choice_languages")
+    form.get_by_label("Choices, Español").fill("Pescado, Vegano")
+    manager.press("Save changes")
+    expect(form).to_have_count(0)
+    options = api.get(f"/events/{event_id}", token=builders.admin_token()).json["tiers"][0]["options"]
+    assert [option["other_choices"] for option in options] == [{}, {"de": ["Fisch", "Veggie"], "es": ["Pescado", "Vegano"]}]
 
 
 def test_a_manager_cancels_with_a_reason_in_several_languages(new_buyer, origin, api, time, shop):

@@ -9,6 +9,8 @@ import { useTexts } from "../../texts";
 import { getEvent, type ManagedEvent } from "../api";
 import { Confirmed } from "../parts/confirmed";
 import { SelectField, TextField } from "../parts/fields";
+import { OtherLanguages } from "../parts/other-languages";
+import { toMap, toOtherTexts, type OtherTexts } from "../parts/other-texts";
 import { changeTier, type Tier } from "../tickets/api";
 import { useRoomTexts } from "../texts";
 import { useManagedEvent, useMay } from "../who";
@@ -20,10 +22,10 @@ import { CancellationEffects } from "./ticket-holders";
 const MAX_DATES = 60;
 
 /** A date as it is typed, in the time zone of the event. */
-type Row = Record<"id" | "starts_at" | "ends_at" | "name" | "venue" | "capacity", string>;
+type Row = Record<"id" | "starts_at" | "ends_at" | "name" | "venue" | "capacity", string> & OtherTexts<"names">;
 
 function toRows({ dates, timezone }: ManagedEvent): Row[] {
-  return dates.map(({ id, starts_at, ends_at, name, venue, capacity }) => ({ id, starts_at: toLocal(starts_at, timezone), ends_at: toLocal(ends_at, timezone), name: name ?? "", venue: venue ?? "", capacity: capacity?.toString() ?? "" }));
+  return dates.map(({ id, starts_at, ends_at, name, venue, capacity, names }) => ({ id, starts_at: toLocal(starts_at, timezone), ends_at: toLocal(ends_at, timezone), name: name ?? "", venue: venue ?? "", capacity: capacity?.toString() ?? "", ...toOtherTexts({ names }) }));
 }
 
 /** The page must show a new panel when the dates of the event have changed. */
@@ -34,14 +36,14 @@ export function DatesPanel() {
   const [rows, setRows] = useState(() => toRows(event));
   const { value: stock } = useLoaded(async () => (event.status === "draft" ? null : getAvailability(event.id)), event.id);
   const save = async () => {
-    const dates = rows.map(({ id, starts_at, ends_at, name, venue, capacity }) => ({
-      id,
-      starts_at: fromLocal(starts_at, event.timezone)!, // the field is required
-      ends_at: fromLocal(ends_at, event.timezone),
-      name: name.trim() || null,
-      venue: venue.trim() || null,
-      capacity: capacity ? Number(capacity) : null,
-      names: event.dates.find((date) => date.id === id)?.names,
+    const dates = rows.map((row) => ({
+      id: row.id,
+      starts_at: fromLocal(row.starts_at, event.timezone)!, // the field is required
+      ends_at: fromLocal(row.ends_at, event.timezone),
+      name: row.name.trim() || null,
+      venue: row.venue.trim() || null,
+      capacity: row.capacity ? Number(row.capacity) : null,
+      names: toMap("names", row),
     }));
     replace(await changeEvent(event.id, { dates, version: event.version }));
   };
@@ -56,10 +58,14 @@ export function DatesPanel() {
           <>
             {rows.map((row, place) => {
               const left = stock?.dates.find(({ date_id }) => date_id === row.id)?.available;
-              const set = (changes: Partial<Row>) => setRows(rows.map((other) => (other === row ? { ...row, ...changes } : other)));
               // The names of the fields are the paths that refusals name.
-              const field = (key: keyof Row) => `dates[${place}].${key}`;
-              const typed = (key: keyof Row) => ({ name: field(key), errorOf, draft: { values: { [field(key)]: row[key] }, set: (changes: Partial<Record<string, string>>) => set({ [key]: changes[field(key)]! }) } });
+              const path = `dates[${place}].`;
+              const set = (changes: Partial<Record<string, string>>) => {
+                const typed = Object.entries(changes).map(([name, value]) => [name.slice(path.length), value]);
+                setRows(rows.map((other) => (other === row ? { ...row, ...Object.fromEntries(typed) } : other)));
+              };
+              const form = { errorOf, draft: { values: Object.fromEntries(Object.entries<string>(row).map(([key, value]) => [path + key, value])), set } };
+              const typed = (key: keyof Row) => ({ ...form, name: path + key });
               return (
                 <fieldset class="fields field" key={row.id}>
                   <legend>{own.date(place + 1)}</legend>
@@ -71,6 +77,7 @@ export function DatesPanel() {
                     <TextField {...typed("name")} label={own.dateName} maxLength={100} />
                     <TextField {...typed("venue")} label={own.dateVenue} maxLength={100} />
                   </div>
+                  <OtherLanguages {...form} texts={{ [`${path}names`]: { label: own.dateName, maxLength: 100 } }} />
                   <TextField {...typed("capacity")} label={own.dateCapacity} note={left === undefined ? undefined : own.dateLeft(left)} type="number" min={1} />
                   {event.cancelled_dates.some(({ id }) => id === row.id) ? (
                     <p class="notice">{own.dateCancelled}</p>

@@ -13,3 +13,7 @@ export function toMap<Map extends string>(map: Map, values: OtherTexts<Map>): Re
   const texts = typed.map(([name, text]) => [name.slice(map.length + 1), String(text).trim()] as const);
   return Object.fromEntries(texts.filter(([, text]) => text !== "").toSorted());
 }
+
+/** Return the map with the result of a function for each text. */
+export const mapped = <T, R>(map: Record<string, T>, change: (text: T) => R): Record<string, R> =>
+  Object.fromEntries(Object.entries(map).map(([code, text]) => [code, change(text)]));

@@ -5,7 +5,7 @@ import { Form } from "../../parts/form";
 import { Confirmed } from "../parts/confirmed";
 import { CheckField, SelectField, TextField } from "../parts/fields";
 import { OtherLanguages } from "../parts/other-languages";
-import { toMap, toOtherTexts, type OtherTexts } from "../parts/other-texts";
+import { mapped, toMap, toOtherTexts, type OtherTexts } from "../parts/other-texts";
 import { useRoomTexts } from "../texts";
 import { changeOption, createOption, deleteOption, type Option, type OptionFields, type Tier } from "./api";
 
@@ -67,29 +67,31 @@ export function QuestionPanel({ tier, onChanged }: Props) {
   );
 }
 
-type QuestionValues = { label: string; option_type: string; choices: string; is_required: boolean; per: string } & OtherTexts<"labels">;
+type QuestionValues = { label: string; option_type: string; choices: string; is_required: boolean; per: string } & OtherTexts<"labels" | "other_choices">;
+
+const joined = (choices: string[]) => choices.join(", ");
+const split = (text: string) => text.split(",").map((choice) => choice.trim()).filter(Boolean);
 
 function QuestionForm({ tier, option, onDone, onClose }: { tier: Tier; option: Option | null; onDone: () => Promise<unknown>; onClose: () => void }) {
   const own = useRoomTexts("tickets");
   const [values, setValues] = useState<QuestionValues>(() => ({
     label: option?.label ?? "",
     option_type: option?.option_type ?? "text_input",
-    choices: option?.choices?.join(", ") ?? "",
+    choices: joined(option?.choices ?? []),
     is_required: option?.is_required ?? true,
     per: option?.per ?? "purchase",
-    ...toOtherTexts({ labels: option?.labels }),
+    ...toOtherTexts({ labels: option?.labels, other_choices: mapped(option?.other_choices ?? {}, joined) }),
   }));
   const key = useRef({ content: "", key: "" });
   const draft = { values, set: (changes: Partial<QuestionValues>) => setValues({ ...values, ...changes } as QuestionValues) };
   const submit = async () => {
-    const choices = values.choices.split(",").map((choice) => choice.trim()).filter(Boolean);
     const body = {
       label: values.label.trim(),
       labels: toMap("labels", values),
       option_type: values.option_type,
       is_required: values.is_required,
       per: values.per,
-      ...(values.option_type === "multi_select" && { choices }),
+      ...(values.option_type === "multi_select" && { choices: split(values.choices), other_choices: mapped(toMap("other_choices", values), split) }),
     } as OptionFields;
     if (key.current.content !== JSON.stringify(body)) key.current = { content: JSON.stringify(body), key: crypto.randomUUID() };
     if (option) await changeOption(tier, option.id, body);
@@ -107,7 +109,10 @@ function QuestionForm({ tier, option, onDone, onClose }: { tier: Tier; option: O
             <SelectField name="per" label={own.per} options={[["purchase", own.once], ["ticket", own.eachTicket], ["guest", own.eachGuest]]} draft={draft} errorOf={errorOf} />
           </div>
           {values.option_type === "multi_select" && (
-            <TextField name="choices" label={own.choices} note={own.choicesNote} required maxLength={1100} draft={draft} errorOf={errorOf} />
+            <>
+              <TextField name="choices" label={own.choices} note={own.choicesNote} required maxLength={1100} draft={draft} errorOf={errorOf} />
+              <OtherLanguages texts={{ other_choices: { label: own.choices, maxLength: 1100 } }} draft={draft} errorOf={errorOf} />
+            </>
           )}
           <CheckField name="is_required" label={own.answerRequired} draft={draft} />
           <button type="button" class="link" onClick={onClose}>

@@ -113,6 +113,7 @@ export const failureTexts: typeof english = {
   automatic_tax_own_page: "Die Steuern dieses Events werden nur für Zahlungen auf der eigenen Seite des Shops berechnet.",
   choices_count: "Geben Sie 2 bis 10 Antworten ein, durch Kommas getrennt.",
   choices_repeated: "Jede Antwort muss anders sein.",
+  choices_untranslated: "Geben Sie alle Antworten in dieser Sprache ein, in derselben Reihenfolge, jede anders.",
   expires_before_start: "„Gültig bis“ muss nach „Gültig ab“ liegen.",
   no_discount: "Geben Sie eine Zahl über 0 ein.",
   admits_without_limit: "Geben Sie ein, wie viele Personen mit diesem Code den Warteraum betreten dürfen.",

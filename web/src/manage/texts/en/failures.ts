@@ -111,6 +111,7 @@ export const failureTexts: Record<string, string> = {
   automatic_tax_own_page: "The taxes of this event are calculated only for payments on the shop's own page.",
   choices_count: "Enter 2 to 10 choices, separated by commas.",
   choices_repeated: "Each choice must be different.",
+  choices_untranslated: "Write all choices in this language, in the same order, each different.",
   expires_before_start: "“Valid until” must be later than “Valid from”.",
   no_discount: "Enter a number above 0.",
   admits_without_limit: "Enter how many people may join with this code.",

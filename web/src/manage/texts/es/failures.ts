@@ -113,6 +113,7 @@ export const failureTexts: typeof english = {
   automatic_tax_own_page: "Los impuestos de este evento solo se calculan para los pagos en la página de la tienda.",
   choices_count: "Escribe de 2 a 10 opciones, separadas por comas.",
   choices_repeated: "Cada opción debe ser distinta.",
+  choices_untranslated: "Escribe todas las opciones en este idioma, en el mismo orden y todas distintas.",
   expires_before_start: "«Válido hasta» debe ser posterior a «Válido desde».",
   no_discount: "Indica un número mayor que 0.",
   admits_without_limit: "Indica cuántas personas pueden entrar con este código.",
