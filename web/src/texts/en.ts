@@ -350,7 +350,7 @@ export const en = {
       offline: `We cannot reach the shop. Check your connection and try again. ${safe}`,
       unexpected: `Something went wrong on our side. Try again in a moment. ${safe}`,
       not_enough_tickets: "There are not enough tickets left. Choose fewer.",
-      purchase_limit_exceeded: "That is more than one person can buy for this event, including earlier orders. Choose fewer.",
+      purchase_limit_exceeded: "That is over the limit per person for this event; earlier orders count too. Choose fewer.",
       companions_without_space: "You can buy up to three companion seats for each wheelchair space in the same order. Add a wheelchair space, or choose other tickets.",
       tier_limit_exceeded: "That is more tickets of this type than one order can have. Choose fewer.",
       event_paused: "The sale is paused for everyone at the moment. Try again in a little while.",

@@ -115,7 +115,7 @@ export const failureTexts: Record<string, string> = {
   expires_before_start: "“Valid until” must be later than “Valid from”.",
   no_discount: "Enter a number above 0.",
   admits_without_limit: "Enter how many people may join with this code.",
-  admits_only: "A code for the waiting room has no discount and opens no tickets. Create a second code for these.",
+  admits_only: "A code for the waiting room has no discount and opens no tickets. Create a second code for that.",
   opens_nothing: "Only a code that opens tickets can do this. Choose the tickets that it opens.",
   not_a_percentage: "Enter a whole number from 1 to 100.",
   amount_too_large: "This amount is too large.",
