@@ -285,8 +285,8 @@ SEVEN = [Entry(bytes([0, number]) + bytes(30), 0, 1) for number in range(7)]
     ("rows", "fault"),
     [
         # The friend chooses the better number after the draw.
-        ({0: [FRIEND, OTHER, Entry(DIGESTS[0], 0, 3)]}, "not in its place"),
-        ({0: [FRIEND, OTHER], 7: [Entry(DIGESTS[0], 0, 3)]}, "not in its place"),
+        ({0: [FRIEND, OTHER, Entry(DIGESTS[0], 0, 3)]}, "not in the place"),
+        ({0: [FRIEND, OTHER], 7: [Entry(DIGESTS[0], 0, 3)]}, "not in the place"),
         ({0: [FRIEND, Entry(DIGESTS[0], 0, 3), OTHER]}, "page 0, entry 2: this entrant has more than one number"),
         ({0: [FRIEND, Entry(DIGESTS[1], 0, 1)]}, "page 0, entry 2: has the same number as page 0, entry 1"),
         ({0: [FRIEND, Entry(DIGESTS[1], 0, 4)]}, "number 4 of counter 0 was never given out before the closing"),
