@@ -127,7 +127,7 @@ class Network:
             old_encoded = table.items.get(change.key)
             old, new = (decode_item(item) if item is not None else None for item in (old_encoded, change.encoded))
             engine.is_copying = True
-            engine.write([Outcome(table, change.key, old_encoded, old, change.encoded, new)])
+            engine.write([Outcome(table, change.key, old_encoded, old, change.encoded, new)], [])
             engine.is_copying = False
 
     def answer(self, target: str, operation: str, body: bytes) -> tuple[int, bytes]:

@@ -34,8 +34,8 @@ from chalicelib.addons.images import store as image_store
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, memory, parallel, settings
 from devtools.dynamodb.engine import Engine, Pending, Record
-from devtools.dynamodb.items import Outcome
 from devtools.dynamodb.journal import open_journal
+from devtools.dynamodb.tables import Outcome
 from devtools.in_process_clients import answered, attached, is_about_items
 from devtools.s3.folder_buckets import FolderBuckets
 from devtools.s3.transport import in_process_buckets

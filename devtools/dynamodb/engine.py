@@ -133,7 +133,8 @@ class Engine:
         self, outcomes: list[Outcome], records: list[Record], *, is_transaction: bool = False, expired: bool = False
     ) -> Pending | None:
         """Commit and make changes, with other records; called under the lock. An unchanged item makes no record."""
-        now, made = self.clock(), list[tuple[Outcome, int]]()
+        now = self.clock()
+        made: list[tuple[Outcome, int]] = []
         for outcome in outcomes:
             if outcome.old_encoded == outcome.encoded or (outcome.old == outcome.new and outcome.new is not None):
                 continue

@@ -215,7 +215,7 @@ class _Compiler(Parser):
         self.refuse_if(result and result not in operand.types, problem + result)
         if node[0] == "value" and operand.types is not _TYPES:
             allowed, reference = operand.types, node[1]
-            self.checks.append(lambda values: self.refuse_if(allowed.isdisjoint(values[reference]), problem + type_of(values[reference])))
+            self.checks.append(lambda values: allowed.isdisjoint(values[reference]) and self.fail(problem + type_of(values[reference])))
 
     def _check_type_name(self, name: str) -> None:
         self.refuse_if(name not in _TYPES, f"Invalid attribute type name found; type: {name}, valid types: {sorted(_TYPES)}")

@@ -173,8 +173,7 @@ def get_records(engine: Any, request: Request) -> Request:
         start = stream.after(position)
         scanned, pending = stream.records[start : start + _MAX_SCANNED], engine.last_pending
     engine.settle(pending)
-    found: list[Record] = []
-    size = 0
+    found, size = list[Record](), 0
     for record in scanned:
         if record[2] == shard:
             if len(found) == limit or size > _MAX_BYTES:

@@ -226,8 +226,8 @@ def translate_older_parameters(request: Request) -> None:
     mixed = [parameter for parameter in older if parameter != "KeyConditions" or "KeyConditionExpression" in request]
     problem = "Can not use both expression and non-expression parameters in the same request"
     refuse_if(expressions and mixed, f"{problem}: {', '.join(expressions + mixed)}")
-    is_unused = not any(request.get(name) for name in ("Expected", "QueryFilter", "ScanFilter"))
-    refuse_if("ConditionalOperator" in older and is_unused, "ConditionalOperator cannot be used without Filter or Expected")
+    is_unused = "ConditionalOperator" in older and not any(request.get(name) for name in ("Expected", "QueryFilter", "ScanFilter"))
+    refuse_if(is_unused, "ConditionalOperator cannot be used without Filter or Expected")
     translation = _Translation(request)
     for parameter, expression in _TRANSLATIONS.items():
         if content := request.get(parameter):
