@@ -206,7 +206,7 @@ class _FlowTries(Tries):
         return reply.status in statuses | self._statuses or (not kind.keeps_outcome and reply.status < 500)
 
     def _recover(self, scene: Scene, moment: Moment, kind: Kind) -> None:
-        """Let the client go away, and in another try repeat the step."""
+        """Let the client go away, and, after a fault of one call, in another try repeat the step."""
         self._start_numbers("recover")
         if not self._flow.is_finished_by_client:
             scene.check()
@@ -214,7 +214,7 @@ class _FlowTries(Tries):
             gone.time.advance(LOCK_SECONDS)
             self._settle(gone)
         flow = self._flow
-        if flow.is_repeated:
+        if flow.is_repeated and kind.target in self._counts:
             moment.return_to()
             self._start_numbers("recover")
             again = self._repeat(scene)

@@ -762,6 +762,8 @@ _NEVER_THE_SAME = {
     "decline an invitation",
 }
 FLOWS = {name: Flow(_open, before, step, name not in _NEVER_THE_SAME) for name, (before, step) in _STEPS.items()}
+# An interrupted file that makes tiers smaller leaves the stock smaller than the stock ledger says, until it is applied again.
+FLOWS["apply a large bootstrap file"] = Flow(_open, *_STEPS["apply a large bootstrap file"], is_finished_by_client=True)
 _POOLED = ("hold tickets back", "release a holdback", "pay for tickets for resale")
 FLOWS |= {f"{name}, event capacity": Flow(partial(_open, event_capacity=5), *_STEPS[name]) for name in _POOLED}
 

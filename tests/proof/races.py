@@ -26,7 +26,7 @@ from tests.simulation.scheduler import Run
 from tests.simulation.threads import run_in_threads
 
 BUSY = {"request_in_flight", "store_unavailable"}  # answers that say to try again
-ROUNDS_ON_THREADS = 4
+ROUNDS_ON_THREADS = 2
 
 
 class Race(Struct, frozen=True):

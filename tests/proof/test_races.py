@@ -10,7 +10,7 @@ from tests.proof.races import try_race
 from tests.proof.sales import RACES
 from tests.simulation.faults import without_lower_bound
 
-SEEDS = 20
+SEEDS = 12
 
 
 @pytest.mark.parametrize("name", RACES)
