@@ -280,7 +280,7 @@ class HolderErased(ApiError):
     code: ClassVar[str] = "ticket_holder_erased"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "The holder of this ticket has had all personal data deleted, so no name can be added to it. The ticket is still valid."
+        "The holder of this ticket has had all personal data deleted, so you cannot add a name. The ticket is still valid."
     )
 
 

@@ -292,7 +292,7 @@ class CodeInvalid(ApiError):
 class CodeExpired(ApiError):
     code: ClassVar[str] = "code_expired"
     status: ClassVar[int] = 410
-    default_message: ClassVar[str] = "This code has expired, or was entered wrongly too often. Request a new code."
+    default_message: ClassVar[str] = "This code has expired, or there were too many wrong tries. Request a new code."
 
 
 class CodeNotNeeded(ApiError):
