@@ -111,6 +111,7 @@ class _Recovery:
         for shard in self.shards:
             self.shards_left[shard.stock_id].append(shard.id)
         self.torn: list[tuple[Purchase | None, list[Ticket]]] = []  # orders whose purchase did not arrive, or not as an order
+        self.not_sold = Counter[str]()  # by shard: what may count as sold there, and is not
         self.report.purchases = len(self.purchases)
         ours = settings.current().provider_namespace
         found = payments.list_payments(since, now + 1, catalog.snapshot().account_ids(), set())
@@ -195,6 +196,8 @@ class _Recovery:
                 ))  # fmt: skip
 
     def _return(self, order: Purchase, refund: Refund) -> None:
+        for seat in _sold_seats(order):
+            self.not_sold[seat.shard_id] += seat.quantity
         refund = replace(refund, tickets=order.kept_tickets)
         self._overwrite(replace(order.with_refunds(refund), state="refunded"))
         self.report.orders_returned.append(order.id)
@@ -300,8 +303,9 @@ class _Recovery:
             for seat in _sold_seats(order):
                 sold[seat.shard_id] += seat.quantity
         wanted, free, lost = self._wanted_again(), Counter[str](), Counter[str]()
+        not_sold = self.not_sold + self._sold_to_reservations()
         for shard in self.shards:
-            surplus = max(0, shard.sold - sold[shard.id])
+            surplus = max(0, shard.sold - sold[shard.id] - not_sold[shard.id])
             again = min(surplus, wanted[shard.stock_id])
             wanted[shard.stock_id] -= again
             lost[shard.stock_id] += surplus - again
@@ -353,6 +357,17 @@ class _Recovery:
         kept = {hold_id for holds_here in held.values() for hold_id in holds_here}
         self.report.holds_released += sum(quantity for hold_id, (quantity, _) in arrived.items() if hold_id not in kept)
         return held
+
+    def _sold_to_reservations(self) -> Counter[str]:
+        """Return by shard the tickets that count as sold already for paid purchases that are still reservations here."""
+        arrived = {hold_id for shard in self.shards for hold_id in shard.holds}
+        paid = {payment.purchase_id for payment in self.payments if payment.is_paid}
+        paid |= {purchase.id for purchase, _ in self.torn if purchase is not None}
+        found = Counter[str]()
+        for purchase in (purchase for purchase in self.purchases.values() if purchase.state in ACTIVE_STATES and purchase.id in paid):
+            for hold in purchase.holds:
+                found[hold.shard_id] += hold.quantity if hold.hold_id not in arrived else 0
+        return found
 
     def _wanted_again(self) -> Counter[str]:
         """Return how many tickets of each stock the orders need whose payments the provider knows, and whose purchases did not arrive."""

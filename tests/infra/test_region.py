@@ -89,6 +89,19 @@ def test_a_failover_waits_for_the_lease_and_then_sells(api, time, two_regions):
     assert reserve(api, two_regions).status == 503
 
 
+def test_a_failover_that_another_command_has_replaced_does_not_sell(api, time, two_regions):
+    def wait(seconds):
+        time.advance(int(seconds))
+        claim_sales([WITNESS], RegionClaim(FIRST, 9, 0), 0)
+
+    with settings.override(region=STANDBY):
+        memory.forget_everything()
+        with pytest.raises(region.RegionError, match="Another run"):
+            region.take_over(wait=wait)
+        memory.forget_everything()
+        assert builders.run_sweep() == {"standby": True}
+
+
 def test_a_failover_without_the_witness_needs_a_person(api, time, two_regions):
     dynamo.client_of(WITNESS).delete_table(TableName=dynamo.table_name("catalog"))
     with settings.override(region=STANDBY):

@@ -1,6 +1,7 @@
 """Payments for purchases and checkouts that another region has lost: which of them get tickets, and which become open cases."""
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.catalog.model import RegionClaim
 from chalicelib.catalog.snapshots import claim_sales
@@ -40,6 +41,11 @@ def lose_purchase(purchase_id):
     dynamo.batch_delete([PurchaseRow(purchase_id)])
     dynamo.batch_delete([BuyerRow(purchase.user_id, purchase.event_id)])
     memory.forget_everything()
+
+
+def recover(shop):
+    memory.forget_everything()
+    return region_recovery.recover(shop.time.now - 3600, shop.time.now, shop.time.now)
 
 
 LOSSES = pytest.mark.parametrize("lose", [lose_checkout, lose_purchase])
@@ -163,11 +169,28 @@ def test_a_payment_on_another_promoters_account_frees_no_sold_tickets_in_a_recov
     sell = [ShardRow.sold.add(2), ShardRow.available.add(-2)]
     dynamo.update_if(ShardRow(shard.id), sell)
     pay_as_promoter(shop, rival, "01JZQ4T8M3V6W9X2Y5A7B0C1D2", fee_cents=450)
-    memory.forget_everything()
-    report = region_recovery.recover(shop.time.now - 3600, shop.time.now, shop.time.now)
+    report = recover(shop)
     assert list(report.lost_sales.values()) == [2]
     assert shop.available_tickets() == 2
     dynamo.update_if(ShardRow(shard.id), [ShardRow.sold.add(-2), ShardRow.available.add(2)])
+
+
+def test_an_order_that_arrives_as_a_reservation_keeps_its_tickets_although_the_event_is_sold_out(shop):
+    purchase_id = shop.buy()
+    shop.buy("bob")
+    lost = replace(shop.load_purchase(purchase_id).payment, status="open", payment_intent_id=None)
+    dynamo.update_if(PurchaseRow(purchase_id), PurchaseRow.assign({"state": "paying", "payment": lost, "ended_at": None}))
+    report = recover(shop)
+    assert (shop.load_purchase(purchase_id).state, shop.ticket_states(purchase_id)) == ("paid", ["valid", "valid"])
+    assert (shop.list_refunds(), report.lost_sales) == ([], {})
+
+
+def test_the_seats_of_an_order_that_the_other_region_has_refunded_are_for_sale(shop):
+    purchase_id = shop.buy()
+    shop.lose_webhooks()
+    shop.refund_in_dashboard(purchase_id, 10_000)
+    report = recover(shop)
+    assert (report.orders_returned, report.lost_sales, shop.available_tickets()) == ([purchase_id], {}, 4)
 
 
 @LOSSES
