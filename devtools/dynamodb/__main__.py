@@ -31,8 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         except (OSError, StoreDamaged, StoreInUse, StoreTooNew, StoreTooOld) as fault:
             print(f"DynamoDB cannot be served: {fault}", file=sys.stderr)
             return 1
-        place = f"keeps its data in {options.folder}" if options.folder else "keeps its data in memory"
-        print(f"DynamoDB is at {server.url} and {place}. Press Ctrl+C to stop it.", flush=True)
+        print(f"DynamoDB is at {server.url} and keeps its data in {options.folder or 'memory'}. Press Ctrl+C to stop it.", flush=True)
         signal.sigwait(_STOP_SIGNALS)
     return 0
 

@@ -141,11 +141,9 @@ class Engine:
             table = outcome.table
             number = self.sequence + 1 + len(made) if table.stream is not None else 0
             made.append((outcome, number))
-            if self.commit is None:
-                continue
-            if outcome.encoded is not None:
+            if self.commit is not None and outcome.encoded is not None:
                 records.append(("p", table.name, outcome.encoded, number, now))
-            else:
+            elif self.commit is not None:
                 records.append(("d", table.name, encode_item(table.key_attributes(outcome.old or {})), number, now, expired))
         pending = None
         if self.commit is not None and records:
@@ -207,8 +205,7 @@ class Engine:
         key = table.key_of_item(item)
         old_encoded = table.items.get(key)
         old = decode_item(old_encoded) if table.indexes and old_encoded is not None else None
-        new = (None, None) if is_deleted else (encoded, item)
-        self._store(Outcome(table, key, old_encoded, old, *new), sequence, at, expired)
+        self._store(Outcome(table, key, old_encoded, old, *((None, None) if is_deleted else (encoded, item))), sequence, at, expired)
 
     def _store(self, outcome: Outcome, sequence: int, at: float, expired: bool) -> None:
         """Make a write, with a change record unless its number is 0."""

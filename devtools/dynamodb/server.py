@@ -117,8 +117,7 @@ class _Connection(BaseRequestHandler):
         if (request.method, request.target) == ("GET", "/"):
             return 200, f"healthy: dynamodb.{engine.region}.amazonaws.com ".encode()
         if not _is_allowed_host(headers.get("Host", "")):
-            message = "The local DynamoDB only accepts requests to 127.0.0.1 and localhost."
-            return ApiError("AccessDeniedException", message, 403).response()
+            return ApiError("AccessDeniedException", "The local DynamoDB only accepts requests to 127.0.0.1 and localhost.", 403).response()
         if (request.method, request.target) != ("POST", "/"):
             return ApiError("UnknownOperationException", "", 404).response()
         service, _, operation = headers.get("X-Amz-Target", "").partition(".")

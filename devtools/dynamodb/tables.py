@@ -414,6 +414,11 @@ def describe_table(engine: Any, request: Request) -> Request:
         return {"Table": described(engine.table(request["TableName"]))}
 
 
+def describe_limits(_engine: Any, _request: Request) -> Request:
+    limits = {"Account": 80_000, "Table": 40_000}
+    return {f"{scope}Max{kind}CapacityUnits": limit for scope, limit in limits.items() for kind in ("Read", "Write")}
+
+
 def delete_table(engine: Any, request: Request) -> Request:
     with engine.lock:
         table = engine.table(request["TableName"])
@@ -454,8 +459,8 @@ def update_time_to_live(engine: Any, request: Request) -> Request:
 
 
 def describe_time_to_live(engine: Any, request: Request) -> Request:
-    attribute = engine.table(request["TableName"]).ttl_attribute
-    status = {"TimeToLiveStatus": "ENABLED", "AttributeName": attribute} if attribute else {"TimeToLiveStatus": "DISABLED"}
+    name = engine.table(request["TableName"]).ttl_attribute
+    status = {"TimeToLiveStatus": "ENABLED", "AttributeName": name} if name else {"TimeToLiveStatus": "DISABLED"}
     return {"TimeToLiveDescription": status}
 
 

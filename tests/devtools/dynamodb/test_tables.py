@@ -95,6 +95,11 @@ def test_a_protected_table_is_not_deleted(db):
     assert db.error("DeleteTable", TableName="things") == "ValidationException"
 
 
+def test_the_limits_of_capacity_are_those_of_aws(db):
+    limits = db.engine.call("DescribeLimits", {})
+    assert (limits["AccountMaxReadCapacityUnits"], limits["TableMaxWriteCapacityUnits"]) == (80_000, 40_000)
+
+
 def test_tags(db):
     arn = {"ResourceArn": db.engine.call("DescribeTable", {"TableName": "things"})["Table"]["TableArn"]}
     db.engine.call("TagResource", {**arn, "Tags": [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]})
