@@ -9,6 +9,7 @@ from chalicelib.catalog import snapshots
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import auth
 from chalicelib.foundation import clock, settings
+from chalicelib.purchases import direct_orders
 from chalicelib.tickets import qr, signature
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.store import change_checkins_item
@@ -140,6 +141,23 @@ def test_a_code_that_nobody_has_is_unknown(door):
     assert door.refusal(f"FG1:{'x' * 200}:7K3MX-0QWZ9-H4TRB-V81CD:k1.x") == (404, "code_unknown")
     unknown = door.api.post("/tickets/none-1/validate", token=door.token)
     assert (unknown.status, unknown.json["error"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("signature", [None, "k1.x"])
+def test_who_guesses_a_short_imported_code_does_not_learn_that_it_exists(door, time, signature):
+    snapshot = snapshots.load_current()
+    event, tier = snapshot.events[door.event_id], snapshot.tiers[door.tickets[0].tier_id]
+    stock = direct_orders.EventStock(event, {tier.id: tier})
+    direct_orders.import_batch(event, {tier.id: tier}, stock, [direct_orders.SoldTicket("AB12", tier.id)], [], time.now)
+    stranger = builders.token("mallory", "user", "promoter")
+
+    def answer(code, token):
+        reply = door.api.post("/checkin", json={"code": code} | ({"qr_sig": signature} if signature else {}), token=token)
+        return reply.status, reply.json["error"]
+
+    assert answer("AB12", stranger) == answer("AB13", stranger) == (404, "code_unknown")
+    if signature:
+        assert answer("AB12", door.token) == (409, "signature_invalid")
 
 
 def test_another_signature_than_the_ticket_has_is_refused(door):
