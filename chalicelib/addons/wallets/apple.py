@@ -21,6 +21,7 @@ from chalicelib.addons.wallets.store import Pass
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.edge import languages
 from chalicelib.foundation import clock, deadline, secret_settings, settings
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.tickets import qr, service
 from chalicelib.tickets.model import Ticket, order_number
@@ -270,6 +271,8 @@ def push(tokens: Sequence[str]) -> Mapping[str, int | None]:
             _exchange(connected, statuses, ends_at)
     except OSError:  # also a refused certificate, and TimeoutError
         pass
+    except (TypeError, ValueError) as error:  # the certificate is missing or malformed, which must not stop the updates at Google
+        logger.error("wallets.certificate_unusable", error=str(error))
     return statuses
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.addons.wallets import apple, google, store
@@ -44,6 +45,16 @@ SECONDS_RESERVED = 15  # of a run, for the pushes and for recording what failed
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 30, 3600
 MAX_SECONDS = 3 * 86_400  # then an update is given up, as webhooks are
 UNKNOWN_PHONE = (HTTPStatus.BAD_REQUEST, HTTPStatus.GONE)  # APNs does not know the push token (any more)
+
+
+Phone = tuple[Pass, str, str]  # a pass, a phone that has it, and the phone's push token
+
+
+class Attempt(Struct, frozen=True):
+    """An attempt of an update: the phones that need a push, and whether everything else was done."""
+
+    phones: Sequence[Phone]
+    is_done: bool
 
 
 class WalletUnavailable(ApiError):
@@ -179,8 +190,8 @@ def update_due(now: int) -> dict[str, Any]:
 def _update(due: Sequence[tuple[str, Update]], now: int) -> dict[str, int]:
     """Make updates, and delete them or make them due later. Returns their numbers by outcome."""
     snapshot = snapshots.load_current()  # an instance's snapshot may be older than the change
-    results = parallel.call_each(lambda entry: _attempt(entry[1], snapshot, now), due)
-    phones = {token: (changed, device) for result in results if result is not None for changed, device, token in result}
+    attempts = parallel.call_each(lambda entry: _attempt(entry[1], snapshot, now), due)
+    phones = {token: (changed, device) for attempt in attempts for changed, device, token in attempt.phones}
     statuses = apple.push(list(phones)) if phones else {}
     unreached = set[str]()
     for token, status in statuses.items():
@@ -190,8 +201,8 @@ def _update(due: Sequence[tuple[str, Update]], now: int) -> dict[str, int]:
         elif status != HTTPStatus.OK:
             unreached.add(token)
     outcomes = {"updated": 0, "failed": 0, "given_up": 0}
-    for (key, update), result in zip(due, results, strict=True):
-        is_done = result is not None and not any(token in unreached for *_, token in result)
+    for (key, update), attempt in zip(due, attempts, strict=True):
+        is_done = attempt.is_done and not any(token in unreached for *_, token in attempt.phones)
         outcome = "updated" if is_done else "failed" if now - update.since < MAX_SECONDS else "given_up"
         if outcome == "failed":
             delay = min(FIRST_DELAY_SECONDS * 2**update.attempts, MAX_DELAY_SECONDS)
@@ -205,46 +216,54 @@ def _update(due: Sequence[tuple[str, Update]], now: int) -> dict[str, int]:
     return outcomes
 
 
-def _attempt(update: Update, snapshot: Catalog, now: int) -> list[tuple[Pass, str, str]] | None:
-    """Make an update. Returns the phones to push to, each as a pass, the phone and its push token. Returns None after a failure."""
+def _attempt(update: Update, snapshot: Catalog, now: int) -> Attempt:
+    """Make an update. A failure at Google does not keep the phones of the same ticket from their push."""
+    phones: list[Phone] = []
     try:
         if update.kind == "event":
-            return _update_event(update.id, snapshot, now)
-        return _update_ticket(update.id, snapshot, now)
+            _update_event(update.id, snapshot, now)
+        else:
+            kept = store.list_passes(update.id)
+            phones = _touch_passes(kept, now)
+            _update_objects(update.id, kept, snapshot, now)
     except (GoogleFailed, DeadlineExceeded) as error:
         logger.warning("wallets.update_failed", kind=update.kind, id=update.id, error=str(error))
+        return Attempt(phones, is_done=False)
     except Exception:
         logger.exception("wallets.update_failed", kind=update.kind, id=update.id)
-    return None
+        return Attempt(phones, is_done=False)
+    return Attempt(phones, is_done=True)
 
 
-def _update_event(event_id: str, snapshot: Catalog, now: int) -> list[tuple[Pass, str, str]]:
-    """Change the classes of an event at Google, and make the updates of its tickets due: Apple's passes repeat what a class says."""
+def _update_event(event_id: str, snapshot: Catalog, now: int) -> None:
+    """Change the classes of an event at Google, and make the updates of its tickets due: Apple's passes repeat what a class says.
+
+    The tickets come first, because Google may refuse a class for days.
+    """
+    store.put_updates([Update("ticket", ticket_id, now) for ticket_id in store.list_tickets_with_passes(event_id)], now)
     event = snapshot.events.get(event_id)
     if event is not None:
         for tier_id in store.list_classes(event_id):
             google.patch("eventTicketClass", _class(snapshot, event, snapshot.tiers.get(tier_id), tier_id))
-    store.put_updates([Update("ticket", ticket_id, now) for ticket_id in store.list_tickets_with_passes(event_id)], now)
-    return []
 
 
-def _update_ticket(ticket_id: str, snapshot: Catalog, now: int) -> list[tuple[Pass, str, str]]:
-    """Change the objects of a ticket at Google, and record that its passes at Apple have changed.
+def _touch_passes(kept: Sequence[Pass], now: int) -> list[Phone]:
+    """Record that the passes at Apple have changed. Returns the phones that have them."""
+    touched = [store.touch(each, now) for each in kept if each.wallet == "apple"]
+    return [(changed, device, token) for changed in touched for device, token in store.list_devices(changed).items()]
+
+
+def _update_objects(ticket_id: str, kept: Sequence[Pass], snapshot: Catalog, now: int) -> None:
+    """Change the objects of a ticket at Google.
 
     If the ticket has changed meanwhile, another run may have written its later state before our write, so another update is due.
     """
-    ticket, phones = tickets.get_ticket(ticket_id), list[tuple[Pass, str, str]]()
-    kept = store.list_passes(ticket_id)
-    for each in kept:
-        if each.wallet == "google":
-            event, tier = snapshot.events.get(ticket.event_id), snapshot.tiers.get(ticket.tier_id)
-            google.patch("eventTicketObject", google.ticket_object(ticket, each.serial, event, tier, is_valid=_is_valid(each, ticket)))
-        else:
-            changed = store.touch(each, now)
-            phones += [(changed, device, token) for device, token in store.list_devices(changed).items()]
-    if any(each.wallet == "google" for each in kept) and tickets.get_ticket(ticket_id) != ticket:
+    objects, ticket = [each for each in kept if each.wallet == "google"], tickets.get_ticket(ticket_id)
+    event, tier = snapshot.events.get(ticket.event_id), snapshot.tiers.get(ticket.tier_id)
+    for each in objects:
+        google.patch("eventTicketObject", google.ticket_object(ticket, each.serial, event, tier, is_valid=_is_valid(each, ticket)))
+    if objects and tickets.get_ticket(ticket_id) != ticket:
         store.put_updates([Update("ticket", ticket_id, now)], now)
-    return phones
 
 
 def _is_valid(made: Pass, ticket: Ticket) -> bool:

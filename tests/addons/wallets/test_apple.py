@@ -9,6 +9,7 @@ from hashlib import sha1
 import pytest
 from PIL import Image
 
+from chalicelib.addons.wallets import passes
 from chalicelib.foundation import clock, settings
 from chalicelib.tickets import qr
 from tests import builders
@@ -238,6 +239,31 @@ def test_a_phone_that_apns_no_longer_knows_is_forgotten(phone, apns, time, statu
     phone.door.update()
     assert apns.pushes.count(PUSH_TOKEN) >= pushes
     assert (PUSH_TOKEN in apns.pushes[2:]) == (pushes == 2)
+
+
+@pytest.mark.parametrize("certificate", ["", "-----BEGIN nonsense"])
+def test_a_certificate_that_is_unusable_does_not_stop_other_updates(phone, apns, google, time, monkeypatch, caplog, certificate):
+    monkeypatch.setattr(passes, "MAX_DUE", 1)
+    first, second = phone.door.tickets
+    assert phone.door.add("google", 2).status == 200
+    with settings.override(apple_pass_certificate=certificate):
+        builders.refund(phone.door.api, phone.door.order_id, tickets=[first.id])
+        time.advance(1)
+        builders.refund(phone.door.api, phone.door.order_id, tickets=[second.id], key="second")
+        phone.door.update()
+    assert google.object(second.id)["state"] == "INACTIVE"
+    assert "wallets.certificate_unusable" in caplog.text
+    time.advance(3600)
+    phone.door.update()
+    assert apns.pushes == [PUSH_TOKEN]
+
+
+def test_a_class_that_google_refuses_does_not_keep_a_change_from_phones(phone, apns, google):
+    assert phone.door.add("google", 1).status == 200
+    google.status = 400
+    phone.door.change_event(venue="Arena")
+    phone.door.update()
+    assert apns.pushes == [PUSH_TOKEN]
 
 
 def test_an_unregistered_phone_gets_no_pushes(phone, apns):
