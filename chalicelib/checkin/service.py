@@ -7,6 +7,7 @@ from http import HTTPStatus
 from itertools import accumulate
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -35,6 +36,7 @@ from chalicelib.checkin.model import (
 )
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Identity
+from chalicelib.edge.error_replies import ServiceUnavailable
 from chalicelib.foundation import clock, log
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.log import logger
@@ -191,6 +193,9 @@ def _sync_scan(user: Identity, scan: Scan, now: int) -> SyncedScan:
         if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
         return SyncedScan(scan, "refused", refusal=refusal)
+    except msgspec.DecodeError:  # after a rollback: one ticket must not stop the other scans of a device
+        logger.exception("ticket.not_readable", scan_id=scan.id)
+        return SyncedScan(scan, "refused", refusal=ServiceUnavailable())
     outcome: Literal["admitted", "exited"] = "admitted" if scan.direction == "in" else "exited"
     return SyncedScan(scan, "repeated" if result.repeated else outcome, result.ticket)
 

@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import Any
 from zlib import crc32
 
+import msgspec
 from msgspec.structs import astuple
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
@@ -15,6 +16,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import clock
+from chalicelib.foundation.log import logger
 from chalicelib.tickets.model import Attendee, CheckIn, Guest, GuestAnswer, GuestDetails, Serial, Ticket, TicketState, Transfer, VoidReason
 
 # One key of an index accepts 1,000 writes a second. Never lower this number: existing tickets in the higher lanes would not be found.
@@ -361,15 +363,23 @@ def query_changed_tickets(event_id: str, after: str, limit: int, before: str | N
 
     A position is `<epoch seconds as in change_position>#<ticket id>`. Also returns the position from which to continue, or None after the
     last ticket. The tickets are read with strong consistency: a ticket that has just changed again is returned in its current state, and
-    returned again later. May miss changes from the last second.
+    returned again later. May miss changes from the last second. Leaves out tickets that this version cannot decode, as after a rollback.
     """
     lanes = [TicketRow.event_index.query(f"{event_id}#{lane}", TicketRow.changed > after, limit=limit + 1) for lane in range(EVENT_LANES)]
     rows = list(islice(dynamo.merge_lanes(lanes, attrgetter("changed")), limit + 1))
     if before is not None:
         rows = [row for row in rows if row.changed < before]
-    found = {ticket.id: ticket for ticket in load_tickets(row.id for row in rows[:limit])}
+    found = {ticket.id: ticket for ticket in _readable(TicketRow.find_all(row.id for row in rows[:limit]))}
     tickets = [found[row.id] for row in rows[:limit] if row.id in found]
     return tickets, rows[limit - 1].changed if len(rows) > limit else None
+
+
+def _readable(rows: Iterable[TicketRow]) -> Iterator[Ticket]:
+    for row in rows:
+        try:
+            yield _ticket(row)
+        except msgspec.DecodeError:
+            logger.exception("ticket.not_readable", ticket_id=row.id)
 
 
 def list_ticket_ids(event_id: str, after: str) -> Iterator[tuple[str, str]]:
