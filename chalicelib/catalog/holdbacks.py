@@ -63,6 +63,7 @@ def open_resale_stock(tier_id: str, price_cents: int, actor: str, now: int) -> T
     """Create the stock of a tier's tickets for resale at a price, unless it exists, and let the waitlist have the first tickets.
 
     Returns the tier at this price. Returns None if the tier or its event has too many other prices already, or the tier no longer exists.
+    The tier's present price always has a place, so that orders with discounts cannot use up the places of all others.
     """
 
     attempts = 0
@@ -73,7 +74,7 @@ def open_resale_stock(tier_id: str, price_cents: int, actor: str, now: int) -> T
         before = catalog.tiers[tier_id]
         of_event = sum(len(tier.resale_prices) for tier in catalog.event_tiers(before.event_id))
         is_full = len(before.resale_prices) >= MAX_RESALE_PRICES or of_event >= MAX_RESALE_PRICES_OF_EVENT
-        if before.removed or price_cents in before.resale_prices or is_full:
+        if before.removed or price_cents in before.resale_prices or (is_full and price_cents != before.price_cents):
             return CatalogChange(before, [])
         after = replace(before, resale_prices=[*before.resale_prices, price_cents])
         change = _change(before, after, "tier.resale_opened", actor, now)

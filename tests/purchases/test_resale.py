@@ -283,7 +283,9 @@ def test_a_tier_and_its_event_have_a_limited_number_of_prices(market, monkeypatc
     market.offered_by("ada")
     market.change_tier(price_cents=6000)
     order_id = market.buy(1, "eve")
+    market.change_tier(price_cents=7000)
     assert market.offer(order_id, "eve").json["reason"] == "changed"
+    assert market.offer(market.buy(1, "bob"), "bob").status == 200, "the tier's present price always has a place"
 
 
 def test_an_amount_off_the_order_makes_many_prices(market):
