@@ -136,7 +136,7 @@ class AddressBody(Struct, forbid_unknown_fields=True):
 # Roles that people can choose when they register.
 OwnRole = Literal["user", "promoter"]
 MailPurpose = Literal["verify_email", "reset_password", "change_email", "find_tickets", "own_data", "invitation"]
-# The purposes of one-time proofs that are valid for minutes and are not mailed.
+# The purposes of one-time proofs that are valid for a few minutes and are not emailed.
 ChallengePurpose = Literal["new_passkey", "passkey", "passkey_code", "staff_sign_in"]
 LinkPurpose = Literal[MailPurpose, ChallengePurpose]
 
@@ -153,7 +153,7 @@ class Profile(Struct, frozen=True):
 class Passkey(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A passkey of an account. `credential` is its id and public key as the authenticator sent them, in base64url.
 
-    `counter` is what the authenticator counted at the last signature; authenticators that synchronize their passkeys always send 0.
+    `counter` is the authenticator's signature counter at the last sign-in; authenticators that synchronize their passkeys always send 0.
     """
 
     id: str
@@ -165,7 +165,7 @@ class Passkey(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PasskeySignature(Struct, forbid_unknown_fields=True):
-    """What `navigator.credentials.get` returns for a challenge of `POST /auth/passkeys/challenge`, each part in base64url."""
+    """What `navigator.credentials.get` returns for a challenge from `POST /auth/passkeys/challenge`, each part in base64url."""
 
     credential_id: ShortBytes
     user_handle: ShortBytes
@@ -288,7 +288,7 @@ class StaffAddressRefused(ApiError):
     code: ClassVar[str] = "staff_address_refused"
     status: ClassVar[int] = 403
     default_message: ClassVar[str] = (
-        "The sign-in service has not verified your email address, or people with your address may not sign in this way."
+        "The sign-in service has not verified your email address, or your address is not allowed to sign in this way."
     )
 
 

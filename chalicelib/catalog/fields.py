@@ -1,6 +1,6 @@
 """Fields of events and tiers, declared once: a `Field` in `model.py` puts the field into requests, replies and the bootstrap file.
 
-    is_sponsorship: Annotated[bool, Field("public", "Buyers and sales reports see the tier as a sponsorship.")] = False
+    is_sponsorship: Annotated[bool, Field("public", "The tier is shown to buyers, and in sales reports, as a sponsorship.")] = False
 
 A class that receives such fields names them in its decorator: `@extended(form_fields(Tier))`. Its body declares the fields whose name,
 type or value differs from the model's. mypy sees only the fields in the body, so code that reads a field by name reads it from the model.

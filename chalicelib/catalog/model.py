@@ -290,7 +290,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         str | None,
         Field(
             "managers",
-            "A note in the email about a new name, place, start or time zone. A later such change without a note sets it to null.",
+            "A note in the email about a new name, place, start or time zone. A later change of this kind without a note resets it "
+            "to null.",
             Reason | None,
             in_file="no",
         ),
@@ -300,8 +301,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Field(
             "managers",
             "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds`, `grace_seconds`, `follow_stock`, `randomness`, `entry`, `shop_url`, "
-            "`pass_algorithm`, `longer_pass_seconds`, `groups`, `ballot`, `ballot_cards` and `better_odds`; null: the settings of the "
-            "stage, and `open`.",
+            "`pass_algorithm`, `longer_pass_seconds`, `groups`, `ballot`, `ballot_cards` and `better_odds`; null: the stage's "
+            "settings, with `open` as the `entry` rule.",
         ),
     ] = None
     waitlist: Annotated[
@@ -321,7 +322,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Field(
             "public",
             "Whether owners may transfer tickets: `free`, `none`, or `resale` if tickets change hands only through resale. Tickets that "
-            "were reserved while transfers were free stay free.",
+            "were reserved while `transfers` was `free` can still be transferred.",
         ),
     ] = "free"
     address: Annotated[str, Field("public", "The street and number of the venue.", Line)] = ""
@@ -642,7 +643,7 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ] = False
     included_fee: Annotated[
         IncludedFee | None,
-        Field("public", "The fee in the price: `cents` for each ticket, `percent` of its price, or both; null: pages name no fee."),
+        Field("public", "The fee in the price: `cents` for each ticket, `percent` of its price, or both; null: pages mention no fee."),
     ] = None
     tax: Annotated[
         Tax | Literal["none"] | None,
@@ -652,7 +653,7 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
             "default for the event's country and region, if there is one.",
         ),
     ] = None
-    is_sponsorship: Annotated[bool, Field("public", "Buyers and sales reports see the tier as a sponsorship.")] = False
+    is_sponsorship: Annotated[bool, Field("public", "The tier is shown to buyers, and in sales reports, as a sponsorship.")] = False
     image_url: str | None = None  # for an uploaded image, the address of its JPEG
     image: StoredImage | None = None  # uploaded
     options: list[CustomOption] = []

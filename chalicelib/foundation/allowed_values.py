@@ -16,7 +16,8 @@ def _words(kind: inspect.Type, hint: str = "") -> str:
             schema = kind.extra_json_schema or {}
             return _words(kind.type, str(schema.get("title") or schema.get("description", "")).removesuffix("."))
         case inspect.UnionType():
-            return " or ".join(_words(member) for member in kind.types)
+            *first, last = [_words(member) for member in kind.types]
+            return f"{', '.join(first)} or {last}"
         case inspect.LiteralType():
             return ("one of " if len(kind.values) > 1 else "") + ", ".join(str(value) for value in kind.values)
         case inspect.IntType():

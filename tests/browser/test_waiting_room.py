@@ -704,7 +704,7 @@ def test_a_round_that_was_exchanged_after_the_list_is_announced(new_buyer, api, 
         dynamo.update_if(WaitingRoomRow(f"room#{drop_id}"), [WaitingRoomRow.round.set(chosen)])
         _pass(buyer, time, 5)
         buyer.see("Warning: the draw does not match what was published")
-        buyer.see("The shop has changed what decides the order after your browser saw the list.")
+        buyer.see("Since your browser saw the list, the shop has changed what decides the order.")
 
 
 def test_a_replaced_key_is_announced_above_the_turn(new_buyer, time, drop_id):

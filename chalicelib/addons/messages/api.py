@@ -144,7 +144,7 @@ def _delete_turn_notices(notices: Sequence[TurnNotice], _user_id: str, now: int)
         turn_notices.delete_notice(notice, now)
 
 
-# The field has the name of the table.
+# The field is named after the table.
 PERSONAL_ITEMS = PersonalItems(
     field="event_notices",
     view=TurnNoticeView,
@@ -205,12 +205,12 @@ def list_messages(request: RequestContext, query: MessagesQuery) -> Reply[Messag
 
 @route(bp, "POST", "/admin/messages/{message_id}/resend", access="manager", errors=(NotificationNotFound, NotResendable, RateLimited))
 def resend_message(request: RequestContext, message_id: str) -> Reply[MessageView]:
-    """Send an email again, within a minute. Does nothing if the email is already queued."""
+    """Resend an email. It goes out within a minute. Does nothing if the email is already queued."""
     identity = request.require_user()
     notification = outbox.get_notification(message_id)
     if not permissions.may_manage(identity, notification.event_id):
         raise NotificationNotFound()
-    if notification.status != "queued":  # emails about paid orders count toward no limit when they are sent
+    if notification.status != "queued":  # emails about paid orders do not count toward any limit when they are sent
         rate_limits.require_effect(RECIPIENT, f"resend {notification.facts.get('order_id', notification.id)}", request.now)
     return Reply(_view(outbox.resend_notification(notification, identity.user_id, request.now)))
 
@@ -253,8 +253,8 @@ class AnnouncementBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """An email to the holders of valid tickets, or to people who are `waiting` on the waitlist, including the losers of a ballot.
 
     The email goes to people who have or want tickets of these types, or of any type if `tier_ids` is empty. With `date_ids`, it goes only
-    to people whose tickets are or would be valid on one of these dates, and with `door` only to holders who have or have not entered. It is
-    sent at `send_at`, or as soon as possible. `subjects` and `texts` are translations, by language.
+    to people whose tickets are or would be valid on one of these dates, and `door` limits it to holders who have entered, or to holders who
+    have not. It is sent at `send_at`, or as soon as possible. `subjects` and `texts` are translations, by language.
     """
 
     subject: Subject
@@ -345,7 +345,7 @@ def save_announcement(request: RequestContext, event_id: str, announcement_id: s
 
 @route(bp, "DELETE", "/admin/events/{event_id}/announcements/{announcement_id}", access="manager", errors=(NotFound, AnnouncementNotFound))
 def stop_announcement(request: RequestContext, event_id: str, announcement_id: str) -> Reply[AnnouncementView]:
-    """Stop an announcement. Emails that have not been sent yet are not sent."""
+    """Stop an announcement. Emails that are still waiting are dropped."""
     from chalicelib.addons.messages import event_notices
 
     identity = request.require_user()

@@ -133,8 +133,8 @@ class TooManyEndpoints(ApiError):
     code: ClassVar[str] = "too_many_endpoints"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        f"You have reached the limit of webhook endpoints: {MAX_ENDPOINTS}, or fewer until an admin of the shop has verified you. "
-        "Delete one that you no longer need."
+        f"You cannot have more webhook endpoints. The limit is {MAX_ENDPOINTS}, and lower until an admin of the shop has verified you. "
+        "Delete an endpoint that you no longer need."
     )
 
 

@@ -4,8 +4,8 @@ A delivery is pending as long as it has a `next_attempt_at`. This attribute puts
 before sending it; if two runs try at once, only one succeeds. Each claim increments `attempts_made`, and a result is recorded only if no
 later claim was made.
 
-The deliveries of an endpoint have LANES keys, in the table and in the index, because one key accepts only 1,000 writes per second. The
-first lane has the key under which the previous version wrote all deliveries of an endpoint, so this version finds them too.
+The deliveries of an endpoint are spread over LANES keys, in the table and in the index, because one key accepts only 1,000 writes per
+second. The first lane has the key under which the previous version wrote all deliveries of an endpoint, so this version finds them too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -102,7 +102,7 @@ def replace_endpoint_item(before: Endpoint, after: Endpoint) -> dynamo.TransactI
 
 
 def delete_endpoint_item(endpoint: Endpoint) -> dynamo.TransactItem:
-    """Return the item that deletes an endpoint in any version. The transaction fails if the endpoint no longer exists."""
+    """Return the item that deletes an endpoint, whatever its version. The transaction fails if the endpoint no longer exists."""
     return dynamo.delete(EndpointRow(endpoint.promoter_id, endpoint.id), EndpointRow.id.exists())
 
 

@@ -306,7 +306,7 @@ def purchase_package(request: RequestContext, event_id: str, body: PackagePurcha
         pays_at_once=True,
         simulate=body.simulate,
     )
-    with service.speaking_of_packages(), rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
+    with service.reworded_for_packages(), rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
 
         def execute(purchase_id: str) -> Reply[PackagePurchaseView]:
             orders.check_simulation(body.simulate)

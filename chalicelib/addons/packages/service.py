@@ -83,13 +83,13 @@ def get_package(package_id: str) -> PackageView:
 def create_package(package_id: str, event_id: str, new: NewPackage, actor: str, now: int) -> PackageView:
     """Create a package. Raises what `tier_management.create_tier` raises, and InvalidInput for a price that the currency does not allow."""
     fields = new.tier_fields(catalog.load_current().listed_tiers(event_id))
-    with speaking_of_packages():
+    with reworded_for_packages():
         return _created_view(tier_management.create_tier(package_id, event_id, fields, actor, now))
 
 
 def duplicate_package(package_id: str, source_id: str, actor: str, now: int) -> PackageView:
     """Create a disabled copy of a package. Raises what `tier_management.duplicate_tier` raises."""
-    with speaking_of_packages():
+    with reworded_for_packages():
         return _created_view(tier_management.duplicate_tier(package_id, source_id, actor, now))
 
 
@@ -172,7 +172,7 @@ def list_history(package_id: str, limit: int, cursor: str | None, *, shows_addre
 @contextmanager
 def showing_current(package_id: str) -> Iterator[None]:
     """Reword the block's errors for packages, and add the current package to a version conflict, so that the editor can decide again."""
-    with speaking_of_packages():
+    with reworded_for_packages():
         try:
             yield
         except (VersionConflict, PreconditionFailed) as conflict:
@@ -181,7 +181,7 @@ def showing_current(package_id: str) -> Iterator[None]:
 
 
 @contextmanager
-def speaking_of_packages() -> Iterator[None]:
+def reworded_for_packages() -> Iterator[None]:
     """Reword an error that the block raises, with the words and field names of packages instead of tiers."""
     try:
         yield

@@ -27,8 +27,9 @@ class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
 
     Without `event_id`, admins may pass `user_id`, for a person's orders, or `search`, for orders of all events.
 
-    `disputed` lists orders whose payment a bank has ever disputed. `failed` lists purchases that reached the payment but got no tickets.
-    `complimentary` lists orders of complimentary tickets. `return_requested` lists orders whose buyer waits for a decision about a return.
+    `disputed` lists orders whose payment was disputed at any time. `failed` lists purchases that reached the payment but got no tickets.
+    `complimentary` lists orders of complimentary tickets. `return_requested` lists orders whose buyer is waiting for a decision about a
+    return.
     """
 
     event_id: Id | None = None
@@ -41,8 +42,8 @@ class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
                 min_length=1,
                 max_length=254,
                 description="An order number, with or without its initials, an order or ticket id, a ticket's code, the buyer's id or "
-                "email address, or words of the name of the buyer or a guest. The beginning of each word is enough. Without `event_id`, a "
-                "number needs its initials, and names and the buyer's id are not searched.",
+                "email address, or words from the name of the buyer or a guest. The beginning of each word is enough. Without `event_id`, "
+                "a number needs its initials, and names and the buyer's id are not searched.",
             ),
         ]
         | None
@@ -98,7 +99,7 @@ def list_own_orders(identity: Identity, query: OrdersQuery) -> OrdersView:
 
 
 def search_all_orders(text: str, query: OrdersQuery) -> OrdersView:
-    """Return at most `limit` orders of any events that match the text, newest first, on one page. Raises InvalidInput for a cursor."""
+    """Return at most `limit` orders, from any event, that match the text, newest first, on one page. Raises InvalidInput for a cursor."""
     if query.cursor is not None:
         raise cursors.not_a_cursor()
     from chalicelib.addons.reports import order_search
@@ -115,7 +116,7 @@ def list_event_orders(event_id: str, query: OrdersQuery) -> OrdersView:
     if query.status == "failed":
         purchases = [
             purchase for purchase in purchases if not purchase.was_order
-        ]  # a purchase is no longer `failed` after its late payment was accepted
+        ]  # a purchase is no longer `failed` once its late payment has been accepted
     if query.status == "return_requested":
         purchases = [purchase for purchase in purchases if purchase.has_open_return]  # the list keeps decided requests
     return _with_buyers(purchases, next_cursor)

@@ -12,7 +12,7 @@ export const lineTexts: typeof english = {
   between: (early, late) => `Beim bisherigen Tempo sind Sie zwischen ${early} und ${late} an der Reihe.`,
   toShop: (host) => `Zu ${host}`,
   toShopNote: (host) => `Die Tickets werden auf ${host} verkauft. Schließen Sie den Kauf dort ab, bevor Ihre Zeit abläuft.`,
-  beacon: "Die Reihenfolge ergibt sich auch aus einer Zufallszahl, die ein unabhängiges Netzwerk nach dem Teilnahmeschluss veröffentlicht. Niemand kann sie vorher kennen, auch wir nicht.",
+  beacon: "Die Reihenfolge hängt auch von einer Zufallszahl ab, die ein unabhängiges Netzwerk nach dem Teilnahmeschluss veröffentlicht. Niemand kann sie vorher kennen, auch wir nicht.",
   roundLate: "Der Verkauf startet, sobald die öffentliche Zufallszahl für die Ziehung da ist. Lassen Sie diese Seite geöffnet: Ihr Platz bleibt Ihnen.",
   mayReturn: (count) => `Im Moment sind alle Tickets reserviert. ${tickets(count)} ${count === 1 ? "wird" : "werden"} vielleicht frei, wenn andere ihren Kauf nicht abschließen.`,
   waitlistFirst: "Personen auf der Warteliste bekommen vielleicht zuerst ein Angebot.",

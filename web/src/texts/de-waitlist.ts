@@ -32,7 +32,7 @@ export const waitlistTexts: typeof english = {
   wished: (count) => `Ihr Wunsch: ${tickets(count)}`,
   withoutCard: "Sie nehmen noch nicht an der Ziehung teil.",
   drawn: (position) => (position === null ? "Sie nehmen an der Ziehung teil." : `Die Ziehung hat Ihnen Platz ${position.toLocaleString("de")} gegeben.`),
-  drawnNote: "Nach der Ziehung bieten wir die Tickets in ihrer Reihenfolge an.",
+  drawnNote: "Nach der Ziehung bieten wir die Tickets in der gezogenen Reihenfolge an.",
   fewerFirst: "Wer weniger Tickets möchte, bekommt vielleicht vor Ihnen ein Angebot.",
   mail: (address) => `Das Angebot senden wir auch an ${address}.`,
   notConfirmed: "Sie haben diese Adresse noch nicht bestätigt. Bitte prüfen Sie, ob sie stimmt:",

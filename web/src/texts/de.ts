@@ -66,7 +66,7 @@ export const de: Texts = {
     bothTimes: (time, own) => `${time} (Ihre Ortszeit: ${own})`,
     doors: (time) => `Einlass ab ${time}`,
     opensIn: "Der Verkauf startet in",
-    opensLine: "Sie können den Warteraum jederzeit bis zwei Minuten vorher betreten. Alle, die dann da sind, haben die gleiche Chance.",
+    opensLine: "Betreten Sie den Warteraum spätestens zwei Minuten vorher. Alle, die dann da sind, haben die gleiche Chance.",
     tickets: "Tickets",
     left: (count) => (count > 50 ? "Verfügbar" : `Noch ${tickets(count)}`),
     held: (count) => `Im Moment keine verfügbar, ${number(count)} für andere reserviert`,
@@ -97,7 +97,7 @@ export const de: Texts = {
     line: "Zum Warteraum",
     lineNote: "Dieses Event hat einen Warteraum, damit alle fair an die Reihe kommen.",
     drawIn: "Ziehung in",
-    opensBallot: "Melden Sie sich bis zwei Minuten vorher an.",
+    opensBallot: "Melden Sie sich spätestens zwei Minuten vorher an.",
     ballot: "Zur Verlosung",
     ballotTitle: "Verlosung",
     ballotNote: "Die Tickets werden in der Reihenfolge der Ziehung angeboten.",
@@ -173,8 +173,8 @@ export const de: Texts = {
   },
 
   checkout: {
-    returns: (until, fee, isAsked = false) => `Sie können ${isAsked ? "beantragen, ungenutzte Tickets bis" : "ungenutzte Tickets bis"} ${until || "zum Beginn des Events"} ${isAsked ? "zurückzugeben" : "zurückgeben"}${fee && `, abzüglich ${fee} pro Ticket`}.`,
-    resale: (until, fee) => `Sie können ungenutzte Tickets bis ${until || "zum Beginn des Events"} zum gezahlten Preis zum Weiterverkauf anbieten${fee && `, abzüglich ${fee} pro Ticket`}.`,
+    returns: (until, fee, isAsked = false) => `Sie können ${isAsked ? "beantragen, ungenutzte Tickets bis" : "ungenutzte Tickets bis"} ${until || "zum Beginn des Events"} ${isAsked ? "zurückzugeben" : "zurückgeben"}${fee && `. Erstattet wird der Preis abzüglich ${fee} pro Ticket`}.`,
+    resale: (until, fee) => `Sie können ungenutzte Tickets bis ${until || "zum Beginn des Events"} zum gezahlten Preis zum Weiterverkauf anbieten${fee && `. Erstattet wird der Preis abzüglich ${fee} pro Ticket`}.`,
     noReturns: "Die Tickets können nicht zurückgegeben werden.",
     noTransfers: "Die Tickets können nicht übertragen werden.",
     title: "Kasse",

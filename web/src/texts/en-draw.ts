@@ -69,7 +69,7 @@ export const drawTexts = {
     title: "That nobody told us the public random number early.",
     text: "Most of the independent organizations would have had to work together for that.",
   },
-  oddsRule: "Everybody has one number. Each of this promoter's ballots with better odds adds one until they are drawn, up to five in total. The best one counts.",
+  oddsRule: "Everybody has one number, and one more for each of this promoter's ballots with better odds that they have lost since they were last drawn, up to five in total. The best one counts.",
   oddsLimit: {
     title: "That people with several numbers were not drawn in earlier ballots.",
     text: "Only they and we know that. But nobody has more than five numbers, and the list shows how many each place has.",
@@ -89,7 +89,7 @@ export const drawTexts = {
   notOwn: "Your number is not on the list.",
   roundUnknown: "The list also names the round of the public random number. It appears here with the list.",
   roundNamed: (round: number) => `The list named round ${round} of the public random number, which nobody knew then.`,
-  roundReplaced: "The shop has changed what decides the order after your browser saw the list. Your browser had saved this chain and round of the public random number (\"key\" means that there was no public random number):",
+  roundReplaced: "Since your browser saw the list, the shop has changed what decides the order. Your browser had saved this chain and round of the public random number (\"key\" means that there was no public random number):",
   roundKnown: "This is the number of that round. You can compare it with the number that the network publishes:",
   roundSource: "The round at drand, for programs (JSON)",
   checks: {

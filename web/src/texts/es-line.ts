@@ -12,7 +12,7 @@ export const lineTexts: typeof english = {
   between: (early, late) => `Al ritmo de la cola hasta ahora, tu turno llegará entre las ${early} y las ${late}.`,
   toShop: (host) => `Ir a ${host}`,
   toShopNote: (host) => `Las entradas se venden en ${host}. Termina la compra allí antes de que acabe tu tiempo.`,
-  beacon: "El orden sale también de un número aleatorio que una red independiente publica con el sorteo ya cerrado. Nadie puede conocerlo antes, ni siquiera nosotros.",
+  beacon: "El orden también depende de un número aleatorio que una red independiente publica con el sorteo ya cerrado. Nadie puede conocerlo antes, ni siquiera nosotros.",
   roundLate: "La venta se abre en cuanto llegue el número aleatorio público del sorteo. Deja abierta esta página: sigues en la cola.",
   mayReturn: (count) => `Todas las entradas están reservadas en este momento. Si otros compradores no terminan el pago, ${count === 1 ? "podría quedar libre" : "podrían quedar libres"} ${tickets(count)}.`,
   waitlistFirst: "La lista de espera puede tener preferencia.",
