@@ -37,7 +37,10 @@ Events = Annotated[dict[EventId, EventRole], Meta(max_length=MAX_EVENTS)]
 
 
 class Claims(msgspec.Struct):
-    """The claims of an access token, except its issuer and time of issue. `exp` is in epoch seconds; `sid` is a session's id."""
+    """The claims of an access token, except its issuer and time of issue. `exp` is in epoch seconds; `sid` is a session's id.
+
+    `events`: the roles from `accounts.members.event_roles`, when a session issues the token.
+    """
 
     sub: str
     exp: int
@@ -162,7 +165,7 @@ def require_user(identity: Identity | None) -> Identity:
     return identity
 
 
-# Who may call a route. This is the only table of roles. Every route must declare its access, so nobody can forget to restrict a route.
+# Who may call a route. This is the only list of roles. Every route must declare its access, so nobody can forget to restrict a route.
 #
 # `catalog.permissions` decides what a caller may do with a particular event, because promoters, coordinators and staff have rights for
 # some events only.
