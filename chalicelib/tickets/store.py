@@ -60,7 +60,9 @@ class TicketRow(dynamo.Table):
 
     feature = "tickets"
     contents = "Tickets, with the names and codes of their guests, their check-ins and their transfers."
-    personal_data = dynamo.PersonalData("names on tickets", export="yes", erasure="the names are removed for good; the ticket stays valid")
+    personal_data = dynamo.PersonalData(
+        "names on tickets", export="yes", erasure="the names are removed permanently; the ticket stays valid"
+    )
     has_stream = True
 
     id = UnicodeAttribute(hash_key=True)
