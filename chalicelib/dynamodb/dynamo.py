@@ -36,6 +36,7 @@ from pynamodb.attributes import Attribute
 from pynamodb.constants import NUMBER
 from pynamodb.exceptions import AttributeNullError
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Path, Value
 from pynamodb.expressions.update import Action, SetAction, Update
 from pynamodb.indexes import Index
 from pynamodb.models import Model
@@ -58,7 +59,8 @@ MAX_BATCH_WRITE = 25
 WRITE_ATTEMPTS = 5  # for a write that conflicts with transactions
 _MAX_STALLED_ROUNDS = 6  # consecutive batches without a processed item
 
-_UNAVAILABLE = frozenset(
+# Codes of errors that the store causes and that end by themselves.
+_UNAVAILABLE_CODES = frozenset(
     {
         "InternalServerError",
         "LimitExceededException",
@@ -147,8 +149,13 @@ class Table(Model):
     For the documentation, the first model of a table also describes the table's contents (`contents`) and its personal data
     (`personal_data`). A table with `has_stream` has a stream of changes, each with the old and the new item (docs/changes.md).
 
-    Not supported: other names of attributes (`attr_name`), defaults, discriminators, and inherited methods that call DynamoDB, such as
-    `get`, `update` and `count`. These methods raise AttributeError, because a `Table` has no `Meta`.
+    Never give a model a `Meta`: PynamoDB would then make a client of its own, which knows nothing of our deadlines. Without a `Meta`,
+    inherited methods that call DynamoDB raise AttributeError: all except `query`, `scan`, `save` and `delete`, which this class replaces.
+    Use `find` in place of `get`, which raises an error if the row is missing, and `find_all` in place of `batch_get`.
+
+    Also not supported: other names of attributes (`attr_name`), defaults, discriminators, `VersionAttribute` and `TTLAttribute`. Use a
+    NumberAttribute for a version or a `ttl`: only PynamoDB's own `save` and `update` add the condition of a version, and `from_raw_data`
+    returns every whole number from 0 on as an int, not as a time.
     """
 
     feature: str
@@ -209,8 +216,8 @@ class Table(Model):
         `limit` is the largest number of rows. Each call to DynamoDB reads `page_size` items (default: `limit`). An index calls this method
         with all arguments of PynamoDB's `Model.query`; those in `unsupported` must be None.
         """
-        if any(value is not None for value in unsupported.values()):
-            raise TypeError(f"Table.query does not support {', '.join(unsupported)}")
+        if given := [name for name, value in unsupported.items() if value is not None]:
+            raise TypeError(f"Table.query does not support {', '.join(given)}")
         condition = _hash_key(cls, index_name) == hash_key
         names: dict[str, str] = {}
         values: dict[str, Any] = {}
@@ -295,6 +302,7 @@ class Table(Model):
         """Return the item in wire format. Raises AttributeNullError if an attribute is missing and `null_check` is true."""
         item, values = {}, self.attribute_values
         for name, attribute in self.get_attributes().items():
+            # PynamoDB serializes an empty set as None.
             if (value := values.get(name)) is not None and None not in (typed := _wire(attribute, value)).values():
                 item[name] = typed
             elif null_check and not attribute.null:
@@ -316,7 +324,13 @@ class _Set(SetAction):
     def __init__(self, attribute: Attribute[Any], value: Any) -> None:
         self._attribute, self._value = attribute, value
 
+    @property
+    def values(self) -> tuple[Path, Value]:  # type: ignore[override]
+        """What PynamoDB compares and shows, made only when it is needed."""
+        return Path(self._attribute), Value(_wire(self._attribute, self._value))
+
     def serialize(self, placeholder_names: dict[str, str], expression_attribute_values: dict[str, Any]) -> str:
+        # Numbers the placeholders as PynamoDB does, because the conditions of the same call add theirs.
         name = placeholder_names.setdefault(self._attribute.attr_name, f"#{len(placeholder_names)}")
         value = f":{len(expression_attribute_values)}"
         expression_attribute_values[value] = _wire(self._attribute, self._value)
@@ -446,7 +460,7 @@ def transact(items: Sequence[TransactItem]) -> None:
         reasons = _cancellation_reasons(error)
         if any(reason.code == "ConditionalCheckFailed" for reason in reasons):
             raise TransactionCanceled(reasons) from error
-        if not _is_conflict(error):
+        if not _is_transaction_conflict(error):
             raise
         raise StoreUnavailable("the transaction kept conflicting with other writes") from error
 
@@ -495,7 +509,7 @@ def write(operation: str, **arguments: Any) -> tuple[bool, dict[str, Any]]:
             response: Any = error.response
             return False, response.get("Item", {})
         except ClientError as error:
-            if attempt == WRITE_ATTEMPTS or not _is_conflict(error):
+            if attempt == WRITE_ATTEMPTS or not _is_transaction_conflict(error):
                 raise
         # Full jitter (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
         deadline.wait(random.uniform(0, 0.01 * 2**attempt))
@@ -534,7 +548,8 @@ def _row(table: type[Row], item: dict[str, Any]) -> Row | None:
     return table.from_raw_data(item) if item else None
 
 
-def _is_conflict(error: Exception) -> bool:
+def _is_transaction_conflict(error: Exception) -> bool:
+    """Return whether DynamoDB refused a write only because another write or transaction was changing an item at the same time."""
     if error_code(error) == "TransactionCanceledException":
         return all(reason.code in _TEMPORARY_REASONS for reason in _cancellation_reasons(error))
     return error_code(error) in ("TransactionConflictException", "TransactionInProgressException")
@@ -563,13 +578,13 @@ def batch_delete(rows: Iterable[Table]) -> None:
         batch_write(rows[0].name(), [{"DeleteRequest": {"Key": _key_of(row)}} for row in rows])
 
 
-def batch_write(table: str, requests: Iterable[Any]) -> None:
-    """Send requests of BatchWriteItem, in wire format, for one table. The warnings of `batch_put` apply."""
+def batch_write(name: str, requests: Iterable[Any]) -> None:
+    """Send requests of BatchWriteItem, in wire format, for the table with this name. The warnings of `batch_put` apply."""
 
     _require_writable()
 
     def send(page: list[Any]) -> list[Any]:
-        return client().batch_write_item(RequestItems={table: page}).get("UnprocessedItems", {}).get(table, [])
+        return client().batch_write_item(RequestItems={name: page}).get("UnprocessedItems", {}).get(name, [])
 
     _send_batches(requests, MAX_BATCH_WRITE, send)
 
@@ -598,7 +613,7 @@ def error_code(error: Exception) -> str:
 
 def is_unavailable(error: Exception) -> bool:
     """Return whether the store, not the request, caused the error: it throttles, is overloaded, was too slow or cannot be reached."""
-    return isinstance(error, (StoreUnavailable, DeadlineExceeded, *_TRANSPORT_ERRORS)) or error_code(error) in _UNAVAILABLE
+    return isinstance(error, (StoreUnavailable, DeadlineExceeded, *_TRANSPORT_ERRORS)) or error_code(error) in _UNAVAILABLE_CODES
 
 
 def is_refused(error: Exception) -> bool:

@@ -33,6 +33,8 @@ class _Stored(Struct, frozen=True):
 class JsonAttribute(Attribute[T]):
     """An attribute whose values are lists, dicts or structs, as msgspec encodes and decodes them.
 
+    Unlike PynamoDB's `JSONAttribute`, it writes DynamoDB's maps and lists, and text only if they cannot hold the value.
+
         lines = JsonAttribute(list[LineItem], null=True)
 
     A row decodes a stored value when the attribute is first read, which raises msgspec.DecodeError for a value of another type. A row that
@@ -41,6 +43,9 @@ class JsonAttribute(Attribute[T]):
     A value that a map or list cannot hold unchanged is always written as text, for example one with the float 1.0, which would come back
     as 1. DynamoDB's maps have no order, so use a list if the order matters. An attribute that is `always_text` takes a tenth of the time;
     it is for large values that machines exchange often.
+
+    Expressions may use only `==`, `!=`, `set`, `remove`, `exists` and `does_not_exist`. PynamoDB's other operators, such as `is_in`, would
+    write a wrong form or test for one, because PynamoDB knows only `attr_type`.
     """
 
     attr_type = STRING
@@ -48,7 +53,7 @@ class JsonAttribute(Attribute[T]):
     def __init__(self, value_type: type[T], *, null: bool = False, always_text: bool = False) -> None:
         super().__init__(null=null)
         self._type, self._always_text = value_type, always_text
-        self._takes_any_map = value_type == dict[str, Any]
+        self._takes_any_map = value_type == dict[str, Any]  # then msgspec has nothing to check
 
     @overload
     def __get__(self, instance: None, owner: Any) -> Self: ...
@@ -71,13 +76,13 @@ class JsonAttribute(Attribute[T]):
         return _Stored(value)
 
     def wire(self, value: Any) -> dict[str, Any]:
-        """Return a value in wire format."""
+        """Return a value in wire format. `serialize` would return no type, but here the value determines the type."""
         if type(value) is _Stored:
             value = self._decode(value.wire)
         return self._native(value) or self._text(value)
 
     def set(self, value: Any) -> SetAction | RemoveAction:
-        return Path(self).set(self.wire(value))
+        return Path(self).set(self.wire(value))  # PynamoDB takes a dict with one type, such as {"S": "x"}, as a value in wire format
 
     def __eq__(self, other: Any) -> Condition:  # type: ignore[override]
         """Return the condition that the attribute has this value, in either form."""

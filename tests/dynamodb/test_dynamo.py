@@ -1,4 +1,7 @@
-"""Batches of the store whose parts stay unprocessed: they are sent again after a wait, as long as each round gets on."""
+"""Batches of the store whose parts stay unprocessed: they are sent again after a wait, as long as each round gets on.
+
+Also what a table takes over from PynamoDB: the arguments of queries, and the actions of updates.
+"""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -6,6 +9,7 @@ from typing import Any
 
 import pytest
 from pynamodb.attributes import UnicodeAttribute
+from pynamodb.expressions.update import SetAction
 
 from chalicelib.dynamodb import dynamo
 
@@ -14,6 +18,7 @@ class Thing(dynamo.Table):
     feature = "things"
 
     id = UnicodeAttribute(hash_key=True)
+    color = UnicodeAttribute(null=True)
 
 
 ROUNDS = dynamo._MAX_STALLED_ROUNDS
@@ -119,3 +124,16 @@ def test_progress_begins_the_count_of_rounds_again(throttle, waits, operation):
     client = throttle(lambda call: 1 if call % ROUNDS == 0 else 0)
     operation(4)
     assert client.calls == 4 * ROUNDS
+
+
+def test_a_query_names_only_the_arguments_that_it_cannot_take():
+    with pytest.raises(TypeError, match=r"does not support filter_condition$"):
+        Thing.query("a", filter_condition=Thing.color == "red", last_evaluated_key=None, rate_limit=None)
+
+
+def test_an_action_of_an_update_can_be_shown_and_compared_like_pynamodbs():
+    (action,) = Thing.assign({"color": "red"})
+    assert repr(action) == repr(Thing.color.set("red")) == "color = {'S': 'red'}"
+    assert [action] == Thing.assign({"color": "red"})
+    assert [action] != Thing.assign({"color": "blue"})
+    assert isinstance(action, SetAction)
