@@ -1,4 +1,8 @@
-"""The Chalice app. It registers middleware, the blueprints of the core and the add-ons, the slug resolver and the SnapStart hook."""
+"""The Chalice app. It registers middleware, the blueprints of the core and the add-ons, the slug resolver and the SnapStart hook.
+
+Lambda imports this module only for requests. Chalice makes a job's own module its handler, so nothing that is registered here applies to
+jobs.
+"""
 
 import os
 import sys
@@ -75,7 +79,10 @@ def register_other_blueprints() -> None:
 
 
 def register_for_request(request: Request, get_response: Callable[[Request], Response]) -> Response:
-    """Register the other blueprints once a request arrives for one of their routes. A middleware of Chalice."""
+    """Register the other blueprints once a request arrives for one of their routes. A middleware of Chalice.
+
+    A preflight also registers them, because its reply lists all methods of the path.
+    """
     if request.method not in app.routes[request.context["resourcePath"]]:
         register_other_blueprints()
     return get_response(request)
@@ -94,5 +101,5 @@ event_management.register_opening_check(waiting_room.check_opening)
 # The stage's limit for emails that anybody can request does not apply to these addresses.
 notifications.register_confirmed_addresses(accounts.is_verified)
 notifications.register_confirmed_addresses(queries.has_paid_order)
-memory.register_renewal()
+memory.register_snapstart_renewal()
 cold_start.resume_garbage_collection()

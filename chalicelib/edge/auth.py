@@ -3,6 +3,9 @@
 Callers send access tokens, which are JWTs signed with HS256 only, API keys, or the demo header, which gives only the role `user`. A token
 names its key (`kid`). The first key of the setting `jwt_keys` signs tokens, and all keys verify them. To rotate keys, put a new key first,
 and remove the old key once its last token has expired.
+
+We use no authorizer of Chalice. It would be a second Lambda function that API Gateway calls before a request, it would refuse requests
+without a token, which public routes also serve, and it could not check the rights that depend on the event.
 """
 
 import re

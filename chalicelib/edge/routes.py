@@ -49,6 +49,8 @@ from chalicelib.foundation.log import logger
 VIEWER_HEADER = "X-Viewer-Address"
 KEY_HEADER = "X-Edge-Key"
 
+# Replies are zipped here instead of by API Gateway (Chalice's `minimum_compression_size`), so that a cacheable reply is zipped only once
+# and each of its two forms has its own ETag, and because a long reply must be zipped before Lambda returns it.
 MIN_GZIP_BYTES = 1024
 # Lambda returns at most 6 MB, including a backslash before each quotation mark. A longer reply is sent zipped to everybody.
 MAX_PLAIN_CHARACTERS = 4_000_000
@@ -223,7 +225,8 @@ def route(
     read ignore unknown query parameters, because other sites add theirs to links. Other routes that only read refuse them, even if they
     have no query parameters. `statuses`, `headers`, `errors` and `media_types` are for the OpenAPI document (see Operation).
 
-    Chalice turns an exception from a handler into a 500 before any middleware sees it, so `error_reply` turns exceptions into replies here.
+    Chalice turns an exception from a handler into a reply of its own before any middleware sees it, except its ChaliceUnhandledError. So
+    `error_reply` turns exceptions into replies here.
     """
 
     def register(handler: Callable[..., Reply[Any] | CacheableReply[Any]]) -> Callable[..., ChaliceResponse]:
@@ -241,8 +244,8 @@ def route(
             file=file,
         )
         handle = _handle_requests(bp, operation)
-        handle.operation = operation  # type: ignore[attr-defined]
-        bp.route(path, methods=[method], content_types=["*/*"])(handle)
+        handle.operation = operation  # type: ignore[attr-defined]  # for `infra`, which generates the OpenAPI document and the CDN's rules
+        bp.route(path, methods=[method], content_types=["*/*"])(handle)  # `parse_body` refuses other types, with an error in our format
         return handle
 
     return register
@@ -260,10 +263,11 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
             # With binary media types, Chalice answers 400 to a request without Accept, although a missing Accept means "anything".
             chalice_request.headers = CaseInsensitiveMapping({**chalice_request.headers, "accept": "*/*"})
         request = RequestContext(chalice_request, takes_api_keys=operation.takes_api_keys)
+        # The effects are observed so that an error reply can say whether the request may have changed something.
         with log.scope(_request_id(chalice_request), request.source_address), effects.observed():
             try:
                 seconds = settings.current().request_seconds  # invalid settings make every request fail
-                with _writing(operation), deadline.within(min(seconds, scheduled.lambda_seconds(chalice_request.lambda_context))):
+                with _write_permission(operation), deadline.within(min(seconds, scheduled.lambda_seconds(chalice_request.lambda_context))):
                     if access != "public":
                         auth.check_access(access, request.identity)  # may read the store for an API key
                     if not all(map(ids.is_id, parameters.values())):
@@ -287,7 +291,7 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
     return handle
 
 
-def _writing(operation: Operation) -> AbstractContextManager[None]:
+def _write_permission(operation: Operation) -> AbstractContextManager[None]:
     """Return the context of a request: its deadline in a region that may write. Elsewhere, only reads are served, and they write nothing.
 
     Raises ServiceUnavailable for other requests.
@@ -328,18 +332,18 @@ def _argument_parser(operation: Operation) -> Callable[[RequestContext], dict[st
 
 
 class _EncodedResponse(ChaliceResponse):
-    """A response whose body is text, or bytes as base64. Chalice's own class would encode every body as base64."""
+    """A response whose body is text, or bytes as base64.
 
-    def __init__(self, body: str, headers: dict[str, str], status: int, *, is_base64: bool, cookies: tuple[str, ...] = ()) -> None:
+    Chalice's own class would encode every body as base64, because `app.py` declares all types binary.
+    """
+
+    def __init__(self, body: str, headers: Mapping[str, str | list[str]], status: int, *, is_base64: bool) -> None:
         super().__init__(body, {**headers}, status)
-        self.is_base64, self.cookies = is_base64, cookies
+        self.is_base64 = is_base64
 
     def to_dict(self, binary_types: list[str] | None = None) -> dict[str, Any]:  # noqa: ARG002
-        cookies = {"Set-Cookie": [*self.cookies]} if self.cookies else {}
-        response = {"headers": self.headers, "multiValueHeaders": cookies, "statusCode": self.status_code, "body": self.body}
-        if self.is_base64:
-            response["isBase64Encoded"] = True
-        return response
+        response: dict[str, Any] = super().to_dict()  # without binary types, so Chalice encodes nothing
+        return {**response, "isBase64Encoded": True} if self.is_base64 else response
 
 
 def _request_id(chalice_request: ChaliceRequest) -> str:
@@ -364,18 +368,21 @@ def accepts_gzip(accept_encoding: str | None) -> bool:
 
 
 def _respond(chalice_request: ChaliceRequest, reply: Reply[Any]) -> ChaliceResponse:
+    cookies = {"Set-Cookie": [*reply.cookies]} if reply.cookies else {}  # Chalice sends a list as several headers
+
+    def respond(body: str, headers: dict[str, str], *, is_base64: bool) -> ChaliceResponse:
+        return _EncodedResponse(body, {**_headers(chalice_request, headers), **cookies}, reply.status, is_base64=is_base64)
+
     if isinstance(reply.body, bytes):
-        headers = _headers(chalice_request, reply.headers)
-        return _EncodedResponse(base64.b64encode(reply.body).decode(), headers, reply.status, is_base64=True)
+        return respond(base64.b64encode(reply.body).decode(), reply.headers, is_base64=True)
     if isinstance(reply.body, str):
-        return _EncodedResponse(reply.body, _headers(chalice_request, reply.headers), reply.status, is_base64=False)
+        return respond(reply.body, reply.headers, is_base64=False)
     raw = msgspec.json.encode(reply.body)
     headers = {**JSON_HEADERS, "Cache-Control": "no-store", **reply.headers}
     if len(raw) < MIN_GZIP_BYTES or not accepts_gzip(chalice_request.headers.get("accept-encoding")):
-        return _EncodedResponse(raw.decode(), _headers(chalice_request, headers), reply.status, is_base64=False, cookies=reply.cookies)
+        return respond(raw.decode(), headers, is_base64=False)
     headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-    zipped = base64.b64encode(gzip.compress(raw, compresslevel=5)).decode()
-    return _EncodedResponse(zipped, _headers(chalice_request, headers), reply.status, is_base64=True, cookies=reply.cookies)
+    return respond(base64.b64encode(gzip.compress(raw, compresslevel=5)).decode(), headers, is_base64=True)
 
 
 def _respond_cacheable(chalice_request: ChaliceRequest, reply: CacheableReply[Any]) -> ChaliceResponse:

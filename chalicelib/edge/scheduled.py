@@ -1,4 +1,7 @@
-"""Scheduled jobs, with the same logging and metrics as requests. Chalice's middleware does not run for jobs.
+"""Scheduled jobs, with the same logging and metrics as requests.
+
+Lambda imports a job's own module, such as `chalicelib.purchases.jobs`, and not `app.py`. So neither Chalice's middleware nor anything else
+that `app.py` registers applies to jobs.
 
 Each feature registers its jobs, with their intervals, in its `jobs.py`.
 """
@@ -18,7 +21,7 @@ from chalicelib.foundation.log import logger
 
 Report = dict[str, Any]
 MAX_REPORT_CHARACTERS = 10_000
-INTERVALS: dict[str, int] = {}  # job -> seconds between two runs; it is complete once `app` is imported
+INTERVALS: dict[str, int] = {}  # job -> seconds between two runs; complete once `app.py` has registered all blueprints
 
 
 def seconds_to_write(*, extends: bool = False) -> float:
@@ -28,7 +31,8 @@ def seconds_to_write(*, extends: bool = False) -> float:
     """
     if not settings.current().regions:
         return math.inf
-    lease = import_module("chalicelib.catalog.snapshots")  # the edge is below the catalog
+    # Imported by name, because the edge is below the catalog and `.importlinter` would refuse the import.
+    lease = import_module("chalicelib.catalog.snapshots")
     if extends:
         lease.extend_lease(clock.now())
     return float(lease.seconds_to_sell())
@@ -57,7 +61,7 @@ def scheduled_job(
 
             with log.scope(ids.new_id()):
                 try:
-                    with deadline.within(lambda_seconds(getattr(event, "context", None))):
+                    with deadline.within(lambda_seconds(event.context)):
                         if not (left := seconds_to_write(extends=extends)):
                             return {"standby": True}
                         with deadline.within(left):
@@ -66,12 +70,14 @@ def scheduled_job(
                     logger.exception(f"{name}.failed")
                     record(None, error)
                     raise
-                logger.info(f"{name}.done", extra=report)
+                logger.info(f"{name}.done", **report)
                 record(report, None)
                 return report
 
         registered = bp.schedule(Rate(minutes, unit=Rate.MINUTES), name=name, description=description)(handle)
-        registered.event_class = LambdaFunctionEvent  # accepts changes of a table too; CloudWatchEvent requires EventBridge's fields
+        # Chalice has no decorator for a function with both a schedule and a stream. `schedule` makes a CloudWatchEvent, which requires
+        # EventBridge's fields.
+        registered.event_class = LambdaFunctionEvent
         return registered
 
     return wrap

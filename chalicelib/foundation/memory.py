@@ -73,7 +73,7 @@ def forget_everything() -> None:
 # Lambda SnapStart: many instances start from one snapshot of memory, so each instance renews what must differ or is too old.
 
 
-def register_renewal() -> None:
+def register_snapstart_renewal() -> None:
     """Ask Lambda to call `renew` in each instance that starts from a snapshot. Elsewhere this does nothing."""
     try:
         # Lambda's runtime has `snapshot_restore_py` from Python 3.12 on. Without SnapStart, the runtime never calls the function.

@@ -122,6 +122,15 @@ def some_bytes(request: RequestContext) -> Reply:
     return Reply(b"\x00\xff", headers={"Content-Type": "application/octet-stream"})
 
 
+COOKIES = ("a=1; HttpOnly", "b=2")
+BODIES_WITH_COOKIES = {"json": {"text": "fairgate"}, "long": {"text": "fairgate " * 1000}, "text": "fairgate", "bytes": b"\x00\xff"}
+
+
+@route(bp, "GET", "/cookies/{kind}", access="public")
+def with_cookies(request: RequestContext, kind: str) -> Reply:
+    return Reply(BODIES_WITH_COOKIES[kind], headers={"Content-Type": "text/plain"}, cookies=COOKIES)
+
+
 @route(bp, "POST", "/change", access="public")
 def change(request: RequestContext) -> Reply:
     return Reply({}, headers={"X-Bad": "a\nb"})

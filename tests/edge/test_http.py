@@ -16,6 +16,7 @@ from chalicelib.edge import error_replies, routes
 from chalicelib.edge.store import IdempotencyRow
 from chalicelib.foundation import log, memory, settings
 from tests import builders
+from tests.edge.conftest import BODIES_WITH_COOKIES, COOKIES
 
 ORDER = {"name": "floor", "quantity": 2}
 CACHEABLE = ["/small", "/large"]
@@ -359,3 +360,10 @@ def test_other_callers_get_errors_as_json(api, accept):
 
 def test_a_reply_that_is_no_error_stays_json(api):
     assert api.get("/events", headers={"Accept": PROBLEM}).headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("kind", BODIES_WITH_COOKIES)
+def test_a_reply_of_any_form_sets_each_of_its_cookies(edge, kind):
+    reply = edge.get(f"/cookies/{kind}", headers={"Accept-Encoding": "gzip"})
+    assert reply.cookies == COOKIES
+    assert "set-cookie" not in reply.headers

@@ -35,7 +35,7 @@ def _job(run):
 
 def test_a_job_returns_its_report_and_logs_it_under_its_name(monkeypatch):
     lines = []
-    monkeypatch.setattr(logger, "info", lambda event, extra: lines.append((event, extra)))
+    monkeypatch.setattr(logger, "info", lambda event, **details: lines.append((event, details)))
     assert call(lambda: {"released": 2}) == {"released": 2}
     assert lines == [("sweep.done", {"released": 2})]
 

@@ -21,7 +21,7 @@ def restored(monkeypatch):
 
 
 def test_restored_instances_choose_differently(restored):
-    memory.register_renewal()
+    memory.register_snapstart_renewal()
     [renew] = restored
     snapshot, chosen = random.getstate(), []
     for _ in range(2):
@@ -45,14 +45,14 @@ def test_without_the_hook_they_would_choose_alike_but_make_different_ids():
 def test_a_restored_instance_remembers_nothing(restored):
     known: memory.Memory[str, int] = memory.Memory()
     known.entries["event"] = 1
-    memory.register_renewal()
+    memory.register_snapstart_renewal()
     restored[0]()
     assert known.entries == {}
 
 
 def test_elsewhere_than_on_lambda_nothing_is_registered(monkeypatch):
     monkeypatch.setitem(sys.modules, "snapshot_restore_py", None)
-    memory.register_renewal()
+    memory.register_snapstart_renewal()
 
 
 def test_the_app_registers_it():
