@@ -14,7 +14,6 @@ from typing import TextIO, get_args
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.metrics.functions import is_metrics_disabled
 
 from chalicelib.foundation import settings
 from chalicelib.foundation.memory import Memory
@@ -194,6 +193,7 @@ def scope(request_id: str, caller_address: Callable[[], str | None] | None = Non
         yield
     finally:
         _scope.reset(token)
+        # A key without a value is not logged. `thread_safe_remove_keys` would also remove it from every copy of this context.
         logger.thread_safe_append_keys(request_id=outer.request_id if outer is not None else None)
         if current.pending:
             _flush(current.pending)
@@ -213,15 +213,14 @@ def caller_address() -> str | None:
 
 def _flush(values: dict[str, float]) -> None:
     """Write the metrics as one line."""
-    if is_metrics_disabled():  # Powertools would keep them, and write them as soon as there are a hundred values
-        return
     with _totals.lock:  # the threads of the local runtime share `metrics`
         for name in list(_carried.entries):
             values[name] = _carried.entries.pop(name)
-        metrics.add_dimension(name="stage", value=_stage())  # `flush_metrics` clears it
+        metrics.add_dimension(name="stage", value=_stage())  # not a default dimension, because settings are not read at import
         for name, value in values.items():
             metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
         metrics.flush_metrics()
+        metrics.clear_metrics()  # where metrics are disabled, `flush_metrics` keeps the values
 
 
 def _stage() -> str:
