@@ -38,7 +38,7 @@ from chalicelib.foundation import addons, clock, settings
 from chalicelib.foundation.errors import ApiError
 from chalicelib.promoters import service as promoters
 from chalicelib.promotions import service as promotions
-from chalicelib.promotions.model import shard_count
+from chalicelib.promotions.model import shard_count, stock_id_of
 from chalicelib.purchases.model import MAX_QUANTITY
 
 _TIMES = ("starts_at", "ends_at", "on_sale_at", "guests_until", "refundable_until", "sale_starts_at", "sale_ends_at")
@@ -170,7 +170,7 @@ def _import_event(wanted: PromoterImport, archived: ArchivedEvent, actor: str, n
         raise ImportRefused(f"event {event_id}: {error} Correct this, then run the command again.") from None
     for code in to_promo_codes(archived.valid.document.events, archived.valid.document.ticket_types):
         if promotions.find_promo_code(event_id, code.code) is None:
-            stock_id = f"promo:{sha256(f'{event_id}/{code.code}'.encode()).hexdigest()[:26]}"
+            stock_id = stock_id_of(sha256(f"{event_id}/{code.code}".encode()).hexdigest()[:26])
             own = {
                 "managed_by": "api",
                 "stock_id": stock_id,
@@ -178,7 +178,7 @@ def _import_event(wanted: PromoterImport, archived: ArchivedEvent, actor: str, n
                 "created_at": now,
                 "updated_at": now,
             }
-            promotions.create_code(replace(code, **own), actor, now)
+            promotions.write_new_code(replace(code, **own), actor, now)
     details = {"manifest_sha256": archive.digest, "orders": archive.manifest.rows("orders", event_id)}
     dynamo.transact([audit.entry_item(f"event#{event_id}", "event.imported", actor, now, details)])
     was_imported = "was imported before" if archived.is_known else "imported"

@@ -50,8 +50,8 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
     """Values by key. A value is fetched again when it is `ttl_seconds()` old, when its dependency has changed, or after `forget`.
 
     Threads that read during a fetch share its value or its error, unless they still get a value that has just expired. Times are epoch
-    seconds. If caches are stacked, only the `counted` cache counts hits and misses, so that each read counts once. A cache with more than
-    `max_keys` keys is emptied.
+    seconds. `ttl_seconds` is a function, because some caches take the time from a setting. If caches are stacked, only the `counted` cache
+    counts hits and misses, so that each read counts once. A cache with more than `max_keys` keys is emptied.
     """
 
     def __init__(self, ttl_seconds: Callable[[], int], *, counted: bool = False, max_keys: int = 1) -> None:

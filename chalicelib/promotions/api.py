@@ -32,7 +32,7 @@ from chalicelib.promotions.views import (
 bp = Blueprint(__name__)
 
 _CHANGE_ERRORS = (ManagedByBootstrap, VersionConflict, PreconditionFailed, PromoCodeChanging, RateLimited)
-_CODE = r"[A-Z0-9-]{4,20}"
+_CODE_PATTERN = r"[A-Z0-9-]{4,20}"
 MAX_AGE_SECONDS = 60
 _access_codes: TtlCache[CacheableReply[AccessCodesView]] = TtlCache(lambda: MAX_AGE_SECONDS, max_keys=1000)  # by event id
 ITEMS_PER_CODE = 2  # besides the shards of its uses: the code and its audit entry
@@ -49,11 +49,11 @@ class PromoCodesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
 def list_promo_codes(request: RequestContext, event_id: str, query: PromoCodesQuery) -> Reply[PromoCodesView]:
     """List the promo codes of an event."""
     event = permissions.require_manager(request.require_user(), event_id)
-    after = None if query.cursor is None else cursors.decode(query.cursor, _CODE)
-    found = management.list_codes(event.id, query.limit + 1, after)
+    after = None if query.cursor is None else cursors.decode(query.cursor, _CODE_PATTERN)
+    found = management.list_codes_with_uses(event.id, query.limit + 1, after)
     shown = found[: query.limit]
     next_cursor = cursors.encode(shown[-1].promo_code.code) if len(found) > query.limit else None
-    return Reply(PromoCodesView([promo_code_view(code.promo_code, code.uses) for code in shown], next_cursor))
+    return Reply(PromoCodesView([promo_code_view(entry.promo_code, entry.uses) for entry in shown], next_cursor))
 
 
 @route(
@@ -72,7 +72,7 @@ def create_promo_code(request: RequestContext, event_id: str, body: NewPromoCode
     event = permissions.require_manager(caller, event_id)
 
     def execute(new_id: str) -> Reply[PromoCodeView]:
-        return _code_reply(management.create_code(event, body, f"promo:{new_id}", caller.user_id, request.now), 201)
+        return _code_reply(management.create_code(event, body, new_id, caller.user_id, request.now), 201)
 
     return execute_once(request, caller.user_id, execute)
 
@@ -102,12 +102,12 @@ def create_promo_codes(request: RequestContext, event_id: str, body: NewPromoCod
 @route(bp, "GET", "/events/{event_id}/access-codes", access="public")
 def show_access_codes(request: RequestContext, event_id: str) -> CacheableReply[AccessCodesView]:
     """Show whether an event has access codes that buyers may enter, so that a page can ask for a code. The answer may be a minute old."""
-    catalog.get_visible_event(event_id)
+    catalog.get_visible_event(event_id)  # refuses an event that the public may not see
 
     def fetch() -> CacheableReply[AccessCodesView]:
         return CacheableReply.encode(AccessCodesView(service.has_access_codes(event_id, request.now)), max_age=MAX_AGE_SECONDS)
 
-    return _access_codes.get(request.now, None, fetch, event_id)
+    return _access_codes.get(request.now, dependency=None, fetch=fetch, key=event_id)
 
 
 @route(bp, "GET", "/admin/events/{event_id}/promo-codes/{code_id}", access="manager")

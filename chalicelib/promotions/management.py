@@ -29,6 +29,7 @@ from chalicelib.promotions.model import (
     TooManyPromoCodes,
     normalize,
     shard_count,
+    stock_id_of,
 )
 from chalicelib.promotions.service import find_promo_code, find_typed_code, retry_conflicts, with_uses
 from chalicelib.promotions.views import NewPromoCode, NewPromoCodes, PromoCodeChanges, PromoCodeTerms
@@ -41,12 +42,12 @@ class Validation(Struct, frozen=True):
     reason: Literal["expired", "used_up", "limit_reached"] | None = None
 
 
-def create_code(event: Event, fields: NewPromoCode, stock_id: str, actor: str, now: int) -> CodeWithUses:
-    """Create a code and the stock of its uses. If an earlier attempt with this `stock_id` created the code, return it unchanged.
+def create_code(event: Event, fields: NewPromoCode, new_id: str, actor: str, now: int) -> CodeWithUses:
+    """Create a code and the stock of its uses. If an earlier attempt with this `new_id` created the code, return it unchanged.
 
     Raises InvalidInput, PromoCodeTaken and TooManyPromoCodes.
     """
-    new = _new_code(event, fields.code, fields, fields.discount_type, stock_id, now)
+    new = _new_code(event, fields.code, fields, fields.discount_type, stock_id_of(new_id), now)
     _check(new, None)
     _check_code_count(event, [new.code])
     return _create(new, actor, now)
@@ -58,7 +59,8 @@ def create_codes(event: Event, fields: NewPromoCodes, batch_id: str, actor: str,
     Raises InvalidInput, PromoCodeTaken and TooManyPromoCodes.
     """
     texts = [normalize(fields.prefix) + _random_text(f"{batch_id} {number}") for number in range(fields.count)]
-    new = [_new_code(event, text, fields, fields.discount_type, f"promo:{batch_id}.{number}", now) for number, text in enumerate(texts)]
+    stock_ids = [stock_id_of(f"{batch_id}.{number}") for number in range(fields.count)]
+    new = [_new_code(event, text, fields, fields.discount_type, stock_id, now) for text, stock_id in zip(texts, stock_ids, strict=True)]
     _check(new[0], None)
     _check_code_count(event, texts)
     parallel.call_each(lambda promo_code: _create(promo_code, actor, now), new)
@@ -72,6 +74,7 @@ def _random_text(seed: str) -> str:
 
 
 def _new_code(event: Event, text: str, terms: PromoCodeTerms, discount_type: DiscountType, stock_id: str, now: int) -> PromoCode:
+    """Return a new code with these terms, whose own `discount_type` may be UNSET."""
     currency = next((tier.currency for tier in catalog.snapshot().listed_tiers(event.id)), DEFAULT_CURRENCY)
     values = terms.values(discount_type, currency)
     return PromoCode(
@@ -88,7 +91,7 @@ def _new_code(event: Event, text: str, terms: PromoCodeTerms, discount_type: Dis
 
 def _create(new: PromoCode, actor: str, now: int) -> CodeWithUses:
     try:
-        service.create_code(new, actor, now)
+        service.write_new_code(new, actor, now)
     except dynamo.TransactionCanceled:
         existing = find_promo_code(new.event_id, new.code)
         if existing is None or existing.stock_id != new.stock_id:
@@ -102,7 +105,7 @@ def get_code(event_id: str, code: str) -> CodeWithUses:
     return with_uses(_get_promo_code(event_id, code))
 
 
-def list_codes(event_id: str, limit: int, after: str | None) -> list[CodeWithUses]:
+def list_codes_with_uses(event_id: str, limit: int, after: str | None) -> list[CodeWithUses]:
     """Return at most `limit` codes of an event that follow the code `after` alphabetically, with their uses."""
     return service.with_all_uses(service.list_codes(event_id, limit, after))
 
@@ -122,7 +125,7 @@ def change_code(
             raise InvalidInput("A promo code cannot be renamed. Create a new code and deactivate this one.", path="$.code")
         after = replace(before, **changes.values(before.discount_type, before.currency))
         _check(after, before)
-        return with_uses(service.change_code(before, after, actor, now))
+        return with_uses(service.write_change(before, after, actor, now))
 
     return retry_conflicts(attempt)
 
@@ -254,12 +257,12 @@ def put_declared_code(declared: PromoCode, version: int, actor: str, now: int) -
         conditions = [catalog.served_version_item(version)]
         if stored is None:
             shards = shard_count(declared.max_total_uses)
-            new = replace(declared, stock_id=f"promo:{ids.new_id()}", shards=shards, created_at=now, updated_at=now)
-            service.create_code(new, actor, now, conditions)
+            new = replace(declared, stock_id=stock_id_of(ids.new_id()), shards=shards, created_at=now, updated_at=now)
+            service.write_new_code(new, actor, now, conditions)
         elif stored.managed_by == "api":
             raise PromoCodeTaken(promo_code=stored.code)
         else:
-            service.change_code(stored, with_stored_fields(stored, declared), actor, now, conditions)
+            service.write_change(stored, with_stored_fields(stored, declared), actor, now, conditions)
 
     retry_conflicts(attempt)
 

@@ -263,6 +263,11 @@ def normalize(text: str) -> str:
     return text.strip().upper()
 
 
+def stock_id_of(unique_id: str) -> str:
+    """Return the id of the stock of a code's uses."""
+    return f"promo:{unique_id}"
+
+
 def shard_count(max_total_uses: int | None) -> int:
     """Return the number of shards for the uses of a code."""
     return min(MAX_SHARDS, default_shard_count(UNLIMITED if max_total_uses is None else max_total_uses))

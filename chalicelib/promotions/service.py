@@ -1,7 +1,7 @@
 """Find promo codes, and write each code together with the stock of its uses, so that the stock's capacity always matches the code.
 
 Each use is a unit of this stock. `purchases/checkout.py` holds a unit for each checkout, so buyers never exceed the limit. Managers and the
-bootstrap file change codes through `management`.
+bootstrap file change codes through `management`. There is no `store.py`: the tables are at the end of this module.
 """
 
 import hmac
@@ -50,6 +50,7 @@ def list_codes(event_id: str, limit: int | None = None, after: str | None = None
 
 def count_codes(event_id: str, limit: int) -> int:
     """Return the number of codes of an event, but at most `limit`."""
+    # A `dynamo.Table` has no `count`.
     return sum(1 for _ in PromoCodeRow.query(event_id, attributes_to_get=["code"], limit=limit, consistent_read=False))
 
 
@@ -61,7 +62,7 @@ def has_access_codes(event_id: str, now: int) -> bool:
 
 def scan_codes() -> Iterator[PromoCode]:
     """Yield the codes of all events. Scans the whole table, so only commands and checks may call it."""
-    return (row.content for row in PromoCodeRow.scan() if row.content is not None)
+    return (row.content for row in PromoCodeRow.scan() if row.content is not None)  # the table also has the items of CodeUsesRow
 
 
 def with_uses(promo_code: PromoCode) -> CodeWithUses:
@@ -88,14 +89,14 @@ def with_all_uses(codes: Sequence[PromoCode]) -> list[CodeWithUses]:
     return [CodeWithUses(promo_code, stocks.get(promo_code.stock_id, NO_STOCK)) for promo_code in codes]
 
 
-def create_code(new: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> None:
+def write_new_code(new: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> None:
     """Write a new code and its stock. Raises TransactionCanceled if the event already has the code or a condition fails."""
     shards = inventory.new_shards(new.stock_id, capacity=new.capacity, sold=0, shard_count=new.shards, is_open=True)
     entry = _audit_item(new, "promo_code.created", actor, now, None)
     dynamo.transact([*conditions, _create_item(new), *inventory.create_shard_items(shards), entry])
 
 
-def change_code(before: PromoCode, after: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> PromoCode:
+def write_change(before: PromoCode, after: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> PromoCode:
     """Write the next version of a code and resize the stock of its uses. Returns the stored code. If nothing changes, writes nothing.
 
     Raises MaxUsesTooSmall, and TransactionCanceled if the code or its stock has changed since it was read or a condition fails.
@@ -119,7 +120,7 @@ def withdraw_code(before: PromoCode, actor: str, now: int, conditions: Iterable[
     """
     uses = with_uses(before).uses
     if uses.sold or uses.held:
-        return change_code(before, replace(before, is_active=False), actor, now, conditions), False
+        return write_change(before, replace(before, is_active=False), actor, now, conditions), False
     shards = inventory.delete_shard_items(before.stock_id, before.shards)  # the transaction fails if somebody uses the code in the meantime
     entry = _audit_item(before, "promo_code.deleted", actor, now, None)
     dynamo.transact([*conditions, _delete_item(before), *shards, entry])
@@ -204,8 +205,8 @@ def _row(promo_code: PromoCode) -> PromoCodeRow:
 
 # The uses of codes that admit to the draw. A use belongs to a user, so repeating an interrupted join takes no second use. The users of a
 # code are split into parts, whose limits add up to the code's uses. If a code gets more uses, each part keeps its limit or gets a higher
-# limit, so there are never more users than uses. A part has at most 63 users and is therefore smaller than a kilobyte, so a use costs one
-# write unit.
+# limit, so there are never more users than uses. A code has at most 10,000 uses (`views.TotalUses`), so a part has at most 63 users and is
+# smaller than a kilobyte. A use therefore costs one write unit.
 
 _USES_PURPOSE = "promo code uses v1"
 _PARTS = 160

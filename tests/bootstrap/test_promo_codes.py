@@ -244,7 +244,7 @@ def test_drift_of_a_code_is_corrected_by_the_same_file(run, write, tree, shown):
     declare(tree, promo_code("FEST", max_total_uses=5))
     run("apply", write(tree))
     found = promotions.find_promo_code("fest", "FEST")
-    promotions.change_code(found, replace(found, max_total_uses=9), "somebody", 0)
+    promotions.write_change(found, replace(found, max_total_uses=9), "somebody", 0)
     drift = run("drift", write(tree))
     assert (drift.code, "max_total_uses 9 -> 5" in drift.out) == (1, True)
     assert "version 1 is already served" in run("apply", write(tree)).out
