@@ -192,8 +192,9 @@ def _admit(request: RequestContext, body: CheckInBody | AdmitBody, ticket_id: st
 def _scan_id(request: RequestContext, body: CheckInBody | AdmitBody) -> str:
     """Return the id that identifies a repeated scan and is stored with the ticket.
 
-    This is the device's id, or else an id from the `Idempotency-Key` header, or else a new id. Raises InvalidInput for a `scan_id` without
-    a `device`.
+    This is the device's id, or else an id from the `Idempotency-Key` header, or else a new id. The ticket remembers its scans, so no reply
+    is stored, as `execute_once` would do. The id also depends on the body: a key that is sent again with another body is another scan.
+    Raises InvalidInput for a `scan_id` without a `device`.
     """
     if body.scan_id is not None:
         if body.device is None:

@@ -1,4 +1,7 @@
-"""The door: admit people with a ticket exactly once, undo a check-in, and record scans that were made without a network."""
+"""The door: admit people with a ticket exactly once, undo a check-in, and record scans that were made without a network.
+
+This module also checks whether the caller may work at the door, because that depends on the ticket's event.
+"""
 
 import hmac
 from collections.abc import Iterable
@@ -63,7 +66,7 @@ from chalicelib.tickets.store import (
     find_ticket_id,
 )
 
-MAX_ATTEMPTS = 5
+MAX_ATTEMPTS = 5  # without a pause, because each failed attempt means that another change of the ticket has succeeded
 MAX_CHECKINS = 200  # per ticket; beyond this number, old exits are removed, so that the ticket's item stays small
 KEPT_CHECKINS = 50  # the newest check-ins and exits always stay, because devices may send them again
 
@@ -111,12 +114,12 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
         after = replace(ticket, checkins=[*known, checkin])
         is_entry = checkin.direction == "in"
         action = "ticket.checked_in" if is_entry else "ticket.checked_out"
-        changed = _save_checkins(ticket, after, action, user, _details(after, checkin), now, admits=is_entry)
-        if changed is None:
+        newer = _save_checkins(ticket, after, action, user, _details(after, checkin), now, admits=is_entry)
+        if newer is None:
             log.count("tickets_checked_in", max(0, checkin.count))
             logger.info(action, ticket_id=ticket.id, event_id=ticket.event_id, people=abs(checkin.count), gate=scan.gate)
             return CheckInResult(after, checkin)
-        ticket = changed
+        ticket = newer
     raise dynamo.StoreUnavailable("the ticket kept changing")
 
 
@@ -135,20 +138,20 @@ def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reaso
         undone = _find_checkin(checkins, checkin_id) if checkin_id is not None else next(reversed(checkins), None)
         if undone is None:
             if checkin_id is not None and _find_checkin(ticket.checkins, checkin_id) is None and checkin_id not in ticket.undone:
-                changed = _transact([change_undone_item(ticket, _with_undone(ticket, checkin_id))])
-                if changed is not None:  # perhaps this very scan has changed the ticket
-                    ticket = changed
+                newer = _transact([change_undone_item(ticket, _with_undone(ticket, checkin_id))])
+                if newer is not None:  # perhaps this very scan has changed the ticket
+                    ticket = newer
                     continue
             raise NotCheckedIn(ticket_id=ticket.id)
         after = replace(_with_undone(ticket, undone.id), checkins=[checkin for checkin in ticket.checkins if checkin.id != undone.id])
         _require_undoable(ticket, after, undone)
         details = {**_details(ticket, undone), "reason": reason}
         action = "ticket.check_in_undone" if undone.direction == "in" else "ticket.check_out_undone"
-        changed = _save_checkins(ticket, after, action, user, details, now, admits=False)
-        if changed is None:
+        newer = _save_checkins(ticket, after, action, user, details, now, admits=False)
+        if newer is None:
             logger.info(action, ticket_id=ticket.id, event_id=ticket.event_id, people=abs(undone.count))
             return CheckInResult(after, undone)
-        ticket = changed
+        ticket = newer
     raise dynamo.StoreUnavailable("the ticket kept changing")
 
 
@@ -209,12 +212,12 @@ def _keep_duplicate(user: Identity, ticket: Ticket, seat: int | None, scan: Scan
         if _find_checkin(ticket.duplicates, scan.id) is not None or len(ticket.duplicates) >= MAX_DUPLICATES:
             return ticket
         entry = _audit_item(ticket, "ticket.duplicate_scanned", user, _details(ticket, duplicate), now)
-        changed = _transact([add_duplicate_item(ticket, duplicate), entry])
-        if changed is None:
+        newer = _transact([add_duplicate_item(ticket, duplicate), entry])
+        if newer is None:
             log.count("duplicate_check_ins")
             logger.warning("ticket.duplicate_scanned", ticket_id=ticket.id, event_id=ticket.event_id, gate=scan.gate, device=scan.device)
             return replace(ticket, duplicates=[*ticket.duplicates, duplicate])
-        ticket = changed
+        ticket = newer
     raise dynamo.StoreUnavailable("the ticket kept changing")
 
 
@@ -288,7 +291,7 @@ def _entry(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> Chec
         raise TicketRefunded(ticket_id=ticket.id) if ticket.void_reason == "refunded" else TicketVoid(ticket_id=ticket.id)
     if ticket.state == "frozen":
         raise TicketFrozen(ticket_id=ticket.id)
-    date = _require_open_doors(ticket, scan.at, may_be_early=scan.override_reason is not None)
+    date = _date_at_open_doors(ticket, scan.at, may_be_early=scan.override_reason is not None)
     count = _admitted_count(ticket, seat, date, scan)
     return CheckIn(scan.id, scan.at, count, user.user_id, scan.gate, scan.device, seat, scan.override_reason, date)
 
@@ -334,10 +337,10 @@ def _require_undoable(ticket: Ticket, after: Ticket, undone: CheckIn) -> None:
         raise NotCheckedIn("These people have gone out since this check-in. Undo their exit first.", ticket_id=ticket.id)
 
 
-def _require_open_doors(ticket: Ticket, at: int, *, may_be_early: bool) -> str | None:
+def _date_at_open_doors(ticket: Ticket, at: int, *, may_be_early: bool) -> str | None:
     """Return the date of a scan, which is None for an event without dates. Raises the refusal if nobody may come in at this time."""
     event = permissions.find_event(ticket.event_id)  # also finds an event that is newer than this instance's snapshot
-    valid = permissions.find_event(ticket.event_id, [ticket.tier_id])
+    valid = permissions.find_event(ticket.event_id, [ticket.tier_id])  # with only the dates for which the ticket is valid
     if event is None or valid is None:
         return None
     if event.dates and not valid.dates:

@@ -20,7 +20,7 @@ REGION_VARIABLES = (f"{PREFIX}REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
 
 Seconds = Annotated[int, Meta(ge=1, le=31 * 86_400)]
 Switch = Literal["on", "off"]
-Rate = Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}/[1-9][0-9]{0,4}$", title="requests/seconds, each from 1 to 99,999")]
+RateText = Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}/[1-9][0-9]{0,4}$", title="requests/seconds, each from 1 to 99,999")]
 _DEFAULT_TAX = r"[A-Z]{2}(-[A-Z0-9]{1,3})?=(0|[1-9][0-9]?)(\.[0-9]{0,2}[1-9])?"
 
 # The external payment providers, whose books are compared with ours. Each provider has a module in `chalicelib/payments/providers/`.
@@ -192,25 +192,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=0, le=24), _says("Leading zero bits of the proof of work that a join requires. 0 requires no proof.")
     ] = 0
     limit_appeal: Annotated[
-        Rate,
+        RateText,
         _says(
             "How many people may appeal at one event after its waiting room has refused them. The people in one network may write at most "
             "a twentieth of this number."
         ),
     ] = "2000/86400"
     limit_card_check: Annotated[
-        Rate,
+        RateText,
         _says("How often a user may have a payment card checked to join waiting rooms. A network may have ten times as many checked."),
     ] = "3/3600"
     limit_declined_card: Annotated[
-        Rate,
+        RateText,
         _says(
             "How many cards banks may decline at the waiting room of one event. Above a twentieth of this number, a network cannot have "
             "more cards checked."
         ),
     ] = "60/3600"
     limit_leave_group: Annotated[
-        Rate,
+        RateText,
         _says("How often somebody may leave a group in the waiting room of an event. Counted for the email address, whoever uses it."),
     ] = "5/86400"
     draw_closing_seconds: Annotated[
@@ -484,33 +484,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 2
     rate_limits: Annotated[Switch, _says("Whether the rate limits below apply."), _group("Rate limits")] = "on"
     # `limit_<name>` is the `RateLimit` <NAME> of `edge/rate_limits.py`. A route applies it with `limited`.
-    limit_join: Annotated[Rate, _says("How often a user may join the waiting room of an event.")] = "10/60"
-    limit_reserve: Annotated[Rate, _says("How often a user may reserve.")] = "5/60"
-    limit_checkout: Annotated[Rate, _says("How often a user may open a checkout session.")] = "5/60"
-    limit_confirm: Annotated[Rate, _says("How often a user may confirm a checkout.")] = "10/60"
+    limit_join: Annotated[RateText, _says("How often a user may join the waiting room of an event.")] = "10/60"
+    limit_reserve: Annotated[RateText, _says("How often a user may reserve.")] = "5/60"
+    limit_checkout: Annotated[RateText, _says("How often a user may open a checkout session.")] = "5/60"
+    limit_confirm: Annotated[RateText, _says("How often a user may confirm a checkout.")] = "10/60"
     limit_tax_calculation: Annotated[
-        Rate,
+        RateText,
         _says(
             "How often a user may open a payment whose taxes Stripe calculates. Stripe bills each calculation to the seller, even if nobody"
             " pays."
         ),
     ] = "100/86400"
-    limit_waitlist: Annotated[Rate, _says("How often a user may join the waitlist of an event.")] = "10/60"
+    limit_waitlist: Annotated[RateText, _says("How often a user may join the waitlist of an event.")] = "10/60"
     limit_sign_up: Annotated[
-        Rate,
+        RateText,
         _says(
             "How often people may register, become guests or request a passkey challenge. Counted per source address only, and "
             "multiplied by the factor below."
         ),
     ] = "5/60"
     limit_promo_code: Annotated[
-        Rate,
+        RateText,
         _says(
             "How often people may check whether a promo code is valid. Counted per source address only, and multiplied by the factor below."
         ),
     ] = "5/60"
     limit_invalid_code: Annotated[
-        Rate,
+        RateText,
         _says(
             "How many wrong promo codes all guests together may try for one event. The guests of one network may try at most a "
             "twentieth of this number. Above the limit, guests can use promo codes only in networks with few wrong ones. The limit does "
@@ -518,21 +518,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "1000/3600"
     limit_transfer: Annotated[
-        Rate,
+        RateText,
         _says(
             "How often people may look at or accept a ticket that was offered to them, return tickets, or download an order as a PDF. "
             "Counted per source address only, and multiplied by the factor below."
         ),
     ] = "10/60"
     limit_invite: Annotated[
-        Rate,
+        RateText,
         _says(
             "How often a user may name or invite the guests of seats. Also how often a user may change their profile or the names on their "
             "tickets, or offer a ticket or withdraw the offer, in total."
         ),
     ] = "300/3600"
     limit_catalog: Annotated[
-        Rate,
+        RateText,
         _says(
             "How often a promoter or coordinator may create, change, publish or cancel events, ticket types and promo codes, upload "
             "pictures, change a promoter's profile or the names on tickets, or resume a sale. New, changed and deleted capacities and "
@@ -541,45 +541,46 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "120/60"
     limit_webhook: Annotated[
-        Rate,
+        RateText,
         _says("How often a user may create, change, test or replay webhooks, or replace their secrets."),
     ] = "300/3600"
     limit_legal_text: Annotated[
-        Rate, _says("How many legal texts a promoter, or the shop, may publish. Replaced terms and refund policies are stored for good.")
+        RateText,
+        _says("How many legal texts a promoter, or the shop, may publish. Replaced terms and refund policies are stored for good."),
     ] = "100/86400"
     address_factor: Annotated[
         int, Meta(ge=1, le=10_000), _says("Rate limit of a source address, as a multiple of the limit of a user.")
     ] = 10
-    limit_mail: Annotated[Rate, _says("How often emails may be requested for one address."), _group("Limits of emails")] = "5/900"
+    limit_mail: Annotated[RateText, _says("How often emails may be requested for one address."), _group("Limits of emails")] = "5/900"
     limit_requested_mail: Annotated[
-        Rate,
+        RateText,
         _says(
             "How many emails that anybody can request for any address the whole stage sends: links of accounts and of lost tickets, and "
             "invitations. Above the limit, they go only to verified accounts and to buyers who have paid."
         ),
     ] = "5000/3600"
     limit_recipient: Annotated[
-        Rate,
+        RateText,
         _says(
             "How many emails strangers can cause for one address; further emails wait. "
             "This also limits how often one ticket may change hands, and how often the emails about one order may be sent again."
         ),
     ] = "40/86400"
     limit_promoter_mail: Annotated[
-        Rate, _says("How many emails may go out for a promoter's events, not counting paid orders; further emails wait.")
+        RateText, _says("How many emails may go out for a promoter's events, not counting paid orders; further emails wait.")
     ] = "99999/86400"
     limit_unverified_mail: Annotated[
-        Rate, _says("How many emails about free orders may go out for the events of an unverified promoter; further emails wait.")
+        RateText, _says("How many emails about free orders may go out for the events of an unverified promoter; further emails wait.")
     ] = "200/86400"
     limit_short_mail: Annotated[
-        Rate,
+        RateText,
         _says(
             "How many short emails one address may get about one event of an unverified promoter; further emails wait for at most two days."
         ),
     ] = "1/86400"
-    limit_announcement: Annotated[Rate, _says("How many announcements to its ticket holders one event may have.")] = "3/86400"
+    limit_announcement: Annotated[RateText, _says("How many announcements to its ticket holders one event may have.")] = "3/86400"
     limit_all_announcements: Annotated[
-        Rate, _says("How many announcements all events of the stage may have; the events of one promoter may have a quarter of them.")
+        RateText, _says("How many announcements all events of the stage may have; the events of one promoter may have a quarter of them.")
     ] = "200/86400"
     identity: Annotated[
         Literal["demo", "jwt"],
@@ -724,7 +725,7 @@ def read(environment: dict[str, str]) -> Settings:
             raise SettingsError(_unknown(key, variables))
     given = {name: environment[key] for name in types if (key := PREFIX + name.upper()) in environment}
     given["region"] = next(filter(None, map(environment.get, REGION_VARIABLES)), DEFAULT_REGION)
-    for name, value in given.items():
+    for name, value in given.items():  # one at a time first, so that the error names the variable
         try:
             msgspec.convert({name: value}, Settings, strict=False)
         except msgspec.ValidationError:

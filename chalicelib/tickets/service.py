@@ -101,7 +101,7 @@ def list_purchase_ids(event_id: str, after: str | None = None) -> Iterator[tuple
 
     A purchase with several tickets appears several times. Reads the keys of the tickets page by page.
     """
-    for found_id, position in store.list_ticket_ids(event_id, after or store.change_position(0)):
+    for found_id, position in store.iterate_ticket_ids(event_id, after or store.change_position(0)):
         yield found_id.rpartition("-")[0], position
 
 

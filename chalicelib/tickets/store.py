@@ -48,6 +48,7 @@ class CheckInsAttribute(JsonAttribute[list[CheckIn]]):
     """Check-ins without empty last fields, because conditions compare the check-ins with what earlier versions stored."""
 
     def to_json(self, value: list[CheckIn]) -> list[tuple[Any, ...]]:
+        # The last fields are `seat`, `override_reason` and `date`.
         lengths = (None if checkin.date else -1 if checkin.override_reason else -2 if checkin.seat else -3 for checkin in value)
         return [astuple(checkin)[:length] for checkin, length in zip(value, lengths, strict=True)]
 
@@ -108,7 +109,8 @@ class ListingRow(dynamo.Table):
     position = UnicodeAttribute(range_key=True)
 
 
-# The attributes with a JsonAttribute, and the value of each if it is missing.
+# The attributes with a JsonAttribute, and the value of each if it is missing. An empty list is never stored, because `_same` expects the
+# attribute to be missing then.
 _EMPTY: dict[str, Any] = {"attendee": None, "transfer": None, "serial": None, "guests": [], "checkins": [], "duplicates": [], "undone": []}
 _PLAIN = [name for name in Ticket.__struct_fields__ if name not in _EMPTY]
 _EXISTS = TicketRow.id.exists()
@@ -122,6 +124,7 @@ def create_ticket_item(ticket: Ticket) -> dynamo.TransactItem:
 
     The transaction is cancelled if the ticket exists, because then the buyer already has its code.
     """
+    # Of the attributes in _EMPTY, a new ticket can have only an attendee.
     row = TicketRow(**{name: getattr(ticket, name) for name in _PLAIN}, attendee=ticket.attendee)
     row.changed = _changed(ticket.id)
     row.event_lane = f"{ticket.event_id}#{crc32(ticket.id.encode()) % EVENT_LANES}"
@@ -384,7 +387,7 @@ def _readable(rows: Iterable[TicketRow]) -> Iterator[Ticket]:
             logger.exception("ticket.not_readable", ticket_id=row.id)
 
 
-def list_ticket_ids(event_id: str, after: str) -> Iterator[tuple[str, str]]:
+def iterate_ticket_ids(event_id: str, after: str) -> Iterator[tuple[str, str]]:
     """Yield the id and the position of each ticket of an event that follows the position `after`, the least recently changed first.
 
     May miss changes from the last second.
