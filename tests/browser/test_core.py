@@ -18,7 +18,6 @@ pytestmark = pytest.mark.slow
 CHUNKS = (
     "attendee-list",
     "compare-page",
-    "figures",
     "history-page",
     "message",
     "order-list",
