@@ -57,7 +57,7 @@ class TestPrices:
     def test_other_forms_are_faults(self, run, write, tree, prices):
         tree["ticket_types"]["fest-pass"]["stripe_price_id"] = prices
         result = run("validate", write(tree))
-        assert "$.ticket_types.fest-pass.stripe_price_id: must be text of 1 to 255 characters or a JSON object (" in result.err
+        assert "$.ticket_types.fest-pass.stripe_price_id: must be text of 1 to 255 characters, a JSON object (" in result.err
         assert '{"dev": "price_1", "prod": "price_2"}' in result.err
 
     @pytest.mark.parametrize("other", ["price_2", {"prod": "price_2"}])

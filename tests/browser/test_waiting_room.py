@@ -624,7 +624,7 @@ def test_a_draw_with_the_public_random_number_waits_for_it_and_is_checked_by_buy
         buyer = new_buyer()
         _join_others(api, drop_id, 3)
         buyer.join(drop_id)
-        buyer.see("from a random number that an independent network publishes after the draw has closed")
+        buyer.see("on a random number that an independent network publishes after the draw has closed")
         _open_steps(buyer)
         buyer.see("The list also names the round of the public random number.")
         buyer.see("That nobody told us the public random number early.")
