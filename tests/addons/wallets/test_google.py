@@ -7,6 +7,7 @@ import pytest
 
 from chalicelib.addons.wallets import passes
 from chalicelib.foundation import clock, settings
+from chalicelib.promoters import service
 from chalicelib.tickets import qr
 from infra import cold_starts
 from infra.instance import Instance
@@ -14,6 +15,8 @@ from infra.template.stages import ROOT
 from tests import builders
 from tests.addons.wallets import fakes
 from tests.addons.wallets.conftest import BOUND_SECONDS
+from tests.promoters.test_quotas import verify
+from tests.promoters.test_suspension import sign_up_promoter
 
 pytestmark = pytest.mark.not_on_moto  # the changes come from the streams
 
@@ -170,6 +173,16 @@ def test_google_reads_the_logo_of_the_promoter_by_https(door, google, shop):
             assert door.api.delete(f"/promoters/{door.event.promoter_id}/logo", token=builders.admin_token()).status == 200
             assert door.add("google").status == 200
             assert google.stored[saved["id"]]["logo"] is None
+
+
+def test_a_changed_event_keeps_the_name_of_its_promoter(door, saved, google):
+    promoter_id, _ = sign_up_promoter(door.api)
+    verify(door.api, promoter_id)
+    door.change_event(promoter_id=promoter_id, venue="Arena")
+    assert door.update()["failed"] == 0
+    changed = google.stored[saved["classId"]]
+    assert changed["venue"]["name"]["defaultValue"]["value"] == "Arena"
+    assert changed["issuerName"] == service.find_seller(door.event).name
 
 
 def test_a_named_attendee_appears_on_the_pass(door, saved, google):
