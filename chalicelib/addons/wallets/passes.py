@@ -218,7 +218,7 @@ def _update(due: Sequence[tuple[str, Update]], now: int) -> dict[str, int]:
 
 def _attempt(update: Update, snapshot: Catalog, now: int) -> Attempt:
     """Make an update. A failure at Google does not keep the phones of the same ticket from their push."""
-    phones: list[Phone] = []
+    phones, is_done = list[Phone](), False
     try:
         if update.kind == "event":
             _update_event(update.id, snapshot, now)
@@ -226,13 +226,12 @@ def _attempt(update: Update, snapshot: Catalog, now: int) -> Attempt:
             kept = store.list_passes(update.id)
             phones = _touch_passes(kept, now)
             _update_objects(update.id, kept, snapshot, now)
+        is_done = True
     except (GoogleFailed, DeadlineExceeded) as error:
         logger.warning("wallets.update_failed", kind=update.kind, id=update.id, error=str(error))
-        return Attempt(phones, is_done=False)
     except Exception:
         logger.exception("wallets.update_failed", kind=update.kind, id=update.id)
-        return Attempt(phones, is_done=False)
-    return Attempt(phones, is_done=True)
+    return Attempt(phones, is_done)
 
 
 def _update_event(event_id: str, snapshot: Catalog, now: int) -> None:
@@ -258,11 +257,14 @@ def _update_objects(ticket_id: str, kept: Sequence[Pass], snapshot: Catalog, now
 
     If the ticket has changed meanwhile, another run may have written its later state before our write, so another update is due.
     """
-    objects, ticket = [each for each in kept if each.wallet == "google"], tickets.get_ticket(ticket_id)
+    objects = [each for each in kept if each.wallet == "google"]
+    if not objects:
+        return
+    ticket = tickets.get_ticket(ticket_id)
     event, tier = snapshot.events.get(ticket.event_id), snapshot.tiers.get(ticket.tier_id)
     for each in objects:
         google.patch("eventTicketObject", google.ticket_object(ticket, each.serial, event, tier, is_valid=_is_valid(each, ticket)))
-    if objects and tickets.get_ticket(ticket_id) != ticket:
+    if tickets.get_ticket(ticket_id) != ticket:
         store.put_updates([Update("ticket", ticket_id, now)], now)
 
 
