@@ -38,8 +38,9 @@ class Buyer:
         return translate(text, self.language, value)
 
     def see(self, text: str) -> None:
-        """Wait until the text can be seen."""
-        expect(self.page.get_by_text(self.say(text)).first).to_be_visible()
+        """Wait until the text can be seen, in these capitals: "It is your turn" is not in "when it is your turn"."""
+        words = re.compile(r"\s".join(map(re.escape, self.say(text).split(" "))))  # a space may be one that does not break
+        expect(self.page.get_by_text(words).first).to_be_visible()
 
     def heading(self, name: str) -> Locator:
         return self.page.get_by_role("heading", name=self.say(name))

@@ -129,7 +129,7 @@ def test_two_buyers_go_through_the_waiting_room_and_one_card_is_declined(new_buy
 def _is_first(buyer) -> bool:
     """Whether it is the buyer's turn; waits until the page has drawn either."""
     expect(buyer.page.get_by_text(re.compile("It is your turn|You are next"))).to_be_visible()
-    return buyer.page.get_by_text("It is your turn").is_visible()
+    return buyer.heading("It is your turn").is_visible()
 
 
 def test_an_expired_hold_is_explained_and_the_tickets_are_back(new_buyer, api, time, event_id):
@@ -241,7 +241,7 @@ def test_reload_back_and_forward_at_each_step_lose_nothing(new_buyer, time, drop
     page.reload()
     buyer.see("It is your turn")
     quantity.select_option("2")
-    _reload_and_return(buyer, page.get_by_text("It is your turn"), back_at=buyer.heading("The Drop"))
+    _reload_and_return(buyer, buyer.heading("It is your turn"), back_at=buyer.heading("The Drop"))
     expect(quantity).to_have_value("2")
     buyer.press("Reserve tickets")
     buyer.give_address()

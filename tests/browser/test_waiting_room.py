@@ -394,7 +394,7 @@ def test_a_second_tab_has_the_same_place_and_the_same_reservation(new_buyer, tim
     other.see("2 × Floor")  # what the first tab has reserved, not a second time
     other.page.goto(f"/events/{drop_id}/line")
     other.see("Your tickets are waiting")
-    expect(other.page.get_by_text("It is your turn")).to_have_count(0)
+    expect(other.heading("It is your turn")).to_have_count(0)
 
 
 def test_a_late_reply_from_before_the_turn_does_not_hide_the_reservation(new_buyer, time, drop_id):
@@ -634,7 +634,7 @@ def test_a_draw_with_the_public_random_number_waits_for_it_and_is_checked_by_buy
         buyer.see("The list named round")
         _pass(buyer, time, 90)
         buyer.see("The sale opens as soon as the public random number for the draw has arrived.")
-        expect(buyer.page.get_by_text("It is your turn")).to_have_count(0)
+        expect(buyer.heading("It is your turn")).to_have_count(0)
         buyer.page.locator("footer select").select_option("es")
         buyer.see("La venta se abre en cuanto llegue el número aleatorio público del sorteo.")
         buyer.page.locator("footer select").select_option("en")
