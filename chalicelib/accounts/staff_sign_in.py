@@ -43,6 +43,7 @@ FLOW_SECONDS = 600
 CLOCK_SKEW_SECONDS = 60
 KEPT_SECONDS = 3600  # how long an instance keeps what the provider publishes
 RETRY_SECONDS = 60  # between two searches for a key that the provider has not published
+GOOGLE = "https://accounts.google.com"
 _ALGORITHMS = ["RS256", "ES256"]
 _REPLY_BYTES = 65_536
 _PROVIDER_SECONDS = 4.0
@@ -76,6 +77,7 @@ class _Claims(Struct, frozen=True):
 
     email: Email
     email_verified: bool
+    hd: str | None = None  # Google's name of the company that manages the account
     given_name: str | None = None
     family_name: str | None = None
 
@@ -149,7 +151,10 @@ def _person(claims: Mapping[str, Any]) -> _Claims:
         person = memory.convert(claims, _Claims)
     except msgspec.ValidationError:
         raise StaffAddressRefused() from None
-    if not person.email_verified or email_key(person.email).rpartition("@")[2] not in settings.current().oidc_domain_names:
+    domains = {email_key(person.email).rpartition("@")[2]}
+    if settings.current().oidc_issuer == GOOGLE:  # it also verifies addresses of private accounts, which outlive a person's employment
+        domains.add(person.hd or "")
+    if not (person.email_verified and domains <= settings.current().oidc_domain_names):
         raise StaffAddressRefused()
     return person
 

@@ -221,6 +221,14 @@ def test_addresses_that_are_not_verified_or_of_another_domain_are_refused(api, p
     assert error_of(sign_in(api, provider)) == (403, "staff_address_refused")
 
 
+@pytest.mark.parametrize(("hosted_domain", "status"), [("example.com", 200), (None, 403), ("example.net", 403)])
+def test_google_must_say_that_the_company_manages_the_account(api, provider, monkeypatch, hosted_domain, status):
+    """Anybody can create a private Google account with the address that they have at work, and keep it when they leave."""
+    monkeypatch.setattr(staff_sign_in, "GOOGLE", provider.issuer)
+    provider.claims = {"hd": hosted_domain}
+    assert sign_in(api, provider).status == status
+
+
 def test_only_the_browser_that_began_can_finish_and_only_once(api, provider, time):
     address, cookie = begin(api)
     other_address, other_cookie = begin(api)
