@@ -23,7 +23,7 @@ from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.checkin.service import door_times
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
-from chalicelib.foundation.errors import NotFound
+from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.capacity import DirectSale
 from chalicelib.inventory.model import Hold, NotEnoughTickets, Shard, shard_ids
@@ -44,7 +44,7 @@ from chalicelib.purchases.model import (
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import CODE_ALPHABET, IMPORTED_PREFIX, Attendee, Ticket, TicketLine, read_code, ticket_id
-from chalicelib.tickets.store import load_tickets
+from chalicelib.tickets.store import find_ticket_id, load_tickets
 from chalicelib.waiting_room.model import GUEST_PREFIX
 
 # Tickets sold by another system, and the ids of their orders in this shop.
@@ -388,7 +388,7 @@ def sell_at_counter(event: Event, tier: Tier, sale: CounterSale, language: Langu
 
     A sale with a quota takes its tickets from the quota, at the price for which they were set aside. If the quota has expired, it takes
     them from the holdback, if any are left. Raises BoxOfficeClosed, NotFound, HoldbackReleased, NotEnoughTickets, PriceChanged and
-    SaleIdUsed.
+    SaleIdUsed. Raises InvalidInput if another ticket has one of the codes.
     """
     order_id = _derived_id(f"box_office\n{tier.holdback_stock_id(sale.holdback_id)}\n{sale.id}")
     if (known := _find_sale(order_id, sale)) is not None:
@@ -398,6 +398,7 @@ def sell_at_counter(event: Event, tier: Tier, sale: CounterSale, language: Langu
     else:
         # A sale of a quota may be delivered after the end of the event or the release of the holdback.
         _require_open(event.for_tiers([tier]), sale.sold_at)
+    _require_unused(sale.codes)
     order = _counter_order(event, tier, sale, order_id, language, now)
     details = {"tier_id": tier.id, "tickets": sale.quantity, "amount_cents": order.total_cents, "method": sale.payment.method}
     entry = audit.entry_item(f"order#{order.id}", "box_office.sold", sale.payment.seller, now, details, event_id=event.id)
@@ -412,6 +413,13 @@ def sell_at_counter(event: Event, tier: Tier, sale: CounterSale, language: Langu
         logger.info("box_office.sold", event_id=event.id, purchase_id=order.id, extra=details)
         return order, False
     raise dynamo.StoreUnavailable("the holdback kept changing")
+
+
+def _require_unused(codes: Sequence[str]) -> None:
+    """Raise InvalidInput if a ticket has one of these codes: a cashier who knows its code must not take its place at the door."""
+    for index, code in enumerate(codes):
+        if find_ticket_id(code) is not None:
+            raise InvalidInput("Another ticket already has this code.", path=f"$.codes[{index}]")
 
 
 def _require_open(event: Event, now: int) -> None:

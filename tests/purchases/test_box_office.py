@@ -251,6 +251,16 @@ def test_a_quota_is_sold_offline_and_nobody_else_gets_it(api, shop, time):
     assert left(api, shop) == 1
 
 
+def test_a_sale_cannot_use_the_code_of_another_ticket(api, shop, time):
+    """Otherwise, a cashier who has seen a code could keep its owner out."""
+    claim(api, shop, 3)
+    code = new_code()
+    sold(sell_offline(api, shop, "till-1/offline-1", time, codes=[code]))
+    reply = sell_offline(api, shop, "till-1/offline-2", time, 2, codes=[new_code(), code])
+    assert (reply.status, reply.json["path"]) == (400, "$.codes[1]")
+    sold(sell_offline(api, shop, "till-1/offline-2", time, 2, codes=[new_code(), new_code()]))
+
+
 def test_a_quota_is_sold_at_the_price_at_which_it_was_set_aside(api, shop, time):
     """A device without a network cannot hear of a new price, and its buyers have paid and left."""
     claim(api, shop, 3)
