@@ -126,14 +126,23 @@ class LogBody(Struct):
     logs: Annotated[list[str], Meta(max_length=50)]
 
 
-@route(bp, "POST", _REGISTRATION, access="public", statuses=(200, 201), headers=(AUTHORIZATION,), errors=(PassTokenRefused, TooManyPhones))
+@route(
+    bp,
+    "POST",
+    _REGISTRATION,
+    access="public",
+    statuses=(200, 201),
+    headers=(AUTHORIZATION,),
+    errors=(PassTokenRefused, TooManyPhones, RateLimited),
+)
 def register_phone(request: RequestContext, device_id: str, pass_type: str, serial: str, body: RegistrationBody) -> Reply[Done]:
     """Record that a phone has a pass, so that it hears of changes."""
-    found = _require_pass(request, pass_type, serial)
-    devices = store.list_devices(found)
-    if device_id not in devices and len(devices) >= MAX_DEVICES:
-        raise TooManyPhones()
-    is_new = store.register(found, device_id, body.push_token)
+    with limited_by_address(request, TRANSFER):
+        found = _require_pass(request, pass_type, serial)
+        devices = store.list_devices(found)
+        if device_id not in devices and len(devices) >= MAX_DEVICES:
+            raise TooManyPhones()
+        is_new = store.register(found, device_id, body.push_token)
     return Reply(Done("The phone is registered."), 201 if is_new else 200)
 
 
@@ -178,10 +187,12 @@ def show_latest_pass(request: RequestContext, pass_type: str, serial: str) -> Re
     return _file_reply(found)
 
 
-@route(bp, "POST", "/apple/v1/log", access="public")
-def log_messages(request: RequestContext, body: LogBody) -> Reply[Done]:  # noqa: ARG001
+@route(bp, "POST", "/apple/v1/log", access="public", errors=(RateLimited,))
+def log_messages(request: RequestContext, body: LogBody) -> Reply[Done]:
     """Log the messages of a phone, which explain why it refuses a pass."""
-    logger.info("wallets.apple_log", messages=[message[:MAX_LOG_CHARACTERS] for message in body.logs[:10]])
+    with limited_by_address(request, TRANSFER):
+        if settings.current().apple_pass_type:
+            logger.info("wallets.apple_log", messages=[message[:MAX_LOG_CHARACTERS] for message in body.logs[:10]])
     return Reply(Done("Logged."))
 
 
@@ -216,7 +227,7 @@ def _file_reply(found: Pass) -> Reply[Any]:
 def _epoch_seconds(http_date: str) -> float:
     try:
         return parsedate_to_datetime(http_date).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0
 
 

@@ -290,6 +290,19 @@ def test_a_phone_can_report_an_error(phone):
     assert phone.api.post("/apple/v1/log", json={"logs": ["x" * 5000]}).status == 200
 
 
+def test_strangers_cannot_fill_the_log(api, caplog):
+    with settings.override(rate_limits="on", limit_transfer="1/60", address_factor=1):
+        replies = [api.post("/apple/v1/log", json={"logs": ["nonsense"]}) for _ in range(2)]
+    assert [reply.status for reply in replies] == [200, 429]
+    assert "nonsense" not in caplog.text, "this stage has no passes of Apple"
+
+
+def test_a_date_that_cannot_be_is_no_date(phone):
+    """A phone that sends no usable date gets the pass."""
+    headers = phone.headers | {"If-Modified-Since": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}
+    assert phone.api.get(phone.latest, headers=headers).status == 200
+
+
 @pytest.mark.parametrize(
     ("certificate", "error"),
     [
