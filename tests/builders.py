@@ -203,6 +203,14 @@ def unreadable(purchase_id: str) -> Iterator[None]:
     dynamo.update_if(PurchaseRow(purchase_id), [PurchaseRow.disputes.remove()], PurchaseRow.disputes.exists())
 
 
+@contextmanager
+def unreadable_ticket(ticket_id: str) -> Iterator[None]:
+    """Within the block, the ticket has guests in a form that only a newer version knows, as after a rollback."""
+    dynamo.update_if(TicketRow(ticket_id), [TicketRow.guests.set([{"place": 1}])], TicketRow.id.exists())
+    yield
+    dynamo.update_if(TicketRow(ticket_id), [TicketRow.guests.remove()], TicketRow.id.exists())
+
+
 def name_all_guests(ticket_id: str, number: int = 100) -> None:
     """Give the first seats of a ticket guests with names that are as long as the API allows."""
     guests = [Guest(seat, new_code(), "k1.signature", "\N{GRINNING FACE}" * 100) for seat in range(1, number + 1)]

@@ -361,6 +361,11 @@ def load_tickets(ticket_ids: Iterable[str]) -> list[Ticket]:
     return [_ticket(row) for row in TicketRow.find_all(ticket_ids)]
 
 
+def load_readable_tickets(ticket_ids: Iterable[str]) -> list[Ticket]:
+    """Load tickets like `load_tickets`. Leaves out tickets that this version cannot decode, as after a rollback, and logs their ids."""
+    return list(_readable(TicketRow.find_all(ticket_ids)))
+
+
 def query_changed_tickets(event_id: str, after: str, limit: int, before: str | None = None) -> tuple[list[Ticket], str | None]:
     """Return at most `limit` tickets of an event that follow the position `after`, the least recently changed first.
 
@@ -374,7 +379,7 @@ def query_changed_tickets(event_id: str, after: str, limit: int, before: str | N
     rows = list(islice(dynamo.merge_lanes(lanes, attrgetter("changed")), limit + 1))
     if before is not None:
         rows = [row for row in rows if row.changed < before]
-    found = {ticket.id: ticket for ticket in _readable(TicketRow.find_all(row.id for row in rows[:limit]))}
+    found = {ticket.id: ticket for ticket in load_readable_tickets(row.id for row in rows[:limit])}
     tickets = [found[row.id] for row in rows[:limit] if row.id in found]
     return tickets, rows[limit - 1].changed if len(rows) > limit else None
 

@@ -26,7 +26,7 @@ from chalicelib.purchases import queries
 from chalicelib.purchases.model import CheckoutDetails, Purchase
 from chalicelib.tickets import seats
 from chalicelib.tickets.model import Seat, ticket_id
-from chalicelib.tickets.store import load_tickets
+from chalicelib.tickets.store import load_readable_tickets
 
 Asked = Literal["buyer", "guest"]
 
@@ -91,7 +91,7 @@ def kept_ticket_numbers(purchase: Purchase, tier_id: str) -> list[int]:
 def _load_guests(purchases: Sequence[Purchase]) -> dict[str, list[Seat]]:
     """Load the seats that have a guest, by order id. Seats of returned tickets are left out."""
     ids = [ticket_id(purchase.id, number) for purchase in purchases for number in purchase.kept_tickets]
-    issued = sorted(load_tickets(ids), key=lambda ticket: ticket.number)
+    issued = sorted(load_readable_tickets(ids), key=lambda ticket: ticket.number)
     found: dict[str, list[Seat]] = {}
     for seat in seats.list_seats((ticket, guest.seat) for ticket in issued for guest in ticket.guests):
         found.setdefault(seat.ticket.purchase_id, []).append(seat)

@@ -26,7 +26,7 @@ from chalicelib.purchases import queries
 from chalicelib.purchases.model import Buyer, CheckoutDetails, Purchase
 from chalicelib.tickets import seats
 from chalicelib.tickets.model import MAX_TICKETS, CheckIn, Seat, Ticket, TicketState, order_number, ticket_id
-from chalicelib.tickets.store import load_tickets
+from chalicelib.tickets.store import load_readable_tickets
 
 MAX_ORDERS = 500  # read for one page, even if the filters accept few of their tickets
 SEARCHED_ORDERS = 20  # on a page of search results
@@ -169,7 +169,7 @@ def _wanted_tickets(purchase: Purchase, query: AttendeesQuery) -> list[int]:
 def _load_places(purchases: Sequence[Purchase], query: AttendeesQuery) -> list[_Place]:
     """Load the tickets of orders, and return the places that the filters accept, in order."""
     wanted = [(purchase, number) for purchase in purchases for number in _wanted_tickets(purchase, query)]
-    issued = {ticket.id: ticket for ticket in load_tickets(ticket_id(purchase.id, number) for purchase, number in wanted)}
+    issued = {ticket.id: ticket for ticket in load_readable_tickets(ticket_id(purchase.id, number) for purchase, number in wanted)}
     places = []
     for purchase, number in wanted:
         ticket = issued.get(ticket_id(purchase.id, number))

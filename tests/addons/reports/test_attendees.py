@@ -67,6 +67,14 @@ def admit(api, event_id, ticket_id, **fields):
     assert reply.status == 200, reply.json
 
 
+def test_a_ticket_of_a_newer_version_does_not_hide_the_other_people(api, gala, buy):
+    order = buy("ada", gala[1], 2)
+    with builders.unreadable_ticket(f"{order}-1"):
+        assert [person["ticket_id"] for person in people(api, gala)] == [f"{order}-2"]
+        answers = api.get(f"/admin/events/{gala[0]}/tickets/answers", token=promoter())
+        assert answers.status == 200, answers.json
+
+
 def test_each_person_has_a_name_an_address_a_ticket_and_answers(api, gala, buy, mailbox):  # noqa: F811
     _, single, table, dish, drink = gala
     ada = sign_up(api, "ada@example.com", first_name="Ada", last_name="Lovelace")["user"]["id"]
