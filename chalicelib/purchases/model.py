@@ -1,5 +1,6 @@
 """A purchase, from the hold to the order and its refunds. Its `state` decides what its holds, tickets and payment mean."""
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated, Literal, NamedTuple, Self, TypeVar
@@ -581,12 +582,19 @@ class BoughtLine(NamedTuple):
     price_cents: int
 
 
+_BOUGHT_LINE = re.compile(r"([^*]+)\*([0-9]{1,2})\*([0-9]{1,10})")
+
+
 def read_bought(text: str) -> list[BoughtLine]:
-    """Return the lines in the `bought_text` of a purchase. Returns no lines for a text of another form."""
-    split = [part.split("*") for part in text.split()]
-    if not all(len(parts) == 3 and parts[1].isdecimal() and parts[2].isdecimal() for parts in split):
-        return []
-    return [BoughtLine(tier_id, int(quantity), int(price_cents)) for tier_id, quantity, price_cents in split]
+    """Return the lines in the `bought_text` of a purchase.
+
+    Returns no lines for a text that no reservation leads to: promoters can write any text on payments of their own accounts.
+    """
+    found = [_BOUGHT_LINE.fullmatch(part) for part in text.split()]
+    lines = [BoughtLine(match[1], int(match[2]), int(match[3])) for match in found if match is not None]
+    is_possible = len(found) == len(lines) == len({line.tier_id for line in lines}) <= MAX_LINE_ITEMS
+    is_possible = is_possible and all(line.quantity for line in lines) and sum(line.quantity for line in lines) <= MAX_QUANTITY
+    return lines if is_possible else []
 
 
 def _allocate(amount: int, weights: Mapping[T, int], limits: Mapping[T, int]) -> Counter[T]:

@@ -99,9 +99,9 @@ def test_a_payment_whose_checkout_is_lost_gets_the_tickets_after_the_reservation
     assert shop.list_refunds() == []
 
 
-def pay_as_promoter(shop, account, purchase_id, cents=10_000, fee_cents=0, price_cents=5000):
+def pay_as_promoter(shop, account, purchase_id, cents=10_000, fee_cents=0, price_cents=5000, lines=None):
     """Pay on an account with the metadata of the shop's event, as only the account's owner can."""
-    metadata = shop.payment_metadata(purchase_id) | {"lines": f"{shop.tier_id}*2*{price_cents}"}
+    metadata = shop.payment_metadata(purchase_id) | {"lines": lines or f"{shop.tier_id}*2*{price_cents}"}
     body = {"amount": cents, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True, "metadata": metadata}
     body |= {"automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}}
     if fee_cents:
@@ -161,6 +161,34 @@ def test_a_payment_whose_purchase_id_is_not_one_of_ours_creates_no_purchase(shop
     pay_as_promoter(shop, shop.connect_account(), purchase_id, fee_cents=450)
     shop.fake.deliver()
     assert list(store.scan_purchases()) == []
+    shop.account = None
+
+
+FORGED_LINES = {
+    "one tier three times": (["{tier}*1*5000"] * 3, 15_000),
+    "more tickets than a purchase may have": (["{tier}*60*5000"], 300_000),
+    "more tickets than fit into memory": (["{tier}*1000000000000*5000"], 50),
+    "a number without an end": (["{tier}*" + "9" * 30 + "*5000"], 50),
+    "no tickets": (["{tier}*0*5000"], 50),
+    "digits of another script": (["{tier}*\N{ARABIC-INDIC DIGIT TWO}*5000"], 10_000),
+}
+
+
+@pytest.mark.parametrize("forged", FORGED_LINES)
+def test_a_promoter_cannot_invent_lines_that_no_reservation_has(shop, forged):
+    lines, cents = FORGED_LINES[forged]
+    account = shop.connect_account()
+    with settings.override(application_fee_cents=0, application_fee_basis_points=0):
+        text = " ".join(lines).format(tier=shop.tier_id)
+        intent_id = pay_as_promoter(shop, account, "01JZQ4T8M3V6W9X2Y5A7B0C1D2", cents, lines=text)
+        recover(shop)
+        shop.fake.deliver()
+        compare_last_hour(shop)
+    assert list(store.scan_purchases()) == []
+    assert list_findings(shop) == {"01JZQ4T8M3V6W9X2Y5A7B0C1D2": f"unknown_purchase-{intent_id}"}
+    assert shop.available_tickets() == 4
+    shop.account = account
+    shop.dashboard.v1.refunds.create({"payment_intent": intent_id})
     shop.account = None
 
 
