@@ -10,7 +10,7 @@ from chalicelib.catalog import capacities, event_states, forms, permissions, sal
 from chalicelib.catalog.forms import DateRule, EventChanges, EventFields
 from chalicelib.catalog.model import Catalog, Event, EventStatus, Tier
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, change_event, commit, get_changeable_event
-from chalicelib.catalog.tier_management import settle_stock
+from chalicelib.catalog.tier_management import settle_stock, without_texts
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Forbidden
 from chalicelib.foundation import clock
@@ -168,13 +168,13 @@ def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_V
         event_states.check_no_sales(catalog, event_id, event_states.read_draft_stock(catalog, before))
         if before.status != "draft":
             raise EventNotDraft(event_id=event_id)
-        without_image = replace(before, image=None, image_url=None)
-        after = replace(without_image, deleted_at=now, description="", metadata={}, change_note=None, dates=[], cancelled_dates=[])
+        emptied = replace(before, image=None, image_url=None, description="", descriptions={}, names={}, metadata={}, cancellation_reasons={})
+        after = replace(emptied, deleted_at=now, change_note=None, dates=[], cancelled_dates=[])
         change = change_event(before, after, "event.deleted", actor, now)
         tiers = [
-            replace(emptied, version=tier.version + 1, updated_at=now)
+            replace(without, version=tier.version + 1, updated_at=now)
             for tier in catalog.event_tiers(event_id)
-            if (emptied := _without_texts(tier)) != tier
+            if (without := _without_texts(tier)) != tier
         ][:MAX_EMPTIED]
         return replace(change, items=[*change.items, *map(store.put_tier_item, tiers)], others=tiers)
 
@@ -212,7 +212,7 @@ def _check_removed_dates(catalog: Catalog, before: Event, after: Event) -> None:
 
 def _without_texts(tier: Tier) -> Tier:
     """Return a tier without long texts and dates. Its holdbacks stay if one of them has a stock, because they define its capacity."""
-    emptied = replace(tier, description="", metadata={}, image=None, image_url=None, options=[], date_ids=[])
+    emptied = replace(without_texts(tier), date_ids=[])
     return emptied if tier.issuing else replace(emptied, holdbacks=[], releases=[])
 
 

@@ -115,7 +115,7 @@ def tiers_of_date(event_id: str, date_id: str) -> list[Tier]:
     """Return the tiers that are only for this date. Raises InvalidInput if there are none."""
     tiers = [tier for tier in snapshots.load_current().event_tiers(event_id) if not tier.removed and tier.date_ids == [date_id]]
     if not tiers:
-        raise InvalidInput("No ticket type is only for this date.", path="$.tiers_of", rule="without_tiers")
+        raise InvalidInput("This date has no ticket types of its own.", path="$.tiers_of", rule="without_tiers")
     return tiers
 
 
@@ -290,6 +290,11 @@ def _with_smaller_holdbacks(tier: Tier, excess: int) -> Tier:
     return replace(tier, holdbacks=kept)
 
 
+def without_texts(tier: Tier) -> Tier:
+    """Return a tier without its picture and its long texts, in any language."""
+    return replace(tier, description="", descriptions={}, names={}, metadata={}, image=None, image_url=None, options=[])
+
+
 def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Tier:
     """Delete a tier without sold or held tickets. Its stock shrinks to zero first, so nothing can be sold in the meantime.
 
@@ -306,19 +311,7 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
             return CatalogChange(current, [])
         before = get_changeable_tier(catalog, tier_id)
         expected.check(before)
-        after = replace(
-            before,
-            capacity=0,
-            status="closed",
-            removed=True,
-            description="",
-            metadata={},
-            image=None,
-            image_url=None,
-            options=[],
-            holdbacks=[],
-            releases=[],
-        )
+        after = replace(without_texts(before), capacity=0, status="closed", removed=True, holdbacks=[], releases=[])
         try:
             items = capacities.holdback_stock_items(before, after)
             resize_stock(before.stock_id, before.shards, 0)

@@ -107,7 +107,7 @@ def page_content(purchase: Purchase, payment: Payment, email: str | None) -> Che
 def _page_items(purchase: Purchase, line: LineItem, *, with_price_ids: bool) -> list[CheckoutPageItem]:
     """Return an item of the page for each distinct ticket price of a line. Discounted tickets have our price, not the provider's price.
 
-    The provider's prices belong to the operator's account. For pages of promoters' accounts, leave out `with_price_ids`.
+    The provider's prices belong to the operator's account. Pass `with_price_ids=False` for pages of promoters' accounts.
     """
     return [
         CheckoutPageItem(
@@ -138,6 +138,6 @@ def _expires_at(purchase: Purchase) -> int | None:
 
 
 def _is_allowed(url: str, origins: list[str]) -> bool:
-    """Return whether the URL begins with exactly one of the origins, and the URL's host ends where the origin ends."""
+    """Return whether the URL starts with one of the origins, and its host is that origin's host, not a longer one."""
     is_within = any(url == origin or url.startswith((f"{origin}/", f"{origin}?", f"{origin}#")) for origin in origins)
     return is_within and _SAFE_URL.fullmatch(url) is not None

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from chalicelib.audit import service as audit
@@ -254,13 +255,15 @@ def test_a_deleted_draft_is_in_no_list_and_stays_in_the_store(api, time):
 def test_a_deleted_draft_keeps_no_long_texts(api):
     """Every instance keeps deleted drafts in its memory, and they count as a tenth of a draft."""
     dates = [{"id": "friday", "starts_at": "2026-09-01T19:00:00Z"}]
-    event_id = create_draft(api, description="About the night", metadata={"genre": "jazz"}, dates=dates)["id"]
+    more = {"descriptions": {"de": "About it, in German"}, "names": {"de": "About it"}}
+    event_id = create_draft(api, description="About the night", metadata={"genre": "jazz"}, dates=dates, **more)["id"]
     held_back = {"id": "press", "reason": "press", "quantity": 2, "label": "The local radio"}
     texts = {"description": "About the floor", "metadata": {"side": "left"}, "holdbacks": [held_back], "date_ids": ["friday"]}
-    tier_id = create_kind(api, event_id, **texts)["id"]
-    create_kind(api, event_id, name="Balcony")
+    tier_id = create_kind(api, event_id, **texts, **more)["id"]
+    deleted_before = create_kind(api, event_id, name="Balcony", description="About the view", **more)["id"]
     question = {"label": "Dinner", "option_type": "text_input"}
     assert api.post(f"/admin/events/{event_id}/tickets/packages/{tier_id}/options", json=question, **promoter()).status == 201
+    assert api.delete(f"/tiers/{deleted_before}", **promoter()).status == 200
     known = catalog.load_current()
     assert api.delete(f"/events/{event_id}", **promoter()).status == 200
     head = catalog.load_head()
@@ -269,6 +272,7 @@ def test_a_deleted_draft_keeps_no_long_texts(api):
         assert (event.description, event.metadata, event.dates, len(tiers)) == ("", {}, [], 2)
         kept = [(tier.description, tier.metadata, tier.options, tier.holdbacks, tier.date_ids) for tier in tiers]
         assert kept == [("", {}, [], [], [])] * 2
+        assert b"About" not in msgspec.json.encode((event, tiers))
     assert api.delete(f"/events/{event_id}", **promoter()).status == 404
 
 
