@@ -50,8 +50,9 @@ def account_view(account: Account) -> AccountView:
 class UserView(Struct, frozen=True):
     """A user. For a guest, the personal fields are null. `events`: the user's roles at other people's events, by event id.
 
-    With a `second_factor`, a sign-in needs a code from an authenticator app, or a passkey. If the user `lacks_second_factor`, this shop
-    requires one from managers: until it is set up, `roles` and `events` have only the rights of a buyer and of door staff.
+    With a `second_factor`, a sign-in needs a code from an authenticator app, or a passkey. `lacks_second_factor` means that
+    this shop requires one from managers and the user has none. Until it is set up, `roles` and `events` have only the rights of a buyer and
+    of door staff.
     """
 
     id: str

@@ -11,7 +11,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids, log
 
 UNKNOWN = "unknown"  # replaces an empty actor, because an index key cannot be an empty string
-# DynamoDB refuses items of more than 400 KB, and with it the change. The values of a larger change are cut.
+# DynamoDB refuses items of more than 400 KB, and the change with them. The values of a larger change are cut.
 MAX_CHANGES_BYTES, MAX_VALUE_BYTES = 300_000, 4_000
 MAX_ROWS_READ = 1000  # for one page, even if the filter accepts only a few of these rows
 

@@ -329,7 +329,9 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     city: Annotated[str | None, Field("public", "The city, by which events can be filtered.", Label | None, in_file="elsewhere")] = None
     country: Annotated[
         str | None,
-        Field("public", "The country of the venue, which decides the default taxes: an ISO 3166-1 code, such as `ES`.", Country | None),
+        Field(
+            "public", "The country of the venue, which decides which default taxes apply: an ISO 3166-1 code, such as `ES`.", Country | None
+        ),
     ] = None
     region: Annotated[
         str | None,

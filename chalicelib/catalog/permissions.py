@@ -46,7 +46,7 @@ class EventLimitReached(ApiError):
     code: ClassVar[str] = "event_limit_reached"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "You have reached your limit of drafts, events that are not over and events that you created in the last 30 days. "
+        "You have reached your limit of events. It counts drafts, events that are not over, and events created in the last 30 days. "
         "Delete drafts that you do not need, or ask the shop for a higher limit."
     )
 

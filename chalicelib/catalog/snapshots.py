@@ -1,8 +1,8 @@
 """The snapshot: the catalog in this instance's memory.
 
-There are two caches: the head, which is read every few seconds, and its catalog, which follows the changes when the head shows a new public
-revision. In between, a snapshot costs no call to the store. A catalog may lack the latest changes to drafts, which buyers do not see:
-functions for managers load them.
+There are two caches: the head, which is read every `head_check_seconds` (5 by default), and its catalog, which follows the changes when the
+head shows a new public revision. In between, a snapshot costs no call to the store. A catalog may lack the latest changes to drafts, which
+buyers do not see: functions for managers load them.
 """
 
 from collections.abc import Callable

@@ -141,11 +141,11 @@ def _load() -> msgspec.Struct:
         with _kept.lock:
             kept = _kept.entries.get(key)  # another thread may have read the secret in the meantime
             if kept is None or now >= kept.fresh_until:
-                kept = _kept.entries[key] = _read_again(*key, kept, now)
+                kept = _kept.entries[key] = _refresh(*key, kept, now)
     return kept.values
 
 
-def _read_again(region: str, arn: str, kept: _KeptSecret | None, now: int) -> _KeptSecret:
+def _refresh(region: str, arn: str, kept: _KeptSecret | None, now: int) -> _KeptSecret:
     """Read the secret. If this fails, keep the cached values, or raise SettingsError or DeadlineExceeded if no values are cached."""
     try:
         return _KeptSecret(_fetch(region, arn), now, now + MAX_AGE_SECONDS)

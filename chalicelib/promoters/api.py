@@ -375,7 +375,7 @@ def connect_payment_account(request: RequestContext, promoter_id: str) -> Reply[
 
 @route(bp, "DELETE", "/promoters/{promoter_id}/payment-account", access="admin", errors=(CatalogChanging,))
 def remove_payment_account(request: RequestContext, promoter_id: str) -> Reply[PaymentAccountView]:
-    """Remove a promoter's account at the payment provider, so that later buyers pay to the shop's account."""
+    """Remove a promoter's account at the payment provider, so that later buyers pay into the shop's account."""
     account = service.remove_account(promoter_id, request.require_user().user_id, request.now)
     return Reply(payment_account_view(account, can_connect=service.can_connect_accounts()))
 

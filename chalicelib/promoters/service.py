@@ -75,7 +75,7 @@ class NewApiKey(Struct, frozen=True):
 class AccountsNotOffered(ApiError):
     code: ClassVar[str] = "payment_accounts_not_offered"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Promoters cannot connect payment accounts to this shop. Buyers pay to the shop's account."
+    default_message: ClassVar[str] = "Promoters cannot connect payment accounts to this shop. Buyers pay into the shop's account."
 
 
 class AccountNeedsVerification(Forbidden):

@@ -186,7 +186,7 @@ class NewApiKeyView(Struct, frozen=True):
 class PaymentAccountView(Struct, frozen=True, kw_only=True):
     """A promoter's account at the payment provider. While it is `active`, it receives the payments for the promoter's events.
 
-    While it is `pending`, `removed` or `none`, buyers pay to the shop's account. While it is `restricted`, the promoter's events are
+    While it is `pending`, `removed` or `none`, buyers pay into the shop's account. While it is `restricted`, the promoter's events are
     paused. `missing` names what the provider needs from the promoter, and `disabled_reason` says why the account may not take payments or
     get payouts, both in the provider's words. The shop's fee is `fee_cents` for each ticket that costs money, plus `fee_basis_points`
     hundredths of a percent of the total. `can_connect` says whether the promoter can connect an account, or finish its setup.

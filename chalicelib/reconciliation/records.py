@@ -2,7 +2,7 @@
 
 Once a day, a pass reads the records of the whole stage. Each run of the job reads a part of them, within a budget, and the next run
 continues there. A pass repairs nothing, because a repair without a known cause may do more harm. Each difference is an open case until it
-has disappeared. Only add-ons may catch up on changes to orders that they have missed.
+has disappeared. There is one exception: add-ons catch up on changes to orders that they have missed.
 """
 
 import math
@@ -40,7 +40,7 @@ READS_PER_RUN = 10_000
 SECONDS_PER_RUN = 120
 SECONDS_PER_SLICE = 20  # no slice begins with less time left
 SLICE = 100  # purchases, shards or tickets that are checked together
-SETTLE_SECONDS = 60  # longer than a change takes to become readable; a change has the time at which its request began to write
+SETTLE_SECONDS = 60  # longer than a change takes to become readable; the time of a change is when its request began to write
 MAX_OPEN = 100  # open differences; more are only logged, for example after tables were restored to different points in time
 FOUND_CHARACTERS = 500  # of each sentence in a case
 _FINDING = "records_differ-"
@@ -238,13 +238,14 @@ class _Run:
             self._report.skipped.append(count.event_id)
             return
         unconverted, stocks = _unconverted(shards), stocks_of(shards)
-        # Tickets are held back or released while this runs, so only what contradicts the catalog before and after the read counts.
+        # Tickets are held back or released while this runs, so a contradiction counts only with both catalogs, before and after the read.
         limits, also_later = (
             [*invariants.check_holdbacks(current, [count.event_id], stocks), *invariants.check_dates(current, [count.event_id], stocks)]
             for current in (before, catalog.load_current())
         )
         differences = [
-            f"{stock_id}: {sold[stock_id]} tickets, and {stock.sold} sold, {unconverted[stock_id]} paid and still on hold"
+            f"{stock_id}: there are {sold[stock_id]} valid tickets, but the stock counts {stock.sold} as sold and {unconverted[stock_id]} "
+            "as paid and still on hold"
             for stock_id, stock in sorted(stocks.items())
             if sold[stock_id] > stock.sold + unconverted[stock_id]
         ]
@@ -295,7 +296,7 @@ class _Run:
 
 
 def _finding(part: Part, record_id: str) -> tuple[str, str]:
-    """Return the two ids of the case for a record. A shard's case belongs to its stock. The ids have no `#`, `:` or `/`, for paths."""
+    """Return the two ids of the case for a record. A shard's case belongs to its stock. The ids have no `#`, `:` or `/`."""
     if part == "shard":
         stock_id, _, number = record_id.rpartition("#")
         return stock_id.translate(str.maketrans(":/", "..")), f"{_FINDING}{part}-{number}"
@@ -303,7 +304,7 @@ def _finding(part: Part, record_id: str) -> tuple[str, str]:
 
 
 def _is_checked(purchase: Purchase) -> bool:
-    """Return whether more than the purchase itself may be stored. Most purchases of a drop are reservations that expired."""
+    """Return whether the purchase may have tickets, ledger entries or cases. Most purchases of a drop are reservations that expired."""
     return purchase.state != "expired" or purchase.payment is not None or bool(purchase.refunds)
 
 

@@ -55,7 +55,7 @@ class Entry(NamedTuple):
 
 
 class EntryProof(NamedTuple):
-    """The proof that a list has an entry: its place in its page, from 0, the page's size, and the hashes beside its path to the root."""
+    """The proof that a list has an entry: its place in its page, from 0, the page's size, and the sibling hashes up to the root."""
 
     place: int
     page_size: int
@@ -122,7 +122,7 @@ def prove(page: bytes, digest: bytes) -> tuple[Entry, EntryProof] | None:
 
 
 def path_in_complete_tree(roots: Sequence[bytes], place: int) -> list[bytes]:
-    """Return the hashes beside the path from the root at `place` to the root of the complete tree, from the bottom."""
+    """Return the sibling hashes on the path from the root at `place` to the root of the complete tree, from the bottom."""
     path = []
     while len(roots) > 1:
         path.append(roots[place ^ 1])
@@ -134,25 +134,25 @@ def is_proven(entry: Entry, proof: EntryProof, n: int, offsets: Sequence[int], r
     """Return whether the proof leads from the entry to the root (hex) of a list of `n` arrivals, with groups or without."""
     bits = page_bits(n)
     below = len(proof.path) - bits
-    if not 0 <= proof.place < proof.page_size or below < 0 or any(len(beside) != DIGEST_BYTES for beside in proof.path):
+    if not 0 <= proof.place < proof.page_size or below < 0 or any(len(sibling) != DIGEST_BYTES for sibling in proof.path):
         return False
     # Verification as in RFC 9162, section 2.1.3.2, which defines the same tree as RFC 6962.
     place, last, value = proof.place, proof.page_size - 1, sha256(b"\x00" + entry.encode()).digest()
-    for beside in proof.path[:below]:
+    for sibling in proof.path[:below]:
         if last == 0:
             return False
         if place & 1 or place == last:
-            value = _node(beside, value)
+            value = _node(sibling, value)
             while not place & 1 and place:
                 place, last = place >> 1, last >> 1
         else:
-            value = _node(value, beside)
+            value = _node(value, sibling)
         place, last = place >> 1, last >> 1
     if last != 0:
         return False
     number = page_number(entry.digest, bits)
-    for beside in proof.path[below:]:
-        value = _node(beside, value) if number & 1 else _node(value, beside)
+    for sibling in proof.path[below:]:
+        value = _node(sibling, value) if number & 1 else _node(value, sibling)
         number >>= 1
     return any(hmac.compare_digest(list_root(n, offsets, value, has_groups=has_groups), root) for has_groups in (False, True))
 

@@ -116,7 +116,7 @@ def find_proof(room: Room, digest: bytes, now: int) -> tuple[Entry, EntryProof] 
 
 
 def load_page(room: Room, number: int, now: int) -> tuple[list[Entry], list[bytes]]:
-    """Return a page of the published list, and the hashes beside the path from the page's root to the root of all pages."""
+    """Return a page of the published list, and the sibling hashes on the path from the page's root to the root of all pages."""
     return entries.decode_page(_find_page(room, number)), entries.path_in_complete_tree(_page_roots(room, now), number)
 
 

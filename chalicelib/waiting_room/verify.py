@@ -379,7 +379,7 @@ def _parse_entry(document: dict[str, Any]) -> Entry:
 def _is_proven(proof: DrawProof, document: dict[str, Any]) -> bool:
     try:
         entry = _parse_entry(document)
-        path = [bytes.fromhex(beside) for beside in document["path"]]
+        path = [bytes.fromhex(sibling) for sibling in document["path"]]
         found = EntryProof(int(document["index"]), int(document["page_size"]), path)
         return proof.root is not None and proof.has_numbers(entry) and entries.is_proven(entry, found, proof.n, proof.offsets, proof.root)
     except (KeyError, TypeError, ValueError, OverflowError):

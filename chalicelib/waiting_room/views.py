@@ -228,7 +228,7 @@ class EntryProofView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An entry, and the proof that the list with this `root` has it.
 
     `digest` is the SHA-256 of the room's commitment (32 bytes) and the user `u` in the entrant's token. `index` is the entry's place in its
-    page, from 0. `path` has the hashes beside the path from the entry to the root, from the bottom. Hashes are hex. With better odds,
+    page, from 0. `path` has the sibling hashes on the path from the entry to the root, from the bottom. Hashes are hex. With better odds,
     `number` is the first of `weight` numbers; `weight` is missing if it is 1.
     """
 
@@ -254,7 +254,7 @@ class ListedEntryView(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class EntryPageView(Struct, frozen=True, kw_only=True):
-    """A page of the list. `path` has the hashes (hex) beside the path from the page to the root, from the bottom."""
+    """A page of the list. `path` has the sibling hashes (hex) on the path from the page to the root, from the bottom."""
 
     event_id: str
     room: int
@@ -394,7 +394,7 @@ def entry_proof_view(room: Room, entry: Entry, proof: EntryProof) -> EntryProofV
         index=proof.place,
         page_size=proof.page_size,
         weight=entry.weight,
-        path=[beside.hex() for beside in proof.path],
+        path=[sibling.hex() for sibling in proof.path],
     )
 
 
@@ -410,7 +410,7 @@ def entry_page_view(room: Room, page: int, listed: list[Entry], path: list[bytes
         entries=[
             ListedEntryView(digest=entry.digest.hex(), counter=entry.counter, number=entry.number, weight=entry.weight) for entry in listed
         ],
-        path=[beside.hex() for beside in path],
+        path=[sibling.hex() for sibling in path],
     )
 
 

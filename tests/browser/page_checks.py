@@ -1,7 +1,7 @@
 """What holds on every page and in every state: axe finds nothing, light and dark, nothing is wider than a small phone, even with text at
 twice the normal size, and what people did to get there has not left them without the focus.
 
-With SHOTS=<folder> (`make shots`) each is also drawn, at 390 and 1280 px, light and dark, and in the other languages at both widths.
+With SHOTS=<folder> (`make shots`) each is also drawn, at 390, 768 and 1280 px, light and dark, and in the other languages at two widths.
 """
 
 import os
@@ -59,6 +59,7 @@ def check(page: Page, name: str) -> None:
     _check_width(page, name)
     for scheme in ("dark", "light"):
         page.emulate_media(color_scheme=scheme)
+        _draw(page, f"{name}-768-{scheme}", 768)
         _draw(page, f"{name}-1280-{scheme}", 1280)
     for language in _other_languages(page):
         _speak(page, language)

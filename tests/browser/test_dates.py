@@ -99,7 +99,7 @@ def test_a_manager_cancels_an_evening_and_a_buyer_sees_it(new_buyer, api, time, 
     for text in (
         "1 person has tickets that will no longer be valid.",
         "1 ticket is reserved or in a checkout. This reservation ends.",
-        "These tickets stay valid for the other dates, with the number sold: {}.",
+        "These tickets (number sold in brackets) stay valid for the other dates: {}.",
         "Passes and tickets for several dates stay valid for their other dates, and their owners get an email. "
         "If you want to give some of the money back, refund part of their orders.",
     ):

@@ -16,7 +16,7 @@ PROFILE = "/manage/profile"
 @pytest.mark.parametrize(
     ("locale", "connect", "resume", "active", "restricted", "balance"),
     [
-        ("en-US", "Connect a Stripe account", "Continue at Stripe", "pay to your Stripe account", "are paused", "Balance:"),
+        ("en-US", "Connect a Stripe account", "Continue at Stripe", "pay into your Stripe account", "are paused", "Balance:"),
         ("es-ES", "Conectar una cuenta de Stripe", "Seguir en Stripe", "pagan a tu cuenta de Stripe", "está en pausa", "Saldo:"),
     ],
 )

@@ -105,7 +105,7 @@ def test_the_browser_agrees_with_the_server():
             if rng.random() < 0.1:
                 proof = proof._replace(path=proof.path[1:])
             document = {"digest": entry.digest.hex(), "counter": entry.counter, "number": entry.number, "index": proof.place}
-            document |= {"page_size": proof.page_size, "path": [beside.hex() for beside in proof.path]}
+            document |= {"page_size": proof.page_size, "path": [sibling.hex() for sibling in proof.path]}
             token = tokens.sign_arrival(replace(ARRIVAL, user=user, group="0f" * 16))
             state = {"root": listed.root, "n": n, "offsets": listed.offsets}
             cases.append({"list": state, "entry": document, "commitment": commitment, "token": token})

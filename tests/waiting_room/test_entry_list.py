@@ -51,7 +51,7 @@ def get_entry(api, event_id, token):
 
 def is_proven(state, document):
     entry = Entry(bytes.fromhex(document["digest"]), document["counter"], document["number"])
-    proof = EntryProof(document["index"], document["page_size"], [bytes.fromhex(beside) for beside in document["path"]])
+    proof = EntryProof(document["index"], document["page_size"], [bytes.fromhex(sibling) for sibling in document["path"]])
     return entries.is_proven(entry, proof, state["n"], state["offsets"], state["root"])
 
 

@@ -375,7 +375,9 @@ def _announcement(event: Event, announcement_id: str, body: AnnouncementBody, no
     if body.audience == "waiting" and not addons.is_on("waitlist"):
         raise InvalidInput("This stage has no waitlist.", path="$.audience", rule="no_waitlist")
     if body.audience == "waiting" and body.door is not None:
-        raise InvalidInput("People on the waitlist have no tickets to enter with.", path="$.door", rule="not_for_waiting")
+        raise InvalidInput(
+            "People on the waitlist have no tickets yet, so they cannot be chosen by entry.", path="$.door", rule="not_for_waiting"
+        )
     due_at = epoch_seconds("send_at", body.send_at)
     if due_at is not None and due_at > now + MAX_SCHEDULED_SECONDS:
         raise InvalidInput("Choose a time within the next year.", path="$.send_at", rule="too_late")

@@ -187,7 +187,10 @@ def _try_delete(endpoint: Endpoint, actor: str, now: int) -> bool:
 
 
 def _mail_notice(account: Account | None, language: Language, now: int) -> None:
-    """Tell a promoter by email that webhooks go to a new address. An address set with a stolen session outlives a new password."""
+    """Tell a promoter by email that webhooks go to a new address.
+
+    An address that was set with a stolen session would still get webhooks after the password is changed.
+    """
     if account is not None:
         accounts.mail_notice("webhook_endpoint_set", account.email, language, now)
 

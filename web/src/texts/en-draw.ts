@@ -69,7 +69,7 @@ export const drawTexts = {
     title: "That nobody told us the public random number early.",
     text: "Most of the independent organizations would have had to work together for that.",
   },
-  oddsRule: "Everybody has one number, and one more for each of this promoter's ballots with better odds that they have lost since they were last drawn, up to five in total. The best one counts.",
+  oddsRule: "Everybody has one number. Each time people are not drawn in one of this promoter's ballots with better odds, they get one more, up to five in total. Once they are drawn, they are back to one. The best one counts.",
   oddsLimit: {
     title: "That people with several numbers were not drawn in earlier ballots.",
     text: "Only they and we know that. But nobody has more than five numbers, and the list shows how many each place has.",

@@ -5,7 +5,7 @@ export const receivingTexts = {
   meaning: (giver: string | null) =>
     `If you accept, the ticket is yours alone. You get a new code, and ${giver ?? "the sender"}'s code stops working. You pay nothing here. You can transfer the ticket to somebody else until it is used.`,
   openUntil: (when: string) => `You can accept until ${when}.`,
-  emailNote: "We send the ticket to this address, and you can find it again with this address.",
+  emailNote: "We will send the ticket to this address. You can also use the address to find the ticket again.",
   accept: "Accept the ticket",
   doneTitle: "The ticket is yours",
   doneText: "It has a new code, and the old code no longer works.",

@@ -2,7 +2,7 @@
 
 export const secondFactorTexts = {
   title: "Two-step sign-in",
-  off: "With an authenticator app or a passkey, somebody who has learned your password still cannot sign in.",
+  off: "If you use an authenticator app or a passkey, nobody can sign in with your password alone.",
   lacking: "This shop requires a second step from everybody who manages events. Until you have set it up, you can buy, but not manage.",
   on: "It is on: your password alone is not enough to sign in.",
   begin: "Set up an app",

@@ -7,7 +7,7 @@ export const fieldTexts = {
     address: { label: "Address" },
     city: { label: "City" },
     category: { label: "Category" },
-    country: { label: "Country", note: "Its code, such as ES or GB. It decides the default taxes in your profile." },
+    country: { label: "Country", note: "Its code, such as ES or GB. It decides which of the default taxes in your profile apply." },
     region: { label: "Region", note: "Only if it has taxes of its own: the end of its ISO code, such as CN for ES-CN." },
     postal_code: { label: "Postal code", note: "Needed if Stripe calculates the taxes." },
     description: { label: "Description" },

@@ -26,7 +26,7 @@ const actions: Record<string, string> = {
   "bank_transfer.cancelled": "Order by bank transfer cancelled",
   "box_office.sold": "Tickets sold at the box office",
   "box_office.quota": "Tickets set aside at the box office",
-  "box_office.quota_returned": "Set-aside tickets given back to the box office",
+  "box_office.quota_returned": "Set-aside tickets returned from the box office",
   "box_office.closed": "Cash counted at the box office",
   "tier.deleted": "Ticket type deleted",
   "tier.image_changed": "Ticket picture changed",

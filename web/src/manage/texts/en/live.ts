@@ -72,7 +72,7 @@ export const liveTexts = {
   questions: { pause: "Pause the sale?", resume: "Resume the sale?", rate: "Change the rate?", letIn: "Let more people in?" },
   actions: { pause: "Pause now", resume: "Resume now", rate: "Change now", letIn: "Let in now" },
   appeals: "Appeals",
-  appealsNote: "People whom your entry rule turned away can write to you once. If you give them a place before the draw closes, they are in it; later, they come after it.",
+  appealsNote: "People whom your entry rule turned away can write to you once. If you give them a place before the draw closes, they take part in it. After that, their place comes after everyone in the draw.",
   noAppeals: "No open appeals",
   noAppealsText: "Nobody is waiting for an answer.",
   appealAnswer: "Your answer, which they see",

@@ -97,7 +97,7 @@ export const messagesTexts = {
   change: "Change",
   stop: "Stop",
   stopConfirm: "Yes, stop it",
-  stopText: "Emails that have not been sent yet are not sent. Emails that have been sent cannot be recalled.",
+  stopText: "Emails that are still waiting will not be sent. Emails that have been sent cannot be recalled.",
   attempts: (count: number) => (count === 1 ? "1 attempt" : `${count} attempts`),
   nextTry: (when: string) => `next attempt ${when}`,
   failed: "The last attempt failed.",

@@ -30,7 +30,7 @@ export const promoTexts = {
   minimum: (currency: string) => `Minimum purchase (${currency})`,
   minimumNote: "The minimum price of all tickets together, before the discount.",
   forTickets: "Only for these tickets. If you choose none, the code is valid for all.",
-  opens: "Access code: opens these tickets before the sale starts, and those that are sold only with a code. It needs no discount.",
+  opens: "Access code: with it, buyers can buy these tickets before the sale starts, and tickets that are sold only with a code. A discount is optional.",
   skipsLine: "Buyers with this code skip the waiting room after the sale has opened",
   holdback: "Which tickets it sells",
   holdbackNote: "With held-back tickets, the code sells only those, even when the other tickets have sold out.",
