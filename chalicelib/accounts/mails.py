@@ -134,14 +134,19 @@ def exchange_link(link: MailedLink, purpose: MailPurpose, now: int) -> str:
     return token
 
 
-def put_challenge(token: str, purpose: ChallengePurpose, user_id: str, now: int, seconds: int = CHALLENGE_SECONDS) -> None:
+def put_challenge(
+    token: str, purpose: ChallengePurpose, user_id: str, now: int, seconds: int = CHALLENGE_SECONDS, generation: int | None = None
+) -> None:
     """Store a random text that is not mailed. `use_challenge` accepts it once, within `seconds`."""
-    store.put_link(MailedLink(_digest(token), purpose, NO_USER, user_id, now + seconds))
+    store.put_link(MailedLink(_digest(token), purpose, NO_USER, user_id, now + seconds, generation))
 
 
-def use_challenge(token: str, purpose: ChallengePurpose, user_id: str, now: int) -> bool:
-    """Use up a text that `put_challenge` stored. Returns False if this purpose and user have no such text, or it has expired."""
-    return store.use_challenge(_digest(token), purpose, user_id, now)
+def use_challenge(token: str, purpose: ChallengePurpose, user_id: str, now: int, generation: int | None = None) -> bool:
+    """Use up a text that `put_challenge` stored. Returns False if this purpose and user have no such text, or it has expired.
+
+    Pass the account's `generation` if the text must have been stored with it: then the sessions have not ended in between.
+    """
+    return store.use_challenge(_digest(token), purpose, user_id, now, generation)
 
 
 def _digest(token: str) -> str:

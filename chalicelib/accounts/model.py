@@ -179,7 +179,7 @@ class Account(Struct, frozen=True, kw_only=True):
 
     Both are epoch seconds, or None if this has not happened. `generation` increases whenever all sessions of the account end. With a
     `totp_secret`, a sign-in also needs a code from the authenticator app. `totp_pending` is a secret for which nobody has entered a code
-    yet, and `totp_pending_until` is when it expires (epoch seconds).
+    since the sessions last ended, and `totp_pending_until` is when it expires (epoch seconds).
     """
 
     user_id: str

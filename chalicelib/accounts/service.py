@@ -154,13 +154,13 @@ def log_in(request: RequestContext, email: str, password: str, code: str | None 
 def begin_second_factor(request: RequestContext, user_id: str, password: str, code: str | None = None) -> tuple[str, str]:
     """Return a new secret for an authenticator app, and the account's address. An account with a second factor needs a `code`.
 
-    The secret takes effect once `confirm_second_factor` gets a code for it in time; until then, an existing second factor stays. Raises
-    NoAccount and what `check_owner` raises.
+    The secret takes effect once `confirm_second_factor` gets a code for it in time, and before the sessions end; until then, an existing
+    second factor stays. Raises NoAccount and what `check_owner` raises.
     """
     account = get_account(user_id)
     check_owner(request, account, password, code)
     secret = factors.new_secret()
-    if not store.set_pending_secret(user_id, secret, request.now + PENDING_SECRET_SECONDS):
+    if not store.set_pending_secret(account, secret, request.now + PENDING_SECRET_SECONDS):
         raise NoAccount()
     return secret, account.email
 
@@ -260,12 +260,15 @@ def new_passkey_challenge(now: int) -> str:
 
 
 def begin_passkey(request: RequestContext, user_id: str, password: str, code: str | None) -> tuple[Account, str]:
-    """Return the account and a new challenge for `add_passkey`. Raises NoAccount, TooManyPasskeys and what `check_owner` raises."""
+    """Return the account and a new challenge for `add_passkey`, which works until the sessions end.
+
+    Raises NoAccount, TooManyPasskeys and what `check_owner` raises.
+    """
     account = get_account(user_id)
     if len(account.passkeys) >= MAX_PASSKEYS:
         raise TooManyPasskeys()
     check_owner(request, account, password, code)
-    return account, _new_challenge("new_passkey", user_id, request.now)
+    return account, _new_challenge("new_passkey", user_id, request.now, account.generation)
 
 
 def add_passkey(request: RequestContext, identity: Identity, name: str, client_data: str, attestation: str) -> tuple[Passkey, list[str]]:
@@ -274,12 +277,8 @@ def add_passkey(request: RequestContext, identity: Identity, name: str, client_d
     If the account had no second factor, it gets recovery codes, and all sessions except the current one end. Raises NoAccount,
     PasskeyRefused, TooManyPasskeys or AccountChanging.
     """
-    challenge = factors.challenge_of(client_data)
-    account, is_valid = parallel.both(
-        lambda: get_account(identity.user_id),
-        lambda: mails.use_challenge(challenge, "new_passkey", identity.user_id, request.now),
-    )
-    if not is_valid:
+    challenge, account = factors.challenge_of(client_data), get_account(identity.user_id)
+    if not mails.use_challenge(challenge, "new_passkey", account.user_id, request.now, account.generation):
         raise PasskeyRefused()
     credential, counter = factors.read_new_passkey(client_data, attestation)
     if len(account.passkeys) >= MAX_PASSKEYS:
@@ -338,9 +337,9 @@ def _own_code(user_id: str, code: str) -> str:
     return f"{user_id} {factors.plain_code(code)}"
 
 
-def _new_challenge(purpose: ChallengePurpose, user_id: str, now: int) -> str:
+def _new_challenge(purpose: ChallengePurpose, user_id: str, now: int, generation: int | None = None) -> str:
     challenge = secrets.token_urlsafe(32)
-    mails.put_challenge(challenge, purpose, user_id, now)
+    mails.put_challenge(challenge, purpose, user_id, now, generation=generation)
     return challenge
 
 

@@ -59,6 +59,7 @@ class AccountRow(dynamo.Table):
     totp_secret = UnicodeAttribute(null=True)
     totp_pending = UnicodeAttribute(null=True)
     totp_pending_until = NumberAttribute(null=True)
+    totp_pending_generation = NumberAttribute(null=True)  # of the account when the secret was made
     totp_step = NumberAttribute(null=True)  # the last step that was used
     recovery_hashes = UnicodeSetAttribute(null=True)  # of the unused recovery codes
     passkeys = JsonAttribute(tuple[Passkey, ...], null=True)
@@ -69,7 +70,7 @@ class AccountRow(dynamo.Table):
 
 _ACCOUNT_EXISTS = AccountRow.id.exists()
 _END_SESSIONS = AccountRow.generation.add(1)
-_NO_APP = dict.fromkeys(("totp_secret", "totp_pending", "totp_pending_until", "totp_step"))
+_NO_APP = dict.fromkeys(("totp_secret", "totp_pending", "totp_pending_until", "totp_pending_generation", "totp_step"))
 _NO_SECOND_FACTOR = {**_NO_APP, "recovery_hashes": None, "passkeys": None}
 
 
@@ -96,9 +97,9 @@ class MailedLinkRow(dynamo.Table):
 
 
 class MailedLink(Struct, frozen=True):
-    """A link that was mailed to an address; `digest` is the SHA-256 of its token in hex.
+    """A link that was mailed to an address, or a challenge; `digest` is the SHA-256 of its token in hex.
 
-    `generation` is the account's generation when the link was mailed. It is None if the link also works after the sessions have ended.
+    `generation` is the account's generation when it was made. It is None if it also works after the sessions have ended.
     """
 
     digest: str
@@ -189,10 +190,13 @@ def set_rights_item(before: Account, after: Account, *, ends_sessions: bool = Tr
     return dynamo.update(AccountRow(f"user#{before.user_id}"), actions, AccountRow.generation == before.generation)
 
 
-def set_pending_secret(user_id: str, secret: str, until: int) -> bool:
-    """Store a secret for which nobody has entered a code yet, and when it expires. Returns False if there is no account."""
-    changes = {"totp_pending": secret, "totp_pending_until": until}
-    return dynamo.update_if(AccountRow(f"user#{user_id}"), AccountRow.assign(changes), _ACCOUNT_EXISTS)
+def set_pending_secret(account: Account, secret: str, until: int) -> bool:
+    """Store a secret for which nobody has entered a code yet, and when it expires. Returns False if the account no longer exists.
+
+    The secret is void once the sessions have ended since `account` was read.
+    """
+    changes = {"totp_pending": secret, "totp_pending_until": until, "totp_pending_generation": account.generation}
+    return dynamo.update_if(AccountRow(f"user#{account.user_id}"), AccountRow.assign(changes), _ACCOUNT_EXISTS)
 
 
 def set_second_factor_item(account: Account, step: int, recovery_hashes: set[str]) -> dynamo.TransactItem:
@@ -339,9 +343,14 @@ def use_link_item(link: MailedLink) -> dynamo.TransactItem:
     return dynamo.delete(MailedLinkRow(f"link#{link.digest}"), MailedLinkRow.id.exists())
 
 
-def use_challenge(digest: str, purpose: ChallengePurpose, user_id: str, now: int) -> bool:
-    """Use up a challenge. Returns False if this purpose and user have no such challenge, or it has expired."""
+def use_challenge(digest: str, purpose: ChallengePurpose, user_id: str, now: int, generation: int | None = None) -> bool:
+    """Use up a challenge. Returns False if this purpose and user have no such challenge, or it has expired.
+
+    With `generation`, the challenge must have been made for this generation of the account.
+    """
     is_valid = (MailedLinkRow.purpose == purpose) & (MailedLinkRow.user_id == user_id) & (MailedLinkRow.expires_at > now)
+    if generation is not None:
+        is_valid &= MailedLinkRow.generation == generation
     return _write_once(dynamo.delete(MailedLinkRow(f"link#{digest}"), is_valid))
 
 
@@ -376,7 +385,7 @@ def _account(row: AccountRow) -> Account:
         locked_at=None if row.locked_at is None else int(row.locked_at),
         generation=int(row.generation),
         totp_secret=row.totp_secret,
-        totp_pending=row.totp_pending,
+        totp_pending=row.totp_pending if row.totp_pending_generation == row.generation else None,
         totp_pending_until=None if row.totp_pending_until is None else int(row.totp_pending_until),
         passkeys=row.passkeys or (),
     )

@@ -7,6 +7,7 @@ import pytest
 
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.model import MailMessage
+from tests import builders
 from tests.client import Client, ClientReply
 
 PASSWORD = "seven grey owls"
@@ -56,3 +57,21 @@ def sign_up(api: Client, email: str = EMAIL, **fields: Any) -> Any:
 
 def refresh(api: Client, refresh_token: str) -> ClientReply:
     return api.post("/auth/refresh", json={"refresh_token": refresh_token})
+
+
+def choose_new_password(api: Client, mailbox: Mailbox) -> ClientReply:
+    api.post("/auth/password/forgot", json={"email": EMAIL})
+    return api.post("/auth/password/reset", json={"token": mailbox.token("reset_password"), "password": OTHER_PASSWORD})
+
+
+def change_address(api: Client, mailbox: Mailbox) -> ClientReply:
+    change = {"email": "ada@new.example.com", "password": PASSWORD}
+    assert api.post("/auth/email", json=change, token=log_in(api).json["access_token"]).status == 200
+    return api.post("/auth/email/verify", json={"token": mailbox.token("change_email"), "password": PASSWORD})
+
+
+def lose_role(api: Client, mailbox: Mailbox) -> ClientReply:
+    return api.patch("/admin/users/ada", json={"roles": ["user"]}, token=builders.admin_token())
+
+
+ENDS_OF_SESSIONS = [choose_new_password, change_address, lose_role]

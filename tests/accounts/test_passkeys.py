@@ -13,7 +13,7 @@ from chalicelib.audit import service as audit
 from chalicelib.foundation import parallel, settings
 from devtools.authenticator import VERIFIED, Authenticator, websafe_decode, websafe_encode
 from tests import builders
-from tests.accounts.conftest import EMAIL, PASSWORD, log_in
+from tests.accounts.conftest import EMAIL, ENDS_OF_SESSIONS, PASSWORD, log_in
 from tests.accounts.test_second_factor import set_up
 from tests.builders import code_of
 
@@ -179,6 +179,24 @@ def test_a_challenge_for_a_new_passkey_is_for_one_account(api, time, ada, phone)
     create_account(Account(user_id="bea", email="bea@example.com", roles=("user",), created_at=time.now, verified_at=time.now), PASSWORD)
     bea = log_in(api, "bea@example.com").json["access_token"]
     assert finish(api, bea, phone.create(begin(api, ada).json)).status == 403
+
+
+@pytest.mark.parametrize("end_sessions", ENDS_OF_SESSIONS)
+def test_a_challenge_for_a_new_passkey_ends_with_the_sessions(api, ada, phone, mailbox, end_sessions):
+    """Otherwise, somebody who knew the password could begin before a new password, add a passkey after it, and keep their access."""
+    begun = begin(api, ada).json
+    assert end_sessions(api, mailbox).status == 200
+    refused = finish(api, ada, phone.create(begun))
+    assert (refused.status, refused.json["error"]) == (403, "passkey_refused")
+    assert api.get("/auth/me", token=ada).json["second_factor"] is False
+    assert sign_in(api, phone).status == 403
+
+
+def test_a_challenge_for_a_new_passkey_from_an_earlier_version_is_refused(api, time, ada, phone):
+    begun = begin(api, ada).json
+    mails.put_challenge(begun["challenge"], "new_passkey", "ada", time.now)
+    assert finish(api, ada, phone.create(begun)).json["error"] == "passkey_refused"
+    add(api, ada, phone)
 
 
 def test_a_passkey_signs_in_only_to_its_own_account(api, time, ada, phone):

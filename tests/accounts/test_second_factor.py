@@ -13,7 +13,7 @@ from chalicelib.accounts.service import PENDING_SECRET_SECONDS, Account, create_
 from chalicelib.audit import service as audit
 from chalicelib.foundation import parallel, settings
 from tests import builders
-from tests.accounts.conftest import PASSWORD, sign_up
+from tests.accounts.conftest import ENDS_OF_SESSIONS, PASSWORD, sign_up
 from tests.builders import code_of
 
 EMAIL = "ada@example.com"
@@ -141,6 +141,24 @@ def test_a_new_secret_expires(api, time, ada):
     assert (late.status, late.json["error"]) == (409, "no_second_factor")
     set_up(api, ada := sign_in(api).json["access_token"], time.now)
     assert api.get("/auth/me", token=ada).json["second_factor"] is True
+
+
+@pytest.mark.parametrize("end_sessions", ENDS_OF_SESSIONS)
+def test_a_new_secret_ends_with_the_sessions(api, time, ada, mailbox, end_sessions):
+    """Otherwise, somebody who knew the password could begin before a new password, and lock the owner out after it."""
+    secret = begin(api, ada).json["secret"]
+    assert end_sessions(api, mailbox).status == 200
+    refused = api.put("/auth/me/second-factor", json={"code": code_of(secret, time.now)}, token=ada)
+    assert (refused.status, refused.json["error"]) == (409, "no_second_factor")
+    assert api.get("/auth/me", token=ada).json["second_factor"] is False
+
+
+def test_a_new_secret_from_an_earlier_version_is_refused(api, time, ada):
+    secret = begin(api, ada).json["secret"]
+    store.update_profile("ada", {"totp_pending_generation": None})
+    refused = api.put("/auth/me/second-factor", json={"code": code_of(secret, time.now)}, token=ada)
+    assert (refused.status, refused.json["error"]) == (409, "no_second_factor")
+    set_up(api, ada, time.now)
 
 
 def test_simultaneous_sign_ins_use_a_code_once(api, time, threaded_store):
