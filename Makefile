@@ -19,7 +19,7 @@ help:
 	@echo "make run       start everything on this machine: http://127.0.0.1:8000"
 	@echo "                 PORT=9000              use another port (0: any free one)"
 	@echo "                 DATA=folder            keep the data in another folder (default: .data)"
-	@echo "                 BOOTSTRAP_FILE_PATH=f  put another bootstrap file on sale"
+	@echo "                 BOOTSTRAP_FILE_PATH=f  put other bootstrap files on sale (f:g:h)"
 	@echo "                 RESET=1                delete the data in that folder first"
 	@echo "                 RELOAD=1               restart after each edit of the code or the bootstrap file"
 	@echo "                 FAIRGATE_<NAME>=value  change a setting; docs/settings.md lists them all"

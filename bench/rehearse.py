@@ -96,7 +96,7 @@ def _play(given: argparse.Namespace) -> "Report":
     if given.url:
         bounds = stage_rehearsal.StageOptions(rate=given.rate, minutes=given.minutes)
         return stage_rehearsal.rehearse(given.url, given.token, given.event_id, options, bounds)
-    return rehearsal.rehearse(files.load_files(given.files or [files.default_file()]).tree, given.event_id, options)
+    return rehearsal.rehearse(files.load_files(given.files or files.default_files()).tree, given.event_id, options)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from bootstrap import aws_errors, commands
-from bootstrap.files import SHIPPED_FILE, default_file
+from bootstrap.files import SHIPPED_FILE, default_files
 from bootstrap.interrupts import NOT_CONFIRMED
 from bootstrap.target import NoStore, Target, choose_target
 from bootstrap.ticket_file import FIELDS
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(error.code or 0)
     try:
         needs_store = arguments.run not in _WITHOUT_STORE
-        with choose_target(default_file()) if needs_store else nullcontext(Target("", [str(default_file())])) as target:
+        with choose_target(default_files()) if needs_store else nullcontext(Target("", list(map(str, default_files())))) as target:
             if needs_store:
                 print(f"store: {target.name}", file=sys.stderr)
             arguments.files = getattr(arguments, "files", None) or target.files
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parser() -> ArgumentParser:
     description = "Put the events and ticket types of a file on sale. docs/bootstrap.md explains the commands and the format of the file."
     parser = ArgumentParser(prog="fairgate", description=description)
-    default_name = f"{SHIPPED_FILE.parent.name}/{SHIPPED_FILE.name}, or the one that BOOTSTRAP_FILE_PATH names"
+    default_name = f"{SHIPPED_FILE.parent.name}/{SHIPPED_FILE.name}, or the ones that BOOTSTRAP_FILE_PATH names"
     add = parser.add_subparsers(required=True, metavar="COMMAND").add_parser
     for name, run, text in (
         ("validate", commands.validate, "check files and list every fault with its JSON path; needs no store"),

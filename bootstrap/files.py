@@ -20,9 +20,13 @@ _SAME_IN_ALL_FILES = ("environment",)
 _HALF_SURROGATE = "half of a surrogate pair, which is not a character"
 
 
-def default_file() -> Path:
-    """Return the file that BOOTSTRAP_FILE_PATH names, or the one in this folder. The commands and `make run` use it by default."""
-    return Path(os.environ.get("BOOTSTRAP_FILE_PATH") or SHIPPED_FILE)
+def default_files() -> list[Path]:
+    """Return the files in BOOTSTRAP_FILE_PATH, which separates them like PATH, or the one in this folder.
+
+    The commands and `make run` use them by default.
+    """
+    names = (os.environ.get("BOOTSTRAP_FILE_PATH") or "").split(os.pathsep)
+    return [Path(name) for name in names if name] or [SHIPPED_FILE]
 
 
 def load_files(paths: list[Path]) -> MergedFiles:

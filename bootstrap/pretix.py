@@ -251,7 +251,7 @@ def _find_products(source: SourceEvent, notes: list[str]) -> list[Product]:
         if item.sales_channels is not None and "web" not in item.sales_channels:
             notes.append(f"{label}: was not sold on the web, so it is closed")
     if source.categories:
-        notes.append(f"{len(source.categories)} categories: only the order of the products in them is kept")
+        notes.append(f"{len(source.categories)} categories: are left out; the shop lists the cheapest ticket types first")
     if source.meta_data:
         notes.append(f"event: `meta_data` is left out ({', '.join(sorted(source.meta_data))})")
     return found
@@ -309,7 +309,9 @@ def _shared_capacity(
     for quota_id in shared:
         if len(members[quota_id]) < len(products):
             names, size = ", ".join(product.name for product in members[quota_id]), limited[quota_id]
-            notes.append(f"quota {quota_id}: {names} share {size} tickets; here, each gets a part: check their max_quantity")
+            notes.append(
+                f"quota {quota_id}: {names} share {size} tickets; here, each gets a part: choose their max_quantity, {size} together"
+            )
     totals = [limited[quota_id] for quota_id, inside in members.items() if len(inside) == len(products)]
     if all(any(product in inside for inside in members.values()) for product in products):
         totals.append(sum(limited[quota_id] for quota_id, inside in members.items() if inside))
@@ -388,13 +390,15 @@ def read_waiting(file: Path, source: SourceEvent, tree: Tree) -> tuple[dict[str,
     notes, with_voucher = [], 0
     by_date = {subevent.name: f"{source.slug}-{subevent.id}" for subevent in source.subevents}
     for line, row in _read_csv(file):
+        if row["Event slug"] != source.slug:
+            raise FileUnusable(f"{file}: line {line} is of event {quoted(row['Event slug'])}, but the orders are of {quoted(source.slug)}")
         event_id = by_date.get(row["Date"]) if source.subevents else source.slug
         parts = [event_id or "", row["Product ID"], row["Variation ID"]]
         ticket_id = "-".join(part for part in parts if part)
         if row["Status"] != WAITING:
             with_voucher += 1
-        elif row["Event slug"] != source.slug or event_id is None or ticket_id not in tree["ticket_types"]:
-            notes.append(f"{file}: line {line}: left out, because the event does not sell its product: {row['Event slug']} {ticket_id}")
+        elif event_id is None or ticket_id not in tree["ticket_types"]:
+            notes.append(f"{file}: line {line}: left out, because the event does not sell its product: {ticket_id}")
         elif not is_address(row["Email"]):
             notes.append(f"{file}: line {line}: left out, because {quoted(row['Email'])} is not an e-mail address")
         else:

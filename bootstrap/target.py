@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,24 +43,24 @@ class _LocalSecrets(Struct):
 
 
 @contextmanager
-def choose_target(default_file: Path) -> Iterator[Target]:
+def choose_target(default_files: Sequence[Path]) -> Iterator[Target]:
     """Choose the store of the settings or, in stage `local`, the local run's store, and set it for the block.
 
-    A local run also serves the demo, so its files are `default_file` and the demo. Raises NoStore, or SettingsError, for example for an
+    A local run also serves the demo, so its files are `default_files` and the demo. Raises NoStore, or SettingsError, for example for an
     unknown stage or region.
     """
-    current = settings.current()
+    current, defaults = settings.current(), list(map(str, default_files))
     if current.store_endpoint:
-        yield Target(f"{current.store_endpoint}, stage {current.stage}", [str(default_file)])
+        yield Target(f"{current.store_endpoint}, stage {current.stage}", defaults)
     elif current.stage != stages.LOCAL:
         aws_stage.require(os.environ)
-        yield Target(f"DynamoDB in {current.region}, stage {current.stage}", [str(default_file)])
+        yield Target(f"DynamoDB in {current.region}, stage {current.stage}", defaults)
     else:
         folder = Path(os.environ.get("DATA") or DEFAULT_DATA).expanduser().absolute()
         run, secrets = _find_local_run(folder)
         os.environ.update(_LOCAL_CREDENTIALS)
         with settings.override(stage=run.stage, store_endpoint=run.store_url, ticket_keys=current.ticket_keys or secrets.ticket_keys):
-            yield Target(f"the local run in {folder}", [str(default_file), str(folder / "demo-tickets.json")])
+            yield Target(f"the local run in {folder}", [*defaults, str(folder / "demo-tickets.json")])
 
 
 def _find_local_run(folder: Path) -> tuple[_LocalRun, _LocalSecrets]:

@@ -17,7 +17,7 @@ import msgspec
 import urllib3
 from msgspec import Struct
 
-from bootstrap.files import SHIPPED_FILE, default_file, load_files
+from bootstrap.files import SHIPPED_FILE, default_files, load_files
 from chalicelib.bootstrap_file.document import BootstrapDocument, TicketEntry
 from chalicelib.bootstrap_file.findings import InvalidDocument
 from chalicelib.bootstrap_file.validation import ValidDocument, validate_files
@@ -222,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser().parse_intermixed_args(argv)
         if not _is_address(arguments.url):
             parser().error(f"the address must be a URL such as https://shop.example.com/api/v1, not {arguments.url!r}")
-        document = validate_files(load_files([Path(file) for file in arguments.files or [default_file()]]))
+        document = validate_files(load_files(list(map(Path, arguments.files)) or default_files()))
     except SystemExit as error:
         return int(error.code or 0)
     except InvalidDocument as error:

@@ -168,7 +168,9 @@ def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_V
         event_states.check_no_sales(catalog, event_id, event_states.read_draft_stock(catalog, before))
         if before.status != "draft":
             raise EventNotDraft(event_id=event_id)
-        emptied = replace(before, image=None, image_url=None, description="", descriptions={}, names={}, metadata={}, cancellation_reasons={})
+        emptied = replace(
+            before, image=None, image_url=None, description="", descriptions={}, names={}, metadata={}, cancellation_reasons={}
+        )
         after = replace(emptied, deleted_at=now, change_note=None, dates=[], cancelled_dates=[])
         change = change_event(before, after, "event.deleted", actor, now)
         tiers = [

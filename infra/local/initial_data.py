@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from bootstrap import demo
-from bootstrap.files import default_file, load_files
+from bootstrap.files import default_files, load_files
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.findings import InvalidDocument
 from chalicelib.bootstrap_file.rollout import ApplyRefused
@@ -32,7 +32,7 @@ def create_tables_and_catalog(first_day: int, demo_file: Path, report: Callable[
     demo_document = demo.shift_dates(demo.load(), datetime.fromtimestamp(first_day, UTC).date())
     try:
         demo_file.write_bytes(msgspec.json.format(msgspec.json.encode(demo_document), indent=2))
-        valid = validate_files(load_files([default_file(), demo_file]))
+        valid = validate_files(load_files([*default_files(), demo_file]))
         result = rollout.apply(valid, ACTOR, clock.now())
     except InvalidDocument as error:
         raise SetupError("The catalog files have faults. Correct them and start again.\n" + "\n".join(map(str, error.faults))) from None

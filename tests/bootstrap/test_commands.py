@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from bootstrap.files import SHIPPED_FILE
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
 from chalicelib.inventory import service as inventory
@@ -28,6 +29,14 @@ def test_a_variable_names_the_file_of_the_commands_and_of_the_local_run(store, r
     write(tree)
     initial_data.create_tables_and_catalog(clock.now(), tmp_path / "demo.json", print)
     assert {"fest", "summits-v-harbor"} <= catalog.load_current().events.keys()
+
+
+def test_a_variable_names_several_files(store, run, write, tree, monkeypatch, tmp_path):
+    """So an event in a file of its own stays on sale when the local run starts again."""
+    monkeypatch.setenv("BOOTSTRAP_FILE_PATH", f"{SHIPPED_FILE}:{write(tree)}")
+    initial_data.create_tables_and_catalog(clock.now(), tmp_path / "demo.json", print)
+    assert {"fest", "summits-v-harbor", "boulder-fest-2026"} <= catalog.load_current().events.keys()
+    assert "event fest: is no longer" not in run("plan").out
 
 
 def test_export_gives_the_file_back(store, run, write, tree, tmp_path):

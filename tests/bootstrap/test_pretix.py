@@ -56,7 +56,7 @@ def test_a_dry_run_reports_what_moves_and_what_stays_and_writes_nothing(run, tmp
     assert (result.code, result.err) == (0, "")
     assert result.out.splitlines() == [
         "item 12 (T-shirt): is left out, because it is not a ticket that admits people",
-        "1 categories: only the order of the products in them is kept",
+        "1 categories: are left out; the shop lists the cheapest ticket types first",
         'question 32 (Your size?): is left out, because questions of its type "C" cannot be converted',
         "questions: every ticket type asks all of them, because the export does not say which products they are for",
         "1 fees of orders: left out",
@@ -64,7 +64,7 @@ def test_a_dry_run_reports_what_moves_and_what_stays_and_writes_nothing(run, tmp
         "1 sold products that admit nobody: left out",
         "1 tickets of pending orders: left out",
         "1 tickets of test orders: left out",
-        "quota 42: Balcony - Adults, Balcony - Children share 40 tickets; here, each gets a part: check their max_quantity",
+        "quota 42: Balcony - Adults, Balcony - Children share 40 tickets; here, each gets a part: choose their max_quantity, 40 together",
         "1 people with a voucher: left out of the waiting list",
         "1 events, 3 ticket types, 2 paid orders, 3 tickets, 2 entries of the waiting list",
         "This was a dry run: nothing was written. To write the files, add --output FOLDER.",
@@ -144,6 +144,13 @@ def test_a_file_that_is_no_export_is_refused(run, tmp_path, write):
     assert "cannot be read" in run("import-pretix", tmp_path / "none.json", *OPTIONS).err
     german = write(WAITING.read_bytes().replace(b'"Email"', b'"E-Mail"'), "waiting.csv")
     assert "Set the language of your pretix account to English" in run("import-pretix", EXPORT, *OPTIONS, "--waiting-list", german).err
+
+
+def test_the_waiting_list_of_another_event_is_refused(run, write, tmp_path):
+    other = write(WAITING.read_bytes().replace(b'"harbour"', b'"airport"'), "waiting.csv")
+    result = run("import-pretix", EXPORT, *OPTIONS, "--waiting-list", other, "-o", tmp_path / "out")
+    assert (result.code, (tmp_path / "out").exists()) == (1, False)
+    assert 'line 2 is of event "airport", but the orders are of "harbour"' in result.err
 
 
 def test_missing_values_are_named(run):

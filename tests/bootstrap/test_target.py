@@ -32,7 +32,7 @@ def running(folder):
 
 def test_stage_local_is_that_of_the_running_local_run_with_its_demo(running, tmp_path):
     with settings.override(stage="local", ticket_keys=""):
-        with target.choose_target(tmp_path / "tickets.json") as chosen:
+        with target.choose_target([tmp_path / "tickets.json"]) as chosen:
             assert settings.current().ticket_keys == "k1:that of the run"
             assert (settings.current().store_endpoint, settings.current().stage) == ("http://127.0.0.1:9", "mine")
             assert chosen.name == f"the local run in {running}"
