@@ -103,11 +103,12 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
         memberships=[member_view(membership) for membership in _list_memberships(account)] if account else [],
         api_keys=[api_key_view(key) for key in members.list_api_keys(identity.user_id)] if promoter else [],
         passkeys=[passkey_view(passkey) for passkey in account.passkeys] if account else [],
-        orders=[full_order_view(purchase, queries.load_details(purchase)) for purchase in purchases],
-        tickets=[ticket_view(ticket, snapshot, now) for ticket in tickets],
-        seats=[seat_view(seat, identity.user_id) for seat in seats.list_seats(guest_seats)],
-        ticket_emails=queries.load_owner_emails(ticket.id for ticket in tickets),
-        next_cursor=cursors.encode(last) if last else None,
+        **_fit(
+            [full_order_view(purchase, queries.load_details(purchase)) for purchase in purchases],
+            [ticket_view(ticket, snapshot, now) for ticket in tickets],
+            [seat_view(seat, identity.user_id) for seat in seats.list_seats(guest_seats)],
+            last,
+        ),
         **show_addons(read_addons(identity.user_id), now),
     )
 
@@ -123,12 +124,40 @@ def export_address(email: str, limit: int, before: str | None, now: int) -> Addr
     return AddressExportView(
         exported_at=clock.iso(now),
         email=email,
-        orders=[full_order_view(purchase, sent.get(purchase.id, CheckoutDetails())) for purchase in details.purchases],
-        tickets=[ticket_view(ticket, snapshot, now) for ticket in details.tickets],
-        seats=[seat_view(seat, seat.ticket.owner_id) for seat in seats.list_seats(guest_seats)],
-        ticket_emails=queries.load_owner_emails(ticket.id for ticket in details.tickets),
-        next_cursor=cursors.encode(last) if last else None,
+        **_fit(
+            [full_order_view(purchase, sent.get(purchase.id, CheckoutDetails())) for purchase in details.purchases],
+            [ticket_view(ticket, snapshot, now) for ticket in details.tickets],
+            [seat_view(seat, seat.ticket.owner_id) for seat in seats.list_seats(guest_seats)],
+            last,
+        ),
     )
+
+
+def _fit(orders: list[FullOrderView], tickets: list[TicketView], seat_views: list[SeatView], last: str | None) -> dict[str, Any]:
+    """Return the fields of a page of an export, with as many of the newest purchases as fit into a reply.
+
+    `last` is the id to continue with after the whole page.
+    """
+    by_purchase: dict[str, list[FullOrderView | TicketView | SeatView]] = {}
+    for order in orders:
+        by_purchase.setdefault(order.id, []).append(order)
+    for ticket in tickets:
+        by_purchase.setdefault(ticket.order_id, []).append(ticket)
+    for seat in seat_views:
+        by_purchase.setdefault(seat.ticket_id.rpartition("-")[0], []).append(seat)
+    newest_first = sorted(by_purchase, reverse=True)
+    fitting = newest_first[: len(cursors.fit(by_purchase[purchase_id] for purchase_id in newest_first))]
+    if len(fitting) < len(newest_first):
+        last = fitting[-1]
+    views = [view for purchase_id in fitting for view in by_purchase[purchase_id]]
+    shown = [view for view in views if isinstance(view, TicketView)]
+    return {
+        "orders": [view for view in views if isinstance(view, FullOrderView)],
+        "tickets": shown,
+        "seats": [view for view in views if isinstance(view, SeatView)],
+        "ticket_emails": queries.load_owner_emails(ticket.id for ticket in shown),
+        "next_cursor": cursors.encode(last) if last else None,
+    }
 
 
 def erase_address(email: str) -> None:

@@ -356,6 +356,8 @@ class FoundReturnRequestView(ReturnRequestView, frozen=True, kw_only=True):
 class FoundTicketsView(Struct, frozen=True):
     """The tickets that were bought with the address of a link. Tickets of the newest order come first.
 
+    If they do not all fit into the reply, free tickets are the first to be left out.
+
     For 15 minutes, `data_token` gives access to the data kept about people without an account who used this address, to export or erase
     the data. It is null for a link to one order. `returnable` lists the tickets that buyers without an account may return now, with
     `data_token` or with the token of the link to one order. `return_requests` lists what they have asked to return. `resale` lists their
@@ -380,16 +382,16 @@ def mail_tickets_link(request: RequestContext, body: AddressBody) -> Reply[Done]
 @route(bp, "POST", "/lost-tickets/open", access="public", headers=(ACCEPT_LANGUAGE,), errors=(LinkExpired,))
 def open_tickets_link(request: RequestContext, body: LinkBody) -> Reply[FoundTicketsView]:
     """Show the tickets of an emailed link. A link to one order works any number of times; a link to all orders of an address works once."""
-    data_token = None
-    if "." in body.token:
-        found = guest_orders.list_tickets_of_link(body.token)
-    else:
-        link = mails.get_link(body.token, ("find_tickets",), request.now)
-        data_token = mails.exchange_link(link, "own_data", request.now)
-        found = queries.list_tickets_of_address(link.email)
+    link = None if "." in body.token else mails.get_link(body.token, ("find_tickets",), request.now)
+    found = guest_orders.list_tickets_of_link(body.token) if link is None else queries.list_tickets_of_address(link.email)
     snapshot = catalog.snapshot_in(request.language)
-    ticket_views = [FoundTicketView(ticket_view(ticket, snapshot, request.now), qr.ticket_svg(ticket)) for ticket in found]
-    return Reply(FoundTicketsView(ticket_views, data_token, *_list_returns(found, request.now)))
+    paid_first = sorted(found, key=lambda ticket: ticket.price_cents == 0)  # strangers may have ordered free tickets of long tours
+    fitting = cursors.fit(FoundTicketView(ticket_view(ticket, snapshot, request.now), qr.ticket_svg(ticket)) for ticket in paid_first)
+    shown = {view.ticket.id: view for view in fitting}
+    found = [ticket for ticket in found if ticket.id in shown]
+    returns = _list_returns(found, request.now)
+    data_token = None if link is None else mails.exchange_link(link, "own_data", request.now)
+    return Reply(FoundTicketsView([shown[ticket.id] for ticket in found], data_token, *returns))
 
 
 class ReturnByLinkBody(ReturnBody, forbid_unknown_fields=True, kw_only=True):

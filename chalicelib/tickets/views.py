@@ -17,7 +17,8 @@ BASE_PATH = "/api/v1"  # for all routes, on AWS and locally
 class TicketEvent(Struct, frozen=True, kw_only=True):
     """The event of a ticket, from the current catalog. All fields except `id` are null if the catalog no longer has the event.
 
-    `dates` are the dates for which the ticket is valid; `starts_at`, `ends_at` and `venue` follow from them.
+    `dates` are the dates for which the ticket is valid; `starts_at`, `ends_at` and `venue` follow from them. The dates and the cancelled
+    dates have their texts only in the caller's language.
     """
 
     id: str
@@ -111,8 +112,8 @@ def ticket_event(ticket: Ticket, catalog: Catalog) -> TicketEvent:
         timezone=event.timezone if event else None,
         cancelled=event.status == "cancelled" if event else None,
         allows_reentry=event.allows_reentry if event else None,
-        dates=event.dates if event else None,
-        cancelled_dates=event.cancelled_dates if event else None,
+        dates=[replace(date, names={}) for date in event.dates] if event else None,
+        cancelled_dates=[replace(date, reasons={}) for date in event.cancelled_dates] if event else None,
     )
 
 

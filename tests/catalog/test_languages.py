@@ -121,6 +121,18 @@ def test_dates_have_names_in_languages(api, shop):
     assert (refused.status, refused.json["path"]) == (400, "$.dates[0].names")
 
 
+def test_tickets_have_the_names_of_dates_and_reasons_only_in_the_language_of_their_owner(api, shop):
+    event_id, tier_id = shop
+    dates = [{"id": day, "starts_at": f"2026-07-{15 + number}T19:00:00Z", "names": {"es": "Estreno"}} for number, day in enumerate("ab")]
+    assert api.patch(f"/events/{event_id}", json={"dates": dates}, token=builders.admin_token()).status == 200
+    builders.buy(api, "ada", event_id, tier_id)
+    cancellation = {"date_id": "b", "reason": "Flood", "reasons": {"es": "Agua"}}
+    assert api.post(f"/events/{event_id}/cancel", json=cancellation, token=builders.admin_token()).status == 200
+    [ticket] = api.get("/tickets", user="ada", headers={"Accept-Language": "es"}).json["tickets"]
+    assert [(date["name"], "names" in date) for date in ticket["event"]["dates"]] == [("Estreno", False)] * 2
+    assert ticket["event"]["cancelled_dates"] == [{"id": "b", "reason": "Agua"}]
+
+
 def test_the_longest_texts_in_all_languages_can_be_changed(api, time):
     """The audit log keeps them before and after the change, and DynamoDB refuses items of more than 400 KB."""
     event_id = builders.create_event(api)

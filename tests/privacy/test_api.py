@@ -6,6 +6,7 @@ import pytest
 
 from chalicelib.accounts import members
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge import cursors
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Attendee, HolderErased
 from chalicelib.tickets.store import TicketRow
@@ -63,13 +64,16 @@ def test_an_export_has_all_that_is_kept(api, buyer):
     assert (other["orders"], other["tickets"], other["memberships"]) == ([], [], [])
 
 
-def test_an_export_of_many_orders_has_pages_with_the_tickets_of_each(api, time):
+@pytest.mark.parametrize("limit", [1, 100])
+def test_an_export_of_many_orders_has_pages_with_the_tickets_of_each(api, time, monkeypatch, limit):
+    if limit == 100:
+        monkeypatch.setattr(cursors, "MAX_PAGE_BYTES", 100)  # the tickets of a long tour exceed it
     event_id, tier_id = builders.create_promoted_shop("nora")
     bought = [builders.buy(api, "ada", event_id, tier_id, 2).json for _ in range(2)]
     given = builders.buy(api, "bob", event_id, tier_id).json["tickets"][0]["id"]
     accept = api.post(f"/tickets/{given}/transfer", user="bob").json["token"]
     assert api.post(f"/transfers/{accept}/accept", user="ada").status == 201
-    orders, tickets, query = [], [], {"limit": "1"}
+    orders, tickets, query = [], [], {"limit": limit}
     while query.get("cursor", "") is not None:
         page = api.get("/me/export", query=query, user="ada").json
         assert len(page["orders"]) <= 1

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.edge import cursors
 from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.accounts.conftest import PASSWORD, mailbox, register  # noqa: F401
@@ -63,6 +64,18 @@ def test_an_export_has_pages(api, shop, orders, mailbox):  # noqa: F811
     assert [page["orders"] for page in pages] == [[order] for order in sorted(whole["orders"], key=lambda order: order["id"], reverse=True)]
     shown = [ticket for page in pages for ticket in page["tickets"]]
     assert sorted(shown, key=str) == sorted(whole["tickets"], key=str)
+
+
+def test_pages_of_an_export_fit_into_a_reply(api, shop, orders, mailbox, monkeypatch):  # noqa: F811
+    """Strangers may order tickets of long tours for the address. Each ticket repeats the dates, and Lambda returns at most 6 MB."""
+    token = open_link(api, mailbox)
+    whole = call(api, "export", token).json
+    monkeypatch.setattr(cursors, "MAX_PAGE_BYTES", 100)
+    first = call(api, "export", token).json
+    last = api.post("/lost-tickets/export", json={"token": token, "cursor": first["next_cursor"]}).json
+    assert [[order["id"] for order in page["orders"]] for page in (first, last)] == [[orders[1]], [orders[0]]]
+    assert last["next_cursor"] is None
+    assert sorted(first["tickets"] + last["tickets"], key=str) == sorted(whole["tickets"], key=str)
 
 
 def test_an_erasure_leaves_valid_tickets_without_a_person(api, time, shop, orders, mailbox):  # noqa: F811

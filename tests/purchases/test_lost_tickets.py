@@ -1,10 +1,12 @@
 """A link, mailed to the address that tickets were bought with, shows the tickets on any device."""
 
+import json
 import re
 
 import pytest
 
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge import cursors
 from chalicelib.foundation import clock, ids, settings
 from chalicelib.purchases import queries, store
 from tests import builders, invariants
@@ -93,6 +95,30 @@ def test_free_tickets_with_an_address_hide_no_tickets_that_its_owner_paid_for(ap
     assert len(found) == 100
     assert found[-1] == f"{paid}-1"  # the newest order still comes first
     assert found[0] == f"{others[-1]}-1"
+
+
+def test_strangers_break_no_link_with_free_tickets_of_long_tours(api, shop, mailbox, monkeypatch):  # noqa: F811
+    """Each ticket repeats the dates of its event, and Lambda returns at most 6 MB."""
+    paid = buy(api, shop, "guest-1", quantity=2)
+    tour = builders.create_event(api)
+    dates = [{"id": f"d{day}", "starts_at": f"2026-09-{day:02}T18:00:00Z", "name": "x" * 100, "venue": "x" * 100} for day in range(1, 29)]
+    assert api.patch(f"/events/{tour}", json={"dates": dates}, token=builders.admin_token()).status == 200
+    free = tour, builders.create_tier(api, tour, price_cents=0)
+    others = [buy(api, free, f"stranger-{number}", quantity=2) for number in range(2)]
+    monkeypatch.setattr(cursors, "MAX_PAGE_BYTES", 35_000)
+    assert ask(api).status == 200
+    reply = follow(api, mailbox.token("find_tickets"))
+    assert len(json.dumps(reply.json["tickets"])) < 40_000
+    assert [found["ticket"]["id"] for found in reply.json["tickets"]] == [f"{others[1]}-1", f"{paid}-1", f"{paid}-2"]
+
+
+def test_a_link_is_used_up_only_once_its_tickets_were_read(api, shop, mailbox):  # noqa: F811
+    order_id = buy(api, shop, "guest-1")
+    ask(api)
+    token = mailbox.token("find_tickets")
+    with faults.fail_from(1, faults.unreachable, operation="BatchGetItem"):
+        assert follow(api, token).status == 503
+    assert [found["ticket"]["id"] for found in follow(api, token).json["tickets"]] == [f"{order_id}-1"]
 
 
 @pytest.mark.parametrize("address", ["call/+1-555-0100<ada@example.com>", "ada@example.com\n", "\U0001f600" * 252 + "@x", "ada@home"])
