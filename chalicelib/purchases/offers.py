@@ -3,7 +3,7 @@
 An offer needs no admission by the waiting room.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from chalicelib.catalog import service as catalog
@@ -20,11 +20,21 @@ from chalicelib.payments import service as payments
 from chalicelib.payments.model import AccountUnreachable, SavedCard
 from chalicelib.payments.provider_tasks import RETRY_SECONDS, Failure, ProviderTask
 from chalicelib.purchases import holds, store
-from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitExceeded
+from chalicelib.purchases.errors import ActiveReservationExists, OwnTicketsForResale, PurchaseLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, BuyerRecord, LineItem, Purchase
 from chalicelib.purchases.store import Conflict
 
-__all__ = ["Conflict", "card_item", "check_buyer", "check_limit", "create_offer", "find_blocked", "removal_task", "return_tickets"]
+__all__ = [
+    "Conflict",
+    "card_item",
+    "check_buyer",
+    "check_limit",
+    "create_offer",
+    "find_blocked",
+    "find_sellers",
+    "removal_task",
+    "return_tickets",
+]
 
 # How long tickets are held until the purchase is written. Only then are the holds extended to the end of the offer, so holds that a crash
 # leaves behind expire within a minute.
@@ -51,6 +61,13 @@ def find_blocked(event: Event, quantities: Mapping[str, int]) -> dict[str, ApiEr
     return blocked
 
 
+def find_sellers(event: Event, user_ids: Iterable[str]) -> set[str]:
+    """Return which of these users have offered tickets of the event for resale. They may not be offered their own tickets."""
+    from chalicelib.purchases import resale  # few runs need it
+
+    return resale.find_sellers(store.load_buyers(user_ids, event.id))
+
+
 def check_buyer(user_id: str, event: Event, quantity: int) -> None:
     """Raise ActiveReservationExists or PurchaseLimitExceeded if the user cannot have an offer of this many tickets now."""
     _check(store.load_buyer(user_id, event.id), event, quantity)
@@ -72,9 +89,14 @@ def create_offer(
 
     `language` is the language of emails about the offer. The sweep charges the `saved_card`.
 
-    The offer may take tickets that are kept for the waitlist. Raises NotEnoughTickets, SalePaused, PoolMismatch, ActiveReservationExists
-    and PurchaseLimitExceeded. Raises Conflict if a condition of the items fails or the buyer's record has just changed.
+    The offer may take tickets that are kept for the waitlist. Raises NotEnoughTickets, SalePaused, PoolMismatch, ActiveReservationExists,
+    PurchaseLimitExceeded and OwnTicketsForResale. Raises Conflict if a condition of the items fails or the buyer's record has just changed.
     """
+    if tier.is_resale:
+        from chalicelib.purchases import resale  # few runs need it
+
+        if resale.has_listed(user_id, event.id):  # nobody can buy their own ticket
+            raise OwnTicketsForResale()
     offered = Purchase(
         id=ids.new_id(),
         user_id=user_id,

@@ -33,10 +33,10 @@ from chalicelib.purchases.errors import (
     TicketsBeingSold,
     TicketsNotReturnable,
 )
-from chalicelib.purchases.model import Purchase
+from chalicelib.purchases.model import BuyerRecord, Purchase
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, ticket_id
-from chalicelib.tickets.store import list_for_resale, list_items, load_tickets, resell_items, unlist_items
+from chalicelib.tickets.store import list_for_resale, list_items, load_readable_tickets, resell_items, unlist_items
 
 MAX_ATTEMPTS = 5
 LISTED_AT_ONCE = 40  # in one transaction: each ticket takes two items
@@ -138,10 +138,15 @@ def withdraw_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int)
 def has_listed(user_id: str, event_id: str) -> bool:
     """Return whether a user has offered tickets of an event for resale. Takes three round trips for a user with orders."""
     buyer = store.load_buyer(user_id, event_id)
-    orders = store.load_readable(buyer.orders)[0] if buyer is not None and buyer.orders else {}
+    return buyer is not None and bool(find_sellers([buyer]))
+
+
+def find_sellers(buyers: Iterable[BuyerRecord]) -> set[str]:
+    """Return the ids of the buyers who have offered tickets for resale. Takes two round trips for up to 100 orders and 100 tickets."""
+    orders = store.load_readable(order_id for buyer in buyers for order_id in buyer.orders)[0]
     may_resell = [order for order in orders.values() if order is not None and _deadline(order) is not None]
-    found = load_tickets(ticket_id(order.id, number) for order in may_resell for number in order.kept_tickets)
-    return any(ticket.listed_at is not None for ticket in found)
+    found = load_readable_tickets(ticket_id(order.id, number) for order in may_resell for number in order.kept_tickets)
+    return {ticket.owner_id for ticket in found if ticket.listed_at is not None}
 
 
 def _select(issued: Sequence[Ticket], wanted: Sequence[str] | None) -> list[Ticket]:

@@ -111,7 +111,7 @@ TABLES: dict[str, dict[str, str]] = {
         "waitlist": "BatchGetItem DeleteItem GetItem PutItem Query UpdateItem",
     },
     "offer_tickets": {
-        "buyers": "BatchGetItem UpdateItem",
+        "buyers": "BatchGetItem GetItem UpdateItem",
         "cases": "PutItem",
         "catalog": "BatchGetItem GetItem Query",
         "email-notifications": "PutItem",
@@ -119,6 +119,7 @@ TABLES: dict[str, dict[str, str]] = {
         "job-runs": "UpdateItem",
         "purchases": "BatchGetItem PutItem",
         "stock-display": "BatchGetItem UpdateItem",
+        "tickets": "BatchGetItem",
         "waiting-room": "BatchGetItem GetItem PutItem UpdateItem",
         "waiting-room/index/entry": "Query",
         "waitlist": "BatchGetItem DeleteItem GetItem PutItem Query UpdateItem",

@@ -36,7 +36,7 @@ from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused, TooManyHolds
 from chalicelib.purchases import offers, queries
-from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitExceeded
+from chalicelib.purchases.errors import ActiveReservationExists, OwnTicketsForResale, PurchaseLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.waiting_room.model import RoomState
 
@@ -283,6 +283,7 @@ class _Pass:
         self.busy = set[str]()  # ids of stocks whose shards accept no more offers for now
         self.gone = set[str]()  # ids of entries that got an offer or have just changed
         self.checked = dict[str, ApiError | None]()  # entry id -> why the entry cannot have an offer now
+        self.sellers = set[str]()  # ids of users who have offered tickets of the event for resale, and may not be offered their own
         self.upcoming = list[Entry]()  # the entries of the current page
         self.chunk = 1  # how many buyers are checked next; grows while many of them cannot have an offer
 
@@ -446,7 +447,8 @@ class _Pass:
             tiers = {tier_id: supply.tier for tier_id, supply in self.stock.supplies.items() if entry.accepts(supply.tier)}
             self.wanted |= tiers.keys()  # even if the entry is too large now, because more capacity would go to the line
             if entry.id not in self.gone and error is None:
-                fitting = [tier_id for tier_id, tier in tiers.items() if entry.can_fit(tier)]
+                is_seller = entry.user_id in self.sellers
+                fitting = [tier_id for tier_id, tier in tiers.items() if entry.can_fit(tier) and not (is_seller and tier.is_resale)]
                 self.smallest |= {tier_id: min(entry.quantity, self.smallest.get(tier_id, entry.quantity)) for tier_id in fitting}
 
     def _count(self, places: list[Place]) -> None:
@@ -486,6 +488,9 @@ class _Pass:
                 make_offer(self.event, offer.entry, offer.tier, self.allocator, self.now, self._ballot_items(offer))
             except (ActiveReservationExists, PurchaseLimitExceeded) as error:
                 self._note_blocked(offer.entry, error)
+                return False
+            except OwnTicketsForResale:  # offered just now
+                self.sellers.add(offer.entry.user_id)
                 return False
             except offers.Conflict:
                 self.gone.add(offer.entry.id)
@@ -528,15 +533,18 @@ class _Pass:
             items.append(waiting_room.record_win_item(offer.entry.odds_key, self.now))
         return lambda _: items
 
-    def _is_blocked(self, entry: Entry) -> bool:
+    def _is_blocked(self, entry: Entry, tier: Tier) -> bool:
         if entry.id not in self.checked:
             first = next(number for number, upcoming in enumerate(self.upcoming) if upcoming.id == entry.id)
             entries = [upcoming for upcoming in self.upcoming[first : first + self.chunk] if upcoming.id not in self.checked]
-            blocked = offers.find_blocked(self.event, {upcoming.user_id: upcoming.quantity for upcoming in entries})
+            quantities = {upcoming.user_id: upcoming.quantity for upcoming in entries}
+            blocked = offers.find_blocked(self.event, quantities)
+            if any(supply.tier.is_resale and free_tickets(supply, self.left) for supply in self.stock.supplies.values()):
+                self.sellers |= offers.find_sellers(self.event, quantities)
             for upcoming in entries:
                 self._note_blocked(upcoming, blocked.get(upcoming.user_id))
             self.chunk = min(2 * self.chunk, MAX_BUYERS)
-        return self.checked[entry.id] is not None
+        return self.checked[entry.id] is not None or (tier.is_resale and entry.user_id in self.sellers)
 
     def _note_blocked(self, entry: Entry, error: ApiError | None) -> None:
         self.checked[entry.id] = error

@@ -67,7 +67,7 @@ class OfferPlan(Struct, frozen=True):
     claimed: Set[str] = frozenset()
 
 
-def _is_never_blocked(_: Entry) -> bool:
+def _is_never_blocked(*_: object) -> bool:
     return False
 
 
@@ -82,14 +82,14 @@ def plan_offers(
     free: Mapping[str, int],
     now: int,
     turns: Turns | None,
-    is_blocked: Callable[[Entry], bool] = _is_never_blocked,
+    is_blocked: Callable[[Entry, Tier], bool] = _is_never_blocked,
     claimed: Set[str] = frozenset(),
 ) -> OfferPlan:
     """Plan offers for the places, in order of arrival, from the supplies (by key) and the free tickets (by stock id).
 
     The cheapest supply of a tier comes first. Without `turns`, nothing is kept back. `is_blocked` tells whether an entry cannot have an
-    offer now, for instance because the buyer is paying for something else. It is called only for entries that would get tickets or take
-    turns. `claimed` comes from the plan of the places ahead of these places.
+    offer of a tier now, for instance because the buyer is paying for something else. It is called only for entries that would get tickets
+    or take turns. `claimed` comes from the plan of the places ahead of these places.
     """
     left, offers, passed, claimed = dict(free), list[PlannedOffer](), list[Entry](), set(claimed)
     by_tier: dict[str, list[TierSupply]] = {}
@@ -101,11 +101,12 @@ def plan_offers(
         wanted = [supply for supply in accepted if entry.can_fit(supply.tier)]
         if not wanted:
             continue
-        fitting = next((supply for supply in wanted if free_tickets(supply, left) >= place.entry.quantity), None)
-        if fitting is not None:
-            if not is_blocked(place.entry):
-                offers.append(PlannedOffer(place.entry, fitting.tier))
-                take(fitting, place.entry.quantity, left)
+        fitting = [supply for supply in wanted if free_tickets(supply, left) >= entry.quantity]
+        if fitting:
+            allowed = next((supply for supply in fitting if not is_blocked(entry, supply.tier)), None)
+            if allowed is not None:
+                offers.append(PlannedOffer(entry, allowed.tier))
+                take(allowed, entry.quantity, left)
             continue
         largest = max(wanted, key=lambda supply: free_tickets(supply, left))
         too_few = free_tickets(largest, left)
@@ -115,7 +116,7 @@ def plan_offers(
             passed.append(place.entry)
             continue
         scarce = {stock_id for stock_id in largest.stock_ids if left.get(stock_id, 0) == too_few}
-        if turns is not None and claimed.isdisjoint(scarce) and not is_blocked(place.entry):
+        if turns is not None and claimed.isdisjoint(scarce) and not is_blocked(entry, largest.tier):
             claimed |= scarce
             if turns.keeps_back(place.passed_at, now):
                 take(largest, too_few, left)

@@ -44,7 +44,7 @@ from chalicelib.inventory.model import NO_STOCK, NotEnoughTickets, Stock
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import CardCheck, CardRefused, SavedCard
 from chalicelib.purchases import offers, queries, reservations
-from chalicelib.purchases.errors import ActiveReservationExists, TierLimitExceeded
+from chalicelib.purchases.errors import ActiveReservationExists, OwnTicketsForResale, TierLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.waiting_room import service as waiting_room
 from chalicelib.waiting_room.model import DrawnByBallot
@@ -351,6 +351,8 @@ def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
             purchase = allocator.make_offer(event, entry, tier, None, now, audit_items)
         except (NotEnoughTickets, TierNotOnSale) as error:
             refusal = error
+            continue
+        except OwnTicketsForResale:
             continue
         except offers.Conflict:
             raise EntryNotWaiting() from None

@@ -28,7 +28,7 @@ def place(number: int, quantity: int, *tier_ids: str, passed_at: int | None = No
 
 def plan(places, free, *, now=NOW, turns=TURNS, supplies=None, skipped=(), claimed=frozenset()) -> OfferPlan:
     supplies = supplies or {tier_id: TierSupply(tier(tier_id), (tier_id,)) for tier_id in ("a", "b")}
-    return plan_offers(places, supplies, free, now, turns, lambda entry: entry.id in skipped, claimed)
+    return plan_offers(places, supplies, free, now, turns, lambda entry, tier: entry.id in skipped, claimed)
 
 
 def offered(made: OfferPlan) -> list[tuple[int, str]]:
@@ -112,6 +112,14 @@ def test_only_the_first_large_party_takes_turns():
 
 def test_a_large_party_that_can_have_no_offer_takes_no_turns():
     assert offered(plan([place(1, 4, passed_at=PAUSING), place(2, 4, passed_at=KEEPING), place(3, 1)], {"a": 1}, skipped={"e.0001"})) == []
+
+
+def test_a_large_party_takes_no_turns_for_tickets_that_it_may_not_have():
+    """People who offer tickets for resale may have only other tickets."""
+    supplies = {"a": TierSupply(tier("a"), ("a",))}
+    places = [place(1, 4, passed_at=KEEPING), place(2, 1)]
+    made = plan_offers(places, supplies, {"a": 1}, NOW, TURNS, lambda entry, tier: (entry.id, tier.id) == ("e.0001", "a"))
+    assert offered(made) == [(2, "a")]
 
 
 def test_a_large_party_of_each_tier_takes_turns():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.addons.waitlist import allocator
 from chalicelib.foundation import clock
 from chalicelib.inventory import store as inventory_store
 from chalicelib.inventory.model import MAX_HOLDS
@@ -131,6 +132,42 @@ def test_the_cheapest_ticket_of_a_tier_is_offered_first(market):
     market.accept("eve", 5000)
 
 
+def test_nobody_is_offered_their_own_ticket(market):
+    market.wait("ada")
+    market.wait("eve")
+    market.offer_one()
+    assert lines.run_allocator()["offered"] == 1
+    assert lines.own(market.api, "ada")[0]["status"] == "waiting"
+    assert market.withdraw(market.order_id).json["error"] == "tickets_being_sold"
+    bought = market.accept("eve")
+    assert (market.states(market.order_id)[0], market.states(bought)) == ("void", ["valid"])
+
+
+def test_sellers_are_offered_other_tickets(market):
+    market.wait("ada")
+    market.offer_one()
+    builders.refund(market.api, market.order_id, tickets=[f"{market.order_id}-4"])
+    assert lines.run_allocator()["offered"] == 1
+    assert market.states(market.accept("ada")) == ["valid"]
+    assert market.states(market.order_id)[0] == "valid"
+
+
+def test_a_ticket_for_which_only_its_seller_waits_is_on_public_sale(market):
+    market.wait("ada")
+    market.offer_one()
+    assert lines.run_allocator()["offered"] == 0
+    market.take("bob")
+
+
+def test_a_ticket_that_is_listed_while_its_owner_gets_an_offer_goes_to_the_next(market, monkeypatch):
+    market.wait("ada")
+    market.wait("eve")
+    market.offer_one()
+    monkeypatch.setattr(allocator.offers, "find_sellers", lambda *_: set())  # the ticket was not listed yet
+    assert lines.run_allocator()["offered"] == 1
+    assert lines.own(market.api, "eve")[0]["status"] == "offered"
+
+
 def list_many(market, quantity):
     """Let a group of buyers offer this many tickets, and as many people wait for them as for a ticket of another tier."""
     market.change_tier(per_user_limit=50, capacity=quantity + 4)
@@ -197,3 +234,11 @@ def test_by_hand_the_cheapest_tickets_come_first_and_none_that_are_too_expensive
 def test_by_hand_nobody_is_offered_more_tickets_than_a_purchase_may_have(market):
     wait_for_more_than_a_purchase_may_have(market)
     assert notify(market, "eve").json["error"] == "not_enough_tickets"
+
+
+def test_by_hand_nobody_is_offered_their_own_ticket(market):
+    market.wait("ada")
+    market.wait("eve")
+    market.offer_one()
+    assert notify(market, "ada").json["error"] == "not_enough_tickets"
+    assert notify(market, "eve").status == 200
