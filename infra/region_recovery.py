@@ -111,7 +111,6 @@ class _Recovery:
         for shard in self.shards:
             self.shards_left[shard.stock_id].append(shard.id)
         self.torn: list[tuple[Purchase | None, list[Ticket]]] = []  # orders whose purchase did not arrive, or not as an order
-        self.not_sold = Counter[str]()  # by shard: what may count as sold there, and is not
         self.report.purchases = len(self.purchases)
         ours = settings.current().provider_namespace
         found = payments.list_payments(since, now + 1, catalog.snapshot().account_ids(), set())
@@ -196,10 +195,24 @@ class _Recovery:
                 ))  # fmt: skip
 
     def _return(self, order: Purchase, refund: Refund) -> None:
+        """Refund an order, and let its seats no longer count as sold, in one transaction.
+
+        If a later call repeats a recovery that has crashed, it can no longer tell these seats from those of a lost order.
+        """
+        seats = Counter[str]()
         for seat in _sold_seats(order):
-            self.not_sold[seat.shard_id] += seat.quantity
-        refund = replace(refund, tickets=order.kept_tickets)
-        self._overwrite(replace(order.with_refunds(refund), state="refunded"))
+            seats[seat.shard_id] += seat.quantity
+        after = replace(order.with_refunds(replace(refund, tickets=order.kept_tickets)), state="refunded", version=order.version + 1)
+        values = {"state": after.state, "version": after.version, "refunds": after.refunds}
+        items = [dynamo.update(PurchaseRow(order.id), PurchaseRow.assign(values), PurchaseRow.version == order.version)]
+        for index, shard in enumerate(self.shards):
+            if (returned := min(seats[shard.id], shard.sold)) > 0:
+                values = {"sold": shard.sold - returned, "available": shard.available + returned, "version": shard.version + 1}
+                self.shards[index] = replace(shard, **values)
+                actions = [getattr(ShardRow, name).set(value) for name, value in values.items()]
+                items.append(dynamo.update(ShardRow(shard.id), actions, ShardRow.version == shard.version))
+        dynamo.transact(items)
+        self.purchases[order.id] = after
         self.report.orders_returned.append(order.id)
 
     def _withdraw(self, purchase: Purchase | None, purchase_id: str) -> None:
@@ -303,7 +316,7 @@ class _Recovery:
             for seat in _sold_seats(order):
                 sold[seat.shard_id] += seat.quantity
         wanted, free, lost = self._wanted_again(), Counter[str](), Counter[str]()
-        not_sold = self.not_sold + self._sold_to_reservations()
+        not_sold = self._sold_to_reservations()
         for shard in self.shards:
             surplus = max(0, shard.sold - sold[shard.id] - not_sold[shard.id])
             again = min(surplus, wanted[shard.stock_id])
