@@ -110,7 +110,10 @@ def apply_payment(purchase: Purchase | None, provider_payment: ProviderPayment, 
     accounts. If the checkout of the purchase is lost, money on the account of the event's promoter becomes a finding.
     """
     if settings.current().regions and provider_payment.is_paid:
-        purchase = _rebuild(provider_payment, now) if purchase is None else _with_lost_payment(purchase, provider_payment, now)
+        if purchase is None:
+            purchase = _rebuild(provider_payment, now)
+        else:
+            purchase = store.retry_on_conflict(purchase, lambda current: _with_lost_payment(current, provider_payment, now))
     if purchase is None:
         return _refund_unknown_payment(provider_payment, now)
     if purchase.account != provider_payment.account:
