@@ -17,6 +17,7 @@ from tests.addons.waitlist.ballots import DAYS, create_ballot, draw, make_draw, 
 from tests.addons.waitlist.lines import join, own, run_allocator
 from tests.checkin.test_dates import Tour
 from tests.simulation.call_log import record_calls
+from tests.simulation.randomness import repeatable_randomness
 from tests.waiting_room import sale
 from tests.waiting_room.beacon import open_beacon
 from tests.waiting_room.test_entry_rules import create_account
@@ -24,6 +25,14 @@ from tests.waiting_room.test_entry_rules import create_account
 pytestmark = pytest.mark.usefixtures("store", "time")
 
 USERS = [f"u{number}" for number in range(8)]
+
+
+@pytest.fixture
+def chosen_numbers():
+    """Let each run of the test have the same draw."""
+    with repeatable_randomness(0) as start_numbers:
+        start_numbers("ballot")
+        yield
 
 
 def statuses(api, *users: str) -> list[str]:
@@ -38,6 +47,7 @@ def change(api, event_id, **fields):
     return api.patch(f"/events/{event_id}", json=fields, token=builders.admin_token())
 
 
+@pytest.mark.usefixtures("chosen_numbers")
 def test_tickets_are_offered_in_the_drawn_order(api, time):
     event_id, _ = create_ballot(api, time)
     assert api.get(f"/events/{event_id}").json["has_ballot"] is True
@@ -46,6 +56,7 @@ def test_tickets_are_offered_in_the_drawn_order(api, time):
     assert (entry["status"], entry["has_number"], entry["drawn_position"], entry["position"]) == ("waiting", True, None, None)
     assert api.get(f"/events/{event_id}/ballot").json == {"event_id": event_id, "room": None, "offers": [], "next_cursor": None}
     order = draw(api, time, *USERS)
+    assert set(order[:3]) != set(USERS[:3]), "a draw that cannot be told from the order of arrival"
     assert [own(api, user)[0]["drawn_position"] for user in order] == list(range(1, 9))
     assert statuses(api, *order) == ["offered"] * 3 + ["waiting"] * 5
     assert [offer["position"] for offer in offers(api, event_id)] == [1, 2, 3]
