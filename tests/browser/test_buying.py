@@ -377,7 +377,7 @@ def test_a_guest_buys_in_german(new_buyer, event_id):
     buyer.page.goto(f"/events/{event_id}")
     expect(buyer.page.locator("html")).to_have_attribute("lang", "de")
     buyer.page.get_by_label("Anzahl der Tickets: Floor").select_option("2")
-    buyer.see("Gesamtpreis")
+    buyer.see("Summe")
     buyer.page.get_by_role("button", name="Tickets reservieren").click()
     buyer.page.get_by_label("E-Mail-Adresse").fill("ada@example.com")
     buyer.page.get_by_role("button", name="Weiter zur Zahlung").click()

@@ -449,7 +449,7 @@ def test_somebody_who_cannot_come_and_somebody_who_comes_instead(new_buyer, api,
     seller.page.goto(f"/events/{event_id}")
     seller.choose("Floor", 2)
     seller.see("Until the event starts, you can offer unused tickets for resale at the price you paid.")
-    seller.see("When they sell, we refund the price, less 10 % per ticket.")
+    seller.see("When they sell, we refund the price, less 10% per ticket.")
     seller.pay()
     seller.see_tickets(2)
     seller.page.get_by_role("link", name="Receipt").click()

@@ -18,8 +18,9 @@ export function shortDayAndTime(iso: string, timezone: string | undefined, local
   return format(iso, timezone, locale, { weekday: "short", day: "numeric", month: "short", hour: "numeric", minute: "2-digit" });
 }
 
-export function dayAndTime(iso: string, timezone: string | undefined, locale: string): string {
-  return format(iso, timezone, locale, { weekday: "long", day: "numeric", month: "long", hour: "numeric", minute: "2-digit", timeZoneName: "short" });
+/** With a `year`, also the current year is shown, because people keep receipts. */
+export function dayAndTime(iso: string, timezone: string | undefined, locale: string, year?: "numeric"): string {
+  return format(iso, timezone, locale, { weekday: "long", day: "numeric", month: "long", year, hour: "numeric", minute: "2-digit", timeZoneName: "short" });
 }
 
 /**

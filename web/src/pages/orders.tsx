@@ -3,7 +3,7 @@
 import { ErrorBoundary, lazy, useLocation, useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
 import { getOrder, getSeller, listEvents, listOrders, type Order, type OrderWithTickets, type Seller } from "../api";
-import { day, money, period } from "../formats";
+import { day, dayAndTime, money } from "../formats";
 import { DocumentButton } from "../parts/document-button";
 import { InvoiceList } from "../parts/invoice-list";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
@@ -174,7 +174,7 @@ function Receipt({ order, tickets, returnable, resale, return_requests, seller, 
           <dd class="code">{ADDONS.reports ? order.number : order.id /* without reports, managers find orders only by id */}</dd>
           <dt>{t.orders.date}</dt>
           <dd>
-            <time dateTime={order.created_at}>{period(order.created_at, null, order.event_timezone ?? undefined, locale)}</time>
+            <time dateTime={order.created_at}>{dayAndTime(order.created_at, order.event_timezone ?? undefined, locale, "numeric")}</time>
           </dd>
           {seller && (
             <>
@@ -228,6 +228,7 @@ function Receipt({ order, tickets, returnable, resale, return_requests, seller, 
             <tr>
               <th scope="row" colSpan={2}>
                 {t.event.total}
+                <Included of={order} />
               </th>
               <td>{amount(order.total_price_cents)}</td>
             </tr>
@@ -252,7 +253,6 @@ function Receipt({ order, tickets, returnable, resale, return_requests, seller, 
             )}
           </tfoot>
         </table>
-        <Included of={order} />
         <p class="small">
           {order.total_price_cents === 0 ? t.orders.nothingPaid : isPending ? t.orders.notPaid : order.payment_id ? t.orders.paidWith : t.orders.paidSimulated}{" "}
           {order.payment_id && <span class="code">{order.payment_id}</span>}

@@ -44,7 +44,7 @@ function Row({ invitation, onDeclined }: { invitation: Invitation; onDeclined: (
   const accept = () => run(async () => location.assign((await content(buyer.POST(PATH, { params }))).page));
   const decline = () => run(async () => void (await content(buyer.DELETE(PATH, { params })), await onDeclined()));
   return (
-    <div>
+    <div class="group">
       <h3>{name}</h3>
       <p>{own.as[invitation.role]}</p>
       {failure && <Failure failure={failure} />}

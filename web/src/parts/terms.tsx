@@ -9,7 +9,7 @@ export function Terms({ of, timezone }: { of: Pick<Reservation, "returns" | "tra
   const { t, locale } = useTexts();
   const { policy, until, fee_cents = 0, fee_percent = 0, needs_approval } = returns ?? {};
   const deadline = until ? eventTime(until, timezone ?? null, locale, t.event.bothTimes) : "";
-  const fee = [fee_cents && money(fee_cents, currency, locale), fee_percent && `${fee_percent} %`].filter(Boolean).join(" + ");
+  const fee = [fee_cents && money(fee_cents, currency, locale), fee_percent && fee_percent.toLocaleString(locale, { style: "unit", unit: "percent" })].filter(Boolean).join(" + ");
   const terms = [
     policy === "none" && t.checkout.noReturns,
     policy === "refund" && t.checkout.returns(deadline, fee, needs_approval),

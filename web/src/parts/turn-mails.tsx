@@ -111,7 +111,7 @@ export function TurnMails({ eventId, token, isDrawn, mayAsk }: { eventId: string
   }
   if (!mayAsk) return null;
   return (
-    <div ref={box}>
+    <div class="group" ref={box}>
       {blocked}
       <Form onSubmit={ask} button={texts.ask} isQuiet class="fields">
         {(errorOf) =>

@@ -43,7 +43,7 @@ export const drawTexts: typeof english = {
     },
     {
       title: "Zum Verkaufsstart öffnen wir den Umschlag",
-      text: "An der Ziehung kann niemand mehr teilnehmen: Wer später kommt, erhält einen Platz dahinter. Wir veröffentlichen den Schlüssel. Eine Rechnung, die alle vorher nachlesen können, bringt dann alle Nummern in eine Reihenfolge. Sie verwendet nur, was wir veröffentlichen. Jede Nummer erhält einen Platz, und jeder Platz geht an eine Nummer. Alle können nachrechnen und erhalten dieselbe Reihenfolge.",
+      text: "An der Ziehung kann niemand mehr teilnehmen: Wer später kommt, erhält einen Platz dahinter. Wir veröffentlichen den Schlüssel. Ein Rechenverfahren, das alle vorher nachlesen können, bringt dann alle Nummern in eine Reihenfolge. Sie verwendet nur, was wir veröffentlichen. Jede Nummer erhält einen Platz, und jeder Platz geht an eine Nummer. Alle können nachrechnen und erhalten dieselbe Reihenfolge.",
     },
   ],
   beaconStory:
@@ -121,7 +121,7 @@ export const drawTexts: typeof english = {
   people: (n) => `Die Ziehung hatte ${numbers(n)}.`,
   place: (position) => `Aus dem Schlüssel und Ihrer Nummer berechnet Ihr Browser den Platz ${number(position)}. Diesen Platz zeigt Ihnen auch der Shop.`,
   formula:
-    "Die Rechnung: Der Schlüssel bringt die Nummern von 1 bis zur letzten in eine neue Reihenfolge. Jede Nummer wird in zwei Hälften geteilt. In mindestens zehn Runden wird der SHA-256-Hash aus Schlüssel, Runde und einer Hälfte zur anderen Hälfte addiert (ein Feistel-Netzwerk). Ein Ergebnis jenseits der letzten Nummer durchläuft die Runden noch einmal.",
+    "Die Berechnung: Der Schlüssel bringt die Nummern von 1 bis zur letzten in eine neue Reihenfolge. Jede Nummer wird in zwei Hälften geteilt. In mindestens zehn Runden wird der SHA-256-Hash aus Schlüssel, Runde und einer Hälfte zur anderen Hälfte addiert (ein Feistel-Netzwerk). Ein Ergebnis jenseits der letzten Nummer durchläuft die Runden noch einmal.",
   another: (n) => `Platz einer beliebigen Nummer von 1 bis ${number(n)} berechnen`,
   anothersPlace: (drawn, position) => `Nummer ${number(drawn)} hat Platz ${number(position)}.`,
   proof: "Daten der Ziehung, für Programme (JSON)",

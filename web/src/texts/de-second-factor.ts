@@ -4,7 +4,7 @@ import type { secondFactorTexts as english } from "./en-second-factor";
 
 export const secondFactorTexts: typeof english = {
   title: "Anmeldung in zwei Schritten",
-  off: "Mit einer Authenticator-App oder einem Passkey kann sich niemand anmelden, der nur Ihr Passwort kennt.",
+  off: "Wenn Sie eine Authenticator-App oder einen Passkey verwenden, kann sich niemand allein mit Ihrem Passwort anmelden.",
   lacking: "Dieser Shop verlangt von allen, die Events verwalten, einen zweiten Schritt. Bis Sie ihn eingerichtet haben, können Sie kaufen, aber nicht verwalten.",
   on: "Sie ist eingeschaltet: Ihr Passwort allein reicht zum Anmelden nicht.",
   begin: "App einrichten",

@@ -8,5 +8,5 @@ export const legalTexts: typeof english = {
   none: "La tienda no ha publicado aquí ningún texto legal.",
   cookies: "Cookies",
   cookiesText: "Esta tienda no te rastrea. Sus cookies solo mantienen tu sesión o, si no tienes cuenta, conservan tus entradas. El proveedor de pagos utiliza sus propias cookies para prevenir el fraude.",
-  since: (date: string) => `Con este texto desde el ${date}`,
+  since: (date: string) => `Versión vigente desde el ${date}`,
 };

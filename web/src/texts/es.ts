@@ -179,7 +179,7 @@ export const es: Texts = {
     noReturns: "No se admiten devoluciones.",
     noTransfers: "Las entradas no se pueden transferir.",
     title: "Compra",
-    hold: (count) => `Te guardamos ${the(count)} durante`,
+    hold: (count) => (count === 1 ? "Reservada durante" : "Reservadas durante"),
     holdSoon: "Queda menos de un minuto. Termina ahora o perderás la reserva.",
     holdAnnounce: (seconds) =>
       seconds > 3600
