@@ -45,13 +45,16 @@ export function LineTickets({ event, room, status }: Props) {
           {texts.mayReturn(status.may_return)} {ADDONS.waitlist && event.has_waitlist && texts.waitlistFirst}
         </p>
       )}
-      {room.beacon?.randomness === null && status?.state === "sale_open" && <p role="status">{texts.roundLate}</p>}
       {room.beacon && status && position === null && <p class="small">{texts.beacon}</p>}
       {range && <p class="small">{texts.between(visitorsTime(now() + range[0], locale), visitorsTime(now() + range[1], locale))}</p>}
     </>
   );
-  if (tiers.length === 0) return notes;
-  return (
+  const late = room.beacon?.randomness === null && status?.state === "sale_open" && (
+    <p class="notice" role="status">
+      {texts.roundLate}
+    </p>
+  );
+  const list = tiers.length > 0 && (
     <section class="panel" aria-labelledby="line-tickets">
       <h2 id="line-tickets">{t.event.tickets}</h2>
       <ul class="tiers">
@@ -72,6 +75,12 @@ export function LineTickets({ event, room, status }: Props) {
       {tiers.some(({ chance }) => chance !== null) && <p class="small">{texts.note}</p>}
       {notes}
     </section>
+  );
+  return (
+    <>
+      {late}
+      {list || notes}
+    </>
   );
 }
 
