@@ -257,7 +257,7 @@ def test_the_owner_changes_the_app_and_turns_the_second_factor_off(ada, api, tim
     own.get_by_label("Current password", exact=True).fill(PASSWORD)
     own.get_by_label("Code from the app").fill(recovery_code)
     ada.press("Turn off")
-    expect(own.get_by_text("With an authenticator app or a passkey, somebody")).to_be_visible()
+    expect(own.get_by_text("If you use an authenticator app or a passkey, nobody")).to_be_visible()
     assert log_in(api).status == 200
 
 
