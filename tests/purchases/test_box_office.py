@@ -252,7 +252,7 @@ def test_a_quota_is_sold_offline_and_nobody_else_gets_it(api, shop, time):
 
 
 def test_a_sale_cannot_use_the_code_of_another_ticket(api, shop, time):
-    """Otherwise, a cashier who has seen a code could keep its owner out."""
+    """A cashier who has seen the code of a ticket must not be able to keep its owner out."""
     claim(api, shop, 3)
     code = new_code()
     sold(sell_offline(api, shop, "till-1/offline-1", time, codes=[code]))
