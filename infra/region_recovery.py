@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import asdict, replace
 from pynamodb.attributes import NumberAttribute
+from pynamodb.expressions.update import Action
 
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog import stock_ledger
@@ -155,8 +156,7 @@ class _Recovery:
 
     def _overwrite(self, purchase: Purchase) -> None:
         self.purchases[purchase.id] = after = replace(purchase, version=purchase.version + 1)
-        values = {"state": after.state, "ended_at": after.ended_at, "version": after.version, "refunds": after.refunds}
-        dynamo.update_if(PurchaseRow(after.id), PurchaseRow.assign(values))
+        dynamo.update_if(PurchaseRow(after.id), _purchase_actions(after))
 
     def _return_lost_orders(self) -> None:
         """Take back orders that a region made while it was cut off, and that cannot be kept after the other region has sold.
@@ -197,20 +197,18 @@ class _Recovery:
     def _return(self, order: Purchase, refund: Refund) -> None:
         """Refund an order, and let its seats no longer count as sold, in one transaction.
 
-        If a later call repeats a recovery that has crashed, it can no longer tell these seats from those of a lost order.
+        Otherwise, a recovery that is repeated after a crash would take these seats for those of a lost order.
         """
         seats = Counter[str]()
         for seat in _sold_seats(order):
             seats[seat.shard_id] += seat.quantity
         after = replace(order.with_refunds(replace(refund, tickets=order.kept_tickets)), state="refunded", version=order.version + 1)
-        values = {"state": after.state, "version": after.version, "refunds": after.refunds}
-        items = [dynamo.update(PurchaseRow(order.id), PurchaseRow.assign(values), PurchaseRow.version == order.version)]
+        items = [dynamo.update(PurchaseRow(order.id), _purchase_actions(after), PurchaseRow.version == order.version)]
         for index, shard in enumerate(self.shards):
             if (returned := min(seats[shard.id], shard.sold)) > 0:
-                values = {"sold": shard.sold - returned, "available": shard.available + returned, "version": shard.version + 1}
-                self.shards[index] = replace(shard, **values)
-                actions = [getattr(ShardRow, name).set(value) for name, value in values.items()]
-                items.append(dynamo.update(ShardRow(shard.id), actions, ShardRow.version == shard.version))
+                changed = replace(shard, sold=shard.sold - returned, available=shard.available + returned, version=shard.version + 1)
+                self.shards[index] = changed
+                items.append(dynamo.update(ShardRow(shard.id), _shard_actions(changed), ShardRow.version == shard.version))
         dynamo.transact(items)
         self.purchases[order.id] = after
         self.report.orders_returned.append(order.id)
@@ -393,10 +391,7 @@ class _Recovery:
 
     def _write_shard(self, shard: Shard) -> None:
         self.report.shards_corrected += 1
-        names = ("sold", "holds", "capacity", "available", "version")
-        values: dict[str, Any] = {name: getattr(shard, name) for name in names}
-        values["holds"] = {hold_id: list(hold) for hold_id, hold in shard.holds.items()}
-        dynamo.update_if(ShardRow(shard.id), [getattr(ShardRow, name).set(value) for name, value in values.items()])
+        dynamo.update_if(ShardRow(shard.id), _shard_actions(shard))
 
     def _continue_stock_ledgers(self) -> None:
         """Let each stock ledger end where the entries of two regions part, and let no count fall below the last entry."""
@@ -582,6 +577,18 @@ def _entry_name(item: dynamo.TransactItem) -> tuple[str, str]:
     """Return the kind and the reference in the key of a ledger entry."""
     _, kind, reference = item["Put"]["Item"]["entry"]["S"].split("#", 2)
     return kind, reference
+
+
+def _purchase_actions(purchase: Purchase) -> list[Action]:
+    """Return the actions that write the state of a purchase, its end and its refunds."""
+    return PurchaseRow.assign({name: getattr(purchase, name) for name in ("state", "ended_at", "version", "refunds")})
+
+
+def _shard_actions(shard: Shard) -> list[Action]:
+    """Return the actions that write what a shard counts, and its holds."""
+    values: dict[str, Any] = {name: getattr(shard, name) for name in ("sold", "capacity", "available", "version")}
+    values["holds"] = {hold_id: list(hold) for hold_id, hold in shard.holds.items()}
+    return [getattr(ShardRow, name).set(value) for name, value in values.items()]
 
 
 def _sold_seats(order: Purchase) -> list[Hold]:
