@@ -8,8 +8,8 @@ from chalicelib.edge import auth
 from chalicelib.foundation import clock, settings
 from chalicelib.notifications.store import list_event_notifications
 from tests import builders, invariants
-from tests.addons.messages.test_service import SPANISH, buy, create_account, html_of
-from tests.addons.waitlist import lines
+from tests.addons.messages.test_service import SPANISH, buy, create_account, html_of, offer_to, reminders
+from tests.addons.waitlist import ballots, lines
 from tests.simulation import faults
 from tests.simulation.interference import interfere_before
 
@@ -81,6 +81,18 @@ def test_the_preview_is_what_readers_get_in_their_language(post, api, time):
     assert "<a " not in shown[0]["html"]
 
 
+def test_replies_go_to_the_promoter(post, api, time):
+    shop = builders.create_promoted_shop("nora")
+    profile = {"name": "Nora", "email": "hi@nora.test", "verified": True}
+    assert api.put("/promoters/nora", json=profile, token=builders.admin_token()).status == 200
+    for user, announced_shop in (("ada", shop), ("bob", builders.create_shop(api))):
+        buy(api, announced_shop, user=user)
+        assert save(api, announced_shop).status == 200
+    mails = {mail["To"]: mail for mail in announced(post)}
+    assert {to: mail["Reply-To"] for to, mail in mails.items()} == {"ada@home.test": "hi@nora.test", "bob@home.test": None}
+    assert "Reply to this email, and Nora will answer." in text_of(mails["ada@home.test"])
+
+
 def test_an_announcement_has_a_text_for_each_language(post, api, time):
     shop = builders.create_shop(api)
     assert api.patch(f"/events/{shop[0]}", json={"names": {"es": "Noche"}}, token=builders.admin_token()).status == 200
@@ -150,6 +162,43 @@ def test_people_on_the_waitlist_are_an_audience_of_their_own(post, api, time):
     assert [(each["status"], each["tickets"]) for each in listed(api, (event_id, tier_id))] == [("queued", 4)]
     assert save(api, (event_id, tier_id), "a2", audience="waiting").status == 200
     assert receivers(post) == [*(f"{user}@example.com" for user in ("ada", "ada", "eve", "zoe", "zoe"))]
+    invariants.check(time.now)
+
+
+def test_an_announcement_reaches_people_who_unsubscribed_from_reminders(post, api, time):
+    event_id = offer_to(api, time, "ada", "bob")
+    [offer] = [mail for mail in post.deliver() if mail["To"] == "ada@example.com" and mail["List-Unsubscribe"]]
+    token = offer["List-Unsubscribe"].strip("<>").partition("token=")[2]
+    assert api.request("POST", "/unsubscribe", query={"token": token}).status == 200
+    time.advance(22 * 3600)
+    assert [mail["To"] for mail in reminders(post)] == ["bob@example.com"]
+    for user in ("ada", "bob"):
+        [entry] = lines.own(api, user)
+        builders.start_checkout(api, user, entry["offer"]["id"])
+        assert builders.confirm(api, user, entry["offer"]["id"]).status == 201
+    assert save(api, (event_id, "")).status == 200
+    mails = announced(post)
+    assert sorted(mail["To"] for mail in mails) == ["ada@example.com", "bob@example.com"]
+    assert [mail["List-Unsubscribe"] for mail in mails] == [None, None]
+    invariants.check(time.now)
+
+
+def test_people_who_got_nothing_in_a_ballot_are_an_audience(post, api, time):
+    event_id, _ = ballots.create_ballot(api, time, capacity=1)
+    users = ("ada", "bob", "eve")
+    for user in users:
+        create_account(user, time)
+    ballots.register(api, event_id, *users)
+    winner, *losers = ballots.draw(api, time, *users)
+    assert save(api, (event_id, ""), audience="waiting").status == 200
+    assert receivers(post) == sorted(f"{user}@example.com" for user in losers)
+    checkout_id = lines.own(api, winner)[0]["offer"]["id"]
+    builders.start_checkout(api, winner, checkout_id)
+    assert builders.confirm(api, winner, checkout_id).status == 201
+    lines.run_allocator()
+    post.provider.mails.clear()
+    assert save(api, (event_id, ""), "a2", audience="holders").status == 200
+    assert receivers(post) == [f"{winner}@example.com"]
     invariants.check(time.now)
 
 
