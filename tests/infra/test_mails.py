@@ -75,6 +75,15 @@ def test_ses_reports_to_a_route_of_the_api_that_believes_this_topic(template):
         settings.read({key: str(value) for key, value in variables.items()})
 
 
+def test_ses_reports_what_became_of_mails_and_tracks_no_readers(template):
+    """For the types OPEN and CLICK, SES would add a pixel to each mail and send its links through its own address."""
+    resources = json.loads(template.read_bytes())["Resources"]
+    destinations = [found for found in resources.values() if found["Type"] == "AWS::SES::ConfigurationSetEventDestination"]
+    types = {each for found in destinations for each in found["Properties"]["EventDestination"]["MatchingEventTypes"]}
+    assert {each.lower() for each in types} == {"bounce", "complaint", "delivery", "reject"}
+    assert set(resources["MailConfiguration"]["Properties"]) == {"Name"}  # neither TrackingOptions nor VdmOptions, which track too
+
+
 def test_nobody_but_ses_publishes_reports(template):
     resources = json.loads(template.read_bytes())["Resources"]
     [statement] = resources["MailReportsPolicy"]["Properties"]["PolicyDocument"]["Statement"]

@@ -128,6 +128,20 @@ def test_a_mail_is_drawn_as_text_and_html_and_no_name_breaks_it(kind, language):
     assert f'<html lang="{language}">' in mail.html
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_mail_does_not_report_that_it_was_opened_or_where_its_reader_clicked(kind, language):
+    """It loads nothing over the network, and its links are exactly the addresses that the text shows."""
+    mail = templates.render(kind, language, VALUES)
+    tags = Tags(mail.html)
+    assert {value for name, value in tags.attributes if name == "src"} <= {"cid:ticket-1@fairgate"}
+    assert not {"srcset", "background", "poster", "ping"} & {name for name, _ in tags.attributes}
+    assert not [value for name, value in tags.attributes if name == "style" and "url(" in value]
+    links = {value for name, value in tags.attributes if name == "href"}
+    assert links <= {VALUES["url"], VALUES["returns"]["url"]}
+    assert all(link in mail.text for link in links)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_languages_say_it_differently(kind):
     assert len({templates.render(kind, language, VALUES).text for language in LANGUAGES}) == len(LANGUAGES)
