@@ -11,6 +11,8 @@ from chalicelib.foundation import clock, settings
 from tests import builders
 from tests.browser.page_checks import AXE, FIND_VIOLATIONS, RULES, UNDECIDED
 
+FRAME = b'<!doctype html><link rel="icon" href="data:,"><title>Fans</title><iframe src="/" width="380" height="600"></iframe>'
+
 
 @pytest.fixture
 def event_id(api, time) -> str:
@@ -21,16 +23,20 @@ def event_id(api, time) -> str:
 
 @pytest.fixture
 def embed(origin: str) -> Iterator[Callable[..., str]]:
-    """Open a page of another website with a widget; returns its origin. Its policy allows neither styles nor scripts within the page."""
+    """Open a page of another website with a widget; returns its origin, which shows the page in a frame at /frame.
+
+    Its policy allows neither styles nor scripts within the page.
+    """
     written = b""
 
     class Website(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Security-Policy", f"default-src 'none'; img-src data:; script-src {origin}; connect-src {origin}")
+            sources = f"script-src {origin}; connect-src {origin}; frame-src 'self'"
+            self.send_header("Content-Security-Policy", f"default-src 'none'; img-src data:; {sources}")
             self.end_headers()
-            self.wfile.write(written)
+            self.wfile.write(FRAME if self.path == "/frame" else written)
 
         def log_message(self, *_: object) -> None: ...
 
@@ -70,6 +76,44 @@ def test_an_event_on_another_website_leads_to_the_shop(new_buyer, origin, embed,
     widget.get_by_role("link", name="Get tickets").click()
     expect(page.get_by_role("heading", name="<b>Open</b> & Air")).to_be_visible()
     assert page.url == f"{origin}/events/{event_id}"
+
+
+@pytest.mark.parametrize(("language", "button"), [("de", "Tickets kaufen"), ("en", "Get tickets"), ("es", "Conseguir entradas")])
+def test_the_button_opens_the_shop_outside_of_every_frame(new_buyer, origin, embed, time, event_id, language, button):
+    """The shop itself refuses to be shown in a frame."""
+    time.advance(3601)
+    page = new_buyer().page
+    website = embed(page, f'<fairgate-tickets event="{event_id}"></fairgate-tickets>', language)
+    page.goto(f"{website}/frame")
+    link = page.frame_locator("iframe").get_by_role("link", name=button)
+    expect(link).to_have_attribute("target", "_top")
+    link.click()
+    page.wait_for_url(f"{origin}/events/{event_id}")
+    expect(page.get_by_role("heading", name="<b>Open</b> & Air")).to_be_visible()
+    assert len(page.frames) == 1
+
+
+def test_the_styles_of_the_website_do_not_reach_into_the_widget(new_buyer, embed, event_id):
+    page = new_buyer().page
+    embed(page, f'<fairgate-tickets event="{event_id}"></fairgate-tickets>')
+    link = page.locator("fairgate-tickets").get_by_role("link", name="More")
+    expect(link).to_be_visible()
+    page.evaluate(
+        """() => {
+          const sheet = new CSSStyleSheet();
+          sheet.replaceSync("a, p, div { display: none !important; }");
+          document.adoptedStyleSheets = [sheet];
+        }"""
+    )
+    assert page.locator("fairgate-tickets").evaluate("widget => [widget.childNodes.length, widget.shadowRoot.childNodes.length]") == [0, 1]
+    expect(link).to_be_visible()
+
+
+def test_the_script_is_small(new_buyer, origin):
+    reply = new_buyer().page.request.get(f"{origin}/widget.js")
+    assert reply.status == 200
+    assert 0 < len(reply.body()) < 15 * 1024
+    assert "set-cookie" not in reply.headers
 
 
 def test_a_list_has_the_coming_events_of_a_promoter(new_buyer, embed, api, time, event_id):
