@@ -167,13 +167,21 @@ def find_promoter(promoter_id: str) -> Promoter | None:
     return None if row is None else _promoter(row)
 
 
-def load_seller_names(promoter_ids: Iterable[str]) -> dict[str, str]:
-    """Return the names that buyers see, by promoter id, and leave out promoters who are not verified.
+class PublicSeller(Struct, frozen=True):
+    """The name under which buyers know a verified promoter, and the address of the promoter's website."""
+
+    name: str
+    website: str | None
+
+
+def load_sellers(promoter_ids: Iterable[str]) -> dict[str, PublicSeller]:
+    """Return the verified promoters by their ids, and leave out the others.
 
     May miss writes from the last second. Makes one round trip per 100 promoters.
     """
     promoters = map(_promoter, PromoterRow.find_all(promoter_ids, consistent_read=False))
-    return {promoter.id: promoter.seller_name for promoter in promoters if promoter.state == "verified"}
+    verified = (promoter for promoter in promoters if promoter.state == "verified")
+    return {promoter.id: PublicSeller(promoter.seller_name, promoter.website) for promoter in verified}
 
 
 def is_verified(promoter_id: str) -> bool:

@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
+from chalicelib.accounts.profiles import PublicSeller
 from chalicelib.catalog import response_cache, service, sharing
 from chalicelib.catalog.images import ImageView
 from chalicelib.catalog.model import Event, TierStatus
@@ -116,7 +117,7 @@ def render_event(shell: Shell, event_id: str, path: str, language: Language, now
     facts = f"{when} · {event.place}"
     description = shortened(f"{facts}. {' '.join(event.description.split())}".strip(" ."), MAX_DESCRIPTION)
     picture = _share_picture(event)
-    data = msgspec.json.encode(_event_data(event, view, url, picture)).decode().replace("<", "\\u003c")
+    data = msgspec.json.encode(_event_data(event, view, url, picture, facts, now)).decode().replace("<", "\\u003c")
     head = f'{_share_tags(event.name, description, url, picture)}\n<script type="application/ld+json">{data}</script>'
     content = (
         f'<article class="page event"><div class="event-art">{_picture(view.image, "(min-width: 56rem) 50vw, 100vw", first=True)}</div>'
@@ -233,8 +234,8 @@ MAX_OFFERS = 20  # of one event; more would only make the page longer
 _AVAILABILITY: dict[TierStatus, str] = {"available": "InStock", "coming-soon": "PreOrder"}  # others: SoldOut
 
 
-def _event_data(event: Event, view: EventWithTiersView, url: str, picture: str) -> dict[str, Any]:
-    """Return what search engines show about an event (https://schema.org/Event).
+def _event_data(event: Event, view: EventWithTiersView, url: str, picture: str, summary: str, now: int) -> dict[str, Any]:
+    """Return what search engines show about an event (https://schema.org/Event). `summary` describes an event without a description.
 
     It has the fields that https://developers.google.com/search/docs/appearance/structured-data/event names, apart from performers.
     """
@@ -243,16 +244,25 @@ def _event_data(event: Event, view: EventWithTiersView, url: str, picture: str) 
     data = {
         "@context": "https://schema.org",
         **_occurrence_data(event, event.name),
-        "description": event.description,
+        "description": event.description or summary,
         "url": url,
         "image": [picture],
         "previousStartDate": _local_time(event, moved.before) if moved and isinstance(moved.before, int) else None,
         "eventStatus": f"https://schema.org/{status}",
         "eventAttendanceMode": "https://schema.org/OfflineEventAttendanceMode",
         "subEvent": [_occurrence_data(event.on_dates([date]), date.name or event.name) for date in event.dates],
-        "offers": [] if event.status == "cancelled" else [_offer(event, tier, url) for tier in view.tiers[:MAX_OFFERS]],
+        "offers": [] if event.status == "cancelled" else [_offer(view, tier, url) for tier in view.tiers[:MAX_OFFERS]],
+        "organizer": _organizer(event, now),
     }
     return {name: value for name, value in data.items() if value}
+
+
+def _organizer(event: Event, now: int) -> dict[str, Any]:
+    """Return the verified promoter of an event, or else the shop."""
+    seller = response_cache.find_seller(event, now)
+    if seller is None:
+        seller = PublicSeller(settings.current().shop_name, settings.current().page_url(""))
+    return {"@type": "Organization", "name": seller.name, **({"url": seller.website} if seller.website else {})}
 
 
 def _occurrence_data(event: Event, name: str) -> dict[str, Any]:
@@ -270,16 +280,18 @@ def _occurrence_data(event: Event, name: str) -> dict[str, Any]:
     return {"@type": "Event", "name": name, **{field: time for field, time in times.items() if time}, "location": location, **status}
 
 
-def _offer(event: Event, tier: TierView, url: str) -> dict[str, Any]:
-    begins = tier.sale_starts_at or event.on_sale_at
+def _offer(view: EventWithTiersView, tier: TierView, url: str) -> dict[str, Any]:
+    availability = _AVAILABILITY.get(tier.status, "SoldOut")
+    if availability == "InStock" and view.status != "on_sale":  # a tier's status depends only on the tier
+        availability = "PreOrder" if view.status == "scheduled" else "SoldOut"
     offer = {
         "@type": "Offer",
         "name": tier.name,
         "url": url,
         "price": money.amount_text(tier.price_cents, tier.currency),
         "priceCurrency": tier.currency,
-        "availability": f"https://schema.org/{_AVAILABILITY.get(tier.status, 'SoldOut')}",
-        "validFrom": begins,
+        "availability": f"https://schema.org/{availability}",
+        "validFrom": tier.sale_starts_at or view.on_sale_at,
     }
     return {name: value for name, value in offer.items() if value}
 

@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 from msgspec import Meta
 
 from chalicelib.accounts import profiles
+from chalicelib.accounts.profiles import PublicSeller
 from chalicelib.catalog import search, service, stock_ledger, views
 from chalicelib.catalog.model import Catalog, Event, Tier, TierStatus, in_display_order
 from chalicelib.catalog.sale_rules import event_phase, public_event_status
@@ -34,7 +35,7 @@ SELLER_SECONDS = 600  # sellers' names rarely change; a locked promoter's events
 
 T = TypeVar("T")
 
-_seller_names: TtlCache[Mapping[str, str]] = TtlCache(lambda: SELLER_SECONDS, max_keys=100)  # by the promoters of a page
+_sellers: TtlCache[Mapping[str, PublicSeller]] = TtlCache(lambda: SELLER_SECONDS, max_keys=100)  # by the promoters of a page
 
 # Sort key for the tiers of all events: the key of the event, then the order within the event.
 _TierKey = tuple[int, int, int, str, int, str]
@@ -59,8 +60,8 @@ def events_reply(language: Language | None, now: int) -> CacheableReply[list[Lis
         events, next_cursor = cursors.take_page(keyed, search.Key, MAX_LISTED, None)
         open_events = (event.id for event in events if event_phase(event, now) == "open")
         stocks = cached_stock(map(catalog.stock_group, open_events), now)
-        names = _load_seller_names(events, now)
-        keyed_views = ((keys[event.id], views.listed_event_view(catalog, event, stocks, now, names)) for event in events)
+        sellers = _load_sellers(events, now)
+        keyed_views = ((keys[event.id], views.listed_event_view(catalog, event, stocks, now, sellers)) for event in events)
         body, next_cursor = cursors.fit_page(keyed_views, next_cursor)
         link = cursors.link_headers(search.EventQuery(limit=search.MAX_LIMIT, language=language), next_cursor)
         return CacheableReply.encode(body, max_age=LIST_MAX_AGE, headers=link)
@@ -72,9 +73,9 @@ def filtered_events_reply(query: search.EventQuery, now: int) -> CacheableReply[
     """Return a page of the public events that match a query, with a `Link` header to the next page (RFC 8288). Raises InvalidInput."""
     catalog = service.snapshot()
     page = search.find_events(catalog, _public_events(catalog), query, now)
-    names = _load_seller_names((event for _, event in page.events), now)
+    sellers = _load_sellers((event for _, event in page.events), now)
     shown = service.in_language(catalog, query.language)
-    keyed_views = ((key, views.listed_event_view(shown, shown.events[event.id], page.stocks, now, names)) for key, event in page.events)
+    keyed_views = ((key, views.listed_event_view(shown, shown.events[event.id], page.stocks, now, sellers)) for key, event in page.events)
     body, next_cursor = cursors.fit_page(keyed_views, page.next_cursor)
     return CacheableReply.encode(body, max_age=LIST_MAX_AGE, headers=cursors.link_headers(query, next_cursor))
 
@@ -195,12 +196,17 @@ def _public_events(catalog: Catalog) -> list[Event]:
     return [event for event in listed if event.status not in ("draft", "test")]
 
 
-def _load_seller_names(events: Iterable[Event], now: int) -> Mapping[str, str]:
-    """Map the verified promoters of these events to their names. Does not call the store for events without promoters."""
+def find_seller(event: Event, now: int) -> PublicSeller | None:
+    """Return the event's promoter if an admin has verified the promoter; None if the shop sells the tickets. At most ten minutes old."""
+    return None if event.suspended or event.promoter_id is None else _load_sellers([event], now).get(event.promoter_id)
+
+
+def _load_sellers(events: Iterable[Event], now: int) -> Mapping[str, PublicSeller]:
+    """Return the verified promoters of these events by their ids. Does not call the store for events without promoters."""
     promoter_ids = frozenset(event.promoter_id for event in events if event.promoter_id is not None)
     if not promoter_ids:
         return {}
-    return _seller_names.get(now, None, lambda: profiles.load_seller_names(promoter_ids), promoter_ids)
+    return _sellers.get(now, None, lambda: profiles.load_sellers(promoter_ids), promoter_ids)
 
 
 def cached_reply(key: Hashable, catalog: Catalog, now: int, max_age: int, build_body: Callable[[], T]) -> CacheableReply[T]:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from msgspec import UNSET, Struct
 from msgspec.structs import asdict, replace
 
+from chalicelib.accounts.profiles import PublicSeller
 from chalicelib.catalog.custom_options import CustomOption, in_option_order
 from chalicelib.catalog.fields import extended, optional_fields, view_fields, view_values
 from chalicelib.catalog.images import ImageView, image_view
@@ -431,8 +432,8 @@ def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> Even
     )
 
 
-def listed_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int, seller_names: Mapping[str, str]) -> ListedEventView:
-    """Return an event as public lists show it. `seller_names` has the names of verified promoters by their ids."""
+def listed_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int, sellers: Mapping[str, PublicSeller]) -> ListedEventView:
+    """Return an event as public lists show it. `sellers` has the verified promoters by their ids."""
     coming = [date for date in event.open_dates if (date.end or date.start) >= now]
     view = replace(
         event_view(catalog, event, stocks, now),
@@ -440,7 +441,8 @@ def listed_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int, 
         dates=coming[:MAX_LISTED_DATES],
         cancelled_dates=[],
     )
-    return ListedEventView(**asdict(view), seller_name=seller_names.get(event.promoter_id or "", settings.current().shop_name))
+    seller = sellers.get(event.promoter_id or "")
+    return ListedEventView(**asdict(view), seller_name=settings.current().shop_name if seller is None else seller.name)
 
 
 def event_with_tiers_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> EventWithTiersView:

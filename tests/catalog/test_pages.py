@@ -342,8 +342,13 @@ def test_the_words_are_those_of_the_pages_that_scripts_draw():
     ]
 
 
-def test_search_engines_learn_the_time_place_and_final_prices_of_an_event(api, time):
-    event_id = builders.create_event(api, "Night </script>", starts_at="2026-07-01T02:30:00Z", description="One night.")
+def test_search_engines_learn_what_google_shows_about_an_event(api, time):
+    """The page has all fields that Google requires or recommends, except performers and postal codes, which the shop does not know.
+
+    https://developers.google.com/search/docs/appearance/structured-data/event
+    """
+    opens = time.now + 3600
+    event_id = builders.create_event(api, "Night </script>", starts_at="2026-07-01T02:30:00Z", description="</SCRIPT><!--<script>")
     change(
         api,
         event_id,
@@ -353,9 +358,11 @@ def test_search_engines_learn_the_time_place_and_final_prices_of_an_event(api, t
         address="1 Main St",
         region="CO",
         country="US",
+        on_sale_at=clock.iso(opens),
     )
     builders.create_tier(api, event_id)
     builders.create_tier(api, event_id, "Gallery", price_cents=1250, capacity=1)
+    time.set(opens)
     data = json.loads(read(api, f"/events/{event_id}").data)
     offers = data.pop("offers")
     url = f"{SHOP}/events/{event_id}"
@@ -363,7 +370,7 @@ def test_search_engines_learn_the_time_place_and_final_prices_of_an_event(api, t
         "@context": "https://schema.org",
         "@type": "Event",
         "name": "Night </script>",
-        "description": "One night.",
+        "description": "</SCRIPT><!--<script>",
         "url": url,
         "image": [f"{SHOP}/share.jpg"],
         "startDate": "2026-06-30T20:30:00-06:00",
@@ -381,11 +388,58 @@ def test_search_engines_learn_the_time_place_and_final_prices_of_an_event(api, t
                 "addressCountry": "US",
             },
         },
+        "organizer": {"@type": "Organization", "name": "Fairgate", "url": f"{SHOP}/"},
     }
-    assert [(offer["name"], offer["price"], offer["priceCurrency"], offer["availability"]) for offer in offers] == [
-        ("Gallery", "12.50", "USD", "https://schema.org/InStock"),
-        ("Floor", "50.00", "USD", "https://schema.org/InStock"),
+    assert offers == [
+        {
+            "@type": "Offer",
+            "name": name,
+            "url": url,
+            "price": price,
+            "priceCurrency": "USD",
+            "availability": "https://schema.org/InStock",
+            "validFrom": clock.iso(opens),
+        }
+        for name, price in (("Gallery", "12.50"), ("Floor", "50.00"))
     ]
+
+
+def test_search_engines_learn_whether_there_are_tickets_and_from_when(api, time):
+    starts_at = time.now + 30 * 86_400
+    event_id = builders.create_event(api, on_sale_at=clock.iso(time.now + 60), starts_at=clock.iso(starts_at))
+    small, _ = builders.create_tier(api, event_id, "Small", capacity=1), builders.create_tier(api, event_id, "Large")
+
+    def availability():
+        offers = json.loads(read(api, f"/events/{event_id}").data)["offers"]
+        return {offer["name"]: offer["availability"].rpartition("/")[2] for offer in offers}
+
+    assert availability() == {"Small": "PreOrder", "Large": "PreOrder"}
+    time.advance(60)
+    builders.buy(api, "ada", event_id, small)
+    time.advance(5)
+    assert availability() == {"Small": "SoldOut", "Large": "InStock"}
+    time.set(starts_at + 86_400)
+    assert availability() == {"Small": "SoldOut", "Large": "SoldOut"}
+
+
+def test_search_engines_learn_the_promoter_of_an_event_once_an_admin_has_verified_the_promoter(api, time):
+    event_id, _ = builders.create_promoted_shop("nora")
+    organizers = []
+    for verified in (False, True):
+        profile = {"name": "Nora", "company": "Nora & </script> Ltd", "website": "https://nora.example/", "verified": verified}
+        assert api.put("/promoters/nora", json=profile, token=builders.admin_token()).status == 200
+        time.advance(600)
+        organizers.append(json.loads(read(api, f"/events/{event_id}").data)["organizer"])
+    assert organizers == [
+        {"@type": "Organization", "name": "Fairgate", "url": f"{SHOP}/"},
+        {"@type": "Organization", "name": "Nora & </script> Ltd", "url": "https://nora.example/"},
+    ]
+
+
+def test_an_event_without_a_description_is_described_by_its_time_and_place(api, time):
+    event_id = builders.create_event(api, venue="Old Hall", starts_at="2026-07-01T20:00:00Z", description="")
+    description = json.loads(read(api, f"/events/{event_id}").data)["description"]
+    assert " ".join(description.split()) == "Wednesday, July 1 at 8:00 PM UTC · Old Hall"
 
 
 def test_search_engines_learn_that_an_event_was_moved_or_cancelled(api, time):
