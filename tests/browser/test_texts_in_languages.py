@@ -85,6 +85,62 @@ def test_the_checkout_and_the_tickets_have_the_texts_of_the_page_s_language(new_
     expect(buyer.page.get_by_role("heading", name="Noche")).to_be_visible()
 
 
+def publish_legal_texts(api, owner, *languages_of_kinds):
+    """Publish legal texts, each given as `kind/language`. Returns the path of each text's page."""
+    paths = {}
+    for name in languages_of_kinds:
+        body = {"text": f"{owner} {name}"}
+        published = api.put(f"/promoters/{owner}/legal-texts/{name}", json=body, token=builders.admin_token()).json["legal_texts"]
+        paths |= {f"{text['kind']}/{text['language']}": f"/legal/{text['id']}" for text in published}
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("locale", "kinds", "languages"),
+    [
+        ("en-US", ("Accessibility", "Legal notice", "Privacy", "Refund policy", "Terms"), ("en", "en", "fr", "es", "en")),
+        (
+            "es-ES",
+            ("Accesibilidad", "Aviso legal", "Privacidad", "Política de devoluciones", "Condiciones"),
+            ("en", "es", "fr", "es", "es"),
+        ),
+        ("de-DE", ("Barrierefreiheit", "Impressum", "Datenschutz", "Erstattungen", "AGB"), ("en", "en", "fr", "es", "de")),
+    ],
+)
+def test_an_events_page_and_checkout_link_the_sellers_legal_texts_in_the_page_s_language(new_buyer, api, shop, locale, kinds, languages):
+    """A text that is not there in the page's language is linked in English, or else in the first language that it has."""
+    event_id, _ = shop
+    for path, body in (("/promoters/pat", {"name": "Pat", "verified": True}), ("/promoters/pia", {"name": "Pia", "verified": True})):
+        assert api.put(path, json=body, token=builders.admin_token()).status == 200
+    assert api.patch(f"/events/{event_id}", json={"promoter_id": "pat"}, token=builders.admin_token()).status == 200
+    names = ("accessibility/en", "imprint/es", "imprint/en", "privacy/fr", "refunds/it", "refunds/es", "terms/es", "terms/de", "terms/en")
+    paths = publish_legal_texts(api, "pat", *names)
+    for other in ("pia", "shop"):
+        publish_legal_texts(api, other, "accessibility/en", "imprint/en", "terms/de", "terms/en", "terms/es")
+    expected = [
+        paths[f"{kind}/{language}"]
+        for kind, language in zip(("accessibility", "imprint", "privacy", "refunds", "terms"), languages, strict=True)
+    ]
+    buyer = new_buyer(locale=locale)
+    buyer.language = locale[:2]
+    page = buyer.page
+    page.goto(f"/events/{event_id}")
+    links = page.locator(".seller").get_by_role("link").and_(page.locator("[href^='/legal/']"))
+    expect(links).to_have_text(kinds)
+    assert [link.get_attribute("href") for link in links.all()] == expected
+    buyer.choose("Pista" if buyer.language == "es" else "Floor", 1)
+    expect(links).to_have_text(kinds)
+    accepted = page.get_by_role("link", name=buyer.say("By continuing, you accept the seller's terms"))
+    expect(accepted).to_have_attribute("href", expected[-1])
+    with page.context.expect_page() as opened:
+        accepted.click()
+    expect(opened.value.locator("[lang]").get_by_text(f"pat terms/{languages[-1]}")).to_be_visible()
+    with page.expect_request("**/checkout/sessions") as sent:
+        buyer.pay()
+    assert f"/legal/{sent.value.post_data_json['accepted_terms']}" == expected[-1]
+    buyer.see_tickets(1)
+
+
 def test_managers_type_texts_in_other_languages(new_buyer, origin, api, time):
     manager = Manager(new_buyer().page, api, time)
     manager.sign_up()
