@@ -7,6 +7,7 @@ from chalicelib.accounts.profiles import PromoterChange
 from chalicelib.foundation import clock, settings
 from chalicelib.tickets import qr
 from tests import builders, invariants, pdfs
+from tests.addons.documents.test_fonts import SCRIPTS
 
 STARTS_AT = 1_790_000_000  # 2026-09-21T13:33:20Z
 HOSTILE_NAMES = [
@@ -259,6 +260,16 @@ def test_no_name_breaks_a_document(api, time, name):
     assert len(page.codes) == 1
     if name in (*HOSTILE_NAMES[:4], *HOSTILE_NAMES[-4:]):
         assert name in page.text.replace("?", "")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_events_and_people_are_named_in_their_script(api, time, script):
+    name = SCRIPTS[script]
+    event_id = builders.create_event(api, name, venue=name, starts_at=clock.iso(STARTS_AT))
+    tier_id = builders.create_tier(api, event_id, name)
+    order_id = builders.buy(api, "ada", event_id, tier_id, attendees=[{"name": name}]).json["order"]["id"]
+    assert text_of(ticket_pages(api, order_id, user="ada")).count(name) >= 4
+    assert text_of(receipt(api, order_id, user="ada")).count(name) >= 2
 
 
 def test_the_same_order_at_the_same_time_gives_the_same_file(api, time, shop):

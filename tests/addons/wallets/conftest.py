@@ -44,6 +44,16 @@ class WalletDoor(Door):
         reply = self.api.patch(f"/events/{self.event_id}", json=fields, token=builders.admin_token())
         assert reply.status == 200, reply.json
 
+    def name_everything(self, name: str) -> None:
+        """The event, its venue, its ticket type and the attendee of Ada's first ticket get this name."""
+        from tests import builders
+
+        self.change_event(name=name, venue=name)
+        assert self.api.patch(f"/tiers/{self.tier_id}", json={"name": name}, token=builders.admin_token()).status == 200
+        with settings.override(attendee_lock_seconds=1):
+            named = self.api.patch(f"/tickets/{self.tickets[0].id}", json={"attendee": {"name": name}}, user="ada")
+        assert named.status == 200, named.json
+
     @property
     def event(self) -> Event:
         return catalog.load_current().events[self.event_id]

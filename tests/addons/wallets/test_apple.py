@@ -13,6 +13,7 @@ from chalicelib.addons.wallets import passes
 from chalicelib.foundation import clock, settings
 from chalicelib.tickets import qr
 from tests import builders
+from tests.addons.documents.test_fonts import SCRIPTS
 from tests.addons.wallets import fakes, formats
 from tests.addons.wallets.conftest import BOUND_SECONDS
 
@@ -132,6 +133,17 @@ def test_the_pass_speaks_the_language_of_its_owner(door, apns, language, label):
     url = door.add("apple", **{"Accept-Language": language}).json["url"]
     content = json.loads(unpacked(door.api.get(path_of(url)).body)["pass.json"])
     assert content["eventTicket"]["secondaryFields"][0]["label"] == label
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_pass_names_events_and_people_in_their_script(door, apns, script):
+    name = SCRIPTS[script]
+    door.name_everything(name)
+    phone = Phone(door)
+    fields = {field["key"]: field["value"] for group in phone.content["eventTicket"].values() for field in group}
+    assert [fields[key] for key in ("event", "place", "ticket", "name")] == [name] * 4
+    assert phone.content["description"] == name
+    assert phone.files["pass.json"].count(name.encode()) >= 5, "as letters in UTF-8"
 
 
 def test_a_phone_registers_once_and_hears_of_nothing_until_something_changes(phone):

@@ -13,6 +13,7 @@ from infra import cold_starts
 from infra.instance import Instance
 from infra.template.stages import ROOT
 from tests import builders
+from tests.addons.documents.test_fonts import SCRIPTS
 from tests.addons.wallets import fakes
 from tests.addons.wallets.conftest import BOUND_SECONDS
 from tests.promoters.test_quotas import verify
@@ -191,6 +192,18 @@ def test_a_named_attendee_appears_on_the_pass(door, saved, google):
     assert named.status == 200, named.json
     door.update()
     assert google.stored[saved["id"]]["ticketHolderName"] == "Ann"
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_google_gets_the_names_of_events_and_people_in_their_script(door, google, script):
+    name = SCRIPTS[script]
+    door.name_everything(name)
+    assert door.add("google").status == 200
+    saved = google.object(door.tickets[0].id)
+    event = google.stored[saved["classId"]]
+    shown = [event["eventName"], event["venue"]["name"], event["venue"]["address"], saved["ticketType"]]
+    assert [text["defaultValue"]["value"] for text in shown] == [name] * 4
+    assert saved["ticketHolderName"] == name
 
 
 @pytest.mark.parametrize("status", [500, 429, 403])
