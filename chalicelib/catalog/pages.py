@@ -189,7 +189,7 @@ def _document(shell: Shell, language: Language, path: str, title: str, head: str
     legal_link = f'<a href="{legal or "/legal"}">{t["legal"]}</a>'
     block = f'<script type="application/json" id="reply" data-path="{escape(path)}">{data}</script>' if data else ""
     return (
-        f'<!doctype html>\n<html lang="{language}" dir="{t["direction"]}">\n<head>\n{shell.head}\n{preloads}\n{legal_tag}'
+        f'<!doctype html>\n<html lang="{language}" dir="{languages.DIRECTIONS[language]}">\n<head>\n{shell.head}\n{preloads}\n{legal_tag}'
         f"<title>{escape(title)} · {SHOP}</title>\n{head}\n</head>\n"
         f'<body>\n<div id="app"><a class="skip" href="#content">{t["skip"]}</a>'
         f'<header class="top"><a class="brand" href="/">{_BRAND}{SHOP}</a><nav aria-label="{t["nav.label"]}">{navigation}</nav></header>'

@@ -34,6 +34,14 @@ def load_words(part: str, kind: type[Words]) -> dict[Language, Words]:
     return {language: memory.decoder(kind).decode(parts[part]) for language, parts in _PARTS.items()}
 
 
+class _Script(Struct, frozen=True):
+    direction: Literal["ltr", "rtl"]
+
+
+# Whether each language is written from left to right or from right to left: the attribute `dir` of a page.
+DIRECTIONS = {language: script.direction for language, script in load_words("pages", _Script).items()}
+
+
 class LanguageQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The language of promoters' texts. Texts that the promoter did not write in this language appear in the main language."""
 

@@ -8,7 +8,7 @@ from html import escape
 
 from msgspec import Struct
 
-from chalicelib.edge.languages import Language, load_words
+from chalicelib.edge.languages import DIRECTIONS, Language, load_words
 from chalicelib.foundation import secret_settings, settings
 from chalicelib.notifications import store
 from chalicelib.notifications.model import UnsubscribeLinkInvalid, notification_id
@@ -88,7 +88,7 @@ def confirmation_page(language: Language) -> str:
 def _page(language: Language, text: str, form: str = "") -> str:
     title = escape(WORDS[language].title)
     return (
-        f'<!doctype html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
+        f'<!doctype html>\n<html lang="{language}" dir="{DIRECTIONS[language]}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="robots" content="noindex">\n'
         f"<title>{title}</title>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n<p>{escape(text)}</p>\n{form}</main>\n</body>\n</html>\n"
     )

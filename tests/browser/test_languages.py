@@ -4,12 +4,12 @@ import re
 from typing import get_args
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as catalog
-from chalicelib.edge.languages import Language
+from chalicelib.edge.languages import DIRECTIONS, Language
 from chalicelib.foundation import settings
 from tests import builders
 from tests.accounts.conftest import mailbox, register  # noqa: F401
@@ -45,6 +45,32 @@ def test_only_the_language_of_the_page_is_loaded(new_buyer, origin):
     expect(buyer.page.locator("html")).to_have_attribute("lang", "en")
     buyer.page.reload()
     buyer.see("There are no events at the moment")
+
+
+def write_spanish_from_the_right(context: BrowserContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Spanish be a language that is written from right to left, as its files would say it."""
+    monkeypatch.setitem(DIRECTIONS, "es", "rtl")
+
+    def change(route: Route) -> None:
+        reply = route.fetch()
+        route.fulfill(response=reply, body=re.sub(r"name:(.)Español\1", r'dir:"rtl",\g<0>', reply.text()))
+
+    context.route(re.compile(r"/assets/.*\.js|/widget\.js"), change)
+
+
+def test_a_language_that_is_written_from_right_to_left_mirrors_the_pages(new_buyer, api, time, monkeypatch):
+    event_id, _ = builders.create_shop(api)
+    page = new_buyer(locale="es-ES").page
+    write_spanish_from_the_right(page.context, monkeypatch)
+    page.set_viewport_size({"width": 320, "height": 640})
+    for address in ("/", f"/events/{event_id}", "/tickets", "/manage", "/door"):
+        page.goto(address)
+        for language, direction in (("es", "rtl"), ("en", "ltr"), ("es", "rtl")):
+            page.locator("footer select").select_option(language)
+            expect(page.locator(f"html[lang={language}]")).to_have_attribute("dir", direction)
+            brand = page.locator(".brand").first.bounding_box()
+            assert (brand["x"] + brand["width"] / 2 > 160) == (direction == "rtl"), address
+            wait_until(page, "() => document.documentElement.scrollWidth <= 320")
 
 
 @pytest.mark.parametrize("has_mailbox", [True])

@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect
 from chalicelib.foundation import clock, settings
 from tests import builders
 from tests.browser.page_checks import AXE, FIND_VIOLATIONS, RULES, UNDECIDED
+from tests.browser.test_languages import write_spanish_from_the_right
+from tests.browser.test_texts_in_languages import FIND_ENDS
 
 FRAME = b'<!doctype html><link rel="icon" href="data:,"><title>Fans</title><iframe src="/" width="380" height="600"></iframe>'
 
@@ -139,6 +141,23 @@ def test_the_language_is_that_of_the_website(new_buyer, embed, api, event_id):
     page.locator("fairgate-tickets").evaluate("widget => widget.setAttribute('language', 'en')")
     expect(page.locator("fairgate-tickets")).to_contain_text("On sale from")
     expect(page.locator("fairgate-tickets")).to_contain_text("<b>Open</b> & Air")
+
+
+def test_a_language_that_is_written_from_right_to_left_mirrors_the_widget(new_buyer, embed, api, event_id, monkeypatch):
+    """A name keeps its own direction: its last character is at its right in Latin letters, and at its left in Arabic letters."""
+    other = builders.create_event(api, "مهرجان!")
+    assert api.patch(f"/events/{event_id}", json={"name": "Open Air!"}, token=builders.admin_token()).status == 200
+    page = new_buyer().page
+    write_spanish_from_the_right(page.context, monkeypatch)
+    page.set_viewport_size({"width": 320, "height": 640})
+    for language, direction in (("es", "rtl"), ("en", "ltr")):
+        embed(page, "".join(f'<fairgate-tickets event="{each}"></fairgate-tickets>' for each in (event_id, other)), language)
+        for name, is_from_right in (("Open Air!", False), ("مهرجان!", True)):
+            shown = page.locator("fairgate-tickets").get_by_text(name, exact=True)
+            expect(shown).to_have_css("direction", direction)
+            first, last = shown.evaluate(FIND_ENDS)
+            assert (first > last) == is_from_right
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 def test_only_the_allowed_websites_show_events(new_buyer, origin, embed, event_id):

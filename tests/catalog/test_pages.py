@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from chalicelib.catalog import pages
-from chalicelib.edge.languages import DATE_WORDS
+from chalicelib.edge.languages import DATE_WORDS, DIRECTIONS
 from chalicelib.foundation import clock, settings
 from tests import builders
 from tests.javascript import run_module
@@ -294,6 +294,14 @@ def test_pages_are_cached_for_seconds_by_the_cdn_alone(api, time):
 def test_accept_language_decides_if_nothing_else_does(api, time):
     reply = api.get("/pages/index.html", headers={"Accept-Language": "es-MX, en;q=0.5"})
     assert '<html lang="es" dir="ltr">' in reply.body.decode()
+
+
+def test_a_page_says_that_its_language_is_written_from_right_to_left(api, time, monkeypatch):
+    monkeypatch.setitem(DIRECTIONS, "es", "rtl")
+    event_id = builders.create_event(api)
+    for path, status in (("/", 200), (f"/events/{event_id}", 200), ("/events/nope", 404), ("/preview", 200)):
+        directions = {language: read(api, path, language, status).tags[0] for language in ("en", "es")}
+        assert directions == {"en": ("html", {"lang": "en", "dir": "ltr"}), "es": ("html", {"lang": "es", "dir": "rtl"})}
 
 
 def test_an_api_without_built_pages_has_their_words(api, time, tmp_path):

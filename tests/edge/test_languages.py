@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,6 +59,15 @@ def test_no_source_but_the_files_of_a_language_names_it(language):
 def test_a_language_has_all_words_with_the_placeholders_of_english(language):
     english, other = (shape_of(json.loads((languages.WORDS / f"{code}.json").read_bytes())) for code in (languages.DEFAULT, language))
     assert other == english
+
+
+@pytest.mark.parametrize("language", languages.LANGUAGES)
+def test_a_language_that_is_written_from_right_to_left_says_so_in_both_files(language):
+    texts = (ROOT / "web" / "src" / "texts" / f"{language}-language.ts").read_text()
+    own_name = re.search(r'name: "(.+?)"', texts)[1]
+    direction = "rtl" if unicodedata.bidirectional(own_name[0]) in ("R", "AL") else "ltr"
+    assert languages.DIRECTIONS[language] == direction
+    assert ('dir: "rtl"' in texts) == (direction == "rtl")
 
 
 def shape_of(words: Any, name: str = "") -> Any:

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from chalicelib.edge.languages import Language
+from chalicelib.edge.languages import DIRECTIONS, Language
 from chalicelib.notifications import outbox, unsubscription
 
 OFFER = "01KT0000000000000000000001"
@@ -82,3 +82,10 @@ def test_a_mail_program_still_gets_json(api, reminder):
 def test_each_language_has_its_words(language):
     assert escape(unsubscription.WORDS[language].title) in unsubscription.question_page(language)
     assert escape(unsubscription.WORDS[language].done) in unsubscription.confirmation_page(language)
+
+
+def test_the_page_says_that_its_language_is_written_from_right_to_left(monkeypatch):
+    monkeypatch.setitem(DIRECTIONS, "es", "rtl")
+    for page in (unsubscription.question_page, unsubscription.confirmation_page):
+        assert '<html lang="es" dir="rtl">' in page("es")
+        assert '<html lang="en" dir="ltr">' in page("en")

@@ -5,12 +5,14 @@
 
 import type { EventSummary } from "./api";
 import { day, money, shortDayAndTime } from "./formats";
+import type { languageTexts } from "./texts/en-language";
 import type { widgetTexts as en } from "./texts/en-widget";
 import { inEachLanguage } from "./texts/languages";
 
 const REFRESH_MS = 30_000;
 const OVER = ["sold_out", "closed", "cancelled"];
 const TEXTS = inEachLanguage(import.meta.glob<typeof en>("./texts/??-widget.ts", { eager: true, import: "widgetTexts" }));
+const LANGUAGES = inEachLanguage(import.meta.glob<typeof languageTexts>("./texts/??-language.ts", { eager: true, import: "languageTexts" }));
 const CODES = Object.keys(TEXTS) as (keyof typeof TEXTS)[];
 
 const CSS = `
@@ -21,6 +23,7 @@ p { margin: 0; }
 .event { display: flex; flex-wrap: wrap; align-items: center; gap: 0.75rem 1.25rem; padding: 1rem 1.25rem; border-radius: 0.75rem;
   border: 1px solid color-mix(in srgb, currentcolor 30%, transparent); }
 .words { flex: 1 1 14rem; min-width: 0; overflow-wrap: anywhere; }
+.name, .place { unicode-bidi: plaintext; }
 .name { font-size: 1.1em; font-weight: 700; }
 .cancelled .name { text-decoration: line-through; }
 .status { font-weight: 600; }
@@ -97,6 +100,7 @@ class Widget extends HTMLElement {
     const { code, locale } = this.language();
     const shown = this.nodes(TEXTS[code], locale);
     shown.lang = code;
+    shown.dir = LANGUAGES[code].dir ?? "ltr";
     const focused = this.root.activeElement as HTMLAnchorElement | null;
     this.root.replaceChildren(shown);
     if (focused) [...this.root.querySelectorAll("a")].find((link) => link.href === focused.href)?.focus();
@@ -125,7 +129,7 @@ function drawEvent(event: EventSummary, t: typeof en, locale: string): HTMLEleme
     "words",
     make("p", "name", event.name),
     make("p", "", startOf(event, locale)),
-    make("p", "", place),
+    make("p", "place", place),
     make("p", "", ...details.flatMap((detail, index) => (index ? [" · ", detail] : [detail]))),
   );
   return make("div", `event ${status}`, words, button);
