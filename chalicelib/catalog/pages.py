@@ -271,6 +271,7 @@ def _occurrence_data(event: Event, name: str) -> dict[str, Any]:
         "streetAddress": event.address,
         "addressLocality": event.city,
         "addressRegion": event.region,
+        "postalCode": event.postal_code,
         "addressCountry": event.country,
     }
     known = {name: text for name, text in address.items() if text}

@@ -351,7 +351,7 @@ def test_the_words_are_those_of_the_pages_that_scripts_draw():
 
 
 def test_search_engines_learn_what_google_shows_about_an_event(api, time):
-    """The page has all fields that Google requires or recommends, except performers and postal codes, which the shop does not know.
+    """The page has all fields that Google requires or recommends, except performers, which the shop does not know.
 
     https://developers.google.com/search/docs/appearance/structured-data/event
     """
@@ -365,6 +365,7 @@ def test_search_engines_learn_what_google_shows_about_an_event(api, time):
         city="Denver",
         address="1 Main St",
         region="CO",
+        postal_code="80202",
         country="US",
         on_sale_at=clock.iso(opens),
     )
@@ -393,6 +394,7 @@ def test_search_engines_learn_what_google_shows_about_an_event(api, time):
                 "streetAddress": "1 Main St",
                 "addressLocality": "Denver",
                 "addressRegion": "CO",
+                "postalCode": "80202",
                 "addressCountry": "US",
             },
         },
