@@ -5,6 +5,7 @@ With SHOTS=<folder> (`make shots`) each is also drawn, at 390, 768 and 1280 px, 
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.sync_api import Page
@@ -13,10 +14,10 @@ from tests.browser.async_checks import wait_until
 from tests.browser.chromium import FOLDER
 
 AXE = FOLDER / "node_modules" / "axe-core" / "axe.min.js"
-# The dark page differs from the light page in its colours only.
+# The dark page differs from the light page in its colours only. The rule about orientations has no tag, because axe calls it experimental.
 RULES = {
     "light": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]},
-    "dark": {"type": "rule", "values": ["color-contrast"]},
+    "dark": {"type": "rule", "values": ["color-contrast", "css-orientation-lock"]},
 }
 # What axe cannot decide, and reports as incomplete: the contrast of text over pictures and gradients, and the order of headings beside a
 # frame of the payment provider that has not loaded.
@@ -37,6 +38,31 @@ FIND_WIDE = """[...document.querySelectorAll("body *:not(svg *)")]
   .filter(element => element.getBoundingClientRect().right > 320 && !element.closest(".side ul, .table-place"))
   .filter((element, _, wide) => !wide.some(inner => inner !== element && element.contains(inner)))
   .map(element => element.outerHTML.slice(0, 100))"""
+# The spacing of text that readers may set (WCAG 2.2, 1.4.12), and the texts that are then cut off. A box of a pixel is for screen readers.
+SPREAD_TEXT = """isSpread => {
+  globalThis.spacing ??= new CSSStyleSheet();
+  spacing.replaceSync(isSpread ? `* { line-height: 1.5 !important; letter-spacing: 0.12em !important; word-spacing: 0.16em !important; }
+    p { margin-block-end: 2em !important; }` : "");
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets.filter(sheet => sheet !== spacing), spacing];
+}"""
+FIND_CUT = """() => {
+  const isClipping = (element, { overflowX, overflowY } = getComputedStyle(element)) =>
+    ["hidden", "clip"].some(overflow => overflow === overflowX || overflow === overflowY);
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const cut = [];
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    let box = node.parentElement;
+    if (!node.data.trim() || !box.checkVisibility()) continue;
+    while (box !== document.body && !isClipping(box)) box = box.parentElement;
+    if (box === document.body || box.clientWidth <= 1) continue;
+    const [range, edge] = [document.createRange(), box.getBoundingClientRect()];
+    range.selectNodeContents(node);
+    const isOutside = text =>
+      text.left < edge.left - 1 || text.right > edge.right + 1 || text.top < edge.top - 1 || text.bottom > edge.bottom + 1;
+    if ([...range.getClientRects()].some(isOutside)) cut.push(node.data.trim());
+  }
+  return cut;
+}"""
 WRITE_FROM = "([lang, dir]) => Object.assign(document.documentElement, { lang, dir })"
 # By a script, because behind an open dialog nothing can be clicked.
 SPEAK = """(select, language) => {
@@ -57,6 +83,11 @@ def check(page: Page, name: str) -> None:
         assert violations == [], f"{name}: {violations}"
         _draw(page, f"{name}-390-{scheme}", 390)
     _check_width(page, name)
+    page.evaluate(SPREAD_TEXT, True)
+    _check_width(page, f"{name} with spread text", ["100%"])
+    cut = page.evaluate(FIND_CUT)
+    assert cut == [], f"{name} with spread text: {cut}"
+    page.evaluate(SPREAD_TEXT, False)
     for scheme in ("dark", "light"):
         page.emulate_media(color_scheme=scheme)
         _draw(page, f"{name}-768-{scheme}", 768)
@@ -85,9 +116,9 @@ def _speak(page: Page, language: str) -> None:
     page.locator(f"html[lang={language}]").wait_for(state="attached")  # its texts are loaded only now
 
 
-def _check_width(page: Page, name: str) -> None:
+def _check_width(page: Page, name: str, sizes: Sequence[str] = TEXT_SIZES) -> None:
     page.set_viewport_size({"width": 320, "height": 640})
-    for size in TEXT_SIZES:
+    for size in sizes:
         page.evaluate("size => { document.documentElement.style.fontSize = size }", size)
         try:
             wait_until(page, "() => document.documentElement.scrollWidth <= 320")  # charts get their new width a moment later
