@@ -33,7 +33,7 @@ from chalicelib.payments import service as payments
 from chalicelib.purchases import answers, transitions
 from chalicelib.purchases import model as purchases
 from chalicelib.tickets import model as ticket_model
-from infra import cli, cold_starts, dead_letters, event_sources, package, tables
+from infra import accessibility, cli, cold_starts, dead_letters, event_sources, package, tables
 from infra.local import environment
 from infra.template import alarms, functions, permissions
 from infra.template.stages import ROOT, deployed_stages
@@ -103,6 +103,20 @@ def _decisions() -> str:
             title, state = (replaced[number], "[replaced](history.md)") if number in replaced else ("", "never used")
             rows.append((str(number), title, state))
     return _table(("decision", "title", "state"), rows)
+
+
+# ------------------------------------------------------------------ accessibility
+def _accessibility() -> str:
+    """Return the state of each criterion of EN 301 549 with its tests, and the tests behind the names of checks. `review` means people."""
+
+    def shown_by(checks: Sequence[str]) -> str:
+        return ", ".join(f"*{check}*" if check in accessibility.CHECKS else f"`{check}`" for check in checks) or "review"
+
+    rows = [(each.clause, f"{each.name} ({each.level})", each.state, each.how, shown_by(each.checks)) for each in accessibility.CRITERIA]
+    counts = ", ".join(f"{count} {state}" for state, count in accessibility.count_states().items())
+    checks = [(f"*{name}*", what, _code(tests)) for name, (what, tests) in accessibility.CHECKS.items()]
+    criteria = _table(("clause", "criterion (level)", "state", "how", "shown by"), rows)
+    return f"{len(rows)} criteria: {counts}.\n\n{criteria}\n{_table(('check', 'what it tries', 'tests'), checks)}"
 
 
 # ------------------------------------------------------------------ names
@@ -424,6 +438,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "deprecated-names": _deprecated_names,
     "deprecated-settings": _deprecated_settings,
     "decisions": _decisions,
+    "accessibility": _accessibility,
     "routes": _routes,
     "errors": _errors,
     "event-fields": partial(_fields, Event),

@@ -5,12 +5,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from chalicelib.foundation import settings
+from infra import accessibility
 from tests import builders
 from tests.accounts.conftest import mailbox  # noqa: F401
 from tests.browser.door_staff import DoorStaff
 from tests.browser.drawn_pages import DRAWN, assert_drawn, pages_of_the_code
 from tests.browser.managers import Manager
-from tests.browser.page_checks import check
+from tests.browser.page_checks import AXE, RULES, check
 from tests.browser.refusals import assert_refused
 from tests.browser.scenes import accounts, buying, cards, waiting_room, waitlist, wallet
 from tests.browser.scenes.stage import CardStage, Stage
@@ -68,6 +69,18 @@ def test_every_page_of_the_door_is_accessible_and_fits_a_phone(new_buyer, api, t
 def test_every_page_of_the_code_is_drawn_by_a_scene_or_a_tour():
     assert set(DRAWN) == pages_of_the_code()
     assert set(DRAWN.values()) <= {*SCENES, *TOURS, *DOOR_TOURS}
+
+
+def test_axe_has_rules_for_the_criteria_that_it_is_said_to_check(new_buyer, origin):
+    """docs/accessibility.md names the criteria. A rule has the clause of the European standard among its tags."""
+    page = new_buyer().page
+    page.goto("/")
+    page.evaluate(AXE.read_text())
+    rules = page.evaluate("axe.getRules()")
+    used = [rule for rule in rules if rule["ruleId"] in RULES["dark"]["values"] or not {*rule["tags"]}.isdisjoint(RULES["light"]["values"])]
+    clauses = {tag.removeprefix("EN-") for rule in used for tag in rule["tags"]}
+    for criterion in accessibility.CRITERIA:
+        assert ("axe" in criterion.checks) == (criterion.clause in clauses and criterion.state != "no such content"), criterion.clause
 
 
 def path_of(page):

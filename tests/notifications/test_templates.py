@@ -12,6 +12,7 @@ import pytest
 
 from chalicelib.edge.languages import Language
 from chalicelib.notifications import templates
+from tests.colors import contrast
 
 HOSTILE = '<script>alert(1)</script> & "q" {{ 7*7 }}\r\nBcc: all@example.com\u202e\x00 end'
 DENVER = ZoneInfo("America/Denver")
@@ -165,8 +166,5 @@ def test_buttons_have_the_color_of_the_shop_and_can_be_read():
     style = re.search(r'<a href="[^"]*" style="([^"]*)"', templates.render("ticket_received", "en", VALUES).html)[1]
     color = re.search(r"background:(#[0-9a-f]{6})", style)[1]
     assert f"--brand: light-dark(var(--own-color, {color})," in TOKENS.read_text()
-    red, green, blue = (int(color[start : start + 2], 16) / 255 for start in (1, 3, 5))
-    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in (red, green, blue)]
-    luminance = sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
     assert "color:#fff;" in style
-    assert 1.05 / (luminance + 0.05) >= 4.5
+    assert contrast("#ffffff", color) >= 4.5
