@@ -24,6 +24,7 @@ from tests.client import ClientReply
 from tests.proof.deliveries import record_deliveries
 from tests.proof.kinds import KINDS, Kind
 from tests.simulation import faults
+from tests.simulation.capacity import is_write
 from tests.simulation.moments import Moment
 from tests.simulation.provider_faults import record_provider_calls
 from tests.simulation.randomness import repeatable_randomness
@@ -72,6 +73,7 @@ class Flow(Struct, frozen=True):
     is_repeated: bool = True  # False: the step cannot be made again to the same end
     also: Set[int] = frozenset()  # further statuses of a repeated step, and a 5xx that the step has without a fault
     is_finished_by_client: bool = False  # True: only a repeated step finishes what a fault interrupted
+    is_alone: bool = False  # True: an operator makes the step, one at a time, so none overtakes another
     is_change: bool = True  # False: the step asks for no change, but may do work that is due
 
 
@@ -143,7 +145,11 @@ class _FlowTries(Tries):
             scene = copy(prepared)
             first = scene.run(self._flow.step)
         assert first is None or first.status < 500 or first.status in flow.also, (first.status, first.json)
-        self._counts = {"store": len(store_calls), "service": len(service_calls), "delivery": len(deliveries)}
+        self._calls: dict[str, Sequence[int]] = {
+            target: range(1, len(calls) + 1)
+            for target, calls in (("store", store_calls), ("service", service_calls), ("delivery", deliveries))
+        }
+        self._calls["write"] = [number for number, operation in enumerate(store_calls, 1) if is_write(operation)]
         start_numbers("recover")
         second = self._repeat(scene) if flow.is_repeated else None
         self._statuses = {reply.status for reply in (first, second) if reply is not None}
@@ -163,13 +169,13 @@ class _FlowTries(Tries):
                     cell.wrong.append(f"{name}, call {number}: {str(error) or place.line}")
             yield name, cell
 
-    def _numbers(self, kind: Kind) -> range:
+    def _numbers(self, kind: Kind) -> Sequence[int]:
         """Return which calls, or which ways, of a kind of fault are tried."""
-        if kind.repeats and not self._flow.is_repeated:
+        if kind.repeats and (self._flow.is_alone or not self._flow.is_repeated):
             return range(0)
-        if kind.target in self._counts:
-            return range(1, self._counts[kind.target] + 1)
-        return range(1, kind.ways + 1) if kind.target == "step" or self._counts["service"] else range(0)
+        if kind.target in self._calls:
+            return self._calls[kind.target]
+        return range(1, kind.ways + 1) if kind.target == "step" or self._calls["service"] else range(0)
 
     def _try(self, kind: Kind, number: int) -> None:
         scene = self._break(kind, number)
@@ -214,7 +220,7 @@ class _FlowTries(Tries):
             gone.time.advance(LOCK_SECONDS)
             self._settle(gone)
         flow = self._flow
-        if flow.is_repeated and kind.target in self._counts:
+        if flow.is_repeated and kind.target in self._calls:
             moment.return_to()
             self._start_numbers("recover")
             again = self._repeat(scene)

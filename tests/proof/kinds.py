@@ -19,18 +19,20 @@ from tests.simulation import faults, provider_faults
 from tests.simulation.instance_memory import InstanceMemory, separate_memories
 from tests.simulation.interception import Listener, StoreCall, intercept
 
-Target = Literal["store", "service", "delivery", "step", "step with services"]
+Target = Literal["store", "write", "service", "delivery", "step", "step with services"]
 HOUR = 3600
 LAMBDA_SECONDS = json.loads(Path(".chalice/config.json").read_text(encoding="utf-8"))["lambda_timeout"]
 # How slow each call to the store is, in seconds, and whether all its answers are lost. How slow Stripe and the store are.
 STORE_PACES = [(4, False), (2, True)]
 STRIPE_PACES = [(5, 2), (READ_SECONDS + 1, 0)]
+# A read changes nothing, so that a fault after it is a fault before it, and it conflicts with nothing.
+OF_WRITES = ("crash before the answer", "conflict", "timeout of the answer", "internal error after the call", "repeated by the SDK")
 
 
 class Kind(Struct, frozen=True):
     """`inject(number, time, step)` is a context manager that affects call `number` (from 1) to the target. `step` makes the flow's step.
 
-    A fault of a whole step has `ways` instead of calls.
+    Faults of writes count all calls to the store, and affect those that write. A fault of a whole step has `ways` instead of calls.
     """
 
     target: Target
@@ -133,7 +135,7 @@ def _slow_stripe(number: int, time: Any, step: Any) -> Iterator[None]:
         yield
 
 
-KINDS = {name: _plain("store", inject) for name, inject in faults.KINDS.items()}
+KINDS = {name: _plain("write" if name in OF_WRITES else "store", inject) for name, inject in faults.KINDS.items()}
 KINDS |= {
     "the clock jumps an hour forward": Kind("store", _jump(HOUR), keeps_outcome=False),
     "the clock is set back five seconds": Kind("store", _jump(-5)),
