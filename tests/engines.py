@@ -17,6 +17,7 @@ from unittest.mock import patch
 import msgspec
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core import models as core_models
 from moto.core.exceptions import JsonRESTError
 from moto.core.utils import camelcase_to_underscores
 from moto.dynamodb import models as moto_models
@@ -76,9 +77,11 @@ class RecordingEngine(Engine):
 def speed_up_moto() -> None:
     """Leave out work of moto that has no effect here and took a fifth of the time of tests on moto.
 
+    Each test registers 1,300 addresses of AWS for the library requests, which nothing here calls AWS with.
     A transaction copies its table for each of its items, with all items and all records of the stream, to restore it when it fails. The
     ten checks of an update expression ask for the kind of each of its nodes again. Each call parses its expressions again.
     """
+    core_models.RESPONSES_METHODS.clear()
     parse, split = UpdateExpressionParser.make, ConditionExpressionParser._lex_condition_expression
     UpdateExpressionParser.make = cache(lambda text: ActionCountValidator().traverse(parse(text)))  # type: ignore[method-assign]
     processors = UpdateExpressionValidator.get_ast_processors
@@ -240,7 +243,7 @@ def create_tables() -> None:
         local_engine().recorded.update(map(dynamo.table_name, _RECORDED))
     else:
         for feature, template in _moto_templates().items():
-            table = copy.deepcopy(template)
+            table = pickle.loads(template)
             table.name = dynamo.table_name(feature)
             table.table_arn = table._generate_arn(table.name)
             _moto_tables()[table.name] = table
@@ -251,11 +254,11 @@ def _moto_tables() -> dict[str, Any]:
 
 
 @cache
-def _moto_templates() -> dict[str, Any]:
-    """Return moto's template tables: feature -> table."""
+def _moto_templates() -> dict[str, bytes]:
+    """Return moto's template tables, pickled: feature -> table."""
     with settings.override(stage=_TEMPLATE):
         tables.create_all(dynamo.client())
-        return {feature: _moto_tables().pop(dynamo.table_name(feature)) for feature in tables.definitions()}
+        return {feature: pickle.dumps(_moto_tables().pop(dynamo.table_name(feature))) for feature in tables.definitions()}
 
 
 def _records(engine: Engine) -> list[Record]:
