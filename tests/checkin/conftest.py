@@ -9,12 +9,14 @@ from tests import builders, invariants
 
 
 class Door:
-    """The door of an event at which the user `door` works; `admits` people come in with each ticket."""
+    """The door of an event at which the user `door` works; `admits` people come in with each ticket, and `returns` is its policy."""
 
-    def __init__(self, api, time, quantity=2, admits=1, **fields):
+    def __init__(self, api, time, quantity=2, admits=1, returns=None, **fields):
         self.api, self.time = api, time
         fields = {"starts_at": clock.iso(time.now + 3600), "on_sale_at": clock.iso(time.now - 3600)} | fields
         self.event_id = builders.create_event(api, **fields)
+        if returns is not None:
+            assert api.patch(f"/events/{self.event_id}", json={"returns": returns}, token=builders.admin_token()).status == 200
         self.tier_id = builders.create_tier(api, self.event_id, admits=admits)
         self.order_id = builders.create_order(api, (self.event_id, self.tier_id), quantity)
         self.tickets = [tickets.get_ticket(f"{self.order_id}-{number}") for number in range(1, quantity + 1)]

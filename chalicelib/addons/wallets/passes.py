@@ -123,13 +123,13 @@ def google_link(made: Pass) -> str:
     """
     snapshot, ticket = catalog.snapshot(), tickets.get_ticket(made.ticket_id)
     event, tier = snapshot.events.get(ticket.event_id), snapshot.tiers.get(ticket.tier_id)
-    saved = google.ticket_object(ticket, made.serial, event, tier, is_valid=_is_valid(made, ticket))
+    saved = google.ticket_object(ticket, made.serial, event, tier, is_valid=_is_valid(made, ticket, snapshot))
     try:
         if event is not None:
             google.put("eventTicketClass", _class(snapshot, event, tier, ticket.tier_id))
             store.add_class(event.id, ticket.tier_id, made.ttl)
         google.put("eventTicketObject", saved)
-        if not _is_valid(made, tickets.get_ticket(ticket.id)):  # the update after this change may have come before our write
+        if not _is_valid(made, tickets.get_ticket(ticket.id), snapshot):  # the update after this change may have come before our write
             store.put_updates([Update("ticket", ticket.id, clock.now())], clock.now())
     except GoogleFailed as error:
         logger.warning("wallets.google_failed", ticket_id=ticket.id, error=str(error))
@@ -138,11 +138,10 @@ def google_link(made: Pass) -> str:
 
 
 def apple_file(made: Pass) -> bytes:
-    """Return the file of a pass in its present state, which is void if the ticket is, or if it has a new owner."""
+    """Return the file of a pass in its present state."""
     snapshot, ticket = catalog.snapshot(), tickets.get_ticket(made.ticket_id)
     event, tier = tickets.event_of(ticket, snapshot), snapshot.tiers.get(ticket.tier_id)
-    is_cancelled = event is not None and snapshot.is_cancelled(event, [ticket.tier_id])
-    is_valid = _is_valid(made, ticket) and not is_cancelled
+    is_valid = _is_valid(made, ticket, snapshot)
     brand = _brand(snapshot, event)
     images = apple.draw_images(brand.color or COLOR) | _logo_images(brand)
     return apple.pass_file(made, ticket, event, tier, find_seller(event).name, brand.color or COLOR, images, is_valid=is_valid)
@@ -263,13 +262,17 @@ def _update_objects(ticket_id: str, kept: Sequence[Pass], snapshot: Catalog, now
     ticket = tickets.get_ticket(ticket_id)
     event, tier = snapshot.events.get(ticket.event_id), snapshot.tiers.get(ticket.tier_id)
     for each in objects:
-        google.patch("eventTicketObject", google.ticket_object(ticket, each.serial, event, tier, is_valid=_is_valid(each, ticket)))
+        is_valid = _is_valid(each, ticket, snapshot)
+        google.patch("eventTicketObject", google.ticket_object(ticket, each.serial, event, tier, is_valid=is_valid))
     if tickets.get_ticket(ticket_id) != ticket:
         store.put_updates([Update("ticket", ticket_id, now)], now)
 
 
-def _is_valid(made: Pass, ticket: Ticket) -> bool:
-    return ticket.is_admissible and store.code_digest(ticket.code) == made.digest
+def _is_valid(made: Pass, ticket: Ticket, snapshot: Catalog) -> bool:
+    """Return whether a pass admits people: its ticket is valid and has the same owner, and the event and the ticket's dates take place."""
+    event = snapshot.events.get(ticket.event_id)
+    is_cancelled = event is not None and snapshot.is_cancelled(event, [ticket.tier_id])
+    return ticket.is_admissible and store.code_digest(ticket.code) == made.digest and not is_cancelled
 
 
 def _class(snapshot: Catalog, event: Event, tier: Tier | None, tier_id: str) -> dict[str, Any]:

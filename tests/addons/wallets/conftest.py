@@ -8,10 +8,11 @@ import pytest
 import app
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.foundation import memory, settings
+from chalicelib.foundation import clock, memory, settings
+from chalicelib.tickets import service as tickets
 from infra.local.event_sources import create_poller
 from infra.local.schedules import scheduled_event
-from tests import engines, invariants, pictures
+from tests import builders, engines, invariants, pictures
 from tests.addons.wallets import fakes
 from tests.addons.wallets.fakes import FakeApns, FakeGoogle
 from tests.checkin.conftest import Door
@@ -23,36 +24,65 @@ BOUND_SECONDS = 5  # in which a pass follows its ticket
 
 
 class WalletDoor(Door):
-    """Ada's two tickets for an event that starts in an hour."""
+    """Ada's two tickets for an event that starts in an hour. Buyers return tickets through resale."""
 
     def __init__(self, api: Any, time: Any, **fields: Any) -> None:
-        super().__init__(api, time, **fields)
+        super().__init__(api, time, returns={"policy": "resale"}, **fields)
         self.poller = create_poller(app.app, engines.local_engine(), clock=lambda: time.now)
         self.poller.drain()
 
     def add(self, wallet: str, number: int = 1, user: str = "ada", **headers: str) -> ClientReply:
         return self.api.post(f"/tickets/{self.order_id}-{number}/passes", json={"wallet": wallet}, user=user, headers=headers)
 
-    def give_away(self) -> None:
-        """Ada gives her first ticket to Bob."""
-        token = self.api.post(f"/tickets/{self.tickets[0].id}/transfer", user="ada").json["token"]
-        assert self.api.post(f"/transfers/{token}/accept", user="bob").status == 201
+    def lose_first_ticket(self, way: str) -> None:
+        """Ada's first ticket is no longer hers: she returns it (`refund`), gives it to Bob (`transfer`) or sells it to him (`resale`)."""
+        ticket_id = self.tickets[0].id
+        if way == "refund":
+            assert builders.refund(self.api, self.order_id, tickets=[ticket_id]).status < 300
+        elif way == "transfer":
+            token = self.api.post(f"/tickets/{ticket_id}/transfer", user="ada").json["token"]
+            assert self.api.post(f"/transfers/{token}/accept", user="bob").status == 201
+        else:
+            self.sell(ticket_id)
+
+    def sell(self, ticket_id: str) -> None:
+        """Ada offers a ticket for resale, and Bob buys it."""
+        offered = self.api.post(f"/orders/{self.order_id}/resale", json={"tickets": [ticket_id]}, user="ada")
+        assert offered.status == 200, offered.json
+        item = {"tier_id": self.tier_id, "quantity": 1, "resale_price_cents": 5000}
+        reserved = self.api.post(f"/events/{self.event_id}/reservations", json={"items": [item]}, user="bob")
+        assert reserved.status == 201, reserved.json
+        checkout = builders.start_checkout(self.api, "bob", reserved.json["id"]).json["id"]
+        assert builders.confirm(self.api, "bob", checkout).status == 201
 
     def change_event(self, **fields: Any) -> None:
-        from tests import builders
-
         reply = self.api.patch(f"/events/{self.event_id}", json=fields, token=builders.admin_token())
         assert reply.status == 200, reply.json
 
     def name_everything(self, name: str) -> None:
         """The event, its venue, its ticket type and the attendee of Ada's first ticket get this name."""
-        from tests import builders
-
         self.change_event(name=name, venue=name)
         assert self.api.patch(f"/tiers/{self.tier_id}", json={"name": name}, token=builders.admin_token()).status == 200
         with settings.override(attendee_lock_seconds=1):
             named = self.api.patch(f"/tickets/{self.tickets[0].id}", json={"attendee": {"name": name}}, user="ada")
         assert named.status == 200, named.json
+
+    def spread(self, *starts_at: int, **fields: Any) -> None:
+        """Give the event a date at each of these times (epoch seconds), with these fields."""
+        self.change_event(dates=[{"id": f"d{number}", "starts_at": clock.iso(at)} | fields for number, at in enumerate(starts_at, 1)])
+
+    def buy_for(self, date_id: str) -> None:
+        """Ada buys a ticket of a new type that is valid only for this date. From now on, this order is the door's."""
+        self.tier_id = builders.create_tier(self.api, self.event_id, name=date_id)
+        changed = self.api.patch(f"/tiers/{self.tier_id}", json={"date_ids": [date_id]}, token=builders.admin_token())
+        assert changed.status == 200, changed.json
+        self.order_id = builders.create_order(self.api, (self.event_id, self.tier_id), 1)
+        self.tickets = [tickets.get_ticket(f"{self.order_id}-1")]
+
+    def cancel(self, **fields: Any) -> None:
+        """Cancel the event, or its date `date_id`."""
+        reply = self.api.post(f"/events/{self.event_id}/cancel", json=fields, token=builders.admin_token())
+        assert reply.status < 300, reply.json
 
     @property
     def event(self) -> Event:

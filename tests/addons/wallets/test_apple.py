@@ -171,13 +171,10 @@ def test_a_pass_of_another_type_or_serial_is_refused_in_the_same_way(phone):
     assert phone.api.get(phone.base.replace("tickets", "coupons")).status == 204
 
 
-@pytest.mark.parametrize("way", ["refund", "transfer"])
+@pytest.mark.parametrize("way", ["refund", "transfer", "resale"])
 def test_a_pass_is_void_seconds_after_its_ticket_has_changed(phone, apns, time, way):
     door, since = phone.door, phone.changed().json["lastUpdated"]
-    if way == "refund":
-        assert builders.refund(door.api, door.order_id, tickets=[door.tickets[0].id]).status < 300
-    else:
-        door.give_away()
+    door.lose_first_ticket(way)
     door.wait(BOUND_SECONDS)
     assert apns.pushes == [PUSH_TOKEN]
     changed = phone.changed(since).json
@@ -193,6 +190,18 @@ def test_a_pass_is_void_seconds_after_its_ticket_has_changed(phone, apns, time, 
         assert theirs["barcodes"][0]["message"] == qr.text(door.ticket)
 
 
+@pytest.mark.parametrize("way", ["refund", "transfer", "resale"])
+def test_the_schedule_tells_a_phone_what_the_stream_does_not(phone, apns, way):
+    phone.door.stop_stream()
+    phone.door.lose_first_ticket(way)
+    phone.door.wait(59)
+    assert apns.pushes == []
+    assert phone.door.run_schedule()["updated"] == 1
+    assert apns.pushes == [PUSH_TOKEN]
+    phone.take(phone.fetch())
+    assert phone.content["voided"] is True
+
+
 def test_a_changed_place_and_time_reach_the_phone(phone, apns, time):
     starts_at = clock.iso(time.now + 7200)
     phone.door.change_event(venue="Arena", starts_at=starts_at)
@@ -203,6 +212,37 @@ def test_a_changed_place_and_time_reach_the_phone(phone, apns, time):
     assert (place["value"], place["changeMessage"]) == ("Arena", "New place: %@")
     assert phone.content["relevantDate"] == starts_at
     assert starts["changeMessage"] == "New time: %@"
+
+
+def test_a_changed_date_and_its_place_reach_the_phone(door, apns, time):
+    first, second = time.now + 7200, time.now + 2 * 86_400
+    door.spread(first, second)
+    door.buy_for("d2")
+    phone = Phone(door)
+    assert phone.register().status == 201
+    door.spread(first, second + 1800, venue="Park")
+    door.wait(BOUND_SECONDS)
+    assert apns.pushes == [PUSH_TOKEN]
+    phone.take(phone.fetch())
+    assert phone.content["relevantDate"] == clock.iso(second + 1800)
+    assert phone.content["eventTicket"]["secondaryFields"][1]["value"] == "Park"
+
+
+@pytest.mark.parametrize("date_id", [None, "d2"])
+def test_a_pass_is_void_seconds_after_a_cancellation(door, apns, time, date_id):
+    """The refund may take longer."""
+    door.spread(time.now + 7200, time.now + 2 * 86_400)
+    other = Phone(door, "1" * 32)
+    door.buy_for("d2")
+    phone = Phone(door)
+    assert phone.register().status == other.register("cd" * 32).status == 201
+    door.cancel(date_id=date_id)
+    door.wait(BOUND_SECONDS)
+    assert PUSH_TOKEN in apns.pushes
+    assert door.ticket.state == "valid"
+    phone.take(phone.fetch())
+    other.take(other.fetch())
+    assert (phone.content["voided"], other.content["voided"]) == (True, date_id is None)
 
 
 def test_two_changes_in_one_second_are_two_versions(phone, time):

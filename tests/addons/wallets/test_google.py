@@ -123,12 +123,9 @@ def test_without_a_network_the_fixed_part_decides(door, saved, time):
     assert [scan["outcome"] for scan in door.sync("d1", later).json["scans"]] == ["admitted"]
 
 
-@pytest.mark.parametrize("way", ["refund", "transfer"])
+@pytest.mark.parametrize("way", ["refund", "transfer", "resale"])
 def test_a_pass_is_void_seconds_after_its_ticket_has_changed(door, saved, google, time, way):
-    if way == "refund":
-        assert builders.refund(door.api, door.order_id, tickets=[door.tickets[0].id]).status < 300
-    else:
-        door.give_away()
+    door.lose_first_ticket(way)
     door.wait(BOUND_SECONDS)
     assert google.stored[saved["id"]]["state"] == "INACTIVE"
     assert google.stored[saved["id"]]["rotatingBarcode"] is None
@@ -159,6 +156,36 @@ def test_a_changed_place_and_time_reach_the_class_that_all_tickets_share(door, s
     assert changed["dateTime"]["start"] == starts
     door.change_event(description="Bring a coat")
     assert door.update()["due"] == 0
+
+
+def test_a_changed_date_and_its_place_reach_the_class(door, google, time):
+    first, second = time.now + 7200, time.now + 2 * 86_400
+    door.spread(first, second)
+    door.buy_for("d2")
+    assert door.add("google").status == 200
+    shown = google.stored[google.object(door.tickets[0].id)["classId"]]
+    assert (shown["dateTime"]["start"], shown["venue"]["name"]["defaultValue"]["value"]) == (clock.iso(second), "Hall")
+    door.spread(first, second + 1800, venue="Park")
+    door.wait(BOUND_SECONDS)
+    assert (shown["dateTime"]["start"], shown["venue"]["name"]["defaultValue"]["value"]) == (clock.iso(second + 1800), "Park")
+
+
+@pytest.mark.parametrize("date_id", [None, "d2"])
+def test_passes_are_void_seconds_after_a_cancellation(door, google, time, date_id):
+    """The refunds may take longer."""
+    door.spread(time.now + 7200, time.now + 2 * 86_400)
+    assert door.add("google").status == 200
+    other = google.object(door.tickets[0].id)
+    door.buy_for("d2")
+    assert door.add("google").status == 200
+    door.cancel(date_id=date_id)
+    door.wait(BOUND_SECONDS)
+    assert door.ticket.state == "valid"
+    void = google.object(door.tickets[0].id)
+    assert (void["state"], void["rotatingBarcode"]) == ("INACTIVE", None)
+    assert other["state"] == ("INACTIVE" if date_id is None else "ACTIVE")
+    assert door.add("google").status == 200
+    assert google.object(door.tickets[0].id)["state"] == "INACTIVE"
 
 
 @pytest.mark.usefixtures("buckets")
@@ -220,9 +247,10 @@ def test_nothing_is_lost_while_google_refuses(door, saved, google, time, status)
     assert google.stored[saved["id"]]["state"] == "INACTIVE"
 
 
-def test_the_schedule_makes_an_update_that_the_stream_does_not_make(door, saved, google, time):
+@pytest.mark.parametrize("way", ["refund", "transfer", "resale"])
+def test_the_schedule_makes_an_update_that_the_stream_does_not_make(door, saved, google, time, way):
     door.stop_stream()
-    builders.refund(door.api, door.order_id, tickets=[door.tickets[0].id])
+    door.lose_first_ticket(way)
     door.wait(59)
     assert google.stored[saved["id"]]["state"] == "ACTIVE"
     assert door.run_schedule()["updated"] == 1
