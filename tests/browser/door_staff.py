@@ -22,6 +22,20 @@ COUNT_KEPT = """async () => {
   return { setup, tickets, scans, files };
 }"""
 
+READ_ALL = """async () => {
+  const database = await new Promise((resolve) => (indexedDB.open("fairgate-door").onsuccess = ({ target }) => resolve(target.result)));
+  const read = (name) => new Promise((resolve) => {
+    database.transaction(name).objectStore(name).getAll().onsuccess = ({ target }) => resolve(target.result);
+  });
+  const entries = [await read("setup"), await read("tickets"), await read("scans")];
+  database.close();
+  const replies = await Promise.all((await caches.keys()).map(async (name) => {
+    const cache = await caches.open(name);
+    return Promise.all((await cache.keys()).map(async (request) => request.url + (await (await cache.match(request)).text())));
+  }));
+  return JSON.stringify([entries, { ...localStorage }, { ...sessionStorage }, replies]);
+}"""
+
 
 class DoorStaff:
     """Acts on the page of the door of one event."""
@@ -65,6 +79,10 @@ class DoorStaff:
     def kept(self) -> dict[str, int]:
         """How many entries of each kind this browser keeps of the door, and how many files."""
         return self.page.evaluate(COUNT_KEPT)
+
+    def kept_text(self) -> str:
+        """Everything that this browser keeps of the shop: the door's data, both storages, and the files."""
+        return self.page.evaluate(READ_ALL)
 
     def type(self, text: str) -> None:
         """What a person types, or a scanner that types."""

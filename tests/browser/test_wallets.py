@@ -1,10 +1,14 @@
-"""Buttons for wallets below a ticket, and a rotating code at the door without a network."""
+"""Buttons for wallets below a ticket, and a rotating code at the door with and without a network."""
 
+import pytest
 from playwright.sync_api import expect
 
 from chalicelib.foundation import settings
+from chalicelib.tickets import qr, signature
 from tests import builders
+from tests.accounts.conftest import mailbox  # noqa: F401
 from tests.addons.wallets import fakes
+from tests.browser.doors import door, new_staff  # noqa: F401
 
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)"
 ANDROID = "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36"
@@ -44,3 +48,57 @@ def test_a_shop_without_wallets_shows_no_button(new_buyer, api, time):
         buyer.page.get_by_role("button", name="Make a transfer link").or_(buyer.page.get_by_text("Add to calendar")).first
     ).to_be_visible()
     expect(buyer.page.get_by_role("button", name="Add to")).to_have_count(0)
+
+
+@pytest.fixture
+def google_wallet():
+    """A stage that puts tickets into Google Wallet."""
+    with settings.override(google_wallet_issuer=fakes.ISSUER):
+        yield
+
+
+def rotating_code(ticket, at):
+    """The text of the code that a ticket's wallet shows at a time (epoch seconds)."""
+    return qr.rotating_text(ticket, signature.totp(signature.totp_key(ticket.code, ticket.qr_sig), at))
+
+
+@pytest.mark.usefixtures("google_wallet")
+def test_the_door_checks_the_rotation_online_and_says_without_a_network_that_it_did_not(door, time, new_staff):  # noqa: F811
+    first, second, third = door.sell(quantity=3)
+    staff = new_staff()
+    warning = "Only the fixed part of the wallet's code could be checked"
+    staff.type(rotating_code(first, time.now - 120))
+    staff.see_verdict("Old picture")
+    staff.press("Next")
+    staff.type(rotating_code(first, time.now))
+    expect(staff.see_verdict("Come in")).not_to_contain_text(warning)
+    staff.lose_network()
+    staff.type(rotating_code(second, time.now - 120))
+    staff.see_verdict("Come in", "Decided offline", warning)
+    staff.press("Next")
+    staff.type(third.code)
+    expect(staff.see_verdict("Come in", "Decided offline")).not_to_contain_text(warning)
+    staff.press("Next")
+    staff.type(rotating_code(second, time.now))
+    staff.see_verdict("Already in")
+    staff.press("Next")
+    staff.type(f"FG2:{third.id}:AAAABBBBCCCCDDDDEEEEFFFF:12345678")
+    staff.see_verdict("Not on the list")
+    staff.find_network()
+    expect(staff.page.get_by_text("not sent yet")).to_have_count(0)
+    assert [door.admitted(ticket) for ticket in (first, second, third)] == [1, 1, 1]
+
+
+@pytest.mark.usefixtures("google_wallet")
+def test_a_device_at_the_door_keeps_no_secrets_of_tickets(door, time, new_staff):  # noqa: F811
+    tickets = door.sell(quantity=2)
+    staff = new_staff()
+    staff.type(rotating_code(tickets[0], time.now))
+    staff.see_verdict("Come in")
+    staff.wait_until_kept()
+    kept = staff.kept_text()
+    assert all(ticket.id in kept for ticket in tickets)
+    for ticket in tickets:
+        key = signature.totp_key(ticket.code, ticket.qr_sig)
+        secrets = (ticket.code, ticket.qr_sig, key.hex(), signature.wallet_code(ticket.code, ticket.qr_sig))
+        assert [secret for secret in secrets if secret in kept] == []

@@ -1,6 +1,7 @@
 """Tickets in Google Wallet: the link, the class and the object, the rotating code at the door, and changes."""
 
 import hmac
+from hashlib import sha256
 
 import jwt
 import pytest
@@ -111,16 +112,34 @@ def test_a_scan_that_was_counted_can_be_repeated_later(door, saved, time):
 
 def test_without_a_network_the_fixed_part_decides(door, saved, time):
     """The device has a digest of the fixed part, and nothing from which anybody could compute a code."""
-    manifest = door.api.get(f"/events/{door.event_id}/manifest", token=door.token).json
-    listed = {ticket["wallet_sha256"]: ticket["id"] for ticket in manifest["tickets"]}
-    from hashlib import sha256
-
     text = shown_code(saved, time.now)
-    assert listed[sha256(text.split(":")[2].encode()).hexdigest()] == door.tickets[0].id
-    assert saved["rotatingBarcode"]["totpDetails"]["parameters"][0]["key"] not in str(manifest)
+    fixed_part, listed = text.split(":")[2], wallet_digests(door)
+    assert listed[sha256(fixed_part.encode()).hexdigest()] == door.tickets[0].id
+    manifest = door.api.get(f"/events/{door.event_id}/manifest", token=door.token).body.decode()
+    secrets = (saved["rotatingBarcode"]["totpDetails"]["parameters"][0]["key"], fixed_part, door.tickets[0].code, door.tickets[0].qr_sig)
+    assert [secret for secret in secrets if secret in manifest] == []
     later = door.offline_scan("1", code=text)
     time.advance(3600)
     assert [scan["outcome"] for scan in door.sync("d1", later).json["scans"]] == ["admitted"]
+
+
+def test_without_a_network_the_code_of_a_former_owner_is_not_listed(door, saved, time):
+    """A device whose list is older admits the former owner; the sync then refuses the scan, because the code is no longer the ticket's."""
+    former = shown_code(saved, time.now)
+    digest = sha256(former.split(":")[2].encode()).hexdigest()
+    assert digest in wallet_digests(door)
+    door.lose_first_ticket("transfer")
+    assert digest not in wallet_digests(door)
+    forged = f"FG2:{door.tickets[1].id}:{former.split(':')[2]}:12345678"
+    scans = [door.offline_scan("1", code=former), door.offline_scan("2", code=forged)]
+    assert [(scan["outcome"], scan["error"]) for scan in door.sync("d1", *scans).json["scans"]] == [("refused", "code_unknown")] * 2
+    assert door.ticket.admitted == 0
+
+
+def wallet_digests(door):
+    """The digests of fixed parts in the manifest, each with the id of its ticket."""
+    manifest = door.api.get(f"/events/{door.event_id}/manifest", token=door.token).json
+    return {ticket["wallet_sha256"]: ticket["id"] for ticket in manifest["tickets"]}
 
 
 @pytest.mark.parametrize("way", ["refund", "transfer", "resale"])
