@@ -1,6 +1,7 @@
 """`fairgate export-promoter` and `import-promoter`: everything of a promoter moves to another stage in one file."""
 
 import json
+import re
 from contextlib import ExitStack
 from hashlib import sha256
 from zipfile import ZipFile
@@ -25,9 +26,11 @@ from tests import builders, invariants
 from tests.bootstrap.conftest import stock_of
 from tests.bootstrap.test_event_export import create_full_event, shown
 from tests.engines import create_tables
+from tests.repository import ROOT
 
 pytestmark = [pytest.mark.usefixtures("store"), pytest.mark.needs_addon]
 PAT = "pat@example.com"
+PAGE = ROOT / "docs" / "promoter-archive.md"
 # What is different after a move; docs/promoter-archive.md lists it.
 CHANGED = {"manifest.json", "team.csv"}
 
@@ -188,6 +191,27 @@ def test_a_promoter_moves_to_another_stage_and_back_into_an_archive(api, time, r
     assert check_in(api, event_id, ticket.code).json["error"] == "already_admitted"
 
 
+@pytest.mark.usefixtures("full_orders")
+def test_tables_guests_and_answers_leave_whole_tickets_in_the_other_stage(api, time, run, season, archive, other_stage, tmp_path):
+    event_id, before = season[0], contents(archive)
+    valid = before[f"tickets/{event_id}.csv"].decode().splitlines()[1:]
+    other_stage(time)
+    applied = run("import-promoter", archive, "--apply")
+    assert (applied.code, f"{len(valid)} tickets imported" in applied.err) == (0, True), applied.err
+    assert run("export-promoter", PAT, "-o", tmp_path / "again.zip").code == 0
+    after = contents(tmp_path / "again.zip")
+    assert {name: after[name] for name in ("promoter.json", f"tickets/{event_id}.csv")} == {
+        name: before[name] for name in ("promoter.json", f"tickets/{event_id}.csv")
+    }
+    assert document(after, event_id) == document(before, event_id)
+    imported = sorted((ticket.code, ticket.admits, len(ticket.checkins)) for ticket in scan_tickets())
+    lines = [json.loads(line) for line in before[f"orders/{event_id}.jsonl"].splitlines()]
+    exported = [ticket for order in lines for ticket in order["tickets"] if ticket["state"] == "valid"]
+    assert imported == sorted((ticket["code"], ticket["admits"], 0) for ticket in exported)
+    assert {ticket["admits"] for ticket in exported} == {1, 3}
+    invariants.check(time.now, recovered=True)
+
+
 def test_the_archive_says_what_it_has_and_has_no_ids_of_people(season, archive):
     event_id, order_id = season
     files = contents(archive)
@@ -204,6 +228,85 @@ def test_the_archive_says_what_it_has_and_has_no_ids_of_people(season, archive):
     assert b'"user_id"' not in b"".join(files.values())
     actions = [entry.action for entry in audit.list_entries(f"event#{event_id}")]
     assert "event.exported" in actions
+
+
+def documented_names(heading):
+    """Names in code in the first column of the first table below a heading of the page, and the text of the second column."""
+    table = PAGE.read_text().partition(f"# {heading}\n")[2].partition("| --- |")[2].partition("\n\n")[0]
+    rows = [line.strip("|").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    return {name: row[-1] for row in rows for name in re.findall("`([^`]+)`", row[0])}
+
+
+def paths_of(value, path=""):
+    """The paths of all values in a document, as the page writes them."""
+    if isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        return {found for each in value for found in paths_of(each, f"{path}[]")}
+    if isinstance(value, dict):
+        name = "<name>" if path == "responses" else None
+        return {found for key, each in value.items() for found in paths_of(each, f"{path}.{name or key}".removeprefix("."))}
+    return {path}
+
+
+@pytest.fixture
+def full_orders(api, season):
+    """Orders in which each field has a value: tables with answers, an invoice, a guest, a check-in and a refund, and one with texts."""
+    event_id, _ = season
+    table = builders.create_tier(api, event_id, name="Table", admits=3)
+    question = {"label": "Wine", "option_type": "multi_select", "choices": ["Red", "White"], "is_required": False, "per": "ticket"}
+    options = f"/admin/events/{event_id}/tickets/packages/{table}/options"
+    option = api.post(options, json=question, token=builders.admin_token()).json["id"]
+    invoice = {"company": "Ada & Sons", "address": "2 Mill Lane", "vat_id": "PT509999999", "country": "PT"}
+    attendees = [{"name": "Ada", "email": "ada@example.com", "responses": {option: ["Red"]}}, {"name": "Bob"}]
+    fields = {"invoice": invoice, "attendees": attendees, "customer_email": "ada@example.com"}
+    bought = builders.buy(api, "tess", event_id, table, 2, **fields)
+    assert bought.status == 201, bought.json
+    plain = builders.create_tier(api, event_id, name="Balcony")
+    assert builders.buy(api, "bob", event_id, plain, responses={"hotel": "Sol"}).status == 201
+    order_id = bought.json["order"]["id"]
+    with settings.override(attendee_lock_seconds=0):
+        named = api.put(f"/seats/{order_id}-1.2/guest", json={"name": "Cem"}, user="tess")
+    assert named.status == 200, named.json
+    with settings.override(doors_open_seconds=31 * 86_400):
+        scan = {"override_reason": "rehearsal"}
+        admitted = api.post(f"/tickets/{order_id}-1/validate", json=scan, token=builders.staff_token(event_id))
+    assert admitted.status == 200, admitted.json
+    assert builders.refund(api, order_id, tickets=builders.ticket_ids(order_id, 2)).status < 300
+
+
+@pytest.mark.usefixtures("full_orders")
+def test_the_page_describes_each_file_and_each_field(season, archive):
+    files, event_id = contents(archive), season[0]
+    described = documented_names("The files")
+    assert described.keys() == {name.replace(event_id, "<event id>") for name in files}
+    manifest = json.loads(files["manifest.json"])
+    entries = {field for entry in manifest["files"].values() for field in entry}
+    columns = {name: files[name].decode().partition("\r\n")[0].split(",") for name in files if name.endswith(".csv")}
+    fields = {
+        "manifest.json": manifest.keys() | entries,
+        "promoter.json": paths_of(json.loads(files["promoter.json"])),
+        **{name.replace(event_id, "<event id>"): set(found) for name, found in columns.items()},
+    }
+    for name, found in fields.items():
+        assert {part for path in found for part in path.replace("[]", "").split(".")} == named_fields(described[name]), name
+    orders = [json.loads(line) for line in files[f"orders/{event_id}.jsonl"].splitlines()]
+    paths = set().union(*map(paths_of, orders))
+    parts = {path for path in paths if any(other.startswith((f"{path}.", f"{path}[]")) for other in paths)}  # empty in some orders
+    assert documented_names("Orders").keys() == paths - parts
+
+
+def named_fields(text):
+    """The fields in the description of a file: names in code that are not commands, formats or other documents."""
+    return set(re.findall("`([a-z_0-9]+)`", re.sub(r"\[`[^]]+\]\([^)]+\)", "", text)))
+
+
+def test_the_page_lists_what_archives_leave_out(run, season, archive, time, api, tmp_path):
+    lines = PAGE.read_text().partition("| in `left_out` |\n")[2].partition("\n\n")[0].splitlines()[1:]
+    left_out = json.loads(contents(archive)["manifest.json"])["left_out"]
+    assert [line.strip("| ") for line in lines] == left_out
+    assert api.post("/waitlist", json={"event_id": season[0]}, user="guest-2").status in (200, 201)
+    assert run("export-promoter", PAT, "-o", tmp_path / "again.zip").code == 0
+    more = json.loads(contents(tmp_path / "again.zip")["manifest.json"])["left_out"]
+    assert more == [*left_out, f"event {season[0]}: 1 people on the waitlist without an account"]
 
 
 def test_the_same_content_makes_the_same_archive(run, season, archive, tmp_path):
