@@ -12,7 +12,10 @@ from chalicelib.catalog import service as catalog
 from chalicelib.purchases import queries
 from chalicelib.tickets.store import scan_tickets
 from tests import builders, invariants
+from tests.addons.messages.conftest import post  # noqa: F401
+from tests.addons.waitlist import lines
 from tests.bootstrap.conftest import stock_of
+from tests.bootstrap.test_waitlist_import import create_account
 
 FOLDER = Path(__file__).parent / "pretix"
 EXPORT, WAITING = FOLDER / "harbour_pretixdata.json", FOLDER / "harbour_waitinglist.csv"
@@ -103,6 +106,49 @@ def test_old_codes_admit_people_and_buyers_find_their_tickets_by_their_address(a
         assert reply.status == 200, reply.json
 
 
+@pytest.mark.needs_addon
+@pytest.mark.not_on_moto  # the changes come from the streams
+def test_somebody_who_waited_in_pretix_is_offered_a_returned_ticket_by_email_and_buys_it(api, time, run, export, post, tmp_path):  # noqa: F811
+    folder, source = tmp_path / "harbour", export(lambda event: event["quotas"][0].update(size=2))  # both are sold
+    convert = ("import-pretix", source, *OPTIONS, "--waiting-list", WAITING, "-o", folder)
+    assert run(*convert).code == 0
+    run("apply", folder / "event.json")
+    assert run("import-tickets", folder / "harbour-tickets.csv", "--event", "harbour", "--apply").code == 0
+    join = ("import-waitlist", folder / "harbour-waiting.csv", "--event", "harbour", "--apply")
+    assert "0 joined, 0 joined before, 2 without an account" in run(*join).out
+    create_account("wendy", time)
+    assert "1 joined, 0 joined before, 1 without an account" in run(*join).out
+    assert run(*convert, "--open").code == 0
+    run("apply", folder / "event.json")
+    time.advance(60)
+    lines.run_allocator()
+    assert builders.reserve(api, "eve", "harbour", "harbour-10").json["error"] == "not_enough_tickets"
+    assert post.deliver() == [], "nobody gets an email about the import"
+
+    [returned, _] = [ticket for ticket in scan_tickets() if ticket.tier_id == "harbour-10"]
+    assert builders.refund(api, returned.purchase_id).status == 201
+    cancelled, mail = sorted(post.deliver(), key=lambda mail: mail["To"])
+    assert cancelled["To"] == "ada@example.com"
+    assert (mail["To"], mail["Subject"]) == ("wendy@example.com", "There are tickets for you: Harbour Nights")
+    assert "https://shop.test/events/harbour" in mail.get_body(("plain",)).get_content()
+    assert builders.reserve(api, "eve", "harbour", "harbour-10").json["error"] == "not_enough_tickets", "the ticket is kept for Wendy"
+    [entry] = api.get("/waitlist", user="wendy").json["entries"]
+    checkout = builders.start_checkout(api, "wendy", entry["offer"]["id"])
+    assert checkout.status == 201, checkout.json
+    bought = builders.confirm(api, "wendy", checkout.json["id"])
+    assert bought.status == 201, bought.json
+    tickets = post.deliver()[-1]
+    assert (tickets["To"], tickets["Subject"]) == ("wendy@example.com", "Your tickets for Harbour Nights")
+    assert (stock_of("harbour-10").sold, stock_of("harbour-10").available) == (2, 0)
+    time.set(catalog.load_current().events["harbour"].starts_at)
+    new, old = (
+        api.post("/checkin", json={"code": code, "event_id": "harbour"}, token=builders.staff_token("harbour"))
+        for code in (bought.json["tickets"][0]["code"], returned.code)
+    )
+    assert (new.status, old.json["error"]) == (200, "ticket_refunded")
+    invariants.check(time.now, recovered=True)
+
+
 def test_a_second_run_changes_nothing(run, moved):
     waiting = (moved / "harbour-waiting.csv").read_text()
     assert waiting == "email,tier\nwendy@example.com,harbour-10\nwalter@example.com,harbour-11-22\n"
@@ -120,6 +166,11 @@ def test_a_second_run_changes_nothing(run, moved):
         (lambda event: event["orders"][0]["positions"][1].pop("secret"), "$.event.orders[0].positions[1]: "),
         (lambda event: event["orders"][1]["positions"][0].update(secret=7), "$.event.orders[1].positions[0].secret: "),
         (lambda event: event["orders"][1]["positions"][0].update(secret="abc"), '$.event.orders[1].positions[0].secret: "abc" has 3 '),
+        (
+            lambda event: event["orders"][1]["positions"][0].update(secret=f"pretix_sig1{'A' * 200}"),
+            f'.orders[1].positions[0].secret: "pretix_sig1{"A" * 65}... has 211 characters',
+        ),
+        (lambda event: event["orders"][1]["positions"][0].update(secret="grün-1"), '.orders[1].positions[0].secret: "gr\\u00fcn-1" has '),
         (
             lambda event: event["orders"][1]["positions"][0].update(secret=CODES[0]),
             "is also the secret of $.event.orders[0].positions[0].secret",

@@ -1,6 +1,9 @@
 """`fairgate import-tickets`: tickets of another system are checked, imported once, and let people in."""
 
+import csv
+import io
 from hashlib import sha256
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +16,7 @@ from chalicelib.tickets import service as tickets
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, stock_of, ticket
 from tests.checkin.test_dates import Tour
+from tests.checkin.test_web_admission import Device
 from tests.simulation import faults
 
 HEADER = "code,tier,name,email\n"
@@ -66,6 +70,63 @@ def test_codes_of_many_forms_are_found(api, import_file, code):
     assert shown["code_sha256"] == sha256(printed.code.encode()).hexdigest()
     # The QR code that this shop draws for it is read as well.
     assert scan(api, f"FG1:{ticket_id}:{printed.code}:{printed.qr_sig}").json["error"] == "already_admitted"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "".join(map(chr, range(33, 97))),  # 64 characters, from ! to `
+        "~{|}; DROP TABLE tickets;--",
+        "=1+1,2;3",
+        "-quoted'",
+        '""""',
+        "a  b %00%2F..%5C",
+        "<script>alert(1)</script>",
+        "4006381333931",
+    ],
+)
+def test_codes_with_odd_characters_admit_people_with_and_without_a_network(api, time, import_file, code):
+    row = io.StringIO()
+    csv.writer(row).writerow([code, "fest-pass", "", ""])
+    result = import_file(row.getvalue())
+    assert (result.code, result.out.splitlines()[-1]) == (0, "imported 1 tickets"), result.out
+    [shown] = api.get("/events/fest/manifest", token=builders.staff_token("fest")).json["tickets"]
+    assert shown["code_sha256"] == sha256(code.encode()).hexdigest()
+    assert tickets.get_ticket(shown["id"]).code == code
+    door = SimpleNamespace(api=api, time=time, event_id="fest", token=builders.staff_token("fest"))
+    assert Device(door).decide(code)["code"] == "admitted"
+    assert scan(api, code).status == 200
+    assert scan(api, code).json["error"] == "already_admitted"
+    assert import_file(row.getvalue()).out.splitlines()[-1] == "imported 0 tickets"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("9" * 65, "has 65 characters; a code has 4 to 64"),
+        (f"pretix_sig1{'A' * 189}", "has 200 characters; a code has 4 to 64"),
+        ("x" * 100_000, "has 100000 characters; a code has 4 to 64"),
+        ("grün-1001", "has characters that are not printable ASCII"),
+        ("TICKET\u200b1", "has characters that are not printable ASCII"),
+        ("TICKET\xa01", "has characters that are not printable ASCII"),
+        ("🎫🎫🎫🎫", "has characters that are not printable ASCII"),
+        ("TAB\tTAB", "has characters that are not printable ASCII"),
+        ("TWO\nLINES", "has characters that are not printable ASCII"),
+        ("\x1b[2JTICKET", "has characters that are not printable ASCII"),
+        ("FG2:a:b:c", "is the text of a Fairgate QR code"),
+    ],
+)
+def test_a_code_that_cannot_be_imported_is_named_with_its_row_and_field(import_file, code, message):
+    rows = io.StringIO()
+    csv.writer(rows).writerows([["A-0001", "fest-pass", "", ""], [code, "fest-pass", "", ""], ["A-0003", "fest-pass", "", ""]])
+    result = import_file(rows.getvalue())
+    [fault] = [line for line in result.out.splitlines() if line.startswith("line ")]
+    assert (result.code, fault.startswith('line 3: code: "'), message in fault) == (1, True, True), fault
+    assert len(fault) < 300
+    assert fault.isprintable(), "no character of a file controls the terminal"
+    assert stock_of("fest-pass").sold == 0
+    [listed] = import_file(rows.getvalue(), "--json").json["faults"]
+    assert (listed["line"], listed["field"], message in listed["message"]) == (3, "code", True)
 
 
 def test_they_count_as_sold_and_no_money_is_booked(api, import_file):
