@@ -5,6 +5,7 @@ import os
 import runpy
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from argparse import ArgumentParser
@@ -15,13 +16,18 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
+from bootstrap.interrupts import INTERRUPTED
 from chalicelib.foundation.log import logger
 from chalicelib.waiting_room import verify
 from infra import cli, completion
 from infra.cli import COMMANDS, load_parser
 from infra.deploy import stages
 from infra.template.stages import deployed_stages
+from tests.bootstrap.conftest import event as bootstrap_event
+from tests.bootstrap.conftest import ticket as bootstrap_ticket
+from tests.ledger.test_money_cases import open_case
 from tests.repository import ROOT
+from tests.waiting_room.test_verify import proof as draw_proof
 
 SHELLS = completion.SHELLS
 EXAMPLES = [(name, example) for name, command in COMMANDS.items() for example in command.examples]
@@ -181,6 +187,111 @@ def test_bash_completes_commands_and_options(capsys, tmp_path):
 @pytest.mark.parametrize("name", ["plan", "status", "stages", "replay", "reconcile", "verify"])
 def test_commands_that_report_something_have_json(name):
     assert load_parser(name).parse_args([*(["draw.json"] if name == "verify" else []), "--json"]).json
+
+
+def exit_code_of(*words):
+    """The exit code of a command in this process."""
+    try:
+        return cli.main([*map(str, words)])
+    except SystemExit as ended:
+        return ended.code
+
+
+def documented_exit_codes():
+    """The table of exit codes in docs/command-line.md: each code with its meaning."""
+    rows = (ROOT / "docs" / "command-line.md").read_text().partition("| ---: | --- |\n")[2].partition("\n\n")[0].splitlines()
+    return {int(code): meaning for code, meaning in (row.strip("| ").split(" | ", 1) for row in rows)}
+
+
+def catalog_file(tmp_path, name="sale.json", **fields):
+    """A bootstrap file with one event and one ticket type of 10 with these fields; without `name`, the ticket type has a fault."""
+    content = {"version": "1", "events": {"fest": bootstrap_event("fest")}, "ticket_types": {"pass": bootstrap_ticket("pass", **fields)}}
+    file = tmp_path / name
+    file.write_text(json.dumps(content))
+    return file
+
+
+def apply_sale(tmp_path):
+    file = catalog_file(tmp_path)
+    assert exit_code_of("apply", file, "--yes") == 0
+    return file
+
+
+def find_nothing_to_do(tmp_path):
+    return ("apply", apply_sale(tmp_path))
+
+
+def change_the_file(tmp_path):
+    apply_sale(tmp_path)
+    return ("drift", catalog_file(tmp_path, price_cents=9900))
+
+
+def close_without_confirming(tmp_path):
+    apply_sale(tmp_path)
+    return ("apply", catalog_file(tmp_path, status="closed"))
+
+
+def ask_for_an_unknown_version(tmp_path):
+    apply_sale(tmp_path)
+    return ("rollback", 7)
+
+
+def find_an_open_case(tmp_path):
+    apply_sale(tmp_path)
+    open_case(kind="finding")
+    return ("reconcile", "--records")
+
+
+def write_proof(tmp_path, **changes):
+    file = tmp_path / "proof.json"
+    file.write_text(json.dumps(draw_proof(**changes)))
+    return ("verify", file)
+
+
+def unused_address():
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        return f"http://127.0.0.1:{closed.getsockname()[1]}"
+
+
+# Commands for the meanings in docs/command-line.md: the code, words of its meaning, and what prepares the command. The tests of `replay`,
+# `rehearse`, `deploy` and `failover` have the other meanings.
+EXIT_CODES = [
+    (0, "the command is done", lambda tmp_path: ("validate", catalog_file(tmp_path))),
+    (0, "nothing to do", find_nothing_to_do),
+    (1, "was refused", ask_for_an_unknown_version),
+    (1, "faults in a file", lambda tmp_path: ("validate", catalog_file(tmp_path, price_cents="dear"))),
+    (1, "drift", change_the_file),
+    (1, "open cases", find_an_open_case),
+    (1, "a failed check", lambda tmp_path: (*write_proof(tmp_path), "--commitment", "0" * 64)),
+    (2, "arguments", lambda _: ("reconcil",)),
+    (2, "arguments", lambda _: ("rollback", "the last one")),
+    (2, "settings are wrong", lambda _: ("--stage", "porduction", "deploy")),
+    (2, "does not respond", lambda _: ("verify", f"{unused_address()}/api/v1/events/fest/waiting-room/proof")),
+    (3, "nobody confirmed the changes of `apply`", close_without_confirming),
+    (3, "lacks an option", lambda tmp_path: write_proof(tmp_path, entry="verified_address", entries={"root": "0" * 64, "pages": 16})),
+]
+
+
+@pytest.mark.usefixtures("store", "time")
+@pytest.mark.parametrize(("code", "meaning", "prepare"), EXIT_CODES, ids=[f"{code}-{meaning}" for code, meaning, _ in EXIT_CODES])
+def test_a_command_ends_with_the_code_that_the_page_names(code, meaning, prepare, tmp_path):
+    assert exit_code_of(*prepare(tmp_path)) == code
+    assert meaning in documented_exit_codes()[code]
+
+
+def test_the_page_has_each_exit_code_once():
+    tested = {code for code, *_ in EXIT_CODES} | {INTERRUPTED, cli.CLOSED_PIPE}
+    assert list(documented_exit_codes()) == sorted(tested)
+    assert "Ctrl-C" in documented_exit_codes()[INTERRUPTED]
+    assert "nothing reads the output" in documented_exit_codes()[cli.CLOSED_PIPE]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_refuses_an_unknown_option_with_2_and_says_nothing_on_the_standard_output(name, capsys):
+    assert exit_code_of(name, "--no-such-option") == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("usage: ")
 
 
 class _Stacks:
