@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from bench.drop_comparison import NoDropReport, load_drop
 from bench.rehearsal_page import lines, summary, write_page
 from bootstrap import files
-from chalicelib.bootstrap_file.findings import InvalidDocument, printable
+from bootstrap.output import Output, add_json_option
+from chalicelib.bootstrap_file.findings import InvalidDocument
 
 if TYPE_CHECKING:
     from bench.rehearsal import Report
@@ -52,33 +51,31 @@ def parser() -> argparse.ArgumentParser:
         "--drop", type=Path, metavar="FILE", help="report of the drop (fairgate verify --report), shown beside the rehearsal"
     )
     parser.add_argument("--page", type=Path, default=PAGE, help=f"where to write the page (default: {PAGE})")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_json_option(parser)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     given = parser().parse_args(argv)
+    output = Output("", given.json)
     if given.url and not given.token:
-        print("--url needs --token, the access token of the event's promoter or an admin.", file=sys.stderr)
-        return 2
+        return output.print_failure("--url needs --token, the access token of the event's promoter or an admin.", 2)
     try:
         from bench import rehearsal
     except ModuleNotFoundError as missing:
-        print(f"A rehearsal needs the packages for development ({missing.name}): run `make .venv/installed`.", file=sys.stderr)
-        return 2
+        return output.print_failure(f"A rehearsal needs the packages for development ({missing.name}): run `make .venv/installed`.", 2)
     try:
         drop = load_drop(given.drop) if given.drop else None
         report = rehearsal.load(given.saved) if given.saved else _play(given)
     except (rehearsal.RehearsalRefused, NoDropReport) as refusal:
-        print(refusal, file=sys.stderr)
-        return 2
+        return output.print_failure(str(refusal), 2)
     except InvalidDocument as invalid:
-        print(*(printable(str(fault)) for fault in invalid.faults), sep="\n", file=sys.stderr)
-        return 2
+        *others, last = map(str, invalid.faults)
+        return output.print_failure(last, 2, others, faults=invalid.faults)
     write_page(report, given.page, drop)
     if not given.saved:
         rehearsal.save(report, given.page.with_suffix(".json"))
-    print(msgspec.json.encode(summary(report)).decode() if given.json else "\n".join(map(printable, lines(report))))
+    output.print_result(summary(report), lines(report))
     print(f"The page is in {given.page}.", file=sys.stderr)
     return 0 if report.is_go else 1
 

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 
 from bootstrap import aws_errors, commands
 from bootstrap.files import SHIPPED_FILE, default_files
-from bootstrap.interrupts import NOT_CONFIRMED
+from bootstrap.output import Output, add_json_option
 from bootstrap.target import NoStore, Target, choose_target
 from bootstrap.ticket_file import FIELDS
 from chalicelib.bootstrap_file.findings import InvalidDocument
@@ -26,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser().parse_args(argv)
     except SystemExit as error:
         return int(error.code or 0)
+    output = Output("", getattr(arguments, "json", False))
     try:
         needs_store = arguments.run not in _WITHOUT_STORE
         with choose_target(default_files()) if needs_store else nullcontext(Target("", list(map(str, default_files())))) as target:
@@ -35,22 +36,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             code: int = arguments.run(arguments)
             return code
     except InvalidDocument as error:
-        lines = commands.invalid_document_lines(arguments, error)
+        return commands.print_invalid_document(output, error)
     except ApplyRefused as error:
-        lines = commands.refusal_lines(arguments, error)
+        return commands.print_refusal(output, error)
     except commands.NotApproved as error:
-        print(commands.terminal_text(commands.unapproved_lines(arguments, error)), file=sys.stderr)
-        return NOT_CONFIRMED
+        return commands.print_unapproved(output, error)
     except (commands.CommandError, NoStore) as error:
-        lines = [str(error)]
+        return output.print_failure(str(error), 1)
     except SettingsError as error:
-        print(f"bootstrap: {error}. docs/settings.md lists the settings and their values.", file=sys.stderr)
-        return 2
+        return output.print_failure(f"{error}. docs/settings.md lists the settings and their values.", 2)
     except dynamo.STORE_ERRORS as error:
         otherwise = "Buyers see either the old version or the new one, never a mixture. Run the command again to finish."
-        lines = [f"the store failed: {error}", aws_errors.advice(error) or otherwise]
-    print(commands.terminal_text(lines), file=sys.stderr)
-    return 1
+        return output.print_failure(f"the store failed: {str(error).rstrip('.')}. {aws_errors.advice(error) or otherwise}", 1)
 
 
 def parser() -> ArgumentParser:
@@ -179,7 +176,7 @@ def _add_approval_option(command: ArgumentParser) -> None:
 
 def _add_common_options(command: ArgumentParser) -> None:
     command.add_argument("--actor", default=_user_name(), help="name for the audit log (default: the user of this machine)")
-    command.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    add_json_option(command)
 
 
 def _user_name() -> str:

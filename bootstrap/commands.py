@@ -23,6 +23,8 @@ from bootstrap import (
     waitlist_import,
 )
 from bootstrap.files import load_files
+from bootstrap.interrupts import NOT_CONFIRMED
+from bootstrap.output import Output, terminal_text
 from bootstrap.sale_import import SaleImport
 from bootstrap.stripe_import import ImportDefaults
 from bootstrap.ticket_file import FIELDS, FileUnusable
@@ -31,7 +33,7 @@ from chalicelib.accounts import profiles
 from chalicelib.accounts import service as accounts
 from chalicelib.audit import service as audit
 from chalicelib.bootstrap_file import document, rollout
-from chalicelib.bootstrap_file.findings import DocumentFault, InvalidDocument, printable, quoted
+from chalicelib.bootstrap_file.findings import DocumentFault, InvalidDocument, quoted
 from chalicelib.bootstrap_file.plan import Plan
 from chalicelib.bootstrap_file.rollout import ApplyRefused
 from chalicelib.bootstrap_file.validation import Tree, ValidDocument, validate_files, validate_tree
@@ -150,8 +152,7 @@ def export(arguments: Namespace) -> int:
     version = arguments.version or catalog.load_head_and_catalog()[0].version
     if not version:
         raise CommandError("no file was applied yet, so there is nothing to export; run `make apply` first")
-    _write(arguments.output, _version_tree(version))
-    return 0
+    return _write_document(arguments, _version_tree(version), [], [], "")
 
 
 def _export_event(arguments: Namespace) -> int:
@@ -160,20 +161,35 @@ def _export_event(arguments: Namespace) -> int:
     if event is None or event.removed or event.deleted_at is not None:
         raise CommandError(f"there is no event {quoted(arguments.event)}; copy the id from the address of its page")
     exported = event_export.to_document(current, event, promotions.list_codes(event.id), settings.current().stage)
-    _write(arguments.output, exported.tree)
-    return _print_faults(exported.tree, exported.differences, "Correct these in the file, then run `validate` with it.")
+    advice = "Correct these in the file, then run `validate` with it."
+    return _write_document(arguments, exported.tree, exported.differences, _find_faults(exported.tree), advice)
 
 
-def _print_faults(tree: Tree, notes: list[str], advice: str) -> int:
-    """Print the notes and the faults of a document that was written. Returns the exit code."""
-    lines, code = notes, 0
+def _write_document(arguments: Namespace, tree: Tree, notes: list[str], faults: list[DocumentFault], advice: str) -> int:
+    """Write a document to --output, or to standard output, and print its notes and faults. Returns the exit code."""
+    text = _document_text(tree)
+    if arguments.output is None:
+        print(text, end="")
+    else:
+        _write_file(Path(arguments.output), text)
+        if arguments.json:
+            _print_result(arguments, {"file": arguments.output, "notes": notes, "faults": faults}, [])
+    return _print_faults(notes, faults, advice)
+
+
+def _find_faults(tree: Tree) -> list[DocumentFault]:
     try:
         validate_tree(tree)
     except InvalidDocument as error:
-        lines, code = [*notes, *map(str, error.faults), advice], 1
-    if lines:
+        return error.faults
+    return []
+
+
+def _print_faults(notes: list[str], faults: list[DocumentFault], advice: str) -> int:
+    """Print the notes and the faults of a document that was written, as messages. Returns the exit code."""
+    if lines := [*notes, *map(str, faults), *([advice] if faults else [])]:
         print(terminal_text(lines), file=sys.stderr)
-    return code
+    return int(bool(faults))
 
 
 def schema(arguments: Namespace) -> int:  # noqa: ARG001
@@ -187,9 +203,9 @@ def import_stripe(arguments: Namespace) -> int:
         imported = stripe_import.to_document(stripe_import.load_prices(), settings.current().stage, defaults)
     except stripe_import.AccountUnreadable as error:
         raise CommandError(str(error)) from None
-    _write(arguments.output, imported.tree)
     notes = [f"left out: {line}" for line in imported.skipped]
-    return _print_faults(imported.tree, notes, "Stripe does not have these values. Fill them in, then run `validate` with the file.")
+    advice = "Stripe does not have these values. Fill them in, then run `validate` with the file."
+    return _write_document(arguments, imported.tree, notes, _find_faults(imported.tree), advice)
 
 
 def import_pretix(arguments: Namespace) -> int:
@@ -237,8 +253,9 @@ def _write_sale(arguments: Namespace, imported: SaleImport, waiting: Mapping[str
     names = ("events", "ticket types", "paid orders", "tickets", "entries of the waiting list")
     summary = ", ".join(f"{count} {name}" for count, name in zip(counts.values(), names, strict=True))
     end = "This was a dry run: nothing was written. To write the files, add --output FOLDER." if arguments.output is None else None
-    _print_result(arguments, {**counts, "notes": notes}, [*notes, summary, *([end] if end else [])])
-    return _print_faults(imported.tree, [], "The export does not have these values. Name them: see --help.")
+    faults = _find_faults(imported.tree)
+    _print_result(arguments, {**counts, "notes": notes, "faults": faults}, [*notes, summary, *([end] if end else [])])
+    return _print_faults([], faults, "The export does not have these values. Name them: see --help.")
 
 
 def export_promoter(arguments: Namespace) -> int:
@@ -371,19 +388,17 @@ def _import_lines(report: ImportReport) -> list[str]:
     return [*map(str, report.faults), *([f"... and {more} more"] if more else []), *report.shortages, *tiers, summary]
 
 
-def invalid_document_lines(arguments: Namespace, error: InvalidDocument) -> list[str]:
-    """Return the lines about an invalid file. With --json, also print the faults as JSON to standard output."""
-    if arguments.json:
-        print(msgspec.json.encode({"valid": False, "faults": error.faults}).decode())
+def print_invalid_document(output: Output, error: InvalidDocument) -> int:
+    """Print the faults of an invalid file. Returns the exit code."""
     count = "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
-    return [*map(str, error.faults), f"{count}; nothing was changed. Correct the file and run the command again."]
+    summary = f"{count}; nothing was changed. Correct the file and run the command again."
+    return output.print_failure(summary, 1, map(str, error.faults), valid=False, faults=error.faults)
 
 
-def refusal_lines(arguments: Namespace, error: ApplyRefused) -> list[str]:
-    """Return the lines about an apply that the current state of the store forbids; with --json, also print them."""
-    if arguments.json:
-        print(msgspec.json.encode({"result": "refused", "reasons": error.reasons, "changes": error.plan.changes}).decode())
-    return [*error.reasons, "Refused: nothing was applied. Resolve the lines marked with ! and run the command again."]
+def print_refusal(output: Output, error: ApplyRefused) -> int:
+    """Print why the current state of the store forbids an apply. Returns the exit code."""
+    summary = "Refused: nothing was applied. Resolve the lines marked with ! and run the command again."
+    return output.print_failure(summary, 1, error.reasons, result="refused", reasons=error.reasons, changes=error.plan.changes)
 
 
 def _apply(arguments: Namespace, valid: ValidDocument, action: str, audited: dict[str, Any], deferred: Sequence[str] = ()) -> int:
@@ -400,24 +415,19 @@ def _apply(arguments: Namespace, valid: ValidDocument, action: str, audited: dic
     return _print_result(arguments, details, [*(_diff(applied.plan) if applied.result != "unchanged" else []), *left_out, summary])
 
 
-def unapproved_lines(arguments: Namespace, error: NotApproved) -> list[str]:
-    """Return the lines about an apply whose reductions nobody approved; with --json, also print them."""
-    if arguments.json:
-        print(msgspec.json.encode({"result": "not_approved", "reductions": error.plan.reductions}).decode())
-    lines = [] if sys.stdin.isatty() and not arguments.json else error.plan.reductions  # the question has already shown them
-    return [*lines, "Nothing was applied, because this would close or shrink what is on sale. To approve it: --yes (with make: YES=1)."]
+def print_unapproved(output: Output, error: NotApproved) -> int:
+    """Print what nobody approved. Returns the exit code."""
+    reductions = error.plan.reductions
+    lines = [] if sys.stdin.isatty() and not output.is_json else reductions  # the question has already shown them
+    summary = "Nothing was applied, because this would close or shrink what is on sale. To approve it: --yes (with make: YES=1)."
+    return output.print_failure(summary, NOT_CONFIRMED, lines, result="not_approved", reductions=reductions)
 
 
-def _write(output: str | None, tree: Tree) -> None:
-    """Write a document to a file, or to standard output."""
-    text = _document_text(tree)
-    if output is None:
-        print(text, end="")
-        return
+def _write_file(file: Path, text: str) -> None:
     try:
-        Path(output).write_text(text, encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise CommandError(f"{output} cannot be written ({error.strerror or error}); choose another file with --output") from None
+        raise CommandError(f"{file} cannot be written ({error.strerror or error}); choose another file with --output") from None
 
 
 def _document_text(tree: Tree) -> str:
@@ -467,11 +477,6 @@ def _notes(valid: ValidDocument) -> list[str]:
     return [f"{key}: {text}" for key in ("clear_existing", "clearExisting") if valid.tree.get(key)][:1]
 
 
-def _print_result(arguments: Namespace, details: dict[str, Any], lines: list[str]) -> int:
-    print(msgspec.json.encode(details).decode() if arguments.json else terminal_text(lines))
+def _print_result(arguments: Namespace, details: dict[str, Any], lines: Sequence[str]) -> int:
+    Output("", arguments.json).print_result(details, lines)
     return 0
-
-
-def terminal_text(lines: Sequence[str]) -> str:
-    """Return lines for a terminal, without the control characters that names in files and events may have."""
-    return "\n".join(map(printable, lines))

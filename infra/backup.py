@@ -19,6 +19,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bootstrap import aws_stage
 from bootstrap.aws_errors import store_failure
+from bootstrap.output import Output, add_json_option
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, settings
 from infra import cli, tables
@@ -260,6 +261,7 @@ class _Digest:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit status: 0, 1 after a failure, or 2 for wrong arguments or settings."""
     arguments = parser().parse_args(argv)
+    output = Output("backup", arguments.json)
     try:
         aws_stage.require(os.environ)
         stage = settings.current().stage
@@ -268,15 +270,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             tables.create_all(dynamo.client())
         manifest: Manifest = arguments.run(arguments.folder)
     except settings.SettingsError as error:
-        return _fail(str(error), 2)
+        return output.print_failure(str(error), 2)
     except BackupError as error:
-        return _fail(str(error), 1)
+        return output.print_failure(str(error), 1)
     except OSError as error:
-        return _fail(f"{arguments.folder} cannot be used: {error.strerror or error}. Name another folder.", 1)
+        return output.print_failure(f"{arguments.folder} cannot be used: {error.strerror or error}. Name another folder.", 1)
     except dynamo.STORE_ERRORS as error:
-        return _fail(f"{store_failure(error)} Before you load again, empty the tables.", 1)
+        return output.print_failure(f"{store_failure(error)} Before you load again, empty the tables.", 1)
     items = sum(table.items for table in manifest.tables.values())
-    print(f"Done: {items} items in {len(manifest.tables)} tables, all compared.")
+    details = {"stage": stage, "folder": str(arguments.folder), "items": items, "backup": manifest}
+    output.print_result(details, [f"Done: {items} items in {len(manifest.tables)} tables, all compared."])
     return 0
 
 
@@ -290,6 +293,7 @@ def parser() -> ArgumentParser:
     ):
         command = add(name, description=text)
         command.add_argument("folder", type=Path, help="folder with the files of the backup")
+        add_json_option(command)
         if run is load:
             command.add_argument("--create-tables", action="store_true", help="first create the tables that the stage lacks")
         command.set_defaults(run=run)
@@ -298,11 +302,6 @@ def parser() -> ArgumentParser:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _fail(why: str, status: int) -> int:
-    _say(f"backup: {why}")
-    return status
 
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 
 import msgspec
+from msgspec import Struct
 
 from bootstrap import aws_stage
 from bootstrap.aws_errors import store_failure
+from bootstrap.output import Output, add_json_option
 from chalicelib.accounts import directory, factors, service
 from chalicelib.accounts.directory import RightsChange
 from chalicelib.accounts.model import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, Account, CommonPassword, Email, NewPassword
@@ -32,24 +34,36 @@ class WrongInput(Exception):
     """The text is not an email address; the message quotes it."""
 
 
+class MadeAdmin(Struct, frozen=True):
+    """The account that is now an admin of a stage, whether the command `created` it, and whether its second factor was removed."""
+
+    stage: str
+    email: str
+    user_id: str
+    created: bool
+    second_factor_removed: bool
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Create the admin and print the result. Returns the exit status: 0, 1 after a failure, or 2 for wrong arguments or settings."""
-    # Log lines go to standard error, so that standard output holds only the result.
     try:
         arguments = parser().parse_args(argv)
+    except SystemExit as parser_exit:
+        return int(parser_exit.code or 0)
+    output = Output("admin", arguments.json)
+    # Log lines go to standard error, so that standard output holds only the result.
+    try:
         aws_stage.require(os.environ)
         email = _read_address(arguments.email)
         with redirect_stdout(sys.stderr):
-            result = _make_admin(email, removes_second_factor=arguments.remove_second_factor)
-    except SystemExit as parser_exit:
-        return int(parser_exit.code or 0)
+            admin, sentence = _make_admin(email, removes_second_factor=arguments.remove_second_factor)
     except (WrongInput, settings.SettingsError) as error:
-        return _fail(str(error), 2)
+        return output.print_failure(str(error), 2)
     except NotPossible as error:
-        return _fail(str(error), 1)
+        return output.print_failure(str(error), 1)
     except dynamo.STORE_ERRORS as error:
-        return _fail(store_failure(error), 1)
-    print(result)
+        return output.print_failure(store_failure(error), 1)
+    output.print_result(admin, [sentence])
     return 0
 
 
@@ -57,6 +71,7 @@ def parser() -> ArgumentParser:
     parser = ArgumentParser(prog="fairgate admin", description="Make a person an admin; see docs/accounts.md.")
     parser.add_argument("email", help="e-mail address of the person")
     parser.add_argument("--remove-second-factor", action="store_true", help="let the person sign in with the password alone")
+    add_json_option(parser)
     return parser
 
 
@@ -67,8 +82,8 @@ def _read_address(text: str) -> str:
         raise WrongInput(f"{text!r} is not an e-mail address such as ada@example.com") from None
 
 
-def _make_admin(email: str, *, removes_second_factor: bool) -> str:
-    """Give the address the role. Returns a sentence for the operator."""
+def _make_admin(email: str, *, removes_second_factor: bool) -> tuple[MadeAdmin, str]:
+    """Give the address the role. Returns what was done, also as a sentence for the operator."""
     stage, actor = settings.current().stage, f"command:{getpass.getuser()}"
     _, existing = service.find_login(email)
     if existing is not None and existing.verified_at is None:  # somebody else may have registered the address
@@ -77,12 +92,15 @@ def _make_admin(email: str, *, removes_second_factor: bool) -> str:
         account = Account(user_id=ids.new_id(), email=email, roles=("user",), created_at=clock.now(), verified_at=clock.now())
         service.create_account(account, _read_password(email))
         service.add_role(email, "admin", actor, clock.now())
-        return f"Created an account for {email} and made it an admin of stage {stage}."
+        return MadeAdmin(
+            stage, email, account.user_id, True, False
+        ), f"Created an account for {email} and made it an admin of stage {stage}."
     service.add_role(email, "admin", actor, clock.now())
+    made = MadeAdmin(stage, email, existing.user_id, False, removes_second_factor)
     if removes_second_factor:
         directory.change_rights(existing.user_id, RightsChange(removes_second_factor=True), actor, clock.now(), lambda *_: [])
-        return f"{email} is an admin of stage {stage} and needs only the password for the next sign-in. Existing sessions have ended."
-    return f"{email} is now an admin of stage {stage}. Existing sessions have ended; a new sign-in has the role."
+        return made, f"{email} is an admin of stage {stage} and needs only the password for the next sign-in. Existing sessions have ended."
+    return made, f"{email} is now an admin of stage {stage}. Existing sessions have ended; a new sign-in has the role."
 
 
 def _read_password(email: str) -> str:
@@ -99,11 +117,6 @@ def _read_password(email: str) -> str:
     except CommonPassword as error:
         raise NotPossible(error.message) from None
     return password
-
-
-def _fail(why: str, status: int) -> int:
-    print(f"admin: {why}", file=sys.stderr)
-    return status
 
 
 if __name__ == "__main__":

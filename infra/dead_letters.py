@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
 from bootstrap import aws_stage
+from bootstrap.output import Output, add_json_option
 from chalicelib.foundation import settings
 from infra import cli
 from infra.deploy.account import explain
@@ -258,23 +259,24 @@ def main(argv: Sequence[str] | None = None, client_of: ClientOf | None = None) -
         chosen = parser().parse_args(argv)
         if unknown := [name for name in chosen.functions if name not in QUEUES]:
             parser().error(f"{unknown[0]} has no queue; the queues are {', '.join(QUEUES)}")
+    except SystemExit as parser_exit:
+        return int(parser_exit.code or 0)
+    output = Output("replay", chosen.json)
+    try:
         aws_stage.require(os.environ)
         current, found = settings.current(), list[HandledQueue]()
         create_client = client_of or boto3.session.Session(region_name=current.region).client
         with redirect_stdout(sys.stderr) if chosen.json else nullcontext():
             for name in chosen.functions or _queues_of(current.stage):
                 found += _handle(create_client, current.stage, name, replays=chosen.replay, discards=chosen.discard)
-    except SystemExit as parser_exit:
-        return int(parser_exit.code or 0)
     except settings.SettingsError as error:
-        return _failed(str(error))
+        return output.print_failure(str(error), 2)
     except (BotoCoreError, ClientError) as error:
-        return _failed(f"{explain(error)} Letters that were not replayed stay in their queues and become visible again within an hour.")
+        stay = "Letters that were not replayed stay in their queues and become visible again within an hour."
+        return output.print_failure(f"{explain(error)} {stay}", 2)
     left = sum(not letter.is_done for queue in found for letter in queue.letters)
-    if chosen.json:
-        print(msgspec.json.encode({"stage": current.stage, "left": left, "queues": found}).decode())
-    else:
-        print(f"Letters left: {left}." if left else "No letters are left.")
+    details = {"stage": current.stage, "left": left, "queues": found}
+    output.print_result(details, [f"Letters left: {left}." if left else "No letters are left."])
     return 1 if left else 0
 
 
@@ -285,7 +287,7 @@ def parser() -> ArgumentParser:
     parser.add_argument("functions", nargs="*", metavar="FUNCTION", help=f"only these: {', '.join(QUEUES)}")
     parser.add_argument("--replay", action="store_true", help="replay all letters that can be replayed, and delete them")
     parser.add_argument("--discard", action="store_true", help="delete the letters whose changes are too old to replay")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    add_json_option(parser)
     return parser
 
 
@@ -342,11 +344,6 @@ def _handle_letter(replay: Replay, letter: Letter, *, replays: bool, discards: b
         return False, str(error)
     print(": done" if replays else "", flush=True)
     return replays, what
-
-
-def _failed(why: str) -> int:
-    print(f"replay: {why}", file=sys.stderr)
-    return 2
 
 
 if __name__ == "__main__":

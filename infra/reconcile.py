@@ -18,6 +18,7 @@ from msgspec import to_builtins
 
 from bootstrap import aws_stage
 from bootstrap.aws_errors import store_failure
+from bootstrap.output import Output, add_json_option
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, secret_settings, settings
@@ -55,21 +56,23 @@ class ComparisonFailed(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Compare and print the report. Returns the exit status: 0, 1 if findings or failed refunds are open, or 2 after a failure."""
-    # Log lines go to standard error, so that standard output holds only the report.
     try:
         chosen = parser().parse_args(argv)
+    except SystemExit as parser_exit:
+        return int(parser_exit.code or 0)
+    output = Output("reconcile", chosen.json)
+    # Log lines go to standard error, so that standard output holds only the report.
+    try:
         with redirect_stdout(sys.stderr):
             _check_arguments(chosen)
             _check_stage(chosen)
             report = records.run(clock.now(), whole=True) if chosen.records else _compare(chosen)
             open_cases = [case for case in money_cases.list_open_cases() if case.needs_person]
-    except SystemExit as parser_exit:
-        return int(parser_exit.code or 0)
     except (ComparisonFailed, settings.SettingsError) as error:
-        return _failed(str(error))
+        return output.print_failure(str(error), 2)
     except dynamo.STORE_ERRORS as error:
-        return _failed(f"{store_failure(error)} All repairs up to now are saved.")
-    print(json.dumps(_json_report(report, open_cases)) if chosen.json else "\n".join(_lines(report, open_cases)))
+        return output.print_failure(f"{store_failure(error)} All repairs up to now are saved.", 2)
+    output.print_result(_json_report(report, open_cases), _lines(report, open_cases))
     return 1 if open_cases else 0
 
 
@@ -81,7 +84,7 @@ def parser() -> ArgumentParser:
     parser.add_argument("--since", type=_time, metavar="TIME", help="start of the period, e.g. 2026-11-01T00:00:00Z")
     parser.add_argument("--until", type=_time, metavar="TIME", help="end of the period, not included")
     parser.add_argument("--records", action="store_true", help="compare the records of the stage with each other instead")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    add_json_option(parser)
     parser.add_argument(
         "--pay-back-unknown", action="store_true", help="refund the payments of unknown purchases, no matter how many there are"
     )
@@ -176,11 +179,6 @@ def _records_comparison(report: RecordsReport) -> list[str]:
         f"{report.differences} of them contradict other records." if report.differences else "All records agree.",
         *(f"  event {event_id}: sold tickets during the run, so its stock was not compared" for event_id in report.skipped),
     ]
-
-
-def _failed(why: str) -> int:
-    print(f"reconcile: {why}", file=sys.stderr)
-    return 2
 
 
 if __name__ == "__main__":

@@ -16,9 +16,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 from msgspec import to_builtins
+from msgspec.structs import asdict
 
 from bootstrap import aws_stage
 from bootstrap.aws_errors import store_failure
+from bootstrap.output import Output, add_json_option
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import RegionClaim
 from chalicelib.catalog.snapshots import LEASE_SECONDS, ask_region, claim_sales
@@ -137,6 +139,7 @@ def _other_regions() -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit status: 0, 1 if something is left to resolve, or 2 after a failure."""
     chosen = parser().parse_args(argv)
+    output = Output("region", chosen.json)
     try:
         with redirect_stdout(sys.stderr):
             aws_stage.require(os.environ)
@@ -146,18 +149,19 @@ def main(argv: Sequence[str] | None = None) -> int:
                 secret_settings.secret("ticket_keys")  # needed to issue the tickets of payments that nobody had noticed
                 report = take_over(force=chosen.force)
     except (RegionError, settings.SettingsError) as error:
-        return _failed(str(error))
+        return output.print_failure(str(error), 2)
     except ProviderUnavailable:
-        return _failed("The payment provider does not respond, so lost payments are unknown. Run the command again.")
+        return output.print_failure("The payment provider does not respond, so lost payments are unknown. Run the command again.", 2)
     except dynamo.STORE_ERRORS as error:
-        return _failed(f"{store_failure(error)} Run the command again.")
+        return output.print_failure(f"{store_failure(error)} Run the command again.", 2)
+    stage = settings.current().stage
     if chosen.command == "standby":
-        print("\n".join(steps))
+        output.print_result({"stage": stage, "steps": steps}, steps)
         return 0
-    content = json.dumps(to_builtins(report), indent=2)
+    details = {"stage": stage, **asdict(report)}
     if chosen.report is not None:
-        chosen.report.write_text(content)
-    print(content if chosen.json else "\n".join(lines(report)))
+        chosen.report.write_text(json.dumps(to_builtins(details), indent=2))
+    output.print_result(details, lines(report))
     return 1 if report.lost_sales or report.oversold or (report.records is not None and report.records.differences) else 0
 
 
@@ -186,25 +190,21 @@ def lines(report: RecoveryReport) -> list[str]:
 def parser() -> ArgumentParser:
     parser = ArgumentParser(prog="fairgate", description="Prepare a second region, or let a region take over; see docs/regions.md.")
     add = parser.add_subparsers(required=True, dest="command", metavar="COMMAND").add_parser
-    add("standby", description="Add a replica of each table in the second region of FAIRGATE_REGIONS; see docs/regions.md.")
+    standby = add("standby", description="Add a replica of each table in the second region of FAIRGATE_REGIONS; see docs/regions.md.")
+    add_json_option(standby)
     for name, text in (
         ("failover", "Let this region sell instead of the other one, which may be dead; see docs/regions.md."),
         ("failback", "Let this region sell again after a failover, once it works; see docs/regions.md."),
     ):
         command = add(name, description=text)
         command.add_argument("--force", action="store_true", help="do not ask the witness: the other region certainly does not run")
-        command.add_argument("--json", action="store_true", help="print JSON instead of text")
+        add_json_option(command)
         command.add_argument("--report", type=Path, metavar="FILE", help="also write the report to this file, as JSON")
     return parser
 
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _failed(why: str) -> int:
-    _say(f"region: {why}")
-    return 2
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import urllib3
 from msgspec import Struct
 
 from bootstrap.files import SHIPPED_FILE, default_files, load_files
+from bootstrap.output import Output, add_json_option
 from chalicelib.bootstrap_file.document import BootstrapDocument, TicketEntry
 from chalicelib.bootstrap_file.findings import InvalidDocument
 from chalicelib.bootstrap_file.validation import ValidDocument, validate_files
@@ -222,17 +223,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser().parse_intermixed_args(argv)
         if not _is_address(arguments.url):
             parser().error(f"the address must be a URL such as https://shop.example.com/api/v1, not {arguments.url!r}")
-        document = validate_files(load_files(list(map(Path, arguments.files)) or default_files()))
     except SystemExit as error:
         return int(error.code or 0)
+    output = Output("", arguments.json)
+    try:
+        document = validate_files(load_files(list(map(Path, arguments.files)) or default_files()))
     except InvalidDocument as error:
-        print(*error.faults, sep="\n", file=sys.stderr)
-        return 2
+        *others, last = map(str, error.faults)
+        return output.print_failure(last, 2, others, faults=error.faults)
     site = Site(arguments.url.rstrip("/"), document, only_reads=arguments.only_reads, stripe_api=arguments.stripe_api)
-    has_failed = False
+    checks = list[dict[str, str]]()
     for outcome, name, text in run_checks(site):
-        print(f"{outcome:<10} {name:<9} {text}", flush=True)
-        has_failed |= outcome == "FAILED"
+        print(f"{outcome:<10} {name:<9} {text}", file=sys.stderr if output.is_json else sys.stdout, flush=True)
+        checks.append({"check": name, "outcome": outcome.lower(), "text": text})
+    has_failed = any(check["outcome"] == "failed" for check in checks)
+    if output.is_json:
+        output.print_result({"url": site.url, "failed": has_failed, "checks": checks}, [])
     return 1 if has_failed else 0
 
 
@@ -242,6 +248,7 @@ def parser() -> ArgumentParser:
     parser.add_argument("files", nargs="*", metavar="FILE", help=f"bootstrap files that were applied (default: {SHIPPED_FILE.name})")
     parser.add_argument("--only-reads", action="store_true", help="buy nothing")
     parser.add_argument("--stripe-api", default=STRIPE_API, help="address of Stripe's API (default: Stripe itself)")
+    add_json_option(parser)
     return parser
 
 

@@ -400,6 +400,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # a shop may send anything, and the exit code of a traceback would say that a fault was found
         reason = f"a document is malformed: {error!r}"
     sys.stderr.write(_printable(f"nothing was checked: {reason}") + "\n")
+    if arguments.json:
+        sys.stdout.write(_escaped(json.dumps({"exit_code": EXIT_NOT_CHECKED, "error": reason}, ensure_ascii=False)) + "\n")
     return EXIT_NOT_CHECKED
 
 
@@ -1171,7 +1173,7 @@ def parser() -> ArgumentParser:
         default=MEMORY_MEGABYTES,
         help=f"how much memory all documents may take (default: {MEMORY_MEGABYTES})",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, for scripts, instead of lines")
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
     return parser
 
 

@@ -1,6 +1,5 @@
 """`fairgate stages`: the stages in .chalice/config.json and, with AWS credentials and a region, what is deployed of each."""
 
-import json
 import os
 import sys
 from argparse import ArgumentParser
@@ -9,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from bootstrap.output import Output, add_json_option
 from chalicelib.foundation.settings import REGION_VARIABLES, SettingsError
 from infra.deploy.account import explain, open_account
 from infra.deploy.stack import BUILD, SHOP_URL, Stack
@@ -17,7 +17,8 @@ from infra.template.stages import deployed_stages
 
 def main(argv: Sequence[str] | None = None) -> int:
     """List the stages. Returns 0; 1 if AWS does not say what is deployed; 2 for wrong arguments or an unknown region."""
-    arguments, code = parser().parse_args(argv), 0
+    arguments = parser().parse_args(argv)
+    output, failure = Output("stages", arguments.json), dict[str, str]()
     stages: list[dict[str, Any]] = [{"stage": stage, "deployed": None} for stage in deployed_stages()]
     try:
         if any(map(os.environ.get, REGION_VARIABLES)):
@@ -26,18 +27,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             print("Name a region to see what is deployed there: fairgate --region eu-central-1 stages", file=sys.stderr)
     except SettingsError as error:
-        print(f"stages: {error}", file=sys.stderr)
-        return 2
+        return output.print_failure(str(error), 2)
     except (BotoCoreError, ClientError) as error:
-        print(f"stages: {explain(error)}", file=sys.stderr)
-        code = 1
-    print(json.dumps({"stages": stages}) if arguments.json else "\n".join(map(_line, stages)))
-    return code
+        failure = {"error": explain(error)}
+        print(f"stages: {failure['error']}", file=sys.stderr)
+    output.print_result({"stages": stages, **failure}, map(_line, stages))
+    return 1 if failure else 0
 
 
 def parser() -> ArgumentParser:
     parser = ArgumentParser(prog="fairgate stages", description="List the stages and what is deployed; see docs/operations.md.")
-    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    add_json_option(parser)
     return parser
 
 

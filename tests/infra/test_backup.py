@@ -1,6 +1,7 @@
 """`fairgate backup` and `fairgate restore`: a stage that was saved and loaded continues unchanged."""
 
 import gzip
+import json
 
 import msgspec
 import pytest
@@ -242,6 +243,21 @@ def test_a_drill_leaves_no_table_and_finds_damage(saved, store, capsys):
     assert main(["drill", str(folder)]) == 1
     assert "differs from the saved file" in capsys.readouterr().err
     assert set(store.list_tables()["TableNames"]) == before
+
+
+@pytest.mark.parametrize("command", ["backup", "restore", "drill"])
+def test_the_result_can_be_json(saved, new_stage, tmp_path, capsys, command):
+    capsys.readouterr()
+    folder = tmp_path / "again" if command == "backup" else saved[0]
+    assert main([command, str(folder), "--json"]) == 0
+    printed = capsys.readouterr()
+    result = json.loads(printed.out)
+    assert (result["stage"], result["folder"]) == ("restored", str(folder))
+    assert result["backup"] == json.loads((folder / "manifest.json").read_text())
+    assert result["items"] == sum(table["items"] for table in result["backup"]["tables"].values())
+    assert "Working on the tables of stage restored" in printed.err
+    assert main(["restore", str(tmp_path / "none"), "--json"]) == 1
+    assert "it is not a backup" in json.loads(capsys.readouterr().out)["error"]
 
 
 def test_a_drill_touches_no_tables_that_it_did_not_make(saved, store, capsys):

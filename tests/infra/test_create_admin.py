@@ -1,6 +1,7 @@
 """`fairgate admin`: the only way to become an admin."""
 
 import io
+import json
 
 import pytest
 from botocore.exceptions import NoCredentialsError
@@ -8,6 +9,7 @@ from botocore.exceptions import NoCredentialsError
 from bootstrap import aws_stage
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
 from infra.create_admin import main
 from tests.accounts.conftest import EMAIL, PASSWORD, log_in, mailbox, refresh, sign_up  # noqa: F401
 from tests.accounts.test_second_factor import set_up
@@ -36,6 +38,21 @@ def test_a_new_admin_gets_an_account(api, typed, capsys):
     [entry] = audit.list_entries(f"account#{user['id']}")
     assert (entry.action, entry.details) == ("account.role_added", {"role": "admin"})
     assert entry.actor.startswith("command:")
+
+
+def test_the_result_can_be_json(api, typed, capsys):
+    typed(f"{PASSWORD}\n")
+    results = []
+    for options in ([], ["--remove-second-factor"]):
+        assert main([EMAIL, "--json", *options]) == 0
+        results.append(json.loads(capsys.readouterr().out))
+    user_id, stage = log_in(api).json["user"]["id"], settings.current().stage
+    made = {"stage": stage, "email": EMAIL, "user_id": user_id}
+    assert results == [made | {"created": True, "second_factor_removed": False}, made | {"created": False, "second_factor_removed": True}]
+    typed("\n")
+    capsys.readouterr()
+    assert main(["bob@example.com", "--json"]) == 1
+    assert "a password must have" in json.loads(capsys.readouterr().out)["error"]
 
 
 def test_an_existing_account_keeps_its_password_and_logs_in_again(api, typed, mailbox):  # noqa: F811

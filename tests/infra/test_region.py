@@ -1,5 +1,7 @@
 """The commands for a second region, and the fence between the regions: in three regions of an emulated AWS, which copies no items."""
 
+import json
+
 import pytest
 
 from chalicelib.catalog import snapshots
@@ -113,7 +115,7 @@ def test_a_failover_without_the_witness_needs_a_person(api, time, two_regions):
         assert "standby" not in builders.run_sweep()
 
 
-def test_the_standby_gets_a_replica_of_each_table_and_the_witness_the_first_claim(api, monkeypatch):
+def test_the_standby_gets_a_replica_of_each_table_and_the_witness_the_first_claim(api, monkeypatch, capsys):
     builders.create_shop(api)
     client, replicas = dynamo.client(), {}
     update = client.update_table
@@ -127,7 +129,10 @@ def test_the_standby_gets_a_replica_of_each_table_and_the_witness_the_first_clai
     monkeypatch.setattr(client, "update_table", update_table)
     with settings.override(regions=f"{FIRST},{STANDBY},{WITNESS}"):
         for _ in range(2):
-            assert len(region.prepare()) == 2
+            capsys.readouterr()
+            assert region.main(["standby", "--json"]) == 0
+            prepared = json.loads(capsys.readouterr().out)
+            assert (prepared["stage"], len(prepared["steps"])) == (settings.current().stage, 2)
         names = set(map(dynamo.table_name, tables.definitions()))
         assert replicas == {name: [{"Create": {"RegionName": STANDBY}}] for name in names}
         for name in names:

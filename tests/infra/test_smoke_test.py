@@ -97,6 +97,20 @@ def test_only_reads_buys_nothing(run):
     assert lines["purchase"].startswith("not tried")
 
 
+def test_the_result_can_be_json(url, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(smoke_test, "sleep", lambda _: None)
+    file = tmp_path / "tickets.json"
+    for version, code, last in ((TREE["version"], 0, ["purchase", "not tried"]), ("another", 1, ["catalog", "failed"])):
+        file.write_text(json.dumps({**TREE, "version": version}))
+        capsys.readouterr()
+        assert smoke_test.main([url, str(file), "--only-reads", "--json"]) == code
+        printed = capsys.readouterr()
+        result = json.loads(printed.out.splitlines()[-1])  # the test's process also logs to the standard output
+        assert (result["url"], result["failed"]) == (url, code == 1)
+        assert [result["checks"][-1]["check"], result["checks"][-1]["outcome"]] == last
+        assert result["checks"][-1]["text"] in printed.err
+
+
 def test_in_production_nothing_is_bought(url):
     with settings.override(stage="prod", identity="jwt", payment_simulation="off"), pytest.raises(smoke_test.NotTried, match="stage prod"):
         smoke_test.check_purchase(smoke_test.Site(url, validate_tree(TREE)))

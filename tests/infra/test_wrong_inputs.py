@@ -1,5 +1,6 @@
 """Whatever is typed wrong for a command is named in one line, with what is allowed, before anything is done. The exit code is 2."""
 
+import json
 import os
 import re
 import subprocess
@@ -123,6 +124,17 @@ def test_the_region_has_to_be_named_and_to_be_one(refused, command, arguments, m
         assert NO_REGION in refused(command, arguments)
         monkeypatch.setenv("AWS_REGION", "eu-centrall-1")
         assert WRONG_REGION in refused(command, arguments)
+
+
+@each_command
+def test_a_failure_is_an_object_with_json(command, arguments, capsys):
+    with settings.override(stage="porduction"):
+        assert command([*arguments, "--json"]) == 2
+    printed = capsys.readouterr()
+    failure = json.loads(printed.out)
+    assert failure.keys() == {"error"}
+    assert TYPO in failure["error"]
+    assert failure["error"] in printed.err
 
 
 @pytest.mark.parametrize(("command", "arguments", "expected"), WRONG_ARGUMENTS)

@@ -125,7 +125,11 @@ def test_a_document_of_another_kind_is_refused(tmp_path, capsys, content, reason
     path = tmp_path / "proof.json"
     path.write_text(content)
     assert verify.main([str(path)]) == verify.EXIT_NOT_CHECKED
-    assert reason in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert (reason in printed.err, printed.out) == (True, "")
+    assert verify.main([str(path), "--json"]) == verify.EXIT_NOT_CHECKED
+    failure = json.loads(capsys.readouterr().out)
+    assert (failure["exit_code"], reason in failure["error"]) == (verify.EXIT_NOT_CHECKED, True)
 
 
 def test_a_list_that_the_shop_leaves_out_is_missed(run):

@@ -1,5 +1,7 @@
 """A rebuild gives the same reports, while changes come in, and after any interruption."""
 
+import json
+
 import pytest
 
 import app
@@ -180,6 +182,15 @@ def test_the_command_says_what_it_has_counted(api, poller, time, monkeypatch, ca
     monkeypatch.setattr(projection, "WAIT_SECONDS", 0)
     assert rebuild_reports.main([]) == 0
     assert "1 purchases, 0 deleted purchases, 1 ledger entries" in capsys.readouterr().out
+
+
+def test_the_result_can_be_json(api, poller, time, monkeypatch, capsys):
+    builders.create_order(api, builders.create_shop(api))
+    monkeypatch.setattr(projection, "WAIT_SECONDS", 0)
+    capsys.readouterr()
+    assert rebuild_reports.main(["--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["stage"], result["purchases"], result["entries"], result["unreadable"]) == (settings.current().stage, 1, 1, 0)
 
 
 def test_the_command_says_that_the_store_failed(api, poller, time, capsys):
