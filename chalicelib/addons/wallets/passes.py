@@ -129,7 +129,8 @@ def google_link(made: Pass) -> str:
             google.put("eventTicketClass", _class(snapshot, event, tier, ticket.tier_id))
             store.add_class(event.id, ticket.tier_id, made.ttl)
         google.put("eventTicketObject", saved)
-        if not _is_valid(made, tickets.get_ticket(ticket.id), snapshot):  # the update after this change may have come before our write
+        # The update after a change of the ticket or the event may have come before our write.
+        if not _is_valid(made, tickets.get_ticket(ticket.id), snapshots.load_current()):
             store.put_updates([Update("ticket", ticket.id, clock.now())], clock.now())
     except GoogleFailed as error:
         logger.warning("wallets.google_failed", ticket_id=ticket.id, error=str(error))

@@ -295,18 +295,22 @@ def test_a_buyer_hears_that_google_does_not_answer(door, google):
     assert door.add("google").status == 200
 
 
-def test_a_refund_while_the_pass_is_being_written_is_not_overwritten(door, google, monkeypatch):
-    """The update after the refund may come before our write, which still has the valid ticket."""
-    write = passes.google.put
+@pytest.mark.parametrize("way", ["refund", "cancellation"])
+def test_a_change_while_the_pass_is_being_written_is_not_overwritten(door, google, monkeypatch, way):
+    """The update after the change may come before our write, which still has the valid ticket and event."""
+    write, made = passes.google.put, []
 
     def write_late(kind, body):
         if kind == "eventTicketObject":
-            builders.refund(door.api, door.order_id, tickets=[door.tickets[0].id])
-            door.update()
+            door.cancel() if way == "cancellation" else door.lose_first_ticket(way)
+            door.wait(BOUND_SECONDS)
+            made.extend(google.requests)
         write(kind, body)
 
     monkeypatch.setattr(passes.google, "put", write_late)
-    assert door.add("google").status == 200
+    with settings.override(request_seconds=600):  # the changes are passed on during the request
+        assert door.add("google").status == 200
+    assert any(request.startswith("PATCH ") for request in made), "the update came first"
     assert google.object(door.tickets[0].id)["state"] == "ACTIVE"
     door.update()
     assert google.object(door.tickets[0].id)["state"] == "INACTIVE"
