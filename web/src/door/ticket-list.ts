@@ -1,4 +1,4 @@
-/** The ticket list of an event on this device: in memory for decisions, in the store for reloads. */
+/** The ticket list of an event on this device, in which scanned codes are looked up: in memory for decisions, in the store for reloads. */
 
 import { digest, findById, readScan, type Listed, type ManifestTicket } from "./admission";
 import type { DeviceStore, ScanRecord } from "./device-store";
