@@ -275,6 +275,15 @@ def test_a_refund_mail_has_the_amount_and_mentions_a_cancelled_event(post, api, 
     assert spanish["To"] == "eva@home.test"
 
 
+def test_the_mail_about_free_tickets_that_are_taken_back_speaks_of_no_refund(post, api, time):
+    order_id = buy(api, builders.create_shop(api, price_cents=0), 3)
+    builders.refund(api, order_id, tickets=[f"{order_id}-1"])
+    builders.refund(api, order_id, key="the rest")
+    about = [mail for mail in post.deliver() if "cancelled" in mail["Subject"]]
+    assert sorted(mail["Subject"] for mail in about) == ["Your ticket for Night was cancelled", "Your tickets for Night were cancelled"]
+    assert all("refund" not in mail.get_body(("plain",)).get_content().lower() for mail in about)
+
+
 def test_a_ticket_that_was_refunded_before_the_mail_was_sent_is_not_in_it(post, api, time):
     shop = builders.create_shop(api)
     order_id = buy(api, shop, 2)
