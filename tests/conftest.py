@@ -14,6 +14,7 @@ import hypothesis
 import msgspec
 import pytest
 import stripe
+from botocore.loaders import JSONFileLoader
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, deadline, parallel, settings
@@ -75,6 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(LOCAL_CREDENTIALS, AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull)
     os.environ.update(AWS_SHARED_CREDENTIALS_FILE=os.devnull, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
     stripe.HTTPClient.INITIAL_DELAY = stripe.HTTPClient.MAX_DELAY = 0  # retries of Stripe's SDK do not wait
+    JSONFileLoader.load_file = staticmethod(cache(JSONFileLoader().load_file))  # each session of boto3 reads the models of AWS again
     engines.speed_up_moto()
     store_calls.record()
 
