@@ -4,11 +4,12 @@ The worker threads only call the provider; charges also save the payment's id. T
 thread-safe.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from msgspec import Struct
 
@@ -17,6 +18,8 @@ from chalicelib.foundation import clock, deadline, settings
 from chalicelib.foundation.log import logger
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import AccountRefused, ProviderUnavailable
+
+T = TypeVar("T")
 
 # `unanswered` means that the provider or the store did not answer, so the task itself may be fine. `error` means that the task failed, or
 # that the provider refuses calls for its account.
@@ -31,7 +34,10 @@ RATE_SHARE = 0.8
 MIN_CALL_SECONDS = 0.1  # a shorter call counts as this long
 MAX_AT_ONCE = 32
 NEWEST_SHARE = 0.2  # weight of the newest call in the moving average of the seconds a call takes
-MAX_UNANSWERED = 3  # tasks in a row without an answer before the provider or the store counts as down
+# After this many of its tasks in a row without an answer, an account counts as silent. The provider or the store counts as down after this
+# many tasks of the operator's account, or tasks of MAX_SILENT_ACCOUNTS, without an answer to any task in between.
+MAX_UNANSWERED = 3
+MAX_SILENT_ACCOUNTS = 5
 SECONDS_TO_FINISH = 3  # reserved for handling the last answers
 SECONDS_FOR_TASK = SECONDS_TO_FINISH + 5  # with less time left, no task is started
 
@@ -40,7 +46,7 @@ class ProviderTask(Struct, frozen=True):
     """One question for the provider: `ask` only calls the provider, and `finish` gets the answer.
 
     If either fails, `postpone` gets the reason and delays the task, so that other tasks come first in the next run. `ask` makes at most
-    `max_calls` calls to the provider, one after the other.
+    `max_calls` calls to the provider, one after the other, for the connected `account` or, with None, for the operator's account.
     """
 
     name: str
@@ -48,10 +54,11 @@ class ProviderTask(Struct, frozen=True):
     finish: Callable[[Any], None]
     postpone: Callable[[Failure], None]
     max_calls: int = 2
+    account: str | None = None
 
 
 class TasksResult(Struct):
-    """The numbers of finished and postponed tasks. `gave_up` means that MAX_UNANSWERED tasks in a row got no answer."""
+    """The numbers of finished and postponed tasks. `gave_up` means that the provider or the store is down."""
 
     finished: int = 0
     postponed: int = 0
@@ -61,31 +68,46 @@ class TasksResult(Struct):
 def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
     """Run the tasks in order, several at once while the provider answers. Returns how many were finished and postponed.
 
-    A task that fails is postponed, and the other tasks continue. No task is started after MAX_UNANSWERED tasks in a row got no answer, or
-    when too little time is left. Raises SettingsError.
+    A task that fails is postponed, and the other tasks continue. The tasks of a connected account that has become silent are postponed
+    without a call. No task is started after the provider or the store is down, or when too little time is left. Raises SettingsError.
     """
     result, waiting = TasksResult(), iter(tasks)
     if (first := next(waiting, None)) is None:
         return result  # return before reading the provider's rate, which needs the provider's key
     waiting = chain((first,), waiting)
     rate, call_seconds = payments.call_rate(), MIN_CALL_SECONDS
-    unanswered = 0
+    silence, set_aside = _Silence(), list[ProviderTask]()
     with ThreadPoolExecutor(MAX_AT_ONCE) as pool:
         running: dict[Future[_Answer], ProviderTask] = {}
         at_once = 1  # until the provider answers for the first time
-        _start_tasks(pool, running, waiting, at_once)
+
+        def start(at_once: int) -> None:
+            """Start tasks until `at_once` are running or too little time is left."""
+            while len(running) < at_once and deadline.remaining() >= SECONDS_FOR_TASK:
+                if (task := next(waiting, None)) is None:
+                    return
+                if silence.has(task.account):
+                    set_aside.append(task)
+                else:
+                    running[pool.submit(copy_context().run, _ask, task)] = task
+
+        start(at_once)
         while running:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 task = running.pop(future)
-                is_answered = _finish(task, future, result)
-                unanswered = 0 if is_answered else unanswered + 1
-                if is_answered and future.exception() is None:
-                    seconds = future.result().seconds / task.max_calls
-                    call_seconds += NEWEST_SHARE * (seconds - call_seconds)
-                at_once = tasks_at_once(rate, call_seconds) if is_answered else 1
+                if _finish(task, future, result, silence):
+                    if future.exception() is None:
+                        seconds = future.result().seconds / task.max_calls
+                        call_seconds += NEWEST_SHARE * (seconds - call_seconds)
+                    at_once = tasks_at_once(rate, call_seconds)
+                elif silence.in_a_row[-1] is None:
+                    at_once = 1
                 # The next call waits neither for the other answers nor for the writes of their tasks.
-                _start_tasks(pool, running, waiting, at_once if unanswered < MAX_UNANSWERED else 0)
-    result.gave_up = unanswered >= MAX_UNANSWERED
+                start(0 if silence.is_everywhere else at_once)
+    for task in set_aside:
+        if deadline.remaining() >= SECONDS_FOR_TASK:
+            _postpone(task, "unanswered", result)
+    result.gave_up = silence.is_everywhere
     return result
 
 
@@ -94,8 +116,8 @@ def tasks_at_once(rate: int, call_seconds: float) -> int:
     return max(1, min(MAX_AT_ONCE, int(rate * RATE_SHARE * max(call_seconds, MIN_CALL_SECONDS))))
 
 
-def alternate(*groups: Iterable[ProviderTask]) -> Iterator[ProviderTask]:
-    """Yield tasks from several groups in turn, so that no group waits for all tasks of another group."""
+def alternate(*groups: Iterable[T]) -> Iterator[T]:
+    """Yield the tasks of several groups in turn, so that no group waits for all tasks of another group."""
     iterators = [iter(group) for group in groups]
     while iterators:
         for iterator in list(iterators):
@@ -106,22 +128,47 @@ def alternate(*groups: Iterable[ProviderTask]) -> Iterator[ProviderTask]:
                 yield task
 
 
+def take_turns(tasks: Iterable[T], account_of: Callable[[T], str | None]) -> Iterator[T]:
+    """Yield tasks, or what they are about, so that the accounts take turns. The order within each account stays."""
+    by_account = defaultdict[str | None, list[T]](list)
+    for task in tasks:
+        by_account[account_of(task)].append(task)
+    return alternate(*by_account.values())
+
+
+class _Silence:
+    """Which accounts have not answered. `in_a_row` has the account of each task without an answer since the last answer to any task."""
+
+    def __init__(self) -> None:
+        self.in_a_row: list[str | None] = []
+        self._by_account: Counter[str] = Counter()
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether the provider or the store is down."""
+        return self.in_a_row.count(None) >= MAX_UNANSWERED or len({*self.in_a_row}) >= MAX_SILENT_ACCOUNTS
+
+    def has(self, account: str | None) -> bool:
+        """Whether a connected account is silent."""
+        return account is not None and self._by_account[account] >= MAX_UNANSWERED
+
+    def add(self, account: str | None) -> None:
+        self.in_a_row.append(account)
+        if account is not None:
+            self._by_account[account] += 1
+
+    def end(self, account: str | None) -> None:
+        """Note an answer to a task of this account."""
+        self.in_a_row.clear()
+        if account is not None:
+            del self._by_account[account]
+
+
 class _Answer(Struct, frozen=True):
     """The value that `ask` returned, and the seconds that `ask` took."""
 
     value: Any
     seconds: float
-
-
-def _start_tasks(
-    pool: ThreadPoolExecutor, running: dict["Future[_Answer]", ProviderTask], waiting: Iterator[ProviderTask], at_once: int
-) -> None:
-    """Start tasks until `at_once` are running or too little time is left."""
-    while len(running) < at_once and deadline.remaining() >= SECONDS_FOR_TASK:
-        task = next(waiting, None)
-        if task is None:
-            return
-        running[pool.submit(copy_context().run, _ask, task)] = task
 
 
 def _ask(task: ProviderTask) -> _Answer:
@@ -131,26 +178,36 @@ def _ask(task: ProviderTask) -> _Answer:
     return _Answer(value, clock.monotonic() - started_at)
 
 
-def _finish(task: ProviderTask, future: "Future[_Answer]", result: TasksResult) -> bool:
+def _finish(task: ProviderTask, future: "Future[_Answer]", result: TasksResult, silence: _Silence) -> bool:
     """Pass the answer to the task, or postpone the task if it failed. Returns whether the provider and the store answered."""
-    failure: Failure = "unanswered"
+    failure: Failure | None = None
+    silent: str | None = None
     try:
         task.finish(future.result().value)
     except settings.SettingsError:
         raise
     except ProviderUnavailable as error:  # already logged where it was raised
-        if isinstance(error, AccountRefused):
-            failure = "error"  # the provider has answered, and accepts calls for other accounts
+        # After AccountRefused, the provider has answered, and accepts calls for other accounts.
+        failure = "error" if isinstance(error, AccountRefused) else "unanswered"
+        silent = task.account if error.setup_error is None else None
     except Exception as error:
-        if not isinstance(error, dynamo.STORE_ERRORS):
-            failure = "error"  # for example, the provider no longer has the payment
+        # An error of the task is, for example, that the provider no longer has the payment.
+        failure = "unanswered" if isinstance(error, dynamo.STORE_ERRORS) else "error"
         logger.exception("provider.task_failed", task=task.name)
     else:
         result.finished += 1
-        return True
+    if failure == "unanswered":
+        silence.add(silent)
+    else:
+        silence.end(task.account)
+    if failure is not None:
+        _postpone(task, failure, result)
+    return failure != "unanswered"
+
+
+def _postpone(task: ProviderTask, failure: Failure, result: TasksResult) -> None:
     result.postponed += 1
     try:
         task.postpone(failure)
     except dynamo.STORE_ERRORS:
         logger.exception("provider.not_postponed", task=task.name)
-    return failure != "unanswered"

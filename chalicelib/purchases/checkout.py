@@ -509,7 +509,8 @@ def charge_task(case: Case, purchase: Purchase | None, now: int) -> ProviderTask
     def postpone(failure: Failure) -> None:
         money_cases.postpone_case(case, now + RETRY_SECONDS[failure])
 
-    return ProviderTask(f"charge {case.purchase_id}", ask, finish, postpone)
+    card = purchase.saved_card if purchase is not None else None
+    return ProviderTask(f"charge {case.purchase_id}", ask, finish, postpone, account=card.account if card is not None else None)
 
 
 def charge_saved_card(purchase: Purchase, now: int) -> Purchase:

@@ -19,7 +19,7 @@ from chalicelib.inventory.model import Hold, NotEnoughTickets
 from chalicelib.inventory.store import extend_hold
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderPayment
-from chalicelib.payments.provider_tasks import RETRY_SECONDS, Failure, ProviderTask
+from chalicelib.payments.provider_tasks import RETRY_SECONDS, Failure, ProviderTask, take_turns
 from chalicelib.purchases import settlement, store, transitions
 from chalicelib.purchases.errors import FATAL_ERRORS
 from chalicelib.purchases.holds import extend_holds
@@ -126,10 +126,11 @@ def recover_holds(holds: Iterable[Hold], now: int, report: RecoveryReport) -> li
 def expiry_tasks(lapsed: Sequence[LapsedCheckout], now: int, report: RecoveryReport) -> Iterator[ProviderTask]:
     """Return a task for each lapsed checkout: cancel the payment, then end the purchase, or settle the payment if its money has come in.
 
-    Tasks that are never taken from the iterator count as remaining.
+    The accounts of the payments take turns. Tasks that are never taken from the iterator count as remaining.
     """
     report.remaining += sum(len(checkout.holds) for checkout in lapsed)
-    return (_expiry_task(checkout, now, report) for checkout in lapsed)
+    in_turns = take_turns(lapsed, lambda checkout: checkout.purchase.account)
+    return (_expiry_task(checkout, now, report) for checkout in in_turns)
 
 
 def hold_for_buyer(request: HoldRequest, user_id: str, purchase: Purchase | None = None) -> list[Hold]:
@@ -267,7 +268,9 @@ def _expiry_task(checkout: LapsedCheckout, now: int, report: RecoveryReport) -> 
         report.undecided += len(checkout.holds)
         extend_holds(purchase, now + RETRY_SECONDS[failure])
 
-    return ProviderTask(f"expire {purchase.id}", lambda: payments.cancel_payment(purchase.payment), finish, postpone)
+    return ProviderTask(
+        f"expire {purchase.id}", lambda: payments.cancel_payment(purchase.payment), finish, postpone, account=purchase.account
+    )
 
 
 def _recover(expired: _ExpiredHolds, now: int, report: RecoveryReport) -> bool:

@@ -174,7 +174,7 @@ def removal_task(case: Case, _purchase: object, now: int) -> ProviderTask:
     def postpone(failure: Failure) -> None:
         money_cases.postpone_case(case, now + RETRY_SECONDS[failure])
 
-    return ProviderTask(f"card of {case.purchase_id}", ask, finish, postpone)
+    return ProviderTask(f"card of {case.purchase_id}", ask, finish, postpone, account=details["account"])
 
 
 def _next_check(event: Event | None, now: int) -> int:

@@ -17,7 +17,7 @@ from chalicelib.ledger import money_cases
 from chalicelib.ledger.money_cases import Case, CaseKind
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderRefund, ProviderUnavailable
-from chalicelib.payments.provider_tasks import RETRY_SECONDS, Failure, ProviderTask
+from chalicelib.payments.provider_tasks import RETRY_SECONDS, Failure, ProviderTask, take_turns
 from chalicelib.purchases import ledger_entries, store, transitions
 from chalicelib.purchases.model import Purchase, Refund
 
@@ -208,12 +208,12 @@ class DueCases:
         self.begun_count, self.has_more, self.is_late, self.has_failed = 0, True, False, False
 
     def tasks(self) -> Iterator[ProviderTask]:
-        """Yield a task for each case. A case whose task fails is due again later."""
+        """Yield a task for each case. The accounts of a page take turns. A case whose task fails is due again later."""
         for page in self._pages():
             self.is_late = self.is_late or (page[0][0].next_at or self._now) <= self._now - LATE_SECONDS
-            for case, purchase in page:
+            for task in take_turns([self._task(case, purchase, self._now) for case, purchase in page], lambda task: task.account):
                 self.begun_count += 1
-                yield self._task(case, purchase, self._now)
+                yield task
         self.has_more = self.has_failed or self.begun_count == MAX_PER_SWEEP
 
     def _pages(self) -> Iterator[list[tuple[Case, Purchase | None]]]:
@@ -248,4 +248,6 @@ def refund_task(case: Case, purchase: Purchase | None, now: int) -> ProviderTask
     def postpone(failure: Failure) -> None:
         money_cases.postpone_case(case, now + RETRY_SECONDS[failure])
 
-    return ProviderTask(f"refund {case.id} of {case.purchase_id}", ask, finish, postpone, max_calls=1 if is_first_attempt else 2)
+    account = purchase.account if purchase is not None else None
+    name = f"refund {case.id} of {case.purchase_id}"
+    return ProviderTask(name, ask, finish, postpone, max_calls=1 if is_first_attempt else 2, account=account)

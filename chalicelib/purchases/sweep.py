@@ -4,7 +4,7 @@ A run corrects shards that a pause or resume did not reach, recovers expired hol
 of cancelled events, releases holdbacks, makes due refunds and charges (`refunds_at_provider.DueCases`), deletes unneeded saved cards and
 the leftovers of unfinished publications and deletions, and reports tiers with few tickets. A run ends before the next run begins, and its
 work is saved. Postponed work comes last in the next run, so nobody waits behind a payment that never completes. Checkouts whose payment
-must be cancelled at the provider are processed in the order in which they expired, across all events.
+must be cancelled at the provider are processed in the order in which they expired, across all events, while the accounts take turns.
 """
 
 from collections import Counter, defaultdict

@@ -218,6 +218,25 @@ def test_a_refund_on_an_account_for_which_stripe_refuses_calls_is_left_to_a_pers
     assert shop.list_refunds() == [(10_000, "succeeded")]
 
 
+@pytest.mark.parametrize("status", [429, 500])
+def test_an_account_without_an_answer_does_not_keep_the_tickets_of_others_off_sale(shop, account, status):
+    """The checkouts of the account expired first, and there are more of them than a run tries without an answer."""
+    own = shop.event_id, builders.create_tier(shop.api, shop.event_id, capacity=10, name="Many")
+    other = builders.create_shop(shop.api, capacity=1)  # an event of the operator
+    sessions = []
+    for user, (event_id, tier_id) in [*((f"user-{number}", own) for number in range(5)), ("bob", other)]:
+        reply = shop.request_checkout(builders.reserve(shop.api, user, event_id, tier_id, 1).json["id"], user)
+        sessions.append(reply.json)
+    shop.time.advance(200)
+    shop.fake.refuse_calls(account, status)
+    builders.run_sweep()
+    assert [shop.purchase_state(session) for session in sessions] == ["paying"] * 5 + ["expired"]
+    shop.fake.refuse_calls(account, None)
+    shop.time.advance(60)
+    builders.run_sweep()
+    assert {shop.purchase_state(session) for session in sessions} == {"expired"}
+
+
 def test_a_refund_in_the_promoters_dashboard_is_recorded(shop, account):
     order_id = shop.buy()
     shop.refund_in_dashboard(order_id, 10_000)

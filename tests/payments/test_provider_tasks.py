@@ -10,7 +10,15 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, settings
 from chalicelib.payments import provider_tasks
 from chalicelib.payments.model import AccountRefused, ProviderUnavailable
-from chalicelib.payments.provider_tasks import MAX_UNANSWERED, ProviderTask, alternate, run_each, tasks_at_once
+from chalicelib.payments.provider_tasks import (
+    MAX_SILENT_ACCOUNTS,
+    MAX_UNANSWERED,
+    ProviderTask,
+    alternate,
+    run_each,
+    take_turns,
+    tasks_at_once,
+)
 
 
 class Work:
@@ -19,7 +27,7 @@ class Work:
     def __init__(self):
         self.asked, self.finished, self.postponed = [], [], []
 
-    def task(self, name, error=None, ask=None, finish=None, max_calls=1):
+    def task(self, name, error=None, ask=None, finish=None, max_calls=1, account=None):
         def answer():
             self.asked.append(name)
             if error is not None:
@@ -31,7 +39,7 @@ class Work:
             if finish is not None:
                 finish()
 
-        return ProviderTask(str(name), answer, note, lambda failure: self.postponed.append((name, failure)), max_calls)
+        return ProviderTask(str(name), answer, note, lambda failure: self.postponed.append((name, failure)), max_calls, account)
 
 
 @pytest.fixture
@@ -124,6 +132,33 @@ def test_one_account_that_the_provider_refuses_does_not_hold_up_the_others(work)
     assert sorted(work.postponed) == [(name, "error") for name in range(2 * MAX_UNANSWERED)]
 
 
+def test_one_account_without_an_answer_postpones_only_its_own_tasks(work):
+    silent = [work.task(name, ProviderUnavailable(), account="acct_silent") for name in range(10)]
+    others = [work.task(f"{account} {number}", account=account) for account in (None, "acct_1") for number in range(4)]
+    result = run_each([*silent, *others])
+    assert (len(work.finished), result.gave_up) == (8, False)
+    assert [name for name in work.asked if isinstance(name, int)] == list(range(MAX_UNANSWERED))
+    assert work.postponed == [(name, "unanswered") for name in range(10)]
+
+
+def test_an_account_that_answers_now_and_then_is_not_silent(work):
+    tasks = [work.task(name, ProviderUnavailable() if name % 3 else None, account="acct_1") for name in range(12)]
+    run_each(tasks)
+    assert sorted(work.asked) == list(range(12))
+
+
+def test_several_accounts_without_an_answer_mean_that_the_provider_is_down(work):
+    tasks = [work.task(number, ProviderUnavailable(), account=f"acct_{number % 9}") for number in range(90)]
+    assert run_each(tasks).gave_up
+    assert work.asked == list(range(MAX_SILENT_ACCOUNTS))
+
+
+@pytest.mark.parametrize("error", [ProviderUnavailable(setup_error="AuthenticationError"), dynamo.StoreUnavailable("down")])
+def test_a_refused_key_or_a_failing_store_is_no_matter_of_the_account(work, error):
+    assert run_each(work.task(name, error, account="acct_1") for name in range(10)).gave_up
+    assert work.asked == list(range(MAX_UNANSWERED))
+
+
 def test_a_broken_task_now_and_then_stops_nothing(work):
     tasks = [work.task(name, ProviderUnavailable() if name % 2 else None) for name in range(10)]
     assert not run_each(tasks).gave_up
@@ -160,3 +195,4 @@ def test_a_crash_of_a_thread_is_one_of_the_job(work):
 def test_groups_take_turns_until_the_last_one_is_done():
     assert list(alternate("ab", "123", "")) == ["a", "1", "b", "2", "3"]
     assert list(alternate()) == []
+    assert list(take_turns(["a1", "a2", "b1", "a3", "b2"], lambda name: name[0])) == ["a1", "b1", "a2", "b2", "a3"]
