@@ -123,8 +123,8 @@ class ComparisonRun:
         """Turn an error inside the block into a finding, so that the error does not stop the rest of the comparison.
 
         ProviderUnavailable and FATAL_ERRORS still stop the comparison, unless the store refused the data itself, or the provider refuses
-        only calls for one account. If `about` is a payment, pass the name of its provider as `payment_at`, and its `account`, so that later
-        runs compare the payment again.
+        only calls for one account. If `about` is on a promoter's account, pass the `account`. If it is a payment, also pass the name of its
+        provider as `payment_at`, so that later runs compare the payment again.
         """
         error_name = None
         try:
@@ -135,8 +135,9 @@ class ComparisonRun:
                 raise
             logger.exception("reconciliation.not_dealt_with", purchase_id=purchase_id, about=about)
             error_name = type(error).__name__
-        payment_details = {"provider": payment_at, "capture": about, **account_detail(account)} if payment_at is not None else {}
-        self.update_finding(purchase_id, "not_dealt_with", about, error_name is not None, {"error": error_name, **payment_details})
+        payment_details = {"provider": payment_at, "capture": about} if payment_at is not None else {}
+        details = {"error": error_name, **payment_details, **account_detail(account)}
+        self.update_finding(purchase_id, "not_dealt_with", about, error_name is not None, details)
 
 
 def compare_span(
@@ -364,7 +365,8 @@ def _process_missed_events(run: ComparisonRun) -> None:
             if event.object_id in run.compared:
                 run.report.unheard += run.compared[event.object_id]
                 continue  # the event's object was already compared
-            with run.isolate_errors(event.purchase_id or event.object_id, event.id):
+            # The owner of an account can write any purchase's id into its objects, so the case belongs to the account.
+            with run.isolate_errors(event.account or event.purchase_id or event.object_id, event.id, account=event.account):
                 result = provider_events.process_event(event, run.now)
                 run.report.unheard += result.result not in ("not_ours", "seen")
                 run.count_repaired(_event_repair(event.subject, result), result)

@@ -18,6 +18,7 @@ from tests.reconciliation.comparing import assert_no_differences, compare_last_h
 from tests.simulation.call_log import record_calls
 from tests.stripe_shop import sdk_client
 
+PRICE = {"currency": "usd", "unit_amount": 500, "product_data": {"name": "A poster"}}
 FEE = {"application_fee_cents": 100, "application_fee_basis_points": 250}  # for two tickets of 50.00: 2.00 + 2.50
 
 
@@ -420,6 +421,41 @@ def test_a_fee_that_the_promoter_has_lowered_is_found(shop, account):
         shop.fake.refuse_calls(account, status)
         recheck(shop)
         assert sorted(case["id"].partition("-")[0] for case in shop.list_open_cases()) == open_cases
+
+
+# What the owner of an account makes up in it.
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"mode": "setup", "currency": None, "amount_total": None},
+        {"mode": "subscription"},
+        {"currency": None, "amount_total": None},
+    ],
+)
+def test_a_checkout_session_that_takes_no_payment_is_not_ours(shop, account, fields):
+    order_id = shop.buy()
+    params = {"mode": "payment", "line_items": [{"quantity": 1, "price_data": PRICE}], "success_url": "https://pat.example/"}
+    session = shop.dashboard.v1.checkout.sessions.create({**params, "metadata": shop.payment_metadata(order_id)})
+    shop.fake.overwrite_object("checkout.session", session.id, **fields)
+    shop.dashboard.v1.checkout.sessions.expire(session.id)
+    assert shop.post_newest_event("checkout.session.expired") == "not_ours"
+    assert (compare_last_hour(shop).findings, shop.list_open_cases()) == ({}, [])
+
+
+def test_an_event_of_an_account_that_cannot_be_processed_is_a_case_of_the_account(shop, account):
+    """Anybody who owns an account can write the id of any order into its payments."""
+    order_id = shop.buy()
+    shop.lose_webhooks()
+    intents, params = shop.dashboard.v1.payment_intents, {"amount": 500, "currency": "usd"}
+    intent_id = intents.create({**params, "metadata": shop.payment_metadata(order_id)}).id
+    intents.cancel(intent_id)
+    shop.fake.remove_object("payment_intent", intent_id)
+    assert compare_last_hour(shop).findings == {"not_dealt_with": 1}
+    [case] = shop.list_open_cases()
+    assert (case["order_id"], case["account"]) == (account, account)
+    assert shop.close_case(account, case["id"]).status == 200
 
 
 # Restriction: the sale pauses, and nothing is lost.

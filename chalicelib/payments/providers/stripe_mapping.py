@@ -224,11 +224,14 @@ def convert_returned_fees(by_hand: list[Json], charge: Json, account: str) -> li
 def convert_event(event: Json, account: str | None = None) -> ProviderEvent:
     """Convert an event of any type, with its object as it was when the event was sent.
 
-    `account` is the connected account in whose list the event is. The event of a webhook names its account itself.
+    `account` is the connected account in whose list the event is. The event of a webhook names its account itself. A Checkout Session that
+    takes no payment is never ours, whatever its metadata says.
     """
     kind = str(event.get("type", ""))
     about: Json = (event.get("data") or {}).get("object") or {}
-    metadata = about.get("metadata") or {}
+    is_session = about.get("object") == "checkout.session"
+    takes_payment = about.get("mode") == "payment" and None not in (about.get("currency"), about.get("amount_total"))
+    metadata = {} if is_session and not takes_payment else about.get("metadata") or {}
     return ProviderEvent(
         provider="stripe",
         id=str(event.get("id", "")),
