@@ -45,7 +45,7 @@ FINDINGS = {
     "amounts_differ": "the payment provider's amount or currency differs from Fairgate's",
     "tickets_without_payment": "tickets whose payment the payment provider does not know",
     "unknown_purchase": "a payment for a purchase that this store does not know",
-    "account_refused": "a promoter's account was not compared, because the payment provider refuses calls for it",
+    "account_refused": "a promoter's account was not compared, because the payment provider refuses calls for it or does not answer them",
     "not_dealt_with": "failed with an error; see the log",
 }
 

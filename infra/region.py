@@ -162,7 +162,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if chosen.report is not None:
         chosen.report.write_text(json.dumps(to_builtins(details), indent=2))
     output.print_result(details, lines(report))
-    return 1 if report.lost_sales or report.oversold or (report.records is not None and report.records.differences) else 0
+    has_differences = report.records is not None and report.records.differences
+    return 1 if report.lost_sales or report.oversold or report.accounts_unread or has_differences else 0
 
 
 def lines(report: RecoveryReport) -> list[str]:
@@ -178,6 +179,7 @@ def lines(report: RecoveryReport) -> list[str]:
         f"  order {order_id}: cannot be kept, because the other region has sold its tickets. Tell the buyer."
         for order_id in report.orders_returned
     ]
+    found += [f"  {account}: this promoter's account could not be read. It is compared later." for account in report.accounts_unread]
     found += [f"  {stock_id}: {count} tickets are sold beyond the capacity." for stock_id, count in report.oversold.items() if count]
     if report.compared is not None:
         found += [f"  repaired at the payment provider: {count} {kind}" for kind, count in sorted(report.compared.repaired.items())]

@@ -6,8 +6,10 @@ the comparison with the provider: a purchase that is missing or unpaid here gets
 twice, so the recovery can be repeated. No other process may write to the tables meanwhile.
 """
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from msgspec import Struct, field
@@ -20,14 +22,15 @@ from chalicelib.catalog import stock_ledger
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.catalog.store import increment_revision_item
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import ids, settings
+from chalicelib.foundation import deadline, ids, settings
 from chalicelib.inventory.model import Hold, Shard, stocks_of
 from chalicelib.inventory.store import ShardRow, read_shards, scan_shards
+from chalicelib.ledger import money_cases
 from chalicelib.ledger.model import LedgerEntry
 from chalicelib.ledger.service import scan_entries
 from chalicelib.ledger.store import LedgerRow, entry_key
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import Payment
+from chalicelib.payments.model import Payment, ProviderRefund
 from chalicelib.purchases import holds, ledger_entries, provider_events, refunds_at_provider, settlement, store, sweep, sweep_store
 from chalicelib.purchases.model import ACTIVE_STATES, MOVED_PREFIX, BuyerRecord, LineItem, Purchase, Refund
 from chalicelib.purchases.store import BuyerRow, PurchaseRow
@@ -43,6 +46,8 @@ from chalicelib.waiting_room.model import LATE
 from chalicelib.waiting_room.store import WaitingRoomRow
 
 SPAN_SECONDS = 3600  # of the provider's books that are compared together
+# For one promoter's account and for all of them, to list the payments and then to compare. The payments of a large sale take minutes.
+ACCOUNT_SECONDS, ACCOUNTS_SECONDS = 240, 600
 LOST_SECONDS = 300  # of joins that may be missing: a region that is cut off continues until its lease ends
 BURST_SECONDS = 20  # in which more people may join than in the minutes before, as just before the opening
 # Besides the unsold seats of an event, which may have been sold, returned and sold again, and besides the likely joins of a waiting room.
@@ -53,7 +58,8 @@ class RecoveryReport(Struct):
     """What the recovery has done, as counts. `lost_sales` are sold tickets by stock whose order did not arrive: nobody can buy them.
 
     `oversold` are tickets by stock that were sold beyond the capacity. `compared` says what became of payments, and `records` what still
-    contradicts other records and is an open case, which is checked while the region already sells.
+    contradicts other records and is an open case, which is checked while the region already sells. `accounts_unread` are promoters'
+    accounts that could not be read in time. Once the region sells, the schedule compares them, from a time before anything was lost.
     """
 
     purchases: int = 0
@@ -69,6 +75,7 @@ class RecoveryReport(Struct):
     numbers_skipped: int = 0
     lost_sales: dict[str, int] = field(default_factory=dict)
     oversold: dict[str, int] = field(default_factory=dict)
+    accounts_unread: list[str] = field(default_factory=list)
     compared: ReconciliationReport | None = None
     records: RecordsReport | None = None
 
@@ -77,7 +84,8 @@ def recover(since: int, now: int, sold_until: int) -> RecoveryReport:
     """Repair the records of the current stage and region, and apply all payments made since `since` (epoch seconds).
 
     `sold_until` is when this region last sold: free orders that it made until then may contradict what the other region has sold since.
-    Raises ProviderUnavailable and the store's errors; then repeat the call. Payments of unknown purchases are refunded, however many.
+    Raises ProviderUnavailable if the operator's account gets no answer, and the store's errors; then repeat the call. Payments of unknown
+    purchases are refunded, however many.
     """
     dynamo.transact([increment_revision_item()])  # the log of changes to the catalog may have gaps, so instances load the entries
     catalog.invalidate()
@@ -88,10 +96,17 @@ def recover(since: int, now: int, sold_until: int) -> RecoveryReport:
     sweep.run_sweep(now)  # looks at all events again, and releases what has expired, before lost orders need the tickets
     report = recovery.report
     if payments.has_external_provider():
-        report.compared = ReconciliationReport(since, since)
-        while report.compared.until <= now:
-            until = min(report.compared.until + SPAN_SECONDS, now + 1)
-            report.compared.add(compare.compare_span(report.compared.until, until, now, max_unknown=None))
+        report.compared = compared = ReconciliationReport(since, since)
+        open_cases = money_cases.list_open_cases()
+        while compared.until <= now:
+            until = min(compared.until + SPAN_SECONDS, now + 1)
+            compared.add(compare.compare_account(None, compared.until, until, now, max_unknown=None, open_cases=open_cases))
+        with_payments = {payment.account for payment in recovery.payments}
+        with deadline.within(ACCOUNTS_SECONDS):
+            for account in sorted(recovery.accounts, key=lambda each: (each not in with_payments, each)):
+                if account not in report.accounts_unread:
+                    with recovery.isolate(account):
+                        compared.add(compare.compare_account(account, since, now + 1, now, open_cases=open_cases))
     return report
 
 
@@ -114,11 +129,28 @@ class _Recovery:
         self.torn: list[tuple[Purchase | None, list[Ticket]]] = []  # orders whose purchase did not arrive, or not as an order
         self.report.purchases = len(self.purchases)
         ours = settings.current().provider_namespace
-        found = payments.list_payments(since, now + 1, catalog.snapshot().account_ids(), set())
+        self.accounts = catalog.snapshot().account_ids()
+        found = [*payments.list_payments(since, now + 1, None)]
+        with deadline.within(ACCOUNTS_SECONDS):
+            for account in self.accounts:
+                with self.isolate(account):
+                    found += payments.list_payments(since, now + 1, account)
         self.payments = [payment for payment in found if payment.namespace == ours and payment.amount_received]
         # The purchases that did not arrive, but whose payments did: their tickets are free for them again.
         lost = (payment for payment in self.payments if payment.is_paid and payment.purchase_id not in self.purchases)
         self.unknown = [purchase for payment in lost if (purchase := provider_events.find_lost_purchase(payment)) is not None]
+
+    @contextmanager
+    def isolate(self, account: str | None) -> Iterator[None]:
+        """Give calls about a promoter's account ACCOUNT_SECONDS, and report an account that cannot be read. Nobody else waits for it."""
+        try:
+            with deadline.within(ACCOUNT_SECONDS if account is not None else math.inf):
+                yield
+        except Exception as error:
+            if account is None or not compare.concerns_only(account, error):
+                raise
+            if account not in self.report.accounts_unread:
+                self.report.accounts_unread.append(account)
 
     # What contradicts the purchases
 
@@ -169,8 +201,12 @@ class _Recovery:
             if order is None or not order.is_order or intent is None or not order.is_own_payment(intent) or payment.net_received:
                 continue
             if order.refunded_total(intent, include_due=True) < payment.amount_refunded:
-                found = payments.external_provider(payment.provider).list_refunds_of_payment(intent, payment.account)
-                made = next(refund for refund in found if refund.status != "failed")
+                found = list[ProviderRefund]()
+                with self.isolate(payment.account):
+                    found = payments.external_provider(payment.provider).list_refunds_of_payment(intent, payment.account)
+                made = next((refund for refund in found if refund.status != "failed"), None)
+                if made is None:
+                    continue  # the comparison with the provider follows
                 self._return(order, Refund(
                     id=f"lost-{intent}", status=made.status, amount_cents=payment.amount_refunded, currency=payment.currency, reason="late",
                     by="fairgate", at=self.now, payment_intent_id=intent, provider_id=made.id, provider=payment.provider,

@@ -15,7 +15,7 @@ from chalicelib.foundation.errors import InvalidInput
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import PayoutPage, PayoutStatus, ProviderBalance, ProviderName, ProviderPayout
 from chalicelib.promoters.service import require_own
-from chalicelib.reconciliation.jobs import LastRun, load_last_run
+from chalicelib.reconciliation.jobs import load_account_until, load_last_run
 
 _PAYOUT_ID = r"\w[\w.-]{2,254}"
 
@@ -84,7 +84,7 @@ def list_payouts(query: PayoutsQuery) -> PayoutsView:
     after, last_run = _after(query.cursor), load_last_run()
     page = None if provider is None else payments.external_provider(provider).list_payouts(query.limit, after, None)
     findings = None if last_run is None else sum(last_run.report.findings.values())
-    return _payouts_view(page, provider, names, last_run, findings)
+    return _payouts_view(page, provider, names, None if last_run is None else last_run.until, findings)
 
 
 def list_account_payouts(identity: Identity, promoter_id: str, query: AccountPayoutsQuery) -> AccountPayoutsView:
@@ -94,11 +94,11 @@ def list_account_payouts(identity: Identity, promoter_id: str, query: AccountPay
     """
     require_own(identity, promoter_id, "You can only see the payouts of your own account.")
     after, account, provider = _after(query.cursor), catalog.load_current().accounts.get(promoter_id), payments.account_provider()
-    last_run = load_last_run()
     if account is None or account.state == "removed" or provider is None:
-        return AccountPayoutsView(**asdict(_payouts_view(None, None, [], last_run, None)), balances=[])
+        return AccountPayoutsView(**asdict(_payouts_view(None, None, [], None, None)), balances=[])
     name = provider.DESCRIPTION.name
-    page = _payouts_view(provider.list_payouts(query.limit, after, account.id), name, [name], last_run, None)
+    listed, until = provider.list_payouts(query.limit, after, account.id), load_account_until(account.id)
+    page = _payouts_view(listed, name, [name], until, None)
     return AccountPayoutsView(**asdict(page), balances=provider.fetch_balances(account.id) if after is None else [])
 
 
@@ -107,15 +107,14 @@ def _after(cursor: str | None) -> str | None:
 
 
 def _payouts_view(
-    page: PayoutPage | None, provider: ProviderName | None, names: list[ProviderName], last_run: LastRun | None, findings: int | None
+    page: PayoutPage | None, provider: ProviderName | None, names: list[ProviderName], until: int | None, findings: int | None
 ) -> PayoutsView:
-    until = 0 if last_run is None else last_run.until
     return PayoutsView(
-        payouts=[_payout_view(payout, until) for payout in page.payouts] if page else [],
+        payouts=[_payout_view(payout, until or 0) for payout in page.payouts] if page else [],
         next_cursor=cursors.encode(page.next_after) if page and page.next_after else None,
         provider=provider,
         providers=names,
-        compared_until=None if last_run is None else clock.iso(last_run.until),
+        compared_until=None if until is None else clock.iso(until),
         findings=findings,
     )
 

@@ -5,7 +5,7 @@ that allow simulated payments, and `imported` for orders from another system. Th
 `bank_transfer`, promoters record which money has arrived and which money they have sent back.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TypeVar, cast
 
 from msgspec.structs import replace
@@ -335,42 +335,37 @@ def external_provider(name: str) -> ExternalProvider:
     return EXTERNAL[cast(ProviderName, name)]
 
 
-# The lists cover all offered providers, the operator's account and the given connected accounts. They skip accounts for which the provider
-# no longer lets us act. Accounts whose list the provider refuses are added to `refused`. All of these functions raise ProviderUnavailable.
+# The lists are those of the operator's account at all offered providers, or those of one connected `account`. They are empty if the
+# provider no longer lets us act for the account. They raise ProviderUnavailable, and AccountRefused if it refuses the account's list.
 
 
-def list_payments(since: int, until: int, accounts: Iterable[str], refused: set[str]) -> Iterator[ProviderPayment]:
+def list_payments(since: int, until: int, account: str | None) -> Iterator[ProviderPayment]:
     """Yield the payments created in [since, until), epoch seconds, paid or not."""
-    return _list_everywhere(lambda provider, account: provider.list_payments(since, until, account), accounts, refused)
+    return _list_everywhere(lambda provider: provider.list_payments(since, until, account), account)
 
 
-def list_refunds(since: int, until: int, accounts: Iterable[str], refused: set[str]) -> Iterator[ProviderRefund]:
+def list_refunds(since: int, until: int, account: str | None) -> Iterator[ProviderRefund]:
     """Yield the refunds created in [since, until), epoch seconds."""
-    return _list_everywhere(lambda provider, account: provider.list_refunds(since, until, account), accounts, refused)
+    return _list_everywhere(lambda provider: provider.list_refunds(since, until, account), account)
 
 
-def list_disputes(since: int, until: int, accounts: Iterable[str], refused: set[str]) -> Iterator[ProviderDispute]:
+def list_disputes(since: int, until: int, account: str | None) -> Iterator[ProviderDispute]:
     """Yield the disputes created in [since, until), epoch seconds."""
-    return _list_everywhere(lambda provider, account: provider.list_disputes(since, until, account), accounts, refused)
+    return _list_everywhere(lambda provider: provider.list_disputes(since, until, account), account)
 
 
-def list_events(since: int, until: int, accounts: Iterable[str], refused: set[str]) -> Iterator[ProviderEvent]:
+def list_events(since: int, until: int, account: str | None) -> Iterator[ProviderEvent]:
     """Yield the events created in [since, until) that providers sent, or tried to send, to us."""
-    return _list_everywhere(lambda provider, account: provider.list_events(since, until, account), accounts, refused)
+    return _list_everywhere(lambda provider: provider.list_events(since, until, account), account)
 
 
-def _list_everywhere(
-    list_for: Callable[[ExternalProvider, str | None], Iterator[T]], accounts: Iterable[str], refused: set[str]
-) -> Iterator[T]:
-    connected = sorted(accounts)
+def _list_everywhere(list_for: Callable[[ExternalProvider], Iterator[T]], account: str | None) -> Iterator[T]:
     for provider in _offered_providers():
-        for account in [None, *(connected if provider.DESCRIPTION.has_accounts else [])]:
+        if account is None or provider.DESCRIPTION.has_accounts:
             try:
-                yield from list_for(provider, account)
+                yield from list_for(provider)
             except AccountUnreachable:
                 logger.warning("payment.account_skipped", account=account)
-            except AccountRefused:
-                refused.add(str(account))
 
 
 def cancel_payment(payment: Payment | None) -> ProviderPayment | None:

@@ -1,7 +1,8 @@
 """Compare our books with the payment provider's for a span of time: repair what the state machine allows, and report the rest.
 
 A comparison covers the provider's payments, refunds and disputes, events that we never received (lost webhooks), and money that appears
-only in our ledger (tickets without a payment). A comparison is safe to repeat, so after a crash it is repeated from its beginning.
+only in our ledger (tickets without a payment). It is about one account: the operator's, or a promoter's. A comparison is safe to repeat, so
+after a crash it is repeated from its beginning.
 """
 
 import random
@@ -25,6 +26,7 @@ from chalicelib.ledger.model import LedgerEntry
 from chalicelib.ledger.money_cases import Case
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import FIRST_PROVIDER, AccountRefused, EventSubject, ProviderPayment, ProviderUnavailable, account_detail
+from chalicelib.payments.provider_tasks import MAX_SILENT_ACCOUNTS
 from chalicelib.purchases import provider_events, queries
 from chalicelib.purchases.errors import FATAL_ERRORS
 from chalicelib.purchases.model import Purchase
@@ -33,7 +35,7 @@ from chalicelib.purchases.provider_events import EventResult
 # How many payments of unknown purchases one comparison may refund. More of them mean the wrong store, or a store restored from a backup.
 MAX_UNKNOWN_PAYMENTS = 10
 MAX_RECHECKS = 100  # open findings that one run compares again
-RECHECK_SECONDS = 240  # per run, so that open cases cannot keep the books of this day from being compared
+RECHECK_SECONDS = 240  # of a run, at most a quarter, so that open cases cannot keep the books of this day from being compared
 # Each open dispute is compared once a day, in the quarter of an hour that its id selects, so no run has all of them.
 QUARTER_SECONDS, QUARTERS = 900, 96
 
@@ -81,21 +83,17 @@ class StoreIsBehind(Exception):
 class ComparisonRun:
     """The state of a running comparison: its report, how many more unknown payments it may refund, and the open cases.
 
-    `open_findings` holds the (purchase id, finding id) of every finding among them. `refused` are the promoters' accounts for which the
-    provider has refused a list, so they are not compared.
+    `open_findings` holds the (purchase id, finding id) of every finding among them. `account` is the promoter's account that is compared,
+    or None for the operator's account.
     """
 
-    def __init__(self, report: ReconciliationReport, now: int, max_unknown: int | None, open_cases: Iterable[Case]) -> None:
-        self.report, self.now = report, now
+    def __init__(
+        self, report: ReconciliationReport, now: int, max_unknown: int | None, open_cases: Iterable[Case], account: str | None = None
+    ) -> None:
+        self.report, self.now, self.account = report, now, account
         self.unknown_left = max_unknown
-        self.refused: set[str] = set()
         self.compared: dict[str, bool] = {}  # id of a refund or dispute -> whether it is ours
         self.open_findings = {(case.purchase_id, case.id) for case in open_cases if case.kind == "finding"}
-
-    @property
-    def accounts(self) -> list[str]:
-        """The promoters' accounts, which are compared in addition to the operator's account."""
-        return [account for account in catalog.snapshot().account_ids() if account not in self.refused]
 
     def mark_compared(self, provider_id: str, namespace: str | None) -> bool:
         """Record that this run compares a refund or dispute, so that its events are skipped. Returns whether the object is ours."""
@@ -130,8 +128,7 @@ class ComparisonRun:
         try:
             yield
         except Exception as error:
-            is_provider_away = isinstance(error, ProviderUnavailable) and not isinstance(error, AccountRefused)
-            if is_provider_away or (isinstance(error, FATAL_ERRORS) and not dynamo.is_refused(error)):
+            if is_silence(error) or (isinstance(error, FATAL_ERRORS) and not dynamo.is_refused(error)):
                 raise
             logger.exception("reconciliation.not_dealt_with", purchase_id=purchase_id, about=about)
             error_name = type(error).__name__
@@ -140,53 +137,110 @@ class ComparisonRun:
         self.update_finding(purchase_id, "not_dealt_with", about, error_name is not None, details)
 
 
-def compare_span(
+def compare_span(since: int, until: int, now: int, max_unknown: int | None = MAX_UNKNOWN_PAYMENTS) -> ReconciliationReport:
+    """Compare [since, until) of the operator's account and then of each promoter's account, as `compare_account` does.
+
+    A promoter's account that cannot be read becomes a finding. Raises ProviderUnavailable if the operator's account, or several others in a
+    row, get no answer, and StoreIsBehind; repairs made before the error are kept.
+    """
+    open_cases, silent_count = list(money_cases.list_open_cases()), 0
+    report = compare_account(None, since, until, now, max_unknown, open_cases=open_cases)
+    for account in catalog.snapshot().account_ids():
+        try:
+            report.add(compare_account(account, since, until, now, max_unknown, open_cases=open_cases))
+            silent_count = 0
+        except Exception as error:
+            if not concerns_only(account, error):
+                raise
+            report_unread(report, account, since, now)
+            silent_count = silent_count + 1 if is_silence(error) else 0
+            if silent_count == MAX_SILENT_ACCOUNTS:
+                raise
+    return report
+
+
+def concerns_only(account: str, error: Exception) -> bool:
+    """Return whether an error in the comparison of a promoter's account does not concern the other accounts. Logs such an error."""
+    concerns_others = isinstance(error, FATAL_ERRORS) and not isinstance(error, deadline.DeadlineExceeded) and not dynamo.is_refused(error)
+    if not concerns_others:
+        logger.exception("reconciliation.account_unread", account=account)
+    return not concerns_others
+
+
+def is_silence(error: Exception) -> bool:
+    """Return whether the error is that the provider did not answer in time."""
+    is_unanswered = isinstance(error, ProviderUnavailable) and not isinstance(error, AccountRefused)
+    return is_unanswered or isinstance(error, deadline.DeadlineExceeded)
+
+
+def compare_account(
+    account: str | None,
     since: int,
     until: int,
     now: int,
     max_unknown: int | None = MAX_UNKNOWN_PAYMENTS,
+    *,
+    open_cases: Iterable[Case],
     event_ids: Iterable[str] | None = None,
-    open_cases: Iterable[Case] | None = None,
+    repeats_failed: bool = True,
 ) -> ReconciliationReport:
-    """Compare everything in [since, until), in epoch seconds, repair differences, and return the report.
+    """Compare everything in [since, until), in epoch seconds, of an account, repair differences, and return the report.
 
-    `event_ids` are the events whose ledger is read to find tickets without a payment, by default all events on sale at `since`.
-    `open_cases` are the cases that were open before; by default, they are read. `max_unknown` limits how many payments of unknown purchases
-    may be refunded; None means no limit. Raises ProviderUnavailable and StoreIsBehind; repairs made before the error are kept.
+    `account` is a promoter's account, or None for the operator's account. `open_cases` are the cases that were open before. `event_ids` are
+    the events whose ledger is read to find tickets without a payment, by default all events on sale at `since`. `max_unknown` limits how
+    many payments of unknown purchases may be refunded; None means no limit. Unless it `repeats_failed`, events that an open finding names
+    are not processed again. Raises ProviderUnavailable and StoreIsBehind; repairs made before the error are kept.
     """
-    cases = money_cases.list_open_cases() if open_cases is None else open_cases
-    run = ComparisonRun(ReconciliationReport(since, until), now, max_unknown, cases)
+    run = ComparisonRun(ReconciliationReport(since, until), now, max_unknown, open_cases, account)
     paid = _compare_payments(run)
     _compare_refunds(run)
     _compare_disputes(run)
-    _process_missed_events(run)
+    _process_missed_events(run, repeats_failed=repeats_failed)
     _find_tickets_without_payment(run, paid, _list_on_sale(since) if event_ids is None else sorted(event_ids))
-    for account in sorted(run.refused):  # the first finding stays, with the time from which the account is not compared
-        run.update_finding(account, "account_refused", account, True, {"account": account, "compared_until": clock.iso(since)})
     report = run.report
     log.count("reconciliation_repaired", sum(report.repaired.values()))
     log.count("reconciliation_findings", sum(report.findings.values()))
     if report.findings:
-        logger.warning("reconciliation.differs", extra=report.findings)
+        logger.warning("reconciliation.differs", account=account, extra=report.findings)
     return report
+
+
+def unread_finding(account: str) -> tuple[str, str]:
+    """Return the two ids of the finding that a promoter's account cannot be read."""
+    return account, f"account_refused-{account}"
+
+
+def report_unread(report: ReconciliationReport, account: str, since: int, now: int) -> None:
+    """Open the finding that a promoter's account has not been compared since `since`. A finding that is open stays as it is."""
+    log.count("reconciliation_findings")
+    report.count_finding("account_refused")
+    money_cases.open_finding(*unread_finding(account), now, {"account": account, "compared_until": clock.iso(since)})
 
 
 def recheck_open_cases(open_cases: Sequence[Case], since: int, now: int) -> dict[str, int]:
     """Compare the disputes that are due after `since` again, and the payments of some findings, and close the resolved cases.
 
     The findings are chosen at random, so that findings that stay open do not keep the others from being compared. Returns the number of
-    repairs by kind. If the provider does not answer or RECHECK_SECONDS have passed, the other cases are left to later runs.
+    repairs by kind. If a promoter's account does not answer, its other cases are left to later runs. If the operator's account does not, or
+    its share of the time has passed, all other cases are.
     """
     run = ComparisonRun(ReconciliationReport(now, now), now, 0, open_cases)
     quarters = {quarter % QUARTERS for quarter in range(since // QUARTER_SECONDS + 1, now // QUARTER_SECONDS + 1)[:QUARTERS]}
     disputes = [case for case in open_cases if case.kind == "dispute" and crc32(case.id.encode()) % QUARTERS in quarters]
     findings = [case for case in open_cases if case.kind == "finding" and "capture" in case.details]
+    silent = set[str]()
     try:
-        with deadline.within(RECHECK_SECONDS):
-            for case in disputes:
-                _recheck_dispute(run, case)
-            for case in random.sample(findings, min(len(findings), MAX_RECHECKS)):
-                _recheck_finding(run, case)
+        with deadline.within(min(RECHECK_SECONDS, deadline.remaining() / 4)):
+            for case in [*disputes, *random.sample(findings, min(len(findings), MAX_RECHECKS))]:
+                account = _account(case)
+                if account in silent:
+                    continue
+                try:
+                    (_recheck_dispute if case.kind == "dispute" else _recheck_finding)(run, case)
+                except ProviderUnavailable:
+                    if account is None:
+                        raise
+                    silent.add(account)
     except (ProviderUnavailable, deadline.DeadlineExceeded) as error:
         logger.warning("reconciliation.recheck_interrupted", error=type(error).__name__)
     return run.report.repaired
@@ -254,7 +308,7 @@ def _our_payments(run: ComparisonRun, paid: set[str]) -> Iterator[ProviderPaymen
     """
     current, report = settings.current(), run.report
     until = report.until + catalog.longest_hold_seconds() + current.checkout_seconds
-    for payment in payments.list_payments(report.since, until, run.accounts, run.refused):
+    for payment in payments.list_payments(report.since, until, run.account):
         if payment.namespace != current.provider_namespace or payment.purchase_id is None:
             continue
         if payment.amount_received:
@@ -342,7 +396,7 @@ def _event_repair(subject: EventSubject | None, result: EventResult) -> str:
 
 
 def _compare_refunds(run: ComparisonRun) -> None:
-    for refund in payments.list_refunds(run.report.since, run.report.until, run.accounts, run.refused):
+    for refund in payments.list_refunds(run.report.since, run.report.until, run.account):
         if run.mark_compared(str(refund.id), refund.namespace):
             run.report.refunds += 1
             with run.isolate_errors(str(refund.purchase_id), str(refund.id)):
@@ -350,23 +404,30 @@ def _compare_refunds(run: ComparisonRun) -> None:
 
 
 def _compare_disputes(run: ComparisonRun) -> None:
-    for dispute in payments.list_disputes(run.report.since, run.report.until, run.accounts, run.refused):
+    for dispute in payments.list_disputes(run.report.since, run.report.until, run.account):
         if run.mark_compared(dispute.id, dispute.namespace):
             run.report.disputes += 1
             with run.isolate_errors(str(dispute.purchase_id), dispute.id):
                 run.count_repaired("disputes_differ", provider_events.apply_dispute(dispute, run.now))
 
 
-def _process_missed_events(run: ComparisonRun) -> None:
-    """Process the events of this span that no webhook delivered, such as the decision of a dispute. Their payments may be of any age."""
-    events = payments.list_events(run.report.since, run.report.until, run.accounts, run.refused)
+def _process_missed_events(run: ComparisonRun, *, repeats_failed: bool) -> None:
+    """Process the events of this span that no webhook delivered, such as the decision of a dispute. Their payments may be of any age.
+
+    If processing an event fails, only a comparison that `repeats_failed` processes it again, so that a span with many such events ends.
+    """
+    events = payments.list_events(run.report.since, run.report.until, run.account)
     while batch := list(islice(events, dynamo.MAX_BATCH_GET)):
         for event in provider_events.select_unprocessed(batch):
             if event.object_id in run.compared:
                 run.report.unheard += run.compared[event.object_id]
                 continue  # the event's object was already compared
             # The owner of an account can write any purchase's id into its objects, so the case belongs to the account.
-            with run.isolate_errors(event.account or event.purchase_id or event.object_id, event.id, account=event.account):
+            owner_id = event.account or event.purchase_id or event.object_id
+            if not repeats_failed and (owner_id, f"not_dealt_with-{event.id}") in run.open_findings:
+                run.report.count_finding("not_dealt_with")
+                continue
+            with run.isolate_errors(owner_id, event.id, account=event.account):
                 result = provider_events.process_event(event, run.now)
                 run.report.unheard += result.result not in ("not_ours", "seen")
                 run.count_repaired(_event_repair(event.subject, result), result)
@@ -374,12 +435,16 @@ def _process_missed_events(run: ComparisonRun) -> None:
 
 def _find_tickets_without_payment(run: ComparisonRun, paid: set[str], event_ids: Sequence[str]) -> None:
     """Find payments that our ledger shows as received for purchases of this span, but that the provider did not receive."""
+    if run.account is not None:
+        current = catalog.snapshot()
+        owners = {event_id: current.event_account(event_id) for event_id in event_ids}
+        event_ids = [event_id for event_id, owner in owners.items() if owner is not None and run.account in owner.all_ids]
     for entry in _captured_entries(run.report, event_ids):
-        if entry.reference in paid:
+        if entry.account != run.account or entry.reference in paid:
             continue
-        with run.isolate_errors(entry.purchase_id, entry.reference, payment_at=entry.provider):
+        with run.isolate_errors(entry.purchase_id, entry.reference, payment_at=entry.provider, account=entry.account):
             purchase = queries.load(entry.purchase_id)
-            if purchase is not None and purchase.account not in run.refused:
+            if purchase is not None:
                 found = payments.external_provider(entry.provider).find_payment_by_id(entry.reference, purchase.account)
                 _compare_tickets(run, purchase, entry.provider, entry.reference, found)
 

@@ -150,7 +150,7 @@ TABLES: dict[str, dict[str, str]] = {
         "promotions": "GetItem",
         "provider-events": "BatchGetItem GetItem PutItem",
         "purchases": "BatchGetItem GetItem PutItem Scan UpdateItem",
-        "reconciliation": "GetItem PutItem",
+        "reconciliation": "BatchGetItem GetItem PutItem",
         "sweep": "BatchGetItem GetItem Scan",
         "tickets": "BatchGetItem PutItem UpdateItem",
         "tickets/index/event": "Query",

@@ -3,12 +3,15 @@
 import pytest
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, memory
+from chalicelib.foundation import clock, deadline, memory
+from chalicelib.payments.providers import stripe
+from chalicelib.reconciliation import jobs
 from chalicelib.tickets.seat_numbers import CounterRow
 from chalicelib.tickets.store import scan_tickets
 from chalicelib.waiting_room.store import WaitingRoomRow
 from infra import region_recovery
 from tests import builders
+from tests.reconciliation.comparing import pay_without_webhooks
 
 
 def recover(time):
@@ -85,3 +88,37 @@ def test_a_room_whose_places_are_lost_skips_those_of_people_who_may_have_joined_
     time.advance(10_000)
     recover(time)
     assert min(counted(queue).values()) >= 100
+
+
+@pytest.mark.parametrize("status", [429, 500, 403])
+def test_an_account_that_cannot_be_read_does_not_keep_the_region_from_selling(shop, status):
+    """It is compared afterwards."""
+    session = pay_without_webhooks(shop, "bob", 1)
+    account = shop.connect_account()
+    promoted = pay_without_webhooks(shop, "ada", 1)
+    shop.fake.refuse_calls(account, status)
+    report = recover(shop.time)
+    assert report.accounts_unread == [account]
+    assert (shop.purchase_state(session), shop.purchase_state(promoted)) == ("paid", "paying")
+    shop.fake.refuse_calls(account, None)
+    shop.time.advance(900)
+    jobs.compare_books(shop.time.now)
+    assert (shop.purchase_state(promoted), shop.list_open_cases()) == ("paid", [])
+    shop.account = None
+
+
+def test_an_account_with_too_many_payments_gets_no_more_than_its_time(shop, monkeypatch):
+    account, list_payments = shop.connect_account(), stripe.list_payments
+
+    def list_endlessly(since, until, account):
+        while account is not None:
+            shop.time.advance(10)
+            deadline.require(1)
+            yield from ()
+        yield from list_payments(since, until, account)
+
+    monkeypatch.setattr(stripe, "list_payments", list_endlessly)
+    began = shop.time.now
+    assert recover(shop.time).accounts_unread == [account]
+    assert shop.time.now - began <= region_recovery.ACCOUNT_SECONDS + 10
+    shop.account = None

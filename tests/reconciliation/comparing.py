@@ -35,6 +35,15 @@ def buy_without_webhooks(shop: StripeShop, user: str = "ada", quantity: int = 2)
     return session
 
 
+def pay_without_webhooks(shop: StripeShop, user: str = "ada", quantity: int = 1) -> dict[str, Any]:
+    """Pay a checkout whose webhooks never come. Returns its session."""
+    shop.lose_webhooks()
+    session = shop.open_checkout(user, quantity)
+    shop.pay(session)
+    shop.fake.clear_webhook_rules()
+    return session
+
+
 def list_findings(shop: StripeShop) -> dict[str, str]:
     """Order id -> id of the finding that admins see."""
     return {case["order_id"]: case["id"] for case in shop.list_open_cases() if case["kind"] == "finding"}

@@ -1,19 +1,21 @@
 """The schedule of the comparison with Stripe's books: how far each run comes, also after crashes and next to other runs."""
 
 import contextlib
+from collections import Counter
 from zlib import crc32
 
 import pytest
 
 from chalicelib.edge import scheduled
-from chalicelib.foundation import settings
+from chalicelib.foundation import clock, deadline, ids, settings
 from chalicelib.ledger import money_cases
 from chalicelib.payments.model import ProviderUnavailable
+from chalicelib.payments.providers import stripe
 from chalicelib.reconciliation import compare, jobs, records
 from chalicelib.reconciliation.compare import QUARTERS, ReconciliationReport
 from chalicelib.reconciliation.jobs import MAX_SPANS_PER_RUN, SPAN_SECONDS, ReconciliationRow
 from tests import builders, shops, store_calls
-from tests.reconciliation.comparing import recheck
+from tests.reconciliation.comparing import pay_without_webhooks, recheck
 from tests.simulation import faults
 from tests.simulation.moments import Moment
 from tests.simulation.provider_faults import crash_after_provider_call, record_provider_calls
@@ -29,15 +31,6 @@ pytestmark = pytest.mark.usefixtures("threaded_store")
 def start_schedule(shop):
     """Make the next run go on from now, as if the schedule had always run."""
     ReconciliationRow("last", until=shop.time.now - BEHIND, at=shop.time.now, report=ReconciliationReport(0, 0)).save()
-
-
-def pay_without_webhooks(shop, user="ada", quantity=1):
-    """Pay a checkout whose webhooks never come. Returns its session."""
-    shop.lose_webhooks()
-    session = shop.open_checkout(user, quantity)
-    shop.pay(session)
-    shop.fake.clear_webhook_rules()
-    return session
 
 
 def test_a_payment_without_webhooks_is_compared_within_half_an_hour():
@@ -109,15 +102,15 @@ def test_the_next_run_continues_where_stripe_failed(shop, monkeypatch):
     start_schedule(shop)
     session, since = pay_without_webhooks(shop), load_position()
     shop.time.advance(3600)
-    compare_span, spans = compare.compare_span, []
+    compare_account, spans = compare.compare_account, []
 
     def fails_at_the_third(*span, **options):
         spans.append(span)
         if len(spans) == 3:
             shop.fake.fail_next_request("GET", "/v1/disputes", status=500, times=3)
-        return compare_span(*span, **options)
+        return compare_account(*span, **options)
 
-    monkeypatch.setattr(compare, "compare_span", fails_at_the_third)
+    monkeypatch.setattr(compare, "compare_account", fails_at_the_third)
     with pytest.raises(ProviderUnavailable):
         run_schedule(shop)
     assert load_position() == since + 2 * SPAN_SECONDS
@@ -141,15 +134,15 @@ def test_runs_at_the_same_time_do_no_harm(shop):
 def test_an_older_run_does_not_reset_the_position_of_a_newer_one(shop, monkeypatch):
     start_schedule(shop)
     shop.time.advance(1800)
-    old, compare_span = shop.time.now, compare.compare_span
+    old, compare_account = shop.time.now, compare.compare_account
 
     def overtaken(*span, **options):
-        monkeypatch.setattr(compare, "compare_span", compare_span)
+        monkeypatch.setattr(compare, "compare_account", compare_account)
         shop.time.advance(900)
         run_schedule(shop)
-        return compare_span(*span, **options)
+        return compare_account(*span, **options)
 
-    monkeypatch.setattr(compare, "compare_span", overtaken)
+    monkeypatch.setattr(compare, "compare_account", overtaken)
     report = jobs.compare_books(old)
     assert report.until < load_position() == shop.time.now - BEHIND
     assert jobs.load_last_run().at == shop.time.now
@@ -307,6 +300,160 @@ def test_records_are_compared_while_the_provider_does_not_answer(shop):
     with pytest.raises(ProviderUnavailable):
         jobs.reconcile(_event(), None)
     assert records.ProgressRow.find("records").progress.part == "done"
+
+
+# Promoters' accounts: none of them keeps the others from being compared.
+
+LAMBDA_SECONDS = 895
+
+
+@pytest.fixture
+def accounts(shop):
+    """The ids of four accounts, two of which nobody pays on. The schedule has always run, and knows only one position for all of them."""
+    start_schedule(shop)
+    found = [shop.start_onboarding("idle"), shop.start_onboarding("quiet"), shop.connect_account()]
+    assert shop.remove_account().status == 200
+    yield [*found, shop.connect_account()]
+    shop.account = None
+
+
+def account_position(account):
+    return int(jobs.AccountRow.find(f"account#{account}").until)
+
+
+def run_on_lambda(shop, seconds=LAMBDA_SECONDS):
+    """Run the schedule a quarter of an hour after the last run began."""
+    shop.time.advance(900)
+    with deadline.within(seconds):
+        return run_schedule(shop)
+
+
+def slow_down(monkeypatch, shop, seconds_of):
+    """Let each list of refunds take `seconds_of(account, seconds of the span)`. Returns the accounts in the order of these lists."""
+    list_refunds, asked = stripe.list_refunds, []
+
+    def list_slowly(since, until, account):
+        asked.append(account)
+        shop.time.advance(seconds_of(account, until - since))
+        return list_refunds(since, until, account)
+
+    monkeypatch.setattr(stripe, "list_refunds", list_slowly)
+    return asked
+
+
+@pytest.mark.parametrize("status", [429, 500, 403])
+def test_an_account_that_cannot_be_read_is_compared_later_from_where_it_was(shop, status):
+    start_schedule(shop)
+    since, session = load_position(), pay_without_webhooks(shop, "bob", 1)
+    refused, promoted = shop.connect_account(), {}
+    promoted[refused] = pay_without_webhooks(shop, "ada", 1)
+    assert shop.remove_account().status == 200
+    other = shop.connect_account()
+    promoted[other] = pay_without_webhooks(shop, "cem", 1)
+    shop.fake.refuse_calls(refused, status)
+    for _ in range(3):
+        report = run_on_lambda(shop)
+    assert [shop.purchase_state(each) for each in (session, promoted[other], promoted[refused])] == ["paid", "paid", "paying"]
+    assert (report.findings, load_position(), account_position(other)) == ({"account_refused": 1}, shop.time.now - BEHIND, load_position())
+    [case] = shop.list_open_cases()
+    assert (case["id"], case["compared_until"]) == (f"account_refused-{refused}", clock.iso(since))
+    shop.fake.refuse_calls(refused, None)
+    report = run_on_lambda(shop)
+    assert (shop.purchase_state(promoted[refused]), report.repaired, report.findings) == ("paid", {"paid_without_tickets": 1}, {})
+    assert (account_position(refused), shop.list_open_cases()) == (load_position(), [])
+    assert jobs.load_last_run().report == report
+    shop.account = None
+
+
+def test_a_finding_of_the_command_about_an_earlier_time_stays(shop):
+    account = shop.connect_account()
+    shop.fake.refuse_calls(account, 429)
+    since = shop.time.now - 86_400
+    compare.compare_span(since, since + 3600, shop.time.now)
+    shop.fake.refuse_calls(account, None)
+    run_on_lambda(shop)
+    [case] = shop.list_open_cases()
+    assert (account_position(account), case["compared_until"]) == (load_position(), clock.iso(since))
+    assert shop.close_case(case["order_id"], case["id"]).status == 200
+    shop.account = None
+
+
+def test_several_accounts_without_an_answer_end_the_run(shop):
+    start_schedule(shop)
+    accounts = [shop.start_onboarding(f"promoter-{number}") for number in range(7)]
+    for account in accounts:
+        shop.fake.refuse_calls(account, 500)
+    with pytest.raises(ProviderUnavailable):
+        run_on_lambda(shop)
+    first = {case["order_id"] for case in shop.list_open_cases()}
+    assert (len(first), load_position()) == (5, shop.time.now - BEHIND)
+    with pytest.raises(ProviderUnavailable):
+        run_on_lambda(shop)
+    assert {case["order_id"] for case in shop.list_open_cases()} == set(accounts), "the accounts without a turn come first"
+    with pytest.raises(ProviderUnavailable):
+        compare.compare_span(shop.time.now - 60, shop.time.now, shop.time.now)
+    for account in accounts:
+        shop.fake.refuse_calls(account, None)
+    run_on_lambda(shop)
+    assert shop.list_open_cases() == []
+
+
+def test_accounts_take_turns(shop, accounts, monkeypatch):
+    """In each run, there is time for one or two of the four, after the operator's account."""
+    asked = slow_down(monkeypatch, shop, lambda account, _: 90 if account is not None else 0)
+    turns = []
+    for _ in range(8):
+        asked.clear()
+        run_on_lambda(shop, seconds=300)
+        found = dict.fromkeys(account for account in asked if account is not None)
+        assert 1 <= len(found) <= 2
+        turns += found
+    assert sorted(turns[:4]) == sorted(accounts)
+    assert turns[4:8] == turns[:4]
+
+
+def test_an_account_with_too_much_for_its_turn_is_compared_in_shorter_spans(shop, accounts, monkeypatch):
+    """Its refunds of a quarter of an hour take 300 seconds to list. A turn has 180."""
+    busy, *others = accounts
+    slow_down(monkeypatch, shop, lambda account, seconds: seconds // 3 if account == busy else 0)
+    run_on_lambda(shop)
+    [case] = shop.list_open_cases()
+    assert (case["id"], case["compared_until"]) == (f"account_refused-{busy}", clock.iso(account_position(busy)))
+    reached = account_position(busy)
+    for _ in range(4):
+        run_on_lambda(shop)
+        assert account_position(busy) >= reached + 225
+        reached = account_position(busy)
+        assert ({account_position(account) for account in others}, shop.list_open_cases()) == ({load_position()}, [])
+
+
+def test_events_that_cannot_be_processed_are_fetched_once(shop, monkeypatch):
+    """All of them do not fit into one turn of the account."""
+    start_schedule(shop)
+    account = shop.connect_account()
+    intents, params = shop.dashboard.v1.payment_intents, {"amount": 500, "currency": "usd"}
+    shop.lose_webhooks()
+    for _ in range(8):
+        intent = intents.create({**params, "metadata": shop.payment_metadata(ids.new_id())})
+        intents.cancel(intent.id)
+        shop.fake.remove_object("payment_intent", intent.id)
+    fetch, fetched = stripe.fetch_payment_by_id, Counter()
+
+    def fetch_slowly(provider_id, account):
+        fetched[provider_id] += 1
+        shop.time.advance(50)
+        return fetch(provider_id, account)
+
+    monkeypatch.setattr(stripe, "fetch_payment_by_id", fetch_slowly)
+    shop.time.advance(BEHIND)
+    for _ in range(4):
+        run_on_lambda(shop)
+    cases = shop.list_open_cases()
+    assert ({case["order_id"] for case in cases}, len(cases), account_position(account)) == ({account}, 8, load_position())
+    assert (len(fetched), max(fetched.values())) == (8, 2), "twice, if the turn ended meanwhile"
+    for case in cases:
+        assert shop.close_case(account, case["id"]).status == 200
+    shop.account = None
 
 
 def _event():

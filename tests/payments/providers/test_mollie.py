@@ -132,9 +132,9 @@ def test_a_lost_webhook_is_found_by_the_comparison(shop):
 def test_the_comparison_reads_all_pages_of_the_lists(shop, monkeypatch):
     monkeypatch.setattr(mollie, "MAX_PAGE_SIZE", 1)
     ids = [shop.buy(user, 1) for user in ("ada", "bob", "cy")]
-    found = [payment.purchase_id for payment in payments.list_payments(shop.time.now - 60, shop.time.now + 1, [], set())]
+    found = [payment.purchase_id for payment in payments.list_payments(shop.time.now - 60, shop.time.now + 1, None)]
     assert found == ids[::-1]
-    assert list(payments.list_payments(0, shop.time.now, [], set())) == []
+    assert list(payments.list_payments(0, shop.time.now, None)) == []
 
 
 # The webhook.

@@ -36,7 +36,7 @@ export const casesTexts = {
     unknown_purchase: "A payment arrived for an order that we don't have. Refund it in the provider's dashboard. If there are many, this stage may be using the wrong database.",
     payment_unknown: "The event is cancelled, and the provider does not know the payment of this unpaid checkout. Look for it in the provider account that the shop used at the time of the checkout. If money arrived, refund it there. Then close the case.",
     payment_unreachable: "The promoter disconnected the payment account before this checkout was paid, so nobody here can see whether the money arrived. Ask the promoter. If it did, the promoter has to refund it in their dashboard. Then close the case.",
-    account_refused: "The provider refuses calls for this promoter's account, so its payments are no longer compared. Check the account in the provider's dashboard. Once the account works again, reconcile the time since then, and close the case.",
+    account_refused: "The provider refuses calls for this promoter's account, or does not answer them, so its payments are not compared. Each run tries again, and continues where it stopped once the account works. If this lasts, check the account in the provider's dashboard.",
     not_dealt_with: "The comparison failed with an error, which is in the log. Reconcile that period again.",
     kept_of_dispute: "The lost dispute took less money than the voided tickets cost. Agree with the buyer on who gets the remainder, then close the case.",
     won_on_appeal: "The bank returned the money of a lost dispute, but the tickets are void and their seats may be sold. Agree with the buyer on a refund in the provider's dashboard or on new tickets, then close the case.",
