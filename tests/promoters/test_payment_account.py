@@ -6,8 +6,9 @@ from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
-from chalicelib.foundation import settings
+from chalicelib.foundation import clock, settings
 from chalicelib.notifications import service as notifications
+from chalicelib.reconciliation import jobs
 from tests import builders
 from tests.accounts.conftest import Mailbox
 from tests.devtools.stripe.browser import visit
@@ -145,6 +146,23 @@ def test_a_promoter_sees_the_payouts_of_the_own_account_only(shop):
     assert balance == {"currency": "USD", "available_cents": 0, "pending_cents": 4825}
     assert shop.api.get("/admin/payouts", token=builders.admin_token()).json["payouts"] == []
     assert shop.api.get(path, token=builders.token("eve", "promoter")).status == 403
+
+
+def test_payouts_of_an_account_are_compared_up_to_its_own_time(shop):
+    account = shop.connect_account()
+    shop.buy()
+    shop.fake.create_payout(account=account)
+    jobs.compare_books(shop.time.now)
+    compared_until = clock.iso(jobs.load_last_run().until)
+    shop.fake.refuse_calls(account, 429)
+    shop.time.advance(3600)
+    jobs.compare_books(shop.time.now)
+    shop.fake.refuse_calls(account, None)
+    page = shop.api.get("/promoters/pat/payouts", token=builders.token("pat", "promoter")).json
+    assert (page["compared_until"], page["payouts"][0]["is_compared"]) == (compared_until, False)
+    jobs.compare_books(shop.time.now)
+    page = shop.api.get("/promoters/pat/payouts", token=builders.token("pat", "promoter")).json
+    assert (page["compared_until"], page["payouts"][0]["is_compared"]) == (clock.iso(jobs.load_last_run().until), True)
 
 
 def test_the_fee_is_shown(shop, pat):
