@@ -20,7 +20,7 @@ from chalicelib.edge.languages import LanguageQuery
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.memory import Memory
-from chalicelib.inventory.availability import cached_stock
+from chalicelib.inventory.availability import CHECK_SECONDS, cached_stock
 from chalicelib.inventory.model import Stock
 
 # The index is kept in memory; the first search on each snapshot of the catalog builds it. It ignores accents and case, and accepts
@@ -111,6 +111,8 @@ def _trigrams(word: str) -> set[str]:
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 CHUNK = 100  # number of events whose stock is read at once when a filter needs their status
+MAX_EXAMINED = 300  # events whose status a request examines; its page may then be short
+STATUS_SECONDS = 60  # between two reads of the stock of an event whose status is only examined, or up to three times as long
 
 SHARE = 50  # events of one promoter in a turn of a list
 _OVER = 1_000_000  # the first turn of events that are over
@@ -156,17 +158,22 @@ class EventPage(Struct, frozen=True):
 
 
 def find_events(catalog: Catalog, public_events: Sequence[Event], query: EventQuery, now: int) -> EventPage:
-    """Return a page of the events that match a query. Raises InvalidInput for an invalid time or cursor."""
+    """Return a page of the events that match a query. Raises InvalidInput for an invalid time or cursor.
+
+    With a status, a page ends after MAX_EXAMINED events, so it may be short or empty although there is a next page.
+    """
     ranked = _rank(catalog, public_events, query, now)
     if query.cursor is not None:
         after: Key = cursors.decode_key(query.cursor, Key)
         ranked = [(key, event) for key, event in ranked if key > after]
     limit = query.limit or DEFAULT_LIMIT
-    found = list(islice(_with_status(catalog, ranked, query.status, now), limit + 1))
-    stocks = {stock_id: stock for _, _, chunk_stocks in found for stock_id, stock in chunk_stocks.items()}
-    events = [(key, event) for key, event, _ in found[:limit]]
-    next_cursor = cursors.encode_key(found[limit - 1][0]) if len(found) > limit else None
-    return EventPage(events, stocks, next_cursor)
+    examined = ranked if query.status is None else ranked[:MAX_EXAMINED]
+    found = list(islice(_with_status(catalog, examined, query.status, now), limit + 1))
+    events, is_cut = found[:limit], len(found) > limit or len(examined) < len(ranked)
+    last = events[-1] if len(found) > limit else examined[-1] if is_cut else None
+    stocks = _load_stocks(catalog, (event for _, event in events), now)
+    shown = [(key, event) for key, event in events if query.status in (None, public_event_status(catalog, event, now, stocks))]
+    return EventPage(shown, stocks, cursors.encode_key(last[0]) if last is not None else None)
 
 
 def in_turns(events: Iterable[Event], now: int) -> list[tuple[Key, Event]]:
@@ -213,14 +220,20 @@ def _filter(query: EventQuery) -> Callable[[Event], bool]:
 
 def _with_status(
     catalog: Catalog, ranked: Sequence[tuple[Key, Event]], status: PublicEventStatus | None, now: int
-) -> Iterator[tuple[Key, Event, dict[str, Stock]]]:
-    """Yield the events that have this status now, each with the stock of its chunk. Reads only the chunks that the caller consumes."""
+) -> Iterator[tuple[Key, Event]]:
+    """Yield the events that had this status a short time ago. Reads only the chunks that the caller consumes."""
+    if status is None:
+        yield from ranked
+        return
     for start in range(0, len(ranked), CHUNK):
         chunk = ranked[start : start + CHUNK]
-        stocks = cached_stock((catalog.stock_group(event.id) for _, event in chunk if event_phase(event, now) == "open"), now)
-        for key, event in chunk:
-            if status is None or public_event_status(catalog, event, now, stocks) == status:
-                yield key, event, stocks
+        stocks = _load_stocks(catalog, (event for _, event in chunk), now, STATUS_SECONDS)
+        yield from ((key, event) for key, event in chunk if public_event_status(catalog, event, now, stocks) == status)
+
+
+def _load_stocks(catalog: Catalog, events: Iterable[Event], now: int, base_seconds: int = CHECK_SECONDS) -> dict[str, Stock]:
+    open_events = (event for event in events if event_phase(event, now) == "open")
+    return cached_stock((catalog.stock_group(event.id) for event in open_events), now, base_seconds)
 
 
 def _index(catalog: Catalog, public_events: Sequence[Event]) -> TextIndex:

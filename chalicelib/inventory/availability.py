@@ -63,20 +63,20 @@ def is_sold_out(stock_id: str, shard_count: int) -> bool:
     return has_sales
 
 
-def cached_stock(groups: Iterable[StockGroup], now: int) -> dict[str, Stock]:
+def cached_stock(groups: Iterable[StockGroup], now: int, base_seconds: int = CHECK_SECONDS) -> dict[str, Stock]:
     """Return the stocks of these groups as they are displayed; stocks without shards are left out.
 
-    While any instance needs the figures, the stocks are read every CHECK_SECONDS, or up to three times less often while they do not
+    While any instance needs the figures, the stocks are read every `base_seconds`, or up to three times less often while they do not
     change. Another instance may show the same figures for CHECK_SECONDS longer. While the store is down, every instance shows its last
-    figures.
+    figures. Callers that do not display the figures can pass more `base_seconds`.
     """
     groups = [group for group in groups if group.shard_counts]
-    if _select_stale(groups, now):
+    if _select_stale(groups, now, base_seconds):
         # One thread loads the figures. Other threads wait only if their figures have been stale for longer than the overlap.
-        must_wait = bool(_select_stale(groups, now - OVERLAP_SECONDS))
+        must_wait = bool(_select_stale(groups, now - OVERLAP_SECONDS, base_seconds))
         with lock_copies(must_wait=must_wait) as is_locked:
-            if is_locked and (stale := _select_stale(groups, now)):
-                _load_figures(stale, now)
+            if is_locked and (stale := _select_stale(groups, now, base_seconds)):
+                _load_figures(stale, now, base_seconds)
     entries = [entry for group in groups for entry in _known_figures(group).items()]
     return {stock_id: figures.stock for stock_id, figures in entries if figures.capacity or figures.is_open}
 
@@ -88,33 +88,36 @@ def _known_figures(group: StockGroup) -> dict[str, Figures]:
     return {stock_id: all_figures[stock_id] for stock_id in group.shard_counts if stock_id in all_figures}
 
 
-def _select_stale(groups: Sequence[StockGroup], now: int) -> list[StockGroup]:
-    return [group for group in groups if not _is_fresh(group, now)]
+def _select_stale(groups: Sequence[StockGroup], now: int, base_seconds: int) -> list[StockGroup]:
+    return [group for group in groups if not _is_fresh(group, now, base_seconds)]
 
 
-def _is_fresh(group: StockGroup, now: int) -> bool:
+def _is_fresh(group: StockGroup, now: int, base_seconds: int) -> bool:
     """Whether this instance's copy can be shown: it has all figures, and it was checked recently or no figures are due."""
     copy = find_copy(group.id)
     if copy is None or not group.shard_counts.keys() <= copy.display.figures.keys():
         return False
-    return abs(now - copy.checked_at) < CHECK_SECONDS or not _seconds_due(group, copy.display, now)
+    return abs(now - copy.checked_at) < CHECK_SECONDS or not _seconds_due(group, copy.display, now, base_seconds)
 
 
-def _seconds_due(group: StockGroup, display: Display, now: int) -> dict[str, float]:
+def _seconds_due(group: StockGroup, display: Display, now: int, base_seconds: int) -> dict[str, float]:
     moving = [stock_id for stock_id in group.shard_counts if is_moving(stock_id, now)]
-    base_seconds = CHECK_SECONDS
     return display.seconds_due(group, now, base_seconds, moving=moving, not_before=earliest_shown_read(group.id))
 
 
-def _load_figures(groups: Sequence[StockGroup], now: int) -> None:
+def _load_figures(groups: Sequence[StockGroup], now: int, base_seconds: int) -> None:
     """Read the display items of groups, and refresh the items whose turn it is. Raises a store error only if figures are missing."""
     try:
         displays = read_displays(group.id for group in groups)
         for display in displays.values():
             keep_display(display, now)
         if dynamo.is_writable():
-            _refresh(groups, displays, now)
+            _refresh(groups, displays, now, base_seconds)
         _read_missing(groups, now)
+        if base_seconds > CHECK_SECONDS:
+            for group in groups:  # callers that display the figures check them again
+                if (copy := find_copy(group.id)) is not None:
+                    copy.checked_at = 0
     except dynamo.STORE_ERRORS as error:
         if not dynamo.is_unavailable(error) or any(len(_known_figures(group)) < len(group.shard_counts) for group in groups):
             raise
@@ -126,10 +129,10 @@ def _load_figures(groups: Sequence[StockGroup], now: int) -> None:
                 copy.checked_at = now
 
 
-def _refresh(groups: Sequence[StockGroup], displays: Mapping[str, Display], now: int) -> None:
+def _refresh(groups: Sequence[StockGroup], displays: Mapping[str, Display], now: int, base_seconds: int) -> None:
     requests = []
     for group in groups:
-        due = _seconds_due(group, displays[group.id], now)
+        due = _seconds_due(group, displays[group.id], now, base_seconds)
         if displays[group.id].is_turn_of(instance_name(), due, now):
             requests.append(RefreshRequest(displays[group.id], {stock_id: group.shard_counts[stock_id] for stock_id in due}))
     for display in refresh_displays(requests, instance_name(), now):

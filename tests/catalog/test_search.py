@@ -149,6 +149,70 @@ def test_a_search_reads_the_stock_of_no_more_events_than_it_needs(api, monkeypat
     assert calls == []
 
 
+@pytest.fixture
+def five_events(api, time):
+    """Publish five events, of which only the last is sold out. Returns the order that sold it out."""
+    for number in range(4):
+        publish(api, f"Available {number}", starts_at=f"2026-07-0{number + 1}T20:00:00Z")
+    event_id = create_draft(api, name="Sold out", starts_at="2026-07-05T20:00:00Z")["id"]
+    tier_id = create_kind(api, event_id, capacity=2)["id"]
+    assert api.post(f"/events/{event_id}/publish", **promoter()).status == 200
+    return builders.create_order(api, (event_id, tier_id))
+
+
+def pages_of(api, **query):
+    """The names on each page of a list."""
+    pages = []
+    while query is not None:
+        reply = api.get("/events", query=query)
+        pages.append([event["name"] for event in reply.json])
+        link = reply.headers.get("link", "")
+        query = dict(parse_qsl(link.partition("?")[2].partition(">")[0])) if link else None
+    return pages
+
+
+@pytest.mark.usefixtures("five_events")
+def test_a_request_examines_the_status_of_some_events_and_its_page_may_be_empty(api, monkeypatch):
+    monkeypatch.setattr(search, "MAX_EXAMINED", 2)
+    assert pages_of(api, status="sold_out") == [[], [], ["Sold out"]]
+    assert pages_of(api, status="on_sale") == [["Available 0", "Available 1"], ["Available 2", "Available 3"], []]
+    assert pages_of(api, status="on_sale", limit="1") == [["Available 0"], ["Available 1"], ["Available 2"], ["Available 3"]]
+    assert pages_of(api, q="available", limit="3") == [["Available 0", "Available 1", "Available 2"], ["Available 3"]], "no status"
+
+
+@pytest.mark.usefixtures("five_events")
+def test_a_filter_by_status_refreshes_only_the_stock_that_it_shows(api, time):
+    def calls_of(**query):
+        with record_calls() as calls:
+            assert names(api, **query) == ["Sold out"]
+        return {
+            (operation, table): (len(found), sum(len(entry.keys) for entry in found))
+            for operation in ("BatchGetItem", "UpdateItem")
+            for table in ("stock-display", "inventory")
+            if (found := calls.of(operation, table))
+        }
+
+    time.advance(search.STATUS_SECONDS * 3)
+    names(api)  # the figures of all events are new
+    time.advance(10)
+    shown = {("BatchGetItem", "stock-display"): (1, 1), ("BatchGetItem", "inventory"): (1, 1), ("UpdateItem", "stock-display"): (1, 1)}
+    assert calls_of(status="sold_out") == shown
+    time.advance(10)
+    assert calls_of(status="sold_out", limit=1) == shown
+    time.advance(search.STATUS_SECONDS * 3)
+    examined = calls_of(status="sold_out")
+    assert examined["BatchGetItem", "stock-display"] == (1, 5)
+    assert examined["UpdateItem", "stock-display"] == (5, 5), "nobody had looked at four of them for minutes"
+
+
+def test_a_filter_by_status_follows_events_that_nobody_looks_at(api, time, five_events):
+    assert pages_of(api, status="sold_out") == [["Sold out"]]
+    assert builders.refund(api, five_events).status == 201
+    time.advance(search.STATUS_SECONDS * 3)
+    assert "Sold out" in names(api, status="on_sale")
+    assert names(api, status="sold_out") == []
+
+
 def test_the_index_follows_the_catalog(api):
     publish(api, "First")
     assert names(api, q="second") == []
