@@ -162,7 +162,8 @@ def _fit(orders: list[FullOrderView], tickets: list[TicketView], seat_views: lis
 
 def erase_address(email: str) -> None:
     """Erase the data kept about people without an account who typed this address. The tickets stay valid. Can be repeated."""
-    erasure.erase_personal_details(erasure.find_details_of_address(email))
+    for details in erasure.find_details_of_address(email):
+        erasure.erase_personal_details(details)
 
 
 def erase(request: RequestContext, identity: Identity, password: str | None) -> None:

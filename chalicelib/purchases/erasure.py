@@ -1,6 +1,7 @@
 """Erasure of personal details from purchases and tickets. User ids, purchases and payments are kept for the books."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -9,7 +10,7 @@ from chalicelib.accounts.model import email_key
 from chalicelib.foundation import parallel
 from chalicelib.purchases import store
 from chalicelib.purchases.model import Purchase
-from chalicelib.purchases.queries import list_all_purchase_ids, list_all_tickets
+from chalicelib.purchases.queries import list_all_purchase_ids, list_all_tickets, portions_of_address
 from chalicelib.tickets import seats
 from chalicelib.tickets.model import Ticket, may_be_ticket_id, ticket_id
 from chalicelib.tickets.store import load_tickets
@@ -30,24 +31,30 @@ def find_personal_details(user_id: str) -> PersonalDetails:
 
 
 def _find_unpaid_checkouts(user_id: str, known: Sequence[Purchase]) -> list[Purchase]:
-    """Find checkouts of the user that ended unpaid. The user's records do not list these checkouts, so the user's addresses find them.
+    """Find checkouts of the user that ended unpaid.
 
-    The addresses are those of the account and of the `known` purchases. A guest's checkouts are included if other purchases of the guest
-    have moved to the user, because only paid and active purchases move.
+    A guest's checkouts are included if other purchases of the guest have moved to the user, because only paid and active purchases move.
+    Checkouts of earlier releases are found by the addresses of the account and of the `known` purchases.
     """
     from chalicelib.accounts import service as accounts  # imported here, because Lambda functions that need no accounts load this module
 
     account, details = parallel.both(lambda: accounts.find_account(user_id), lambda: store.load_many_details(known))
     emails = {email_key(email) for email in (account and account.email, *(sent.email for sent in details.values())) if email}
-    found = parallel.call_each(lambda email: store.list_ids_of_address(email, None), sorted(emails))
-    ids = {row_id for ids in found for row_id in ids if not may_be_ticket_id(row_id)} - {purchase.id for purchase in known}
     users = {user_id} | {purchase.moved_from for purchase in known if purchase.moved_from is not None}
+    lists = [partial(store.list_unpaid_ids, user) for user in sorted(users)]
+    lists += [partial(store.list_ids_of_address, email, None) for email in sorted(emails)]
+    found = parallel.call_each(lambda list_ids: list_ids(), lists)
+    ids = {row_id for ids in found for row_id in ids if not may_be_ticket_id(row_id)} - {purchase.id for purchase in known}
     return [purchase for purchase in store.load_many(ids).values() if purchase is not None and purchase.user_id in users]
 
 
-def find_details_of_address(email: str) -> PersonalDetails:
-    """Find the purchases and tickets of people without an account who entered this address when they bought or accepted tickets."""
-    return _find_details(store.list_ids_of_address(email, None))
+def find_details_of_address(email: str) -> Iterator[PersonalDetails]:
+    """Find the purchases and tickets of people without an account who entered this address when they bought or accepted tickets.
+
+    Yields them in portions, with the paid orders first. A caller that erases each portion before the next one is read can be stopped and
+    repeated: strangers may have entered the address at so many checkouts that one request is too short for them.
+    """
+    return map(_find_details, portions_of_address(email))
 
 
 def find_details_page(email: str, limit: int, before: str | None) -> tuple[PersonalDetails, str | None]:
@@ -55,7 +62,11 @@ def find_details_page(email: str, limit: int, before: str | None) -> tuple[Perso
 
     The id is None on the last page; `before` is the id that the previous page returned.
     """
-    ids = store.list_ids_of_address(email, limit + 1, before)
+    listed = parallel.both(
+        lambda: store.list_ids_of_address(email, limit + 1, before),
+        lambda: store.list_ids_of_address(email, limit + 1, before, is_paid=False),
+    )
+    ids = sorted((row_id for ids in listed for row_id in ids), reverse=True)
     return _find_details(ids[:limit]), ids[limit - 1] if len(ids) > limit else None
 
 

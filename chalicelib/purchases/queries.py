@@ -58,6 +58,7 @@ __all__ = [
     "load_readable",
     "load_tickets",
     "move_pass_items",
+    "portions_of_address",
     "read_image",
     "regain_pass_items",
     "scan_purchases",
@@ -156,7 +157,7 @@ def list_tickets_of_address(email: str) -> list[Ticket]:
     for. Therefore only the request's time limits how many checkouts are read. The newest checkouts are always read.
     """
     found = list[Ticket]()
-    for ids in _portions_of_address(email):
+    for ids in portions_of_address(email):
         found += list_tickets_of_ids(ids)
         found.sort(key=lambda ticket: ticket.price_cents == 0)  # a stable sort, so the newest order still comes first among equals
         found = found[:MAX_OF_ADDRESS]
@@ -168,15 +169,19 @@ def list_tickets_of_address(email: str) -> list[Ticket]:
     return sorted(found, key=lambda ticket: _page_order(ticket.id))
 
 
-def _portions_of_address(email: str) -> Iterator[list[str]]:
-    """Yield lists of the ids of purchases and received tickets with an address, newest purchase first. One batch can read each list."""
-    before = None
-    while ids := store.list_ids_of_address(email, MAX_IDS_OF_ADDRESS, before):
-        for begin in range(0, len(ids), dynamo.MAX_BATCH_GET):
-            yield ids[begin : begin + dynamo.MAX_BATCH_GET]
-        if len(ids) < MAX_IDS_OF_ADDRESS:
-            return
-        before = ids[-1]
+def portions_of_address(email: str) -> Iterator[list[str]]:
+    """Yield lists of the ids of purchases and received tickets with an address, newest purchase first. One batch can read each list.
+
+    Free orders and unpaid checkouts come last.
+    """
+    for is_paid in (True, False):
+        before = None
+        while ids := store.list_ids_of_address(email, MAX_IDS_OF_ADDRESS, before, is_paid=is_paid):
+            for begin in range(0, len(ids), dynamo.MAX_BATCH_GET):
+                yield ids[begin : begin + dynamo.MAX_BATCH_GET]
+            if len(ids) < MAX_IDS_OF_ADDRESS:
+                break
+            before = ids[-1]
 
 
 def has_paid_order(email: str) -> bool:
@@ -192,9 +197,12 @@ def list_order_ids_of_address(email: str, limit: int) -> list[str]:
     """Return the ids of at most `limit` purchases that were made, or whose tickets were accepted, with this address.
 
     Orders that cost money come first, then free orders, then unpaid checkouts, because anybody can enter somebody else's address at a
-    checkout. Among equals, the newest come first. Reads at most MAX_IDS_OF_ADDRESS purchases.
+    checkout. Among equals, the newest come first. Reads at most MAX_IDS_OF_ADDRESS purchases of each kind.
     """
-    found = list(dict.fromkeys(row_id.partition("-")[0] for row_id in store.list_ids_of_address(email, MAX_IDS_OF_ADDRESS)))
+    ids = store.list_ids_of_address(email, MAX_IDS_OF_ADDRESS)
+    if len(ids) < limit:
+        ids += store.list_ids_of_address(email, MAX_IDS_OF_ADDRESS, is_paid=False)
+    found = list(dict.fromkeys(row_id.partition("-")[0] for row_id in ids))
     if len(found) > limit:
         loaded, _ = store.load_readable(found)
         orders = {order.id: order.costs_money for order in loaded.values() if order is not None and order.was_order}

@@ -206,8 +206,12 @@ def _issue_tickets(purchase: Purchase, details: CheckoutDetails, now: int) -> Ti
 
 
 def _with_email(purchase: Purchase, details: CheckoutDetails, email: str | None) -> CheckoutDetails | None:
-    """Return the details with the address from the provider's page, or None if the order already has an address or must not get one."""
-    return replace(details, payment_email=email) if email and not details.email and not purchase.is_erased else None
+    """Return the details with the address from the provider's page, or from the checkout if it has one, to list the order under it.
+
+    Returns None if the order has no address or must not get one.
+    """
+    sent = details if details.email else replace(details, payment_email=email)
+    return sent if sent.email and not purchase.is_erased else None
 
 
 def _finish_order(purchase: Purchase, issue: TicketIssue, *, late: bool) -> SettlementResult:

@@ -44,7 +44,9 @@ from chalicelib.purchases.model import (
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 5
-BANK_TRANSFER = "#bank_transfer"  # no address has this ending
+# No address has these endings. Anybody can enter somebody else's address at a checkout, so that checkouts without a payment have a key
+# of their own: they hide no orders that were paid for.
+BANK_TRANSFER, UNPAID, UNPAID_OF_USER = "#bank_transfer", "#unpaid", "#unpaid_of_user"
 
 
 class PurchaseRow(dynamo.Table):
@@ -119,7 +121,11 @@ class BuyerRow(dynamo.Table):
 
 
 class AddressIndex(GlobalSecondaryIndex[Any]):
-    """Purchases by the buyer's address, and received tickets by the owner's address, oldest purchase first."""
+    """Purchases by the buyer's address, and received tickets by the owner's address, oldest purchase first.
+
+    The key of a purchase that nobody has paid money for, such as a free order, is the address with the ending UNPAID. Unpaid checkouts of
+    earlier releases have the address itself.
+    """
 
     class Meta:
         index_name = "address"
@@ -133,7 +139,8 @@ class CheckoutDetailsRow(dynamo.Table):
     """The details that the buyer sent with the checkout of the purchase `id`, stored separately to keep the purchase small.
 
     If `id` is the id of a ticket, the item has the address that the ticket's current owner gave when accepting the ticket. If it ends with
-    BANK_TRANSFER, the item only adds the purchase to its event's list of purchases by bank transfer.
+    BANK_TRANSFER, the item only adds the purchase to its event's list of purchases by bank transfer; if it ends with UNPAID_OF_USER, to its
+    buyer's list of checkouts that ended unpaid.
     """
 
     feature = "checkout-details"
@@ -257,17 +264,26 @@ def _load_details(ids: Iterable[str]) -> dict[str, CheckoutDetails]:
 
 def details_item(purchase: Purchase, details: CheckoutDetails) -> dynamo.TransactItem:
     """Return the transaction item that stores what the buyer sent with a checkout, for as long as its purchase is kept."""
-    return dynamo.put(CheckoutDetailsRow(purchase.id, **_details_attributes(details), ttl=_ttl(purchase)))
+    return dynamo.put(CheckoutDetailsRow(purchase.id, **_details_attributes(details, is_paid=_is_paid(purchase)), ttl=_ttl(purchase)))
 
 
-def list_ids_of_address(email: str, limit: int | None, before: str | None = None) -> list[str]:
+def list_ids_of_address(email: str, limit: int | None, before: str | None = None, *, is_paid: bool = True) -> list[str]:
     """Return up to `limit` ids of purchases and received tickets with this address, newest purchase first. A `limit` of None means all.
 
-    If the id `before` is given, only older purchases and tickets are included. May miss writes from the last second.
+    The purchases are those that somebody has paid money for, and unpaid checkouts of earlier releases. With `is_paid=False`, they are the
+    other checkouts. If the id `before` is given, only older purchases and tickets are included. May miss writes from the last second.
     """
+    return _list_ids(_address_key(email, is_paid=is_paid), limit, before)
+
+
+def list_unpaid_ids(user_id: str) -> list[str]:
+    """Return the ids of the user's checkouts that sent details and ended unpaid. May miss writes from the last second."""
+    return [row_id.removesuffix(UNPAID_OF_USER) for row_id in _list_ids(f"{user_id}{UNPAID_OF_USER}", None, None)]
+
+
+def _list_ids(key: str, limit: int | None, before: str | None) -> list[str]:
     beyond: Any = None if before is None else CheckoutDetailsRow.id < before
-    found = CheckoutDetailsRow.address_index.query(email_key(email), beyond, scan_index_forward=False, limit=limit)
-    return [row.id for row in found]
+    return [row.id for row in CheckoutDetailsRow.address_index.query(key, beyond, scan_index_forward=False, limit=limit)]
 
 
 def bank_transfer_item(purchase: Purchase) -> dynamo.TransactItem:
@@ -277,9 +293,7 @@ def bank_transfer_item(purchase: Purchase) -> dynamo.TransactItem:
 
 def list_bank_transfers(event_id: str, limit: int | None = None, before: str | None = None) -> list[str]:
     """Return the ids of the event's purchases that are paid by bank transfer, newest first. May miss writes from the last second."""
-    beyond: Any = None if before is None else CheckoutDetailsRow.id < before
-    found = CheckoutDetailsRow.address_index.query(f"{event_id}{BANK_TRANSFER}", beyond, scan_index_forward=False, limit=limit)
-    return [row.id.removesuffix(BANK_TRANSFER) for row in found]
+    return [row_id.removesuffix(BANK_TRANSFER) for row_id in _list_ids(f"{event_id}{BANK_TRANSFER}", limit, before)]
 
 
 def erase_details(row_id: str) -> None:
@@ -306,7 +320,9 @@ def list_buyer_records(user_id: str) -> list[BuyerRecord]:
 
 def owner_email_item(ticket_id: str, email: str | None) -> dynamo.TransactItem:
     """Return the transaction item that replaces a ticket owner's address with the new owner's. None leaves an empty item."""
-    return dynamo.put(CheckoutDetailsRow(ticket_id, **(_details_attributes(CheckoutDetails(customer_email=email)) if email else {})))
+    return dynamo.put(
+        CheckoutDetailsRow(ticket_id, **(_details_attributes(CheckoutDetails(customer_email=email), is_paid=True) if email else {}))
+    )
 
 
 def receive_ticket_items(event_id: str, ticket_id: str, before: str, after: str) -> list[dynamo.TransactItem]:
@@ -411,10 +427,10 @@ def save(
     if others:
         items = [*items, *_other_items(others)]
     if details is not None:
-        stored = CheckoutDetailsRow.assign(_details_attributes(details) | {"ttl": _ttl(after)})
+        stored = CheckoutDetailsRow.assign(_details_attributes(details, is_paid=_is_paid(after)) | {"ttl": _ttl(after)})
         items = [*items, dynamo.update(CheckoutDetailsRow(before.id), stored)]
-    elif before.has_details and _ttl(after) != _ttl(before):
-        items = [*items, dynamo.update(CheckoutDetailsRow(before.id), CheckoutDetailsRow.assign({"ttl": _ttl(after)}))]
+    elif before.has_details and (_ttl(after) != _ttl(before) or (before.state in ACTIVE_STATES and after.state not in ACTIVE_STATES)):
+        items = [*items, *_file_details_items(after)]
     actions = PurchaseRow.assign(_changed_attributes(before, after))
     if buyer is None and not items:
         if not dynamo.update_if(row, actions, _unchanged(before)):
@@ -428,6 +444,15 @@ def save(
         is_own = cancelled.failed(0) or (buyer is not None and cancelled.failed(1))
         raise (Conflict if is_own else OtherConflict) from cancelled
     return after
+
+
+def _file_details_items(purchase: Purchase) -> list[dynamo.TransactItem]:
+    """Return the transaction items that keep the details of a checkout for as long as its purchase, and list them for their buyer."""
+    items = [dynamo.update(CheckoutDetailsRow(purchase.id), CheckoutDetailsRow.assign({"ttl": _ttl(purchase)}))]
+    if purchase.state not in ACTIVE_STATES and not purchase.was_order:
+        listed = CheckoutDetailsRow.assign({"email_key": f"{purchase.user_id}{UNPAID_OF_USER}", "ttl": _ttl(purchase)})
+        items.append(dynamo.update(CheckoutDetailsRow(f"{purchase.id}{UNPAID_OF_USER}"), listed))
+    return items
 
 
 def _other_items(others: Sequence[tuple[Purchase, Purchase]]) -> list[dynamo.TransactItem]:
@@ -703,8 +728,17 @@ def _ttl(purchase: Purchase) -> int | None:
     return None
 
 
-def _details_attributes(details: CheckoutDetails) -> dict[str, Any]:
-    return {"details": details, "email_key": email_key(details.email) if details.email else None}
+def _details_attributes(details: CheckoutDetails, *, is_paid: bool) -> dict[str, Any]:
+    return {"details": details, "email_key": _address_key(details.email, is_paid=is_paid) if details.email else None}
+
+
+def _address_key(email: str, *, is_paid: bool) -> str:
+    return email_key(email) if is_paid else f"{email_key(email)}{UNPAID}"
+
+
+def _is_paid(purchase: Purchase) -> bool:
+    """Whether the purchase is listed with those that somebody has paid money for."""
+    return purchase.was_order and purchase.costs_money
 
 
 def _purchase(row: PurchaseRow) -> Purchase | None:

@@ -110,7 +110,7 @@ def test_a_change_with_a_password_reads_the_account_first(api):
 
 
 def test_an_erasure_reads_purchases_while_it_checks_the_password(api):
-    """It takes one more trip to find unpaid checkouts by the person's addresses. Then it marks all purchases at once, however many there
+    """It takes one more trip to find unpaid checkouts. Then it marks all purchases at once, however many there
     are, with the roles at events, empties their details, so that nobody can add an address in between, and deletes the account last."""
     register(api)
     token = log_in(api).json

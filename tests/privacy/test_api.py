@@ -7,6 +7,7 @@ import pytest
 from chalicelib.accounts import members
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import cursors
+from chalicelib.purchases import store
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Attendee, HolderErased
 from chalicelib.tickets.store import TicketRow
@@ -112,6 +113,52 @@ def test_unpaid_checkouts_with_the_address_of_the_account_are_erased(api, buyer)
     leave_unpaid(api, shop, EMAIL, STRANGER, user="eve")
     assert erase(api, buyer).status == 200
     assert (ATTENDEE in stored_text(), EMAIL.upper() in stored_text(), STRANGER in stored_text()) == (False, False, True)
+
+
+def test_an_erasure_reads_no_checkouts_of_strangers_with_the_address_of_the_account(api, buyer):
+    shop = builders.create_shop(api)
+    leave_unpaid(api, shop, "another@example.com", ATTENDEE, token=buyer["access_token"])
+    for number in range(3):
+        leave_unpaid(api, shop, EMAIL, STRANGER, user=f"eve-{number}")
+    with faults.record_calls() as calls:
+        assert erase(api, buyer).status == 200
+    read = {key["id"]["S"] for entry in calls.of("BatchGetItem", "purchases") for key in entry.keys}
+    assert len(read) == 2, "the order and the own unpaid checkout"
+    assert [text for text in (ATTENDEE, "another@example.com") if text in stored_text()] == []
+
+
+def test_unpaid_checkouts_of_earlier_releases_are_erased(api, buyer):
+    """These are found by the address of the account."""
+    leave_unpaid(api, builders.create_shop(api), EMAIL, STRANGER, token=buyer["access_token"])
+    for row in store.CheckoutDetailsRow.scan():
+        if row.id.endswith(store.UNPAID_OF_USER):
+            row.delete()
+        elif row.email_key.endswith(store.UNPAID):
+            assert dynamo.update_if(row, [store.CheckoutDetailsRow.email_key.set(EMAIL)])
+    assert erase(api, buyer).status == 200
+    assert STRANGER not in stored_text()
+
+
+def test_a_payment_during_an_erasure_restores_no_details(api, time, monkeypatch):
+    """The payment reads the details after the purchase was marked as erased, and before they are erased."""
+    shop, guest = builders.create_shop(api), api.post("/auth/guest").json
+    order_id = builders.reserve(api, guest["user"]["id"], *shop).json["id"]
+    assert builders.start_checkout(api, guest["user"]["id"], order_id, customer_email=EMAIL, responses={"note": RESPONSE}).status == 201
+    with faults.crash_before(1, operation="UpdateItem", table="checkout-details") as crash:
+        erase(api, guest, None)
+    assert crash.was_triggered
+    load = store.load_details
+
+    def load_and_erase(purchase):
+        details = load(purchase)
+        if purchase.is_erased:
+            store.erase_details(purchase.id)
+        return details
+
+    monkeypatch.setattr(store, "load_details", load_and_erase)
+    assert builders.confirm(api, guest["user"]["id"], order_id).status == 201
+    assert RESPONSE not in stored_text()
+    invariants.check(time.now)
 
 
 def test_a_guests_unpaid_checkouts_with_the_address_of_an_order_are_erased(api, time):

@@ -2,12 +2,14 @@
 
 import pytest
 
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import cursors
 from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.accounts.conftest import PASSWORD, mailbox, register  # noqa: F401
 from tests.privacy.test_api import stored_text
-from tests.purchases.test_lost_tickets import EMAIL, ask, buy, find, follow
+from tests.purchases.test_lost_tickets import EMAIL, ask, buy, find, follow, leave_unpaid
+from tests.simulation import faults
 
 NAME, ANSWER = "Lovelace-Byron", "allergic to nuts"
 
@@ -89,6 +91,29 @@ def test_an_erasure_leaves_valid_tickets_without_a_person(api, time, shop, order
     assert api.get(f"/tickets/{orders[0]}-1", user="guest-1").json["state"] == "valid"
     assert find(api, mailbox, "bob@example.com") == [f"{other}-1"]
     invariants.check(time.now)
+
+
+def test_an_interrupted_erasure_continues_after_what_it_has_erased(api, shop, orders, mailbox, monkeypatch):  # noqa: F811
+    """The paid orders come first, however many unpaid checkouts strangers have added."""
+    monkeypatch.setattr(dynamo, "MAX_BATCH_GET", 1)
+    unpaid = [leave_unpaid(api, shop, number) for number in range(3)]
+    token = open_link(api, mailbox)
+    shown = [order["id"] for order in call(api, "export", token).json["orders"]]
+    assert shown == sorted([*orders, *unpaid], reverse=True)
+    with faults.crash_before(2, operation="Query", table="checkout-details") as crash:
+        call(api, "erase", token)
+    assert crash.was_triggered
+    assert (NAME in stored_text(), store.list_ids_of_address(EMAIL, None)) == (False, [])
+    assert sorted(store.list_ids_of_address(EMAIL, None, is_paid=False)) == sorted(unpaid)
+    assert call(api, "erase", token).status == 200
+    assert store.load_many_details(store.load_many([*orders, *unpaid]).values()) == {}
+
+
+def test_checkouts_of_earlier_releases_are_erased(api, shop, orders, mailbox):  # noqa: F811
+    unpaid = leave_unpaid(api, shop, 1)
+    assert dynamo.update_if(store.CheckoutDetailsRow(unpaid), [store.CheckoutDetailsRow.email_key.set(EMAIL)])
+    assert call(api, "erase", open_link(api, mailbox)).status == 200
+    assert store.load_many_details([store.load(unpaid)]) == {}
 
 
 def test_the_orders_of_an_account_take_the_account(api, shop, mailbox):  # noqa: F811

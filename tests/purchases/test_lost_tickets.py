@@ -68,6 +68,41 @@ def test_unpaid_checkouts_with_an_address_hide_no_tickets_of_its_owner(api, shop
     assert find(api, mailbox) == [f"{paid}-1"]
 
 
+def leave_unpaid(api, shop, number, email=EMAIL):
+    """Begin a checkout with an address as a new guest, and give the tickets back. Returns the id of the purchase."""
+    reserved = builders.reserve(api, f"stranger-{number}", *shop).json["id"]
+    assert builders.start_checkout(api, f"stranger-{number}", reserved, customer_email=email).status == 201
+    assert api.delete(f"/reservations/{reserved}", user=f"stranger-{number}").status == 200
+    return reserved
+
+
+def test_strangers_checkouts_hide_no_paid_order_from_searches(api, shop, time, monkeypatch):
+    paid = buy(api, shop, "guest-1")
+    time.advance(1)
+    free = builders.create_shop(api, price_cents=0)
+    gifts = [buy(api, free, f"stranger-{number}") for number in range(3)]
+    unpaid = [leave_unpaid(api, shop, number) for number in range(3)]
+    reserved = builders.reserve(api, "stranger-0", *shop).json["id"]
+    assert builders.start_checkout(api, "stranger-0", reserved, customer_email=EMAIL).status == 201  # and does not pay
+    assert queries.list_order_ids_of_address(EMAIL, 20) == [paid, reserved, *reversed(unpaid), *reversed(gifts)]
+    assert queries.list_order_ids_of_address(EMAIL, 4) == [paid, *reversed(gifts)]
+    monkeypatch.setattr(queries, "MAX_IDS_OF_ADDRESS", 2)
+    assert queries.has_paid_order(EMAIL)
+    assert queries.list_order_ids_of_address(EMAIL, 1) == [paid]
+    assert builders.confirm(api, "stranger-0", reserved).status == 201
+    assert queries.list_order_ids_of_address(EMAIL, 2) == [reserved, paid]
+
+
+def test_an_order_whose_checkout_began_in_an_earlier_release_is_found(api, shop):
+    reserved = builders.reserve(api, "guest-1", *shop).json["id"]
+    assert builders.start_checkout(api, "guest-1", reserved, customer_email=EMAIL).status == 201
+    row = store.CheckoutDetailsRow(reserved)
+    assert dynamo.update_if(row, [store.CheckoutDetailsRow.email_key.set(EMAIL)])
+    assert not queries.has_paid_order(EMAIL)
+    assert builders.confirm(api, "guest-1", reserved).status == 201
+    assert queries.has_paid_order(EMAIL)
+
+
 @pytest.mark.not_on_moto
 def test_not_even_thousands_of_unpaid_checkouts_hide_tickets(api, shop, time, mailbox):  # noqa: F811
     paid = buy(api, shop, "guest-1")
