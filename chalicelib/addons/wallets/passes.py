@@ -1,13 +1,16 @@
 """Passes in wallets: make them, find out which changes concern them, and update them until Google and Apple have accepted it.
 
 An update is stored before it is made, and deleted only afterwards, so nothing is lost if a run crashes or a service is down. It always
-sends the present state of the ticket, so it may be repeated, and the order of updates does not matter.
+sends the present state of the ticket, so it may be repeated, and the order of updates does not matter. A ticket or event has one update,
+however often it changes. Changed tickets come before changed events, and events take turns.
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
+from zlib import crc32
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -41,6 +44,7 @@ from chalicelib.tickets.model import Ticket, TicketFrozen, TicketVoid
 COLOR = "#14161a"  # of passes for events without a brand
 LOGO_PIXELS = 480  # the width of a logo on a phone with the highest resolution
 MAX_DUE = 1000  # updates that are read at once
+PORTION = 100  # tickets whose passes are updated before the due updates are read again
 SECONDS_RESERVED = 15  # of a run, for the pushes and for recording what failed
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 30, 3600
 MAX_SECONDS = 3 * 86_400  # then an update is given up, as webhooks are
@@ -131,7 +135,7 @@ def google_link(made: Pass) -> str:
         google.put("eventTicketObject", saved)
         # The update after a change of the ticket or the event may have come before our write.
         if not _is_valid(made, tickets.get_ticket(ticket.id), snapshots.load_current()):
-            store.put_updates([Update("ticket", ticket.id, clock.now())], clock.now())
+            store.put_updates([Update("ticket", ticket.id, clock.now())])
     except GoogleFailed as error:
         logger.warning("wallets.google_failed", ticket_id=ticket.id, error=str(error))
         raise WalletUnavailable() from None
@@ -168,27 +172,52 @@ def follow(changes: Sequence[Change]) -> None:
                 events.add(new.event_id)
     now = clock.now()
     updates = [Update("ticket", ticket_id, now) for ticket_id in store.tickets_with_passes(changed.values())]
-    store.put_updates([*updates, *(Update("event", event_id, now) for event_id in sorted(events))], now)
+    store.put_updates([*updates, *(Update("event", event_id, now) for event_id in sorted(events))])
 
 
 def update_due(now: int) -> dict[str, Any]:
-    """Make the due updates, until the time is used up. Returns a report of the run.
+    """Make the due updates, until the time is used up. Returns a report of the run."""
+    setup_errors = list_setup_errors(now)
+    outcomes, turns = Counter[str](), Counter[str]()  # turns by event
+    while deadline.remaining() > SECONDS_RESERVED and (due := store.list_due(now, MAX_DUE)):
+        events = [(key, update) for key, update in due if update.has_tickets]
+        outcomes += _update([(key, update) for key, update in due if not update.has_tickets][:PORTION], now)
+        if earlier := [(key, update) for key, update in events if not update.version]:
+            _merge(earlier)
+        elif events:
+            first = now // 60 % len(events)  # each minute, another event has the first turn
+            key, update = min(events[first:] + events[:first], key=lambda entry: turns[entry[1].id])
+            turns[update.id] += 1
+            outcomes += _update_portion(key, update, now)
+    counts = {name: outcomes[name] for name in ("updated", "failed", "given_up")}
+    return {"due": outcomes.total(), **counts, "setup_errors": setup_errors}
 
-    Updates of events come first, because they make updates of tickets due.
+
+def _merge(earlier: Sequence[tuple[str, Update]]) -> None:
+    """Replace updates of earlier releases, which stored one for each change of an event, by one for each event."""
+    store.put_updates(list({update.id: update for _, update in earlier}.values()))
+    parallel.call_each(lambda entry: store.delete_update(*entry), list(earlier))
+
+
+def _update_portion(key: str, update: Update, now: int) -> Counter[str]:
+    """Update some passes of an event, and save the position. Returns the numbers of updates by outcome.
+
+    The first portion changes the event's classes at Google. What fails is due again as an update of its own.
     """
-    report: dict[str, Any] = {"due": 0, "updated": 0, "failed": 0, "given_up": 0, "setup_errors": list_setup_errors(now)}
-    due = store.list_due(now, MAX_DUE)
-    while due and deadline.remaining() > SECONDS_RESERVED:
-        report["due"] += len(due)
-        changed = _update(due, now)
-        for name, count in changed.items():
-            report[name] += count
-        due = store.list_due(now, MAX_DUE)
-    return report
+    found, position = store.list_tickets_with_passes(update.id, update.position, PORTION)
+    classes = [replace(update, position=store.END)] if update.position == store.START else []
+    outcomes = _update([(None, each) for each in (*classes, *(Update("ticket", ticket_id, now) for ticket_id in found))], now)
+    if position is None:
+        store.delete_update(key, update)
+    else:
+        store.save_position(key, update, position)
+    return outcomes
 
 
-def _update(due: Sequence[tuple[str, Update]], now: int) -> dict[str, int]:
-    """Make updates, and delete them or make them due later. Returns their numbers by outcome."""
+def _update(due: Sequence[tuple[str | None, Update]], now: int) -> Counter[str]:
+    """Make updates, and delete them or make them due later. Returns their numbers by outcome. An update without a key is not stored yet."""
+    if not due:
+        return Counter()
     snapshot = snapshots.load_current()  # an instance's snapshot may be older than the change
     attempts = parallel.call_each(lambda entry: _attempt(entry[1], snapshot, now), due)
     phones = {token: (changed, device) for attempt in attempts for changed, device, token in attempt.phones}
@@ -200,20 +229,27 @@ def _update(due: Sequence[tuple[str, Update]], now: int) -> dict[str, int]:
             store.unregister(changed, device)
         elif status != HTTPStatus.OK:
             unreached.add(token)
-    outcomes = {"updated": 0, "failed": 0, "given_up": 0}
+    outcomes = Counter[str]()
     for (key, update), attempt in zip(due, attempts, strict=True):
         is_done = attempt.is_done and not any(token in unreached for *_, token in attempt.phones)
         outcome = "updated" if is_done else "failed" if now - update.since < MAX_SECONDS else "given_up"
         if outcome == "failed":
-            delay = min(FIRST_DELAY_SECONDS * 2**update.attempts, MAX_DELAY_SECONDS)
-            store.put_updates([replace(update, attempts=update.attempts + 1)], now + delay)
+            store.put_updates([replace(update, attempts=update.attempts + 1)], _next_attempt_at(update, now))
         elif outcome == "given_up":
             logger.error("wallets.given_up", kind=update.kind, id=update.id)
-        store.delete_update(key)
+        if key is not None:
+            store.delete_update(key, update)
         outcomes[outcome] += 1
     log.count("pass_updates_sent", outcomes["updated"])
     log.count("pass_updates_failed", outcomes["failed"] + outcomes["given_up"])
     return outcomes
+
+
+def _next_attempt_at(update: Update, now: int) -> int:
+    """Return when to repeat an update that failed. Updates of one target that failed equally often meet at the same time, as one."""
+    delay: int = min(FIRST_DELAY_SECONDS * 2**update.attempts, MAX_DELAY_SECONDS)
+    offset = crc32(update.id.encode()) % delay  # other targets are repeated at other times
+    return ((now + delay // 2 - offset) // delay + 1) * delay + offset
 
 
 def _attempt(update: Update, snapshot: Catalog, now: int) -> Attempt:
@@ -221,7 +257,7 @@ def _attempt(update: Update, snapshot: Catalog, now: int) -> Attempt:
     phones, is_done = list[Phone](), False
     try:
         if update.kind == "event":
-            _update_event(update.id, snapshot, now)
+            _update_classes(update.id, snapshot)
         else:
             kept = store.list_passes(update.id)
             phones = _touch_passes(kept, now)
@@ -234,12 +270,8 @@ def _attempt(update: Update, snapshot: Catalog, now: int) -> Attempt:
     return Attempt(phones, is_done)
 
 
-def _update_event(event_id: str, snapshot: Catalog, now: int) -> None:
-    """Change the classes of an event at Google, and make the updates of its tickets due: Apple's passes repeat what a class says.
-
-    The tickets come first, because Google may refuse a class for days.
-    """
-    store.put_updates([Update("ticket", ticket_id, now) for ticket_id in store.list_tickets_with_passes(event_id)], now)
+def _update_classes(event_id: str, snapshot: Catalog) -> None:
+    """Change the classes of an event at Google. Apple's passes repeat what a class says."""
     event = snapshot.events.get(event_id)
     if event is not None:
         for tier_id in store.list_classes(event_id):
@@ -266,7 +298,7 @@ def _update_objects(ticket_id: str, kept: Sequence[Pass], snapshot: Catalog, now
         is_valid = _is_valid(each, ticket, snapshot)
         google.patch("eventTicketObject", google.ticket_object(ticket, each.serial, event, tier, is_valid=is_valid))
     if tickets.get_ticket(ticket_id) != ticket:
-        store.put_updates([Update("ticket", ticket_id, now)], now)
+        store.put_updates([Update("ticket", ticket_id, now)])
 
 
 def _is_valid(made: Pass, ticket: Ticket, snapshot: Catalog) -> bool:

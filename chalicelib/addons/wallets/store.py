@@ -7,12 +7,12 @@
 | `classes#<event>` | a tier | Google knows the class of this event and tier |
 | `devices#<ticket>` | `<digest>#<device>` | the push token of a phone that has the pass of Apple with this digest |
 | `device#<device>` | a serial | the ticket of a pass of Apple that this phone has |
-| `due` | a time, a target and a number | the update of the target's passes, due at this time |
+| `due` | a time and a target: `<time>#0#<ticket>` or `<time>#1#<event>` | the update of the target's passes, due at this time |
 
 The `digest` is of the ticket's code, so a new owner's ticket has a new pass, and the former owner's pass can be told that it is void.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Literal
 from zlib import crc32
@@ -29,6 +29,7 @@ from chalicelib.tickets.model import Ticket
 
 LANES = 4  # per event, because one key accepts only 1,000 writes a second; never lower this number
 KEPT_SECONDS = 400 * 86_400  # after the end of the event, or after the pass was made if that is later
+START, END = "0#", f"{LANES}#"  # positions among the tickets of an event that have passes: `<lane>#<ticket>`
 _DUE = "due"
 
 Wallet = Literal["apple", "google"]
@@ -56,12 +57,23 @@ class Pass(Struct, frozen=True, kw_only=True):
 
 
 class Update(Struct, frozen=True):
-    """An update that is due: of a ticket's passes, or of all passes of an event. `attempts` have failed since `since` (epoch seconds)."""
+    """An update that is due: of a ticket's passes, or of all passes of an event. `attempts` have failed since `since` (epoch seconds).
+
+    An update of an event has come to a `position` among its tickets; at END, only its classes at Google are left. `version` differs for
+    each change of a target; it is empty in updates of earlier releases, whose rows have unique keys instead.
+    """
 
     kind: Literal["ticket", "event"]
     id: str
     since: int
     attempts: int = 0
+    position: str = START
+    version: str = ""
+
+    @property
+    def has_tickets(self) -> bool:
+        """Whether this is the update of an event, and passes of the event's tickets are left."""
+        return self.kind == "event" and self.position != END
 
 
 class WalletRow(dynamo.Table):
@@ -140,9 +152,17 @@ def tickets_with_passes(tickets: Iterable[Ticket]) -> list[str]:
     return [row.sk for row in TextRow.find_all(keys.values())]
 
 
-def list_tickets_with_passes(event_id: str) -> Iterator[str]:
-    """Yield the ids of the event's tickets that have passes."""
-    return (row.sk for lane in range(LANES) for row in TextRow.query(f"event#{event_id}#{lane}"))
+def list_tickets_with_passes(event_id: str, position: str, limit: int) -> tuple[list[str], str | None]:
+    """List up to `limit` of the event's tickets that have passes, and the position after them, which is None after the last one."""
+    lane, _, after = position.partition("#")
+    found: list[str] = []
+    for number in range(int(lane), LANES):
+        beyond = WalletRow.sk > after if after else None
+        found += (row.sk for row in TextRow.query(f"event#{event_id}#{number}", beyond, limit=limit - len(found)))
+        if len(found) == limit:
+            return found, f"{number}#{found[-1]}"
+        after = ""
+    return found, None
 
 
 def add_class(event_id: str, tier_id: str, ttl: int) -> None:
@@ -181,21 +201,37 @@ def list_serials(device_id: str) -> list[str]:
     return [row.sk for row in TextRow.query(f"device#{device_id}")]
 
 
-def put_updates(updates: Sequence[Update], at: int) -> None:
-    """Make updates due at a time (epoch seconds).
+def put_updates(updates: Sequence[Update], at: int = 0) -> None:
+    """Make updates due at a time (epoch seconds), or at once, before all others.
 
-    Each has a key of its own, so that a run that deletes an update never deletes one that was added meanwhile.
+    Each replaces an update of the same target that is due at this time, so that repeated changes do not pile up.
     """
-    dynamo.batch_put(UpdateRow(_DUE, f"{at:011}#{each.kind}#{each.id}#{ids.nonce()}", content=each) for each in updates)
+    dynamo.batch_put(UpdateRow(_DUE, _due_key(each, at), content=replace(each, version=ids.nonce())) for each in updates)
 
 
 def list_due(now: int, limit: int) -> list[tuple[str, Update]]:
-    """List the updates that became due first, with their keys. The read is strongly consistent."""
+    """List the due updates with their keys: those of changed tickets, then those of changed events, then others by time.
+
+    The read is strongly consistent.
+    """
     return [(row.sk, row.content) for row in UpdateRow.query(_DUE, WalletRow.sk < f"{now + 1:011}", limit=limit)]
 
 
-def delete_update(key: str) -> None:
-    WalletRow(_DUE, key).delete()
+def delete_update(key: str, update: Update) -> None:
+    """Delete an update, unless its target has changed meanwhile."""
+    if update.version:
+        dynamo.delete_if(UpdateRow(_DUE, key), UpdateRow.content == update)
+    else:
+        WalletRow(_DUE, key).delete()
+
+
+def save_position(key: str, update: Update, position: str) -> None:
+    """Save the position that the update of an event has come to, unless the event has changed meanwhile."""
+    dynamo.put_if(UpdateRow(_DUE, key, content=replace(update, position=position)), UpdateRow.content == update)
+
+
+def _due_key(update: Update, at: int) -> str:
+    return f"{at:011}#{0 if update.kind == 'ticket' else 1}#{update.id}"
 
 
 def _passes_key(ticket_id: str) -> str:

@@ -1,0 +1,164 @@
+"""Updates of passes that wait: one for each ticket or event, changed tickets first, and events in turns."""
+
+import re
+
+import pytest
+
+from chalicelib.addons.wallets import passes, store
+from chalicelib.dynamodb import dynamo
+from tests import builders, invariants
+from tests.addons.wallets.conftest import WalletDoor
+from tests.simulation import faults
+
+pytestmark = pytest.mark.not_on_moto
+PASSES = 4
+
+
+@pytest.fixture
+def shop(api, threaded_store, time, google):
+    """Two events, each with four tickets in Google Wallet. Only the schedule updates them."""
+    doors = [WalletDoor(api, time, quantity=PASSES) for _ in range(2)]
+    for door in doors:
+        assert [door.add("google", number).status for number in range(1, PASSES + 1)] == [200] * PASSES
+        door.stop_stream()
+        door.wait(5)
+    google.requests.clear()
+    yield doors
+    invariants.check(time.now)
+
+
+def patched(google):
+    """The tickets whose objects were changed, in order. Takes what has been requested since the last call."""
+    requests, google.requests[:] = list(google.requests), []
+    return [found[1] for request in requests if (found := re.search(r"PATCH .*eventTicketObject/[^/]*?\.([^.]+)\.[0-9a-f]+$", request))]
+
+
+def classes(google):
+    return sum("eventTicketClass" in request for request in google.requests)
+
+
+def tickets(door):
+    return [ticket.id for ticket in door.tickets]
+
+
+def waiting():
+    return len(list(store.UpdateRow.query("due")))
+
+
+def test_repeated_edits_are_one_update(shop, google, time):
+    door = shop[0]
+    for number in range(10):
+        door.change_event(name=f"Concert {number}")
+        door.wait(2)
+    assert waiting() == 1
+    assert door.run_schedule() | {"setup_errors": []} == {"due": 5, "updated": 5, "failed": 0, "given_up": 0, "setup_errors": []}
+    assert classes(google) == 1
+    assert sorted(patched(google)) == sorted(tickets(door))
+    assert waiting() == 0
+
+
+def test_repeated_changes_that_fail_do_not_pile_up(shop, google, time):
+    door = shop[0]
+    google.status = 500
+    for number in range(60):
+        door.change_event(name=f"Concert {number}")
+        door.wait(5)
+        door.run_schedule()
+    assert waiting() <= 5 * 4, "for each target, one of the updates that failed once, twice, three and four times"
+    google.status = 0
+    time.advance(3600)
+    door.run_schedule()
+    assert (waiting(), google.stored[door_class(google, door)]["eventName"]["defaultValue"]["value"]) == (0, "Concert 59")
+
+
+def door_class(google, door):
+    return google.object(door.tickets[0].id)["classId"]
+
+
+def test_a_refund_comes_before_edits(shop, google, time, monkeypatch):
+    monkeypatch.setattr(passes, "PORTION", 1)
+    noisy, other = shop
+    noisy.change_event(name="Edited")
+    noisy.wait(5)
+    assert builders.refund(other.api, other.order_id, tickets=[tickets(other)[0]]).status < 300
+    other.wait(5)
+    other.run_schedule()
+    first, *edits = patched(google)
+    assert (first, sorted(edits)) == (tickets(other)[0], sorted(tickets(noisy)))
+
+
+def test_events_take_turns(shop, google, monkeypatch):
+    monkeypatch.setattr(passes, "PORTION", 1)
+    for door in shop:
+        door.change_event(name="Edited")
+        door.wait(5)
+    shop[0].run_schedule()
+    owners = [ticket_id in tickets(shop[0]) for ticket_id in patched(google)]
+    assert (len(owners), sum(owners)) == (2 * PASSES, PASSES)
+    assert all(first != second for first, second in zip(owners[::2], owners[1::2], strict=True))
+
+
+def test_each_minute_another_event_has_the_first_turn(shop, google, time, monkeypatch):
+    monkeypatch.setattr(passes, "PORTION", 1)
+    for door in shop:
+        door.change_event(name="Edited")
+        door.wait(5)
+    first = []
+    for _ in range(2):
+        with faults.crash_before(2, operation="PutItem", table="wallet-passes"):
+            shop[0].run_schedule()
+        first.append(patched(google)[0] in tickets(shop[0]))
+        time.advance(60)
+    assert sorted(first) == [False, True]
+
+
+def test_an_event_continues_where_a_run_has_stopped(shop, google, monkeypatch):
+    monkeypatch.setattr(passes, "PORTION", 1)
+    door = shop[0]
+    door.change_event(name="Edited")
+    door.wait(5)
+    with faults.crash_before(3, operation="PutItem", table="wallet-passes") as crash:  # after two positions were saved
+        door.run_schedule()
+    assert crash.was_triggered
+    before = patched(google)
+    assert len(before) == 3
+    door.run_schedule()
+    after = patched(google)
+    assert sorted({*before, *after}) == sorted(tickets(door))
+    assert len(before) + len(after) == PASSES + 1, "only the portion whose position was not saved is repeated"
+
+
+def test_an_edit_during_an_update_reaches_all_passes(shop, google, monkeypatch):
+    monkeypatch.setattr(passes, "PORTION", 1)
+    door, write = shop[0], passes.google.patch
+
+    def edit_before(kind, body):
+        if kind == "eventTicketObject" and google.requests:
+            monkeypatch.setattr(passes.google, "patch", write)
+            door.change_event(name="Edited again")
+            door.wait(5)
+        write(kind, body)
+
+    door.change_event(name="Edited")
+    door.wait(5)
+    monkeypatch.setattr(passes.google, "patch", edit_before)
+    door.run_schedule()
+    assert google.stored[door_class(google, door)]["eventName"]["defaultValue"]["value"] == "Edited again"
+    assert classes(google) == 2
+    assert set(patched(google)) == set(tickets(door))
+    assert waiting() == 0
+
+
+def test_updates_of_earlier_releases_are_made(shop, google, time):
+    """They have a key of their own for each change."""
+    door, other = shop
+    rows = [("event", door.event_id, f"0000000000000{number:03}") for number in range(15)]
+    rows += [("ticket", ticket_id, "0000000000000001") for ticket_id in tickets(other)]
+    for kind, target, nonce in rows:
+        content = {"M": {"kind": {"S": kind}, "id": {"S": target}, "since": {"N": str(time.now)}, "attempts": {"N": "0"}}}
+        item = {"pk": {"S": "due"}, "sk": {"S": f"{time.now:011}#{kind}#{target}#{nonce}"}, "content": content}
+        dynamo.client().put_item(TableName=store.WalletRow.name(), Item=item)
+    time.advance(1)
+    door.run_schedule()
+    assert sorted(patched(google)) == sorted([*tickets(door), *tickets(other)])
+    assert waiting() == 0
