@@ -22,7 +22,8 @@ class Buyer:
         self.language: Language = "en"
         self.problems: list[str] = []
         self.refused: list[str] = []
-        page.clock.install(time=clock.now())
+        if page.context.pages == [page]:  # all tabs have one clock, which must not jump when another tab is opened
+            page.clock.install(time=clock.now())
         page.add_init_script(NOTE_USE)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", self._note)
