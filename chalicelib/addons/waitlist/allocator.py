@@ -14,10 +14,10 @@ from msgspec.structs import replace
 
 from chalicelib.addons.waitlist import kept_stocks, store
 from chalicelib.addons.waitlist.model import (
+    CANCELLATION,
     KEPT_SECONDS,
     LAST_DAY_SECONDS,
-    OF_CANCELLATION,
-    TOLD_ALL,
+    NOTIFIED_ALL,
     BallotOffer,
     Census,
     Entry,
@@ -41,27 +41,28 @@ from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.waiting_room.model import RoomState
 
 MAX_PASSES = 3  # per run; the line is read again after stocks were released, because somebody may have joined in the meantime
-MAX_FOLLOWED_PAGES = 4  # of the line, read while following a change: meanwhile, emails and webhooks wait
-MAX_FOLLOWED_OFFERS = 20
-MAX_FOLLOWED_ENDS = 100  # offers that are checked while following a change
+# Limits on a run that follows a change, because emails and webhooks wait for the run to finish.
+MAX_PAGES_WHILE_FOLLOWING = 4  # pages of the line
+MAX_OFFERS_WHILE_FOLLOWING = 20
+MAX_CHECKED_WHILE_FOLLOWING = 100  # open offers whose outcomes are checked
 MAX_CHECKED = 5000  # offers that a scheduled run checks; if there are more, the next run continues
-DRAWN_PAGE = 1000  # places that are planned at once in the drawn order
-RELEASE_SECONDS = 60  # after this time, a release has added its tickets to the stock; the draw begins before that
-MAX_NOTES = 200  # per run: entries that are noted as passed over for the first time
-MAX_TOLD = 1000  # per run: people who are told that their event was cancelled; one run of `send_messages` sends about as many emails
-MAX_PROLONGED = 200  # per run: entries that are kept longer because their event was postponed
-PLACES_PER_SECOND = 500  # counted on average: a line of 30,000 is counted each minute, and longer lines less often
-MAX_BUYERS = dynamo.MAX_BATCH_GET  # checked at once
+DRAWN_PAGE = 1000  # in the drawn order, offers are planned for this many places at once
+RELEASE_SECONDS = 60  # a release adds its tickets to the stock within this time after its draw has begun
+MAX_PASSED_OVER = 200  # per run: entries recorded as passed over for the first time
+MAX_NOTIFIED = 1000  # per run: people who get an email about a cancellation; one run of `send_messages` sends about as many emails
+MAX_PROLONGED = 200  # per run: entries that are kept longer because their event has been postponed
+PLACES_PER_SECOND = 500  # the average speed of full counts: a line of 30,000 is counted each minute, and longer lines less often
+MAX_BUYERS = dynamo.MAX_BATCH_GET  # buyers who are checked at once
 SHORTEST_OFFER_SECONDS = 900  # unless the sale ends earlier
 TURNS = Turns(patience=3600, keep=3600)
-NOBODY = sys.maxsize  # the smallest quantity if nobody may have an offer now
-MAX_FAILED_LINES = 3  # after this many in a row, the store is probably down for all lines
-SECONDS_FOR_OFFER = 3  # no offer is started with less time left
-SECONDS_FOR_OTHERS = 30  # left to the other followers of a change; the schedule runs the allocator for the other lines within a minute
+NO_REQUEST = sys.maxsize  # the smallest wanted quantity if nobody can get an offer now
+MAX_FAILED_LINES = 3  # after this many failures in a row, the store is probably down for all lines
+SECONDS_FOR_OFFER = 3  # an offer begins only if at least this much time is left
+SECONDS_FOR_OTHERS = 30  # time left for the other followers of a change; the scheduled run serves the other lines within a minute
 
 
 class AllocationReport(Struct):
-    """The counts of a run: new offers, offers that ended, and entries that were deferred because their buyers could not get an offer."""
+    """The counts of a run: new offers, offers that ended, and entries that were passed over because their buyers could not get an offer."""
 
     offered: int = 0
     ended: int = 0
@@ -71,7 +72,7 @@ class AllocationReport(Struct):
 def allocate_all(now: int) -> AllocationReport:
     """Run the allocator for all events with a line, until time runs out. The line whose last run was longest ago comes first.
 
-    Raises the first store error after the other lines.
+    Raises the first store error once the other lines have run.
     """
     return allocate_each(store.list_lines(), now, is_following=False)
 
@@ -79,8 +80,8 @@ def allocate_all(now: int) -> AllocationReport:
 def allocate_each(lines: Iterable[Line], now: int, *, is_following: bool) -> AllocationReport:
     """Run the allocator for these lines. An error in one event does not stop the others.
 
-    Raises the first store error after the other lines, or at once after MAX_FAILED_LINES lines in a row. `is_following`: the run follows a
-    change (see `allocate`), and has little time.
+    Raises the first store error once the other lines have run, or at once if MAX_FAILED_LINES lines in a row have failed. `is_following`:
+    the run follows a change (see `allocate`), and has little time.
     """
     total = AllocationReport()
     store_error: Exception | None = None
@@ -107,27 +108,28 @@ def allocate_each(lines: Iterable[Line], now: int, *, is_following: bool) -> All
 
 
 def allocate(line: Line, now: int, is_following: bool = False) -> AllocationReport:
-    """Record ended offers, and offer returned tickets unless another allocator holds the lease. Safe to repeat or to run in parallel.
+    """Record the offers that have ended, and offer returned tickets. Safe to repeat or to run in parallel.
 
-    An allocator that is following a change makes only the first offers, and leaves the rest of the line to the next run.
+    Makes no offers if another allocator holds the lease. A run that follows a change makes only the first offers, and leaves the rest of
+    the line to the next run.
     """
     current = catalog.find_snapshot(lambda catalog: line.event_id in catalog.events)
     event, report = current.find_event(line.event_id), AllocationReport()
     if event is None:
         return report
     report.ended, open_offers = end_offers(line, now, is_following)
-    if not _takes_offers(event, now):
-        # The next steps may delete a line in which people wait, so check the current catalog: a newer version may allow the waitlist again.
+    if not _can_make_offers(event, now):
+        # The next steps may delete a line in which people wait, so check the current catalog, which may have turned the waitlist on again.
         current = catalog.load_current()
         event = current.find_event(line.event_id)
     if event is None:
         return report
-    if not _takes_offers(event, now):
-        are_all_told = not is_following and _tell_of_cancellation(event, line, now)
+    if not _can_make_offers(event, now):
+        are_all_notified = not is_following and _notify_of_cancellation(event, line, now)
         if line.stock_ids:
             kept_stocks.release_stocks(current, event, line)
             store.remove_stocks(line, line.stock_ids)
-        elif are_all_told and not store.list_offered(event.id, limit=1):
+        elif are_all_notified and not store.list_offered(event.id, limit=1):
             store.delete_line(line)
         return report
     allocator = ids.new_id()
@@ -142,24 +144,27 @@ def allocate(line: Line, now: int, is_following: bool = False) -> AllocationRepo
     return report
 
 
-def _takes_offers(event: Event, now: int) -> bool:
+def _can_make_offers(event: Event, now: int) -> bool:
     return event.has_waitlist and event_phase(event, now) not in ("closed", "cancelled")
 
 
-def _tell_of_cancellation(event: Event, line: Line, now: int) -> bool:
-    """Tell the next MAX_TOLD waiting people that the event was cancelled. Returns whether all are told; if not, the next run continues."""
-    told_to = line.told_of(OF_CANCELLATION)
-    if told_to == TOLD_ALL or event.status != "cancelled" or now > event.last_sale_at or not addons.is_on("messages"):
+def _notify_of_cancellation(event: Event, line: Line, now: int) -> bool:
+    """Email the next MAX_NOTIFIED waiting people about the event's cancellation.
+
+    Returns whether everybody has been emailed. If not, the next run continues.
+    """
+    notified_to = line.notified_up_to(CANCELLATION)
+    if notified_to == NOTIFIED_ALL or event.status != "cancelled" or now > event.last_sale_at or not addons.is_on("messages"):
         return True
-    entries = [place.entry for place in next(store.read_pages(event.id, told_to, MAX_TOLD // store.PARTS), [])]
+    entries = [place.entry for place in next(store.read_pages(event.id, notified_to, MAX_NOTIFIED // store.PARTS), [])]
     parallel.call_each(lambda entry: _queue_email("waitlist_cancelled", entry, now), entries)
-    store.save_told(event.id, entries[-1].id if entries else TOLD_ALL, OF_CANCELLATION)
+    store.save_notified_to(event.id, entries[-1].id if entries else NOTIFIED_ALL, CANCELLATION)
     return not entries
 
 
 def _queue_email(kind: str, entry: Entry, now: int) -> None:
-    """Queue the only email of this kind about an entry. Does nothing if it was queued before."""
-    from chalicelib.notifications import outbox  # few runs need it
+    """Queue an email of this kind about an entry. Does nothing if such an email has been queued before."""
+    from chalicelib.notifications import outbox  # imported here because few runs need it
 
     user_id, event_id = entry.user_id, entry.event_id
     email = outbox.new_notification(kind, entry.id, 1, user_id=user_id, event_id=event_id, now=now, language=entry.language)
@@ -167,14 +172,14 @@ def _queue_email(kind: str, entry: Entry, now: int) -> None:
 
 
 def end_offers(line: Line, now: int, is_following: bool = False) -> tuple[int, int]:
-    """Mark the event's finished offers as accepted, declined or expired. Returns their number, and the number of the other offers.
+    """Mark the event's finished offers as accepted, declined or expired. Returns their number, and the number of offers still open.
 
     Uses at most half of the remaining time, so that thousands of offers that expire together do not delay other lines. If there are more
-    than MAX_CHECKED offers, each run continues where the last run stopped: a ballot has many thousands of offers, which are open for hours,
-    and people see the outcome of an offer even before it is recorded. The number of the other offers is then taken from the last census,
-    minus the offers that this run has ended. An allocator that is following a change checks only the first offers.
+    than MAX_CHECKED offers, each run continues where the last run stopped. That is soon enough for the many thousands of offers of a
+    ballot: they are open for hours, and people see the outcome of an offer even before it is recorded. The number of open offers is then
+    taken from the last census, minus the offers that this run has ended. A run that follows a change checks only the first offers.
     """
-    after, limit = (None, MAX_FOLLOWED_ENDS) if is_following else (line.checked_to, MAX_CHECKED)
+    after, limit = (None, MAX_CHECKED_WHILE_FOLLOWING) if is_following else (line.checked_to, MAX_CHECKED)
     offered = store.list_offered(line.event_id, after, limit)
     census = None
     if not is_following and (after is not None or len(offered) == limit):
@@ -182,7 +187,9 @@ def end_offers(line: Line, now: int, is_following: bool = False) -> tuple[int, i
         store.save_checked(line.event_id, offered[-1].id if len(offered) == limit else None)
         census = store.find_census(line.event_id)
     purchases, unreadable = _load_purchases(offered)
-    decided = [entry for entry in offered if entry.purchase_id not in unreadable]  # a newer version can read the others
+    decided = [
+        entry for entry in offered if entry.purchase_id not in unreadable
+    ]  # only a newer version of the code can read the other purchases
     ended = [entry for entry in decided if not _is_open(purchases.get(entry.purchase_id or ""))]
     reserved, count = deadline.remaining() / 2 if ended else 0, 0
     for entry in ended:
@@ -208,7 +215,7 @@ def end_offer(entry: Entry, purchase: Purchase | None, now: int) -> Entry:
 
 
 def removal_items(entry: Entry, now: int) -> list[dynamo.TransactItem]:
-    """Return the item that lets the sweep delete the saved card of an entry that has ended, if it has one."""
+    """Return the items that let the sweep delete an ended entry's saved card. Returns an empty list if the entry has no card."""
     return [] if entry.card is None else [offers.card_item(entry.id, None, entry.card, now, is_needed=False)]
 
 
@@ -236,7 +243,7 @@ def make_offer(
 
 
 def _begin_census(event_id: str, now: int) -> Census:
-    """Return an empty census. Its numbers include everybody who has ever joined, because people who have left have numbers too."""
+    """Return a census that has counted nobody yet. `people_to` and `tickets_to` are the last arrival numbers, including people who left."""
     people, tickets = store.read_arrivals(event_id)
     return Census(full_at=now, people_to=people, tickets_to=tickets)
 
@@ -244,10 +251,10 @@ def _begin_census(event_id: str, now: int) -> Census:
 class _Pass:
     """One pass through the line of an event, from its beginning until no tickets are left or the line ends.
 
-    `left` has the number of tickets that the rest of the line may get, by stock id, and `claimed` has the ids of the stocks for which a
-    large party ahead takes turns. `wanted` has the ids of the tiers that people wait for, ignoring people who are known to be at their
-    limit. `smallest` has the smallest quantity that somebody wants, by tier id, ignoring everybody who is known to be unable to get an
-    offer now.
+    `remaining` has the number of tickets that the rest of the line may get, by stock id. `claimed_stock_ids` are the stocks for which a
+    large party ahead takes turns. `wanted_keys` are the keys of the supplies that people wait for, ignoring people who are known to be at
+    their purchase limit. `smallest` has the smallest wanted quantity by key of the supply, ignoring people who are known to be unable to
+    get an offer now.
     """
 
     def __init__(
@@ -264,33 +271,33 @@ class _Pass:
         self.open_offers, self.is_following = open_offers, is_following
         self.line = store.find_line(event.id) or Line(event_id=event.id)
         self.stock = kept_stocks.read_stock(current, event, self.line, now)
-        self.left = dict(self.stock.free)
-        # This runs the draw if it is due, even if nobody opens the room.
+        self.remaining = dict(self.stock.free)
+        # Reading the draw also runs it when it is due, even if nobody opens the waiting room.
         self.draw = _find_draw(event, now) if event.has_ballot and not is_following else None
         supplies = {} if event.has_ballot else self.stock.for_line(self.line)  # in a ballot, all tickets are offered in the drawn order
-        self.drawn = {tier_id: supply for tier_id, supply in supplies.items() if supply.tier.stock_id in self.line.draws}
-        self.supplies = {tier_id: supply for tier_id, supply in supplies.items() if tier_id not in self.drawn}
-        self.claimed: Set[str] = frozenset()
+        self.drawn = {key: supply for key, supply in supplies.items() if supply.tier.stock_id in self.line.draws}
+        self.supplies = {key: supply for key, supply in supplies.items() if key not in self.drawn}
+        self.claimed_stock_ids: Set[str] = frozenset()
         self.turns = TURNS if event.last_sale_at - now > LAST_DAY_SECONDS else None
-        self.wanted, self.smallest = set[str](), dict[str, int]()
+        self.wanted_keys, self.smallest = set[str](), dict[str, int]()
         census = None if is_following else store.find_census(event.id)
-        self.is_full = not is_following and (census is None or now >= census.full_at + census.people // PLACES_PER_SECOND)
-        self.census = _begin_census(event.id, now) if self.is_full else census or Census(full_at=now)
-        self.notes = 0
+        self.is_full_count = not is_following and (census is None or now >= census.full_at + census.people // PLACES_PER_SECOND)
+        self.census = _begin_census(event.id, now) if self.is_full_count else census or Census(full_at=now)
+        self.passed_over_count = 0
         self.kept_until = event.last_sale_at + KEPT_SECONDS
-        self.prolonged = 0
-        self.is_stopped = False  # no more offers can be made in this pass
-        self.busy = set[str]()  # ids of stocks whose shards accept no more offers for now
-        self.gone = set[str]()  # ids of entries that got an offer or have just changed
-        self.checked = dict[str, ApiError | None]()  # entry id -> why the entry cannot have an offer now
-        self.sellers = set[str]()  # ids of users who have offered tickets of the event for resale, and may not be offered their own
+        self.prolonged_count = 0
+        self.is_stopped = False  # whether this pass can make no more offers
+        self.full_stock_ids = set[str]()  # stocks whose shards can hold no more offers for now
+        self.handled_entry_ids = set[str]()  # entries that got an offer or have just changed
+        self.errors = dict[str, ApiError | None]()  # by id of the checked entry: why it cannot get an offer now, or None if it can
+        self.sellers = set[str]()  # ids of users who have tickets of the event for resale, which must not be offered to themselves
         self.upcoming = list[Entry]()  # the entries of the current page
-        self.chunk = 1  # how many buyers are checked next; grows while many of them cannot have an offer
+        self.check_size = 1  # how many buyers the next check reads at once; doubles with each check
 
     def run(self) -> bool:
-        """Make offers, count the line, and release tickets that nobody wants, or that are fewer than anybody in the line wants.
+        """Make offers, count the line, and release tickets that nobody wants, and leftovers that are too few for the smallest request.
 
-        Returns whether to pass through the line again.
+        Returns whether another pass through the line is needed.
         """
         if self.drawn and not self.is_following:
             self._serve_draws()
@@ -300,54 +307,54 @@ class _Pass:
         if deadline.remaining() < SECONDS_FOR_OFFER or (self.is_following and not is_complete):
             return False
         if not self.is_following:
-            if not self.is_full:
+            if not self.is_full_count:
                 for places in store.read_pages(self.event.id, self.census.counted_to or None):
-                    self._note_wanted(places)
+                    self._record_demand(places)
                     self._count(places)
             self.census.offered = self.open_offers + self.report.offered
             store.save_census(self.event.id, self.census, self.now, self.kept_until)
-            if self.prolonged:
+            if self.prolonged_count:
                 store.prolong_arrivals(self.event.id, self.kept_until)
         counted = {key for key, supply in self.stock.supplies.items() if supply.tier.id in self.census.tiers}
-        wanted = self.wanted if is_complete else self.wanted | counted
+        wanted = self.wanted_keys if is_complete else self.wanted_keys | counted
         if kept_stocks.keep_wanted(self.event, self.stock, self.line, wanted):
             return True
-        left = {tier_id: free_tickets(supply, self.left) for tier_id, supply in self.supplies.items()}
-        if (is_complete and not self.is_stopped) or not any(left.values()):
-            smallest = {tier_id: self.smallest.get(tier_id, NOBODY) for tier_id in self.supplies}
-            too_large = {tier_id: quantity for tier_id, quantity in smallest.items() if 0 < left[tier_id] < quantity}
-            kept_stocks.spare_leftovers(self.current, self.event, self.stock, self.line, too_large)
+        remaining = {key: free_tickets(supply, self.remaining) for key, supply in self.supplies.items()}
+        if (is_complete and not self.is_stopped) or not any(remaining.values()):
+            smallest = {key: self.smallest.get(key, NO_REQUEST) for key in self.supplies}
+            too_large = {key: quantity for key, quantity in smallest.items() if 0 < remaining[key] < quantity}
+            kept_stocks.release_leftovers(self.current, self.event, self.stock, self.line, too_large)
         return False
 
     def _serve_draws(self) -> None:
-        """Offer the tickets of each stock that is drawn, in the drawn order. The draw ends when its tickets or its people have run out.
+        """Offer the tickets of each stock with a draw, in the drawn order. A draw ends when it has no more tickets or no more people.
 
         Reads the whole line once, and keeps it in memory.
         """
-        has_tickets = any(free_tickets(supply, self.left) for supply in self.drawn.values())
+        has_tickets = any(free_tickets(supply, self.remaining) for supply in self.drawn.values())
         line = [place for page in store.read_pages(self.event.id) for place in page] if has_tickets else []
-        for tier_id, supply in self.drawn.items():
+        for key, supply in self.drawn.items():
             draw = self.line.draws[supply.tier.stock_id]
-            if not free_tickets(supply, self.left) and self.now < draw.begun_at + RELEASE_SECONDS:
+            if not free_tickets(supply, self.remaining) and self.now < draw.begun_at + RELEASE_SECONDS:
                 continue
             waiting = [place for place in line if place.entry.id <= draw.last_id and place.entry.accepts(supply.tier)]
             waiting.sort(key=lambda place: draw.rank(place.entry))
-            self._serve_in_order(waiting, {tier_id: supply})
-            if self.is_stopped or not self.busy.isdisjoint(supply.stock_ids) or deadline.remaining() < SECONDS_FOR_OFFER:
+            self._serve_in_order(waiting, {key: supply})
+            if self.is_stopped or not self.full_stock_ids.isdisjoint(supply.stock_ids) or deadline.remaining() < SECONDS_FOR_OFFER:
                 return  # the next run continues
             draws = {stock_id: other for stock_id, other in self.line.draws.items() if other != draw}
-            if store.set_draws(self.line, draws):  # otherwise a stock was added, and the next run ends the draw
+            if store.set_draws(self.line, draws):  # if this fails, a stock was added meanwhile, and the next run ends the draw
                 self.line = replace(self.line, draws=draws, namings=self.line.namings + 1)
 
     def _serve_ballot(self, draw: RoomState) -> None:
-        """Offer all tickets in the drawn order. Then tell the people who got none, once all ticket types are on sale.
+        """Offer all tickets in the drawn order. Once all ticket types are on sale, email the people who got no offer.
 
         People without a number of this draw follow in order of arrival. Reads the whole line once, and keeps it in memory.
         """
         supplies = self.stock.supplies
         if self._has_tickets(supplies):
-            # Accounts that proved the same address share a position. The position gets one offer, and trying to hold tickets for the other
-            # accounts would take time.
+            # Accounts that proved the same address share a position, and the position gets one offer. Leave the other accounts out, because
+            # each attempt to hold tickets for them takes time and fails.
             taken = {offer.position for offer in store.list_ballot_offers(self.event.id, draw.room)}
             drawn, others = dict[int, Place](), list[Place]()
             for place in (place for page in store.read_pages(self.event.id) for place in page):
@@ -361,30 +368,30 @@ class _Pass:
             self._serve_in_order([*(drawn[position] for position in sorted(drawn)), *others], supplies)
         tiers = self.current.visible_tiers(self.event)
         is_waiting = any(current_tier_status(self.current, tier, self.now) == "coming-soon" for tier in tiers)
-        if not (self.is_stopped or self.busy or is_waiting or self.event.is_paused):
-            self._tell_losers(draw)
+        if not (self.is_stopped or self.full_stock_ids or is_waiting or self.event.is_paused):
+            self._notify_losers(draw)
 
-    def _tell_losers(self, draw: RoomState) -> None:
-        """Tell everybody who took part in the draw and still waits for an offer, and record the loss for better odds in the next ballot.
+    def _notify_losers(self, draw: RoomState) -> None:
+        """Email the people who took part in the draw and got no offer, and record their loss, which improves their odds in the next ballot.
 
-        The next run continues after the last page that was told.
+        The next run continues after the last page whose people were emailed.
         """
-        told_to = self.line.told_of(draw.room)
-        if told_to == TOLD_ALL or not (addons.is_on("messages") or draw.better_odds):
+        notified_to = self.line.notified_up_to(draw.room)
+        if notified_to == NOTIFIED_ALL or not (addons.is_on("messages") or draw.better_odds):
             return
-        from chalicelib.waiting_room import service as waiting_room  # few runs need it
+        from chalicelib.waiting_room import service as waiting_room  # imported here because few runs need it
 
         held = sum(shard.held for supply in self.stock.supplies.values() for shard in self.stock.shards[supply.tier.stock_id])
         if held > self._count_offered_tickets():
-            return  # tickets may come back without an offer to anybody, for example after a crash
-        for places in store.read_pages(self.event.id, told_to):
+            return  # some held tickets belong to no offer, for example after a crash, and may still come back
+        for places in store.read_pages(self.event.id, notified_to):
             for entry in (place.entry for place in places):
                 if deadline.remaining() < SECONDS_FOR_OFFER:  # a page may have thousands of people
-                    if told_to is not None:
-                        store.save_told(self.event.id, told_to, draw.room)
+                    if notified_to is not None:
+                        store.save_notified_to(self.event.id, notified_to, draw.room)
                     return
                 if (
-                    entry.id not in self.gone
+                    entry.id not in self.handled_entry_ids
                     and _is_registered(self.current, self.event, entry)
                     and _drawn_position(entry, draw) is not None
                 ):
@@ -392,13 +399,13 @@ class _Pass:
                         _queue_email("ballot_lost", entry, self.now)
                     if entry.odds_key is not None and self._could_win(entry):
                         waiting_room.record_loss(entry.odds_key, draw, self.now)
-                told_to = entry.id
+                notified_to = entry.id
             if places:
-                store.save_told(self.event.id, places[-1].entry.id, draw.room)
-        store.save_told(self.event.id, TOLD_ALL, draw.room)
+                store.save_notified_to(self.event.id, places[-1].entry.id, draw.room)
+        store.save_notified_to(self.event.id, NOTIFIED_ALL, draw.room)
 
     def _count_offered_tickets(self) -> int:
-        """Return the number of tickets in open offers. Reads all of their purchases, because outcomes are recorded later."""
+        """Return the number of tickets in open offers. Reads the purchases of all offers, because outcomes are recorded late."""
         offered = store.list_offered(self.event.id)
         purchases, unreadable = _load_purchases(offered)
         return sum(
@@ -406,24 +413,24 @@ class _Pass:
         )
 
     def _could_win(self, entry: Entry) -> bool:
-        """Return whether some tickets fit an entry. Otherwise, people could collect better odds with wishes that nobody can meet."""
+        """Return whether the event could meet an entry's request. Impossible requests must not earn better odds."""
         return any(entry.accepts(supply.tier) and entry.can_fit(supply.tier) for supply in self.stock.supplies.values())
 
     def _serve_in_order(self, places: list[Place], supplies: dict[str, TierSupply]) -> None:
-        """Offer the supplies to people in a drawn order, in portions, while tickets are left."""
+        """Offer the supplies to places in a drawn order while tickets are left. Plans DRAWN_PAGE places at a time."""
         for first in range(0, len(places), DRAWN_PAGE):
             if self._has_tickets(supplies):
                 self._serve(places[first : first + DRAWN_PAGE], supplies, None)
 
     def _has_tickets(self, supplies: dict[str, TierSupply]) -> bool:
-        return not self.is_stopped and any(free_tickets(supply, self.left) > 0 for supply in supplies.values())
+        return not self.is_stopped and any(free_tickets(supply, self.remaining) > 0 for supply in supplies.values())
 
     def _serve_line(self) -> bool:
-        """Make offers while tickets are left, and count the places if a full count is due. Returns whether the whole line was read."""
+        """Make offers while tickets are left, and count the line if a full count is due. Returns whether the whole line was read."""
         pages = store.read_pages(self.event.id)
         for number in itertools.count():
             has_tickets = self._has_tickets(self.supplies)
-            if not (has_tickets or self.is_full) or (self.is_following and number == MAX_FOLLOWED_PAGES):
+            if not (has_tickets or self.is_full_count) or (self.is_following and number == MAX_PAGES_WHILE_FOLLOWING):
                 return False
             places = next(pages, None)
             if places is None:
@@ -432,90 +439,93 @@ class _Pass:
                 self._serve(places, self.supplies, self.turns)
             if deadline.remaining() < SECONDS_FOR_OFFER:
                 return False
-            self._note_wanted(places)
-            if self.is_full:
+            self._record_demand(places)
+            if self.is_full_count:
                 self._count(places)
                 self._prolong(places)
         return False
 
-    def _note_wanted(self, places: list[Place]) -> None:
+    def _record_demand(self, places: list[Place]) -> None:
         for place in places:
             entry = place.entry
-            error = self.checked.get(entry.id)
+            error = self.errors.get(entry.id)
             if isinstance(error, PurchaseLimitExceeded):
                 continue
-            tiers = {tier_id: supply.tier for tier_id, supply in self.stock.supplies.items() if entry.accepts(supply.tier)}
-            self.wanted |= tiers.keys()  # even if the entry is too large now, because more capacity would go to the line
-            if entry.id not in self.gone and error is None:
+            tiers = {key: supply.tier for key, supply in self.stock.supplies.items() if entry.accepts(supply.tier)}
+            self.wanted_keys |= tiers.keys()  # even if the entry is too large now, because added capacity is for the line
+            if entry.id not in self.handled_entry_ids and error is None:
                 is_seller = entry.user_id in self.sellers
-                fitting = [tier_id for tier_id, tier in tiers.items() if entry.can_fit(tier) and not (is_seller and tier.is_resale)]
-                self.smallest |= {tier_id: min(entry.quantity, self.smallest.get(tier_id, entry.quantity)) for tier_id in fitting}
+                fitting = [key for key, tier in tiers.items() if entry.can_fit(tier) and not (is_seller and tier.is_resale)]
+                self.smallest |= {key: min(entry.quantity, self.smallest.get(key, entry.quantity)) for key in fitting}
 
     def _count(self, places: list[Place]) -> None:
         for place in places:
-            if place.entry.id not in self.gone:
+            if place.entry.id not in self.handled_entry_ids:
                 self.census.add(place.entry)
 
     def _prolong(self, places: list[Place]) -> None:
-        """Keep entries longer if the event was postponed since people joined. Later runs continue with the rest."""
+        """Keep entries longer if the event has been postponed since people joined. Later runs continue with the rest."""
         for entry in (place.entry for place in places if place.entry.ttl < self.kept_until):
-            if self.prolonged == MAX_PROLONGED or deadline.remaining() < SECONDS_FOR_OFFER:
+            if self.prolonged_count == MAX_PROLONGED or deadline.remaining() < SECONDS_FOR_OFFER:
                 return
-            if entry.id not in self.gone:
+            if entry.id not in self.handled_entry_ids:
                 store.prolong_entry(entry, self.kept_until)
-                self.prolonged += 1
+                self.prolonged_count += 1
 
     def _serve(self, places: list[Place], supplies: dict[str, TierSupply], turns: Turns | None) -> None:
-        """Offer the supplies to the people of a page in order, and note the entries that are passed over for the first time."""
+        """Offer the supplies to the people of a page in order, and record the entries that are passed over for the first time."""
         while not self.is_stopped:
-            places = [place for place in places if place.entry.id not in self.gone]
+            places = [place for place in places if place.entry.id not in self.handled_entry_ids]
             self.upcoming = [place.entry for place in places]
-            plan = plan_offers(places, supplies, self.left, self.now, turns, self._is_blocked, self.claimed)
+            plan = plan_offers(places, supplies, self.remaining, self.now, turns, self._is_blocked, self.claimed_stock_ids)
             if self._make_offers(plan.offers):
-                for entry in plan.passed[: MAX_NOTES - self.notes]:
+                for entry in plan.passed[: MAX_PASSED_OVER - self.passed_over_count]:
                     store.note_passed(entry, self.now)
-                    self.notes += 1
-                self.left, self.claimed = plan.left, plan.claimed
+                    self.passed_over_count += 1
+                self.remaining, self.claimed_stock_ids = plan.remaining, plan.claimed
                 return
 
     def _make_offers(self, planned: list[PlannedOffer]) -> bool:
-        """Make planned offers. Returns False if an offer could not be made, so that the rest of the page must be planned again."""
+        """Make planned offers. Returns False if an offer could not be made: the caller then plans the rest of the page again."""
         for offer in planned:
-            if deadline.remaining() < SECONDS_FOR_OFFER or (self.is_following and self.report.offered >= MAX_FOLLOWED_OFFERS):
+            if deadline.remaining() < SECONDS_FOR_OFFER or (self.is_following and self.report.offered >= MAX_OFFERS_WHILE_FOLLOWING):
                 self.is_stopped = True
                 return False
             try:
                 make_offer(self.event, offer.entry, offer.tier, self.allocator, self.now, self._ballot_items(offer))
             except (ActiveReservationExists, PurchaseLimitExceeded) as error:
-                self._note_blocked(offer.entry, error)
+                self._record_blocked(offer.entry, error)
                 return False
-            except OwnTicketsForResale:  # offered just now
+            except OwnTicketsForResale:  # the person has just offered tickets of this event for resale
                 self.sellers.add(offer.entry.user_id)
                 return False
             except offers.Conflict:
-                self.gone.add(offer.entry.id)
+                self.handled_entry_ids.add(offer.entry.id)
                 self.is_stopped = (store.find_line(self.event.id) or self.line).leased_by != self.allocator
                 return False
             except PoolMismatch:
                 catalog.refresh_snapshot()
                 self.is_stopped = True
                 return False
-            except TooManyHolds as refusal:  # until some of the people with an offer have answered
+            except TooManyHolds as refusal:  # no more offers until some people have answered theirs
                 logger.info("waitlist.not_offered", event_id=self.event.id, reason=refusal.code)
-                self.busy.add(refusal.stock_id)
-                self.left[refusal.stock_id] = 0
+                self.full_stock_ids.add(refusal.stock_id)
+                self.remaining[refusal.stock_id] = 0
                 return False
             except (NotEnoughTickets, SalePaused) as refusal:
                 logger.info("waitlist.not_offered", event_id=self.event.id, reason=refusal.code)
                 self.is_stopped = True
                 return False
             self.report.offered += 1
-            self.gone.add(offer.entry.id)
-            take(TierSupply(offer.tier, tuple(self.current.tier_shard_counts(offer.tier))), offer.entry.quantity, self.left)
+            self.handled_entry_ids.add(offer.entry.id)
+            take(TierSupply(offer.tier, tuple(self.current.tier_shard_counts(offer.tier))), offer.entry.quantity, self.remaining)
         return True
 
     def _ballot_items(self, offer: PlannedOffer) -> Callable[[str], list[dynamo.TransactItem]]:
-        """Return the items that publish an offer of a ballot. They refuse a second offer to the same number of the draw."""
+        """Return a function that returns the transaction items that publish a ballot offer, or no items if there is no ballot.
+
+        The transaction fails if the same draw number already has an offer.
+        """
         position = _drawn_position(offer.entry, self.draw)
         if position is None or offer.entry.draw_number is None:
             return lambda _: []
@@ -528,31 +538,31 @@ class _Pass:
         )
         items = [store.ballot_offer_item(self.event.id, published, self.kept_until)]
         if offer.entry.odds_key is not None:
-            from chalicelib.waiting_room import service as waiting_room  # few lines have better odds
+            from chalicelib.waiting_room import service as waiting_room  # imported here because few lines have better odds
 
             items.append(waiting_room.record_win_item(offer.entry.odds_key, self.now))
         return lambda _: items
 
     def _is_blocked(self, entry: Entry, tier: Tier) -> bool:
-        if entry.id not in self.checked:
+        if entry.id not in self.errors:
             first = next(number for number, upcoming in enumerate(self.upcoming) if upcoming.id == entry.id)
-            entries = [upcoming for upcoming in self.upcoming[first : first + self.chunk] if upcoming.id not in self.checked]
+            entries = [upcoming for upcoming in self.upcoming[first : first + self.check_size] if upcoming.id not in self.errors]
             quantities = {upcoming.user_id: upcoming.quantity for upcoming in entries}
             blocked = offers.find_blocked(self.event, quantities)
-            if any(supply.tier.is_resale and free_tickets(supply, self.left) for supply in self.stock.supplies.values()):
+            if any(supply.tier.is_resale and free_tickets(supply, self.remaining) for supply in self.stock.supplies.values()):
                 self.sellers |= offers.find_sellers(self.event, quantities)
             for upcoming in entries:
-                self._note_blocked(upcoming, blocked.get(upcoming.user_id))
-            self.chunk = min(2 * self.chunk, MAX_BUYERS)
-        return self.checked[entry.id] is not None or (tier.is_resale and entry.user_id in self.sellers)
+                self._record_blocked(upcoming, blocked.get(upcoming.user_id))
+            self.check_size = min(2 * self.check_size, MAX_BUYERS)
+        return self.errors[entry.id] is not None or (tier.is_resale and entry.user_id in self.sellers)
 
-    def _note_blocked(self, entry: Entry, error: ApiError | None) -> None:
-        self.checked[entry.id] = error
+    def _record_blocked(self, entry: Entry, error: ApiError | None) -> None:
+        self.errors[entry.id] = error
         self.report.deferred += error is not None
 
 
 def _find_draw(event: Event, now: int) -> RoomState | None:
-    from chalicelib.waiting_room import service as waiting_room  # few lines have a ballot
+    from chalicelib.waiting_room import service as waiting_room  # imported here because few lines have a ballot
 
     return waiting_room.find_draw(event.id, now)
 
@@ -562,7 +572,7 @@ def _drawn_position(entry: Entry, draw: RoomState | None) -> int | None:
 
 
 def _is_registered(current: Catalog, event: Event, entry: Entry) -> bool:
-    """Return whether an entry may get an offer of a ballot. If the event requires a card, wishes for tickets with a price need one."""
+    """Return whether an entry may get an offer of a ballot. If the event requires cards, entries for paid tickets need one."""
     if event.ballot_cards != "required" or entry.has_card:
         return True
     return not any(tier.price_cents for tier_id in entry.tier_ids if (tier := current.tiers.get(tier_id)) is not None)

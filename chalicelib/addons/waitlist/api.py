@@ -62,7 +62,7 @@ class NewEntry(Struct, forbid_unknown_fields=True):
     """A request to join. `tier_ids` are in order of preference; the default is the tiers that are sold out or not on sale yet.
 
     `tier_id` is short for a list of one tier. `max_price_cents` is the highest accepted price of one ticket. Before the draw of a ballot,
-    `token` is your token of the event's waiting room, which gives you your number in the draw.
+    `token` is your token from the event's waiting room, which gives you your number in the draw.
     """
 
     event_id: Id
@@ -74,7 +74,7 @@ class NewEntry(Struct, forbid_unknown_fields=True):
 
 
 class NewCard(Struct, forbid_unknown_fields=True):
-    """The `card` that the provider's form has returned, or the `check_id` of an earlier reply, and the amount that you accept."""
+    """The amount that you accept, and either the `card` that the provider's form returned or the `check_id` of an earlier reply."""
 
     max_cents: Cents
     card: ProviderId | None = None
@@ -177,7 +177,7 @@ def show_entry_card_form(request: RequestContext, entry_id: str) -> Reply[EntryC
     errors=(EntryNotFound, EntryBusy, CardNotWanted, AmountChanged, CardRefused, RateLimited, *PROVIDER_ERRORS),
 )
 def save_card(request: RequestContext, entry_id: str, body: NewCard) -> Reply[CardSavingView]:
-    """Save the card that is charged, once and up to the accepted amount, if the caller's entry is offered tickets.
+    """Save the card that is charged once, up to the accepted amount, if the caller's entry is offered tickets.
 
     Nothing is charged or reserved now. An earlier card is replaced. Leaving the waitlist deletes the card.
     """
@@ -191,7 +191,7 @@ def save_card(request: RequestContext, entry_id: str, body: NewCard) -> Reply[Ca
             )
     if body.card is None:
         raise InvalidInput("Send a `card`, or the `check_id` of an earlier reply.", path="$.card")
-    rate_limits.require_effect(rate_limits.CARD_CHECK, user_id, request.now)  # fails if it cannot be counted
+    rate_limits.require_effect(rate_limits.CARD_CHECK, user_id, request.now)  # refuses the request if the attempt cannot be counted
     with rate_limits.limited_by_address(request, rate_limits.CARD_CHECK):
         return Reply(
             card_saving_view(service.save_card(user_id, entry_id, body.card, body.max_cents, request.now), request.language, request.now)
@@ -200,7 +200,7 @@ def save_card(request: RequestContext, entry_id: str, body: NewCard) -> Reply[Ca
 
 @route(bp, "GET", "/events/{event_id}/ballot", access="public")
 def show_ballot(request: RequestContext, event_id: str, query: BallotQuery) -> CacheableReply[BallotView]:
-    """Show the offers that an event's ballot has made, in the drawn order. With the proof of the draw, anybody can check the order."""
+    """Show the offers of an event's ballot in the drawn order. With the proof of the draw, anybody can check the order."""
     after = cursors.decode_key(query.cursor, tuple[int])[0] if query.cursor is not None else 0
     room, found = service.list_ballot_offers(event_id, query.limit + 1, after, request.now)
     shown = found[: query.limit]

@@ -1,8 +1,8 @@
 """Stocks that are reserved for the line of an event, and the marks on their shards that keep returned tickets for the line.
 
 When a stock sells out while people are waiting for it, the stock is reserved for the line until nobody waits for the stock. Therefore, an
-entry for a sale that has not opened yet takes no tickets from the buyers at the opening. While the free tickets are fewer than anybody in
-the line wants, they are on public sale.
+entry for a sale that has not opened yet takes no tickets from the buyers at the opening. While the free tickets are too few for the
+smallest request in the line, they are on public sale.
 """
 
 import secrets
@@ -37,13 +37,13 @@ class EventStock(Struct, frozen=True):
 
     def for_line(self, line: Line) -> dict[str, TierSupply]:
         """Return the supplies, by key, whose tickets may be offered to the line."""
-        return {tier_id: supply for tier_id, supply in self.supplies.items() if supply.tier.stock_id in line.stock_ids}
+        return {key: supply for key, supply in self.supplies.items() if supply.tier.stock_id in line.stock_ids}
 
 
 def read_stock(current: Catalog, event: Event, line: Line, now: int) -> EventStock:
     """Read the stock of an event, and mark the shards whose tickets are kept for the line. The reads are strongly consistent.
 
-    Tiers that require a code are left out: the line never gets their tickets.
+    Leaves out tiers that require a code, because the line never gets their tickets.
     """
     open_tiers = [tier for tier in _with_resale(current, event) if not tier.requires_code]
     tiers = [tier for tier in open_tiers if sale_refusal(current, event, tier, now, catalog.allows_test_sales()) is None]
@@ -56,61 +56,63 @@ def read_stock(current: Catalog, event: Event, line: Line, now: int) -> EventSto
 
 
 def keep_wanted(event: Event, stock: EventStock, line: Line, wanted: Set[str]) -> bool:
-    """Add wanted tiers that are sold out to the line, and release the stocks of tiers that nobody wants. `wanted` has keys of supplies.
+    """Reserve the sold-out tiers that people want for the line, and release the tiers that nobody wants. `wanted` has keys of supplies.
 
-    Returns whether stocks were released. Somebody may have joined in the meantime, so the caller must run again.
+    Returns whether stocks were released. If so, the caller must run again, because somebody may have joined in the meantime.
     """
     sold_out = {
         supply.tier.stock_id
-        for tier_id, supply in stock.supplies.items()
-        if tier_id in wanted and min(stock.free[stock_id] for stock_id in supply.stock_ids) == 0
+        for key, supply in stock.supplies.items()
+        if key in wanted and min(stock.free[stock_id] for stock_id in supply.stock_ids) == 0
     }
     if sold_out - line.stock_ids:
         store.add_stocks(event.id, sold_out - line.stock_ids)
         _mark_kept(event, stock, replace(line, stock_ids=line.stock_ids | sold_out))
-    released = line.stock_ids - {supply.tier.stock_id for tier_id, supply in stock.supplies.items() if tier_id in wanted}
+    released = line.stock_ids - {supply.tier.stock_id for key, supply in stock.supplies.items() if key in wanted}
     if released:
-        # The line names a stock before its shards are marked and until their marks are removed, so a retry after a crash finds all marks.
+        # A line lists a stock before the stock's shards are marked, and until their marks are removed. So a retry after a crash finds all
+        # marks.
         _mark_kept(event, stock, replace(line, stock_ids=(line.stock_ids | sold_out) - released))
         store.remove_stocks(line, released)
     return bool(released)
 
 
-def spare_leftovers(current: Catalog, event: Event, stock: EventStock, line: Line, too_large: Mapping[str, int]) -> None:
-    """Put tickets on public sale if they are fewer than anybody in the line wants. Keep all tickets of the line's other stocks.
+def release_leftovers(current: Catalog, event: Event, stock: EventStock, line: Line, too_large: Mapping[str, int]) -> None:
+    """Put leftovers that are too few for the smallest request on public sale. Keep all tickets of the line's other stocks.
 
-    `too_large` has the size of the smallest waiting party, by key, for tiers whose free tickets are too few even for that party. The
-    shards of these tiers keep their tickets again once more tickets come back, so other buyers never get enough for a party in the line.
+    `too_large` has the size of the smallest waiting party, by key, for tiers whose free tickets are too few even for that party. When more
+    tickets come back to the shards of these tiers, the shards keep all their tickets again. So the public never gets tickets that are
+    enough for a party in the line.
     """
     shards, free, supplies = stock.shards, stock.free, stock.for_line(line)
     if too_large:
         shards = _read_shards(current, event, {supply.tier.stock_id for supply in supplies.values()})
         free = {stock_id: sum(shard.available for shard in stock_shards) for stock_id, stock_shards in shards.items()}
-    leftovers = [supply for tier_id, supply in supplies.items() if 0 < free_tickets(supply, free) < too_large.get(tier_id, 0)]
+    leftovers = [supply for key, supply in supplies.items() if 0 < free_tickets(supply, free) < too_large.get(key, 0)]
     kept = _kept_ids(event, (supply for supply in supplies.values() if supply not in leftovers), free)
-    spared = _kept_ids(event, leftovers, free) - kept
+    released = _kept_ids(event, leftovers, free) - kept
     for stock_id, stock_shards in shards.items():
         changed = [shard for shard in stock_shards if shard.is_marked and shard.kept_above != shard.available]
-        if stock_id in spared and changed:
+        if stock_id in released and changed:
             inventory.keep_above(stock_id, changed)
-        elif stock_id not in spared and any(shard.kept_above is not None for shard in stock_shards):
+        elif stock_id not in released and any(shard.kept_above is not None for shard in stock_shards):
             inventory.set_kept(stock_id, len(stock_shards), stock_id in kept)
 
 
 def keep_for_line(current: Catalog, event: Event, tiers: Sequence[Tier], free: Mapping[str, int]) -> None:
     """Keep returned tickets of these sold-out tiers for the line. `free` has approximate numbers of free tickets by stock id."""
-    named = [tier.stock_id for tier in tiers]
-    store.add_stocks(event.id, named)
+    stock_ids = [tier.stock_id for tier in tiers]
+    store.add_stocks(event.id, stock_ids)
     counts = current.shard_counts([event.id])
     for stock_id in _kept_ids(event, (TierSupply(tier, tuple(current.tier_shard_counts(tier))) for tier in tiers), free):
         inventory.set_kept(stock_id, counts[stock_id], True)
     # If everybody has left in the meantime, an allocator may have removed the stocks from the line before their shards were marked. Add the
     # stocks again, so that the next allocator finds the marks.
-    store.add_stocks(event.id, named)
+    store.add_stocks(event.id, stock_ids)
 
 
 def prepare_release(current: Catalog, event: Event, tier: Tier, to: ReleaseTo) -> None:
-    """Let the tickets of a released holdback go to the line first, in order or by a draw, or to everybody until the tier sells out again.
+    """Decide who gets the tickets of a released holdback: the line first (in order or by a draw), or everybody until the tier sells out.
 
     Called before the tickets are added to the tier's stock, and again afterwards. Does nothing if nobody waits for the event.
     """
@@ -140,7 +142,7 @@ def _with_resale(current: Catalog, event: Event) -> list[Tier]:
 
 
 def _begin_draw(event: Event, tier: Tier) -> None:
-    """Begin to draw the free tickets of a tier among everybody who waits now, until the tier has sold out again. Safe to repeat."""
+    """Begin a draw of the tier's free tickets among everybody who waits now. It lasts until the tier is sold out again. Safe to repeat."""
     now = clock.now()
     draw = Draw(secrets.token_hex(SEED_BYTES), f"{event.id}.{ids.new_id()}", now)
     details = {"event": event.id, "seed": draw.seed, "last_entry": draw.last_id}
@@ -153,12 +155,12 @@ def _begin_draw(event: Event, tier: Tier) -> None:
 
 
 def release_stocks(current: Catalog, event: Event, line: Line) -> None:
-    """Release the stocks of a line to everybody after the event has ended or its waitlist has been closed."""
+    """Put the stocks of a line on public sale after the event has ended or its waitlist has been closed."""
     _mark(_read_shards(current, event, line.stock_ids), set())
 
 
 def _read_shards(current: Catalog, event: Event, stock_ids: Set[str]) -> dict[str, list[Shard]]:
-    """Read the shards of these stocks of an event, and of its pool if it has one. Returns an empty dict if the event has no such stocks."""
+    """Read the shards of these stocks, and of the event's pool if it has one. Returns an empty dict if the event has none of the stocks."""
     counts = {stock_id: count for stock_id, count in current.shard_counts([event.id]).items() if stock_id in stock_ids}
     if counts and event.pool_id is not None:
         counts[event.pool_id] = event.pool_shards

@@ -16,23 +16,23 @@ from chalicelib.payments.model import SavedCard
 from chalicelib.waiting_room.model import OddsKey, RoomState, line_position
 
 # `accepted`: the offer was paid. `declined`: the person declined the offer. `expired`: the offer was not paid in time. `left`: the person
-# left before an offer.
+# left before getting an offer.
 EntryState = Literal["waiting", "offered", "accepted", "declined", "expired", "left"]
 EntryStatus = EntryState | Literal["closed"]  # `closed`: the event has ended or was cancelled, or its waitlist was closed
 ENDED_STATES: tuple[EntryState, ...] = ("accepted", "declined", "expired", "left")
 
 MAX_TIERS = 10  # per entry
-TOLD_ALL = "~"  # sorts after all entry ids
-OF_CANCELLATION = "cancelled"  # what people were told of, if not the draw of a room
-MAX_GROUPS = 8  # groups that a census counts separately; a group has the entries for the same set of tiers
-SEGMENT_SHARE = 10  # a segment of a census has at most a tenth of the people before it, so the first twenty people are counted exactly
+NOTIFIED_ALL = "~"  # sorts after all entry ids
+CANCELLATION = "cancelled"  # the subject of the emails about a cancelled event; other emails are about the draw of a room
+MAX_GROUPS = 8  # groups that a census counts separately; a group is all entries for the same set of tiers
+SEGMENT_SHARE = 10  # a segment of a census is at most a tenth of the people before it, so the first twenty people are counted exactly
 OFFER_SHARE = 4  # an offer lasts at most a quarter of the time until the last sale, unless a quarter is less than the shortest offer
 KEPT_SECONDS = 90 * 86_400  # an entry is deleted this long after the last sale
 LAST_DAY_SECONDS = 86_400  # from this long before the last sale, tickets are no longer kept back for large parties
 
 
 class DrawNumber(Struct, frozen=True, array_like=True):
-    """The entry that a person has in the list of the draw of a ballot. `digest` is hex. `number` is the first of `weight` numbers."""
+    """A person's entry in the draw list of a ballot. `digest` is hex. `number` is the first of the person's `weight` numbers."""
 
     room: int
     digest: str
@@ -50,10 +50,10 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     `tier_ids` are in order of preference. `id` is `<event id>.<ULID>`, and ULIDs sort by the time of joining. Times are epoch seconds.
     `purchase_id` and `offered_until` belong to the offer. `people_to` and `tickets_to` are the numbers of people who had joined the line
-    when this entry was made, and of their tickets, both including this entry; entries of earlier versions have none. `parts` is the number
-    of parts that the line had when the entry was made. In a ballot, people who registered before the draw have a `draw_number`, and with
-    better odds an `odds_key`, for which the outcome is recorded. A waiting or offered entry may have a `card`, and
-    `card_changes` counts how often it was written.
+    when this entry was made, and of the tickets that they asked for, both including this entry; entries of earlier versions have neither.
+    `parts` is the number of parts that the line had when the entry was made. In a ballot, people who registered before the draw have a
+    `draw_number`. If the ballot has better odds, they also have an `odds_key`, under which the outcome is recorded. A waiting or offered
+    entry may have a `card`, and `card_changes` counts how often the card was written.
     """
 
     id: str
@@ -87,23 +87,23 @@ class Entry(Struct, frozen=True, kw_only=True):
         return self.card is not None and self.card.method_id is not None
 
     def accepts(self, tier: Tier) -> bool:
-        """Return whether the entry is for this tier, and the tier's current price is not too high."""
+        """Return whether the entry is for this tier, and the tier's current price is at most `max_price_cents`."""
         return tier.id in self.tier_ids and (self.max_price_cents is None or tier.price_cents <= self.max_price_cents)
 
     def can_fit(self, tier: Tier) -> bool:
-        """Return whether the tier has as many tickets as the entry is for, sold tickets included."""
+        """Return whether the tier has enough tickets for the entry, counting sold tickets too."""
         return self.quantity <= tier.stock_limit
 
 
 class Place(Struct, frozen=True):
-    """The place of an entry in its line. `passed_at` is when tickets were first free, but too few for the entry."""
+    """The place of an entry in its line. `passed_at` is when the entry was first passed over because too few tickets were free for it."""
 
     entry: Entry
     passed_at: int | None = None
 
 
 class Position(Struct, frozen=True):
-    """How many people ahead wait for at least one of the same tiers, and for how many tickets."""
+    """The number of people ahead who wait for at least one of the same tiers, and the number of tickets that they wait for."""
 
     people_before: int = 0
     tickets_before: int = 0
@@ -121,12 +121,12 @@ class Segment(Struct, array_like=True):
 
 
 class Census(Struct, kw_only=True):
-    """How many people wait in a line and where, as counted by the allocator. Its size hardly grows with the length of the line.
+    """The allocator's count of the people in a line, by segment and group. A census hardly grows with the length of the line.
 
     `full_at` is when the whole line was last counted (epoch seconds), or 0 before the first count. Later counts only add the entries after
-    `counted_to`, the id of the last entry counted. `people_to` and `tickets_to` are the highest numbers of the people who had joined by
-    then. `groups` are sets of tiers; all further sets are counted together, as if they had tiers in common with every other set. `tiers`
-    has (people, tickets) by tier id. `offered` is the number of open offers.
+    `counted_to`, the id of the last counted entry. `people_to` and `tickets_to` are the highest such numbers of the counted entries (see
+    `Entry`). `groups` has the first MAX_GROUPS sets of tiers; entries for other sets are counted together, as if their sets had tiers in
+    common with every other set. `tiers` has (people, tickets) by tier id. `offered` is the number of open offers.
     """
 
     full_at: int
@@ -175,8 +175,8 @@ class Census(Struct, kw_only=True):
 class Draw(Struct, frozen=True):
     """The draw of a stock's released tickets among the people who waited at the release: the entries up to `last_id`.
 
-    Nobody can know the `seed` before the release, and afterwards it gives each entry a rank that anybody can check. `begun_at` is in epoch
-    seconds.
+    Nobody can know the `seed` before the release. Afterwards, the seed gives each entry a rank that anybody can check. `begun_at` is in
+    epoch seconds.
     """
 
     seed: str
@@ -189,7 +189,7 @@ class Draw(Struct, frozen=True):
 
 
 class BallotOffer(Struct, frozen=True, kw_only=True):
-    """An offer to a person whom the draw of a ballot gave this `position`, from 1. It is public, and does not identify the person."""
+    """An offer to the person with this `position`, from 1, in the draw of a ballot. It is public, and does not identify the person."""
 
     position: int
     draw_number: DrawNumber
@@ -202,12 +202,12 @@ class Line(Struct, frozen=True, kw_only=True):
     """The line of an event: the state that all its entries share.
 
     `stock_ids` are the stocks of tiers that sold out while people waited for them: tickets returned to these stocks are for the line.
-    `draws` are the stocks whose free tickets are drawn now, instead of going to the first in the line. `namings` counts how often stocks or
-    draws were added. Until `leased_until` (epoch seconds), only the allocator `leased_by` makes offers.
-    `last_run_at` is when an allocator last took the lease, in epoch seconds. `told_to` says up to which entry people have been told that
-    the draw of a ballot gave them no tickets, `<id of the entry>#<room>`, or that the event was cancelled, `<id of the entry>#cancelled`.
-    It is None before anybody has been told. Read it with `told_of`. `checked_to` is the entry with the last open offer that was checked, if
-    there are too many for one run. `accepted`, `declined` and `expired` count entries whose offers have ended.
+    `draws` has a draw for each stock whose free tickets are drawn now, instead of going to the first in the line. `namings` counts how
+    often stocks or draws were added. Until `leased_until` (epoch seconds), only the allocator `leased_by` makes offers. `last_run_at` is
+    when a scheduled run last took the lease, in epoch seconds. `told_to` is the last entry whose owner was emailed and what about:
+    `<id of the entry>#<room>` if the draw of a room gave the owner no tickets, or `<id of the entry>#cancelled` if the event was cancelled.
+    It is None before the first email. Read it with `notified_up_to`. If there are too many open offers for one run, `checked_to` is the
+    entry of the last offer that was checked. `accepted`, `declined` and `expired` count entries whose offers have ended.
     """
 
     event_id: str
@@ -223,12 +223,15 @@ class Line(Struct, frozen=True, kw_only=True):
     declined: int = 0
     expired: int = 0
 
-    def told_of(self, news: int | str) -> str | None:
-        """Return the id of the last entry that was told of a room's draw or of the cancellation. Returns TOLD_ALL once all were told."""
-        told, separator, of_news = (self.told_to or "").rpartition("#")
-        if not separator and news != OF_CANCELLATION:  # written by the previous version, which uses "" once everybody was told
-            return TOLD_ALL if self.told_to == "" else self.told_to
-        return told if of_news == str(news) else None
+    def notified_up_to(self, subject: int | str) -> str | None:
+        """Return the id of the last entry whose owner was emailed about this subject: the room of a draw, or CANCELLATION.
+
+        Returns None before the first email, and NOTIFIED_ALL after the last.
+        """
+        entry_id, separator, last_subject = (self.told_to or "").rpartition("#")
+        if not separator and subject != CANCELLATION:  # written by the previous version, which writes "" after the last email
+            return NOTIFIED_ALL if self.told_to == "" else self.told_to
+        return entry_id if last_subject == str(subject) else None
 
     @property
     def conversion(self) -> float | None:
@@ -281,7 +284,7 @@ class CardNotWanted(ApiError):
 
 
 class AmountChanged(ApiError):
-    """The caller accepted an amount other than the highest price of the entry's tickets now, which is `max_cents` in `currency`."""
+    """The caller accepted an amount other than the highest current price of the entry's tickets, which is `max_cents` in `currency`."""
 
     code: ClassVar[str] = "amount_changed"
     status: ClassVar[int] = 409
@@ -297,7 +300,7 @@ class TicketsAvailable(ApiError):
 
 
 class AccountRequired(ApiError):
-    """The caller is a guest, who has no address for an email, and whose session may have ended when an offer is made."""
+    """The caller is a guest. Guests have no email address for an offer, and their session may end before an offer is made."""
 
     code: ClassVar[str] = "account_required"
     status: ClassVar[int] = 403

@@ -1,11 +1,11 @@
 """Decide who gets returned tickets: a pure function of the line, the free tickets and the time.
 
 The parties are considered in order of arrival. A party that wants no more tickets than are free gets an offer. A larger party is passed
-over, and smaller parties behind it get offers. From then on, tickets are kept back for the larger party in turns: none for the first
-`patience` seconds, then all for `keep` seconds, none for `patience` seconds again, then all for twice `keep` seconds, and so on. If several
-large parties want the same tickets, only the first takes turns: otherwise, the turns of one party could fill the pauses of another. So a
-smaller party never waits longer than one turn for a kept ticket, and no party waits forever: if enough tickets come back at all, some turn
-is long enough. On the last day of the sale, nothing is kept back.
+over, and smaller parties behind it get offers. From then on, tickets are kept back for the larger party in turns: no tickets for the first
+`patience` seconds, then all tickets for `keep` seconds, no tickets for `patience` seconds again, then all tickets for twice `keep` seconds,
+and so on. If several large parties want the same tickets, only the first of them takes turns. Otherwise, the turns of one party could fill
+the pauses of another. So a smaller party never waits longer than one turn for a kept ticket. No party waits forever either: if enough
+tickets come back at all, some turn is long enough. On the last day of the sale, no tickets are kept back.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Set
@@ -19,7 +19,7 @@ from chalicelib.catalog.model import Tier
 class TierSupply(Struct, frozen=True):
     """A tier that is on sale, and the stocks from which each of its tickets is taken.
 
-    The tickets of a tier that are for resale at one price are a supply of their own.
+    The tickets for resale form one separate supply for each price.
     """
 
     tier: Tier
@@ -55,15 +55,15 @@ class PlannedOffer(Struct, frozen=True):
 
 
 class OfferPlan(Struct, frozen=True):
-    """The `offers` in order, the entries that are `passed` over for the first time, and the tickets `left` for later places by stock id.
+    """The `offers` in order, and the entries that are `passed` over for the first time.
 
-    Tickets that are kept back for a large party are not left for later places. `claimed` has the ids of the stocks for which a large party
-    takes turns, so later places do not.
+    `remaining` has the number of tickets for later places by stock id, without the tickets that are kept back for a large party. `claimed`
+    has the ids of the stocks for which a large party takes turns; no later party takes turns for these stocks.
     """
 
     offers: list[PlannedOffer]
     passed: list[Entry]
-    left: dict[str, int]
+    remaining: dict[str, int]
     claimed: Set[str] = frozenset()
 
 
@@ -72,7 +72,7 @@ def _is_never_blocked(*_: object) -> bool:
 
 
 def cheapest_first(tier: Tier) -> tuple[int, bool]:
-    """Return the key that sorts a tier and its tickets for resale into the order in which they are offered."""
+    """Return the key that sorts a tier and its resale tiers into the order in which their tickets are offered."""
     return tier.price_cents, not tier.is_resale
 
 
@@ -87,11 +87,11 @@ def plan_offers(
 ) -> OfferPlan:
     """Plan offers for the places, in order of arrival, from the supplies (by key) and the free tickets (by stock id).
 
-    The cheapest supply of a tier comes first. Without `turns`, nothing is kept back. `is_blocked` tells whether an entry cannot have an
-    offer of a tier now, for instance because the buyer is paying for something else. It is called only for entries that would get tickets
-    or take turns. `claimed` comes from the plan of the places ahead of these places.
+    The cheapest supply of a tier comes first. Without `turns`, no tickets are kept back. `is_blocked` returns whether an entry cannot get
+    an offer of a tier now, for example because its owner has another active reservation. `is_blocked` is called only for entries that would
+    otherwise get tickets or take turns. `claimed` comes from the plan of the places ahead of these places.
     """
-    left, offers, passed, claimed = dict(free), list[PlannedOffer](), list[Entry](), set(claimed)
+    remaining, offers, passed, claimed = dict(free), list[PlannedOffer](), list[Entry](), set(claimed)
     by_tier: dict[str, list[TierSupply]] = {}
     for supply in sorted(supplies.values(), key=lambda supply: cheapest_first(supply.tier)):
         by_tier.setdefault(supply.tier.id, []).append(supply)
@@ -101,34 +101,34 @@ def plan_offers(
         wanted = [supply for supply in accepted if entry.can_fit(supply.tier)]
         if not wanted:
             continue
-        fitting = [supply for supply in wanted if free_tickets(supply, left) >= entry.quantity]
+        fitting = [supply for supply in wanted if free_tickets(supply, remaining) >= entry.quantity]
         if fitting:
             allowed = next((supply for supply in fitting if not is_blocked(entry, supply.tier)), None)
             if allowed is not None:
                 offers.append(PlannedOffer(entry, allowed.tier))
-                take(allowed, entry.quantity, left)
+                take(allowed, entry.quantity, remaining)
             continue
-        largest = max(wanted, key=lambda supply: free_tickets(supply, left))
-        too_few = free_tickets(largest, left)
+        largest = max(wanted, key=lambda supply: free_tickets(supply, remaining))
+        too_few = free_tickets(largest, remaining)
         if too_few == 0:
             continue
         if place.passed_at is None:
             passed.append(place.entry)
             continue
-        scarce = {stock_id for stock_id in largest.stock_ids if left.get(stock_id, 0) == too_few}
+        scarce = {stock_id for stock_id in largest.stock_ids if remaining.get(stock_id, 0) == too_few}
         if turns is not None and claimed.isdisjoint(scarce) and not is_blocked(entry, largest.tier):
             claimed |= scarce
             if turns.keeps_back(place.passed_at, now):
-                take(largest, too_few, left)
-    return OfferPlan(offers, passed, left, claimed)
+                take(largest, too_few, remaining)
+    return OfferPlan(offers, passed, remaining, claimed)
 
 
-def free_tickets(supply: TierSupply, left: Mapping[str, int]) -> int:
-    """Return how many tickets of a tier are left."""
-    return min(left.get(stock_id, 0) for stock_id in supply.stock_ids)
+def free_tickets(supply: TierSupply, remaining: Mapping[str, int]) -> int:
+    """Return how many tickets of a supply are left, given the number that remains in each stock."""
+    return min(remaining.get(stock_id, 0) for stock_id in supply.stock_ids)
 
 
-def take(supply: TierSupply, quantity: int, left: dict[str, int]) -> None:
-    """Take tickets of a tier from `left`."""
+def take(supply: TierSupply, quantity: int, remaining: dict[str, int]) -> None:
+    """Subtract tickets of a supply from `remaining`."""
     for stock_id in supply.stock_ids:
-        left[stock_id] -= quantity
+        remaining[stock_id] -= quantity

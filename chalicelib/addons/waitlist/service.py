@@ -49,8 +49,8 @@ from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.waiting_room import service as waiting_room
 from chalicelib.waiting_room.model import DrawnByBallot
 
-MAX_COUNTED = 100  # people in a line that are counted on request; a longer line is counted once a minute
-MAX_COUNTED_OFFERS = 100  # more open offers are counted once a minute, not for each page that a manager loads
+MAX_COUNTED = 100  # lines of up to this many people are counted on request, longer lines once a minute
+MAX_COUNTED_OFFERS = 100  # if there are more open offers, they are counted once a minute instead of for each page that a manager loads
 
 
 class JoinRequest(Struct, frozen=True):
@@ -68,7 +68,7 @@ class JoinRequest(Struct, frozen=True):
 
 
 class OwnEntry(Struct, frozen=True):
-    """An entry of a user, with its position while it waits, its offer, if any, and its position in the draw of a ballot."""
+    """An entry of a user, with its position while it waits, its offer (if any), and its position in the draw of a ballot."""
 
     entry: Entry
     position: Position | None = None
@@ -78,7 +78,7 @@ class OwnEntry(Struct, frozen=True):
     def status(self, event: Event | None, now: int) -> EntryStatus:
         """Return the status that the owner sees.
 
-        An offer's outcome is shown even before it is recorded. A waiting entry that can no longer get an offer is `closed`.
+        It shows an offer's outcome even before the outcome is recorded. A waiting entry that can no longer get an offer is `closed`.
         """
         if self.entry.state == "offered":
             return allocator.offer_state(self.offer, now)
@@ -87,10 +87,10 @@ class OwnEntry(Struct, frozen=True):
 
 
 class LineOverview(Struct, frozen=True):
-    """The line of an event, and a page of its places in order of arrival, either of waiting entries or of entries with an open offer.
+    """The line of an event, and a page of either its waiting entries or its entries with an open offer, in order of arrival.
 
     `waiting` and `offered` are the numbers of entries, and `tiers` has (people, tickets) of the waiting entries by tier id. In a line that
-    is longer than a page, they are up to a minute old. `is_last` means that no entry follows the page.
+    is longer than a page, these numbers are up to a minute old. `is_last` means that no entry follows the page.
     """
 
     line: Line
@@ -104,8 +104,8 @@ class LineOverview(Struct, frozen=True):
 class EntryCardFormView(Struct, frozen=True):
     """What a page needs to save a card: the `provider`, the key for its form, and the promoter's `account` there if it takes the payments.
 
-    `max_cents` is the most that the card may be charged; send it back to accept it. The provider `simulated` has no form: any text is a
-    card. The bank declines the card `declined` at once, and `declined-later` when it is charged.
+    `max_cents` is the most that the card may be charged; send this amount back to accept it. The provider `simulated` has no form: any text
+    is a card. Its bank declines the card `declined` at once, and the card `declined-later` when the card is charged.
     """
 
     event_id: str
@@ -117,7 +117,7 @@ class EntryCardFormView(Struct, frozen=True):
 
 
 class CardSaving(Struct, frozen=True):
-    """An entry with its saved card, or what the provider's form needs so that the card's owner can confirm it to the bank first."""
+    """An entry with its saved card, or what the provider's form needs so that the owner can first confirm the card to the bank."""
 
     own: OwnEntry
     check_id: str | None = None
@@ -133,7 +133,7 @@ class JoinedEntry(Struct, frozen=True):
 
 
 def join_waitlist(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
-    """Join the waitlist of an event. Returns the existing entry of a person who already waits or has an open offer.
+    """Join the waitlist of an event. Returns the existing entry if the person already waits or has an open offer.
 
     Raises NotFound, InvalidInput, EventNotOnSale, WaitlistClosed, TicketsAvailable, TierNotOnSale, TierLimitExceeded, PurchaseLimitExceeded
     and, for a ballot, what `waiting_room.number_in_draw` raises.
@@ -185,7 +185,7 @@ def leave_waitlist(user_id: str, entry_id: str, now: int) -> OwnEntry:
         left = store.end_waiting(entry, now, allocator.removal_items(entry, now))
         if left is not None:
             return OwnEntry(left)
-        entry = _find_own(user_id, entry_id)  # an allocator has just made an offer to the entry, or its owner has just saved a card
+        entry = _find_own(user_id, entry_id)  # the entry has just got an offer, or its owner has just saved a card
         if entry.state == "waiting":
             raise EntryBusy()
     if entry.state == "offered" and entry.purchase_id is not None:
@@ -194,13 +194,13 @@ def leave_waitlist(user_id: str, entry_id: str, now: int) -> OwnEntry:
     return _own_entry(entry, now)
 
 
-# Saved cards: in a ballot with cards, the sweep charges an offer to the card of its entry.
+# Saved cards: in a ballot with cards, the sweep charges the entry's card for its offer.
 
 
 def card_limit(entry: Entry) -> tuple[int, str] | None:
     """Return the highest amount in cents that an offer to a waiting entry can cost now, and its currency.
 
-    Returns None if the event takes no cards for such an entry, for example because its tickets are free.
+    Returns None if the event takes no cards for this entry, for example because its tickets are free.
     """
     current = catalog.snapshot()
     event = current.find_event(entry.event_id)
@@ -222,18 +222,18 @@ def show_card_form(user_id: str, entry_id: str) -> EntryCardFormView:
 def save_card(user_id: str, entry_id: str, card: str, max_cents: int, now: int) -> CardSaving:
     """Save a card that may be charged `max_cents` once, if the entry is offered tickets. Replaces an earlier card. Safe to repeat.
 
-    Each call tries a card, and the caller counts the attempt first. Raises EntryNotFound, CardNotWanted, AmountChanged, EntryBusy,
+    Each call is an attempt with a card, which the caller must count first. Raises EntryNotFound, CardNotWanted, AmountChanged, EntryBusy,
     CardRefused, RateLimited if banks have declined too many cards, PaymentsUnavailable, AccountUnreachable and ProviderUnavailable.
     """
     entry = _find_own(user_id, entry_id)
-    currency = _accept(entry, max_cents)
+    currency = _check_accepted_amount(entry, max_cents)
     rate_limits.check_guesses(rate_limits.DECLINED_CARD, entry.event_id, now)
     provider, account = payments.card_checker(), catalog.snapshot().charged_account_id(entry.event_id)
     saved = SavedCard(provider, account, max_cents, currency, now)
     if entry.card is not None and (entry.card.provider, entry.card.account) == (provider, account):
         saved = replace(saved, customer_id=entry.card.customer_id)
     if saved.customer_id is None:
-        entry = _write_card(entry, saved, now)  # first, so that the sweep finds the customer even after a crash
+        entry = _write_card(entry, saved, now)  # before the customer is created, so that the sweep finds the customer even after a crash
         saved = replace(saved, customer_id=payments.create_customer(provider, entry.id, account))
         entry = _write_card(entry, saved, now)
     return _finish_saving(entry, saved, payments.check_card(card, entry.id, account, saved.customer_id), now)
@@ -242,7 +242,7 @@ def save_card(user_id: str, entry_id: str, card: str, max_cents: int, now: int) 
 def finish_card(user_id: str, entry_id: str, check_id: str, max_cents: int, now: int) -> CardSaving:
     """Save a card after its owner has confirmed it to the bank. Raises what `save_card` raises."""
     entry = _find_own(user_id, entry_id)
-    currency = _accept(entry, max_cents)
+    currency = _check_accepted_amount(entry, max_cents)
     if entry.card is None:
         raise CardRefused(reason="declined")
     saved = replace(entry.card, max_cents=max_cents, currency=currency, accepted_at=now)
@@ -256,8 +256,11 @@ def _require_limit(entry: Entry) -> tuple[int, str]:
     return limit
 
 
-def _accept(entry: Entry, max_cents: int) -> str:
-    """Return the currency of the amount that a person accepts. Raises AmountChanged if the highest amount has changed."""
+def _check_accepted_amount(entry: Entry, max_cents: int) -> str:
+    """Return the currency of the amount that a person accepts.
+
+    Raises CardNotWanted if the entry needs no card, and AmountChanged if the highest amount has changed.
+    """
     limit, currency = _require_limit(entry)
     if max_cents != limit:
         raise AmountChanged(max_cents=limit, currency=currency)
@@ -308,7 +311,7 @@ def line_overview(event_id: str, state: Literal["waiting", "offered"], limit: in
 
 
 def waiting_count(event_id: str) -> int:
-    """Return the number of people who wait. A line of up to MAX_COUNTED people is counted now; a longer line is counted once a minute."""
+    """Return the number of people who wait, which is up to a minute old in a line of more than MAX_COUNTED people."""
     places, census = parallel.both(lambda: next(store.read_pages(event_id, size=MAX_COUNTED + 1), []), lambda: store.find_census(event_id))
     return len(places) if len(places) <= MAX_COUNTED or census is None else max(len(places), census.people)
 
@@ -324,7 +327,7 @@ def list_ballot_offers(event_id: str, limit: int, after: int, now: int) -> tuple
 
 
 def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
-    """Offer available tickets to an entry out of turn, and record the offer in the audit log. Tickets for resale may be among them.
+    """Offer available tickets, including tickets for resale, to an entry out of turn, and record the offer in the audit log.
 
     Raises DrawnByBallot, EntryNotWaiting, NotEnoughTickets, SalePaused, EventNotOnSale, TierNotOnSale, ActiveReservationExists and
     PurchaseLimitExceeded.
@@ -365,7 +368,10 @@ def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
 
 
 def _offered_prices(entry: Entry) -> Iterator[tuple[str, int | None]]:
-    """Yield each tier of an entry and, if its tickets are for resale, their price. The cheapest tickets of a tier come first."""
+    """Yield (tier id, resale price) for each kind of ticket that the entry accepts, cheapest first within a tier.
+
+    The price is in cents, and None for tickets that are not for resale.
+    """
     tiers = catalog.snapshot().tiers
     for tier_id in entry.tier_ids:
         supplies = [*tiers[tier_id].resale_tiers, tiers[tier_id]] if tier_id in tiers else []
@@ -374,7 +380,7 @@ def _offered_prices(entry: Entry) -> Iterator[tuple[str, int | None]]:
 
 
 def follow(changes: Sequence[Change]) -> None:
-    """Run the allocator for events where tickets may have come back or an offer was paid. Safe to repeat."""
+    """Run the allocator for events whose changes may have returned tickets or paid an offer. Safe to repeat."""
     event_ids = {event_id for change in changes if (event_id := _affected_event_id(change)) is not None}
     lines = store.find_lines(event_ids)
     _reopen_lines(changes, {line.event_id for line in lines})
@@ -414,8 +420,8 @@ def _check_event(event: Event, now: int) -> None:
         raise WaitlistClosed()
 
 
-def _keeps_everything(event: Event, now: int) -> bool:
-    """Return whether nobody can buy tickets outside the line: the sale of the event has not opened, whatever a tier's sale period says.
+def _sells_only_to_line(event: Event, now: int) -> bool:
+    """Return whether tickets go only to the line, which is the case until the event's sale opens, even if a tier's sale period has begun.
 
     In a ballot, the sale never opens.
     """
@@ -423,10 +429,10 @@ def _keeps_everything(event: Event, now: int) -> bool:
 
 
 def _find_stocks(current: Catalog, event: Event, wanted: JoinRequest, now: int) -> dict[str, Stock]:
-    """Return the event's displayed stocks, or the current stocks if anybody may be able to buy a wanted tier now."""
+    """Return the event's stocks by id: this instance's copy, or fresh stocks if that copy shows that a wanted tier can be bought now."""
     group = current.stock_group(event.id)
     stocks = cached_stock([group], now)
-    if _keeps_everything(event, now):
+    if _sells_only_to_line(event, now):
         return stocks
     tiers = [tier for tier in current.event_tiers(event.id) if wanted.tier_ids is None or tier.id in wanted.tier_ids]
     if any(current_tier_status(current, tier, now, current.tier_stock(tier, stocks)) in ("available", "test") for tier in tiers):
@@ -437,12 +443,12 @@ def _find_stocks(current: Catalog, event: Event, wanted: JoinRequest, now: int) 
 def _choose_tiers(
     current: Catalog, event: Event, stocks: Mapping[str, Stock], wanted: JoinRequest, now: int
 ) -> tuple[list[Tier], list[Tier]]:
-    """Return the tiers to wait for, in order of preference, and the sold-out tiers among them; the others are not on sale yet."""
-    is_kept = _keeps_everything(event, now)
+    """Return the tiers to wait for, in order of preference, and the sold-out tiers among them. The other tiers are not on sale yet."""
+    sells_only_to_line = _sells_only_to_line(event, now)
     statuses: dict[str, TierStatus] = {}
     for tier in current.event_tiers(event.id):
         status = current_tier_status(current, tier, now, current.tier_stock(tier, stocks))
-        statuses[tier.id] = "coming-soon" if is_kept and status in ("available", "test", "sold-out") else status
+        statuses[tier.id] = "coming-soon" if sells_only_to_line and status in ("available", "test", "sold-out") else status
     if wanted.tier_ids is None:
         waited_for: tuple[TierStatus, ...] = ("sold-out", "coming-soon")
         open_tiers = [tier for tier in current.visible_tiers(event) if not tier.requires_code]
@@ -474,7 +480,8 @@ def _check_tier(tier: Tier, status: TierStatus, wanted: JoinRequest, number: int
         raise TierNotOnSale(tier_id=tier.id, reason=status)
     max_quantity = tier.limit(settings.current().tier_purchase_limit)
     if wanted.quantity > max_quantity:
-        message = f"You can buy at most {max_quantity} tickets of this type at once."
+        tickets = "ticket" if max_quantity == 1 else "tickets"
+        message = f"You can buy at most {max_quantity} {tickets} of this type at once."
         raise TierLimitExceeded(message, path="$.quantity", tier_id=tier.id, limit=max_quantity, requested=wanted.quantity)
     if wanted.max_price_cents is not None and tier.price_cents > wanted.max_price_cents and wanted.tier_ids is not None:
         message = f"A ticket of type `{tier.id}` costs more than `max_price_cents`. Leave this type out, or send a higher price."
@@ -482,11 +489,12 @@ def _check_tier(tier: Tier, status: TierStatus, wanted: JoinRequest, number: int
 
 
 def _check_size(event: Event, tiers: Sequence[Tier], wanted: JoinRequest) -> None:
-    """Raise TierLimitExceeded if no tier, or the whole event, has as many tickets as wanted: an offer is for a single tier."""
+    """Raise TierLimitExceeded if no single tier, or the event as a whole, has enough tickets. An offer is for one tier only."""
     largest = max(tiers, key=lambda tier: tier.stock_limit)  # held-back tickets may be released
     limit = min(event.pool_limit, largest.stock_limit)
     if wanted.quantity > limit:
-        message = f"There are only {limit} tickets in total, so the waitlist could never offer you more. Ask for fewer tickets."
+        total = "is only 1 ticket" if limit == 1 else f"are only {limit} tickets"
+        message = f"There {total} in total, so the waitlist can never offer you more. Ask for fewer tickets."
         raise TierLimitExceeded(message, path="$.quantity", tier_id=largest.id, limit=limit, requested=wanted.quantity)
 
 

@@ -24,9 +24,9 @@ from chalicelib.payments.model import SavedCard
 from chalicelib.waiting_room.draw import MAX_N
 
 PARTS = 4  # per line; each part accepts 500 joins a second
-FORMER_PARTS = 2  # entries of releases up to 0.2.0 are in the first two parts
-CENSUS_SECONDS = 10  # how long an instance shows its copy of a census, which the allocator writes once a minute
-FIRST_PAGE, PAGE_GROWTH, LAST_PAGE = 16, 4, 1024  # places of one part that a query reads; 1024 places take half a megabyte
+FORMER_PARTS = 2  # entries from releases up to 0.2.0 are in the first two parts
+CENSUS_SECONDS = 10  # how long an instance uses its copy of a census, which the allocator writes once a minute
+FIRST_PAGE, PAGE_GROWTH, LAST_PAGE = 16, 4, 1024  # how many places of one part a query reads; 1024 places take half a megabyte
 LEASE_SECONDS = 30
 _LINES = "lines"
 
@@ -35,10 +35,10 @@ class WaitlistRow(dynamo.Table):
     """A row. Its `pk` identifies its kind.
 
     In a `user#<user id>` row, `sk` is the event id and `content` is the entry. In a `waiting#<event id>#<part>` or `offers#<event id>` row,
-    `sk` is the entry's id and `content` is the entry. In all other rows, `sk` is the event id: a `lines` row is an event's line, an
-    `arrivals#<event id>#<part>` row counts the `people` who have ever joined and their `tickets`, and a `census#<event id>` row has the
-    census as compressed JSON in its `body`. A `drawn#<event id>` row has an offer of the event's ballot, and its `sk` has the number of the
-    room and the position that its draw gave the person.
+    `sk` is the entry's id and `content` is the entry. In the next three kinds of rows, `sk` is the event id: a `lines` row is an event's
+    line, an `arrivals#<event id>#<part>` row counts the `people` who have ever joined and their `tickets`, and a `census#<event id>` row
+    has the census as compressed JSON in its `body`. A `drawn#<event id>` row has an offer of the event's ballot, and its `sk` has the
+    number of the room and the position that the draw gave the person.
     """
 
     feature = "waitlist"
@@ -73,11 +73,11 @@ class WaitlistRow(dynamo.Table):
 
 
 _EXISTS, _ABSENT = WaitlistRow.pk.exists(), WaitlistRow.pk.does_not_exist()
-_censuses: Memory[str, tuple[int, Census | None]] = Memory(1000)  # by event id, each with the time at which it was read
+_censuses: Memory[str, tuple[int, Census | None]] = Memory(1000)  # by event id, each with the time at which this instance read it
 
 
 def find_entry(user_id: str, event_id: str) -> Entry | None:
-    """Find the user's latest entry for an event, even if it has ended. The read is strongly consistent."""
+    """Find the user's latest entry for an event, even an ended entry. The read is strongly consistent."""
     row = WaitlistRow.find(_user_key(user_id), event_id)
     return None if row is None else row.content
 
@@ -105,10 +105,10 @@ def read_pages(event_id: str, after: str | None = None, size: int = FIRST_PAGE) 
     """Iterate over an event's places in order of arrival, page by page, from the beginning or from the entry that follows `after`.
 
     A page takes one strongly consistent query for each part, and the queries run in parallel. The queries of the first page read up to
-    `size` places each. Later pages are larger, so both the first places and the whole line take few round trips.
+    `size` places each. Later pages are larger, so that both the first places and the whole line take few round trips.
     """
-    unread: dict[int, list[Place]] = {part: [] for part in range(PARTS)}  # places read but not yet returned, of parts with more places
-    rest = list[Place]()  # places not yet returned, of parts that were read to their end
+    unread: dict[int, list[Place]] = {part: [] for part in range(PARTS)}  # by part with more places: places read but not yet returned
+    rest = list[Place]()  # places not yet returned from parts that were read to their end
     position = dict.fromkeys(unread, after)
 
     def read(part: int) -> list[Place]:
@@ -136,12 +136,12 @@ def read_pages(event_id: str, after: str | None = None, size: int = FIRST_PAGE) 
 
 
 def list_places(event_id: str) -> list[Place]:
-    """List all places of an event in order of arrival: for checks and tests, never for requests."""
+    """List all places of an event in order of arrival. For checks and tests, never for requests."""
     return [place for page in read_pages(event_id) for place in page]
 
 
 def list_offered(event_id: str, after: str | None = None, limit: int | None = None) -> list[Entry]:
-    """List the entries with an offer whose outcome is not recorded yet, in order of arrival. The read is strongly consistent.
+    """List the entries whose offer has no recorded outcome yet, in order of arrival. The read is strongly consistent.
 
     Lists up to `limit` entries that follow the entry `after`.
     """
@@ -167,9 +167,9 @@ def find_lines(event_ids: Iterable[str]) -> list[Line]:
 
 
 def reopen_lines(events: Mapping[str, int]) -> None:
-    """Reopen lines that were deleted while people were still waiting; `events` maps the ids of the events to the new lines' `ttl`.
+    """Reopen lines that were deleted while people were still waiting. `events` has the `ttl` of the new lines by event id.
 
-    A census outlives its line. Takes one round trip per 100 events, and one for each line.
+    Reopens only lines that have a census, because a census outlives its line. Takes one round trip per 100 events, and one for each line.
     """
     for row in WaitlistRow.find_all([(f"census#{event_id}", event_id) for event_id in events], consistent_read=False):
         open_line(row.sk, events[row.sk])
@@ -181,9 +181,9 @@ def scan_entries() -> Iterator[Entry]:
 
 
 def open_line(event_id: str, ttl: int) -> None:
-    """Create the line of an event if the event has none, with an empty census until `ttl`. Allocators process only events with a line.
+    """Create the line of an event if the event has no line, with an empty census until `ttl`. Allocators run only for events with a line.
 
-    Lines of earlier versions have no census until an allocator counts them, so nobody sees a position that ignores people ahead.
+    A line of an earlier version gets no empty census, because people would see a position that ignores the people ahead of them.
     """
     if dynamo.put_if(WaitlistRow(_LINES, event_id), _ABSENT):
         dynamo.put_if(_census_row(event_id, Census(full_at=0), ttl), _ABSENT)
@@ -217,7 +217,7 @@ def set_draws(line: Line, draws: Mapping[str, Draw], items: Iterable[dynamo.Tran
 def take_lease(event_id: str, allocator: str, now: int, *, is_following: bool = False) -> bool:
     """Let only this allocator make offers for LEASE_SECONDS. Returns False if another allocator holds the lease.
 
-    A run that follows a change counts nobody, so it does not delay the line's next scheduled run.
+    A run that follows a change does not count the line, so it does not delay the line's next scheduled run.
     """
     is_free = _EXISTS & (WaitlistRow.leased_by.does_not_exist() | (WaitlistRow.leased_until <= now))
     changes = [WaitlistRow.leased_by.set(allocator), WaitlistRow.leased_until.set(now + LEASE_SECONDS)]
@@ -242,13 +242,13 @@ def count_arrival(entry: Entry) -> Entry:
 
 
 def read_arrivals(event_id: str) -> tuple[int, int]:
-    """Return how many people have ever joined the line of an event, and for how many tickets, with a strongly consistent read."""
+    """Return how many people have ever joined the line of an event, and for how many tickets. The read is strongly consistent."""
     rows = WaitlistRow.find_all((f"arrivals#{event_id}#{part}", event_id) for part in range(PARTS))
     return sum(int(row.people) for row in rows), sum(int(row.tickets) for row in rows)
 
 
 def find_census(event_id: str) -> Census | None:
-    """Return the last census of a line with a strongly consistent read, which ignores this instance's copy."""
+    """Return the last census of a line with a strongly consistent read, ignoring this instance's copy."""
     return _find_census(event_id, consistent_read=True)
 
 
@@ -268,7 +268,7 @@ def save_census(event_id: str, census: Census, now: int, ttl: int) -> None:
 
 
 def create_entry(entry: Entry, before: Entry | None) -> bool:
-    """Write a new entry in place of the user's ended entry. Returns False if the user has joined in the meantime."""
+    """Write a new entry and its place, replacing the user's ended entry. Returns False if the user has joined in the meantime."""
     condition = _ABSENT if before is None else WaitlistRow.entry_id == before.id
     try:
         dynamo.transact([dynamo.put(_entry_row(entry), condition), dynamo.put(_place_row(entry))])
@@ -286,7 +286,7 @@ def prolong_entry(entry: Entry, ttl: int) -> None:
 
 
 def prolong_arrivals(event_id: str, ttl: int) -> None:
-    """Keep the numbers of people who have ever joined the line of an event until `ttl`."""
+    """Keep the counts of people who have ever joined the line of an event, and of their tickets, until `ttl`."""
     for part in range(PARTS):
         dynamo.update_if(WaitlistRow(f"arrivals#{event_id}#{part}", event_id), [WaitlistRow.ttl.set(ttl)], _EXISTS)
 
@@ -336,14 +336,14 @@ def ballot_offer_item(event_id: str, offer: BallotOffer, ttl: int) -> dynamo.Tra
 
 
 def list_ballot_offers(event_id: str, room: int, after: int = 0, limit: int | None = None) -> list[BallotOffer]:
-    """List the offers that followed from the draw of a room to positions after `after`, in the drawn order."""
+    """List the offers of a room's draw to positions after `after`, in the drawn order."""
     condition = WaitlistRow.sk.between(_ballot_key(room, after + 1), _ballot_key(room, MAX_N))
     return [row.ballot_offer for row in WaitlistRow.query(f"drawn#{event_id}", condition, limit=limit)]
 
 
-def save_told(event_id: str, told_to: str, news: int | str) -> None:
-    """Record up to which entry people have been told that the draw of a room gave them no tickets, or that the event was cancelled."""
-    dynamo.update_if(WaitlistRow(_LINES, event_id), [WaitlistRow.told_to.set(f"{told_to}#{news}")], _EXISTS)
+def save_notified_to(event_id: str, entry_id: str, subject: int | str) -> None:
+    """Record that people up to this entry have been emailed about this subject: the room of a draw, or CANCELLATION."""
+    dynamo.update_if(WaitlistRow(_LINES, event_id), [WaitlistRow.told_to.set(f"{entry_id}#{subject}")], _EXISTS)
 
 
 def save_checked(event_id: str, checked_to: str | None) -> None:
@@ -352,9 +352,9 @@ def save_checked(event_id: str, checked_to: str | None) -> None:
 
 
 def end_offer(before: Entry, after: Entry, items: Iterable[dynamo.TransactItem]) -> None:
-    """Record the outcome of an offer and write `items`, unless it is already recorded.
+    """Record the outcome of an offer and write `items`. Does nothing if the outcome is already recorded.
 
-    If the user's data was erased, only delete the offer.
+    If the user's data was erased, only deletes the offer.
     """
     offer = _offer_row(before)
     counted = dynamo.update(WaitlistRow(_LINES, before.event_id), [getattr(WaitlistRow, after.state).add(1)])
@@ -371,9 +371,9 @@ def note_passed(entry: Entry, now: int) -> None:
 
 
 def delete_entries(entries: Iterable[tuple[Entry, list[dynamo.TransactItem]]]) -> None:
-    """Delete entries and their places, after writing the items of each.
+    """Delete entries and their places, after writing the items of each entry.
 
-    An open offer remains as a reservation; its record is deleted when it ends.
+    An open offer remains as a reservation, and its row in this table is deleted when the offer ends.
     """
     for entry, items in entries:
         if items:

@@ -20,8 +20,8 @@ class EntryCardView(Struct, frozen=True):
     """The card of an entry in a ballot with cards, which may be charged up to `max_cents` in `currency`.
 
     `missing`: no card is saved. If the event requires cards, the entry takes part in the draw only once a card is saved. `saved`: the card
-    is charged if you are offered tickets. `charging`: it is being charged for the offer. `refused`: it could not be charged, so pay for the
-    offer as for any other reservation.
+    is charged if you are offered tickets. `charging`: the card is being charged for the offer. `refused`: the card could not be charged, so
+    pay for the offer as for any other reservation.
     """
 
     status: Literal["missing", "saved", "charging", "refused"]
@@ -32,11 +32,11 @@ class EntryCardView(Struct, frozen=True):
 class WaitlistEntryView(Struct, frozen=True, kw_only=True):
     """An entry. While it waits, `people_before` counts the people ahead who wait for at least one of the same tiers.
 
-    `tickets_before` counts the tickets that these people wait for. The line is counted once a minute. Near its front, the count is exact;
-    farther back, the real number may be up to a tenth lower. `position` is `people_before` + 1. All three are null while they are unknown,
-    and in a ballot. In a ballot, `has_number` says whether you take part in the draw, and `drawn_position` is the position that the draw
-    gave you, from 1; it is null before the draw. With better odds, `weight` is how many numbers you have in the draw; otherwise it is null.
-    `card` is null if the entry needs none. `offer` is a reservation, which must be paid before it expires, like any other reservation.
+    `tickets_before` counts the tickets that these people wait for. The line is counted once a minute. Near the front, the count is exact;
+    farther back, the real number may be up to a tenth lower. `position` is `people_before` + 1. These three fields are null while they are
+    unknown, and in a ballot. In a ballot, `has_number` says whether you take part in the draw, and `drawn_position` is the position that
+    the draw gave you, from 1; it is null before the draw. With better odds, `weight` is how many numbers you have in the draw; otherwise it
+    is null. `card` is null if the entry needs no card. `offer` is a reservation, which must be paid before it expires.
     `max_price_cents` is the highest accepted price of one ticket. For early clients, `created_at` repeats `joined_at`, and `tier_id`
     repeats the first of `tier_ids`.
     """
@@ -83,7 +83,7 @@ class OwnEntriesView(Struct, frozen=True):
 class ManagedEntryView(Struct, frozen=True, kw_only=True):
     """An entry for managers of the event, and in the export of a user's data.
 
-    `passed_over_since` is when tickets were first free, but too few for the entry. `has_card` says whether a card is saved.
+    `passed_over_since` is when the entry was first passed over because too few tickets were free. `has_card` says whether a card is saved.
     """
 
     id: str
@@ -108,9 +108,10 @@ class TierDemandView(Struct, frozen=True):
 
 
 class BallotOfferView(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An offer of a ballot. The draw gave the listed entry with this `digest`, `counter` and `number` the `position`, from 1.
+    """An offer of a ballot.
 
-    With better odds, `weight` is how many numbers the entry has; it is missing if that is 1.
+    `position`, from 1, is the place that the draw gave to the listed entry with this `digest`, `counter` and `number`. With better odds,
+    `weight` is how many numbers the entry has; the field is missing if the entry has one number.
     """
 
     position: int
@@ -126,7 +127,7 @@ class BallotOfferView(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class BallotView(Struct, frozen=True):
     """A page of the offers that a ballot has made, in the drawn order. `next_cursor` is null on the last page.
 
-    `room` is the number of the waiting room whose draw decides; it is null before the draw, and for events without a ballot.
+    `room` is the number of the waiting room whose draw sets the order; it is null before the draw, and for events without a ballot.
     """
 
     event_id: str
@@ -238,6 +239,6 @@ PERSONAL_ITEMS = PersonalItems(
 
 
 def demand_views(tiers: Mapping[str, tuple[int, int]]) -> list[TierDemandView]:
-    """Return the demand, given as (people, tickets) by tier id, with the tier for which people want the most tickets first."""
+    """Return the demand, given as (people, tickets) by tier id, sorted by the number of tickets wanted, highest first."""
     by_tickets = sorted(tiers.items(), key=lambda item: item[1][1], reverse=True)
     return [TierDemandView(tier_id, people, tickets) for tier_id, (people, tickets) in by_tickets]

@@ -645,7 +645,7 @@ def test_people_are_told_of_a_cancellation_in_portions_and_once_despite_a_crash(
     cancel(api, event_id)
     for _ in range(2):  # the follower of changes leaves the emails to the schedule, and the line too
         waitlist.follow([EventResumed(at=time.now, event_id=event_id)])
-    monkeypatch.setattr(allocator, "MAX_TOLD", 8)
+    monkeypatch.setattr(allocator, "MAX_NOTIFIED", 8)
 
     def told():
         return [each.user_id for each in list_event_notifications(event_id, 50, None)[0] if each.kind == "waitlist_cancelled"]
@@ -654,7 +654,7 @@ def test_people_are_told_of_a_cancellation_in_portions_and_once_despite_a_crash(
         raise RuntimeError("crash")
 
     with monkeypatch.context() as patched:
-        patched.setattr(waitlists, "save_told", crash)
+        patched.setattr(waitlists, "save_notified_to", crash)
         lines.run_allocator()
     assert 0 < len(told()) <= 8
     for _ in range(20):

@@ -131,14 +131,14 @@ def test_a_party_of_one_that_joins_at_the_same_moment_gets_the_ticket(api, sold_
     event_id, _, orders = sold_out
     join_parties_of_two(api, event_id)
     lines.give_back(api, orders[0])
-    spare = kept_stocks.spare_leftovers
+    release_leftovers = kept_stocks.release_leftovers
 
-    def join_and_spare(*arguments):
+    def join_and_release(*arguments):
         monkeypatch.undo()
         assert lines.join(api, "w3", event_id).status == 201
-        spare(*arguments)
+        release_leftovers(*arguments)
 
-    monkeypatch.setattr(kept_stocks, "spare_leftovers", join_and_spare)
+    monkeypatch.setattr(kept_stocks, "release_leftovers", join_and_release)
     lines.run_allocator()
     lines.run_allocator()
     assert statuses(api, "w1", "w2", "w3") == ["waiting", "waiting", "offered"]

@@ -245,7 +245,7 @@ def test_losers_are_told_in_portions_that_fit_into_a_run(api, time, monkeypatch)
 
     monkeypatch.setattr(outbox, "queue_notification", queue_slowly)
     runs = 0
-    while store.find_line(event_id).told_of(1) != "~":
+    while store.find_line(event_id).notified_up_to(1) != "~":
         with deadline.within(7):
             allocator.allocate_all(time.now)
         runs += 1

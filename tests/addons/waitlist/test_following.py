@@ -176,7 +176,7 @@ def test_people_who_waited_still_wait_when_an_event_is_moved_after_its_date(api,
 
 
 def test_a_change_records_the_end_of_a_few_offers_and_the_schedule_of_the_rest(api, time, pass_on, monkeypatch):
-    monkeypatch.setattr(allocator, "MAX_FOLLOWED_ENDS", 2)
+    monkeypatch.setattr(allocator, "MAX_CHECKED_WHILE_FOLLOWING", 2)
     event_id, _, orders = lines.sold_out_shop(api, time, sold=4)
     for number, order_id in enumerate(orders):
         lines.join(api, f"w{number}", event_id)
