@@ -1,4 +1,4 @@
-"""Verify and change the email addresses of accounts. A mailed link proves who reads the emails; the password proves whose account it is."""
+"""Verify and change the email addresses of accounts. A mailed link proves who owns the address, the password who owns the account."""
 
 from chalicelib.accounts import login_attempts, mails, service, store
 from chalicelib.accounts.mails import AccountMail
@@ -27,9 +27,9 @@ def mail_verification(email: str, language: Language, now: int) -> None:
 def mail_change(request: RequestContext, user_id: str, email: str, password: str) -> None:
     """Mail a link to an account's new address, and a notice to the current address. The link and the password complete the change.
 
-    If the new address already has an account, its owner gets an email without a link, and the reply is the same. Only requests with the
-    right password count toward the new address's rate limit. Raises NoAccount, TooManyAttempts, WrongPassword, RateLimited, or InvalidInput
-    if the new address is the current address.
+    If the new address already has an account, the owner of that account gets an email without a link, and the reply is the same. Only
+    requests with the right password count toward the new address's rate limit. Raises NoAccount, TooManyAttempts, WrongPassword,
+    RateLimited, or InvalidInput if the new address is the current address.
     """
     account = service.get_account(user_id)
     _, existing = parallel.both(lambda: service.check_password(request, account, password), lambda: store.find_credentials(email))
@@ -46,8 +46,8 @@ def mail_change(request: RequestContext, user_id: str, email: str, password: str
 def verify_email(request: RequestContext, token: str, password: str | None) -> MailedLink:
     """Use a mailed link: mark its address as verified, or make its address the account's address. Returns the link.
 
-    Both also require the account's password. Otherwise, people could register somebody else's address, or ask to change to it, and hope
-    that its owner follows the link. Raises LinkExpired, WrongPassword, TooManyAttempts or AccountChanging.
+    Both actions also require the account's password. Otherwise, people could register or ask for somebody else's address, and hope that the
+    address's owner follows the link. Raises LinkExpired, WrongPassword, TooManyAttempts or AccountChanging.
     """
     link = mails.get_link(token, ("verify_email", "change_email"), request.now)
     account = store.find_account(str(link.user_id))
@@ -68,8 +68,8 @@ def verify_email(request: RequestContext, token: str, password: str | None) -> M
 def _change_email(link: MailedLink, account: Account, credentials: Credentials | None, language: Language, now: int) -> None:
     """Change an account's address to the address of a link, and end all sessions, in one transaction that also moves the password.
 
-    Raises LinkExpired if another account has taken the address or if, since the link was mailed, the account's password or address has
-    changed or all of its sessions have been ended. Raises AccountChanging if every attempt loses a race.
+    Raises LinkExpired if another account has taken the address. Also raises it if the account's password or address has changed, or all of
+    its sessions have been ended, since the link was mailed. Raises AccountChanging if every attempt loses a race.
     """
     for _ in range(MAX_ATTEMPTS):
         if credentials is None or account.generation != link.generation:

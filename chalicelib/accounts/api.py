@@ -49,7 +49,7 @@ from chalicelib.accounts.model import (
     email_key,
 )
 from chalicelib.accounts.service import Registration, Tokens
-from chalicelib.accounts.sessions import SessionNotFound, SessionOver
+from chalicelib.accounts.sessions import SessionEnded, SessionNotFound
 from chalicelib.accounts.store import Group
 from chalicelib.accounts.views import (
     AccountsView,
@@ -89,7 +89,7 @@ _SESSION_POSITION = r"\d{11}#[0-9a-f]{32}"
 class NewAccount(Struct, forbid_unknown_fields=True):
     """A registration. A request with a guest's access token turns the guest into this account, which keeps the guest's tickets.
 
-    `invitation` is the token in the link of an invitation to work at an event. It verifies the address to which it was mailed.
+    `invitation` is the token in the link of an invitation to work at an event. The token verifies the address to which it was mailed.
     """
 
     email: Email
@@ -140,7 +140,7 @@ class ProfileChanges(Struct, forbid_unknown_fields=True):
 
 
 class ProviderReply(Struct, forbid_unknown_fields=True):
-    """The query parameters with which the provider sent the browser back to the sign-in page."""
+    """The query parameters that the provider added when it sent the browser back to the sign-in page."""
 
     code: ProviderText
     state: ProviderText
@@ -153,20 +153,20 @@ class PasswordChange(Struct, forbid_unknown_fields=True):
 
 
 class NewSecondFactor(Struct, forbid_unknown_fields=True):
-    """The password of the account. An account that has a second factor also needs a `code`, as a sign-in does."""
+    """The password of the account. An account with a second factor also needs a `code`, as at a sign-in."""
 
     password: EnteredPassword
     code: FactorCode | None = None
 
 
 class FactorConfirmation(Struct, forbid_unknown_fields=True):
-    """A code from the authenticator app. To remove a passkey, a recovery code or a code from a passkey works too."""
+    """A code from the authenticator app. A recovery code or a code from a passkey can also be used to remove a passkey."""
 
     code: FactorCode
 
 
 class FactorRemoval(Struct, forbid_unknown_fields=True):
-    """The password of the account, and a code from the authenticator app, a code from a passkey, or a recovery code."""
+    """The password of the account, and one code: from the authenticator app, from a passkey, or a recovery code."""
 
     password: EnteredPassword
     code: FactorCode
@@ -233,15 +233,15 @@ def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationVie
 )
 def log_in(request: RequestContext, body: LoginBody) -> Reply[TokensView]:
     """Sign in with email address and password, and with a code if the account has a second factor."""
-    is_cookie = session_cookie.is_requested(request)
-    marks = session_cookie.read_marks(request) if is_cookie else []
-    return _tokens_reply(request, service.log_in(request, body.email, body.password, body.code, marks), is_cookie)
+    wants_cookie = session_cookie.is_requested(request)
+    marks = session_cookie.read_marks(request) if wants_cookie else []
+    return _tokens_reply(request, service.log_in(request, body.email, body.password, body.code, marks), wants_cookie)
 
 
 @route(bp, "POST", "/auth/staff/begin", access="public", statuses=(201,), errors=(NotFound, StaffSignInUnavailable, RateLimited))
 def begin_staff_sign_in(request: RequestContext) -> Reply[StaffSignInView]:
-    """Begin to sign in through the operator's provider. The browser keeps a cookie and goes to the `address`."""
-    from chalicelib.accounts import staff_sign_in  # few stages need it
+    """Begin to sign in through the operator's provider. The browser stores a cookie; send it to the `address`."""
+    from chalicelib.accounts import staff_sign_in  # imported here because few stages need it
 
     with limited_by_address(request, SIGN_UP):
         address, secret = staff_sign_in.begin(request.now)
@@ -263,38 +263,38 @@ def log_in_staff(request: RequestContext, body: ProviderReply) -> Reply[TokensVi
     """Sign in with the reply of the operator's provider, in the browser that began the sign-in."""
     from chalicelib.accounts import staff_sign_in
 
-    is_cookie, secret = session_cookie.is_requested(request), session_cookie.read_staff_secret(request)
+    wants_cookie, secret = session_cookie.is_requested(request), session_cookie.read_staff_secret(request)
     with limited_by_address(request, SIGN_UP):
         tokens = staff_sign_in.finish(request, secret, body.state, body.code, body.iss)
-    reply = _tokens_reply(request, tokens, is_cookie)
+    reply = _tokens_reply(request, tokens, wants_cookie)
     return structs.replace(reply, cookies=(*reply.cookies, *session_cookie.keep_staff_secret("", 0)))
 
 
 @route(bp, "POST", "/auth/guest", access="public", statuses=(201,), headers=(session_cookie.HEADER,), errors=(RateLimited,))
 def create_guest(request: RequestContext) -> Reply[TokensView]:
     """Get an identity without an account, to buy as a guest. A guest whose cookie is still valid gets the same identity again."""
-    is_cookie = session_cookie.is_requested(request)
-    guest_token = session_cookie.read_guest(request) if is_cookie else None
+    wants_cookie = session_cookie.is_requested(request)
+    guest_token = session_cookie.read_guest(request) if wants_cookie else None
     if guest_token is not None:
-        with suppress(SessionOver):
-            return _tokens_reply(request, service.refresh(request, guest_token), is_cookie, 201)
+        with suppress(SessionEnded):
+            return _tokens_reply(request, service.refresh(request, guest_token), wants_cookie, 201)
     with limited_by_address(request, SIGN_UP):
-        return _tokens_reply(request, service.begin_guest_session(request), is_cookie, 201)
+        return _tokens_reply(request, service.begin_guest_session(request), wants_cookie, 201)
 
 
-@route(bp, "POST", "/auth/refresh", access="public", headers=(session_cookie.HEADER,), errors=(SessionOver,))
+@route(bp, "POST", "/auth/refresh", access="public", headers=(session_cookie.HEADER,), errors=(SessionEnded,))
 def refresh(request: RequestContext, body: RefreshBody) -> Reply[TokensView]:
     """Exchange a refresh token for a new access token and the next refresh token."""
-    is_cookie = session_cookie.is_requested(request)
-    return _tokens_reply(request, service.refresh(request, _refresh_token(request, body.refresh_token, is_cookie)), is_cookie)
+    wants_cookie = session_cookie.is_requested(request)
+    return _tokens_reply(request, service.refresh(request, _refresh_token(request, body.refresh_token, wants_cookie)), wants_cookie)
 
 
-@route(bp, "POST", "/auth/logout", access="public", headers=(session_cookie.HEADER,), errors=(SessionOver,))
+@route(bp, "POST", "/auth/logout", access="public", headers=(session_cookie.HEADER,), errors=(SessionEnded,))
 def log_out(request: RequestContext, body: LogoutBody) -> Reply[Done]:
-    """End a session, or all sessions of its user; issued access tokens expire within 15 minutes."""
-    is_cookie = session_cookie.is_requested(request)
-    service.log_out(_refresh_token(request, body.refresh_token, is_cookie), everywhere=body.everywhere, now=request.now)
-    return Reply(Done("You have been signed out."), cookies=session_cookie.forget(request) if is_cookie else ())
+    """End a session, or all sessions of its user. Access tokens that were issued before expire within 15 minutes."""
+    wants_cookie = session_cookie.is_requested(request)
+    service.log_out(_refresh_token(request, body.refresh_token, wants_cookie), everywhere=body.everywhere, now=request.now)
+    return Reply(Done("You have been signed out."), cookies=session_cookie.forget(request) if wants_cookie else ())
 
 
 @route(bp, "GET", "/auth/me", access="user", errors=(NoAccount,))
@@ -317,7 +317,7 @@ def show_me(request: RequestContext) -> Reply[UserView]:
 )
 @limited_for_caller(INVITE)
 def begin_second_factor(request: RequestContext, body: NewSecondFactor) -> Reply[NewSecondFactorView]:
-    """Get a secret for an authenticator app. It becomes your second factor once you send a code from the app."""
+    """Get a secret for an authenticator app. The app becomes your second factor once you send a code from it."""
     secret, email = service.begin_second_factor(request, request.require_user().user_id, body.password, body.code)
     address = factors.app_address(secret, email, settings.current().shop_name)
     return Reply(NewSecondFactorView(secret, address, factors.qr_code(address)), 201)
@@ -333,7 +333,7 @@ def begin_second_factor(request: RequestContext, body: NewSecondFactor) -> Reply
 )
 @limited_for_caller(INVITE)
 def confirm_second_factor(request: RequestContext, body: FactorConfirmation) -> Reply[RecoveryCodesView]:
-    """Make the new secret your second factor. Later sign-ins need a code from the app, or one of the recovery codes.
+    """Make the authenticator app your second factor. Later sign-ins need a code from the app, or one of the recovery codes.
 
     Your other sessions end.
     """
@@ -349,7 +349,7 @@ def confirm_second_factor(request: RequestContext, body: FactorConfirmation) -> 
     errors=(NoAccount, NoSecondFactor, WrongPassword, SecondFactorRequired, TooManyAttempts),
 )
 def remove_second_factor(request: RequestContext, body: FactorRemoval) -> Reply[Done]:
-    """Remove your authenticator app. Without passkeys, sign-ins then need only the password."""
+    """Remove your authenticator app. If you have no passkeys, later sign-ins need only the password."""
     service.remove_second_factor(request, request.require_user().user_id, body.password, body.code)
     return Reply(Done("Your authenticator app has been removed."))
 
@@ -371,8 +371,8 @@ def create_passkey_challenge(request: RequestContext) -> Reply[PasskeyChallengeV
 )
 def log_in_with_passkey(request: RequestContext, body: PasskeySignature) -> Reply[TokensView]:
     """Sign in with a passkey, without a password."""
-    is_cookie = session_cookie.is_requested(request)
-    return _tokens_reply(request, service.log_in_with_passkey(request, body), is_cookie)
+    wants_cookie = session_cookie.is_requested(request)
+    return _tokens_reply(request, service.log_in_with_passkey(request, body), wants_cookie)
 
 
 @route(bp, "GET", "/auth/me/passkeys", access="user", errors=(NoAccount,))
@@ -419,7 +419,7 @@ def begin_passkey(request: RequestContext, body: NewSecondFactor) -> Reply[NewPa
 )
 @limited_for_caller(INVITE)
 def add_passkey(request: RequestContext, body: NewPasskey) -> Reply[AddedPasskeyView]:
-    """Add a passkey to your account. Later sign-ins need it, or another second factor.
+    """Add a passkey to your account. Later sign-ins need this passkey or another second factor.
 
     If you had no second factor before, your other sessions end, and the reply has recovery codes.
     """
@@ -437,7 +437,7 @@ def add_passkey(request: RequestContext, body: NewPasskey) -> Reply[AddedPasskey
 )
 @limited_for_caller(INVITE)
 def create_passkey_code(request: RequestContext, body: PasskeySignature) -> Reply[PasskeyCodeView]:
-    """Get a code with a passkey of your account, for calls that need a code."""
+    """Use a passkey of your account to get a code, for calls that need a code."""
     return Reply(PasskeyCodeView(service.create_passkey_code(request, request.require_user().user_id, body)), 201)
 
 
@@ -450,7 +450,7 @@ def create_passkey_code(request: RequestContext, body: PasskeySignature) -> Repl
     errors=(NoAccount, SecondFactorRequired, TooManyAttempts, AccountChanging),
 )
 def remove_passkey(request: RequestContext, passkey_id: str, body: FactorConfirmation) -> Reply[Done]:
-    """Remove a passkey. Without another second factor, sign-ins then need only the password."""
+    """Remove a passkey. If you have no other second factor, later sign-ins need only the password."""
     service.remove_passkey(request, request.require_user().user_id, passkey_id, body.code)
     return Reply(Done("The passkey has been removed."))
 
@@ -482,9 +482,9 @@ def become_promoter(request: RequestContext) -> Reply[UserView]:
     errors=(NoAccount, AccountLocked, CommonPassword, WrongPassword, TooManyAttempts, AccountChanging),
 )
 def change_password(request: RequestContext, body: PasswordChange) -> Reply[TokensView]:
-    """Change your password; your other sessions end."""
-    user_id, is_cookie = request.require_user().user_id, session_cookie.is_requested(request)
-    return _tokens_reply(request, service.change_password(request, user_id, body.current_password, body.password), is_cookie)
+    """Change your password. Your other sessions end."""
+    user_id, wants_cookie = request.require_user().user_id, session_cookie.is_requested(request)
+    return _tokens_reply(request, service.change_password(request, user_id, body.current_password, body.password), wants_cookie)
 
 
 @route(bp, "POST", "/auth/password/forgot", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
@@ -504,11 +504,11 @@ def mail_reset(request: RequestContext, body: AddressBody) -> Reply[Done]:
     errors=(CommonPassword, LinkExpired),
 )
 def reset_password(request: RequestContext, body: PasswordReset) -> Reply[Done]:
-    """Choose a new password with the token from a mailed link; all sessions end."""
-    is_cookie = session_cookie.is_requested(request)
+    """Choose a new password with the token from a mailed link. All sessions end."""
+    wants_cookie = session_cookie.is_requested(request)
     email, generation = service.reset_password(body.token, body.password, request.language, request.now)
     message = "Your password has been changed. Sign in with the new password."
-    return Reply(Done(message), cookies=session_cookie.keep_mark(request, email, generation) if is_cookie and generation else ())
+    return Reply(Done(message), cookies=session_cookie.keep_mark(request, email, generation) if wants_cookie and generation else ())
 
 
 @route(bp, "POST", "/auth/email/resend", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
@@ -528,7 +528,7 @@ def mail_verification(request: RequestContext, body: AddressBody) -> Reply[Done]
     errors=(LinkExpired, WrongPassword, TooManyAttempts, AccountChanging),
 )
 def verify_email(request: RequestContext, body: VerificationBody) -> Reply[Done]:
-    """Verify an address with the token from a mailed link; a new address becomes the account's address."""
+    """Verify an address with the token from a mailed link. The link to a new address also makes this address the account's address."""
     link = addresses.verify_email(request, body.token, body.password)
     is_new = link.purpose == "change_email"
     return Reply(
@@ -549,9 +549,9 @@ def verify_email(request: RequestContext, body: VerificationBody) -> Reply[Done]
     errors=(NoAccount, WrongPassword, TooManyAttempts, RateLimited),
 )
 def change_email(request: RequestContext, body: NewAddress) -> Reply[Done]:
-    """Request a new email address for your account; the reply is the same if another account has this address.
+    """Request a new email address for your account. The reply is the same if another account has this address.
 
-    The new address gets an email with a link. The link and your password change your account's address.
+    The new address gets an email with a link. Opening the link and entering your password completes the change.
     """
     addresses.mail_change(request, request.require_user().user_id, body.email, body.password)
     return Reply(Done("We have sent an email to the new address. Open the link in it within an hour."))
@@ -568,32 +568,32 @@ def list_sessions(request: RequestContext, query: SessionsQuery) -> Reply[Sessio
 
 @route(bp, "DELETE", "/auth/sessions/{session_id}", access="user", errors=(SessionNotFound,))
 def end_session(request: RequestContext, session_id: str) -> Reply[Done]:
-    """End one of your sessions; its access token lasts up to 15 minutes longer."""
+    """End one of your sessions. Its access token stays valid for up to 15 minutes."""
     service.end_session(request.require_user().user_id, session_id, request.now)
     return Reply(Done("The session has ended."))
 
 
 @route(bp, "DELETE", "/auth/sessions", access="user", errors=(AccountChanging,))
 def end_other_sessions(request: RequestContext) -> Reply[Done]:
-    """End all of your other sessions; their access tokens last up to 15 minutes longer."""
+    """End all of your other sessions. Their access tokens stay valid for up to 15 minutes."""
     service.end_other_sessions(request.require_user(), request.now)
     return Reply(Done("Your other sessions have ended."))
 
 
-def _refresh_token(request: RequestContext, sent: str | None, is_cookie: bool) -> str:
-    """Return a request's refresh token. Raises SessionOver if the cookie is missing, or InvalidInput if the body's field is missing."""
-    if is_cookie:
+def _refresh_token(request: RequestContext, sent: str | None, wants_cookie: bool) -> str:
+    """Return a request's refresh token. Raises SessionEnded if the cookie is missing, or InvalidInput if the body's field is missing."""
+    if wants_cookie:
         token = session_cookie.read(request)
         if token is None:
-            raise SessionOver()
+            raise SessionEnded()
         return token
     if sent is None:
         raise InvalidInput("refresh_token is missing.", path="$.refresh_token")
     return sent
 
 
-def _tokens_reply(request: RequestContext, tokens: Tokens, is_cookie: bool, status: int = 200) -> Reply[TokensView]:
-    if not is_cookie:
+def _tokens_reply(request: RequestContext, tokens: Tokens, wants_cookie: bool, status: int = 200) -> Reply[TokensView]:
+    if not wants_cookie:
         return Reply(tokens_view(tokens, tokens.refresh_token), status)
     if tokens.account is None:
         return Reply(tokens_view(tokens, None), status, cookies=session_cookie.keep_guest(request, tokens.refresh_token))
@@ -644,6 +644,6 @@ def show_user(_: RequestContext, user_id: str) -> Reply[AccountView]:
 
 @route(bp, "DELETE", "/admin/users/{user_id}/sessions", access="admin", errors=(UserChanging,))
 def end_user_sessions(request: RequestContext, user_id: str) -> Reply[Done]:
-    """End all sessions of an account; its access tokens last up to 15 minutes longer."""
+    """End all sessions of an account. Its access tokens stay valid for up to 15 minutes."""
     directory.end_sessions(user_id, request.require_user().user_id, request.now)
     return Reply(Done("This person has been signed out everywhere."))

@@ -47,9 +47,9 @@ class RightsChange(Struct, frozen=True):
 def list_accounts(search: str, group: Group | None, limit: int, after: str | None) -> tuple[list[Account], str | None]:
     """Return up to `limit` accounts after the address `after`, sorted by address, and the cursor of the next page.
 
-    The cursor is the address of the last account, or None on the last page. `search` is the beginning of an address, or a whole user id;
-    the account with that id is added to the first page. Without `search` and `group`, this lists the accounts of all groups: admins,
-    promoters and locked accounts. May miss writes from the last second.
+    The cursor is the address of the last account, or None on the last page. `search` is the beginning of an address, or a whole user id. If
+    it is a user id, the first page also has the account with that id. Without `search` and `group`, this lists the accounts of all groups:
+    admins, promoters and locked accounts. May miss writes from the last second.
     """
     beginning, after_address = email_key(search), after or ""
     lanes: list[str] = [*GROUPS] if group is None else [group]
@@ -70,7 +70,7 @@ def list_admin_ids(limit: int) -> list[str]:
 
 
 def get_account(user_id: str) -> Account:
-    """Return a person's account. Raises NotFound if the person has no account; guests have none."""
+    """Return a person's account. Raises NotFound if the person has no account, like a guest."""
     account = store.find_account(user_id)
     if account is None:
         raise NotFound("There is no account with this id.", user_id=user_id)
@@ -83,8 +83,8 @@ def change_rights(
     """Change a person's roles or lock, or remove their second factor, with an audit entry, and end all of their sessions.
 
     Does nothing if nothing would change. A new promoter gets a profile. Removing the role `promoter` also removes the verification.
-    `items_for(before, after)` returns other features' transaction items; one transaction writes them with the change, even if the account
-    itself stays the same. Raises NotFound, InvalidInput, OwnAccount or UserChanging.
+    `items_for(before, after)` returns other features' transaction items. One transaction writes these items and the change, even if the
+    account itself stays the same. Raises NotFound, InvalidInput, OwnAccount or UserChanging.
     """
     for _ in range(MAX_ATTEMPTS):
         before = get_account(user_id)
@@ -115,7 +115,7 @@ def change_rights(
 
 
 def end_sessions(user_id: str, actor: str, now: int) -> None:
-    """End all sessions of a person, with an audit entry; access tokens last up to 15 minutes longer. Raises NotFound or UserChanging."""
+    """End all sessions of a person, with an audit entry. Access tokens stay valid for up to 15 minutes. Raises NotFound or UserChanging."""
     get_account(user_id)
     entry = audit.entry_item(f"account#{user_id}", "account.sessions_ended", actor, now, {})
     try:

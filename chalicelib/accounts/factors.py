@@ -1,9 +1,9 @@
 """The factors that prove who signs in: a password, and for some accounts also a code from an authenticator app, or a passkey.
 
-Passwords are hashed with Argon2id, and passwords that attackers try first are refused. Codes are time-based one-time passwords (RFC 6238)
-of six digits, and recovery codes for people who have lost the app. A passkey (WebAuthn) signs a challenge for this site alone, after the
-authenticator has verified its user. Callers use up each challenge. The libraries are imported where they are used, because few requests
-need them.
+Passwords are hashed with Argon2id, and passwords that attackers try first are refused. The app's codes are time-based one-time passwords
+(RFC 6238) of six digits, and people who have lost the app use recovery codes. A passkey (WebAuthn) signs a challenge for this site alone,
+after the authenticator has verified its user. Callers make sure that each challenge is used once. The libraries are imported where they are
+used, because few requests need them.
 """
 
 import base64
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 _PASSES, _THREADS = 2, 1
 # A password is refused if an attacker who knows the owner's names and address would find it in fewer guesses than this.
 MIN_GUESSES = 100_000
-MAX_ESTIMATED_LENGTH = 32  # longer texts make the estimate slow: an attacker could choose 72 characters that take two seconds
+MAX_ESTIMATED_LENGTH = 32  # the rest is ignored, because the estimate is slow: an attacker could choose 72 characters that take two seconds
 CODE_SECONDS = 30  # each code from the app is valid for one time step of this length
 _SECRET_BYTES = 20  # RFC 4226 recommends 160 bits
 RECOVERY_CODES = 10
 _RECOVERY_BYTES = 10  # 80 bits: nobody can find a code from its hash
 PASSKEY_ALGORITHMS = (-7, -8, -257)  # ES256, EdDSA and RS256 (RFC 9053); every authenticator supports one of them
 _MAX_CREDENTIAL_BYTES = 2048  # an id of at most 1,023 bytes, and a key
-_PASSKEY_CODE_LENGTH = 10  # 50 bits, for a few minutes
+_PASSKEY_CODE_LENGTH = 10  # 50 bits, which are enough for a few minutes
 
 
 def hash_password(password: str) -> str:
@@ -47,7 +47,7 @@ def hash_password(password: str) -> str:
 
 
 def is_correct(password: str, password_hash: str | None) -> bool:
-    """Return whether the password has this hash. Without a hash, return False after the same work, so that the time reveals nothing."""
+    """Return whether the password has this hash. Without a hash, returns False after the same work, so that the time reveals nothing."""
     from argon2.exceptions import VerifyMismatchError
 
     hasher = _hasher()
@@ -68,7 +68,7 @@ def is_outdated(password_hash: str) -> bool:
 def refuse_common(password: str, *owner_texts: str | None) -> None:
     """Raise CommonPassword if somebody who knows the `owner_texts`, such as the owner's name and address, could guess the password.
 
-    Several spaces in a row count as one toward the minimum length.
+    Several spaces in a row count as one character toward the minimum length.
     """
     from zxcvbn import zxcvbn
 
@@ -85,7 +85,7 @@ def _hasher() -> "PasswordHasher":
 
 
 def _normalize(password: str) -> str:
-    """Normalize the text: devices can produce different code points for the same characters."""
+    """Normalize a password, because devices can produce different code points for the same characters."""
     return unicodedata.normalize("NFKC", password)
 
 
@@ -95,7 +95,7 @@ def new_secret() -> str:
 
 
 def app_address(secret: str, email: str, shop_name: str) -> str:
-    """Return the `otpauth:` address with which an authenticator app learns a secret."""
+    """Return the `otpauth:` address that gives a secret to an authenticator app."""
     return _totp(secret).get_provisioning_uri(email, shop_name)
 
 
@@ -140,7 +140,7 @@ def is_passkey_code(code: str) -> bool:
 
 
 def plain_code(code: str) -> str:
-    """Return a code in lower case, without hyphens and spaces: these make no difference."""
+    """Return a code in lower case, without hyphens and spaces, so that these make no difference."""
     return re.sub("[- ]", "", code).lower()
 
 
@@ -157,7 +157,10 @@ def site_id() -> str:
 
 
 def challenge_of(client_data: str) -> str:
-    """Return the challenge for which a browser used a passkey. Raises PasskeyRefused, also if the page is in a frame of another site."""
+    """Return the challenge for which a browser used a passkey.
+
+    Raises PasskeyRefused if the data is malformed, or the page is in a frame of another site.
+    """
     try:
         sent = memory.decoder(_ClientData).decode(_bytes(client_data))
     except ValueError:
@@ -184,9 +187,9 @@ def read_new_passkey(client_data: str, attestation: str) -> tuple[str, int]:
 
 
 def check_passkey(passkeys: Sequence[Passkey], sent: PasskeySignature) -> tuple[Passkey, int]:
-    """Return which of the passkeys made a signature, and its new counter. Raises PasskeyRefused.
+    """Return the passkey that made a signature, and its new counter. Raises PasskeyRefused.
 
-    A counter that does not grow means that somebody has copied the authenticator.
+    If the counter has not grown, somebody has copied the authenticator.
     """
     from fido2.webauthn import AttestedCredentialData, AuthenticatorData
 
@@ -231,7 +234,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _state(client_data: str) -> dict[str, str]:
-    """Return what the library compares. The caller has used up the challenge, so it is the right one."""
+    """Return the state that the library compares with the reply. Callers check the challenge themselves, so it is taken from the reply."""
     return {"challenge": challenge_of(client_data), "user_verification": "required"}
 
 

@@ -1,7 +1,7 @@
 """The growing delay between sign-in attempts, for each account and for each source address.
 
-Anybody can use up the attempts of an account. So attempts are counted separately on each device on which the account's owner has signed in
-before, and for a signed-in user who enters the password again
+Anybody can use up the attempts of an account. So attempts on a device on which the account's owner has signed in before have a counter of
+their own, and so have attempts of a signed-in user who enters the password again
 (https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies).
 
 A conditional write counts each attempt before the password is compared, so parallel guesses cannot evade the delay. The first FREE_ATTEMPTS
@@ -27,7 +27,7 @@ from chalicelib.foundation import effects, log, parallel, secret_settings, setti
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.log import logger
 
-FREE_ATTEMPTS = 10  # per account; `address_factor` times as many per source address
+FREE_ATTEMPTS = 10  # per account; a source address has `address_factor` times as many
 WINDOW_SECONDS = 3600  # a counter restarts this many seconds after its first attempt or its last delay
 MAX_DELAY_SECONDS = 300
 
@@ -49,7 +49,7 @@ class Mark(Struct, frozen=True):
 
 
 def sign_in_counter(email: str, device: Mark | None = None) -> str:
-    """Return the id of the counter of sign-in attempts: of the known `device` if it is given, otherwise of this email address."""
+    """Return the id of the counter of sign-in attempts: the counter of the known `device` if given, otherwise that of the address."""
     return _counter_id("device", device.text) if device is not None else _counter_id("account", email_key(email))
 
 
@@ -67,12 +67,12 @@ def count_code(user_id: str, now: int) -> None:
 
 
 def forgive_codes(user_id: str) -> None:
-    """Delete the counter of an account's codes, because the last code was right."""
+    """Delete the counter of an account's codes, because the last code was correct."""
     _delete(_counter_id("code", user_id))
 
 
 def find_mark(marks: Sequence[str], email: str) -> Mark | None:
-    """Return the first mark that belongs to the address, or None. The mark's generation may no longer be current."""
+    """Return the first genuine mark of this address, or None. The mark's generation may no longer be current."""
     for text in marks:
         nonce, _, rest = text.partition(".")
         generation = rest.partition(".")[0]
@@ -82,7 +82,7 @@ def find_mark(marks: Sequence[str], email: str) -> Mark | None:
 
 
 def mark_device(marks: Sequence[str], email: str, generation: int) -> str:
-    """Return the mark for a device of the address's owner: the device's current mark if it has this generation, otherwise a new mark."""
+    """Return the mark for a device of the address's owner: its current mark if that has this generation, otherwise a new mark."""
     mark = find_mark(marks, email)
     return mark.text if mark is not None and mark.generation == generation else _mark(secrets.token_hex(8), email, str(generation))
 
@@ -93,7 +93,7 @@ def _mark(nonce: str, email: str, generation: str) -> str:
 
 
 def count_attempt(request: RequestContext, counter_id: str, *, is_known: bool = False) -> None:
-    """Count an attempt for the caller's address and for this counter. Raises TooManyAttempts or the store's errors.
+    """Count an attempt for the caller's source address and for this counter. Raises TooManyAttempts or the store's errors.
 
     The /48 network of an IPv6 address may have thousands of subscribers, so its delay does not grow, and does not apply to known devices.
     """
@@ -104,7 +104,7 @@ def count_attempt(request: RequestContext, counter_id: str, *, is_known: bool = 
 
 
 def forgive_attempt(request: RequestContext, counter_id: str, *, is_known: bool = False) -> None:
-    """Delete the counter, and subtract one from the address's counters, because the last attempt's password was correct."""
+    """Delete this counter, and subtract one from the source address's counters, because the last attempt's password was correct."""
     networks = [network for network, _ in _networks(request, is_known)]
     withdrawals = [lambda network=network: _withdraw(_counter_id("address", network)) for network in networks]
     parallel.call_each(lambda call: call(), [lambda: _delete(counter_id), *withdrawals])

@@ -1,4 +1,4 @@
-"""Emails about accounts and lost tickets, and their links. People who did not request such an email can ignore it."""
+"""Emails about accounts and lost tickets, and the links in them. People who did not request such an email can ignore it."""
 
 import secrets
 from collections.abc import Sequence
@@ -72,11 +72,11 @@ def link_url(purpose: MailPurpose, token: str) -> str:
     return settings.current().page_url(f"{_PAGES[purpose]}#token={quote(token)}")
 
 
-# Links in emails. Opening a link proves that somebody reads the emails sent to an address. Each link works for a limited time, and only
-# once; a link for `own_data`, which is not mailed, works any number of times for 15 minutes.
+# Links in emails. Opening a link proves that somebody reads the emails sent to an address. Each link works once and for a limited time.
+# Only a link for `own_data`, which is not mailed, works any number of times for 15 minutes.
 #
 # Every request stores a link and sends an email, so that neither the reply nor its response time reveals whether the address has an
-# account. Above the limit for the whole stage, `notifications.send_requested` hides this instead.
+# account. Above the limit for the whole stage, where few emails are sent, `notifications.send_requested` reveals nothing either.
 
 
 def mail_link(
@@ -99,12 +99,12 @@ def mail_link(
 
 
 def mail_tickets_link(email: str, language: Language, now: int) -> None:
-    """Mail a link that shows the tickets bought with an address. The reply reveals nothing, because nothing is looked up."""
+    """Mail a link that shows the tickets bought with an address. The reply reveals nothing, because the tickets are not looked up yet."""
     mail_link(email, "find_tickets", "find_tickets", NO_USER, language, now)
 
 
 def invitation_url(email: str, next_path: str, now: int) -> str:
-    """Store a link to the registration page that proves the address, and return its URL. After registration, `next_path` opens."""
+    """Store a link that opens the registration page and proves the address, and return its URL. After registration, `next_path` opens."""
     token = secrets.token_urlsafe(32)
     store.put_link(MailedLink(_digest(token), "invitation", email, NO_USER, now + INVITATION_SECONDS))
     fragment = urlencode({"token": token, "email": email})
@@ -128,7 +128,7 @@ def use_link(link: MailedLink, items: Sequence[dynamo.TransactItem]) -> None:
 
 
 def exchange_link(link: MailedLink, purpose: MailPurpose, now: int) -> str:
-    """Use up a link, and return the token of a new link to the same address, which is not mailed. Raises LinkExpired."""
+    """Use up a link, and return the token of a new link for the same address. The new link is not mailed. Raises LinkExpired."""
     token = secrets.token_urlsafe(32)
     use_link(link, [store.put_link_item(MailedLink(_digest(token), purpose, link.email, NO_USER, now + LINK_SECONDS[purpose]))])
     return token
@@ -137,14 +137,14 @@ def exchange_link(link: MailedLink, purpose: MailPurpose, now: int) -> str:
 def put_challenge(
     token: str, purpose: ChallengePurpose, user_id: str, now: int, seconds: int = CHALLENGE_SECONDS, generation: int | None = None
 ) -> None:
-    """Store a random text that is not mailed. `use_challenge` accepts it once, within `seconds`."""
+    """Store the digest of a random text, which is not mailed. `use_challenge` accepts the text once, within `seconds`."""
     store.put_link(MailedLink(_digest(token), purpose, NO_USER, user_id, now + seconds, generation))
 
 
 def use_challenge(token: str, purpose: ChallengePurpose, user_id: str, now: int, generation: int | None = None) -> bool:
     """Use up a text that `put_challenge` stored. Returns False if this purpose and user have no such text, or it has expired.
 
-    Pass the account's `generation` if the text must have been stored with it: then the sessions have not ended in between.
+    Pass the account's `generation` to also refuse a text that was stored before the account's sessions ended.
     """
     return store.use_challenge(_digest(token), purpose, user_id, now, generation)
 

@@ -1,6 +1,6 @@
 """Roles at events. People are invited by email address, and get the role once they have verified the address and accepted the invitation.
 
-A promoter's own software has an API key instead, which has one role at events of the promoter until it expires.
+A promoter's own software has an API key instead. Until the key expires, it has one role at events of the promoter.
 
 This module knows only the ids of events; `promoters` decides who may invite people to an event.
 """
@@ -27,8 +27,8 @@ from chalicelib.foundation import clock, ids, parallel, secret_settings
 from chalicelib.foundation.errors import ApiError, NotFound
 
 MAX_API_KEYS = 20  # per promoter, including expired keys
-USE_NOTED_SECONDS = 3600  # the time of a key's last use is accurate to this number of seconds
-# A person can accept an invitation for this long. After that, it no longer counts toward the limits, and is deleted.
+USE_RECORDED_SECONDS = 3600  # the recorded time of a key's last use may be this many seconds old
+# A person can accept an invitation for this long. Then the invitation no longer counts toward the limits, and is deleted.
 ACCEPTANCE_SECONDS = 30 * 86_400
 MAX_UNVERIFIED_EVENTS = 20  # events of unverified promoters to which a person may be invited
 
@@ -36,7 +36,7 @@ MAX_UNVERIFIED_EVENTS = 20  # events of unverified promoters to which a person m
 class Membership(Struct, frozen=True):
     """A person's role at an event. `member_id` is derived from the address. The role is `pending` until the person accepts the invitation.
 
-    `unverified` means that no admin had verified the event's promoter when the person got the role. Anybody can register as a promoter, so
+    `unverified` means that no admin had verified the event's promoter when the person was invited. Anybody can register as a promoter, so
     such roles are counted separately, and do not use up the limit of other roles.
     """
 
@@ -55,7 +55,7 @@ class Membership(Struct, frozen=True):
         return self.invited_at + ACCEPTANCE_SECONDS if self.pending else None
 
     def has_lapsed(self, now: int) -> bool:
-        """Return whether the person did not accept in time."""
+        """Return whether the invitation has lapsed because the person did not accept it in time."""
         return self.lapses_at is not None and self.lapses_at <= now
 
 
@@ -65,7 +65,7 @@ PersonRole = Literal["promoter", "coordinator", "staff", "cashier", "accountant"
 class Person(Struct, frozen=True):
     """A person who works at an event, as the event's managers see them.
 
-    `name` is the address of a person without a name, and null for admins. `role` is null for people who no longer work at the event.
+    If a person has no name, `name` is the address; for admins, it is null. `role` is null for people who no longer work at the event.
     """
 
     name: str | None
@@ -73,10 +73,11 @@ class Person(Struct, frozen=True):
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):
-    """A key with which a promoter's software has a role at the events of `event_ids`, or at all events of the promoter if it is empty.
+    """A key that gives a promoter's software a role at the events `event_ids`, or at all events of the promoter if `event_ids` is empty.
 
-    Times are epoch seconds. `used_at` is at most USE_NOTED_SECONDS older than the last use, and None before the first use. Only the
-    SHA-256 of the key is stored. `created_by` is the promoter, or the admin who created the key. It is None for keys of earlier versions.
+    Times are epoch seconds. `used_at` is at most USE_RECORDED_SECONDS older than the last use, and None before the first use. Only the
+    SHA-256 of the key's text is stored. `created_by` is the user id of the promoter or the admin who created the key; it is None for keys
+    of earlier versions.
     """
 
     id: str
@@ -97,7 +98,7 @@ class ApiKey(Struct, frozen=True, kw_only=True):
 
     @property
     def admin_id(self) -> str | None:
-        """The user id of the admin who created the key. None if the promoter did, or if nobody is recorded."""
+        """The user id of the admin who created the key. None if the promoter created it, or if the creator is not recorded."""
         return None if self.created_by == self.promoter_id else self.created_by
 
 
@@ -139,8 +140,8 @@ def get_membership(event_id: str, member_id: str) -> Membership:
 
 def list_members(event_id: str, limit: int, after: str | None) -> list[Membership]:
     """Return up to `limit` memberships of an event, sorted by member id, after the member id `after`. Strongly consistent."""
-    beyond = MembershipRow.member_id > after if after is not None else None
-    return [_membership(row) for row in MembershipRow.query(event_id, beyond, limit=limit)]
+    follows = MembershipRow.member_id > after if after is not None else None
+    return [_membership(row) for row in MembershipRow.query(event_id, follows, limit=limit)]
 
 
 def list_memberships(email: str) -> Sequence[Membership]:
@@ -162,7 +163,7 @@ def event_roles(email: str) -> dict[str, EventRole]:
 
 
 def invite(event_id: str, email: str, role: EventRole, actor: str, now: int, *, unverified: bool = False) -> Membership:
-    """Invite a person to take a role at an event, or change that role, and record it in the audit log.
+    """Invite a person to take a role at an event, or change the person's role, with an audit entry.
 
     A lapsed invitation is renewed. Raises TooManyEvents or MemberChanging.
     """
@@ -177,7 +178,7 @@ def invite(event_id: str, email: str, role: EventRole, actor: str, now: int, *, 
             raise TooManyEvents(f"This person already works at {MAX_UNVERIFIED_EVENTS} events whose promoters the shop has not verified.")
         if count >= MAX_EVENTS:
             raise TooManyEvents()
-    # A changed role keeps the time of the first invitation. Otherwise, `event_roles` would let strangers' invitations push it out.
+    # A changed role keeps the time of the first invitation. Otherwise, strangers' invitations could push it out of `event_roles`.
     invited_at = now if before is None or is_new else before.invited_at
     pending = before is None or before.pending
     membership = Membership(event_id, member_id(email), email_key(email), role, actor, invited_at, unverified, pending)
@@ -188,7 +189,7 @@ def invite(event_id: str, email: str, role: EventRole, actor: str, now: int, *, 
 
 
 def accept(membership: Membership, actor: str, now: int) -> Membership:
-    """Accept an invitation, and record it in the audit log. Does nothing if it was already accepted. Raises MemberChanging."""
+    """Accept an invitation, with an audit entry. Does nothing if it was already accepted. Raises MemberChanging."""
     if not membership.pending:
         return membership
     row = MembershipRow(membership.event_id, membership.member_id)
@@ -200,14 +201,14 @@ def accept(membership: Membership, actor: str, now: int) -> Membership:
 
 
 def remove(membership: Membership, actor: str, now: int) -> None:
-    """Remove a person's role at an event, and record it in the audit log. Raises MemberChanging."""
+    """Remove a person's role at an event, with an audit entry. Raises MemberChanging."""
     changes = {"role": (membership.role, None)}
     entry = audit.entry_item(f"event#{membership.event_id}", "member.removed", actor, now, _audit_details(membership), changes=changes)
     _transact([_delete_item(membership), entry])
 
 
 def delete_memberships(memberships: Sequence[Membership]) -> None:
-    """Delete the memberships of a person whose data is being erased. May be repeated."""
+    """Delete the memberships of a person whose data is being erased. Safe to repeat."""
     parallel.call_each(lambda membership: MembershipRow(membership.event_id, membership.member_id).delete(), memberships)
 
 
@@ -219,7 +220,7 @@ _API_KEY = re.compile(
 def create_api_key(
     promoter_id: str, name: str, role: EventRole, event_ids: frozenset[str], expires_at: int, actor: str, now: int
 ) -> tuple[ApiKey, str]:
-    """Create an API key of a promoter, and record it in the audit log. Returns the key and its text."""
+    """Create an API key of a promoter, with an audit entry. Returns the key and its text."""
     key_id = ids.new_id()
     text = f"{API_KEY_PREFIX}{promoter_id}_{key_id}_{secrets.token_urlsafe(32).replace('_', '-')}"
     digest = digest_of(text)
@@ -236,7 +237,7 @@ def list_api_keys(promoter_id: str) -> list[ApiKey]:
 
 
 def delete_api_key(promoter_id: str, key_id: str, actor: str, now: int) -> None:
-    """Delete an API key, and record it in the audit log. Raises NotFound or MemberChanging."""
+    """Delete an API key, with an audit entry. Raises NotFound or MemberChanging."""
     row = ApiKeyRow.find(_owner(promoter_id), key_id)
     if row is None:
         raise NotFound("There is no API key with this id.", key_id=key_id)
@@ -245,12 +246,12 @@ def delete_api_key(promoter_id: str, key_id: str, actor: str, now: int) -> None:
 
 
 def delete_api_keys(promoter_id: str) -> None:
-    """Delete all API keys of a person whose data is being erased. May be repeated."""
+    """Delete all API keys of a person whose data is being erased. Safe to repeat."""
     parallel.call_each(lambda key: ApiKeyRow(_owner(promoter_id), key.id).delete(), list_api_keys(promoter_id))
 
 
-def name_api_key(text: str) -> tuple[str, str] | None:
-    """Return the ids of the promoter and of the key that a text names. Returns None if the text is not the text of a key."""
+def parse_api_key(text: str) -> tuple[str, str] | None:
+    """Return the promoter's id and the key's id in the text of a key. Returns None if the text does not have the form of a key."""
     found = _API_KEY.fullmatch(text)
     return None if found is None else (found["promoter_id"], found["id"])
 
@@ -267,20 +268,20 @@ def is_text_of(key: ApiKey, text: str) -> bool:
 
 
 def digest_of(text: str) -> str:
-    """Return the digest of an API key's text, which is what is stored."""
+    """Return the digest of an API key's text. The store has only this digest."""
     return sha256(text.encode()).hexdigest()
 
 
-def note_use(key: ApiKey, now: int) -> None:
-    """Store the time of the key's last use, unless the stored time is recent or the key was deleted."""
-    if key.used_at is None or key.used_at <= now - USE_NOTED_SECONDS:
+def record_use(key: ApiKey, now: int) -> None:
+    """Store the time of a key's use. Does nothing if the stored time is recent, or the key was deleted."""
+    if key.used_at is None or key.used_at <= now - USE_RECORDED_SECONDS:
         dynamo.update_if(ApiKeyRow(_owner(key.promoter_id), key.id), [ApiKeyRow.used_at.set(now)], ApiKeyRow.digest == key.digest)
 
 
 def find_people(event_id: str, promoter_id: str | None, user_ids: Iterable[str], former_ids: Collection[str] = ()) -> dict[str, Person]:
     """Return the given users who work at the event or are admins, by user id. Makes two round trips per 100 users.
 
-    `former_ids` are users who are known to have worked at the event; they are returned even if they have left it.
+    `former_ids` are users who are known to have worked at the event; they are returned even if they no longer work there.
     """
     found = {account.user_id: account for account in store.batch_find(set(user_ids))}
     roles = _load_roles(event_id, {user_id: member_id(account.email) for user_id, account in found.items()})
@@ -297,7 +298,7 @@ def find_people(event_id: str, promoter_id: str | None, user_ids: Iterable[str],
 
 
 def _audit_details(membership: Membership) -> dict[str, str]:
-    """Return a keyed digest of the person: the audit log outlives the membership, and a plain digest of an address can be guessed."""
+    """Return a keyed digest of the person, because the audit log outlives the membership. A plain digest of an address could be guessed."""
     mac = hmac.digest(secret_settings.derived_key("members in the audit log"), membership.member_id.encode(), "sha256")
     return {"member": mac.hex()[:32]}
 
@@ -338,7 +339,7 @@ class EmailIndex(GlobalSecondaryIndex[Any]):
 class MembershipRow(dynamo.Table):
     """`invited_at` is in epoch seconds, and `invited_by` is a user id. `unverified` is absent in rows of earlier versions.
 
-    `pending` is absent once the person has accepted, and in rows of earlier versions, in which nobody had to accept. DynamoDB deletes
+    `pending` is absent once the person has accepted, and in rows of earlier versions, which did not ask people to accept. DynamoDB deletes
     invitations that have lapsed.
     """
 
@@ -409,8 +410,8 @@ def _load_roles(event_id: str, member_ids: Mapping[str, str]) -> dict[str, Event
 def _put_item(membership: Membership, before: Membership | None) -> dynamo.TransactItem:
     """Return a transaction item that writes a membership.
 
-    It is refused if the stored membership has a role other than that of `before`, or was accepted in the meantime. A new membership has no
-    `before`.
+    The transaction fails if the stored membership has a role other than that of `before`, or was accepted in the meantime. For a new
+    membership, `before` is None, and the transaction fails if the membership exists.
     """
     fields = {name: getattr(membership, name) for name in Membership.__struct_fields__}
     row = MembershipRow(**fields | {"pending": membership.pending or None, "ttl": membership.lapses_at})
@@ -421,7 +422,7 @@ def _put_item(membership: Membership, before: Membership | None) -> dynamo.Trans
 
 
 def _delete_item(membership: Membership) -> dynamo.TransactItem:
-    """Return a transaction item that deletes a membership. It is refused if the membership is gone or has another role."""
+    """Return a transaction item that deletes a membership. The transaction fails if the membership is gone or has another role."""
     return dynamo.delete(MembershipRow(membership.event_id, membership.member_id), MembershipRow.role == membership.role)
 
 

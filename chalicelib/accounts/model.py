@@ -136,7 +136,7 @@ class AddressBody(Struct, forbid_unknown_fields=True):
 # Roles that people can choose when they register.
 OwnRole = Literal["user", "promoter"]
 MailPurpose = Literal["verify_email", "reset_password", "change_email", "find_tickets", "own_data", "invitation"]
-# The purposes of one-time proofs that are valid for a few minutes and are not emailed.
+# The purposes of one-time challenges and codes, which are valid for a few minutes and are not emailed.
 ChallengePurpose = Literal["new_passkey", "passkey", "passkey_code", "staff_sign_in"]
 LinkPurpose = Literal[MailPurpose, ChallengePurpose]
 
@@ -153,7 +153,7 @@ class Profile(Struct, frozen=True):
 class Passkey(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A passkey of an account. `credential` is its id and public key as the authenticator sent them, in base64url.
 
-    `counter` is the authenticator's signature counter at the last sign-in; authenticators that synchronize their passkeys always send 0.
+    `counter` is the authenticator's signature counter at the last use; authenticators that synchronize their passkeys always send 0.
     """
 
     id: str
@@ -178,8 +178,8 @@ class Account(Struct, frozen=True, kw_only=True):
     """A person's account. `verified_at` is when the owner verified the email address, and `locked_at` is when an admin locked the account.
 
     Both are epoch seconds, or None if this has not happened. `generation` increases whenever all sessions of the account end. With a
-    `totp_secret`, a sign-in also needs a code from the authenticator app. `totp_pending` is a secret for which nobody has entered a code
-    since the sessions last ended, and `totp_pending_until` is when it expires (epoch seconds).
+    `totp_secret`, a sign-in also needs a code from the authenticator app. `totp_pending` is a new secret that its owner has not confirmed
+    with a code yet. It expires at `totp_pending_until` (epoch seconds), or when all sessions of the account end.
     """
 
     user_id: str
@@ -210,7 +210,7 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class Credentials(Struct, frozen=True):
-    """The data that a sign-in needs. `email_key` is the comparable form of the email address."""
+    """The data that a sign-in with a password needs. `email_key` is the comparable form of the email address."""
 
     email_key: str
     user_id: str
@@ -218,7 +218,7 @@ class Credentials(Struct, frozen=True):
 
 
 class LoginFailed(ApiError):
-    """A sign-in was refused. The error is the same for all reasons, so that it does not reveal which addresses have an account."""
+    """A sign-in was refused. The error is the same for all reasons, so that it does not reveal whether an address has an account."""
 
     code: ClassVar[str] = "login_failed"
     status: ClassVar[int] = 401
@@ -277,7 +277,7 @@ class StaffSignInExpired(ApiError):
 
 
 class StaffSignInRefused(ApiError):
-    """The reply of the provider does not prove who somebody is: its code or its token is not valid."""
+    """The provider's reply does not prove who has signed in, because its code or its token is not valid."""
 
     code: ClassVar[str] = "staff_sign_in_refused"
     status: ClassVar[int] = 403
@@ -344,7 +344,7 @@ class AlreadyRegistered(ApiError):
 
 
 def email_key(email: str) -> str:
-    """Return the comparable form of an address: addresses that differ only in case are the same."""
+    """Return the comparable form of an address, which is the same for addresses that differ only in case."""
     return email.lower()
 
 

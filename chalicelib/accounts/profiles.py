@@ -27,7 +27,7 @@ _VERIFIED_FIELDS = ("name", "company", "website", "bank_account")
 
 SHOP = "shop"  # owns the legal texts and the invoices of the shop itself
 MAX_LEGAL_TEXTS = 30  # per owner, in all languages together
-_KEPT_KINDS = ("terms", "refunds")  # what buyers were promised stays; other texts are deleted with their owner
+_KEPT_KINDS = ("terms", "refunds")  # kept, because they are promises to buyers; other texts are deleted with their owner
 MAX_FORMER_TEXTS = 30  # replaced texts of the other kinds that are kept per owner; older texts are deleted
 
 State = Literal["verified", "unverified"]
@@ -35,9 +35,9 @@ LegalKind = Literal["imprint", "terms", "privacy", "refunds", "accessibility"]
 
 
 class InvoiceSeller(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The seller as invoices must name it. `prefix` begins the numbers of its invoices, and sets them apart from invoices made elsewhere.
+    """The seller as invoices must name it. The seller's invoice numbers begin with `prefix`, unlike those of invoices made elsewhere.
 
-    With a `country`, the PDF of an invoice for a company whose country is known is also an electronic invoice.
+    If the seller has a `country`, the PDF of an invoice is also an electronic invoice if the buyer is a company whose country is known.
     """
 
     name: Company
@@ -48,7 +48,7 @@ class InvoiceSeller(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 class InvoiceIssuer(Struct, frozen=True):
-    """An issuer of invoices: a promoter, or the shop (`SHOP`). The invoices are for sales since `since` (epoch seconds), by `seller`."""
+    """An issuer of invoices: a promoter, or the shop (`SHOP`). `seller` issues invoices for its sales since `since` (epoch seconds)."""
 
     id: str
     seller: InvoiceSeller
@@ -59,8 +59,8 @@ class Promoter(Struct, frozen=True, kw_only=True):
     """A promoter, who puts events on sale. `id` is the user id of the account. `version` counts the changes.
 
     `email` is public, and may differ from the account's address. `policies` says what buyers must know before they buy, such as when they
-    get refunds. With `invoices`, the sales since `invoices_since` (epoch seconds) get invoices. Buyers who pay by transfer pay to the
-    `bank_account`.
+    get refunds. If `invoices` is set, sales since `invoices_since` (epoch seconds) get invoices. Buyers who pay by bank transfer pay to
+    the `bank_account`.
     """
 
     id: str
@@ -102,7 +102,7 @@ class PromoterChanging(ApiError):
 
 
 class PromoterChange(Struct, frozen=True):
-    """The new content of a profile. If `verified` is None, the verification stays as it is. Fields that are UNSET also stay as they are."""
+    """The new content of a profile. If `verified` is None, the verification stays unchanged, and so do fields that are UNSET."""
 
     name: str
     company: str | None
@@ -118,7 +118,7 @@ class PromoterChange(Struct, frozen=True):
 class LegalText(Struct, frozen=True, kw_only=True):
     """A legal text of a promoter or of the shop in one language, as plain text or as the address of a page.
 
-    A text never changes: a new wording is a new text. So its `id`, a digest of owner and content, says what a buyer has accepted.
+    A text never changes: a new wording is a new text. So its `id`, a digest of owner and content, identifies what a buyer has accepted.
     """
 
     owner_id: str
@@ -156,7 +156,7 @@ class TooManyLegalTexts(ApiError):
 
 
 def create_promoter_item(account: Account, now: int) -> dynamo.TransactItem:
-    """Return a transaction item that creates a new promoter's profile. It is refused if the profile exists."""
+    """Return a transaction item that creates a new promoter's profile. The transaction fails if the profile exists."""
     name = account.company or " ".join(filter(None, (account.first_name, account.last_name))) or account.email.partition("@")[0]
     return _put_item(Promoter(id=account.user_id, name=name, company=account.company, created_at=now, updated_at=now))
 
@@ -185,22 +185,22 @@ def load_sellers(promoter_ids: Iterable[str]) -> dict[str, PublicSeller]:
 
 
 def is_verified(promoter_id: str) -> bool:
-    """Whether an admin has verified the promoter. The read is strongly consistent."""
+    """Return whether an admin has verified the promoter. The read is strongly consistent."""
     promoter = find_promoter(promoter_id)
     return promoter is not None and promoter.state == "verified"
 
 
 def list_promoters(state: State, limit: int, after: str | None) -> list[Promoter]:
     """Return up to `limit` promoters in this state, sorted by id, after the id `after`. May miss writes from the last second."""
-    beyond = PromoterRow.id > after if after is not None else None
-    return [_promoter(row) for row in PromoterRow.state_index.query(state, beyond, limit=limit)]
+    follows = PromoterRow.id > after if after is not None else None
+    return [_promoter(row) for row in PromoterRow.state_index.query(state, follows, limit=limit)]
 
 
 def delete_promoter_items(promoter_id: str, *, may_have_texts: bool) -> list[dynamo.TransactItem]:
-    """Return transaction items that delete a promoter's profile and legal texts, but not the terms and refund policies.
+    """Return transaction items that delete a promoter's profile and legal texts, except terms and refund policies.
 
-    They do nothing if there is no profile, and are refused if the texts have changed in the meantime. Without `may_have_texts`, nothing is
-    read, and the items are refused if there are texts.
+    The items have no effect if there is no profile. The transaction fails if the texts have changed in the meantime. If `may_have_texts` is
+    False, this function reads nothing, and the transaction fails if there are texts.
     """
     row = LegalTextsRow.find(_shown_key(promoter_id)) if may_have_texts else None
     texts = [entry.id for entry in row.shown if entry.kind not in _KEPT_KINDS] + (row.former or []) if row is not None else []
@@ -209,15 +209,15 @@ def delete_promoter_items(promoter_id: str, *, may_have_texts: bool) -> list[dyn
 
 
 def find_shop_issuer() -> InvoiceIssuer | None:
-    """Return the shop as the issuer of invoices for events without a promoter. Returns None if it issues none."""
+    """Return the shop as the issuer of invoices for events without a promoter. Returns None if the shop issues no invoices."""
     row = ShopInvoicesRow.find(_SHOP_INVOICES)
     return InvoiceIssuer(SHOP, row.seller, int(row.since)) if row is not None and row.seller is not None else None
 
 
 def save_shop_issuer(seller: InvoiceSeller | None, actor: str, now: int) -> InvoiceIssuer | None:
-    """Turn the shop's invoices on with this seller, or off with None, with an audit entry. Returns the shop as the issuer.
+    """Turn the shop's invoices on with this seller, or off if `seller` is None, with an audit entry. Returns the shop as the issuer.
 
-    Replacing the seller changes only the details: all sales since the invoices were turned on still get invoices. Raises
+    Replacing the seller changes only the details on invoices: all sales since the invoices were turned on still get invoices. Raises
     ShopInvoicesChanging.
     """
     for _ in range(MAX_ATTEMPTS):
@@ -249,7 +249,7 @@ def find_legal_text(text_id: str) -> LegalText | None:
 
 
 def replace_legal_text(owner_id: str, kind: LegalKind, language: str, new: LegalText | None, actor: str, now: int) -> list[LegalTextEntry]:
-    """Show another text of this kind in this language, or none. Returns the owner's texts.
+    """Replace the text of this kind and language, or remove it if `new` is None. Returns the owner's current texts.
 
     Raises TooManyLegalTexts and LegalTextsChanging.
     """
@@ -258,7 +258,7 @@ def replace_legal_text(owner_id: str, kind: LegalKind, language: str, new: Legal
         before, former, version = (row.shown, row.former or [], int(row.version)) if row is not None else ([], [], 0)
         after = [entry for entry in before if (entry.kind, entry.language) != (kind, language)]
         if new is not None:
-            after = sorted([*after, LegalTextEntry(new.id, kind, language, new.url)], key=_place)
+            after = sorted([*after, LegalTextEntry(new.id, kind, language, new.url)], key=_sort_key)
         if after == before:
             return before
         if len(after) > MAX_LEGAL_TEXTS:
@@ -286,8 +286,8 @@ def save_promoter(
 ) -> Promoter:
     """Write a profile, with an audit entry. Only admins can create a profile.
 
-    `check` raises if the stored profile is not the version that the caller has seen. A promoter who changes a verified field becomes
-    unverified again. Raises NotFound or PromoterChanging.
+    `check` gets the stored profile, and raises if it is not the version that the caller has seen. A promoter who changes a verified field
+    becomes unverified again. Raises NotFound or PromoterChanging.
     """
     for _ in range(MAX_ATTEMPTS):
         before = find_promoter(promoter_id)
@@ -310,7 +310,7 @@ def save_promoter(
 def unverify_items(promoter_id: str, actor: str, now: int) -> list[dynamo.TransactItem]:
     """Return transaction items that remove a promoter's verification and add an audit entry.
 
-    Returns no items if the promoter is not verified. The items are refused if the profile has changed in the meantime.
+    Returns no items if the promoter is not verified. The transaction fails if the profile has changed in the meantime.
     """
     before = find_promoter(promoter_id)
     if before is None or before.state != "verified":
@@ -340,7 +340,7 @@ def _changed_fields(before: Promoter | None, after: Promoter) -> list[str]:
 
 
 def _entry_item(before: Promoter | None, after: Promoter, actor: str, now: int) -> dynamo.TransactItem:
-    """Return the audit entry of a change. It names the changed fields, but contains only the state's values, because it is never erased."""
+    """Return the audit entry of a change. It names the changed fields, but only gives the values of `state`, because it is never erased."""
     fields, state = _changed_fields(before, after), (before.state if before else None, after.state)
     changes = {"state": state} if "state" in fields else {}
     action = "promoter.changed" if before else "promoter.created"
@@ -384,7 +384,10 @@ class PromoterRow(dynamo.Table):
 
 
 class ShopInvoicesRow(dynamo.Table):
-    """The seller on the invoices of the shop, since when, and the number of changes. Without a seller, the shop issues no invoices."""
+    """The seller on the shop's invoices, the time since which the shop issues invoices, and the number of changes.
+
+    Without a seller, the shop issues no invoices.
+    """
 
     feature = PromoterRow.feature
 
@@ -401,12 +404,12 @@ class LegalTextsRow(dynamo.Table):
 
     id = UnicodeAttribute(hash_key=True)
     shown = JsonAttribute(list[LegalTextEntry])
-    former = JsonAttribute(list[str], null=True)  # the last texts that were replaced, without the kinds that stay
+    former = JsonAttribute(list[str], null=True)  # the ids of the last texts that were replaced, without `_KEPT_KINDS`
     version = NumberAttribute()
 
 
 class LegalTextRow(dynamo.Table):
-    """A text that never changes. Terms and refund policies stay even if their owner is erased, because buyers have accepted them."""
+    """A text that never changes. Terms and refund policies stay even if their owner's data is erased, because buyers have accepted them."""
 
     feature = PromoterRow.feature
 
@@ -426,8 +429,8 @@ def _delete_text_item(text_id: str) -> dynamo.TransactItem:
     return dynamo.delete(LegalTextRow(_text_key(text_id)))
 
 
-def _place(entry: LegalTextEntry) -> tuple[str, bool, str]:
-    """Return the place of a text in its list: by kind and language, but first English, the fallback for all readers."""
+def _sort_key(entry: LegalTextEntry) -> tuple[str, bool, str]:
+    """Return the key that sorts texts by kind and language, with English first, the fallback for all readers."""
     return entry.kind, entry.language != "en", entry.language
 
 
@@ -442,7 +445,7 @@ def _text_key(text_id: str) -> str:
 def _put_item(promoter: Promoter) -> dynamo.TransactItem:
     """Return a transaction item that writes a promoter.
 
-    It is refused unless the stored version is the previous version. For version 1, it is refused if the promoter exists.
+    The transaction fails unless the stored version is the previous version. For version 1, it fails if the promoter exists.
     """
     fields = {name: getattr(promoter, name) for name in Promoter.__struct_fields__ if name != "name"}
     row = PromoterRow(**fields, shown_name=promoter.name)

@@ -29,7 +29,7 @@ from chalicelib.accounts.model import (
     WrongPassword,
     email_key,
 )
-from chalicelib.accounts.sessions import GUEST_GENERATION, Device, Session, SessionNotFound, SessionOver
+from chalicelib.accounts.sessions import GUEST_GENERATION, Device, Session, SessionEnded, SessionNotFound
 from chalicelib.accounts.store import MailedLink
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
@@ -46,7 +46,7 @@ GUEST_ROLES: tuple[Role, ...] = ("user", "guest")
 MAX_ATTEMPTS = 5
 MAX_PASSKEYS = 10
 MAX_USER_AGENT_LENGTH = 200
-PENDING_SECRET_SECONDS = 3600  # how long the owner of an account can enter a code for a new secret
+PENDING_SECRET_SECONDS = 3600  # after a new secret was made, the owner of the account has this long to enter a code for it
 _MANAGER_ROLES = frozenset(("promoter", "admin"))
 
 
@@ -66,7 +66,7 @@ class Tokens(Struct, frozen=True):
 class Registration(Struct, frozen=True):
     """A registration. `guest` is the guest who gets this account and keeps their tickets, unless the guest's session has ended.
 
-    `invitation` is the token of an invitation's link, which proves the address.
+    `invitation` is the token from an invitation's link, and proves that the address is the user's.
     """
 
     email: str
@@ -86,7 +86,7 @@ def register(new: Registration, language: Language, now: int) -> bool:
     password_hash = factors.hash_password(new.password)
     existing = find_login(new.email)[1]
     roles: tuple[Role, ...] = ("user", "promoter") if new.is_promoter else ("user",)
-    # Once the session has ended, the access token lasts a few minutes longer, but the data may have been erased or moved.
+    # The access token of a session that has ended stays valid for a few minutes, but the guest's data may have been erased or moved.
     is_guest = new.guest is not None and _find_session(new.guest, GUEST_GENERATION, now) is not None
     user_id = new.guest.user_id if new.guest is not None and is_guest else ids.new_id()
     link = _find_invitation(new, now)
@@ -120,16 +120,18 @@ def _find_invitation(new: Registration, now: int) -> MailedLink | None:
 def log_in(request: RequestContext, email: str, password: str, code: str | None = None, marks: Sequence[str] = ()) -> Tokens:
     """Begin a session. `marks` are signed values that identify browsers in which this person has signed in.
 
-    If the account has a second factor, `code` is one that `_use_code` accepts. Each guess counts as an attempt.
-    Raises LoginFailed, TooManyAttempts, AccountLocked or SecondFactorRequired.
+    If the account has a second factor, `code` must be a code that `_use_code` accepts. Each call counts as an attempt. Raises LoginFailed,
+    TooManyAttempts, AccountLocked or SecondFactorRequired.
     """
     device = login_attempts.find_mark(marks, email)
     counter = login_attempts.sign_in_counter(email, device)
-    # The data is read in parallel, but used only if the attempt is counted.
+    # The account is read in parallel, but used only once the attempt has been counted.
     _, (credentials, account) = parallel.both(
         lambda: login_attempts.count_attempt(request, counter, is_known=device is not None), lambda: find_login(email)
     )
-    if device is not None and (account is None or device.generation != account.generation):  # all sessions have ended since then
+    if device is not None and (
+        account is None or device.generation != account.generation
+    ):  # all sessions have ended since the device got the mark
         device, counter = None, login_attempts.sign_in_counter(email)
         login_attempts.count_attempt(request, counter)
     is_correct = factors.is_correct(password, credentials.password_hash if credentials else None)
@@ -154,8 +156,8 @@ def log_in(request: RequestContext, email: str, password: str, code: str | None 
 def begin_second_factor(request: RequestContext, user_id: str, password: str, code: str | None = None) -> tuple[str, str]:
     """Return a new secret for an authenticator app, and the account's address. An account with a second factor needs a `code`.
 
-    The secret takes effect once `confirm_second_factor` gets a code for it in time, and before the sessions end; until then, an existing
-    second factor stays. Raises NoAccount and what `check_owner` raises.
+    The secret takes effect once `confirm_second_factor` gets a code for it within PENDING_SECRET_SECONDS and before the sessions end. Until
+    then, an existing second factor stays. Raises NoAccount and what `check_owner` raises.
     """
     account = get_account(user_id)
     check_owner(request, account, password, code)
@@ -166,10 +168,10 @@ def begin_second_factor(request: RequestContext, user_id: str, password: str, co
 
 
 def confirm_second_factor(request: RequestContext, identity: Identity, code: str) -> list[str]:
-    """Make the new secret the account's second factor, mail a notice, and return its recovery codes. Earlier recovery codes stop working.
+    """Make the new secret the account's second factor, mail a notice, and return new recovery codes. Earlier recovery codes stop working.
 
-    All sessions except the current one end: one of them may belong to somebody who signed in with the password alone.
-    Raises NoAccount, NoSecondFactor or SecondFactorRequired.
+    All sessions except the current one end, because one of them may belong to somebody who signed in with the password alone. Raises
+    NoAccount, NoSecondFactor or SecondFactorRequired.
     """
     account = get_account(identity.user_id)
     if account.totp_pending is None or (account.totp_pending_until or 0) <= request.now:
@@ -211,7 +213,7 @@ def _change_second_factor(
     items: Sequence[dynamo.TransactItem],
     refusal: ApiError,
 ) -> None:
-    """Commit a change for which the person has entered a correct code, and mail a notice. Raises the `refusal` if an item is refused."""
+    """Commit a change for which the person has entered a correct code, and mail a notice. Raises `refusal` if the transaction fails."""
     try:
         dynamo.transact([*items, audit.entry_item(f"account#{account.user_id}", f"account.{change}", account.user_id, request.now, {})])
     except dynamo.TransactionCanceled:
@@ -223,16 +225,16 @@ def _change_second_factor(
 
 
 def _has_code(request: RequestContext, account: Account, code: str | None) -> bool:
-    """Return True if the account needs no code. Otherwise, use up the code and return whether it was correct. Raises TooManyAttempts."""
+    """Use up the code and return whether it was correct. Returns True if the account needs no code. Raises TooManyAttempts."""
     return not account.has_second_factor or (code is not None and _use_code(request, account, code))
 
 
 def _use_code(request: RequestContext, account: Account, code: str) -> bool:
-    """Use up a code from the account's authenticator app, a recovery code, or a code that a passkey gave.
+    """Use up a code from the account's authenticator app, a recovery code, or a code from a passkey.
 
-    Returns False if it is wrong or was used before. Wrong codes have their own counter. Only a correct code resets it; a password does not,
-    because a guesser may know the password or have reset it by email. The owner gets an email about a recovery code, because somebody may
-    have found it. Raises TooManyAttempts.
+    Returns False if the code is wrong or was used before. Wrong codes have their own counter. Only a correct code resets this counter, not
+    a password, because a guesser may know the password or have reset it by email. If a recovery code is used, the owner gets an email,
+    because somebody may have found the code. Raises TooManyAttempts.
     """
     login_attempts.count_code(account.user_id, request.now)
     step, is_recovery = _find_step(account, code, request.now), False
@@ -255,7 +257,7 @@ def _find_step(account: Account, code: str, now: int) -> int | None:
 
 
 def new_passkey_challenge(now: int) -> str:
-    """Return a new challenge for `log_in_with_passkey` and `create_passkey_code`. It works once, for five minutes."""
+    """Return a new challenge for `log_in_with_passkey` or `create_passkey_code`. It works once, within five minutes."""
     return _new_challenge("passkey", mails.NO_USER, now)
 
 
@@ -307,7 +309,7 @@ def remove_passkey(request: RequestContext, user_id: str, passkey_id: str, code:
 
 
 def log_in_with_passkey(request: RequestContext, sent: PasskeySignature) -> Tokens:
-    """Begin a session for the owner of a passkey, without a password: the authenticator has verified its user.
+    """Begin a session for the owner of a passkey, without a password, because the authenticator has verified its user.
 
     Raises PasskeyRefused, AccountLocked or AccountChanging.
     """
@@ -333,7 +335,7 @@ def create_passkey_code(request: RequestContext, user_id: str, sent: PasskeySign
 
 
 def _own_code(user_id: str, code: str) -> str:
-    """Return the text whose digest is stored for a code: another account's code may be the same."""
+    """Return the text whose digest is stored for a code. It names the account, because two accounts may have the same code."""
     return f"{user_id} {factors.plain_code(code)}"
 
 
@@ -346,7 +348,7 @@ def _new_challenge(purpose: ChallengePurpose, user_id: str, now: int, generation
 def _use_passkey(request: RequestContext, sent: PasskeySignature) -> Account:
     """Use up a challenge, and return the account whose passkey signed it. Raises PasskeyRefused or AccountChanging.
 
-    The challenge is used up even if the signature is wrong. The use is stored with the counter, so that no copy can repeat it.
+    The challenge is used up even if the signature is wrong. The passkey's new counter is stored, so that a copy of the passkey is noticed.
     """
     user_id, challenge = factors.user_id_of(sent.user_handle), factors.challenge_of(sent.client_data)
     account, is_valid = parallel.both(
@@ -363,14 +365,14 @@ def _use_passkey(request: RequestContext, sent: PasskeySignature) -> Account:
 
 
 def lacks_second_factor(account: Account | None, events: Mapping[str, EventRole]) -> bool:
-    """Return whether this stage requires a second factor that the account lacks. A stage can require one from managers."""
+    """Return whether this stage requires a second factor that the account lacks. A stage can require second factors from managers."""
     if account is None or account.has_second_factor or settings.current().second_factor != "managers":
         return False
     return not _MANAGER_ROLES.isdisjoint(account.roles) or "coordinator" in events.values()
 
 
 def is_manager(identity: Identity) -> bool:
-    """Return whether a caller's token has the rights of a manager, which `lacks_second_factor` would take away."""
+    """Return whether a caller's token has the rights of a manager, which managers without a required second factor do not get."""
     return not _MANAGER_ROLES.isdisjoint(identity.roles) or "coordinator" in identity.events.values()
 
 
@@ -404,9 +406,9 @@ def begin_guest_session(request: RequestContext) -> Tokens:
 
 
 def refresh(request: RequestContext, token: str) -> Tokens:
-    """Exchange a refresh token for new tokens, with the user's current roles. Raises SessionOver."""
+    """Exchange a refresh token for new tokens, with the user's current roles. Raises SessionEnded."""
     session, account = _load_session(token, request.now)
-    is_fixed = _is_admin(account) or session.staff_roles  # use does not extend the session of an admin or of staff
+    is_fixed = _is_admin(account) or session.staff_roles  # refreshing does not extend the session of an admin or of staff
     seconds = 0 if is_fixed else sessions.REFRESH_SECONDS
     refresh_token = sessions.use_token(session, token, _device(request), request.now, seconds)
     tokens = _issue_tokens(session.user_id, account, refresh_token, _event_roles(account), session.staff_roles)
@@ -414,38 +416,38 @@ def refresh(request: RequestContext, token: str) -> Tokens:
 
 
 def get_guest_session(token: str, now: int) -> Session:
-    """Return the session of a guest's refresh token. Raises SessionOver for any other token."""
+    """Return the session of a guest's refresh token. Raises SessionEnded for any other token."""
     session, account = _load_session(token, now)
     if account is not None:
-        raise SessionOver()
+        raise SessionEnded()
     return session
 
 
 def _load_session(token: str, now: int) -> tuple[Session, Account | None]:
-    """Return the session of a valid refresh token, and its user's account, which is None for a guest. Raises SessionOver."""
+    """Return the session of a valid refresh token, and the account of its user, or None for a guest. Raises SessionEnded."""
     session = sessions.get_session(token, now)
     account = _account_of(session)
     if session.generation != _generation(account):
-        # Read the session again, because the user may just have ended all other sessions. That moves this session to the account's new
-        # generation.
+        # Read the session again: if the user has just ended all other sessions, this session now has the account's new generation.
         session = sessions.get_session(token, now)
     if session.generation != _generation(account):
         sessions.end_session(session.id)
-        raise SessionOver()
+        raise SessionEnded()
     return session, account
 
 
 def _account_of(session: Session) -> Account | None:
     """Return the account of a session's user. Returns None for a guest.
 
-    If an address must be verified before the first sign-in, a guest who registers stays a guest until then: the address may be mistyped.
+    If addresses must be verified before the first sign-in, a guest who registers stays a guest until the address is verified, because it
+    may be mistyped.
     """
     account = store.find_account(session.user_id)
     return None if _is_waiting(account) and session.generation == GUEST_GENERATION else account
 
 
 def is_guest(user_id: str) -> bool:
-    """Return whether a user has no account, or only an account that waits until its address is verified."""
+    """Return whether a user has no account, or only an account whose address must still be verified before the first sign-in."""
     account = store.find_account(user_id)
     return account is None or _is_waiting(account)
 
@@ -457,7 +459,7 @@ def _is_waiting(account: Account | None) -> bool:
 def log_out(refresh_token: str, *, everywhere: bool, now: int) -> None:
     """End the session of a refresh token. With `everywhere`, end all of the user's sessions.
 
-    Raises SessionOver if `everywhere` is set and the token is invalid.
+    Raises SessionEnded if `everywhere` is set and the token is invalid.
     """
     if everywhere:
         session = sessions.get_session(refresh_token, now)
@@ -531,7 +533,7 @@ def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account:
 
 
 def change_password(request: RequestContext, user_id: str, current: str, new: str) -> Tokens:
-    """Change the caller's password, end all of their sessions, begin a new session, and mail a notice.
+    """Change the caller's password, end all of the caller's sessions, begin a new session, and mail a notice.
 
     Raises NoAccount, TooManyAttempts, WrongPassword, AccountLocked, CommonPassword or AccountChanging.
     """
@@ -580,7 +582,7 @@ def check_password(request: RequestContext, account: Account, password: str) -> 
 
 
 def check_owner(request: RequestContext, account: Account, password: str, code: str | None) -> None:
-    """Check everything that a sign-in asks for, before somebody gets access that outlives a change of the password.
+    """Check everything that a sign-in asks for. Call this before giving access that outlives a change of the password.
 
     The address must be verified. Otherwise, somebody could register another person's address, and keep access after the real owner resets
     the password. Raises AddressNotVerified, TooManyAttempts, WrongPassword or SecondFactorRequired.
@@ -599,7 +601,7 @@ def mail_reset(email: str, language: Language, now: int) -> None:
 
 
 def _mail_reset(email: str, kind: AccountMail, account: Account | None, language: Language, now: int) -> None:
-    """Mail a link to choose a new password, which works until the account's password changes or its sessions end."""
+    """Mail a link to choose a new password. The link works until the account's password changes or its sessions end."""
     user_id, generation = (account.user_id, account.generation) if account else (None, None)
     mails.mail_link(email, kind, "reset_password", user_id, language, now, generation=generation)
 
@@ -607,8 +609,8 @@ def _mail_reset(email: str, kind: AccountMail, account: Account | None, language
 def reset_password(token: str, password: str, language: Language, now: int) -> tuple[str, int | None]:
     """Set a password with a mailed link, mark the address as verified, end all sessions, and mail a notice.
 
-    Returns the address and the account's new generation, which is None for a link from earlier versions. Raises LinkExpired or
-    CommonPassword.
+    Returns the address and the account's new generation, or None instead of the generation for a link from earlier versions. Raises
+    LinkExpired or CommonPassword.
     """
     link = mails.get_link(token, ("reset_password",), now)
     factors.refuse_common(password, link.email_key)
@@ -625,7 +627,7 @@ def reset_password(token: str, password: str, language: Language, now: int) -> t
 
 
 def create_account(account: Account, password: str) -> None:
-    """Create an account without mailing a link, for commands. Does nothing if the address or the user has an account."""
+    """Create an account without mailing a link. Does nothing if the address or the user already has an account."""
     try:
         dynamo.transact(_create_items(account, factors.hash_password(password)))
     except dynamo.TransactionCanceled:
@@ -642,7 +644,7 @@ def delete_account(account: Account, now: int) -> None:
         if found is None:
             return
         entry = audit.entry_item(f"account#{account.user_id}", "account.erased", account.user_id, now, {})
-        # Hardly anybody has legal texts, so they are read only if the transaction was refused.
+        # Hardly anybody has legal texts, so they are read only after the transaction has failed.
         profile_items = profiles.delete_promoter_items(account.user_id, may_have_texts=attempt > 0)
         others = [*profile_items, login_attempts.reset_item(found.email), entry]
         try:
@@ -668,7 +670,7 @@ def add_role(email: str, role: Role, actor: str, now: int) -> Account | None:
 def become_promoter(user_id: str, now: int) -> Account:
     """Give the account the promoter role and a promoter profile. Raises NoAccount, AccountLocked, Forbidden or AccountChanging.
 
-    Former promoters cannot give themselves the role again, because their profile still exists and makes the transaction fail.
+    Former promoters cannot give themselves the role again: their profile still exists, so the transaction fails.
     """
     account = store.find_account(user_id)
     if account is None:
@@ -719,10 +721,10 @@ def _begin_session(request: RequestContext, account: Account) -> Tokens:
 
 
 def begin_staff_session(request: RequestContext, account: Account, roles: tuple[Role, ...], entry: dynamo.TransactItem) -> Tokens:
-    """Begin a session with more `roles` for somebody whom the operator's provider has signed in, with an audit entry.
+    """Begin a session for somebody whom the operator's provider has signed in, with an audit entry. The session adds `roles`.
 
-    The session lasts as long as an admin's. It needs no second factor on any stage, because the provider is responsible for that. Raises
-    AccountChanging.
+    The session lasts as long as an admin's. It needs no second factor on any stage, because the provider is responsible for second factors.
+    Raises AccountChanging.
     """
     token, session_item = sessions.begin_session_item(
         account.user_id, account.generation, _device(request), request.now, sessions.ADMIN_SECONDS, roles
@@ -735,7 +737,7 @@ def begin_staff_session(request: RequestContext, account: Account, roles: tuple[
 
 
 def _session_seconds(account: Account | None) -> int:
-    """Return how long a new session lasts if it is not used."""
+    """Return how many seconds a new session lasts if it is not used."""
     return sessions.ADMIN_SECONDS if _is_admin(account) else sessions.REFRESH_SECONDS
 
 
@@ -744,7 +746,7 @@ def _is_admin(account: Account | None) -> bool:
 
 
 def _find_session(identity: Identity, generation: int, now: int) -> Session | None:
-    """Return the session of the caller's access token. Returns None if it has ended."""
+    """Return the session of the caller's access token. Returns None if the session has ended."""
     try:
         session = sessions.get_own_session(identity.user_id, identity.session_id, now) if identity.session_id is not None else None
     except SessionNotFound:
@@ -773,9 +775,9 @@ def _issue_tokens(
     events: Mapping[str, EventRole],
     staff_roles: tuple[Role, ...] = (),
 ) -> Tokens:
-    """Issue tokens with the current rights of a user. `account` is None for a guest, and `staff_roles` are the session's.
+    """Issue tokens with the current rights of a user. `account` is None for a guest. `staff_roles` are the roles that the session adds.
 
-    Managers who lack the second factor that the stage requires get the rights of a buyer, so that they can set it up.
+    Managers who lack a required second factor only get the rights of a buyer, with which they can set one up.
     """
     roles: tuple[Role, ...] = GUEST_ROLES if account is None else tuple(dict.fromkeys((*account.roles, *staff_roles)))
     lacks_factor = not staff_roles and lacks_second_factor(account, events)

@@ -3,14 +3,14 @@
 A client requests the cookie with the `X-Session: cookie` header; without this header, no cookie is set or read. The header also protects
 against CSRF: a page from another origin can send it only after a preflight, and preflights do not allow it (`edge/cors.py`).
 
-The cookie has the token of an account and the token of a guest, separated by `~`; either may be missing. So the browser still knows a guest
-who signs in, until the guest's orders have moved to the account. A cookie with a guest's token lasts as long as browsers allow, because the
-guest may own tickets at any time; the session itself decides whether its token is still valid.
+The cookie has the token of an account and the token of a guest, separated by `~`; either may be missing. So after a guest signs in, the
+browser keeps the guest's token until the guest's orders have moved to the account. A cookie with a guest's token lasts as long as browsers
+allow, because a guest may own tickets for a long time. The session itself decides whether its token is still valid.
 
 A page on a neighboring subdomain can add a cookie of the same name. The shop cannot tell which of two cookies is its own, so it ignores
 both and replaces neither.
 
-The mark of a known device (`login_attempts`) has a cookie of its own, because earlier versions, which may run beside this version, would
+The mark of a known device (`login_attempts`) has a separate cookie, because earlier versions, which may run beside this version, would
 mistake the mark for a part of the guest's token.
 """
 
@@ -44,7 +44,7 @@ def is_requested(request: RequestContext) -> bool:
 
 
 def read(request: RequestContext) -> str | None:
-    """Return the refresh token in the request's cookie: the account's, or else the guest's. Returns None without a cookie."""
+    """Return the refresh token in the request's cookie: the account's, or the guest's if there is no account. None without a cookie."""
     account, guest = _tokens(request)
     return account or guest or None
 
@@ -55,7 +55,7 @@ def read_guest(request: RequestContext) -> str | None:
 
 
 def read_marks(request: RequestContext) -> list[str]:
-    """Return the marks of a known device in the request's cookies. Anybody can make up a mark, so callers must verify each one."""
+    """Return the marks of a known device in the request's cookies. Anybody can make up a mark, so callers must verify each mark."""
     return _values(request, _mark_name())
 
 
@@ -80,7 +80,7 @@ def keep_staff_secret(secret: str, seconds: int) -> tuple[str, ...]:
 
 
 def read_staff_secret(request: RequestContext) -> str | None:
-    """Return what `keep_staff_secret` has stored. Returns None without the cookie, or with two of them."""
+    """Return the secret that `keep_staff_secret` stored. Returns None if the request has no such cookie, or two of them."""
     values = _values(request, _staff_name())
     return values[0] if len(values) == 1 else None
 
@@ -109,7 +109,7 @@ def _values(request: RequestContext, name: str) -> list[str]:
 
 
 def _store(request: RequestContext, account: str, guest: str) -> tuple[str, ...]:
-    """Return the session's cookie. Returns no cookie if the request has two, because a new cookie could replace the shop's own."""
+    """Return the session's cookie. Returns no cookie if the request has two of them, because a new cookie could replace the shop's own."""
     if len(_values(request, _name())) > 1:
         return ()
     value = _SEPARATOR.join((account, guest)).rstrip(_SEPARATOR)

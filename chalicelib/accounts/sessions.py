@@ -1,4 +1,4 @@
-"""Sessions and their refresh tokens, which are opaque and valid for one use.
+"""Sessions and their refresh tokens. A refresh token is opaque and valid for one use.
 
 A session ends seven days after its last use, or later if `keep_session` was called. The session of an admin ends twelve hours after the
 sign-in.
@@ -28,8 +28,8 @@ from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.foundation.log import logger
 
 REFRESH_SECONDS = 7 * 86_400
-ADMIN_SECONDS = 12 * 3600  # from an admin's sign-in
-MOVED_SECONDS = 40 * 86_400  # longer than an unpaid purchase is kept
+ADMIN_SECONDS = 12 * 3600  # an admin's session ends this long after the sign-in, even if it is used
+MOVED_SECONDS = 40 * 86_400  # how long a moved guest's session is kept: longer than an unpaid purchase
 MAX_ATTEMPTS = 5
 GUEST_GENERATION = 0  # for sessions of guests, who have no account
 GRACE_SECONDS = 10
@@ -43,11 +43,11 @@ class Device(Struct, frozen=True):
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """A sign-in. Once its `generation` differs from the account's generation, the session has ended.
+    """A session. It has ended once its `generation` differs from the account's generation.
 
-    Times are epoch seconds. `rotated_at` is the time of the last request that used a token, or of the sign-in if no token has been used
-    yet; `device` is the device that made this request. `moved_to` is the account to which a guest's orders move. A session of staff has
-    `staff_roles`, which the operator's provider gave for this session alone; it ends ADMIN_SECONDS after the sign-in.
+    Times are epoch seconds. `rotated_at` is the time of the last request that used a refresh token, or of the sign-in if no token has been
+    used yet; `device` is the device that made this request. `moved_to` is the id of the account to which a guest's orders move. A staff
+    session has `staff_roles`, which the operator's provider gave for this session alone, and ends ADMIN_SECONDS after the sign-in.
     """
 
     id: str
@@ -63,7 +63,7 @@ class Session(Struct, frozen=True, kw_only=True):
     staff_roles: tuple[Role, ...] = ()
 
 
-class SessionOver(ApiError):
+class SessionEnded(ApiError):
     code: ClassVar[str] = "session_over"
     status: ClassVar[int] = 401
     default_message: ClassVar[str] = "This refresh token is no longer valid. Sign in again."
@@ -107,15 +107,15 @@ def _new_session(user_id: str, generation: int, device: Device, now: int, second
 
 
 def get_session(token: str, now: int) -> Session:
-    """Return the session of a valid refresh token. Raises SessionOver for any other token, and ends the session of an old token."""
+    """Return the session of a valid refresh token. Raises SessionEnded for any other token, and ends the session of an old token."""
     session = _load_session(session_id(token)) if _names_session(token) else None
     if session is None or session.expires_at <= now:
-        raise SessionOver()
+        raise SessionEnded()
     if not (_is_current(session, token) or _is_repeated(session, token, now)):
         if _is_previous(session, token) or _is_issued(token):
             logger.warning("session.token_reused", user_id=session.user_id)
             end_session(session.id)
-        raise SessionOver()
+        raise SessionEnded()
     return session
 
 
@@ -133,8 +133,8 @@ def list_sessions(user_id: str, generation: int, limit: int, before: str | None,
     The position is None on the last page. Sessions that have ended are left out, so a page can have fewer than `limit` sessions. May miss
     sessions that began within the last second.
     """
-    beyond = SessionRow.position < before if before is not None else None
-    keys = list(SessionRow.user_index.query(user_id, beyond, scan_index_forward=False, limit=limit + 1))
+    precedes = SessionRow.position < before if before is not None else None
+    keys = list(SessionRow.user_index.query(user_id, precedes, scan_index_forward=False, limit=limit + 1))
     rows = SessionRow.find_all(key.id for key in keys[:limit])
     rows.sort(key=lambda row: row.position, reverse=True)
     active = [_session(row) for row in rows if int(row.generation) == generation and int(row.expires_at) > now]
@@ -142,9 +142,9 @@ def list_sessions(user_id: str, generation: int, limit: int, before: str | None,
 
 
 def use_token(session: Session, token: str, device: Device, now: int, seconds: int) -> str:
-    """Use a refresh token that `get_session` accepted, and let the session last for at least `seconds` more. Returns the next token.
+    """Use a refresh token that `get_session` accepted, and extend the session to at least `seconds` from now. Returns the next token.
 
-    Raises SessionOver if the session has just ended.
+    Raises SessionEnded if the session has just ended.
     """
     successor = _successor(token)
     for _ in range(MAX_ATTEMPTS):
@@ -152,19 +152,20 @@ def use_token(session: Session, token: str, device: Device, now: int, seconds: i
             return successor
         current = _load_session(session.id)
         if current is None or current.expires_at <= now:
-            raise SessionOver()
+            raise SessionEnded()
         # The token was used a moment ago, either by this client, which then lost the reply, or by another tab in the same browser.
         if hmac.compare_digest(current.token_hash, _digest(successor)):
             return successor
         if not _is_current(current, token):
-            raise SessionOver()
+            raise SessionEnded()
         session = current  # `keep_session` has just extended the session
-    raise SessionOver()
+    raise SessionEnded()
 
 
 def keep_guest(guest_id: str, until: int) -> str | None:
     """Extend the session of a guest like `keep_session`. May miss a session that began within the last second."""
-    # Take the oldest session of this user id: a guest has only one, and after a registration, the account's sessions have the same user id.
+    # Take the oldest session of this user id. A guest has only one session, but after a registration, the account's sessions have the same
+    # user id.
     key = next(iter(SessionRow.user_index.query(guest_id, limit=1)), None)
     return keep_session(key.id, until) if key is not None else None
 
@@ -172,7 +173,7 @@ def keep_guest(guest_id: str, until: int) -> str | None:
 def keep_session(session_id: str, until: int) -> str | None:
     """Let a guest's session last at least until `until` (epoch seconds), unless the guest has ended the session or now has an account.
 
-    Returns the id of the account to which the guest's orders move. Returns None if they do not move.
+    Returns the id of the account to which the guest's orders move, or None if they do not move.
     """
     actions = [SessionRow.expires_at.set(until), SessionRow.ttl.set(until)]
     is_guest = (SessionRow.generation == GUEST_GENERATION) & SessionRow.moved_to.does_not_exist()
@@ -181,11 +182,11 @@ def keep_session(session_id: str, until: int) -> str | None:
 
 
 def begin_move(session: Session, user_id: str, now: int) -> None:
-    """Record that the orders of this guest's session move to an account, including orders that are paid later. Raises SessionOver."""
+    """Record that the orders of this guest's session move to an account, including orders that are paid later. Raises SessionEnded."""
     actions = [SessionRow.moved_to.set(user_id), SessionRow.ttl.set(max(session.expires_at, now + MOVED_SECONDS))]
     condition = SessionRow.id.exists() & (SessionRow.moved_to.does_not_exist() | (SessionRow.moved_to == user_id))
     if not dynamo.update_if(SessionRow(session.id), actions, condition):
-        raise SessionOver()
+        raise SessionEnded()
 
 
 def end_moved_session(session: Session, now: int) -> None:
@@ -197,7 +198,7 @@ def end_moved_session(session: Session, now: int) -> None:
 def carry_over_session_item(session: Session, generation: int) -> dynamo.TransactItem:
     """Return a transaction item that moves a session to the account's new `generation`.
 
-    It is refused if the session has ended or changed.
+    The transaction fails if the session has ended or has another generation by then.
     """
     return dynamo.update(SessionRow(session.id), [SessionRow.generation.set(generation)], SessionRow.generation == session.generation)
 
@@ -208,7 +209,7 @@ def end_session(session_id: str) -> None:
 
 
 def end_session_by_token(token: str) -> None:
-    """End the session that this refresh token belongs to, even if the token has been replaced. Does nothing for an unknown token.
+    """End the session of this refresh token, even if the token has been replaced. Does nothing for an unknown token.
 
     Tokens from earlier versions have no MAC, so only their current and their previous token end the session.
     """
@@ -225,7 +226,7 @@ def list_session_ids(user_id: str) -> list[str]:
 
 
 def session_id(token: str) -> str:
-    """Return the id of the session that a refresh token names."""
+    """Return the session id in a refresh token."""
     return token.partition(".")[0]
 
 
@@ -238,7 +239,7 @@ def _is_current(session: Session, token: str) -> bool:
 
 
 def _is_repeated(session: Session, token: str, now: int) -> bool:
-    """Return whether the token is the previous token, which was replaced a moment ago."""
+    """Return whether the token is the previous token and was replaced within the last GRACE_SECONDS."""
     return _is_previous(session, token) and now - session.rotated_at <= GRACE_SECONDS
 
 
@@ -274,7 +275,7 @@ def _text(raw: bytes) -> str:
 
 # The table `sessions`: one item for each sign-in, shared by all of its refresh tokens. Tokens are stored as hashes.
 #
-# The index `user` contains the keys of a user's sessions. Its entries never change: it is written only when a session begins or ends.
+# The index `user` contains the keys of a user's sessions. Its entries never change: they are written only when sessions begin or end.
 
 
 class UserIndex(GlobalSecondaryIndex[Any]):

@@ -1,8 +1,8 @@
 """Sign-in for the operator's own staff through an OpenID Connect provider, such as Entra ID, Google Workspace, Okta or Keycloak.
 
 The sign-in is the authorization code flow with PKCE (RFC 7636). The browser keeps a secret in a cookie, from which the state, the nonce and
-the verifier are derived. So only the browser that began a sign-in can finish it, within FLOW_SECONDS and once. Nothing here is loaded, and
-no route answers, unless the settings name a provider.
+the verifier are derived. So only the browser that began a sign-in can finish it, once and within FLOW_SECONDS. Unless the settings name a
+provider, its routes reply as if they did not exist.
 """
 
 import base64
@@ -42,7 +42,7 @@ from chalicelib.foundation.outbound_http import Destination, HostReply
 FLOW_SECONDS = 600
 CLOCK_SKEW_SECONDS = 60
 KEPT_SECONDS = 3600  # how long an instance keeps what the provider publishes
-RETRY_SECONDS = 60  # between two searches for a key that the provider has not published
+RETRY_SECONDS = 60  # the least time between two reads of the provider's keys because a key is missing
 GOOGLE = "https://accounts.google.com"
 _ALGORITHMS = ["RS256", "ES256"]
 _REPLY_BYTES = 65_536
@@ -73,11 +73,11 @@ class _TokenReply(Struct, frozen=True):
 
 
 class _Claims(Struct, frozen=True):
-    """The claims about a person that this module uses. They are read only after the token has been verified."""
+    """The claims about a person that this module uses. They are read only after the token's verification."""
 
     email: Email
     email_verified: bool
-    hd: str | None = None  # Google's name of the company that manages the account
+    hd: str | None = None  # the domain of the company that manages a Google account
     given_name: str | None = None
     family_name: str | None = None
 
@@ -86,7 +86,7 @@ _published: Memory[str, _Published] = Memory()  # by issuer
 
 
 def begin(now: int) -> tuple[str, str]:
-    """Return the provider's address to which the browser goes, and the secret that the browser keeps. Raises StaffSignInUnavailable."""
+    """Return the provider's address for the browser to open, and the secret for the browser to keep. Raises StaffSignInUnavailable."""
     _require()
     provider, secret = _read_published(now).provider, secrets.token_urlsafe(32)
     mails.put_challenge(_derive(secret, "state"), "staff_sign_in", mails.NO_USER, now, FLOW_SECONDS)
@@ -108,7 +108,7 @@ def begin(now: int) -> tuple[str, str]:
 def finish(request: RequestContext, secret: str | None, state: str, code: str, issuer: str | None) -> Tokens:
     """Begin a session for the owner of the address that the provider has verified, and mark the address as verified.
 
-    `secret` is what the browser has kept, and `issuer` is the provider that claims to have sent the browser back (RFC 9207), if given.
+    `secret` is the secret that the browser has kept. `issuer`, if given, is the provider named in the reply (RFC 9207).
     Raises StaffSignInExpired, StaffSignInRefused, StaffAddressRefused, StaffSignInUnavailable, AccountLocked or AccountChanging.
     """
     _require()
@@ -152,7 +152,7 @@ def _person(claims: Mapping[str, Any]) -> _Claims:
     except msgspec.ValidationError:
         raise StaffAddressRefused() from None
     domains = {email_key(person.email).rpartition("@")[2]}
-    if settings.current().oidc_issuer == GOOGLE:  # it also verifies addresses of private accounts, which outlive a person's employment
+    if settings.current().oidc_issuer == GOOGLE:  # Google also verifies addresses of private accounts, which outlive a person's employment
         domains.add(person.hd or "")
     if not (person.email_verified and domains <= settings.current().oidc_domain_names):
         raise StaffAddressRefused()
@@ -160,14 +160,14 @@ def _person(claims: Mapping[str, Any]) -> _Claims:
 
 
 def _is_admin(claims: Mapping[str, Any]) -> bool:
-    """Return whether the claim that makes people admins has the value from the settings, alone or in a list."""
+    """Return whether the claim named in the settings has the value that makes people admins, alone or in a list."""
     name, _, wanted = settings.current().oidc_admin_group.partition("=")
     found = claims.get(name) if name else None
     return wanted in found if isinstance(found, list) else found == wanted and found is not None
 
 
 def _find_or_create(person: _Claims, now: int) -> Account:
-    """Return the account of an address. Creates it, or marks its address as verified, if necessary. Raises AccountChanging.
+    """Return the account of an address. Creates the account, or marks its address as verified, if necessary. Raises AccountChanging.
 
     Somebody else may have registered an unverified address, so its password is replaced and its sessions end.
     """
@@ -226,7 +226,7 @@ def _call(url: str, send: Callable[[Destination, Sequence[str]], HostReply]) -> 
 
 
 def _exchange(code: str, verifier: str, now: int) -> str:
-    """Return the id token for a code. Raises StaffSignInRefused for a code that the provider does not know or has seen before."""
+    """Return the id token for a code. Raises StaffSignInRefused if the provider refuses the code, and StaffSignInUnavailable."""
     current = settings.current()
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": _return_address(), "code_verifier": verifier}
     client = ":".join(quote(text, "") for text in (current.oidc_client_id, secret_settings.optional_secret("oidc_client_secret")))
@@ -248,7 +248,7 @@ def _exchange(code: str, verifier: str, now: int) -> str:
 
 
 def _verify(token: str, nonce: str, now: int) -> Mapping[str, Any]:
-    """Return the claims of an id token for this shop and this sign-in. Raises StaffSignInRefused or StaffSignInUnavailable."""
+    """Return the claims of an id token that is for this shop and this sign-in. Raises StaffSignInRefused or StaffSignInUnavailable."""
     from joserfc import jwt
     from joserfc.errors import InvalidKeyIdError
     from joserfc.jwk import KeySet

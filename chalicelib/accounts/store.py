@@ -23,7 +23,7 @@ from chalicelib.accounts.model import Account, ChallengePurpose, Credentials, Li
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 
-OLD_CREDENTIALS_ITEM = 1  # index among the items of `change_email_items`
+OLD_CREDENTIALS_ITEM = 1  # the index of the old credentials among the items of `change_email_items`
 _AFTER_ALL = "\x7f"  # sorts after every character of an address
 
 Group = Literal["locked", "admin", "promoter"]
@@ -59,9 +59,9 @@ class AccountRow(dynamo.Table):
     totp_secret = UnicodeAttribute(null=True)
     totp_pending = UnicodeAttribute(null=True)
     totp_pending_until = NumberAttribute(null=True)
-    totp_pending_generation = NumberAttribute(null=True)  # of the account when the secret was made
-    totp_step = NumberAttribute(null=True)  # the last step that was used
-    recovery_hashes = UnicodeSetAttribute(null=True)  # of the unused recovery codes
+    totp_pending_generation = NumberAttribute(null=True)  # the account's generation when the secret was made
+    totp_step = NumberAttribute(null=True)  # the last time step whose code was used
+    recovery_hashes = UnicodeSetAttribute(null=True)  # the hashes of the unused recovery codes
     passkeys = JsonAttribute(tuple[Passkey, ...], null=True)
     lane = UnicodeAttribute(null=True)
     email_key = UnicodeAttribute(null=True)
@@ -83,7 +83,7 @@ class CredentialsRow(dynamo.Table):
 
 
 class MailedLinkRow(dynamo.Table):
-    """`user_id` is absent if the email has no link, because there is nothing to do for the address."""
+    """A `MailedLink`. `user_id` is absent if the email has no link, because there is nothing to do for the address."""
 
     feature = "accounts"
 
@@ -99,7 +99,7 @@ class MailedLinkRow(dynamo.Table):
 class MailedLink(Struct, frozen=True):
     """A link that was mailed to an address, or a challenge; `digest` is the SHA-256 of its token in hex.
 
-    `generation` is the account's generation when it was made. It is None if it also works after the sessions have ended.
+    `generation` is the account's generation when the link was made. It is None if the link also works after the sessions have ended.
     """
 
     digest: str
@@ -142,7 +142,7 @@ def batch_find(user_ids: Iterable[str]) -> list[Account]:
 
 
 def find_credentials(address: str) -> Credentials | None:
-    """Return the credentials of an email address. Returns None if it has no account. The read is strongly consistent."""
+    """Return the credentials of an email address. Returns None if the address has no account. The read is strongly consistent."""
     key = email_key(address)
     row = CredentialsRow.find(f"email#{key}")
     return None if row is None else Credentials(key, row.user_id, row.password_hash)
@@ -151,7 +151,7 @@ def find_credentials(address: str) -> Credentials | None:
 def create_items(account: Account, password_hash: str) -> list[dynamo.TransactItem]:
     """Return transaction items that create an account.
 
-    The first item is refused if the address has an account, and the second if the user has an account.
+    The first item fails if the address has an account, and the second if the user has an account.
     """
     credentials = CredentialsRow(f"email#{email_key(account.email)}", user_id=account.user_id, password_hash=password_hash)
     row = AccountRow(
@@ -164,7 +164,7 @@ def create_items(account: Account, password_hash: str) -> list[dynamo.TransactIt
 
 
 def delete_items(account: Account) -> list[dynamo.TransactItem]:
-    """Return transaction items that delete an account. They are refused if the account no longer exists."""
+    """Return transaction items that delete an account. The transaction fails if the account is gone or has another address."""
     return [
         dynamo.delete(CredentialsRow(f"email#{email_key(account.email)}"), CredentialsRow.user_id == account.user_id),
         dynamo.delete(AccountRow(f"user#{account.user_id}"), _ACCOUNT_EXISTS),
@@ -180,8 +180,8 @@ def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account | None:
 def set_rights_item(before: Account, after: Account, *, ends_sessions: bool = True) -> dynamo.TransactItem:
     """Return a transaction item that changes an account's roles and lock, or removes its second factor, and ends all of its sessions.
 
-    It is refused if all sessions have been ended since `before` was read. Every change to the address or password ends all sessions, and
-    so does every change to the rights, except that people who make themselves promoters stay signed in.
+    The transaction fails if all sessions have been ended since `before` was read. Every change to the address, the password or the rights
+    ends all sessions, except that people who make themselves promoters stay signed in (`ends_sessions` is False).
     """
     changes = {"roles": " ".join(after.roles), "locked_at": after.locked_at} | _index_fields(after)
     if before.has_second_factor and not after.has_second_factor:
@@ -193,7 +193,7 @@ def set_rights_item(before: Account, after: Account, *, ends_sessions: bool = Tr
 def set_pending_secret(account: Account, secret: str, until: int) -> bool:
     """Store a secret for which nobody has entered a code yet, and when it expires. Returns False if the account no longer exists.
 
-    The secret is void once the sessions have ended since `account` was read.
+    The secret becomes void if the sessions end after `account` was read.
     """
     changes = {"totp_pending": secret, "totp_pending_until": until, "totp_pending_generation": account.generation}
     return dynamo.update_if(AccountRow(f"user#{account.user_id}"), AccountRow.assign(changes), _ACCOUNT_EXISTS)
@@ -202,7 +202,7 @@ def set_pending_secret(account: Account, secret: str, until: int) -> bool:
 def set_second_factor_item(account: Account, step: int, recovery_hashes: set[str]) -> dynamo.TransactItem:
     """Return a transaction item that makes the pending secret the account's second factor, and ends all of the account's sessions.
 
-    It is refused if there is another pending secret, or if the sessions have ended since `account` was read.
+    The transaction fails if there is another pending secret, or if the sessions have ended since `account` was read.
     """
     changes = _NO_APP | {"totp_secret": account.totp_pending, "totp_step": step, "recovery_hashes": recovery_hashes}
     is_same = (AccountRow.totp_pending == account.totp_pending) & (AccountRow.generation == account.generation)
@@ -210,10 +210,10 @@ def set_second_factor_item(account: Account, step: int, recovery_hashes: set[str
 
 
 def remove_app_item(account: Account, step: int | None, recovery_hash: str | None) -> dynamo.TransactItem:
-    """Return a transaction item that removes an account's authenticator app. `step` or `recovery_hash` identifies the code, if any.
+    """Return a transaction item that removes an account's authenticator app, and uses up the code of `step` or `recovery_hash`, if any.
 
-    It is refused if the code was used before, or if the app or the passkeys have changed since `account` was read. The other recovery
-    codes stay if there are passkeys.
+    The transaction fails if the code was used before, or if the app or the passkeys have changed since `account` was read. The other
+    recovery codes stay if there are passkeys.
     """
     condition = _has_passkeys_of(account) & (AccountRow.totp_secret == account.totp_secret)
     actions = AccountRow.assign(_NO_APP if account.passkeys else _NO_SECOND_FACTOR)
@@ -229,8 +229,8 @@ def remove_app_item(account: Account, step: int | None, recovery_hash: str | Non
 def set_passkeys_item(account: Account, passkeys: Sequence[Passkey], recovery_hashes: set[str] | None = None) -> dynamo.TransactItem:
     """Return a transaction item that replaces the passkeys of an account.
 
-    Pass `recovery_hashes` with the first second factor, which ends all of the account's sessions. Removing the last second factor removes
-    the recovery codes. The item is refused if the passkeys have changed, or the sessions have ended, since `account` was read.
+    Pass `recovery_hashes` if the account had no second factor: then all of its sessions end. Removing the last second factor also removes
+    the recovery codes. The transaction fails if the passkeys have changed, or the sessions have ended, since `account` was read.
     """
     changes: dict[str, Any] = {"passkeys": tuple(passkeys) or None}
     if recovery_hashes is not None:
@@ -253,26 +253,26 @@ def _has_passkeys_of(account: Account) -> Condition:
 
 
 def use_step(account: Account, step: int) -> bool:
-    """Use up a step of the account's second factor. Returns False if this step or a later one was used, or the secret has changed."""
+    """Use up a time step of the authenticator app. Returns False if this step or a later step was used, or the secret has changed."""
     is_unused = (AccountRow.totp_secret == account.totp_secret) & (AccountRow.totp_step < step)
     return dynamo.update_if(AccountRow(f"user#{account.user_id}"), [AccountRow.totp_step.set(step)], is_unused)
 
 
 def use_recovery_code(account: Account, recovery_hash: str) -> bool:
-    """Use up a recovery code of the account's second factor. Returns False if there is no such code."""
+    """Use up a recovery code of the account. Returns False if the account has no such code."""
     has_code = AccountRow.recovery_hashes.contains(recovery_hash)
     return dynamo.update_if(AccountRow(f"user#{account.user_id}"), [AccountRow.recovery_hashes.delete({recovery_hash})], has_code)
 
 
 def set_verified_item(account: Account, now: int) -> dynamo.TransactItem:
-    """Return a transaction item that marks the account's address as verified. It is refused if the account now has another address."""
+    """Return a transaction item that marks the account's address as verified. The transaction fails if the address has changed."""
     return dynamo.update(AccountRow(f"user#{account.user_id}"), [AccountRow.verified_at.set(now)], AccountRow.email == account.email)
 
 
 def end_sessions_item(user_id: str, *, verified_at: int | None = None, generation: int | None = None) -> dynamo.TransactItem:
     """Return a transaction item that ends all sessions of an account. With `verified_at`, it also marks the address as verified.
 
-    With `generation`, it is refused if the account has another generation.
+    The transaction fails if the account no longer exists or, with `generation`, has another generation.
     """
     actions = [_END_SESSIONS, *([] if verified_at is None else [AccountRow.verified_at.set(verified_at)])]
     condition = _ACCOUNT_EXISTS if generation is None else AccountRow.generation == generation
@@ -282,8 +282,8 @@ def end_sessions_item(user_id: str, *, verified_at: int | None = None, generatio
 def change_email_items(account: Account, credentials: Credentials, email: str, now: int) -> list[dynamo.TransactItem]:
     """Return transaction items that give an account another address, mark this address as verified, and end all of the account's sessions.
 
-    The first item is refused if the new address has an account, the second if the password was changed or rehashed since `credentials` was
-    read, and the third if the account's generation has changed since `account` was read.
+    The first item fails if the new address has an account, the second if the password was changed or rehashed since `credentials` was read,
+    and the third if the account's generation has changed since `account` was read.
     """
     new = CredentialsRow(f"email#{email_key(email)}", user_id=account.user_id, password_hash=credentials.password_hash)
     old = CredentialsRow(f"email#{credentials.email_key}")
@@ -298,7 +298,7 @@ def change_email_items(account: Account, credentials: Credentials, email: str, n
 
 
 def set_password_item(key: str, user_id: str, password_hash: str) -> dynamo.TransactItem:
-    """Return a transaction item that sets the password of an address. It is refused if the address no longer belongs to this user."""
+    """Return a transaction item that sets the password of an address. The transaction fails if the address is no longer this user's."""
     row, actions = CredentialsRow(f"email#{key}"), [CredentialsRow.password_hash.set(password_hash)]
     return dynamo.update(row, actions, CredentialsRow.user_id == user_id)
 
@@ -339,7 +339,7 @@ def find_link(digest: str) -> MailedLink | None:
 
 
 def use_link_item(link: MailedLink) -> dynamo.TransactItem:
-    """Return a transaction item that uses up a link. It is refused if the link was already used."""
+    """Return a transaction item that uses up a link. The transaction fails if the link was already used."""
     return dynamo.delete(MailedLinkRow(f"link#{link.digest}"), MailedLinkRow.id.exists())
 
 
@@ -355,7 +355,7 @@ def use_challenge(digest: str, purpose: ChallengePurpose, user_id: str, now: int
 
 
 def _write_once(item: dynamo.TransactItem) -> bool:
-    """Write an item. Returns True even if the SDK repeats the write because the reply was lost, and False if the write is refused."""
+    """Write an item. Returns False if the write is refused, but True if the SDK repeats a write whose reply was lost."""
     try:
         dynamo.transact([item])
     except dynamo.TransactionCanceled:

@@ -48,11 +48,11 @@ def account_view(account: Account) -> AccountView:
 
 
 class UserView(Struct, frozen=True):
-    """A user. For a guest, the personal fields are null. `events`: the user's roles at other people's events, by event id.
+    """A user. For a guest, the personal fields are null. `events` has the user's roles at other people's events, by event id.
 
-    With a `second_factor`, a sign-in needs a code from an authenticator app, or a passkey. `lacks_second_factor` means that
-    this shop requires one from managers and the user has none. Until it is set up, `roles` and `events` have only the rights of a buyer and
-    of door staff.
+    With a `second_factor`, a sign-in needs a code from an authenticator app, or a passkey. `lacks_second_factor` means that this shop
+    requires managers to have a second factor, and the user, a manager, has none. Until the user sets up a second factor, `roles` and
+    `events` have only the rights of a buyer and of door staff.
     """
 
     id: str
@@ -70,7 +70,7 @@ class UserView(Struct, frozen=True):
 
 
 class NewSecondFactorView(Struct, frozen=True):
-    """A secret for an authenticator app: to type (`secret`), as an `otpauth:` address, and as an SVG document of its QR code."""
+    """A secret for an authenticator app: as text to type (`secret`), as an `otpauth:` address, and as a QR code in an SVG document."""
 
     secret: str
     address: str
@@ -78,7 +78,7 @@ class NewSecondFactorView(Struct, frozen=True):
 
 
 class StaffSignInView(Struct, frozen=True):
-    """The address at the operator's provider where people sign in, and from which they come back to the sign-in page."""
+    """The address of the operator's provider where people sign in. The provider then sends them back to the sign-in page."""
 
     address: str
 
@@ -106,7 +106,7 @@ class NewPasskeyView(Struct, frozen=True):
 
 
 class PasskeyView(Struct, frozen=True):
-    """A passkey. `used_at` is when its owner last signed in with it, or null."""
+    """A passkey. `used_at` is when its owner last used it, or null if the owner has not used it yet."""
 
     id: str
     name: str
@@ -135,7 +135,7 @@ class PasskeyCodeView(Struct, frozen=True):
 
 
 class RecoveryCodesView(Struct, frozen=True):
-    """Ten codes, each of which replaces the authenticator app or a passkey once. They are shown only once."""
+    """Ten recovery codes. Each code replaces the authenticator app or a passkey once. The codes are shown only once."""
 
     recovery_codes: list[str]
 

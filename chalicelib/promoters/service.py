@@ -496,7 +496,7 @@ def identify_api_key(text: str) -> Identity | None:
 
     Instances keep the result for API_KEY_SECONDS.
     """
-    named, now = members.name_api_key(text), clock.now()
+    named, now = members.parse_api_key(text), clock.now()
     if named is None:
         return None
     found = _api_keys.get(now, None, lambda: _load_api_key(text, *named, now), members.digest_of(text))
@@ -520,7 +520,7 @@ def _load_api_key(text: str, promoter_id: str, key_id: str, now: int) -> tuple[A
     if key.admin_id is not None and not _is_admin_now(key.admin_id):
         return None
     if key.expires_at > now:
-        members.note_use(key, now)
+        members.record_use(key, now)
     event_ids = _events_of(promoter_id)
     roles = dict.fromkeys(sorted(key.event_ids & event_ids if key.event_ids else event_ids), key.role)
     counted_as = f"keys of {promoter_id}" if key.role == "coordinator" else None

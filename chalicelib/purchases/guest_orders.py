@@ -93,7 +93,7 @@ def find(guest_id: str) -> GuestOrders:
 
 
 def move_session(session: Session, user_id: str, now: int) -> GuestOrders:
-    """Move all orders and tickets of a guest's session to an account, then end the session. Raises SessionOver.
+    """Move all orders and tickets of a guest's session to an account, then end the session. Raises SessionEnded.
 
     A repeated call finishes the work.
     """

@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 from chalicelib.accounts import mails, session_cookie, sessions
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import AddressBody, Email, LinkExpired, MailedToken, NoAccount, RefreshToken, email_key
-from chalicelib.accounts.sessions import Session, SessionOver
+from chalicelib.accounts.sessions import Session, SessionEnded
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.capacities import HoldbackReleased
@@ -319,14 +319,14 @@ def move_guest_orders(request: RequestContext, body: GuestOrdersBody) -> Reply[G
         return Reply(guest_orders.find(session.user_id))
     found = GuestOrders(0, 0)
     if session is not None:
-        with suppress(SessionOver):
+        with suppress(SessionEnded):
             found = guest_orders.move_session(session, account.user_id, request.now)
     return Reply(found, cookies=session_cookie.forget_guest(request) if is_cookie and token is not None else ())
 
 
 def _find_guest_session(token: str | None, now: int) -> Session | None:
     """Return the session of a guest's refresh token. Returns None if there is no token or the session has ended."""
-    with suppress(SessionOver):
+    with suppress(SessionEnded):
         return accounts.get_guest_session(token, now) if token is not None else None
     return None
 
