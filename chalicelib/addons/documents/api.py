@@ -60,12 +60,12 @@ class NoInvoice(ApiError):
 
 
 class NotElectronic(ApiError):
-    """`missing` lists what an electronic invoice needs in addition."""
+    """`missing` lists the terms that the document lacks."""
 
     code: ClassVar[str] = "invoice_not_electronic"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "This document cannot be an electronic invoice, because it lacks what `missing` lists. Request it without `electronic`."
+        "This document cannot be an electronic invoice, because it lacks the terms in `missing`. Request it without `electronic`."
     )
 
 
@@ -118,7 +118,7 @@ def show_ticket_pages(request: RequestContext, order_id: str, query: DocumentQue
 )
 def show_statement_pages(request: RequestContext, event_id: str, query: DocumentQuery) -> Reply[bytes]:
     """Return the totals of an event's sales, refunds, disputes and fees on each account, as a PDF."""
-    from chalicelib.addons.documents.order_pages import render_statement  # few requests make documents
+    from chalicelib.addons.documents.order_pages import render_statement  # imported here because few requests make documents
 
     event = permissions.require_accountant(request.require_user(), event_id)
     with limited_by_address(request, TRANSFER):
@@ -128,9 +128,9 @@ def show_statement_pages(request: RequestContext, event_id: str, query: Document
 
 
 class InvoiceLineView(Struct, frozen=True, kw_only=True):
-    """Tickets of one type on an invoice. `discount_cents` is what a promo code took off all of them.
+    """Tickets of one type on an invoice. `discount_cents` is the discount of a promo code on all of these tickets together.
 
-    `included_fee_cents` is the fee that the price of all of them includes, after the discount.
+    `included_fee_cents` is the fee that the discounted price of all these tickets includes.
     """
 
     text: str
@@ -145,7 +145,7 @@ class VatCheckView(Struct, frozen=True, kw_only=True):
     """The result of checking the buyer's VAT id before the invoice was issued.
 
     `malformed` and `well_formed` describe the form and the check digits of the id. If the shop asks VIES, the result is the answer of VIES:
-    `valid`, `invalid`, or `unavailable` if VIES did not answer. The `reference` of VIES lets the seller prove the enquiry.
+    `valid`, `invalid`, or `unavailable` if VIES did not answer. With the `reference` from VIES, the seller can prove the enquiry.
     """
 
     result: Literal["malformed", "well_formed", "valid", "invalid", "unavailable"]
@@ -154,11 +154,11 @@ class VatCheckView(Struct, frozen=True, kw_only=True):
 
 
 class InvoiceView(Struct, frozen=True, kw_only=True):
-    """An invoice or a credit note. It never changes; `corrects` is the number of the document that it takes back, in whole or in part.
+    """An invoice or a credit note, which never changes. `corrects` is the number of the document that it takes back, in whole or in part.
 
     The total includes `included_fee_cents` and the `taxes`. The amounts of a credit note are negative. `buyer` is null if the buyer named
     no company. `vat_id_check` is null unless the buyer gave a VAT id that begins with the code of a country of the European Union. A
-    document that corrects another document has no `lines`, and has the same check as that document.
+    document that corrects another document has no `lines`, and has the same `vat_id_check` as that document.
     """
 
     number: str
@@ -188,16 +188,16 @@ class OrderInvoicesView(Struct, frozen=True):
 
 
 class PromoterInvoicesView(Struct, frozen=True):
-    """A page of a promoter's invoices from a year: credit notes, then invoices with a buyer, then invoices without, each by number."""
+    """A page of a promoter's invoices from a year: credit notes, invoices with a buyer, and invoices without a buyer, each by number."""
 
     invoices: list[InvoiceView]
     next_cursor: str | None
 
 
 class InvoiceQuery(Struct, forbid_unknown_fields=True):
-    """The `number` of the document. Without it, you get the invoice of the sale.
+    """The `number` of the document. Without a `number`, you get the invoice of the sale.
 
-    With `electronic`, you get either an electronic invoice or an error that says what the document lacks.
+    With `electronic`, you get either an electronic invoice or an error that lists the missing terms.
     """
 
     number: Annotated[str, Meta(max_length=40)] | None = None
@@ -242,7 +242,7 @@ INVOICE_COLUMNS = (
 @route(bp, "GET", "/orders/{order_id}/invoices", access="user", errors=(OrderNotFound,))
 def list_order_invoices(request: RequestContext, order_id: str) -> Reply[OrderInvoicesView]:
     """List the invoices and credit notes of an order, for its buyer and the event's managers."""
-    from chalicelib.addons.documents import invoices  # few requests are about invoices
+    from chalicelib.addons.documents import invoices  # imported here because few requests are about invoices
 
     purchase = _readable_order(request.require_user(), order_id)
     return Reply(OrderInvoicesView(list(map(_invoice_view, invoices.list_order_invoices(purchase.id)))))
@@ -259,7 +259,8 @@ def list_order_invoices(request: RequestContext, order_id: str) -> Reply[OrderIn
 def show_invoice(request: RequestContext, order_id: str, query: InvoiceQuery) -> Reply[bytes]:
     """Return an invoice or a credit note of an order as a PDF, in the language of the order.
 
-    The PDF is an electronic invoice (EN 16931, Factur-X) if seller and buyer have a country, and the whole total has a tax.
+    The PDF is an electronic invoice (EN 16931, Factur-X) if seller and buyer have a country, the whole total is taxed or exempt, and the
+    currency has two decimals.
     """
     from chalicelib.addons.documents import electronic, invoices
     from chalicelib.addons.documents.order_pages import render_invoice
@@ -276,9 +277,9 @@ def show_invoice(request: RequestContext, order_id: str, query: InvoiceQuery) ->
 
 @route(bp, "GET", "/promoters/{promoter_id}/invoices", access="manager", media_types=CSV_MEDIA_TYPES)
 def list_promoter_invoices(request: RequestContext, promoter_id: str, query: PromoterInvoicesQuery) -> Reply[PromoterInvoicesView | str]:
-    """List a promoter's invoices and credit notes from a year; as CSV, with a line for each tax rate, for bookkeeping.
+    """List a promoter's invoices and credit notes from a year. The CSV format is for bookkeeping, with a line for each tax rate.
 
-    As CSV, the list comes in parts; the `Link` header points to the next part.
+    The CSV list comes in parts. The `Link` header points to the next part.
     """
     from chalicelib.addons.documents import invoices
 
@@ -322,10 +323,10 @@ def _invoice_view(invoice: "Invoice") -> InvoiceView:
 
 
 def _bookkeeping_rows(invoice: "Invoice") -> Iterator[list[Cell]]:
-    """Yield the lines of a document for bookkeeping: one for each tax, and one for the rest.
+    """Yield the lines of a document for bookkeeping: one line for each tax, and one for the rest.
 
-    As in bookkeeping, amounts have no sign: an invoice debits (S) the customer, and a credit note credits (H). The first line has the fee
-    of the whole document.
+    As usual in bookkeeping, amounts have no sign: an invoice debits the customer (S), and a credit note credits the customer (H). The first
+    line has the fee of the whole document.
     """
     parts = [(share.gross_cents, share.percent, share.tax_cents) for share in invoice.taxes]
     rest = invoice.total_cents - sum(share.gross_cents for share in invoice.taxes)
@@ -360,7 +361,7 @@ def _bookkeeping_rows(invoice: "Invoice") -> Iterator[list[Cell]]:
 
 
 def _readable_order(identity: Identity, order_id: str) -> Purchase:
-    """Return an order to its buyer or a manager of its event. Raises OrderNotFound for anybody else."""
+    """Return an order for its buyer or a manager of its event. Raises OrderNotFound for anybody else."""
     purchase = queries.load(order_id)
     if purchase is None or not (purchase.user_id == identity.user_id or permissions.may_manage(identity, purchase.event_id)):
         raise OrderNotFound()
@@ -368,8 +369,8 @@ def _readable_order(identity: Identity, order_id: str) -> Purchase:
 
 
 def _order_receipt(identity: Identity, order_id: str, language: Language, now: int) -> bytes:
-    """Return the receipt of an order to its buyer or a manager of its event. Raises NotPaid, and OrderNotFound for anybody else."""
-    from chalicelib.addons.documents.order_pages import render_receipt  # few requests make documents
+    """Return the receipt of an order for its buyer or a manager of its event. Raises NotPaid, and OrderNotFound for anybody else."""
+    from chalicelib.addons.documents.order_pages import render_receipt  # imported here because few requests make documents
 
     purchase = _readable_order(identity, order_id)
     if not purchase.was_order:
@@ -380,9 +381,9 @@ def _order_receipt(identity: Identity, order_id: str, language: Language, now: i
 
 
 def _order_tickets(identity: Identity, order_id: str, language: Language, now: int) -> bytes:
-    """Return the order's valid tickets that the caller owns, whether the caller bought them or received them by transfer.
+    """Return a PDF of the order's valid tickets that the caller owns, whether the caller bought them or received them by transfer.
 
-    Raises OrderNotFound if the caller owns neither the order nor any of its tickets; also raises NotPaid and NoValidTickets.
+    Raises OrderNotFound if the caller owns neither the order nor any of its tickets. Also raises NotPaid and NoValidTickets.
     """
     from chalicelib.addons.documents.order_pages import render_tickets
 

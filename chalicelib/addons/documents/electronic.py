@@ -46,9 +46,9 @@ class _Line(Struct, frozen=True):
 
 
 def missing_terms(invoice: "Invoice") -> list[str]:
-    """Return what a document lacks to be an electronic invoice; an empty list if it lacks nothing.
+    """Return the names of the required terms that a document lacks to be an electronic invoice. Returns an empty list if none is missing.
 
-    `taxes` means that a part of the total has no tax, not even an exemption; and `currency` means that the amounts do not have two
+    `taxes` means that a part of the total has neither a tax nor an exemption. `currency` means that the currency does not have two
     decimals.
     """
     seller, buyer = invoice.seller, invoice.buyer
@@ -63,7 +63,7 @@ def missing_terms(invoice: "Invoice") -> list[str]:
 
 
 def attach_terms(invoice: "Invoice", content: bytes) -> bytes:
-    """Return the PDF of a document as PDF/A-3 with the XML of the electronic invoice. The document must not lack any terms."""
+    """Return the PDF of a document as PDF/A-3 with the XML of the electronic invoice. Pass only documents without missing terms."""
     import facturx
 
     words = wording_in(invoice.language)
@@ -74,7 +74,7 @@ def attach_terms(invoice: "Invoice", content: bytes) -> bytes:
         facturx.generate_cii_xml(_terms(invoice, words), level="en16931", check_xsd=False, check_schematron=False),
         flavor="factur-x",
         level="en16931",
-        check_xsd=False,  # the tests check; a buyer cannot correct the document
+        check_xsd=False,  # tests check the XML; in production, nobody could correct an issued document
         pdf_metadata={"author": author, "title": title, "subject": f"{title}, {author}", "keywords": "Factur-X"},
         lang=invoice.language,
         afrelationship="alternative",
@@ -106,7 +106,7 @@ def _with_colors(content: bytes) -> bytes:
 
 
 def _terms(invoice: "Invoice", words: Wording) -> dict[str, Any]:
-    """Return the business terms of a document by their numbers in EN 16931. The amounts of a credit note are positive there."""
+    """Return the business terms of a document by their numbers in EN 16931. In these terms, the amounts of a credit note are positive."""
     amount = partial(money.amount_text, currency=invoice.currency)
     lines = _lines(invoice, words)
     net, tax = sum(line.net_cents for line in lines), sum(line.tax_cents for line in lines)
@@ -137,7 +137,7 @@ def _terms(invoice: "Invoice", words: Wording) -> dict[str, Any]:
 
 
 def _seller(invoice: "Invoice") -> dict[str, Any]:
-    """Return the seller. A tax number other than a VAT number is also the identifier by which a buyer's program recognizes the seller."""
+    """Return the seller's terms. A tax number that is not a VAT number also identifies the seller for buyers' programs."""
     seller = invoice.seller
     vat_id = _vat_id(seller.tax_id, seller.country)
     other = {} if vat_id is not None else {"tax_identifier": seller.tax_id, "identifiers": {None: seller.tax_id}}
@@ -146,7 +146,7 @@ def _seller(invoice: "Invoice") -> dict[str, Any]:
 
 def _buyer(invoice: "Invoice") -> dict[str, Any]:
     buyer = invoice.buyer
-    assert buyer is not None  # only documents that lack nothing become electronic
+    assert buyer is not None  # only documents without missing terms become electronic
     vat_id = _vat_id(buyer.vat_id, buyer.country)
     other = {"identifiers": {None: buyer.vat_id}} if vat_id is None and buyer.vat_id is not None else {}
     return {"name": _text(buyer.company), **_address(buyer.address, buyer.country), "vat_identifier": vat_id, **other}
@@ -159,13 +159,13 @@ def _vat_id(number: str | None, country: str | None) -> str | None:
 
 
 def _address(address: str, country: str | None) -> dict[str, Any]:
-    """Return the lines of an address, at most three. The third line takes the rest."""
+    """Return the terms of an address, which has at most three lines. The third line has the rest of a longer address."""
     lines = [_text(line) for line in address.split("\n") if line.strip()]
     return {**dict(zip(("addr_l1", "addr_l2", "addr_l3"), [*lines[:2], ", ".join(lines[2:])], strict=False)), "country_code": country}
 
 
 def _lines(invoice: "Invoice", words: Wording) -> list[_Line]:
-    """Return the lines of a sale. A correction has no lines, so it gets one for each tax."""
+    """Return the lines of a document. If it has no lines, or they do not add up to its taxes, it gets one line for each tax."""
     lines = [_sold_line(line, line.tax) for line in invoice.lines if line.tax is not None]
     shares = (TaxShare(line.tax.percent, line.net_cents + line.tax_cents, line.tax_cents, line.tax.exempt_because) for line in lines)
     if [share for share in add_taxes(shares) if share.gross_cents] == invoice.taxes:
@@ -178,7 +178,7 @@ def _lines(invoice: "Invoice", words: Wording) -> list[_Line]:
 
 
 def _sold_line(line: "InvoiceLine", tax: Tax) -> _Line:
-    """Return a line of a sale without its tax. The tax is rounded for the line, as in the order and the ledger."""
+    """Return a line of a sale. The tax is rounded for the line, as in the order and the ledger."""
     before = line.quantity * line.price_cents
     after = before - line.discount_cents
     net = after - tax.included_in(after)
@@ -186,7 +186,7 @@ def _sold_line(line: "InvoiceLine", tax: Tax) -> _Line:
 
 
 def _line_terms(number: int, line: _Line, words: Wording, currency: str) -> dict[str, Any]:
-    """Return the terms of a line. The price is for all its units together, so it needs no more decimals than the currency has."""
+    """Return the terms of a line. The price is for all units of the line together, so it needs no more decimals than the currency has."""
     amount = partial(money.amount_text, currency=currency)
     discount = {"amount": amount(line.discount_cents), "reason": words.invoice_discount, "reason_code": DISCOUNT}
     return {
@@ -204,7 +204,7 @@ def _line_terms(number: int, line: _Line, words: Wording, currency: str) -> dict
 
 
 def _breakdown(lines: list[_Line], currency: str) -> Iterator[dict[str, Any]]:
-    """Yield the sums of the lines for each category and rate. All exemptions are one sum, with all reasons."""
+    """Yield the sums of the lines for each category and rate. All exempt lines have one sum, with all reasons."""
     for category, percent in sorted({(line.category, line.tax.percent) for line in lines}):
         found = [line for line in lines if (line.category, line.tax.percent) == (category, percent)]
         reasons = dict.fromkeys(_text(line.tax.exempt_because) for line in found if line.tax.exempt_because is not None)

@@ -1,4 +1,4 @@
-"""Invoices and credit notes: what they say, where they are stored, and the follower that numbers and issues them (decision 200).
+"""Invoices and credit notes: their content, their table, and the follower that numbers and issues them (decision 200).
 
 The entries of the ledger say which documents are due. A document is stored under the key of its entry, and never changes.
 """
@@ -33,22 +33,22 @@ from chalicelib.purchases import queries
 from chalicelib.purchases.model import CheckoutDetails, InvoiceBuyer, Purchase, Refund
 from chalicelib.tickets.model import order_number
 
-KEPT_YEARS = 10  # after the end of a document's year; tax laws commonly require up to ten
-LOST_RACES = 8  # how often other followers may be faster before the changes are delivered again
-VIES_SECONDS = 3.0  # to wait for an answer
-VIES_NEEDS_SECONDS = 20.0  # if less time is left for all changes of the batch, VIES is not asked
+KEPT_YEARS = 10  # after the end of a document's year; tax laws commonly require up to ten years
+MAX_LOST_RACES = 8  # how often other followers may win the race before the changes are delivered again
+VIES_SECONDS = 3.0  # how long to wait for an answer of VIES
+VIES_NEEDS_SECONDS = 20.0  # without this much time left for all changes of the batch, VIES is not asked
 VIES_REPLY_BYTES = 8192  # a reply has the name and the address of the company
-MAX_AT_ONCE = dynamo.MAX_TRANSACT_ITEMS - 1  # documents in a transaction, which also has the row of their series
+MAX_AT_ONCE = dynamo.MAX_TRANSACT_ITEMS - 1  # documents in a transaction, which also writes the row of their series
 
-Series = Literal["C", "I", "S"]  # credit notes, invoices with the buyer's details, and simplified invoices without
+Series = Literal["C", "I", "S"]  # credit notes, invoices with a buyer's details, and simplified invoices without them
 _CAUSES = (OrderPaid, RefundSucceeded, RefundFailed, DisputeDecided)
 _UNPAID = ("complimentary", "free", "imported")  # providers of orders for which no money came in here
 
 
 class InvoiceLine(Struct, frozen=True, omit_defaults=True):
-    """Tickets of one type on an invoice. `discount_cents` is what a promo code took off all of them.
+    """Tickets of one type on an invoice. `discount_cents` is the discount of a promo code on all of these tickets together.
 
-    `included_fee_cents` is the fee that the price of all of them includes, after the discount.
+    `included_fee_cents` is the fee that the discounted price of all these tickets includes.
     """
 
     text: str
@@ -63,7 +63,7 @@ class VatCheck(Struct, frozen=True, omit_defaults=True):
     """The result of checking the buyer's VAT id before the invoice was issued, and when the check was made (epoch seconds).
 
     `malformed` and `well_formed` describe the form and the check digits, `valid` and `invalid` are the answer of VIES, and `unavailable`
-    means that VIES did not answer. `reference` is the number that VIES gave the enquiry, so that the seller can prove it.
+    means that VIES did not answer. `reference` is the number with which the seller can prove the enquiry at VIES.
     """
 
     result: Literal["malformed", "well_formed", "valid", "invalid", "unavailable"]
@@ -75,8 +75,9 @@ class Invoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An invoice or a credit note, with everything that its PDF shows. Times are epoch seconds, and `paid_at` is when the money moved.
 
     `total_cents`, and the `taxes` and `included_fee_cents` in it, have the signs of the ledger: those of a credit note are negative.
-    `corrects` is the number of the document that this one takes back, in whole or in part, because of `cause`, the kind of its ledger
-    entry. Only the invoice of the sale has `lines`. `event_name`, `order_number` and `timezone` are as they were at the time of issue.
+    `corrects` is the number of the document that this document takes back, in whole or in part. `cause` is the kind of the ledger entry
+    that made the document due. Only the invoice of the sale has `lines`. `event_name`, `order_number` and `timezone` are as they were at
+    the time of issue.
     """
 
     number: str
@@ -116,7 +117,7 @@ class Invoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class _Draft(Struct, frozen=True):
-    """A document that has no number yet, and the key under which it will be stored. It is issued no earlier than its `issued_at`."""
+    """A document without a number, and the key under which it will be stored. It must not be issued before its `issued_at`."""
 
     source: str
     document: Invoice
@@ -129,21 +130,21 @@ Issued = dict[str, Invoice]  # the documents of a purchase by source
 
 
 def follow(changes: Sequence[Change]) -> None:
-    """Issue the documents that are due because of these changes. Copied items cause none."""
+    """Issue the documents that are due because of these changes. Ignores copied items."""
     issue_due([change.purchase for change in changes if isinstance(change, _CAUSES) and not change.is_copy])
 
 
 def issue_due(orders: Sequence[Purchase]) -> int:
     """Issue all documents that are due for the current state of these orders. Returns the approximate number of items that were read.
 
-    Safe to repeat. Raises StoreUnavailable if other followers keep being faster; a repeated call then continues.
+    Safe to repeat. Raises StoreUnavailable after losing MAX_LOST_RACES races with other followers; a repeated call then continues.
     """
     paid = {order.id: order.event_id for order in orders if _has_money(order)}
     events = {event_id: find_event(event_id) for event_id in sorted(set(paid.values()))}
     shop = find_shop_issuer() if any(event is not None and event.promoter_id is None for event in events.values()) else None
     issuers = {event_id: _find_issuer(event, shop) for event_id, event in events.items()}
     returned = {order.id for order in orders if order.refunds or order.disputes}
-    # An invoice is corrected even if the event now has another seller or none.
+    # An invoice is corrected even if the event now has another seller, or has no seller.
     issued = _load_issued(sorted(order_id for order_id, event_id in paid.items() if order_id in returned or issuers[event_id] is not None))
     due = [order_id for order_id, documents in issued.items() if documents or issuers[paid[order_id]] is not None]
     reads = len(issued) + 3 * len(due)
@@ -168,7 +169,7 @@ def issue_due(orders: Sequence[Purchase]) -> int:
             return reads
         if not _issue(_check_vat_ids([draft for due_drafts in drafts.values() for draft in due_drafts], checks), clock.now()):
             races += 1
-            if races > LOST_RACES:
+            if races > MAX_LOST_RACES:
                 raise dynamo.StoreUnavailable("other followers kept issuing documents of the same series")
             deadline.wait(random.uniform(0, 0.01 * 2**races))
         issued = _load_issued([purchase.id for purchase, _, _ in pending])
@@ -179,7 +180,7 @@ def _has_money(purchase: Purchase) -> bool:
 
 
 def _find_issuer(event: Event | None, shop: InvoiceIssuer | None) -> InvoiceIssuer | None:
-    """Return who invoices the sales of an event: its verified promoter, or the `shop` if it has no promoter. None if nobody does."""
+    """Return the issuer for the sales of an event: its verified promoter, or the `shop` if it has no promoter. None without invoices."""
     if event is None or event.status == "test":
         return None
     if event.promoter_id is None:
@@ -204,7 +205,7 @@ def _due_documents(
     event: Event | None,
     details: CheckoutDetails,
 ) -> Iterator[_Draft]:
-    """Yield the documents of a purchase that are due and can be issued now. A credit note follows once its invoice has a number."""
+    """Yield the documents of a purchase that are due and can be issued now. A credit note must wait until its invoice has a number."""
     paid = next((entry for entry in entries if entry.kind == "captured" and "refused" not in entry.details), None)
     if paid is None or not purchase.was_order:
         return
@@ -213,19 +214,19 @@ def _due_documents(
         if issuer is not None and (paid.seller_id or SHOP) == issuer.id and paid.at >= issuer.since:
             yield _Draft(_source(paid), _invoice(purchase, paid, issuer, event, details.invoice))
         return
-    for left, came_back, is_final in _movements(purchase, entries):
+    for left, returned, is_final in _movements(purchase, entries):
         credit_note = issued.get(_source(left))
         if credit_note is None:
-            if came_back is None and is_final:
+            if returned is None and is_final:
                 yield _Draft(_source(left), _correction(invoice, left))
-        elif came_back is not None and _source(came_back) not in issued:
-            yield _Draft(_source(came_back), _correction(credit_note, came_back))
+        elif returned is not None and _source(returned) not in issued:
+            yield _Draft(_source(returned), _correction(credit_note, returned))
 
 
 def _movements(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator[tuple[LedgerEntry, LedgerEntry | None, bool]]:
-    """Yield each outflow of the purchase's own payment: its entry, the entry with which the money came back, and whether this is final.
+    """Yield each outflow of the purchase's own payment: its entry, the entry of the money's return (if any), and whether it is final.
 
-    The money of a dispute is gone while the bank decides. An appeal moves it again, with entries of its own.
+    During a dispute, the money is gone until the bank decides. An appeal moves the money again, with its own entries.
     """
     by_kind: dict[EntryKind, list[LedgerEntry]] = {}
     for entry in entries:
@@ -236,28 +237,28 @@ def _movements(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator[t
             yield entry, failed.get(entry.reference), True
     for dispute in purchase.disputes:
         if purchase.is_own_payment(dispute.payment_intent_id):
-            left, won = ([entry for entry in by_kind.get(kind, ()) if _is_about(entry, dispute.id)] for kind in _OF_DISPUTES)
-            for entry, came_back in zip_longest(left, won):
+            left, won = ([entry for entry in by_kind.get(kind, ()) if _concerns(entry, dispute.id)] for kind in _DISPUTE_KINDS)
+            for entry, returned in zip_longest(left, won):
                 if entry is not None:
-                    yield entry, came_back, dispute.status == "lost"
+                    yield entry, returned, dispute.status == "lost"
 
 
-_OF_DISPUTES: tuple[EntryKind, EntryKind] = ("disputed", "dispute_won")
+_DISPUTE_KINDS: tuple[EntryKind, EntryKind] = ("disputed", "dispute_won")
 
 
 def _is_own_refund(purchase: Purchase, entry: LedgerEntry) -> bool:
-    """Return whether an entry is about a refund of the payment that bought the tickets."""
+    """Return whether an entry records a refund of the payment that bought the tickets."""
     ids = (entry.details.get("refund_id"), entry.reference)
     refund = next((found for found in purchase.refunds if found.id in ids or found.provider_id == entry.reference), None)
     return refund is not None and purchase.is_own_payment(refund.payment_intent_id)
 
 
 def refund_sources(refund: Refund) -> set[str]:
-    """Return the keys that the credit note of a refund may have."""
+    """Return the keys under which the credit note of a refund may be stored."""
     return {f"refunded#{reference}" for reference in (refund.provider_id, refund.id) if reference is not None}
 
 
-def _is_about(entry: LedgerEntry, dispute_id: str) -> bool:
+def _concerns(entry: LedgerEntry, dispute_id: str) -> bool:
     return entry.reference == dispute_id or entry.reference.startswith(f"{dispute_id}-")
 
 
@@ -303,7 +304,7 @@ def _invoice(purchase: Purchase, paid: LedgerEntry, issuer: InvoiceIssuer, event
 def _correction(corrected: Invoice, entry: LedgerEntry) -> Invoice:
     """Return the document that takes back all or a part of another document because of a ledger entry. It has no number yet.
 
-    Until it is issued, it has the time of issue of the corrected document, so it is never older.
+    It has the corrected document's time of issue, which is the earliest time at which it may be issued itself.
     """
     return replace(
         corrected,
@@ -323,7 +324,7 @@ def _correction(corrected: Invoice, entry: LedgerEntry) -> Invoice:
 
 
 def _check_vat_ids(drafts: Sequence[_Draft], checks: dict[tuple[str, str], VatCheck | None]) -> list[_Draft]:
-    """Return the drafts with checks of their buyers' VAT ids, which are noted in `checks`. A correction keeps the check of its invoice."""
+    """Return the drafts with checks of their buyers' VAT ids, and add the checks to `checks`. A correction keeps its invoice's check."""
     wanted = [_vat_ids(draft.document) for draft in drafts]
     new = [ids for ids in dict.fromkeys(wanted) if ids is not None and ids not in checks]
     checks.update(zip(new, parallel.call_each(lambda ids: _check_vat_id(*ids), new), strict=True))
@@ -340,8 +341,8 @@ def _vat_ids(document: Invoice) -> tuple[str, str] | None:
 
 
 def _check_vat_id(seller_id: str, buyer_id: str) -> VatCheck | None:
-    """Check the buyer's VAT id, and ask VIES if the setting has its address. Returns None if it is not an id of the European Union."""
-    from stdnum.eu import vat  # few orders name a company
+    """Check the buyer's VAT id, and ask VIES if a setting has its address. Returns None if the id is not from the European Union."""
+    from stdnum.eu import vat  # imported here, because few orders name a company
 
     now = clock.now()
     if buyer_id[:2].lower() not in {*vat.MEMBER_STATES, "el"}:
@@ -370,7 +371,7 @@ class _ViesError(Struct):
 
 
 class _ViesAnswer(Struct, rename={"reference": "requestIdentifier", "errors": "errorWrappers"}):
-    """The answer of VIES. `valid` is None if VIES, or the country's own service, could not tell."""
+    """The answer of VIES. `valid` is None if VIES, or the service of the id's country, gave no answer."""
 
     valid: bool | None = None
     reference: str | None = None
@@ -382,19 +383,19 @@ class _ViesAnswer(Struct, rename={"reference": "requestIdentifier", "errors": "e
 
 
 def _ask_vies(buyer: tuple[str, str], seller: tuple[str, str] | None) -> _ViesAnswer:
-    """Ask VIES about a VAT id, on behalf of the seller if the seller has one. Returns an empty answer if VIES does not answer in time."""
+    """Ask VIES about the buyer's VAT id, on behalf of the seller if given. Returns an empty answer if VIES does not answer in time."""
     from chalicelib.foundation import outbound_http
 
     if deadline.remaining() < VIES_NEEDS_SECONDS:
         return _ViesAnswer()
-    asked = {"countryCode": buyer[0], "vatNumber": buyer[1]}
+    query = {"countryCode": buyer[0], "vatNumber": buyer[1]}
     if seller is not None:
-        asked |= {"requesterMemberStateCode": seller[0], "requesterNumber": seller[1]}
+        query |= {"requesterMemberStateCode": seller[0], "requesterNumber": seller[1]}
     headers = {"Accept": "application/json", "Content-Type": "application/json"}
     try:
         destination = outbound_http.parse(f"{settings.current().vies_url.rstrip('/')}/check-vat-number")
         addresses = outbound_http.resolve(destination)
-        reply = outbound_http.post(destination, addresses, headers, msgspec.json.encode(asked), VIES_SECONDS, VIES_REPLY_BYTES)
+        reply = outbound_http.post(destination, addresses, headers, msgspec.json.encode(query), VIES_SECONDS, VIES_REPLY_BYTES)
         return memory.decoder(_ViesAnswer).decode(reply.body)
     except (outbound_http.SendFailed, outbound_http.DestinationRefused, msgspec.DecodeError) as failure:
         logger.warning("invoices.vies_failed", reason=str(failure))
@@ -405,32 +406,32 @@ def _ask_vies(buyer: tuple[str, str], seller: tuple[str, str] | None) -> _ViesAn
 
 
 def _issue(drafts: Sequence[_Draft], now: int) -> bool:
-    """Number documents and store them, series by series. Returns False if another follower was faster with some of them."""
+    """Number documents and store them, series by series. Returns False if another follower won the race for some of them."""
 
     def series_of(draft: _Draft) -> tuple[str, Series]:
         return draft.document.seller_id, draft.document.series
 
     in_order = sorted(drafts, key=lambda draft: (*series_of(draft), draft.document.paid_at, draft.document.order_id))
-    were_fastest = True
+    are_all_issued = True
     for (seller_id, series), group in groupby(in_order, series_of):
         series_drafts = list(group)
         for first in range(0, len(series_drafts), MAX_AT_ONCE):
-            were_fastest &= _issue_series(seller_id, series, series_drafts[first : first + MAX_AT_ONCE], now)
-    return were_fastest
+            are_all_issued &= _issue_series(seller_id, series, series_drafts[first : first + MAX_AT_ONCE], now)
+    return are_all_issued
 
 
 def _issue_series(seller_id: str, series: Series, drafts: Sequence[_Draft], now: int) -> bool:
-    """Store documents with the next numbers of their series, all or none. Returns False if another follower was faster."""
+    """Store documents with the next numbers of their series, all of them or none. Returns False if another follower won the race."""
     now = max(now, *(draft.document.issued_at for draft in drafts))
     year = _year(now)
     key = f"{_SERIES}{seller_id}", f"{series}{year}"
     row = InvoiceRow.find(*key)
     last, at = (int(row.last), max(now, int(row.at))) if row is not None else (0, now)
     is_unchanged = InvoiceRow.pk.does_not_exist() if row is None else InvoiceRow.last == last
-    raised = dynamo.put(InvoiceRow(*key, last=last + len(drafts), at=at), is_unchanged)
+    raise_item = dynamo.put(InvoiceRow(*key, last=last + len(drafts), at=at), is_unchanged)
     rows = [_row(draft, year, number, at) for number, draft in enumerate(drafts, start=last + 1)]
     try:
-        dynamo.transact([raised, *(dynamo.put(document, InvoiceRow.pk.does_not_exist()) for document in rows)])
+        dynamo.transact([raise_item, *(dynamo.put(document, InvoiceRow.pk.does_not_exist()) for document in rows)])
     except dynamo.TransactionCanceled:
         return False
     log.count("invoices_issued", len(drafts))
@@ -454,7 +455,7 @@ def _year(now: int) -> int:
 # The table `invoices`.
 
 
-_SERIES = "series#"  # no id of an order has a `#`
+_SERIES = "series#"  # differs from all order ids, which contain no `#`
 
 
 class SeriesIndex(GlobalSecondaryIndex[Any]):
@@ -498,12 +499,12 @@ def list_order_invoices(order_id: str, sources: Collection[str] | None = None) -
 
 
 def list_seller_invoices(seller_id: str, year: int, limit: int, after: str | None) -> tuple[list[Invoice], str | None]:
-    """Return a page of a seller's documents from a year, sorted by series and number, and the position to continue with.
+    """Return a page of a seller's documents from a year, sorted by series and number, and the position at which the next page continues.
 
     The position is None on the last page. May miss documents from the last second.
     """
-    beyond = InvoiceRow.position > after if after is not None else None
-    rows = list(InvoiceRow.series_index.query(_lane(seller_id, year), beyond, limit=limit + 1))
+    follows = InvoiceRow.position > after if after is not None else None
+    rows = list(InvoiceRow.series_index.query(_lane(seller_id, year), follows, limit=limit + 1))
     return [row.document for row in rows[:limit]], rows[limit - 1].position if len(rows) > limit else None
 
 

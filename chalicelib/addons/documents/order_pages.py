@@ -26,7 +26,7 @@ _LABEL_RIGHT = 130.0
 _ITEM_RIGHT = 350.0
 
 QR_SIDE = 220.0
-_FACTS_LEFT = LEFT + QR_SIDE + 20
+_DETAILS_LEFT = LEFT + QR_SIDE + 20
 _SEAT_SIZE = 8.0
 _SEAT_COLUMNS, _COLUMN_GAP = 3, 12.0  # so that a ticket with 100 seats fits on its page
 
@@ -40,7 +40,7 @@ def render_receipt(
     language: Language,
     now: int,
 ) -> bytes:
-    """Return the receipt of a paid purchase. `buyer` is the email address from the checkout, if the buyer gave one.
+    """Return the receipt of a paid purchase as a PDF. `buyer` is the email address from the checkout, if the buyer gave one.
 
     `event` is None if the catalog no longer has the event. `now` is the time of issue in epoch seconds.
     """
@@ -48,7 +48,7 @@ def render_receipt(
     timezone = timezone_of(event)
     pages = Pages(f"{words.receipt} {order_number(purchase.id, event)}", language, now)
     pages.write(Cell(words.receipt, size=22, weight="bold"), gap=8)
-    for label, text in _facts(words, purchase, event, seller, buyer, timezone):
+    for label, text in _receipt_details(words, purchase, event, seller, buyer, timezone):
         pages.write(Cell(label, right=_LABEL_RIGHT), Cell(text, left=_LABEL_RIGHT + 10), gap=2)
     pages.top += 14
     _write_lines(pages, words, purchase)
@@ -61,15 +61,15 @@ def render_receipt(
 
 
 def render_invoice(invoice: "Invoice") -> bytes:
-    """Return an invoice or a credit note as a PDF in its own language, and as an electronic invoice if it lacks no terms.
+    """Return an invoice or a credit note as a PDF in its own language and, if no required term is missing, as an electronic invoice.
 
-    The same document always gives the same pages and terms. An electronic invoice also has the time at which the file was made.
+    Rendering a document again gives the same pages and terms, but an electronic invoice records the time at which its file was made.
     """
     words = wording_in(invoice.language)
     title = words.credit_note if invoice.is_credit_note else words.invoice
     pages = Pages(f"{title} {invoice.number}", invoice.language, invoice.issued_at)
     pages.write(Cell(title, size=22, weight="bold"), gap=8)
-    for label, text in _invoice_facts(words, invoice):
+    for label, text in _invoice_details(words, invoice):
         pages.write(Cell(label, right=_LABEL_RIGHT), Cell(text, left=_LABEL_RIGHT + 10), gap=2)
     pages.top += 14
     _write_row(pages, words.item, words.price if invoice.lines else "", words.total, is_bold=True)
@@ -100,12 +100,12 @@ def render_invoice(invoice: "Invoice") -> bytes:
 
 
 def render_statement(totals: Sequence[StatementTotals], event: Event, seller: Seller, language: Language, now: int) -> bytes:
-    """Return the statement of an event: for each account, its sales, refunds, disputes and fees, and what remains."""
+    """Return the statement of an event as a PDF: for each account, its sales, refunds, disputes and fees, and the remainder."""
     words = wording_in(language)
     pages = Pages(f"{words.statement} {event.name}", language, now)
     pages.write(Cell(words.statement, size=22, weight="bold"), gap=8)
-    facts = {words.event: "\n".join((event.name, *words.times(event), event.place)), words.seller: seller.name}
-    for label, text in facts.items():
+    details = {words.event: "\n".join((event.name, *words.times(event), event.place)), words.seller: seller.name}
+    for label, text in details.items():
         pages.write(Cell(label, right=_LABEL_RIGHT), Cell(text, left=_LABEL_RIGHT + 10), gap=2)
     for found in totals:
         pages.top += 14
@@ -129,7 +129,7 @@ def render_statement(totals: Sequence[StatementTotals], event: Event, seller: Se
     return pages.finish()
 
 
-def _invoice_facts(words: Wording, invoice: "Invoice") -> Iterator[tuple[str, str]]:
+def _invoice_details(words: Wording, invoice: "Invoice") -> Iterator[tuple[str, str]]:
     seller, buyer = invoice.seller, invoice.buyer
     yield words.number, invoice.number
     yield words.paid_at, words.day(invoice.issued_at, "UTC")  # in UTC, so that the date and the number have the same year
@@ -144,7 +144,7 @@ def _invoice_facts(words: Wording, invoice: "Invoice") -> Iterator[tuple[str, st
     yield words.order_label, invoice.order_number
 
 
-def _facts(
+def _receipt_details(
     words: Wording, purchase: Purchase, event: Event | None, seller: Seller, buyer: str | None, timezone: str
 ) -> Iterator[tuple[str, str]]:
     yield words.number, order_number(purchase.id, event)
@@ -177,23 +177,25 @@ def _write_lines(pages: Pages, words: Wording, purchase: Purchase) -> None:
 
 
 def _write_returns(pages: Pages, words: Wording, purchase: Purchase, timezone: str) -> None:
-    """Write refunds, lost disputes and the balance. The receipt is for the first payment, so refunds of a second payment do not appear."""
+    """Write refunds, lost disputes and the remaining amount. Leaves out refunds of a second payment: the receipt is for the first one."""
     payment_id = purchase.payment.payment_intent_id if purchase.payment is not None else None
     refunds = [refund for refund in purchase.refunds if refund.payment_intent_id == payment_id]
     lost = [dispute for dispute in purchase.disputes if dispute.status == "lost" and purchase.is_own_payment(dispute.payment_intent_id)]
-    left = purchase.total_cents
+    remaining_cents = purchase.total_cents
     for refund in refunds:
         cents = 0 if refund.status == "failed" else refund.amount_cents
-        left -= cents
+        remaining_cents -= cents
         _write_row(pages, _refund_text(words, refund, timezone), "", words.amount(-cents, refund.currency))
     for dispute in lost:
-        left -= dispute.amount_cents
+        remaining_cents -= dispute.amount_cents
         _write_row(
             pages, words.dispute.format(day=words.day(dispute.at, timezone)), "", words.amount(-dispute.amount_cents, dispute.currency)
         )
     if refunds or lost:
-        _write_row(pages, words.left, "", words.amount(left, purchase.currency), is_bold=True)
-        taxes = [share for share in purchase.kept_taxes if share.gross_cents >= 0]  # a due refund may count in addition to a dispute
+        _write_row(pages, words.left, "", words.amount(remaining_cents, purchase.currency), is_bold=True)
+        taxes = [
+            share for share in purchase.kept_taxes if share.gross_cents >= 0
+        ]  # a tax can be negative if a due refund counts in addition to a dispute
         _write_included(pages, words, max(0, purchase.kept_included_fee_cents), taxes, purchase.currency)
 
 
@@ -242,8 +244,8 @@ def render_tickets(
 ) -> bytes:
     """Return a PDF of tickets with their codes. Pass only valid tickets of one owner, and give the file only to that owner.
 
-    `symbols` has the symbol of each ticket's code, by ticket id. `event` is None if the catalog no longer has the event. `now` is the time
-    of issue in epoch seconds.
+    `symbols` has the QR symbol of each ticket's code, by ticket id. `event` is None if the catalog no longer has the event. `now` is the
+    time of issue in epoch seconds.
     """
     words = wording_in(language)
     event = event.in_language(language) if event is not None else None
@@ -270,7 +272,7 @@ def _write_ticket(pages: Pages, words: Wording, purchase: Purchase, ticket: Tick
     beside = pages.top
     pages.draw_modules(symbol, LEFT, QR_SIDE)
     pages.top += 16
-    for cell in _ticket_facts(words, purchase, ticket):
+    for cell in _ticket_details(words, purchase, ticket):
         pages.write(cell, gap=5)
     pages.top = max(beside + QR_SIDE, pages.top) + 8
     pages.write(Cell(words.warning, max_lines=1), gap=4)
@@ -279,7 +281,7 @@ def _write_ticket(pages: Pages, words: Wording, purchase: Purchase, ticket: Tick
         _write_seats(pages, words, ticket)
 
 
-def _ticket_facts(words: Wording, purchase: Purchase, ticket: Ticket) -> list[Cell]:
+def _ticket_details(words: Wording, purchase: Purchase, ticket: Ticket) -> list[Cell]:
     """Return the texts beside the QR code."""
     line = purchase.ticket_line(ticket.number)
     admits = words.admits_one if ticket.admits == 1 else words.admits.format(count=ticket.admits)
@@ -294,11 +296,11 @@ def _ticket_facts(words: Wording, purchase: Purchase, ticket: Ticket) -> list[Ce
         Cell(words.code, size=8, max_lines=1),
         Cell(ticket.code, size=12, weight="bold", max_lines=3),
     ]
-    return [Cell(line.text, _FACTS_LEFT, RIGHT, line.size, line.weight, max_lines=line.max_lines) for line in lines]
+    return [Cell(line.text, _DETAILS_LEFT, RIGHT, line.size, line.weight, max_lines=line.max_lines) for line in lines]
 
 
 def seat_numbers(ticket: Ticket) -> str:
-    """Return the number of the ticket's seat, or the first and last numbers of its seats. Returns "" before numbers are assigned."""
+    """Return the number of the ticket's seat, or the first and last number of its seats. Returns "" before numbers are assigned."""
     first, last = ticket.seat_number(1), ticket.seat_number(ticket.admits)
     if first is None or last is None:
         return ""

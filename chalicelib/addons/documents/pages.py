@@ -24,7 +24,7 @@ LEFT, RIGHT, TOP, BOTTOM = 56.0, 539.0, 56.0, 786.0
 BAND_HEIGHT, BAND_COLOR = 34.0, "#b32b19"  # the color of the shop's pages and emails
 
 LINE_HEIGHT = 1.3  # times the font size
-CUT = "…"
+CUT = "…"  # ends text that is cut off
 
 Point = tuple[float, float]
 
@@ -51,7 +51,7 @@ class Line(NamedTuple):
 class Pages:
     """A PDF that is being written. The next row begins at `top`.
 
-    `finish` draws everything, because the numbers of the glyphs in the embedded fonts are known only then.
+    Only `finish` draws the content, because the numbers of the glyphs in the embedded fonts are not known before.
     """
 
     def __init__(self, title: str, language: str, now: int) -> None:
@@ -137,7 +137,7 @@ def _lines(cell: Cell) -> list[Line]:
     lines: list[Line] = []
     for paragraph in drawable(cell.text).split("\n"):
         from_the_right = shaping.reads_from_the_right(paragraph)
-        lines += [Line(line, from_the_right) for line in _wrapped(paragraph.split(), cell, width)]
+        lines += [Line(line, from_the_right) for line in _wrap_words(paragraph.split(), cell, width)]
     lines = lines or [Line("", from_the_right=False)]
     if cell.max_lines is None or len(lines) <= cell.max_lines:
         return lines
@@ -147,7 +147,7 @@ def _lines(cell: Cell) -> list[Line]:
     return [*lines[: cell.max_lines - 1], Line(last + CUT, from_the_right)]
 
 
-def _wrapped(words: Sequence[str], cell: Cell, width: float) -> list[str]:
+def _wrap_words(words: Sequence[str], cell: Cell, width: float) -> list[str]:
     lines: list[str] = []
     line = ""
     for word in words:
@@ -158,14 +158,17 @@ def _wrapped(words: Sequence[str], cell: Cell, width: float) -> list[str]:
             lines.append(line)
         line = word
         while len(line) > 1 and _width(line, cell) > width:  # a word that is longer than a line
-            fitting = _unjoined(line, _fitting_length(line, cell, width))
+            fitting = _unbroken_length(line, _fitting_length(line, cell, width))
             lines.append(line[:fitting])
             line = line[fitting:]
     return [*lines, line] if line else lines
 
 
-def _unjoined(text: str, length: int) -> int:
-    """Return the length of the longest beginning of a text that separates no mark from its letter, or else `length`."""
+def _unbroken_length(text: str, length: int) -> int:
+    """Return the length up to `length` at which a text can be split without separating a mark from its letter.
+
+    Returns `length` if there is no such split.
+    """
     return next((end for end in range(length, 0, -1) if not shaping.is_joined(text[end - 1], text[end : end + 1] or " ")), length)
 
 
@@ -185,9 +188,10 @@ def _width(text: str, cell: Cell) -> float:
     return width(text, cell.weight, cell.size)
 
 
-# Embedded fonts. ReportLab embeds letters; shaped text has glyphs, some of which stand for no letter or for several.
+# Embedded fonts. This module embeds fonts itself, because ReportLab embeds letters, but some glyphs of shaped text stand for no letter or
+# for several letters.
 
-_NOT_NEEDED = (
+_UNUSED_TABLES = (
     "GDEF",
     "GPOS",
     "GSUB",
@@ -222,8 +226,8 @@ class _InitialFont:
 class EmbeddedFont:
     """The glyphs of a font that a document draws. `number` is the number of the font in the document.
 
-    A glyph has a code for each text that it stands for: letters can share a glyph, and differ by the marks on it. Such marks are drawn as
-    outlines, because readers take each glyph for text.
+    A glyph has a code for each text that it stands for, because several letters can share a glyph and differ only by their marks. Such
+    marks are drawn as outlines, because PDF readers would copy each glyph as text.
     """
 
     def __init__(self, font: FontName, number: int) -> None:
@@ -234,7 +238,7 @@ class EmbeddedFont:
         self._widths: dict[int, int] = {}
 
     def drawing(self, run: Run, left: float, base: float, size: float, canvas: Any) -> Callable[[], None]:
-        """Return a function that draws a run after the font has been embedded. Records which glyphs the document needs."""
+        """Return a function that draws a run once the font has been embedded. Records the glyphs that the document needs."""
         for cluster in run.clusters:
             for glyph, text in _texts(cluster):
                 if text is not None:
@@ -282,7 +286,7 @@ class EmbeddedFont:
         self._widths = {glyph: round(font.get_glyph_h_advance(glyph) * unit) for glyph, _ in self._codes}
         subset, numbers = self._subset(font.face)
         if "CFF " in subset.table_tags:
-            self._codes = {key: numbers[key[0]] for key in self._codes}  # this format has no other codes
+            self._codes = {key: numbers[key[0]] for key in self._codes}  # in this format, the codes are the numbers of the glyphs
             kind, outlines, codes = "0", stream(subset.reference_table("CFF ").data, Subtype="/CIDFontType0C"), {}
         else:
             content = subset.blob.data
@@ -324,13 +328,13 @@ class EmbeddedFont:
         document.idToObject["BasicFonts"].dict[f"S{self._number}"] = document.Reference(PDFDictionary(whole))
 
     def _subset(self, face: Any) -> tuple[Any, Mapping[int, int]]:
-        """Return a font of the needed glyphs, and the number that each glyph has there."""
+        """Return a font with only the needed glyphs, and the number of each glyph in this font."""
         import uharfbuzz as harfbuzz
 
         wanted, flags = harfbuzz.SubsetInput(), harfbuzz.SubsetFlags
         wanted.glyph_set.update(glyph for glyph, _ in self._codes)
         wanted.flags = flags.NOTDEF_OUTLINE | flags.NO_LAYOUT_CLOSURE | flags.DOWNGRADE_CFF2 | flags.CFF_IDENTITY_CHARSET
-        wanted.drop_table_tag_set.update(int.from_bytes(tag.encode()) for tag in _NOT_NEEDED)
+        wanted.drop_table_tag_set.update(int.from_bytes(tag.encode()) for tag in _UNUSED_TABLES)
         for axis in face.axis_infos:
             wanted.pin_axis_location(face, axis.tag, shaping.AXIS[self._weight] if axis.tag == "wght" else axis.default_value)
         plan = harfbuzz.SubsetPlan(face, wanted)
@@ -338,7 +342,7 @@ class EmbeddedFont:
 
 
 class _Pen:
-    """Turns the outline of a glyph into operators."""
+    """A HarfBuzz pen that turns the outline of a glyph into PDF operators."""
 
     def __init__(self) -> None:
         self.operators: list[str] = []
@@ -354,7 +358,7 @@ class _Pen:
         self._draw("c", *points)
 
     def qCurveTo(self, control: Point, end: Point) -> None:
-        """Draw a curve with one control point as a curve with two, because PDFs have no curves with one."""
+        """Draw a curve with one control point as a curve with two control points, the only kind that PDFs have."""
         first, second = (
             tuple(edge + (middle - edge) * 2 / 3 for edge, middle in zip(point, control, strict=True)) for point in (self._end, end)
         )
@@ -369,7 +373,10 @@ class _Pen:
 
 
 def _texts(cluster: Cluster) -> list[tuple[Glyph, str | None]]:
-    """Return the glyphs of a cluster with their texts: the widest stands for the whole text. Marks have no text."""
+    """Return the glyphs of a cluster with their texts. The widest glyph stands for the whole text, the others for "".
+
+    Marks, which do not move the pen, have the text None.
+    """
     widest = max(cluster.glyphs, key=lambda glyph: glyph.advance)
     return [(glyph, cluster.text if glyph is widest else "" if glyph.advance else None) for glyph in cluster.glyphs]
 
@@ -379,7 +386,7 @@ def _utf_16(text: str) -> str:
 
 
 def _unicode_map(texts: Mapping[int, str]) -> bytes:
-    """Return the CMap with which readers copy and search text: the texts of glyphs by their number."""
+    """Return the CMap that PDF readers use to copy and search text: the texts of the glyphs by code."""
     lines = [f"<{glyph:04x}> <{_utf_16(text)}>" for glyph, text in sorted(texts.items())]
     parts = [lines[begin : begin + 100] for begin in range(0, len(lines), 100)]
     body = "\n".join(f"{len(part)} beginbfchar\n{chr(10).join(part)}\nendbfchar" for part in parts)

@@ -1,4 +1,4 @@
-"""Shape text of any script: choose the font of each letter, order what is read from the right, and let HarfBuzz place the glyphs.
+"""Shape text of any script: choose the font of each letter, order text that is read from the right, and let HarfBuzz place the glyphs.
 
 Source Sans has Latin, Greek and Cyrillic letters and is in the zip of the functions. The Noto fonts have the other scripts and are in a
 layer of the functions that make documents (decision 241). Without the layer, a letter of another script is drawn as MISSING.
@@ -13,7 +13,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-MISSING = "?"  # replaces a character that no font has
+MISSING = "?"  # replaces characters that no font has
 
 Weight = Literal["regular", "bold"]
 
@@ -24,11 +24,11 @@ _NOTO, _NOTO_EAST_ASIAN = "manimgx_fonts", "manimgx_fonts_cjk"
 _EAST_ASIAN = {"ja": 0, "ko": 1, "zh": 2}
 _BRACKETS = {"(": ")", "[": "]", "{": "}", "（": "）", "「": "」", "【": "】"}
 _MIRRORED = str.maketrans(_BRACKETS | {close: opening for opening, close in _BRACKETS.items()})
-_JOINERS = "\u200c\u200d"  # decide whether letters beside them join; all other characters of this kind are removed
+_JOINERS = "\u200c\u200d"  # decide whether the letters beside them join; all other format characters are removed
 
 
 class FontName(NamedTuple):
-    """A font: its file, or "" for Source Sans, its place among the fonts of the file, and its weight."""
+    """A font: its file ("" for Source Sans), its place among the fonts of the file, and its weight."""
 
     file: str
     place: int
@@ -85,7 +85,7 @@ def is_joined(before: str, character: str) -> bool:
 
 
 def reads_from_the_right(text: str) -> bool:
-    """Return whether the first letter of a text that has a direction is read from right to left, as `dir="auto"` decides on pages."""
+    """Return whether the first letter with a direction is read from right to left. Pages with `dir="auto"` decide in the same way."""
     kinds = (unicodedata.bidirectional(character) for character in text)
     return next((kind for kind in kinds if kind in ("L", "R", "AL")), "L") != "L"
 
@@ -98,7 +98,7 @@ def width(text: str, weight: Weight, size: float) -> float:
 def runs(text: str, weight: Weight, *, from_the_right: bool | None = None) -> tuple[Run, ...]:
     """Shape a line of drawable text. Returns its runs as they appear from left to right.
 
-    `from_the_right` is the direction of the paragraph. By default, the line decides it.
+    `from_the_right` is the direction of the paragraph. By default, the line's first letter with a direction decides.
     """
     if from_the_right is None:
         from_the_right = reads_from_the_right(text)
@@ -108,11 +108,11 @@ def runs(text: str, weight: Weight, *, from_the_right: bool | None = None) -> tu
         first, *rest = places
         pieces.append((level, FontName(file, index, weight), first, rest[-1] + 1 if rest else first + 1))
     for level in range(max(levels, default=0), 0, -1):
-        pieces = _turned(pieces, level)
+        pieces = _reverse_pieces(pieces, level)
     return tuple(_shape(text, begin, end, font, level) for level, font, begin, end in pieces)
 
 
-def _turned(pieces: list[Piece], lowest: int) -> list[Piece]:
+def _reverse_pieces(pieces: list[Piece], lowest: int) -> list[Piece]:
     """Reverse each sequence of pieces with at least this level (rule L2 of the Unicode Bidirectional Algorithm)."""
     groups = groupby(pieces, lambda piece: piece[0] >= lowest)
     return [piece for is_turned, group in groups for piece in (reversed(list(group)) if is_turned else group)]
@@ -148,7 +148,7 @@ def _shape(text: str, begin: int, end: int, font: FontName, level: int) -> Run:
 
 @lru_cache(maxsize=64)
 def load_font(font: FontName) -> Any:
-    """Return the HarfBuzz font in its weight. Each part of the file is read only when it is needed."""
+    """Return the HarfBuzz font with its weight set. Each part of the file is read only when it is needed."""
     import uharfbuzz as harfbuzz
 
     shaper = harfbuzz.Font(_face(_path(font.file, font.weight), font.place))
@@ -177,7 +177,11 @@ def _files(text: str) -> list[tuple[str, int]]:
     language = "ja" if any("\u3040" <= character <= "\u30ff" for character in text) else "zh"
     for place, character in enumerate(text):
         file = _file(character)
-        if files and is_joined(text[place - 1], character) and (file is None or character in _JOINERS or _has(files[-1], character)):
+        if (
+            files
+            and is_joined(text[place - 1], character)
+            and (file is None or character in _JOINERS or _has_character(files[-1], character))
+        ):
             files.append(files[-1])
         else:
             file = file or ""
@@ -185,7 +189,7 @@ def _files(text: str) -> list[tuple[str, int]]:
     return files
 
 
-def _has(file: tuple[str, int], character: str) -> bool:
+def _has_character(file: tuple[str, int], character: str) -> bool:
     return ord(character) in _characters(_path(file[0], "regular"), file[1])
 
 
@@ -195,7 +199,7 @@ def _characters(path: str, index: int) -> frozenset[int]:
 
 
 def _file(character: str) -> str | None:
-    """Return the file of the first font that has a character; the file of Source Sans is "". Returns None if no font has it."""
+    """Return the file of the first font that has a character ("" for Source Sans). Returns None if no font has the character."""
     if ord(character) in _characters(_path("", "regular"), 0):
         return ""
     return _other_files().get(ord(character))
@@ -211,7 +215,7 @@ def _other_files() -> dict[int, str]:
 
 
 def _noto_files() -> Iterator[str]:
-    """Yield the Noto font files: the file with the most letters first, then files for one script, for pictures, and for East Asia."""
+    """Yield the Noto font files: first the file with the most letters, then the files for single scripts, for emoji, and for East Asia."""
     for package in (_NOTO, _NOTO_EAST_ASIAN):
         found = find_spec(package)
         folder = Path(found.origin).parent if found is not None and found.origin is not None else None
@@ -226,7 +230,7 @@ _NUMBERS = ("EN", "AN")
 
 
 def _levels(text: str, *, from_the_right: bool) -> list[int]:
-    """Return the level of each character: the glyphs of an odd level are ordered from right to left."""
+    """Return the level of each character. Glyphs with an odd level are ordered from right to left."""
     base = "R" if from_the_right else "L"
     kinds = _explicit_kinds(text, base)
     if base == "L" and not {"R", "AN"} & set(kinds):
@@ -280,7 +284,7 @@ def _explicit_kinds(text: str, base: str) -> list[str]:
 
 
 def _resolve_brackets(text: str, kinds: list[str], base: str) -> None:
-    """Apply rule N0: brackets have the direction of what they enclose."""
+    """Apply rule N0: brackets have the direction of the text that they enclose."""
     opened: list[int] = []
     pairs: list[tuple[int, int]] = []
     for place, character in enumerate(text):

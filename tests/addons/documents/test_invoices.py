@@ -754,7 +754,7 @@ def test_a_follower_that_is_always_slower_gives_up_for_now(api, time, fest, wait
     refused = patch.object(dynamo, "transact", side_effect=dynamo.TransactionCanceled([]))
     with refused, pytest.raises(dynamo.StoreUnavailable):
         follow()
-    assert len(waits) == invoices.LOST_RACES
+    assert len(waits) == invoices.MAX_LOST_RACES
     follow()
     assert numbers(api, order_id) == ["NN-S2026-000001"]
 
