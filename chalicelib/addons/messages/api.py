@@ -65,7 +65,7 @@ class TurnNoticeBody(Struct, forbid_unknown_fields=True):
 class TurnNoticeView(Struct, frozen=True, kw_only=True):
     """A request for messages about a turn. `email` is null if the emails go to the account's address, or if no emails were requested.
 
-    `push` is the browser that gets push messages.
+    `push` is the subscription of the browser that gets push messages.
     """
 
     event_id: str
@@ -76,15 +76,15 @@ class TurnNoticeView(Struct, frozen=True, kw_only=True):
 
 
 class PushKeyView(Struct, frozen=True):
-    """`public_key` is what a browser needs to subscribe to push messages: the `applicationServerKey`, in base64url."""
+    """`public_key` is the `applicationServerKey` that a browser needs to subscribe to push messages, in base64url."""
 
     public_key: str
 
 
 @route(bp, "GET", "/push-key", access="public")
 def show_push_key(_request: RequestContext) -> CacheableReply[PushKeyView]:
-    """Show the public key of the shop's push messages."""
-    from chalicelib.addons.messages import push  # few requests need it
+    """Show the shop's public key for push messages."""
+    from chalicelib.addons.messages import push  # imported here because few requests need it
 
     return CacheableReply.encode(PushKeyView(push.public_key()), max_age=PUSH_KEY_SECONDS)
 
@@ -110,12 +110,12 @@ def show_push_key(_request: RequestContext) -> CacheableReply[PushKeyView]:
 )
 def request_turn_messages(request: RequestContext, event_id: str, body: TurnNoticeBody) -> Reply[TurnNoticeView]:
     """Ask for a message with your place after the draw, and for a message shortly before your turn, by email, push message or both."""
-    from chalicelib.addons.messages import push, turn_notices  # few requests need it
+    from chalicelib.addons.messages import push, turn_notices  # imported here because few requests need it
 
     user_id = request.require_user().user_id
     if body.push is not None:
         push.check_subscription(body.push)
-    address, stored = turn_notices.checked_address(user_id, body.email, has_push=body.push is not None)
+    address, stored = turn_notices.choose_address(user_id, body.email, has_push=body.push is not None)
     receiver = email_key(address) if address is not None else push.topic_of(body.push.endpoint) if body.push is not None else ""
     turn_notices.check_place(user_id, event_id, body.token, request.now)  # a wrong token must not use up the address's limit
     with limited(request, MAIL, receiver, "turn"):
@@ -166,7 +166,7 @@ class MessagesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
 
 
 class MessageView(Struct, frozen=True, kw_only=True):
-    """An email about a change. `subject_id` is the order, ticket or event that changed. `failure` is the last attempt's error."""
+    """An email about a change. `subject_id` is the id of what changed, such as an order. `failure` is the last attempt's error."""
 
     id: str
     kind: str
@@ -252,9 +252,9 @@ AnnouncementText = Annotated[NotBlank, Meta(max_length=5000)]
 class AnnouncementBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """An email to the holders of valid tickets, or to people who are `waiting` on the waitlist, including the losers of a ballot.
 
-    The email goes to people who have or want tickets of these types, or of any type if `tier_ids` is empty. With `date_ids`, it goes only
-    to people whose tickets are or would be valid on one of these dates, and `door` limits it to holders who have entered, or to holders who
-    have not. It is sent at `send_at`, or as soon as possible. `subjects` and `texts` are translations, by language.
+    The email goes to people who have or want tickets of the types `tier_ids`, or of any type if `tier_ids` is empty. With `date_ids`, it
+    goes only to people whose tickets are, or would be, valid on one of these dates. `door` limits it to holders who have entered, or to
+    holders who have not. It is sent at `send_at`, or as soon as possible. `subjects` and `texts` are translations, by language.
     """
 
     subject: Subject
@@ -269,7 +269,7 @@ class AnnouncementBody(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class AnnouncementView(Struct, frozen=True, kw_only=True):
-    """An announcement. `tickets` counts the tickets held or wanted by the people whose emails are in the outbox.
+    """An announcement. `tickets` counts the tickets that are held or wanted by the people whose emails are in the outbox.
 
     The status `queued` means that all emails are in the outbox.
     """
@@ -295,7 +295,7 @@ class AnnouncementsView(Struct, frozen=True):
 
 
 class AnnouncementPreview(Struct, frozen=True):
-    """The email of an announcement in the language of the request, the same for all readers in this language."""
+    """The email of an announcement in the language of the request, which is the same for all readers in this language."""
 
     subject: str
     text: str
@@ -335,7 +335,7 @@ def preview_announcement(request: RequestContext, event_id: str, body: Announcem
 )
 @limited_for_caller(CATALOG)  # each change writes an audit entry
 def save_announcement(request: RequestContext, event_id: str, announcement_id: str, body: AnnouncementBody) -> Reply[AnnouncementView]:
-    """Send or schedule an announcement under a new id of your choice, or change one that is still scheduled."""
+    """Send or schedule an announcement under a new id of your choice, or change an announcement that is still scheduled."""
     from chalicelib.addons.messages import event_notices
 
     event = _require_announcer(request, event_id)

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from chalicelib.addons.waitlist.model import Entry
 
 OFFERS = ("waitlist_offer", "offer_expiring")  # emails with an unsubscribe link
-TO_SELLERS = ("webhook_disabled", "return_requested", "payments_paused")  # emails to the people to whom buyers reply
-TRANSFERS = ("transfer_due", "transfer_ended")  # emails about orders that are to be paid by bank transfer
-TO_HOLDERS = ("event_changed", "announcement")  # emails that managers cause, which count toward limits even for paid orders
+TO_SELLERS = ("webhook_disabled", "return_requested", "payments_paused")  # emails to sellers, who get no Reply-To to themselves
+TRANSFERS = ("transfer_due", "transfer_ended")  # emails about orders that buyers pay by bank transfer
+TO_HOLDERS = ("event_changed", "announcement")  # emails that managers cause; these count toward limits even for paid orders
 MAX_PAID_REFUNDS = 10  # per order; emails about further refunds count like emails about free orders
 
 
@@ -110,7 +110,7 @@ def find_address(notification: Notification, event: Event) -> str | None:
 
 
 def preview_announcement(announcement: Announcement, event: Event, language: Language) -> templates.RenderedMail:
-    """Return the email of an announcement, the same for all its readers in a language."""
+    """Return the email of an announcement, which is the same for all of its readers in a language."""
     seller = seller_of(find_verified_promoter(event))
     values = {**_announcement_values(announcement, language), **_frame(event.in_language(language), seller, seller.email)}
     return templates.render("announcement", language, values)
@@ -187,10 +187,11 @@ def _budget(event: Event) -> str:
 
 
 def _is_paid(notification: Notification) -> bool:
-    """Return whether the email is about an order that costs money. The price limits how many such emails somebody can cause.
+    """Return whether the email is about a paid order. The price of orders limits how many such emails somebody can cause.
 
-    Returns False for emails about a single ticket, because a ticket can be transferred again and again, and for emails about an offer or an
-    unpaid transfer, because nobody has paid yet. Returns True only for the first refunds of an order, because a cheap order can have many.
+    Returns False for emails about a single ticket, because a ticket can be transferred again and again. Also returns False for emails about
+    an offer or a bank transfer, because nobody has paid yet. Of the emails about refunds, only those about the first refunds of an order
+    count, because a cheap order can have many refunds.
     """
     if "ticket_id" in notification.facts or "order_id" not in notification.facts or notification.kind in (*OFFERS, *TRANSFERS):
         return False
@@ -202,7 +203,7 @@ def _is_paid(notification: Notification) -> bool:
 
 
 def _is_owner(notification: Notification, address: str) -> bool:
-    """Return whether the address is the verified address of the account that the email is for."""
+    """Return whether the address is the verified address of the recipient's account."""
     account = accounts.find_account(notification.user_id)
     return account is not None and account.verified_at is not None and account.email.lower() == address.lower()
 
@@ -210,7 +211,7 @@ def _is_owner(notification: Notification, address: str) -> bool:
 def _content(notification: Notification, event: Event, address: str, *, has_names: bool) -> tuple[dict[str, Any], Sequence[Attachment]]:
     """Return the values for the template, and the attachments. Raises Moot.
 
-    Without `has_names`, the email contains no names that buyers typed, because a stranger may have typed the names and the address.
+    If `has_names` is False, the email contains no names that buyers typed, because a stranger may have typed the names and the address.
     """
     match notification.kind:
         case "order_confirmed":
@@ -279,9 +280,9 @@ def _confirmation(
 
 
 def _invoices(purchase: Purchase, event: Event, refund: Refund | None = None) -> list[Attachment]:
-    """Return the invoice of an order for a promoter's event, or the credit note of a refund, as a PDF file if it has been issued.
+    """Return the invoice of an order for a promoter's event, or the credit note of a refund, as a PDF if it has been issued.
 
-    The follower that issues documents runs before the follower that queues emails, so the invoice nearly always exists by then. A credit
+    The follower that issues documents runs before the follower that queues emails, so the invoice nearly always exists by now. A credit
     note exists once the provider has made the refund, even if the event no longer has a promoter.
     """
     is_of_shop = event.promoter_id is None and refund is None
@@ -310,7 +311,7 @@ def _documents(
 
 
 def _has_wallets() -> bool:
-    """Return whether the page with the tickets can put them into the wallet of a phone."""
+    """Return whether the page with the tickets can add them to a phone's wallet."""
     if not addons.is_on("wallets"):
         return False
     from chalicelib.addons.wallets.passes import offered_wallets
@@ -333,7 +334,7 @@ def _received_ticket(notification: Notification, event: Event, *, has_names: boo
 
 
 def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Announce tickets that are held for a person on the waitlist. Raises Moot if the offer was paid or declined, or has expired."""
+    """Describe an offer to a person on the waitlist. Raises Moot if the offer was paid or declined, or has expired."""
     purchase = _purchase(notification)
     if not purchase.is_active(clock.now()):
         raise Moot
@@ -346,13 +347,13 @@ def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Se
 
 
 def _lost_ballot(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Tell somebody that the draw of a ballot gave them no tickets. Raises Moot if they have an offer by now, or have left."""
+    """Describe a ballot in which a person got no tickets. Raises Moot if the person has got an offer since, or has left the waitlist."""
     _find_waiting(notification.subject_id)
     return {"url": settings.current().page_url(f"events/{event.id}")}, []
 
 
 def _cancelled_wait(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Tell somebody that the event for which they waited was cancelled. Raises Moot if they have left, or the event is on sale again."""
+    """Describe the cancellation to a person on the waitlist. Raises Moot if the person has left, or the event is on sale again."""
     entry = _find_waiting(notification.subject_id)
     if event.status != "cancelled":
         raise Moot
@@ -360,7 +361,7 @@ def _cancelled_wait(notification: Notification, event: Event) -> tuple[dict[str,
 
 
 def _find_waiting(entry_id: str) -> "Entry":
-    """Return an entry of the waitlist. Raises Moot if it no longer waits."""
+    """Return a waiting entry of the waitlist. Raises Moot if it no longer waits."""
     from chalicelib.addons.waitlist import store as waitlist
 
     place = waitlist.find_waiting(entry_id) if addons.is_on("waitlist") else None
@@ -381,9 +382,10 @@ def _event_change(notification: Notification, event: Event, address: str) -> tup
 
 
 def _announcement(notification: Notification, event: Event) -> dict[str, Any]:
-    """Return what the managers wrote.
+    """Return the subject and the text of an announcement.
 
-    Raises Moot if they stopped the announcement, or if its reader no longer holds one of its tickets or no longer waits.
+    Raises Moot if the managers have stopped the announcement, or if its reader no longer holds a ticket that it concerns, or no longer
+    waits.
     """
     announcement = store.find_announcement(event.id, notification.subject_id)
     if announcement is None or announcement.status == "stopped" or event.suspended:
@@ -427,10 +429,10 @@ def _earlier_details(notification: Notification, event: Event) -> dict[str, Any]
 
 
 def _returns(notification: Notification, event: Event, address: str) -> dict[str, Any] | None:
-    """Return the deadline and the page for returning tickets. Returns None if the buyer cannot return any."""
+    """Return the deadline and the page for returning tickets. Returns None if the buyer cannot return any tickets."""
     if event.refundable_until is None or "order_id" not in notification.facts:
         return None
-    from chalicelib.purchases import refunds  # imported here, because few emails need it
+    from chalicelib.purchases import refunds  # imported here because few emails need it
 
     purchase = _purchase(notification)
     found = refunds.find_return(purchase, queries.load_tickets(purchase), clock.now())
@@ -442,7 +444,7 @@ def _returns(notification: Notification, event: Event, address: str) -> dict[str
 
 
 def _turn(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Announce a place in a waiting room, or a turn. Raises Moot if the person can no longer use it, or Postponed."""
+    """Describe a place in a waiting room, or a turn. Raises Moot if the person can no longer use the place, or Postponed."""
     now = clock.now()
     turn = turn_notices.find_turn(notification, now)
     if turn is None:
@@ -484,7 +486,7 @@ def _refund(notification: Notification, event: Event, *, has_names: bool) -> tup
 
 
 def _due_transfer(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Tell the buyer how to pay by bank transfer. Raises Moot if the order is paid or has ended."""
+    """Describe the bank transfer that the buyer must make. Raises Moot if the order is paid or has ended."""
     purchase = _purchase(notification)
     payment = purchase.payment
     if payment is None or payment.bank_account is None or purchase.state != "paying" or not purchase.is_active(clock.now()):
@@ -506,7 +508,7 @@ def _due_transfer(notification: Notification, event: Event) -> tuple[dict[str, A
 
 
 def _ended_transfer(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Tell the buyer that the tickets of a bank transfer are released. Raises Moot if the transfer has arrived in the meantime."""
+    """Describe an order that ended before its bank transfer arrived. Raises Moot if the transfer has arrived in the meantime."""
     purchase = _purchase(notification)
     if purchase.state not in ("expired", "cancelled"):
         raise Moot
@@ -520,7 +522,7 @@ def _ended_transfer(notification: Notification, event: Event) -> tuple[dict[str,
 
 
 def _requested_return(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Tell a manager which return to decide on. Raises Moot if there is nothing left to decide."""
+    """Describe the open return requests of an order for a manager. Raises Moot if no request is open any more."""
     purchase = _purchase(notification)
     open_requests = [request for request in purchase.return_requests if purchase.return_status(request) == "open"]
     if not open_requests:
@@ -553,7 +555,7 @@ def _without_names(ticket: Ticket) -> Ticket:
 def _shown_tickets(
     valid: Sequence[Ticket], symbols: Mapping[str, qr.Modules], event: Event, language: Language
 ) -> tuple[list[dict[str, Any]], list[Attachment]]:
-    """Return the tickets for the template, and an image of each QR code. In an order for several dates, a ticket names its date."""
+    """Return the tickets for the template, and an image of each QR code. If the event has several dates, a ticket for one date names it."""
     shown, images = [], []
     for number, ticket in enumerate(valid, start=1):
         content_id = f"ticket-{number}@fairgate"
@@ -576,9 +578,9 @@ def _calendar(event: Event, language: Language) -> Attachment:
 def _address(notification: Notification, event: Event) -> str:
     """Return the first known address, in this order: from the checkout, from the account, from the payment provider's page.
 
-    For the owner of a received ticket, the address with which the ticket was accepted comes first. An email about a turn goes to the
-    address that the person gave for such emails, and an email to a manager to the address of the account. Raises Moot if no address is
-    known, or if the person no longer manages the event.
+    For the owner of a transferred ticket, the address with which the owner accepted the ticket comes first. An email about a turn goes to
+    the address that the person gave for such emails, and an email to a manager goes to the address of the manager's account. Raises Moot if
+    no address is known, or if the person no longer manages the event.
     """
     if notification.kind == "return_requested":
         manager = accounts.find_account(notification.user_id)

@@ -1,8 +1,8 @@
 """Send emails to ticket holders when their event's name, place or time changes, and announcements to them or to the waitlist.
 
 A change is first recorded in a notice. A few minutes after the last of several changes, the emails are queued in portions, and the progress
-is saved after each portion. A notice compares the details that holders know with the current event, so a change that was undone causes no
-email, and a change that is delivered twice causes no second email.
+is saved after each portion. The details that holders know, which the notice has, are compared with the current event. So a change that was
+undone causes no email, and a change that is delivered twice causes no second email.
 
 The emails about an announcement are queued in the same portions. The id of each email contains a keyed hash of its address, so that an
 address with several tickets, orders or accounts gets one email, even after a crash.
@@ -45,16 +45,16 @@ from chalicelib.tickets.store import change_position, query_changed_tickets
 QUIET_SECONDS = 300  # from the last change until the emails are queued
 MAX_DELAY_SECONDS = 1800  # from the first change until the emails are queued, even if more changes keep coming
 PORTION = 250  # tickets
-MAX_TICKETS = 1000  # per run: about as many emails as one run sends at the initial rate of SES
+MAX_TICKETS = 1000  # per run: at the initial rate of SES, one run sends about as many emails
 HEARD_SECONDS = 60  # for this long after a change, an instance may still sell tickets with the event's old details
-SECONDS_RESERVED = 30  # per run, for sending
-UNLISTED_MINUTES = 15  # until the notices of the previous version are found after an upgrade
+SECONDS_RESERVED = 30  # of each run, for sending the emails
+UNLISTED_MINUTES = 15  # how often notices are listed that the previous version wrote during an upgrade
 MAX_ATTEMPTS = 5
 SILENT_STATUSES = ("draft", "cancelled", "past")  # ticket holders of a cancelled event get an email about the refund instead
 
 
 def note_changes(changes: Iterable[EventChanged]) -> None:
-    """Record the changes that matter to ticket holders, for many events at once. Safe to repeat."""
+    """Record the changes to the details of many events that ticket holders must know. Safe to repeat."""
     by_event: dict[str, list[tuple[EventDetails, int]]] = {}  # the details before each change, and the time of the change
     for change in changes:
         if change.before is None or change.after is None or change.before.status == "draft":
@@ -78,8 +78,8 @@ def _note_changes(event_id: str, changes: Iterable[tuple[EventDetails, int]]) ->
 def queue_mails(now: int) -> int:
     """Queue the due emails about changes to events and announcements, for about MAX_TICKETS tickets. Returns the number of tickets.
 
-    Notices and announcements take turns: each queues one portion in each turn, and each run begins with a different notice or announcement.
-    So neither a large event nor an error delays the emails of other events.
+    Notices and announcements take turns, and queue one portion in each turn. Each run begins with a different notice or announcement. So
+    neither a large event nor an error delays the emails of other events.
     """
     event_ids = store.list_open_notices(now)
     if now // 60 % UNLISTED_MINUTES == 0:
@@ -107,7 +107,7 @@ def _queue_portions(event_id: str, now: int) -> Iterator[int]:
     """Queue the due emails of an event's notice, and yield the number of tickets after each portion."""
     current = store.find_notice(event_id)
     if current is not None and current.has_ended:
-        store.save_notice(current, current, now)  # the previous version ended it, and left it in the list
+        store.save_notice(current, current, now)  # the previous version ended the notice, but left it in the list
     if current is not None and current.mailing is None:
         current = _begin_mailing(current, now)
     while current is not None and current.mailing is not None:
@@ -119,7 +119,7 @@ def _with_change(notice: EventNotice, before: EventDetails, at: int) -> EventNot
     first_at = at if notice.first_at is None else min(notice.first_at, at)
     last_at = at if notice.last_at is None else max(notice.last_at, at)
     due_at = min(last_at + QUIET_SECONDS, first_at + MAX_DELAY_SECONDS)
-    # A change may arrive after a later change. A much older change is a repeated delivery, which holders may already know about.
+    # A change may arrive after a later change. But a much older change has been delivered again, and holders may already know about it.
     is_late = notice.mailing is None and notice.first_at is not None and notice.first_at - QUIET_SECONDS < at < notice.first_at
     return replace(notice, known=before if is_late else notice.known, first_at=first_at, last_at=last_at, due_at=due_at)
 
@@ -137,27 +137,27 @@ def _begin_mailing(notice: EventNotice, now: int) -> EventNotice | None:
     return begun if store.save_notice(notice, begun, now) else None
 
 
-def _queue_portion(notice: EventNotice, under_way: Mailing, now: int) -> tuple[EventNotice | None, int]:
+def _queue_portion(notice: EventNotice, mailing: Mailing, now: int) -> tuple[EventNotice | None, int]:
     """Queue the emails for a portion of tickets. Returns the updated notice, and the number of tickets.
 
     The notice is None if another run has changed it in the meantime.
     """
-    found, position = query_changed_tickets(notice.event_id, under_way.position, PORTION)
-    latest = under_way.changed_at + HEARD_SECONDS
+    found, position = query_changed_tickets(notice.event_id, mailing.position, PORTION)
+    latest = mailing.changed_at + HEARD_SECONDS
     snapshot = catalog.snapshot()
     wanted = {
         ticket.owner_id: ticket
         for ticket in found
-        if ticket.state != "void" and _held_since(ticket) <= latest and _is_affected(ticket, under_way.before, snapshot)
+        if ticket.state != "void" and _owned_since(ticket) <= latest and _is_affected(ticket, mailing.before, snapshot)
     }
     orders = queries.load_readable({ticket.purchase_id for ticket in wanted.values()})[0] if wanted else {}
-    mails = list(_notifications(notice.event_id, under_way, wanted.values(), orders, snapshot, now))
+    mails = list(_notifications(notice.event_id, mailing, wanted.values(), orders, snapshot, now))
     parallel.call_each(outbox.queue_notification, mails)
-    after = replace(notice, mailing=None if position is None else replace(under_way, position=position))
+    after = replace(notice, mailing=None if position is None else replace(mailing, position=position))
     if not store.save_notice(notice, after, now):
         return None, len(found)
     if position is None:
-        logger.info("event_notice.queued", event_id=notice.event_id, began_at=under_way.began_at)
+        logger.info("event_notice.queued", event_id=notice.event_id, began_at=mailing.began_at)
     return after, len(found)
 
 
@@ -167,23 +167,23 @@ def _is_affected(ticket: Ticket, before: EventDetails, snapshot: Catalog) -> boo
     return event is None or before.has_changed(event_details(event), tier.date_ids if tier is not None else [])
 
 
-def _held_since(ticket: Ticket) -> int:
+def _owned_since(ticket: Ticket) -> int:
     transfer = ticket.transfer
     return ticket.created_at if transfer is None or transfer.accepted_at is None else transfer.accepted_at
 
 
 def _notifications(
-    event_id: str, under_way: Mailing, wanted: Iterable[Ticket], orders: Mapping[str, Purchase | None], snapshot: Catalog, now: int
+    event_id: str, mailing: Mailing, wanted: Iterable[Ticket], orders: Mapping[str, Purchase | None], snapshot: Catalog, now: int
 ) -> Iterator[Notification]:
     """Yield a notification for the owner of each ticket. Notification ids appear in logs, so they contain a hash of the owner's id."""
     event = snapshot.events.get(event_id)
     for ticket in wanted:
-        known, order = under_way.before, orders.get(ticket.purchase_id)
+        known, order = mailing.before, orders.get(ticket.purchase_id)
         if event is not None:  # an email to a buyer is about all tickets of the order
             tier_ids = [line.tier_id for line in order.lines] if order and order.user_id == ticket.owner_id else [ticket.tier_id]
             known = known.narrowed(event_details(event), [date.id for date in snapshot.narrow(event, tier_ids).dates])
         before = {f"before_{name}": value for name, value in asdict(known).items()}
-        version = f"{under_way.began_at}-{sha256(ticket.owner_id.encode()).hexdigest()[:32]}"
+        version = f"{mailing.began_at}-{sha256(ticket.owner_id.encode()).hexdigest()[:32]}"
         yield _holder_notification("event_changed", event_id, version, ticket, order, before, now)
 
 
@@ -205,7 +205,7 @@ def _holder_notification(
 
 
 def save_announcement(announcement: Announcement, promoter_id: str | None, actor: str, now: int) -> Announcement:
-    """Create an announcement, or change one that is still scheduled, and return the stored announcement. A repeated call changes nothing.
+    """Create an announcement, or change a scheduled announcement, and return the stored announcement. Safe to repeat.
 
     Raises AnnouncementStarted if the announcement is no longer scheduled, and RateLimited if the limit of the event, of its promoter or of
     the stage is reached.
@@ -263,7 +263,7 @@ def stop_announcement(event_id: str, announcement_id: str, actor: str, now: int)
 
 
 def _content(announcement: Announcement, now: int) -> Announcement:
-    """Return what managers chose, for comparison. The time of a due announcement is left out, so that a repeated call compares as equal."""
+    """Return the fields that managers choose, for comparison. Ignores the time of due announcements, so that repeated calls are equal."""
     due_at = 0 if announcement.due_at <= now else announcement.due_at
     return replace(announcement, status="scheduled", position=None, tickets=0, due_at=due_at, created_at=0, written_at=0)
 
@@ -315,7 +315,7 @@ def _read_holders(announcement: Announcement, event: Event, now: int) -> _Portio
 
 
 def _read_waiting(announcement: Announcement, event: Event, now: int) -> _Portion:
-    """Read the next entries of the waitlist. The position is the id of the last entry, and an empty page ends the list."""
+    """Read the next entries of the waitlist. The position is the id of the last entry, or None after an empty page, which ends the list."""
     from chalicelib.addons.waitlist import store as waitlist
 
     if not addons.is_on("waitlist"):
@@ -346,8 +346,8 @@ def _concerns(announcement: Announcement, event: Event, tier_ids: Sequence[str])
 
 
 def _queue_announcement_mails(announcement: Announcement, event: Event, mails: Sequence[Notification]) -> None:
-    """Queue one email for each address. People without an address get none."""
-    from chalicelib.addons.messages.composition import find_address  # few functions compose emails
+    """Queue one email for each address. Leaves out people without an address."""
+    from chalicelib.addons.messages.composition import find_address  # imported here because few functions compose emails
 
     key = secret_settings.derived_key("announcements")
 

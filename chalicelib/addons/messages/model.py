@@ -65,10 +65,10 @@ class EventDetails(Struct, frozen=True):
         return [start for date_id, start in self.starts.items() if date_id in date_ids and start and after.starts.get(date_id) == 0]
 
     def narrowed(self, after: "EventDetails", date_ids: Collection[str]) -> "EventDetails":
-        """Return only what an email about the difference to `after` needs, for tickets that are valid for these dates.
+        """Return only the details that an email about the difference to `after` needs, for tickets that are valid for these dates.
 
-        An email names the first place that has changed, so the venues of other dates are left out: every holder gets an email, and an event
-        may have MAX_DATES dates with long venues.
+        An email names only the first place that has changed, so the venues of other dates are left out. This saves space, because every
+        holder gets an email, and an event may have MAX_DATES dates with long venues.
         """
         kept = list[str]()
         former, places, has_place = self.places, after.places, False
@@ -82,16 +82,16 @@ class EventDetails(Struct, frozen=True):
         return replace(self, dates=" ".join(kept)) if kept else self
 
     def has_changed(self, after: "EventDetails", date_ids: Collection[str]) -> bool:
-        """Return whether a detail differs in `after` for tickets that are valid for these dates, or for all dates without ids."""
+        """Return whether a detail differs in `after` for tickets that are valid for these dates. Without ids, all dates count."""
         is_moved = (self.former_start(after, date_ids), self.former_place(after, date_ids)) != (None, None)
         return is_moved or self.name != after.name
 
 
 class Mailing(Struct, frozen=True, kw_only=True):
-    """The emails about one change, or several in quick succession, while they are being queued. Times are epoch seconds.
+    """The emails about one change, or about several changes in quick succession, while they are being queued. Times are epoch seconds.
 
-    `before` has the details that holders knew until the change. Tickets up to `position` are done. People who got their ticket more than
-    HEARD_SECONDS after `changed_at` need no email.
+    `before` has the details that holders knew until the change. The emails for tickets up to `position` are queued. People who got their
+    ticket more than HEARD_SECONDS after `changed_at` need no email.
     """
 
     began_at: int
@@ -101,10 +101,10 @@ class Mailing(Struct, frozen=True, kw_only=True):
 
 
 class EventNotice(Struct, frozen=True, kw_only=True):
-    """The details that ticket holders of an event know, and the changes to tell them about. Times are epoch seconds.
+    """The details that ticket holders of an event know, and the changes about which they must be emailed. Times are epoch seconds.
 
     `known` has the details that holders know, or will learn from the current `mailing`. `first_at` and `last_at` are the times of the first
-    and the last change since then, if any; a mailing about these changes begins at `due_at`.
+    and the last change since then, if any. The mailing about these changes begins at `due_at`.
     """
 
     event_id: str
@@ -132,11 +132,11 @@ Audience = Literal["holders", "waiting"]  # people with tickets, or people on th
 class Announcement(Struct, frozen=True, kw_only=True):
     """An email that the managers of an event write to its ticket holders, or to the people on its waitlist. Times are epoch seconds.
 
-    It goes to people who have or want tickets of these types, or of any type if `tier_ids` is empty. With `date_ids`, it goes only to
-    people whose tickets are or would be valid on one of these dates, and with `door` only to people who have or have not entered.
-    `subjects` and `texts` have the subject and the text in other languages, by language. `written_at` is the time of the last change. An
-    announcement is `sending` while its emails are put into the outbox, and `queued` once all are in the outbox. The tickets or entries up
-    to `position` have been read, and `tickets` counts the tickets that their owners hold or wait for.
+    The email goes to people who have or want tickets of the types `tier_ids`, or of any type if `tier_ids` is empty. With `date_ids`, it
+    goes only to people whose tickets are, or would be, valid on one of these dates. With `door`, it goes only to people who have entered,
+    or only to people who have not. `subjects` and `texts` have the subject and the text in other languages, by language. `written_at` is
+    the time of the last change. An announcement is `sending` while its emails are put into the outbox, and `queued` once all of them are in
+    the outbox. The tickets or entries up to `position` have been read. `tickets` counts the tickets that the readers hold or wait for.
     """
 
     id: str
@@ -162,7 +162,7 @@ def event_details(event: Event) -> EventDetails:
 
 
 class PushSubscription(Struct, frozen=True, forbid_unknown_fields=True):
-    """A browser's subscription to push messages: the address of its push service, and the key and the secret that encrypt messages for it.
+    """A browser's subscription to push messages: the address at its push service, and the key and the secret that encrypt the messages.
 
     `p256dh` and `auth` are in base64url, as browsers show them.
     """

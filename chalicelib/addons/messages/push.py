@@ -1,8 +1,8 @@
 """Web push: send a message to a browser through its push service (RFC 8030), encrypted for the browser (RFC 8291) and signed (RFC 8292).
 
-The browser names the address of its push service, so requests to it are guarded like webhooks. Each message is sent at most once: a run
-takes the message out of its queue before it sends the message, and puts it back only if the push service has refused it for now.
-`cryptography` is imported where it is used, because few instances send messages.
+The browser names the address of its push service, so requests to this address are guarded like webhooks. Each message is sent at most
+once: a run takes the message out of the queue before it sends the message, and puts it back only if the push service has refused it for
+now. `cryptography` is imported where it is used, because few instances send messages.
 """
 
 import hmac
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 PORTION = 1000  # messages that are read at once
-MAX_UNANSWERED = 3  # in a row; after that, the service's other messages wait for their retry
-RUN_SECONDS = 12  # per run, because the emails are sent after the push messages
+MAX_UNANSWERED = 3  # requests in a row without an answer; the service's other messages then wait for their retry
+RUN_SECONDS = 12  # for all push messages of a run, because the run sends the emails afterwards
 SEND_SECONDS = 3.0
-SECONDS_RESERVED = 30  # per run, for sending emails
+SECONDS_RESERVED = 30  # of each run, for sending emails
 TOKEN_SECONDS = 12 * 3600  # RFC 8292 allows 24 hours
 GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 KEY_BYTES, AUTH_BYTES = 65, 16
 
-# Other push services work too, but only the hosts of these services count separately (see `_service`).
-_BROWSERS_SERVICES = re.compile(
+# Other push services work too, but only for these services does each host count as a service (see `_service`).
+_BROWSER_SERVICES = re.compile(
     r"fcm\.googleapis\.com|updates\.push\.services\.mozilla\.com|web\.push\.apple\.com|[^.]+\.notify\.windows\.com"
 )
 
@@ -70,7 +70,7 @@ Compose = Callable[[Notification], PushMessage | None]
 
 
 def check_subscription(subscription: PushSubscription) -> None:
-    """Check the form of a browser's subscription. Raises InvalidInput, which names the wrong field."""
+    """Check the form of a browser's subscription. Raises InvalidInput with the path of the wrong field."""
     try:
         outbound_http.parse(subscription.endpoint)
     except DestinationRefused as error:
@@ -82,7 +82,7 @@ def check_subscription(subscription: PushSubscription) -> None:
 
 
 def public_key() -> str:
-    """Return the shop's public key, to which browsers tie their subscriptions (RFC 8292: the `applicationServerKey`)."""
+    """Return the shop's public key, the `applicationServerKey` to which browsers tie their subscriptions (RFC 8292)."""
     return _encode(_public_bytes(_private_key()))
 
 
@@ -114,7 +114,7 @@ def send_due(compose: Compose, now: int) -> None:
 
 
 def _attempt(notification: Notification, compose: Compose, now: int, unanswered: dict[str, int]) -> None:
-    """Send a push message. Queues it again only if it is not due yet, or if the push service refuses it for now."""
+    """Send a push message. Queues the message again only if it is not due yet, or if the push service refuses it for now."""
     try:
         message = compose(notification)
         if message is not None:
@@ -133,7 +133,7 @@ def _send(notification: Notification, message: PushMessage, now: int, unanswered
         service = _service(destination)
         if unanswered.get(service, 0) >= MAX_UNANSWERED:
             raise SendFailed("timeout")
-        body = _encrypted(message.subscription, json.dumps(message.content, ensure_ascii=False).encode())
+        body = _encrypt(message.subscription, json.dumps(message.content, ensure_ascii=False).encode())
         headers = {
             "Authorization": _authorization(message.subscription.endpoint),
             "Content-Encoding": "aes128gcm",
@@ -167,15 +167,14 @@ def _send(notification: Notification, message: PushMessage, now: int, unanswered
 
 
 def _service(destination: Destination) -> str:
-    """Return the service of a destination: the last two labels of its host's name, because anyone can create any number of names below
-    their own domain.
+    """Return the service of a destination: the last two labels of its host's name, or "" for all bare addresses together.
 
-    Each host of the browsers' own push services is a service of its own. Otherwise, anyone could name unresponsive hosts or ports of the
-    same domain, and hold up the messages to all browsers of one vendor. All bare addresses are one service, because anyone can name any
-    number of them, and real push services have names.
+    Anyone can create any number of names below their own domain, and name any number of bare addresses, which real push services do not
+    use. But each host in `_BROWSER_SERVICES` is a separate service. Otherwise, anyone could name unresponsive hosts or ports of the same
+    domain, and hold up the messages to all browsers of one vendor.
     """
     host = destination.host
-    if destination.port == outbound_http.HTTPS_PORT and _BROWSERS_SERVICES.fullmatch(host):
+    if destination.port == outbound_http.HTTPS_PORT and _BROWSER_SERVICES.fullmatch(host):
         return host
     labels = host.rstrip(".").split(".")
     return "" if ":" in host or labels[-1][:1].isdigit() else ".".join(labels[-2:])
@@ -186,11 +185,11 @@ def _is_temporary(status: int | None) -> bool:
 
 
 def topic_of(text: str) -> str:
-    """Return a topic, 32 characters of base64url, that does not reveal the text."""
+    """Return a topic that does not reveal the text: 32 characters of base64url."""
     return _encode(sha256(text.encode()).digest()[:24])
 
 
-def _encrypted(subscription: PushSubscription, content: bytes) -> bytes:
+def _encrypt(subscription: PushSubscription, content: bytes) -> bytes:
     """Encrypt the content for the browser as RFC 8291 requires: as one record in the format of RFC 8188, with a separate key."""
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -198,20 +197,20 @@ def _encrypted(subscription: PushSubscription, content: bytes) -> bytes:
     receiver, own_key, salt = _decode(subscription.p256dh), ec.generate_private_key(ec.SECP256R1()), secrets.token_bytes(16)
     shared = own_key.exchange(ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), receiver))
     sender = _public_bytes(own_key)
-    secret = _derived(_decode(subscription.auth), shared, b"WebPush: info\0" + receiver + sender, 32)
-    key = _derived(salt, secret, b"Content-Encoding: aes128gcm\0", 16)
-    nonce = _derived(salt, secret, b"Content-Encoding: nonce\0", 12)
+    secret = _derive_key(_decode(subscription.auth), shared, b"WebPush: info\0" + receiver + sender, 32)
+    key = _derive_key(salt, secret, b"Content-Encoding: aes128gcm\0", 16)
+    nonce = _derive_key(salt, secret, b"Content-Encoding: nonce\0", 12)
     record = AESGCM(key).encrypt(nonce, content + b"\x02", None)  # 2 marks the last record
     return salt + (4096).to_bytes(4, "big") + bytes([len(sender)]) + sender + record
 
 
-def _derived(salt: bytes, secret: bytes, purpose: bytes, length: int) -> bytes:
+def _derive_key(salt: bytes, secret: bytes, purpose: bytes, length: int) -> bytes:
     """Derive a key of at most 32 bytes with HKDF-SHA256 (RFC 5869)."""
     return hmac.digest(hmac.digest(salt, secret, "sha256"), purpose + b"\x01", "sha256")[:length]
 
 
 def _authorization(endpoint: str) -> str:
-    """Return the header that says which shop sends the message (RFC 8292): a JWT signed with ES256, and the public key."""
+    """Return the header that proves which shop sends the message (RFC 8292): a JWT signed with ES256, and the public key."""
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature

@@ -1,4 +1,4 @@
-"""Decide who is notified of a change, and queue each notification once, however often and in whatever order changes arrive."""
+"""Decide who is notified of a change, and queue each notification once, even if changes arrive repeatedly or out of order."""
 
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -31,17 +31,17 @@ from chalicelib.purchases.model import EVENT_CANCELLED
 # Older changes cause no email. DynamoDB keeps changes for a day, and dead letters about changes can be replayed until then.
 MAX_AGE_SECONDS = 86_400
 
-# A shorter offer has no reminder, because the reminder would follow right after the first email.
+# A shorter offer has no reminder, because the reminder would follow too soon after the first email.
 MIN_REMINDED_SECONDS = 3600
 REMINDER_SHARE, MAX_REMINDER_SECONDS = 4, 3 * 3600  # remind when a quarter of the time is left, but at most three hours before the end
 
-TRANSFER_SECONDS = 2 * 86_400  # before the deadline, the buyer is reminded of a transfer that has not arrived
+TRANSFER_SECONDS = 2 * 86_400  # this long before the deadline, the buyer is reminded of a bank transfer that has not arrived
 
-SILENT_REFUNDS = ("undone",)  # made when a demo is reset
+SILENT_REFUNDS = ("undone",)  # reasons of refunds without an email; a reset of a demo undoes orders
 
 
 def follow(changes: Sequence[Change]) -> None:
-    """Queue the notifications about changes. Copied items cause none, because people were notified when the changes happened."""
+    """Queue the notifications about changes. Ignores copied items, because people were notified when the changes happened."""
     changes = [change for change in changes if not change.is_copy]
     oldest = clock.now() - MAX_AGE_SECONDS
     event_notices.note_changes([change for change in changes if isinstance(change, EventChanged) and change.at >= oldest])
@@ -95,7 +95,7 @@ def _confirmation(change: OrderPaid | OrderResent) -> Notification:
 
 
 def _refund_notifications(change: OrderRefunded) -> Iterator[Notification]:
-    """Notify the buyer of a refund for returned tickets, for a payment that got no tickets, or for a cancelled event."""
+    """Notify the buyer of a refund: of returned tickets, of a payment that got no tickets, or of a cancelled event."""
     purchase, refund = change.purchase, change.refund
     if refund.reason in SILENT_REFUNDS:
         return
@@ -113,7 +113,7 @@ def _refund_notifications(change: OrderRefunded) -> Iterator[Notification]:
 
 
 def _requested_return(change: ReturnRequested) -> Iterator[Notification]:
-    """Notify each manager of the event, at most once a day for each order. Notification ids appear in logs, so they hash the user's id."""
+    """Notify each manager of the event, at most once a day for each order. The ids contain hashes of user ids, because logs show them."""
     from chalicelib.promoters.service import list_manager_ids  # imported here, because few changes need it
 
     purchase = change.purchase
@@ -148,7 +148,7 @@ def _declined_return(change: ReturnDeclined) -> Notification:
 
 
 def _restricted_account(change: EventPaused) -> Iterator[Notification]:
-    """Notify a promoter whose sales are paused because the payment account may take no payments. The email names the next event."""
+    """Notify a promoter whose sales are paused because the payment account cannot take payments. The email names the next event."""
     if "#" not in change.event_id:  # a manager has paused one event
         return
     current, now = catalog.load_current(), clock.now()
@@ -163,7 +163,7 @@ def _restricted_account(change: EventPaused) -> Iterator[Notification]:
 
 
 def _offer_notifications(change: WaitlistOffered) -> Iterator[Notification]:
-    """Notify the buyer of an offer, and remind the buyer shortly before it expires. An offer is made once, so its version is always 1."""
+    """Notify the buyer of an offer, and remind the buyer shortly before the offer expires. An offer never changes, so its version is 1."""
     purchase, now = change.purchase, clock.now()
     seconds = purchase.expires_at - change.at if purchase.saved_card is not None else purchase.expires_at - purchase.created_at
     remind_at = purchase.expires_at - min(seconds // REMINDER_SHARE, MAX_REMINDER_SECONDS)
@@ -181,12 +181,12 @@ def _offer_notifications(change: WaitlistOffered) -> Iterator[Notification]:
             due_at=due_at,
             language=purchase.language,
             facts={"order_id": purchase.id},
-            is_urgent=kind == "waitlist_offer",  # it may expire in minutes; the reminder must not come early
+            is_urgent=kind == "waitlist_offer",  # an offer may expire within minutes, but the reminder must not come early
         )
 
 
 def _transfer_requests(change: CheckoutOpened) -> Iterator[Notification]:
-    """Tell a buyer who pays by bank transfer how to do so, and again two days before the tickets are released."""
+    """Notify a buyer who must pay by bank transfer at once, and again two days before the tickets are released."""
     purchase, now = change.purchase, clock.now()
     if not purchase.is_by_transfer:
         return
@@ -206,7 +206,7 @@ def _transfer_requests(change: CheckoutOpened) -> Iterator[Notification]:
 
 
 def _ended_transfer(change: ReservationExpired | ReservationCancelled) -> Iterator[Notification]:
-    """Tell a buyer who was to pay by bank transfer that the tickets have been released, so that the buyer does not send the money."""
+    """Notify a buyer whose bank transfer has not arrived that the tickets have been released, so that the buyer does not pay."""
     purchase = change.purchase
     if purchase.is_by_transfer:
         yield outbox.new_notification(

@@ -4,14 +4,14 @@
 | --- | --- | --- |
 | `notices` | an event | the notice about the event's changes |
 | `open` | an event | when the open notice of the event is next due |
-| `user#<user>` | an event | what the user asked for: a turn notice |
+| `user#<user>` | an event | the user's request for messages: a turn notice |
 | `rooms` | an event | the number of the newest room in which users have asked for messages |
-| `<lane>#<event>#<room>` | a place | the user with this place. A lane's items are in the order of their places |
+| `<lane>#<event>#<room>` | a place | the user with this place. The items of a lane are in the order of their places |
 | `announcements#<event>` | an announcement | the announcement |
-| `announcing` | a time, an event and an announcement | the event; due at this time, and deleted once all its emails are queued |
+| `announcing` | the time when it is due, an event and an announcement | the event. The row is deleted once all emails are queued |
 | `pushes` | a time and a notification | the notification to be sent as a push message at this time or later |
 
-Notices can be large, and ended ones are kept, so the notices to work on are found by the small rows in `open`. A turn notice decides
+Notices can be large, and notices that have ended are kept, so the small rows in `open` are used to find open notices. A turn notice decides
 whether somebody gets emails. The items in the lanes only help to find the turn notice in time, and are deleted if there is no turn notice.
 """
 
@@ -29,7 +29,7 @@ from chalicelib.notifications.model import Notification
 
 # A notice outlives repeated deliveries of its change, because the stream keeps changes for only a day.
 RETENTION_SECONDS = 3 * 86_400
-ANNOUNCEMENT_SECONDS = 90 * 86_400  # after an announcement is due, for as long as its emails are listed
+ANNOUNCEMENT_SECONDS = 90 * 86_400  # how long an announcement is kept after it is due: as long as its emails are listed
 _NOTICES, _OPEN, _ROOMS, _PUSHES, _ANNOUNCING = "notices", "open", "rooms", "pushes", "announcing"
 
 # `before_draw` is in the order of arrival. The other lanes are in the order of position, and are named after the email that is due next.
@@ -51,13 +51,13 @@ class EventNoticeRow(dynamo.Table):
 
 
 class NoticeRow(EventNoticeRow):
-    """The notice of an event. It is written only if the notice that was read is still stored."""
+    """The notice of an event. A write fails if the notice has changed since it was read."""
 
     content = JsonAttribute(EventNotice)
 
 
 class _AnnouncementAttribute(JsonAttribute[Announcement]):
-    """An announcement. Earlier releases stored no translations, so empty ones are not stored: conditions compare the whole value."""
+    """An announcement. Empty translations are not stored, as in earlier releases, because conditions compare the whole value."""
 
     def to_json(self, value: Announcement) -> Any:
         texts = {"subjects": value.subjects, "texts": value.texts}
@@ -130,13 +130,13 @@ def find_announcement(event_id: str, announcement_id: str) -> Announcement | Non
 
 
 def list_announcements(event_id: str, limit: int) -> list[Announcement]:
-    """List the newest announcements of an event, the latest first."""
+    """List the newest announcements of an event, newest first."""
     found = [row.content for row in AnnouncementRow.query(f"announcements#{event_id}")]
     return sorted(found, key=lambda each: (each.created_at, each.id), reverse=True)[:limit]
 
 
 def announcement_items(before: Announcement | None, after: Announcement) -> list[dynamo.TransactItem]:
-    """Return the transaction items that write an announcement in place of `before`. They are refused if `before` is no longer stored."""
+    """Return the transaction items that write an announcement in place of `before`. They fail if `before` is no longer stored."""
     row = _announcement_row(after)
     items = [dynamo.put(row, _ABSENT if before is None else AnnouncementRow.content == before)]
     if before is None or before.due_at != after.due_at:
@@ -163,19 +163,19 @@ def close_announcement(key: str) -> None:
 
 
 def find_turn_notice(user_id: str, event_id: str) -> TurnNotice | None:
-    """Find what a user asked for at an event, with a strongly consistent read."""
+    """Find a user's turn notice for an event with a strongly consistent read."""
     row = TurnNoticeRow.find(_user_key(user_id), event_id)
     return None if row is None else row.content
 
 
 def find_turn_notices(user_ids: Iterable[str], event_id: str) -> dict[str, TurnNotice]:
-    """Find what these users asked for at an event, by user, with strongly consistent reads."""
+    """Find these users' turn notices for an event, by user id, with strongly consistent reads."""
     rows = TurnNoticeRow.find_all((_user_key(user_id), event_id) for user_id in dict.fromkeys(user_ids))
     return {row.content.user_id: row.content for row in rows}
 
 
 def list_turn_notices(user_id: str) -> list[TurnNotice]:
-    """List what a user asked for at all events. The read is strongly consistent."""
+    """List a user's turn notices for all events. The read is strongly consistent."""
     return [row.content for row in TurnNoticeRow.query(_user_key(user_id))]
 
 
@@ -193,9 +193,9 @@ def delete_turn_notice(user_id: str, event_id: str) -> None:
 
 
 def put_room(event_id: str, room: int, ttl: int) -> None:
-    """Note that users of the event's waiting room have asked for emails. Does nothing if users of a newer room already have.
+    """Record that users of this room of the event have asked for messages. Does nothing if a newer room is recorded.
 
-    A user's place from before the event was postponed does not shorten the time for which the room is kept.
+    Never shortens the time for which the room is kept, because a user's place may be from before the event was postponed.
     """
     row = RoomRow(_ROOMS, event_id, content=f"{room:012}", ttl=ttl)
     lasts_longer = (RoomRow.content == row.content) & (RoomRow.ttl < ttl)
@@ -203,7 +203,7 @@ def put_room(event_id: str, room: int, ttl: int) -> None:
 
 
 def list_rooms() -> list[tuple[str, int]]:
-    """List the waiting rooms, as event and number, with users who have asked for emails. The read is strongly consistent."""
+    """List the waiting rooms with users who have asked for messages, as (event id, room). The read is strongly consistent."""
     return [(row.event_id, int(row.content)) for row in RoomRow.query(_ROOMS)]
 
 
@@ -229,12 +229,12 @@ def put_push(notification: Notification) -> None:
 
 
 def list_due_pushes(now: int, limit: int) -> list[tuple[str, Notification]]:
-    """List the first notifications to be sent as push messages by now, with their keys. The read is strongly consistent."""
+    """List the first notifications that are due as push messages, with their keys. The read is strongly consistent."""
     due = []
     for row in PushRow.query(_PUSHES, EventNoticeRow.event_id < f"{now + 1:011}", limit=limit):
         try:
             due.append((row.event_id, row.content))
-        except msgspec.DecodeError:  # another version wrote it; it must not hold up other messages
+        except msgspec.DecodeError:  # another version wrote this message, which must not hold up other messages
             logger.exception("push.not_read", key=row.event_id)
             take_push(row.event_id)
     return due

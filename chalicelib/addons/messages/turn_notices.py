@@ -1,9 +1,9 @@
-"""Emails and push messages that people in a waiting room asked for: their place after the draw, and a notice shortly before their turn.
+"""Emails and push messages that people in a waiting room asked for: about their place after the draw, and shortly before their turn.
 
-The waiting room stores no turns: a position, the plan and the clock say when somebody is admitted, and managers change the plan during a
-sale. So each run computes how many people will be admitted soon, and reads only the places up to this position. Before the draw, nobody has
-a position: the first run after the draw moves all places from the order of arrival to the order of position. A place is removed once its
-email is queued. The outbox queues each email once, so runs may overlap or crash at any point.
+The waiting room stores no turns: a position, the plan and the time determine when somebody is admitted, and managers change the plan during
+a sale. So each run computes how many people will be admitted soon, and reads only the places up to this position. Before the draw, nobody
+has a position. The first run after the draw moves all places from the order of arrival to the order of position. A place is removed once
+its email is queued. The outbox queues each email once, so runs may overlap or crash at any point.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,21 +32,21 @@ from chalicelib.waiting_room.model import Arrival, JoiningStopped, QueueStatus, 
 
 KINDS = ("place_drawn", "turn_near")
 
-LEAD_SECONDS = 300  # from the email until the turn
+LEAD_SECONDS = 300  # how long before the turn the email is queued
 RETENTION_SECONDS = 3 * 86_400  # after the sale
-MAX_PLACES = 1000  # per room, lane and run: about as many emails as one run sends at the initial rate of SES
+MAX_PLACES = 1000  # per room, lane and run: at the initial rate of SES, one run sends about as many emails
 PORTION = 500  # places that are moved at once after the draw
-SECONDS_RESERVED = 30  # per run, for sending
+SECONDS_RESERVED = 30  # of each run, for sending the emails
 SECONDS_PER_RUN = 60
 MAX_TURN_SECONDS = 86_400  # how long a push service keeps a message for a browser that is offline
 # These emails may use half of the rate, so that neither a large draw nor a large wave holds up the emails about orders.
 SECONDS_OF_MAILS = 30
 
-_noted_rooms: Memory[str, tuple[int, int]] = Memory()  # event id -> the room that is in the table, and until when
+_stored_rooms: Memory[str, tuple[int, int]] = Memory()  # by event id: the room that this instance has stored, and its `ttl`
 
 
 class DuePlaces(Struct, frozen=True):
-    """The places of a room whose users are due an email about their turn or place, by position, each with its lane."""
+    """The places of a room for which an email about a turn or about a place is due, by position, each with its lane."""
 
     state: RoomState
     turns: list[tuple[Lane, Place]]
@@ -54,7 +54,7 @@ class DuePlaces(Struct, frozen=True):
 
 
 class Turn(Struct, frozen=True):
-    """What an email says about a turn. `admitted_at` is None if nobody can say yet when the turn begins."""
+    """The content of an email about a turn or a place."""
 
     notice: TurnNotice
     state: RoomState
@@ -62,21 +62,21 @@ class Turn(Struct, frozen=True):
 
     @property
     def pass_seconds(self) -> int:
-        """How long the pass is valid: the turn and the grace period after it."""
+        """How many seconds the pass is valid: the turn and the grace period after it."""
         return self.state.pass_seconds_of(self.notice.arrival)
 
     def seconds_left(self, now: int) -> int:
-        """Return the seconds until the turn ends, or MAX_TURN_SECONDS if nobody can say yet when it begins."""
+        """Return the seconds until the turn ends, at most MAX_TURN_SECONDS. Returns MAX_TURN_SECONDS if its beginning is not known yet."""
         if self.status.pass_seconds_left is not None:
             return self.status.pass_seconds_left
         begins_at = self.status.admitted_at
         return MAX_TURN_SECONDS if begins_at is None else min(MAX_TURN_SECONDS, begins_at + self.pass_seconds - now)
 
 
-def checked_address(user_id: str, email: str | None, *, has_push: bool = False) -> tuple[str | None, str | None]:
-    """Return the address for a user's emails, and the address to store. An account's address is not stored, so the second is then None.
+def choose_address(user_id: str, email: str | None, *, has_push: bool = False) -> tuple[str | None, str | None]:
+    """Return the address for a user's emails, and the address to store, which is None if the emails go to the account's address.
 
-    Both are None for a user who gets push messages only. Raises InvalidInput if a user without a verified address gives no address and gets
+    Both are None for a user who gets only push messages. Raises InvalidInput if a user without a verified address gives no address and gets
     no push messages, or if a user with a verified address gives an address.
     """
     account = accounts.find_account(user_id)
@@ -103,16 +103,16 @@ def check_place(user_id: str, event_id: str, token: str, now: int) -> tuple[Arri
 def request_messages(
     user_id: str, event_id: str, token: str, email: str | None, subscription: PushSubscription | None, language: Language, now: int
 ) -> TurnNotice:
-    """Request messages about the turn of the arrival in `token`. A repeated call changes the address, the subscription and the language.
+    """Store a request for messages about the turn of the arrival in `token`. Replaces an earlier request.
 
     Raises TurnNotAhead, JoiningStopped if no turn can come, and what `waiting_room.get_place` raises.
     """
     arrival, status = check_place(user_id, event_id, token, now)
     notice = TurnNotice(user_id=user_id, event_id=event_id, arrival=arrival, language=language, email=email, push=subscription)
     ttl = _ttl(arrival)
-    if _noted_rooms.entries.get(event_id) != (arrival.room, ttl):
+    if _stored_rooms.entries.get(event_id) != (arrival.room, ttl):
         store.put_room(event_id, arrival.room, ttl)
-        _noted_rooms.entries[event_id] = arrival.room, ttl
+        _stored_rooms.entries[event_id] = arrival.room, ttl
     store.save_turn_notice(notice, ttl)  # before the place, because a place without a notice is deleted
     # People who join or ask after the draw see their place on the page, so they need no email about it.
     key = _arrival_key(arrival) if status.position is None else _place_key(status.position, arrival)
@@ -121,19 +121,19 @@ def request_messages(
 
 
 def stop_messages(user_id: str, event_id: str, now: int) -> None:
-    """Send the user no further messages about a turn at the event. Safe to repeat."""
+    """Stop the messages to a user about a turn at the event. Safe to repeat."""
     notice = store.find_turn_notice(user_id, event_id)
     if notice is not None:
         delete_notice(notice, now)
 
 
 def forget_push(notice: TurnNotice) -> None:
-    """Send no further push messages to the browser of a request. The user keeps the emails."""
+    """Stop the push messages of a request. The user still gets the emails."""
     store.replace_turn_notice(notice, replace(notice, push=None), _ttl(notice.arrival))
 
 
 def delete_notice(notice: TurnNotice, now: int) -> None:
-    """Delete a user's request, and its place in all lanes. Safe to repeat. Later runs delete any place that this call misses."""
+    """Delete a user's request, and its places in all lanes. Safe to repeat. Later runs delete any place that this call misses."""
     store.delete_turn_notice(notice.user_id, notice.event_id)
     arrival = notice.arrival
     places: list[tuple[Lane, str]] = [("before_draw", _arrival_key(arrival))]
@@ -148,13 +148,13 @@ def delete_notice(notice: TurnNotice, now: int) -> None:
 
 
 def queue_mails(now: int) -> None:
-    """Queue the due emails of all waiting rooms, up to half of the rate; emails about turns come before emails about places.
+    """Queue the due emails of all waiting rooms, up to half of the mail rate. Emails about turns come before emails about places.
 
     The other places stay in their lanes for the next run. An error in one room does not stop the other rooms or other emails.
     """
     max_mails = settings.current().mail_rate * SECONDS_OF_MAILS
     rooms: list[tuple[str, int]] = []
-    with _logged_errors():
+    with _log_errors():
         rooms = store.list_rooms()
     # Each run starts with a different room, so that a large room cannot use up the rate or the time in every run.
     first = now // SECONDS_PER_RUN % max(1, len(rooms))
@@ -162,7 +162,7 @@ def queue_mails(now: int) -> None:
     for event_id, room in rooms[first:] + rooms[:first]:
         if deadline.remaining() < SECONDS_RESERVED:
             return
-        with _logged_errors(event_id):
+        with _log_errors(event_id):
             found = _find_due_places(event_id, room, now)
             if found is not None:
                 due.append(found)
@@ -170,16 +170,16 @@ def queue_mails(now: int) -> None:
     for found in due:
         if deadline.remaining() < SECONDS_RESERVED:
             return
-        with _logged_errors(found.state.event_id):
+        with _log_errors(found.state.event_id):
             max_mails -= _queue(found.state, found.places[:max_mails], "place_drawn", now)
 
 
 def find_turn(notification: Notification, now: int) -> Turn | None:
-    """Return what a due email says. Returns None if the email has become pointless.
+    """Return the content of a due email. Returns None if the email has become pointless.
 
-    The email is pointless if the user no longer wants it, has used or missed the turn or has another place, if the room was cleared, or if
-    the sale has ended or was cancelled. Raises Postponed while the room is paused or sold out, and if a change to the waves or to the
-    opening has moved the turn.
+    The email is pointless if the user no longer wants it, has used or missed the turn, or has another place. It is also pointless if the
+    room was cleared, or if the sale has ended or was cancelled. Raises Postponed while the room is paused or sold out, and if a change to
+    the waves or to the opening has moved the turn.
     """
     notice = store.find_turn_notice(notification.user_id, notification.event_id)
     if notice is None or notice.arrival.pass_id != notification.facts["pass_id"]:
@@ -218,8 +218,8 @@ def find_address(notification: Notification) -> str | None:
 
 
 @contextmanager
-def _logged_errors(event_id: str | None = None) -> Iterator[None]:
-    """Log an error instead of raising it. NotFound is ignored: the event is hidden or no longer has a waiting room."""
+def _log_errors(event_id: str | None = None) -> Iterator[None]:
+    """Log an error instead of raising it. Ignores NotFound, which means that the event is hidden or no longer has a waiting room."""
     try:
         yield
     except NotFound:
@@ -229,9 +229,9 @@ def _logged_errors(event_id: str | None = None) -> Iterator[None]:
 
 
 def _find_due_places(event_id: str, room: int, now: int) -> DuePlaces | None:
-    """Find the places of a room whose users are due an email, after moving all places to their positions if the draw is new.
+    """Find the places of a room for which an email is due. First moves all places to their positions if the draw is new.
 
-    Returns None while nobody is due an email. Raises NotFound.
+    Returns None while no email is due. Raises NotFound.
     """
     _, event = catalog.get_visible_event(event_id)
     if event.on_sale_at is None or not event.on_sale_at <= now <= event.last_sale_at:
@@ -240,7 +240,7 @@ def _find_due_places(event_id: str, room: int, now: int) -> DuePlaces | None:
     drawn = store.list_places(event_id, room, "place_mail_due", MAX_PLACES)
     if not (before_draw or drawn or store.list_places(event_id, room, "turn_mail_due", 1)):
         return None  # do not load the room, because nobody is waiting for an email
-    state = room_cache.get_room(event_id, now).state  # runs the draw if nobody has loaded the room since
+    state = room_cache.get_room(event_id, now).state  # also runs the draw if it is due
     if state.room != room or state.key is None or state.stopped is not None or admission_plan.is_paused(state.segments, now):
         return None
     if before_draw:
@@ -271,7 +271,7 @@ def _move_to_positions(state: RoomState) -> None:
 
 
 def _queue(state: RoomState, places: Sequence[tuple[Lane, Place]], kind: str, now: int) -> int:
-    """Queue an email to each user who still waits at one of these places, and take the places out of their lanes.
+    """Queue an email to each user who still has one of these places, and take the places out of their lanes.
 
     When time runs out, the remaining places stay in their lanes for the next run. Returns the number of emails.
     """
@@ -281,7 +281,7 @@ def _queue(state: RoomState, places: Sequence[tuple[Lane, Place]], kind: str, no
         if deadline.remaining() < SECONDS_RESERVED:
             return False
         notice, is_queued = notices.get(place.user_id), False
-        if notice is not None and _is_at(state, notice.arrival, place):
+        if notice is not None and _is_current_place(state, notice.arrival, place):
             notification = _notification(kind, notice, now)
             is_queued = outbox.queue_notification(notification)
             if is_queued and notice.push is not None:
@@ -296,13 +296,13 @@ def _queue(state: RoomState, places: Sequence[tuple[Lane, Place]], kind: str, no
     return parallel.call_each(lambda item: queue(*item), places).count(True)
 
 
-def _is_at(state: RoomState, arrival: Arrival, place: Place) -> bool:
+def _is_current_place(state: RoomState, arrival: Arrival, place: Place) -> bool:
     position = line_position(state, arrival.counter, arrival.number, arrival.weight) if arrival.room == state.room else None
     return position is not None and _place_key(position, arrival) == place.key
 
 
 def _notification(kind: str, notice: TurnNotice, now: int) -> Notification:
-    """Return the only notification of a kind about a place. Its id has the place instead of the user, because ids appear in logs."""
+    """Return the notification of a kind about a place. Its id names the place instead of the user, because ids appear in logs."""
     arrival = notice.arrival
     return outbox.new_notification(
         kind,
@@ -331,7 +331,7 @@ def _place_key(position: int, arrival: Arrival) -> str:
 
 
 def _member_key(arrival: Arrival) -> str:
-    """Return the suffix that tells apart the members of a group, who share one number."""
+    """Return the suffix that distinguishes the members of a group, who share one number."""
     return "" if arrival.group is None else f".{arrival.user}"
 
 

@@ -340,7 +340,7 @@ def test_a_service_that_does_not_answer_holds_up_only_its_own_messages(threaded_
 
     for name, value in (("resolve", resolve), ("post", reply)):
         monkeypatch.setattr(outbound_http, name, value)
-    for name in ("_encrypted", "_authorization"):
+    for name in ("_encrypt", "_authorization"):
         monkeypatch.setattr(push, name, lambda *_: "")
     monkeypatch.setattr(push, "PORTION", 10)
     monkeypatch.setattr(parallel, "FEW", 100)  # one after the other
@@ -373,7 +373,7 @@ def test_other_hosts_and_ports_of_its_domain_do_not_hold_up_a_browsers_service(t
 
     monkeypatch.setattr(outbound_http, "resolve", lambda _: [])
     monkeypatch.setattr(outbound_http, "post", reply)
-    for name in ("_encrypted", "_authorization"):
+    for name in ("_encrypt", "_authorization"):
         monkeypatch.setattr(push, name, lambda *_: "")
     monkeypatch.setattr(parallel, "FEW", 100)  # one after the other
     domain = ".".join(browser.split(".")[-2:]) if other.startswith("u") else browser
