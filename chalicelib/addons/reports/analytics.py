@@ -28,7 +28,7 @@ from chalicelib.waiting_room.views import AdminRoomView
 
 DEFAULT_DAYS = 31
 MAX_DAYS = 366
-MAX_GATES = 50  # shown, busiest first; an event may have many gates, because door staff type their names
+MAX_GATES = 50  # the busiest gates are shown; an event may have many gates, because door staff type the names of gates
 
 
 class AnalyticsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -41,9 +41,9 @@ class AnalyticsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 class TierFigures(Struct, frozen=True, kw_only=True):
     """How many of a tier's tickets were `sold`, were `returned`, and are still `kept` by their owners.
 
-    `complimentary` counts the tickets that were issued for free from holdbacks and not revoked. They are not sold.
-    `tier_name` is null for a deleted tier. `capacity` is null for a tier without a limit of its own and for a deleted tier.
-    `people_expected` is the number of people whom the kept tickets admit, and `people_admitted` is the number of people inside.
+    `complimentary` counts the tickets that were issued for free from holdbacks and not revoked; they do not count as sold. `tier_name` is
+    null for a deleted tier. `capacity` is null for a deleted tier, and for a tier without its own limit. `people_expected` is the number of
+    people whom the kept and complimentary tickets admit, and `people_admitted` is the number of people inside.
     """
 
     tier_id: str
@@ -59,7 +59,7 @@ class TierFigures(Struct, frozen=True, kw_only=True):
 
 
 class HourFigures(Struct, frozen=True, kw_only=True):
-    """One tier's figures for the hour that begins at `hour`: tickets sold, and people who first came in with this tier's tickets.
+    """One tier's figures for the hour that begins at `hour`: tickets sold, and people admitted for the first time with these tickets.
 
     People who went out and came back count once, in the hour of their first check-in.
     """
@@ -91,14 +91,14 @@ class ConversionRates(Struct, frozen=True, kw_only=True):
 
 
 class RefundFigures(Struct, frozen=True, kw_only=True):
-    """The number of refunds for returned tickets, and the number of these tickets."""
+    """The number of refunds for returned tickets, and the number of returned tickets."""
 
     refunds: int
     tickets: int
 
 
 class AdmissionFigures(Struct, frozen=True, kw_only=True):
-    """How many people the kept tickets admit, and how many are inside. `progress` is the ratio, or null if nobody is expected."""
+    """How many people the kept tickets admit, and how many people are inside. `progress` is the ratio, or null if nobody is expected."""
 
     people_expected: int
     people_admitted: int
@@ -106,7 +106,7 @@ class AdmissionFigures(Struct, frozen=True, kw_only=True):
 
 
 class TierAdmission(Struct, frozen=True, kw_only=True):
-    """How many people one tier's kept tickets admit, and how many are inside."""
+    """How many people one tier's kept tickets admit, and how many of these people are inside."""
 
     tier_id: str
     tier_name: str | None
@@ -170,8 +170,8 @@ class FiguresQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
 class EventFigures(Struct, frozen=True, kw_only=True):
     """The number of an event's tickets that were sold and not returned, and its revenue.
 
-    `balance_cents` is the revenue by currency, after refunds and disputes, but before the provider's fees.
-    `capacity` is null if there is no limit.
+    `balance_cents` is the revenue by currency, after refunds and disputes, but before the provider's fees. `capacity` is null if there is
+    no limit.
     """
 
     event_id: str
@@ -239,7 +239,7 @@ def _waitlist_conversion(event_id: str) -> float | None:
 
 
 def purchases_and_takings(event_id: str) -> tuple[PurchaseFigures, list[RevenueFigures]]:
-    """Return the purchase figures of an event, and its money by provider and currency. Takes two round trips."""
+    """Return the purchase figures of an event, and its revenue by provider and currency. Takes two round trips."""
     totals = store.load_totals(store.load_generations().current, event_id)
     return PurchaseFigures(**_purchase_counts(totals)), _revenue(totals)
 
@@ -293,7 +293,7 @@ def sale_totals(event: Event, query: AnalyticsQuery | None = None, now: int = 0)
 
 
 def event_admission(event: Event) -> EventAdmissionView:
-    """Return how many people are expected and how many have come in, by tier."""
+    """Return how many people are expected at an event, and how many are inside, in total and by tier."""
     tiers = _tiers(event, store.load_totals(store.load_generations().current, event.id))
     tier_admissions = [TierAdmission(**{name: getattr(tier, name) for name in TierAdmission.__struct_fields__}) for tier in tiers]
     return EventAdmissionView(event_id=event.id, tiers=tier_admissions, **asdict(_admission(tiers)))
@@ -305,7 +305,7 @@ def _admission(tiers: list[TierFigures]) -> AdmissionFigures:
 
 
 def _gates(people: Mapping[str, int]) -> list[GateFigures]:
-    """Return the gates, busiest first, without gates whose check-ins were all undone."""
+    """Return the busiest gates, busiest first. Leaves out gates whose check-ins were all undone."""
     counts = [GateFigures(name.removeprefix(GATE) or None, count) for name, count in people.items() if count]
     return sorted(counts, key=lambda gate: (-gate.people_admitted, gate.gate or ""))[:MAX_GATES]
 
@@ -382,7 +382,7 @@ def _by_hour(days: Figures) -> list[HourFigures]:
 
 
 def _revenue(totals: Mapping[str, int]) -> list[RevenueFigures]:
-    """Return the revenue by provider and currency, without combinations for which no money moved."""
+    """Return the revenue by provider and currency. Leaves out combinations for which no money moved."""
     moved = {tuple(name.split("#")[1:3]) for name in totals if name.startswith("money#") and name.endswith("#cents")}
     return [
         RevenueFigures(**{name: getattr(found, name) for name in RevenueFigures.__struct_fields__})

@@ -40,7 +40,8 @@ MAX_SEATS = 2000  # in the orders of a page; each seat may have a guest with ans
 class GivenAnswer(Struct, frozen=True, kw_only=True):
     """An answer with the label that its question had at the time. `ticket` is None if the answer is about the whole order.
 
-    `seat` and `guest` are the seat and the name of the guest who answered. `option_id` is None for a text that belongs to no option.
+    `seat` and `guest` are the seat and the name of the guest who answered; both are None if the buyer answered. `option_id` is None for a
+    text that belongs to no option.
     """
 
     purchase: Purchase
@@ -89,7 +90,7 @@ def kept_ticket_numbers(purchase: Purchase, tier_id: str) -> list[int]:
 
 
 def _load_guests(purchases: Sequence[Purchase]) -> dict[str, list[Seat]]:
-    """Load the seats that have a guest, by order id. Seats of returned tickets are left out."""
+    """Load the seats that have a guest, by order id. Leaves out the seats of returned tickets."""
     ids = [ticket_id(purchase.id, number) for purchase in purchases for number in purchase.kept_tickets]
     issued = sorted(load_readable_tickets(ids), key=lambda ticket: ticket.number)
     found: dict[str, list[Seat]] = {}
@@ -99,7 +100,7 @@ def _load_guests(purchases: Sequence[Purchase]) -> dict[str, list[Seat]]:
 
 
 def buyer_answers(purchase: Purchase, details: CheckoutDetails) -> Iterator[GivenAnswer]:
-    """Iterate over the buyer's answers, except answers that concern only returned tickets."""
+    """Iterate over the buyer's answers. Leaves out answers that concern only returned tickets."""
     for answer in details.answers:
         if answer.ticket in purchase.kept_tickets if answer.ticket is not None else kept_ticket_numbers(purchase, answer.tier_id):
             yield GivenAnswer(
@@ -168,8 +169,8 @@ class ChoiceCount(Struct, frozen=True):
 class OptionAnswers(Struct, frozen=True, kw_only=True):
     """The answers of buyers or guests to a question. A `boolean` has the choices `true` and `false`; a `text_input` has no choices.
 
-    `unanswered` counts the orders or tickets without an answer or, for a question for guests, the seats without an answer, even seats
-    without a guest. `unanswered` is null if the question no longer exists, has another type now, or is now asked of other people.
+    `unanswered` counts the orders or tickets without an answer. For a question for guests, it counts the seats without an answer, including
+    seats without a guest. It is null if the question no longer exists, has another type now, or is now asked of other people.
     """
 
     package_id: str
@@ -212,7 +213,7 @@ class AnswersView(Struct, frozen=True, kw_only=True):
 
 
 class _Key(NamedTuple):
-    """The key of a question. It includes the question's type, so a question whose type was changed counts as a different question."""
+    """The key of a question. It includes the question's type, because a question whose type has changed counts as a different question."""
 
     tier_id: str
     option_id: str
@@ -284,7 +285,7 @@ def _count(event_id: str, query: AnswersQuery, purchases: Sequence[Purchase], gi
 
 
 def _expected_answers(purchase: Purchase, tier_id: str, per: AskedPer) -> int:
-    """Return how many answers to a question an order needs for all its tickets of a tier."""
+    """Return how many answers to a question are expected for an order's tickets of a tier."""
     kept = kept_ticket_numbers(purchase, tier_id)
     match per:
         case "purchase":
@@ -296,7 +297,7 @@ def _expected_answers(purchase: Purchase, tier_id: str, per: AskedPer) -> int:
 
 
 def _option_answers(key: _Key, label: str, answers: Sequence[GivenAnswer], choices: Iterable[str], expected: int | None) -> OptionAnswers:
-    """Count the answers to one question. The choices are in the question's order; former choices come last."""
+    """Count the answers to one question. The choices are in the question's order, and former choices come last."""
     counts: Counter[str] = Counter()
     for answer in answers:
         counts.update(answer.chosen)

@@ -71,13 +71,13 @@ def show_analytics(request: RequestContext, event_id: str, query: AnalyticsQuery
 
 @route(bp, "GET", "/admin/figures", access="manager")
 def list_figures(request: RequestContext, query: FiguresQuery) -> Reply[FiguresView]:
-    """Show each event's tickets sold, and its revenue after refunds and disputes. Leaves out events whose money the caller may not see."""
+    """Show each event's sold tickets, and its revenue after refunds and disputes. Leaves out events whose money the caller may not see."""
     return Reply(event_figures(request.require_user(), query))
 
 
 @route(bp, "GET", "/events/{event_id}/checkins", access="door")
 def show_admission(request: RequestContext, event_id: str) -> Reply[EventAdmissionView]:
-    """Show how many people are expected at an event, and how many have come in."""
+    """Show how many people are expected at an event, and how many are inside."""
     return Reply(event_admission(permissions.require_door(request.require_user(), event_id)))
 
 
@@ -91,7 +91,7 @@ def list_sales(request: RequestContext, event_id: str, query: SalesQuery) -> Rep
 
 @route(bp, "GET", "/events/{event_id}/statement", access="manager", media_types=CSV_MEDIA_TYPES)
 def show_statement(request: RequestContext, event_id: str, query: StatementQuery) -> Reply[StatementView | str]:
-    """Show the totals of an event's sales, refunds, disputes and fees on each account; as CSV, list them by order."""
+    """Show the totals of an event's sales, refunds, disputes and fees on each account. The CSV format lists the entries by order."""
     return statement_reply(permissions.require_accountant(request.require_user(), event_id).id, query)
 
 
@@ -153,7 +153,7 @@ def list_orders(request: RequestContext, query: OrdersQuery) -> Reply[OrdersView
 def list_attendees(request: RequestContext, event_id: str, query: AttendeesQuery) -> Reply[AttendeesView | str]:
     """List the people whom an event's tickets admit: names, addresses, answers and arrivals.
 
-    The audit log records who reads the list. As CSV, it comes in parts; the `Link` header points to the next part.
+    The audit log records who reads the list. The CSV list comes in parts. The `Link` header points to the next part.
     """
     identity = request.require_user()
     return attendees_reply(permissions.require_manager(identity, event_id), query, identity.user_id, request.now)
@@ -180,7 +180,7 @@ def list_audit(request: RequestContext, query: AuditQuery) -> Reply[AuditLogView
 
 @route(bp, "GET", "/promoters/{promoter_id}/audit", access="manager", media_types=CSV_MEDIA_TYPES)
 def list_promoter_audit(request: RequestContext, promoter_id: str, query: PromoterAuditQuery) -> Reply[AuditLogView | str]:
-    """List the changes to a promoter's account, profile, brand, payment account and API keys: what, when and by whom."""
+    """List the changes to a promoter's account, profile, brand, payment account and API keys: who changed what, and when."""
     user = request.require_user()
     require_own(user, promoter_id, "You can only see your own activity.")
     return promoter_audit_reply(query, promoter_id, by_admin="admin" in user.roles)

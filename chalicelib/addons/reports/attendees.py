@@ -1,6 +1,6 @@
 """The attendees of an event: a row for each person whom its tickets admit, in pages, also as CSV.
 
-The rows are read from tickets, checkouts and accounts. There is no copy, so erased data appears in no list. The audit log records each
+The rows are read from tickets, checkouts and accounts, and not from a copy, so erased data appears in no list. The audit log records each
 reading.
 """
 
@@ -28,8 +28,8 @@ from chalicelib.tickets import seats
 from chalicelib.tickets.model import MAX_TICKETS, CheckIn, Seat, Ticket, TicketState, order_number, ticket_id
 from chalicelib.tickets.store import load_readable_tickets
 
-MAX_ORDERS = 500  # read for one page, even if the filters accept few of their tickets
-SEARCHED_ORDERS = 20  # on a page of search results
+MAX_ORDERS = 500  # orders that are read for one page, even if the filters accept few of their tickets
+SEARCHED_ORDERS = 20  # orders on a page of search results
 
 # Add new columns at the end: programs may read the file by column position.
 COLUMNS = (
@@ -131,9 +131,9 @@ def _read_page(event: Event, query: AttendeesQuery) -> tuple[list[AttendeeView],
 
 
 def _load_orders(event_id: str, query: AttendeesQuery, after: tuple[str, int, int] | None) -> tuple[list[Purchase], str | None]:
-    """Load orders for a page, newest first, and return the id of the last order that was read, or None if no orders follow.
+    """Load orders for a page, newest first. Returns them, and the id of the last order that was read, or None if no orders follow.
 
-    Loads only as many orders as fill the page, unless their tickets must be read to apply the filters.
+    Loads only as many orders as fill the page, unless tickets must be read to apply the filters.
     """
     is_known = query.came_in is None and query.state in (None, "void")
     max_orders = min(query.limit, MAX_ORDERS) if is_known and query.tier_id is None else MAX_ORDERS
@@ -255,7 +255,7 @@ def _view(event: Event, place: _Place, seat: Seat, owner: Buyer, details: Checko
 
 
 def _answers(place: _Place, seat: Seat, details: CheckoutDetails | None) -> Iterator[GivenAnswer]:
-    """Return the answers about a place: the guest's answers and, for the first seat, the buyer's answers about the ticket and the order."""
+    """Yield the answers about a place: the guest's answers and, for the first seat, the buyer's answers about the ticket and the order."""
     if seat.number == 1 and details is not None:
         for given in buyer_answers(place.purchase, details):
             if given.tier_id == place.ticket.tier_id and given.ticket in (None, place.ticket.number):

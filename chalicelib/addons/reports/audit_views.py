@@ -1,4 +1,4 @@
-"""The audit log over HTTP, as JSON or CSV, and its record of who reads lists of people."""
+"""The audit log over HTTP, as JSON or CSV, and the entries that record who reads lists of people."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -55,7 +55,7 @@ class AuditQuery(EventAuditQuery, forbid_unknown_fields=True, frozen=True, kw_on
 
 
 class AuditEntryView(Struct, frozen=True, kw_only=True):
-    """An audited action: `actor` performed `action` on `subject` at `at`, from the network address `address`, which only admins see."""
+    """An audited action: `actor` performed `action` on `subject` at `at`. Only admins see `address`, the actor's network address."""
 
     id: str
     at: Timestamp
@@ -93,7 +93,8 @@ class EventAuditLogView(Struct, frozen=True):
 def event_audit_reply(query: EventAuditQuery, event: Event, *, shows_addresses: bool) -> Reply[EventAuditLogView | str]:
     """Return an event's audit entries as JSON or CSV, with the names of the people who work at the event.
 
-    Entries about the reading of names and addresses would bury the changes, so they are listed only if the query asks for this action.
+    Entries about the reading of names and addresses are listed only if the query asks for this action. Otherwise, they would bury the
+    entries about changes.
     """
     hidden = None if query.action else PEOPLE_READ
     page, next_cursor = _read_page(query, _subjects(query), event.id, hidden)
@@ -108,14 +109,14 @@ def event_audit_reply(query: EventAuditQuery, event: Event, *, shows_addresses: 
 def promoter_audit_reply(query: PromoterAuditQuery, promoter_id: str, *, by_admin: bool) -> Reply[AuditLogView | str]:
     """Return the audit entries of a promoter's account, profile, brand, money and API keys, as JSON or CSV.
 
-    Only admins see network addresses, and the reasons that admins have noted.
+    Only admins see network addresses, and the reasons that admins have given.
     """
     page, next_cursor = _read_page(query, (f"account#{promoter_id}", f"promoter#{promoter_id}"))
     return _reply(query, page if by_admin else page.without_notes(), next_cursor)
 
 
 def audit_reply(query: AuditQuery) -> Reply[AuditLogView | str]:
-    """Return audit entries of one event or of everything, as JSON or CSV."""
+    """Return the audit entries of one event, or all audit entries, as JSON or CSV."""
     return _reply(query, *_read_page(query, _subjects(query), query.event_id))
 
 
@@ -170,7 +171,7 @@ def _csv_row(entry: AuditEntry) -> list[Cell]:
 def record_reading(event_id: str, reader: str, now: int, listed: str, count: int, form: str = "json") -> None:
     """Record in the audit log that `reader` gets a list with the names and addresses of `count` people. Does nothing for an empty list.
 
-    Call this before the reply: a list whose entry cannot be written must not be sent.
+    Call this before the reply, because the list must not be sent if the entry cannot be written.
     """
     if count:
         details = {"listed": listed, "count": count, "format": form}

@@ -19,13 +19,13 @@ GATES = "gates"
 DAY = "day#"  # the prefix of a day's part
 GATE = "gate#"  # the prefix of a gate's name
 OTHER_GATES = f"{GATE}other"
-MAX_GATES = 200  # of an event: people can type any number of names, but one item has to hold all figures of a part
+MAX_GATES = 200  # per event: people can type any number of names, but one item has to hold all figures of a part
 
 
 def purchase_figures(purchase: Purchase) -> Figures:
     """Return the progress of a purchase, and its sold and returned tickets by tier.
 
-    Complimentary tickets are counted separately: nobody bought them, but their people are expected.
+    Complimentary tickets are counted separately, because nobody bought them, but their holders are expected.
     """
     if purchase.is_complimentary:
         return {TOTALS: _complimentary_figures(purchase)}
@@ -74,7 +74,7 @@ def promo_part(promo_code: str) -> str:
 
 
 def _promo_figures(order: Purchase) -> dict[str, int]:
-    """Return what an order adds to the figures of its promo code. The names of amounts include the currency."""
+    """Return the figures that an order adds to its promo code. The names of amounts include the currency."""
     payment_id = order.payment.payment_intent_id if order.payment is not None else None
     return {
         "uses": 1,
@@ -106,7 +106,7 @@ def entry_figures(entry: LedgerEntry) -> Figures:
 
 
 def ticket_figures(ticket: Ticket) -> Figures:
-    """Return how many people are inside with a ticket, by tier and by gate, and how many of its people arrived in each hour.
+    """Return how many people are inside with a ticket, by tier and by gate, and how many people arrived with it in each hour.
 
     A check-in without a gate has an empty gate name. People who went out and came back count once, in the hour of their first check-in.
     """
@@ -136,7 +136,7 @@ def limit_gates(figures: Figures, known: set[str]) -> Figures:
 
 
 def difference(after: Figures, before: Figures) -> Figures:
-    """Return what must be added to `before` to get `after`, without zeros."""
+    """Return the figures that must be added to `before` to get `after`, without zeros."""
     result: Figures = defaultdict(dict)
     for part in {*after, *before}:
         new, old = after.get(part, {}), before.get(part, {})

@@ -1,12 +1,12 @@
 """Find orders by number or id, ticket code, or email address, and an event's orders also by the buyer's id or by names.
 
 The index has the order's number, the buyer's email addresses, and the names of the buyer, the attendees and the guests. It is built from
-the purchase, its tickets, its checkout and the buyer's account; all of these are read again after each relevant change. The terms of an
-order are stored beside the index and compared on each write, so if two runs overlap, the run that read older terms writes nothing. If the
-buyer was erased, the index has only the order's number, and the names on tickets that now belong to other people.
+the purchase, its tickets, its checkout and the buyer's account, which are all read again after each relevant change. The terms of an order
+are stored beside the index and compared on each write. So if two runs overlap, the run that read older terms writes nothing. If the buyer
+was erased, the index has only the order's number, and the names on tickets that now belong to other people.
 
 People type names and addresses, so the index limits their length and number. If the store still refuses the terms of an order, the order
-is logged and left out, because it must not hold up the reports of all other orders.
+is logged and left out, because it must not hold up the reports of other orders.
 """
 
 import re
@@ -34,10 +34,10 @@ from chalicelib.purchases.model import CheckoutDetails, Purchase
 from chalicelib.tickets.model import Ticket, number_prefix, order_key, read_code, read_order_key, ticket_id
 from chalicelib.tickets.store import find_ticket_id, load_tickets
 
-CHUNK = 16  # orders read at once
+CHUNK = 16  # orders that are read at once
 MAX_NAMES = 100  # per order; the index ignores further names of an order with very many guests
 MAX_NAME_BYTES = 100_000  # per order, with each name counted once for each of its words; the index ignores further names
-MAX_WORDS = 10  # of a name in the index, and of a search
+MAX_WORDS = 10  # words of a name in the index, and of a search
 MAX_WORD_LENGTH = 50
 MAX_ADDRESS_BYTES = 600  # a longer address is indexed by its hash, so that keys and cursors stay within their limits
 MAX_FAILED_READ = 1000
@@ -53,7 +53,7 @@ _CursorKey = tuple[Annotated[str, Meta(min_length=1, max_length=1000)]]
 
 
 def changed_orders(changes: Iterable[Change]) -> list[Order]:
-    """Return the orders whose search terms these changes may affect."""
+    """Return the orders whose search terms may have changed because of these changes."""
     found: dict[Order, None] = {}
     for change in changes:
         match change:
@@ -73,12 +73,12 @@ def update_terms(generation: int, orders: Sequence[Order], retry: Callable[[Call
 
 
 def _try_chunk(generation: int, orders: Sequence[Order], retry: Callable[[Callable[[], None]], None]) -> int:
-    """Update the search terms of these orders, one by one if that fails. Returns the number of orders that could not be indexed."""
+    """Update the search terms of these orders together or, if that fails, one by one. Returns the number of orders that failed."""
     try:
         retry(partial(_update_chunk, generation, orders))
     except Exception as error:
         if isinstance(error, dynamo.STORE_ERRORS) and not dynamo.is_refused(error):
-            raise  # a failure of the store, which no order caused
+            raise  # the store has failed, which is not the fault of an order
         if len(orders) > 1:
             return sum(_try_chunk(generation, [order], retry) for order in orders)
         [(event_id, order_id)] = orders
@@ -150,7 +150,7 @@ def order_terms(order_id: str, buyer: Account | None, details: CheckoutDetails |
 
 
 def _address_term(address: str) -> str:
-    """Return the term of an address. It contains a hash if the address is too long."""
+    """Return the term of an address. If the address is too long, the term contains a hash of it."""
     key = email_key(address)
     return f"email#{key}" if len(key.encode()) <= MAX_ADDRESS_BYTES else f"email#sha256-{sha256(key.encode()).hexdigest()}"
 
@@ -167,8 +167,8 @@ def find_order_ids(event_id: str, text: str, limit: int, cursor: str | None) -> 
     """Return the ids of at most `limit` purchases that match the text, and the cursor for the next page.
 
     Numbers, codes, ids and addresses must match completely. A name matches if each word of the text is the beginning of a word in the name.
-    Accents and case do not matter. A result may belong to another event. Takes three round trips, or one more for a later page of names.
-    Orders and names from the last few seconds may be missing. Raises InvalidInput for a cursor that is not valid.
+    Accents and case do not matter. A result may belong to another event. Takes three round trips, and one more for each later page of
+    names. Orders and names from the last few seconds may be missing. Raises InvalidInput for a cursor that is not valid.
     """
     after = None if cursor is None else cursors.decode_key(cursor, _CursorKey)[0]
     number = _NUMBER.fullmatch(text.strip().upper())
@@ -219,7 +219,10 @@ def _find_all_by_number(text: str) -> list[str]:
 
 
 def _find_by_number(event_id: str, text: str) -> list[str]:
-    """Return the orders with this number: one, or by chance several. Also looks at the newest failed payments, which have no terms."""
+    """Return the orders with this number, of which there may by chance be several. Also searches the newest failed payments.
+
+    Failed payments have no search terms.
+    """
     key = read_order_key(text)
     if key is None:
         return []
@@ -281,7 +284,7 @@ def _word_and_order(key: str) -> tuple[str, str]:
 
 
 def _not_on_earlier_pages(generation: int, event_id: str, words: list[str], matches: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield the matches, except orders that an earlier page has under another of their words."""
+    """Yield the matches. Leaves out orders that an earlier page has listed under another matching word."""
     for start in range(0, len(matches), dynamo.MAX_BATCH_GET):
         chunk = matches[start : start + dynamo.MAX_BATCH_GET]
         known = store.load_index(generation, event_id, [order_id for _, order_id in chunk])

@@ -67,7 +67,7 @@ class OrdersView(Struct, frozen=True, kw_only=True):
 
 
 class DisputesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page of the disputed orders to show. `limit` counts orders; each order comes with all its disputes."""
+    """Which page of the disputed orders to show. `limit` counts orders, and each order has all of its disputes."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     cursor: Cursor | None = None
@@ -99,7 +99,10 @@ def list_own_orders(identity: Identity, query: OrdersQuery) -> OrdersView:
 
 
 def search_all_orders(text: str, query: OrdersQuery) -> OrdersView:
-    """Return at most `limit` orders, from any event, that match the text, newest first, on one page. Raises InvalidInput for a cursor."""
+    """Return at most `limit` orders of any events that match the text, newest first. There is only one page.
+
+    Raises InvalidInput for a cursor.
+    """
     if query.cursor is not None:
         raise cursors.not_a_cursor()
     from chalicelib.addons.reports import order_search
@@ -114,11 +117,10 @@ def list_event_orders(event_id: str, query: OrdersQuery) -> OrdersView:
     """Return a page of an event's orders, newest reservation first. A filtered page may be short; its cursor leads to the next page."""
     purchases, next_cursor = _search(event_id, query.search, query) if query.search is not None else _read_page(event_id, query)
     if query.status == "failed":
-        purchases = [
-            purchase for purchase in purchases if not purchase.was_order
-        ]  # a purchase is no longer `failed` once its late payment has been accepted
+        # A purchase is no longer `failed` once its late payment has been accepted.
+        purchases = [purchase for purchase in purchases if not purchase.was_order]
     if query.status == "return_requested":
-        purchases = [purchase for purchase in purchases if purchase.has_open_return]  # the list keeps decided requests
+        purchases = [purchase for purchase in purchases if purchase.has_open_return]  # the list also has orders whose requests are decided
     return _with_buyers(purchases, next_cursor)
 
 
@@ -172,7 +174,7 @@ def _dispute_view(dispute: Dispute, purchase: Purchase) -> EventDisputeView:
 
 
 def _read_page(event_id: str, query: OrdersQuery) -> tuple[list[Purchase], str | None]:
-    """Return the purchases on a page of a list, without deleted purchases, and the cursor for the next page."""
+    """Return the purchases on a page of a list, and the cursor for the next page. Leaves out deleted purchases."""
     order_list: OrderList = query.status if query.status in ("disputed", "failed", "complimentary", "return_requested") else "order"
     state = query.status if order_list == "order" else None
     found: list[str] = []

@@ -1,12 +1,13 @@
 """The projector keeps the figures, orders and sales of each event up to date with the stream of changes, and rebuilds them.
 
-Each change is applied exactly once. What a purchase or ticket adds to the figures depends only on its current state (`figures`). One
-transaction writes the counted state with what it adds, and changes the figures by the difference. If a change is delivered twice or late,
-the projector finds its state already counted and does nothing. A ledger entry is counted in the transaction that lists it.
+Each change is applied exactly once. The figures that a purchase or ticket adds depend only on its current state (`figures`). One
+transaction writes the counted state and the figures that it adds, and changes the totals by the difference. If a change is delivered twice
+or late, the projector finds that its state is already counted, and does nothing. A ledger entry is counted in the transaction that lists
+it.
 
 A rebuild reads the purchases, the ledger and the tickets while reports are read and changes arrive. The rebuild writes a new generation
-beside the current one, and the projector writes both generations from the start. A state that the rebuild has counted is not counted again
-by the projector, and vice versa. At the end, the new generation becomes the current one, and the old generation is deleted.
+beside the current generation, and the projector writes both generations from the start. The projector does not count a state again that the
+rebuild has counted, and vice versa. At the end, the new generation becomes the current generation, and the old generation is deleted.
 """
 
 from collections import defaultdict
@@ -43,10 +44,10 @@ from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.tickets.model import Ticket
 from chalicelib.tickets.store import scan_tickets
 
-# Purchases, tickets or ledger entries of one event in one transaction, which may have 100 items. A purchase takes one to three items, and
-# changes the figures of up to two hours and of a promo code. A ticket changes the figures of each hour in which people came in with it. One
-# item may name at most MAX_NAMES figures, which matters for events with many ticket types. A chunk that exceeds a limit is halved; a single
-# state that exceeds a limit is counted in steps of MAX_FIGURES.
+# A chunk is the purchases, tickets or ledger entries of one event in one transaction, which may have 100 items. A purchase takes one to
+# three items, and changes the figures of up to two hours and of a promo code. A ticket changes the figures of each hour in which people
+# came in with it. One item may name at most MAX_NAMES figures, which matters for events with many ticket types. A chunk that exceeds a
+# limit is halved, and a single state that exceeds a limit is counted in steps of MAX_FIGURES.
 CHUNK = 40
 MAX_FIGURES = 90
 MAX_NAMES = 250  # DynamoDB accepts expressions of up to 4 KB with up to 300 operators
@@ -54,7 +55,7 @@ MAX_ATTEMPTS = 5
 
 FIRST_POSITION = "0"  # sorts before all positions in the stream
 
-# Longer than a run of the projector, so after this time every run has loaded the new generations.
+# This is longer than a run of the projector, so after this time all runs use the new generations.
 WAIT_SECONDS = 65
 BATCH = 190
 
@@ -62,7 +63,7 @@ T = TypeVar("T")
 
 
 class State(Struct, frozen=True):
-    """The state of a purchase or ticket with what it adds to the figures. `purchase` is None for a ticket and for a deleted purchase."""
+    """The state of a purchase or ticket, and the figures that it adds. `purchase` is None for a ticket and for a deleted purchase."""
 
     counted: CountedState
     purchase: Purchase | None = None
@@ -133,7 +134,7 @@ def rebuild(wait: Callable[[float], None]) -> RebuildReport:
 
 
 def _readable(items: Iterator[T], unreadable: list[str]) -> Iterator[T]:
-    """Yield the items that this version can decode, and add the reasons for the others to `unreadable`: an item must not stop a rebuild."""
+    """Yield the items that this version can decode. Adds the errors of other items to `unreadable`, so that they do not stop a rebuild."""
     while True:
         try:
             item = next(items)
@@ -152,7 +153,7 @@ def purchase_state(purchase: Purchase) -> State:
 
 
 def ticket_state(ticket: Ticket) -> State:
-    """Return the state of a ticket that was read from its table. Any state from the stream replaces it."""
+    """Return the state of a ticket that was read from its table. A state from the stream always replaces this state."""
     return State(_count_ticket(ticket, FIRST_POSITION))
 
 
@@ -196,7 +197,7 @@ def count_states(generation: int, states: Iterable[State]) -> None:
 
 
 def index_orders(generation: int, orders: Sequence[Order]) -> int:
-    """Update the search terms of these orders from the current data of their buyers. Returns how many orders could not be indexed."""
+    """Update the search terms of these orders from current data. Returns the number of orders that could not be indexed."""
     return order_search.update_terms(generation, orders, _retry)
 
 
@@ -244,13 +245,13 @@ def _count_chunk(generation: int, event_id: str, chunk: Sequence[State]) -> None
 
 
 def _count_step(generation: int, after: CountedState, before: CountedState | None) -> None:
-    """Count the first MAX_FIGURES changes of a state, and record what is counted so far as a state between `before` and `after`."""
+    """Count the first MAX_FIGURES changes of a state, and record them as a state between `before` and `after`."""
     start = before or CountedState(event_id=after.event_id, key=after.key, position="", figures={})
     first: Figures = defaultdict(dict)
     changes = difference(after.figures, start.figures)
     for part, name in islice(((part, name) for part, numbers in changes.items() for name in numbers), MAX_FIGURES):
         first[part][name] = changes[part][name]
-    # Each step has a position of its own, so that two runs cannot count the same step. A space sorts before the characters of positions.
+    # Each step has its own position, so that two runs cannot count the same step. A space sorts before the characters of positions.
     position, _, step = start.position.partition(" ")
     between = replace(start, position=f"{position} {int(step or 0) + 1}", figures=total([start.figures, first]))
     store.commit([store.count_item(generation, between, before), *store.figure_items(generation, after.event_id, first)])
@@ -282,7 +283,7 @@ def _order_lists(purchase: Purchase) -> list[OrderList]:
 
 
 def ledger_sale(entry: LedgerEntry) -> Sale:
-    """Return the sale that lists a ledger entry."""
+    """Return a ledger entry as a sale."""
     return Sale(
         at=entry.at,
         order_id=entry.purchase_id,

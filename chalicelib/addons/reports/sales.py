@@ -46,8 +46,8 @@ _SALE_POSITION = r"\d{11}#\S+"
 class SaleFilter(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Which sales to list, oldest first, from `from` (inclusive) to `to` (exclusive), filtered by the order's promo code or status.
 
-    With `guests`, each sale has the guests that the buyer named; with `buyers`, it has the buyer's name and email address. With either, a
-    page has at most 100 sales, and the audit log records who reads it.
+    With `guests`, each sale has the guests whom the buyer named. With `buyers`, each sale has the buyer's name and email address. With
+    either, a page has at most 100 sales, and the audit log records who reads it.
     """
 
     since: Time | None = field(default=None, name="from")
@@ -77,7 +77,7 @@ class SaleGuest(Struct, frozen=True):
 class SaleView(Struct, frozen=True, kw_only=True):
     """Money received (positive) or paid out (negative) for an order, in minor units. The amount of a free order is 0.
 
-    The amounts agree with the payment ledger for the same period. The fields after `provider` describe the order as it is now. `guests` and
+    The amounts agree with the payment ledger for the same period. The fields after `provider` describe the current order. `guests` and
     `buyer` are null unless the request asks for them.
     """
 
@@ -119,9 +119,8 @@ def _find_sale_page(
 ) -> tuple[list[SaleView], str | None]:
     """Read up to `limit` sales, oldest first. Returns the sales that the filter accepts, and the cursor for the next page.
 
-    A page with very many guests ends earlier.
-
-    `tier_ids` limits the sales to orders with one of these tiers; None means all tiers. Raises InvalidInput.
+    A page with very many guests ends earlier. `tier_ids` limits the sales to orders with one of these tiers; None means all tiers. Raises
+    InvalidInput.
     """
     limit = min(limit, MAX_WITH_PEOPLE) if wanted.guests or wanted.buyers else limit
     found, next_cursor = _find_positions(event_id, wanted, limit, cursor)
@@ -205,7 +204,7 @@ def _sale_view(
 
 
 def _sold_status(purchase: Purchase | None) -> SoldStatus | None:
-    """Return the status of a paid order. Returns None if the order was deleted, or if it got no tickets and the money was returned."""
+    """Return the status of a paid order. Returns None if the order was deleted, or if the payment was refunded for lack of tickets."""
     match purchase:
         case Purchase(state="paid" | "partially_refunded" | "refunded" as state, was_order=True):
             return state
@@ -222,7 +221,7 @@ def _csv_row(sale: SaleView) -> list[Cell]:
 
 
 class StatementQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Whether to return the totals as JSON, or the entries as CSV. `limit`, `cursor` and `bom` are for the entries.
+    """Whether to return the totals as JSON, or the entries as CSV. `limit`, `cursor` and `bom` apply only to the entries.
 
     With `bom`, the file begins with the byte order mark that older spreadsheets need for UTF-8.
     """
@@ -285,7 +284,7 @@ class SalesExportQuery(PackageSalesQuery, forbid_unknown_fields=True, frozen=Tru
 class SalesSummaryView(Struct, frozen=True, kw_only=True):
     """The numbers of packages sold and not refunded (`counts`), by package, and the event's revenue after refunds.
 
-    Disputed payments are not part of the revenue unless the dispute was won. `total_revenue` is in major units of `currency`, the currency
+    Disputed payments count as revenue only if the dispute was won. `total_revenue` is in major units of `currency`, the currency
     of the event's tiers. The figures are updated within three seconds of a sale.
     """
 
@@ -322,7 +321,7 @@ def sales_figures(event: Event, query: AnalyticsQuery, now: int) -> SalesFigures
 
 
 def export_sales(event: Event, query: SalesExportQuery, reader: str, now: int) -> Reply[str]:
-    """Return a part of the CSV file, for `reader`. The `Link` header points to the next part; the concatenated parts are the whole file."""
+    """Return a part of the CSV file, for `reader`. The `Link` header points to the next part. All parts together are the whole file."""
     found, next_cursor = _find_package_sales(event, query)
     _record_reading(event.id, query, found, reader, now, "csv")
     return csv_part(query, f"{event.id}-sales.csv", COLUMNS, map(_csv_row, found), next_cursor)

@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | `state` | `generation` | the current generation, and the generation that a rebuild is writing |
 | `<generation>#<event>#figures<n>` | `<part>#<n>`, `day#<date>#<hour>-<n>` | figures of the event; each figure is an attribute |
-| `<generation>#<event>#keyed<n>` | `purchase#<id>`, `ticket#<id>` | the counted state of a purchase or ticket, and what it added |
+| `<generation>#<event>#keyed<n>` | `purchase#<id>`, `ticket#<id>` | the counted state of a purchase or ticket, with the figures it added |
 | | `attempt#<time>#...` | a ledger entry that moved no money |
 | | `index#<id>` | the search terms of an order, each with the content of its row below, in `terms` |
 | `<generation>#<event>#list<n>` | `order#<id>` | a purchase that became an order, for lists of orders |
@@ -16,8 +16,8 @@
 | | `number#<key>#<id>` | an order whose number ends with this key |
 
 DynamoDB accepts 1,000 write units a second for a lane, so each kind of row has several lanes. Lists and searches read all lanes of a kind,
-so most kinds have few lanes. Rows of the kind `keyed` are only read one by one, so this kind has more. All lanes except `state` begin with
-the number of a generation, because a rebuild writes a new generation beside the current one.
+so most kinds have few lanes. Rows of the kind `keyed` are only read one by one, so this kind has more lanes. All lanes except `state` begin
+with the number of a generation, because a rebuild writes a new generation beside the current generation.
 
 Generations before FIRST_WIDE were written by earlier versions, with fewer lanes: `<generation>#<event>#figures`, and
 `<generation>#<event>#<n>` for all other kinds. Earlier versions also wrote all names of an order into the row of each word.
@@ -45,7 +45,7 @@ from chalicelib.ledger.model import SIGNS, EntryKind
 
 Kind = Literal["figures", "keyed", "list", "terms"]
 
-# Never change these numbers within a generation: existing items would be looked up in the wrong lane.
+# Never change these numbers within a generation, because existing items would then be looked up in the wrong lane.
 FIRST_WIDE = 1000
 LANES: dict[Kind, int] = {"figures": 8, "keyed": 64, "list": 8, "terms": 16}
 NARROW_LANES: dict[Kind, int] = {"figures": 2, "keyed": 4, "list": 4, "terms": 4}
@@ -53,15 +53,15 @@ NARROW_LANES: dict[Kind, int] = {"figures": 2, "keyed": 4, "list": 4, "terms": 4
 OrderList = Literal["order", "disputed", "failed", "complimentary", "return_requested"]
 Terms = dict[str, list[str]]  # `name#<word>` -> the order's names with this word; `email#<address>`, `number#<key>` -> an empty list
 
-MAX_TERMS_WRITTEN = 90  # in one transaction, which may have 100 items
+MAX_TERMS_WRITTEN = 90  # terms in one transaction, which may have 100 items
 
-PAGE_ROWS = 1280  # of all lanes of a list: 1,000 rows plus a margin, so that one call for each lane is enough
+PAGE_ROWS = 1280  # rows from all lanes of a list together: 1,000 plus a margin, so that one call for each lane is enough
 
 
 class Sale(Struct, frozen=True, kw_only=True):
     """Money received (positive) or paid out (negative) for an order, or 0 for a free order. `at` is in epoch seconds.
 
-    An attempt to pay that moved no money is a sale too: such a sale is counted but not listed.
+    An attempt to pay that moved no money is a sale too. Such a sale is counted but not listed.
     """
 
     at: int
@@ -136,14 +136,17 @@ class FigureRow(dynamo.Table):
 
 
 class _Figure(Path):
-    """The attribute of a figure. Its name may contain anything, such as a bracket, which has a meaning in other paths of PynamoDB."""
+    """The attribute of a figure. Its name may contain any character, even a bracket, which has a meaning in other paths of PynamoDB."""
 
     def serialize(self, placeholder_names: dict[str, str], expression_attribute_values: dict[str, str]) -> str:  # noqa: ARG002
         return placeholder_names.setdefault(self.path[0], f"#{len(placeholder_names)}")
 
 
 class Generations(Struct, frozen=True):
-    """The `current` generation, which is read, and the generation that a rebuild is `building`, if any. Changes are written to both."""
+    """The `current` generation, from which reports are read, and the generation that a rebuild is `building`, if any.
+
+    Changes are written to both.
+    """
 
     current: int = 1
     building: int | None = None
@@ -154,12 +157,12 @@ class Generations(Struct, frozen=True):
 
 
 class CountedState(Struct, frozen=True, kw_only=True):
-    """A counted state of a purchase or ticket, and what this state added to the figures.
+    """A counted state of a purchase or ticket, and the figures that this state added.
 
     `key` is `purchase#<id>` or `ticket#<id>`. `position` is text; a later state from the same stream has a greater position. Until its
     last step, a state that is counted in several steps has the previous position, followed by a space and the step's number. `version`
     orders the states of a ticket across streams, because a restored table has a new stream. `is_forgotten` marks a purchase that DynamoDB
-    has deleted after its time to live; the figures keep what the purchase added.
+    has deleted after its time to live. Its figures still count.
     """
 
     event_id: str
@@ -193,7 +196,7 @@ def load_generations() -> Generations:
 
 
 def start_generations() -> Generations:
-    """Return the generations. The first call decides the first generation: 1 if an earlier version has written it, or FIRST_WIDE."""
+    """Return the generations. The first call chooses the first generation: 1 if an earlier version has written rows, else FIRST_WIDE."""
     row = ReportRow.find("state", "generation")
     if row is not None:
         return _generations(row)
@@ -320,10 +323,10 @@ def query_index(generation: int, event_id: str, first: str, last: str, after: st
 
 
 def figure_items(generation: int, event_id: str, added: Figures) -> list[dynamo.TransactItem]:
-    """Return the items that add to an event's figures: one for each part, or for a day one for each hour.
+    """Return the items that add to an event's figures: one item for each part, but for a day one item for each hour.
 
-    Any lane will do, because reads add up the lanes. Days are divided, because with many tiers the figures of a whole day exceed 400 KB,
-    the limit of an item. Earlier versions wrote one item for a day; reads add up those items too.
+    Chooses any lane, because reads add up all lanes. Days are divided into hours, because with many tiers, the figures of a whole day
+    exceed 400 KB, the limit of an item. Earlier versions wrote one item for a day; reads add up those items too.
     """
     number = random.randrange(_lane_count(generation, "figures"))
     by_row: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
@@ -409,7 +412,7 @@ def query_sales(generation: int, event_id: str, first: str, last: str) -> Iterat
 
 
 def sale_position(at: int) -> str:
-    """Return the position before all sales of a second, as text that sorts like the number."""
+    """Return the position before all sales of a second (epoch seconds), as text that sorts like the number."""
     return f"{at:011}"
 
 
@@ -459,7 +462,7 @@ def _index_key(generation: int, event_id: str, order_id: str) -> tuple[str, str]
 
 
 def _figures_key(generation: int, event_id: str, part: str, number: int, hour: str = "") -> tuple[str, str]:
-    """Return the key of a part of an event's figures in a lane. `hour` is empty, or for a day the hour in two digits and a hyphen."""
+    """Return the key of a part of an event's figures in a lane. For a day, `hour` is the hour in two digits and a hyphen."""
     return _lane_name(generation, event_id, "figures", number), f"{part}#{hour}{number}"
 
 
