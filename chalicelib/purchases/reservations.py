@@ -312,7 +312,7 @@ def _check_limits(request: ReservationRequest, tiers: Sequence[Tier], limit: int
             max_quantity = min(max_quantity, MAX_RESALE_TICKETS)
         if item.quantity > max_quantity:
             path = "$.quantity" if len(tiers) == 1 else f"$.items[{number}].quantity"
-            message = f"You can buy at most {max_quantity} tickets of this type at once."
+            message = f"You can buy at most {max_quantity} {'ticket' if max_quantity == 1 else 'tickets'} of this type at once."
             raise TierLimitExceeded(message, path=path, tier_id=tier.id, limit=max_quantity, requested=item.quantity)
     _check_companions(request, tiers)
     requested = sum(item.quantity for item in request.items)

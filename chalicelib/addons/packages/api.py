@@ -74,13 +74,13 @@ class HistoryQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
 
 @route(bp, "GET", "/events/{event_id}/tickets/packages", access="public")
 def list_public_packages(request: RequestContext, event_id: str, query: LanguageQuery) -> CacheableReply[PublicPackagesView]:
-    """List the packages of an event that buyers see, with the number left of each."""
+    """List the packages of an event that buyers see, with the available number of each package."""
     return service.public_packages_reply(event_id, query.language, request.now)
 
 
 @route(bp, "GET", PACKAGES, access="manager")
 def list_packages(request: RequestContext, event_id: str) -> Reply[PackagesView]:
-    """List all packages of an event, including disabled ones."""
+    """List all packages of an event, including disabled packages."""
     permissions.require_manager(request.require_user(), event_id)
     return Reply(service.list_packages(event_id))
 
@@ -234,7 +234,7 @@ def change_option(request: RequestContext, event_id: str, package_id: str, optio
 @route(bp, "DELETE", f"{PACKAGE}/options/{{option_id}}", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
 @limited_for_caller(CATALOG)
 def delete_option(request: RequestContext, event_id: str, package_id: str, option_id: str) -> Reply[DeletedOptionView]:
-    """Delete a question. Earlier answers are kept, and the reply warns if there may be some."""
+    """Delete a question. Earlier answers are kept. The reply has a warning if buyers may have answered the question."""
     actor = require_actor(request, event_id, package_id)
     return Reply(service.delete_option(package_id, option_id, actor, request.now, expected_version(request)))
 
@@ -254,7 +254,7 @@ MAX_RESPONSES = 4 * MAX_QUANTITY  # each ticket may have answers to four options
 
 
 class OptionResponseBody(Struct, forbid_unknown_fields=True):
-    """An answer to a question (an option): true or false, text, or a list of choices.
+    """An answer to a question (an option): true or false, a text, or a list of choices.
 
     `ticket` is the number of one ticket; null means all tickets.
     """
@@ -267,8 +267,8 @@ class OptionResponseBody(Struct, forbid_unknown_fields=True):
 class PackagePurchaseBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """`token` is the waiting room token, if the event has a waiting room. `simulate` sets the outcome of a simulated payment.
 
-    `entry_proof` saves the shop a read if the token has a number of the draw. The email with the tickets goes to
-    `customer_email`. `invoice` is the company to name on the invoice, if the event's seller issues `invoices`.
+    `entry_proof` saves the shop a read if the token has a number of the draw. The email with the tickets goes to `customer_email`.
+    `invoice` is the company to name on the invoice, if the event's seller issues invoices.
     """
 
     package_id: Id
@@ -306,7 +306,7 @@ def purchase_package(request: RequestContext, event_id: str, body: PackagePurcha
         pays_at_once=True,
         simulate=body.simulate,
     )
-    with service.reworded_for_packages(), rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
+    with service.reword_errors(), rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
 
         def execute(purchase_id: str) -> Reply[PackagePurchaseView]:
             orders.check_simulation(body.simulate)

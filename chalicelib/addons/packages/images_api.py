@@ -30,7 +30,7 @@ bp = Blueprint(__name__)
 def set_package_image(request: RequestContext, event_id: str, package_id: str, file: bytes) -> Reply[PackageView]:
     """Upload the image of a package."""
     actor = require_actor(request, event_id, package_id)
-    with service.showing_current(package_id):
+    with service.add_current_to_conflicts(package_id):
         images.set_image(ImageOwner(event_id, package_id), file, actor, request.now, expected_version(request))
     return versioned_reply(service.get_package(package_id))
 
@@ -40,7 +40,7 @@ def set_package_image(request: RequestContext, event_id: str, package_id: str, f
 def remove_package_image(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
     """Remove the image of a package."""
     actor = require_actor(request, event_id, package_id)
-    with service.showing_current(package_id):
+    with service.add_current_to_conflicts(package_id):
         images.remove_image(ImageOwner(event_id, package_id), actor, request.now, expected_version(request))
     return versioned_reply(service.get_package(package_id))
 

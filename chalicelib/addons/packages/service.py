@@ -40,17 +40,18 @@ from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.inventory.availability import cached_stock, read_shown_stock
 from chalicelib.inventory.model import Stock
 
-# Words in the error messages about tiers, and the words that replace them for packages.
+# Words in error messages about tiers, each with the words that replace them for packages.
 _WORDS = (
     ("ticket type", "package"),
     ("Tickets of this type", "Packages of this kind"),
     ("tickets of this type", "packages of this kind"),
+    ("ticket of this type", "package of this kind"),
     ("tickets are", "packages are"),
 )
 
 
 def require_package(identity: Identity, event_id: str, package_id: str) -> Tier:
-    """Return the tier of a package, even a deleted one, if the caller may manage its event. Raises NotFound or Forbidden."""
+    """Return the tier of a package, even of a deleted package, if the caller may manage its event. Raises NotFound or Forbidden."""
     permissions.require_manager(identity, event_id)
     tier = catalog.find_snapshot(lambda found: package_id in found.tiers).tiers.get(package_id)
     if tier is None or tier.event_id != event_id:
@@ -83,13 +84,13 @@ def get_package(package_id: str) -> PackageView:
 def create_package(package_id: str, event_id: str, new: NewPackage, actor: str, now: int) -> PackageView:
     """Create a package. Raises what `tier_management.create_tier` raises, and InvalidInput for a price that the currency does not allow."""
     fields = new.tier_fields(catalog.load_current().listed_tiers(event_id))
-    with reworded_for_packages():
+    with reword_errors():
         return _created_view(tier_management.create_tier(package_id, event_id, fields, actor, now))
 
 
 def duplicate_package(package_id: str, source_id: str, actor: str, now: int) -> PackageView:
     """Create a disabled copy of a package. Raises what `tier_management.duplicate_tier` raises."""
-    with reworded_for_packages():
+    with reword_errors():
         return _created_view(tier_management.duplicate_tier(package_id, source_id, actor, now))
 
 
@@ -100,7 +101,7 @@ def update_package(package_id: str, changes: PackageChanges, actor: str, now: in
     """
     current = catalog.load_current().tiers.get(package_id)
     currency = current.currency if current is not None else tier_management.DEFAULT_CURRENCY
-    with showing_current(package_id):
+    with add_current_to_conflicts(package_id):
         tier_management.update_tier(package_id, changes.tier_changes(currency), actor, now, expected)
     view = _show(catalog.snapshot(), package_id)
     return replace(view, warnings=sales_warnings(view.sold_count, view.reserved_count, view.reserved_for_waitlist, "name, price and seats"))
@@ -108,20 +109,20 @@ def update_package(package_id: str, changes: PackageChanges, actor: str, now: in
 
 def set_enabled(package_id: str, is_enabled: bool, actor: str, now: int, expected: Expected) -> PackageView:
     """Put a package on sale or take it off sale. Raises what `update_package` raises."""
-    with showing_current(package_id):
+    with add_current_to_conflicts(package_id):
         tier_management.update_tier(package_id, TierChanges(on_sale=is_enabled), actor, now, expected)
     return _show(catalog.snapshot(), package_id)
 
 
 def delete_package(package_id: str, actor: str, now: int, expected: Expected) -> DeletedPackageView:
     """Delete a package, or disable it if it has sales or reservations. Raises what `tier_management.delete_tier` raises."""
-    with showing_current(package_id):
+    with add_current_to_conflicts(package_id):
         try:
             deleted = tier_management.delete_tier(package_id, actor, now, expected)
         except TierHasSales as refusal:
             tier_management.update_tier(package_id, TierChanges(on_sale=False), actor, now, expected)
             counts = f"Sold: {refusal.details['sold']}, reserved: {refusal.details['held']}."
-            message = f"{counts} The package is disabled, not deleted: nobody can buy it, and sold or reserved packages stay valid."
+            message = f"{counts} The package is disabled, not deleted: nobody can buy it, but sold and reserved packages stay valid."
             return DeletedPackageView(id=package_id, deleted_at=None, message=message)
     return DeletedPackageView(id=package_id, deleted_at=clock.iso(deleted.updated_at), message="The package is deleted.")
 
@@ -143,19 +144,19 @@ def create_option(package_id: str, option_id: str, new: NewOption, actor: str, n
 
 def update_option(package_id: str, option_id: str, changes: OptionChanges, actor: str, now: int, expected: Expected) -> CustomOption:
     """Change fields of an option. Raises what `tier_management.update_option` raises; a version conflict contains the current package."""
-    with showing_current(package_id):
+    with add_current_to_conflicts(package_id):
         return tier_management.update_option(package_id, option_id, changes.values(), actor, now, expected)
 
 
 def delete_option(package_id: str, option_id: str, actor: str, now: int, expected: Expected) -> DeletedOptionView:
     """Delete an option. The returned view has a warning if buyers may have answered it. Raises what `update_option` raises."""
-    with showing_current(package_id):
+    with add_current_to_conflicts(package_id):
         tier_management.delete_option(package_id, option_id, actor, now, expected)
     package = _show(catalog.snapshot(), package_id)
     warnings = []
     if package.sold_count or package.reserved_count > package.reserved_for_waitlist:
         counts = f"Sold: {package.sold_count}, reserved: {package.reserved_count}."
-        warnings = [f"{counts} Answers to this question stay in the orders, and new buyers are not asked."]
+        warnings = [f"{counts} Answers to this question stay in the orders, but new buyers are not asked."]
     return DeletedOptionView(id=option_id, deleted_at=clock.iso(now), message="The option is deleted.", warnings=warnings)
 
 
@@ -170,9 +171,9 @@ def list_history(package_id: str, limit: int, cursor: str | None, *, shows_addre
 
 
 @contextmanager
-def showing_current(package_id: str) -> Iterator[None]:
-    """Reword the block's errors for packages, and add the current package to a version conflict, so that the editor can decide again."""
-    with reworded_for_packages():
+def add_current_to_conflicts(package_id: str) -> Iterator[None]:
+    """Add the current package to a version conflict in the block, so that the editor can decide again. Rewords errors too."""
+    with reword_errors():
         try:
             yield
         except (VersionConflict, PreconditionFailed) as conflict:
@@ -181,8 +182,8 @@ def showing_current(package_id: str) -> Iterator[None]:
 
 
 @contextmanager
-def reworded_for_packages() -> Iterator[None]:
-    """Reword an error that the block raises, with the words and field names of packages instead of tiers."""
+def reword_errors() -> Iterator[None]:
+    """Reword an error in the block with the words and field names of packages instead of those of tiers."""
     try:
         yield
     except ApiError as error:

@@ -37,7 +37,7 @@ TIER_NAMES = {
     "reserved_count": "reserved",
     "limit_per_order": "per_user_limit",
 }
-UNLIMITED_PER_ORDER = 50  # the `per_user_limit` of a package without a limit of its own: no order may have more tickets
+UNLIMITED_PER_ORDER = 50  # the `per_user_limit` of a package without its own limit: no order may have more tickets
 
 PackageName = Annotated[NotBlank, Meta(max_length=100, examples=["Table for eight"])]
 Seats = Annotated[int, Meta(ge=1, le=100, description="How many people one package admits.")]
@@ -45,12 +45,11 @@ PackageIds = Annotated[list[Id], Meta(min_length=1, max_length=MAX_PACKAGES)]
 
 
 class NewPackage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A package to create. Without a `quantity_limit`, its sales are not limited; with 0, nobody can buy it.
+    """A package to create. Without a `quantity_limit`, its sales are not limited. If the limit is 0, nobody can buy the package.
 
     `limit_per_order` is the maximum number of these packages in one order. If it is null, only the event's `purchase_limit` applies, which
-    limits all orders of a buyer together. A null `description` counts as empty.
-
-    By default, the package has the `currency` of the event's other packages and is displayed after them.
+    limits all orders of a buyer together. A null `description` counts as empty. By default, the package has the `currency` of the event's
+    other packages and is displayed after them.
     """
 
     name: PackageName
@@ -141,10 +140,9 @@ class OptionChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class PackageFieldsView(Struct, frozen=True, kw_only=True):
     """The fields that all views of a package share. `price` is in major units of the currency, and `price_cents` is in minor units.
 
-    The price includes `included_fee_cents`.
-
-    `quantity_limit` is null for a package without a limit; `available` is null if the event has no capacity either. `limit_per_order` is
-    null if only the event limits an order. `sold_count` counts packages; each package admits `seats_per_package` people.
+    The price includes `included_fee_cents`. `quantity_limit` is null for a package without a limit; `available` is null if the event has no
+    capacity either. `limit_per_order` is null if only the event limits an order. `sold_count` counts packages; each package admits
+    `seats_per_package` people.
     """
 
     id: str
@@ -203,7 +201,7 @@ class PackageView(PackageFieldsView, frozen=True, kw_only=True):
 class DeletedPackageView(Struct, frozen=True, kw_only=True):
     """The result of deleting a package.
 
-    A package with sales is only disabled: `deleted_at` is null, and `message` says so.
+    A package with sales is only disabled. In this case, `deleted_at` is null, and `message` explains this.
     """
 
     id: str
@@ -301,8 +299,8 @@ def _is_enabled(status: str) -> bool:
 class AssignedSeatView(SeatView, frozen=True, kw_only=True):
     """A seat that was bought, as `GET /orders/{order_id}/seats` lists it.
 
-    `code` admits the person in the seat. It is the guest's code or, if the seat has no guest, the ticket's code; a ticket's code admits as
-    many people as the ticket has seats. `code` is null if the ticket was transferred to another owner.
+    `code` admits the person in the seat. It is the guest's code or, if the seat has no guest, the ticket's code, which admits as many
+    people as the ticket has seats. `code` is null if the ticket was transferred to another owner.
     """
 
     code: str | None
@@ -312,8 +310,8 @@ class PackagePurchaseView(Struct, frozen=True, kw_only=True):
     """The purchase of a package. Prices are in major units of the currency: `total_price` is `base_price` less `discount_amount`.
 
     A `pending` purchase holds the packages until `expires_at`, and `payment` has the data for paying. A purchase is `failed` if a simulated
-    payment was declined; it then holds nothing. `assigned_tickets` are the first 100 seats of a paid purchase; to list the other seats, use
-    `next_cursor` in `GET /orders/{order_id}/seats`.
+    payment was declined; it then holds no packages. `assigned_tickets` are the first 100 seats of a paid purchase. To list the other seats,
+    use `next_cursor` in `GET /orders/{order_id}/seats`.
     """
 
     id: str
