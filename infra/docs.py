@@ -260,7 +260,7 @@ def _webhooks() -> str:
     parts = []
     for provider in payments.descriptions():
         types = "".join(f"- `{name}`\n" for name in provider.event_types)
-        following = f":\n\n{types}" if types else ". Each payment names this address, so there is nothing to subscribe.\n"
+        following = f":\n\n{types}" if types else ". Each payment names this address, so there is nothing to subscribe to.\n"
         parts.append(f"{provider.title} sends its events to `POST /webhooks/{provider.name}`{following}")
     return "\n".join(parts)
 

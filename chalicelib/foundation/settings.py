@@ -305,12 +305,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "off"
     connected_account_required: Annotated[
         Switch,
-        _says("Whether promoters can publish and sell tickets that cost money only while their account is active."),
+        _says("Whether promoters can publish and sell paid tickets only while their account is active."),
     ] = "off"
     application_fee_cents: Annotated[
         int,
         Meta(ge=0),
-        _says("The operator's fee for each ticket that costs money, in minor units, from payments on connected accounts."),
+        _says("The operator's fee for each paid ticket, in minor units, from payments on connected accounts."),
     ] = 0
     application_fee_basis_points: Annotated[
         int, Meta(ge=0, le=10_000), _says("The operator's fee in hundredths of a percent of the total, added to the fee above.")
