@@ -187,10 +187,11 @@ def test_the_tickets_go_to_the_address_of_the_request(api, time, table):
     assert order_of(api, bought)["order"]["customer_email"] == "gala@example.com"
 
 
-def test_refusals_speak_of_packages(api, time, table):
-    call(api, "PATCH", *table, json={"limit_per_order": 2})
+@pytest.mark.parametrize(("limit", "packages"), [(1, "1 package"), (2, "2 packages")])
+def test_refusals_speak_of_packages(api, time, table, limit, packages):
+    call(api, "PATCH", *table, json={"limit_per_order": limit})
     refused = buy(api, table, quantity=3).json
-    assert (refused["message"], refused["path"]) == ("You can buy at most 2 packages of this kind at once.", "$.quantity")
+    assert (refused["message"], refused["path"]) == (f"You can buy at most {packages} of this kind at once.", "$.quantity")
     assert refused["package_id"] == table[1]
 
 

@@ -157,6 +157,14 @@ def test_a_wrong_entry_is_refused_and_names_the_field(api, sold_out, fields, sta
     assert lines.own(api, "w1") == []
 
 
+@pytest.mark.parametrize(("limit", "tickets"), [(1, "1 ticket"), (2, "2 tickets")])
+def test_a_party_above_the_limit_of_the_tier_is_refused_with_the_limit(api, time, limit, tickets):
+    event_id, _, _ = lines.sold_out_shop(api, time, per_user_limit=limit)
+    refused = lines.join(api, "w1", event_id, 3)
+    assert (refused.status, refused.json["limit"]) == (400, limit)
+    assert refused.json["message"] == f"You can buy at most {tickets} of this type at once."
+
+
 def test_a_party_larger_than_the_tier_or_the_event_is_refused(api, time):
     """Nothing could ever be offered to it, but tickets would be kept back for it."""
     event_id, large = builders.create_shop(api, event_capacity=3, capacity=3)
@@ -168,6 +176,8 @@ def test_a_party_larger_than_the_tier_or_the_event_is_refused(api, time):
         refused = lines.join(api, "w1", event_id, limit + 1, tier_ids=tier_ids)
         assert (refused.status, refused.json["error"], refused.json["path"]) == (400, "tier_limit_exceeded", "$.quantity"), refused.json
         assert refused.json["limit"] == limit
+        tickets = "is only 1 ticket" if limit == 1 else f"are only {limit} tickets"
+        assert refused.json["message"].startswith(f"There {tickets} in total")
     joined = lines.join(api, "w1", event_id, 2, tier_ids=[small, large])
     assert (joined.status, joined.json["tier_ids"], joined.json["tier_id"]) == (201, [small, large], small)
 
