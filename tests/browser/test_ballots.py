@@ -48,7 +48,7 @@ def set_up_ballot(manager: Manager, event_id: str, language: Language) -> None:
     manager.open(f"/events/{event_id}/facts")
     manager.speak(language)
     manager.page.get_by_text(manager.say("Limits, waiting room and returns")).click()
-    manager.page.get_by_label(manager.say("Give out the tickets by a ballot")).check()
+    manager.page.get_by_label(manager.say("Allocate tickets by ballot")).check()
     manager.press("Save")
     expect(manager.page.get_by_text(manager.say("Saved"), exact=True)).to_be_visible()
 

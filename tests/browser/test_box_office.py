@@ -103,13 +103,13 @@ def test_a_cashier_sells_for_cash_and_by_card_offline_too_and_closes_the_day(ser
     code = cashier.sell(seen="Sold offline")
     assert find_ticket_id(code) is None
     page.reload()
-    cashier.see("Sales of this device: 1 not delivered yet")
+    cashier.see("Sales of this device: 1 not sent yet")
     cashier.press("Sell for $50")
     cashier.see("tickets must be set aside first")
     check_offline = page.get_by_text("No network. You can sell the tickets that this device has set aside.")
     expect(check_offline).to_be_visible()
     cashier.find_network()
-    expect(page.get_by_text("not delivered yet")).to_have_count(0)
+    expect(page.get_by_text("not sent yet")).to_have_count(0)
     assert find_ticket_id(code) is not None
     assert code not in cashier.stored()
 
@@ -120,7 +120,7 @@ def test_a_cashier_sells_for_cash_and_by_card_offline_too_and_closes_the_day(ser
     cashier.open("Close the day")
     page.get_by_label("Cash that you have counted (USD)").fill("98.50")
     cashier.press("Save the count")
-    cashier.see("Counted $98.50: $1.50 missing")
+    cashier.see("Counted $98.50: $1.50 short")
     check(page, "box_office_closing")
     invariants.check(time.now)
 

@@ -143,7 +143,7 @@ def test_nobody_sees_a_control_that_is_not_for_their_role(new_buyer, api, time, 
     expect(own_pages).to_have_text(["Overview"])
     expect(door.page.get_by_role("button", name="Publish")).to_have_count(0)
     door.open(f"/events/{event_id}/facts")
-    door.see_heading("You don't have access to this page")
+    door.see_heading("You do not have access to this page")
     coordinator = {"email": "door@example.com", "role": "coordinator"}
     assert api.post(members, json=coordinator, token=promoter.token).status < 300
     door.open(f"/events/{event_id}")

@@ -192,7 +192,7 @@ def test_a_guest_who_registers_pays_before_confirming_the_address(new_buyer, tim
         buyer.choose(TIER, 1)
         _create_account_at_checkout(buyer)
         buyer.see("Check your inbox")
-        buyer.follow("Continue in the meantime")
+        buyer.follow("Continue for now")
         buyer.pay()
         buyer.see_tickets(1)
         buyer.page.goto(f"/verify-email#token={mailbox.token('verify_email')}")

@@ -827,7 +827,7 @@ def test_people_who_wait_see_prices_what_is_left_and_the_chance_that_it_is_gone(
         assert reserve(api, drop_id, tier_id, user, token).status == 201
     _pass(buyer, time, 77)  # 20 people have been let in for long enough to choose
     expect(tickets).to_contain_text("2 tickets left")
-    expect(tickets).to_contain_text("About 80% chance of being gone before your turn")
+    expect(tickets).to_contain_text("Chance of selling out before your turn: about 80%")
     buyer.page.get_by_label("Language").select_option("es")
     expect(buyer.page.get_by_role("region", name="Entradas")).to_contain_text("80 % de probabilidad de que se agoten antes de tu turno")
 
@@ -920,7 +920,7 @@ def test_a_browser_that_blocks_notifications_keeps_emails(new_buyer, drop_id):
     buyer.page.goto(f"/events/{drop_id}/line")
     buyer.press("Join the waiting room")
     buyer.press("Notify me before my turn")
-    buyer.see("Notifications from this shop are blocked in your browser, so we use email.")
+    buyer.see("Notifications from this shop are blocked in your browser, so we will email you instead.")
     buyer.page.get_by_label("Email address", exact=True).fill("ada@home.test")
     buyer.press("Notify me before my turn")
     buyer.see("We will send ada@home.test an email")

@@ -64,7 +64,7 @@ def invited(stage: Stage) -> None:
     for role, event_id in (("coordinator", builders.create_event(stage.api, "Harbor Lights: Afterglow Tour")), ("staff", stage.drop)):
         members.invite(event_id, "ada@example.com", role, "root", stage.time.now)
     stage.page.reload()
-    stage.buyer.see("Accept only what you expected.")
+    stage.buyer.see("Accept only invitations that you were expecting.")
     stage.buyer.see("As a coordinator")
 
 

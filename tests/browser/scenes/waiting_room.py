@@ -185,7 +185,7 @@ def draw_with_a_replaced_key(stage: Stage) -> None:
 def draw_before_the_opening(stage: Stage) -> None:
     stage.open(f"/events/{stage.drop}/draw")
     stage.buyer.see("The draw has not taken place yet")
-    stage.buyer.see("Save or publish this fingerprint now, and those")
+    stage.buyer.see("Save or publish this fingerprint now, and do the same")
 
 
 def draw_before_the_opening_with_the_list(stage: Stage) -> None:

@@ -147,7 +147,7 @@ def ballot_with_better_odds(manager: Manager) -> Iterator[str]:
     manager.open(f"/events/{event_id}/facts")
     manager.page.get_by_text("Limits, waiting room and returns").click()
     manager.page.get_by_label("Better odds for people who were not drawn before").check()
-    manager.page.get_by_label("Give out the tickets by a ballot").check()
+    manager.page.get_by_label("Allocate tickets by ballot").check()
     manager.page.get_by_label("Who gets a place in line").select_option("Accounts only, one place for each confirmed email address")
     manager.press("Save")
     expect(manager.page.get_by_text("Saved", exact=True)).to_be_visible()

@@ -56,7 +56,7 @@ export const accountTexts = {
     known: "Already have an account?",
     mailedText: (email: string) => `We have sent a link to ${email}. Open it to confirm your address, then sign in.`,
     confirmLater: (email: string) => `We have sent a link to ${email}. Open it to confirm your address, now or after you have paid.`,
-    goOn: "Continue in the meantime",
+    goOn: "Continue for now",
     resend: "Send the email again",
     resent: "Sent.",
   },

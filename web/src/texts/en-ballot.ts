@@ -27,7 +27,7 @@ export const ballotTexts = {
   oddsRule: "People who were not drawn in this promoter's earlier ballots have up to five numbers in this draw. The best one counts.",
   odds: (weight: number) =>
     weight === 1
-      ? "You have one number in this draw. If you are not drawn, you get one more in this promoter's next ballot with better odds."
+      ? "You have one number in this draw. If you are not drawn, you will have two numbers in this promoter's next ballot of this kind."
       : `You have ${weight} numbers in this draw, because you were not drawn in ${weight === 5 ? "at least " : ""}${weight - 1} of this promoter's earlier ballots. The best one counts.`,
   failures: {
     token_of_another_user: "You took part with another identity. Please take part again with this account.",

@@ -5,7 +5,7 @@ export const cardTexts = {
   intro: "Each payment card gets one place. Your bank checks the card, and may ask you to confirm it. Nothing is charged, and we do not keep the card: you choose how to pay when you buy.",
   ballotTitle: "Your card for the ballot",
   ballotIntro: "Your bank checks the card, and may ask you to confirm it. Nothing is charged or reserved now. Our payment provider keeps the card until your registration ends, and then deletes it.",
-  accept: (amount: string) => `If I get tickets in the draw, you may charge this card once for them, without asking me again: at most ${amount}. I can withdraw until the draw.`,
+  accept: (amount: string) => `If I get tickets in the draw, you may charge this card once for them, up to ${amount}, without asking me again. I can withdraw until the draw.`,
   save: "Save the card",
   back: "Back to the waiting room",
   incomplete: "The form is not complete. Check the card's details.",
@@ -13,7 +13,7 @@ export const cardTexts = {
   cards: { "card-1": "The first card", "card-2": "The second card", "declined-later": "A card that the bank declines when it is charged", declined: "A card that the bank declines" },
   failures: {
     card_refused: "Your bank has not confirmed this card, and nothing was charged. Check the details or use another card. A card in a wallet, such as Apple Pay, does not work here.",
-    rate_limited: "Too many cards were tried. Wait an hour, then try again.",
+    rate_limited: "Too many cards have been tried. Wait an hour, then try again.",
     amount_changed: "The prices have changed. Load this page again to see the new amount.",
     card_not_wanted: "This registration has ended, or does not need a card.",
     payments_unavailable: "This shop cannot take cards at the moment. Try again later.",

@@ -28,7 +28,7 @@ export const drawTexts = {
   fingerprint: "Fingerprint of the key",
   root: "Fingerprint of the list of numbers",
   round: "Round of the public random number",
-  keepFingerprint: "Save or publish this fingerprint now, and those that appear here when the draw closes. After the draw, anyone with a copy can tell whether we used the same key. Your browser saves them too: open this page again in the same browser after the draw to see the result.",
+  keepFingerprint: "Save or publish this fingerprint now, and do the same with the fingerprints that appear here when the draw closes. After the draw, anyone with a copy can tell whether we used the same key. Your browser saves them too: open this page again in the same browser after the draw to see the result.",
   how: "How the draw works",
   story: [
     {
@@ -109,7 +109,7 @@ export const drawTexts = {
     other: "The random number does not come from drand's public network. That is normal on a test shop. On a real sale, do not rely on this draw.",
     wrong: "The signature is invalid, or this is not the round that should decide. You cannot rely on this draw.",
   },
-  seed: "For this draw, the SHA-256 hash of a fixed text, the key and the public random number takes the place of the key.",
+  seed: "For this draw, the calculation replaces the key with the SHA-256 hash of three things: a fixed text, the key and the public random number.",
   revealed: "When the sale opened, the shop published this key:",
   fits: "The key matches: the fingerprint is the SHA-256 hash of its 32 bytes.",
   broken: "The key does not match. The fingerprint should be the SHA-256 hash of its 32 bytes.",
@@ -124,7 +124,7 @@ export const drawTexts = {
   anothersPlace: (number: number, position: number) => `Number ${number.toLocaleString("en")} has place ${position.toLocaleString("en")}.`,
   proof: "Data of the draw, for programs (JSON)",
   verifier: "The program that checks the draw (verify.pyz)",
-  verify: "It checks this data, and needs only Python: no account, no packages:",
+  verify: "It checks this data. It needs only Python, with no account and no packages:",
   verifyBeacon: "It checks this data and the signature of the public random number. It needs Python and the package py_arkworks_bls12381, but no account:",
   savedFingerprint: "saved fingerprint",
 };

@@ -1,7 +1,7 @@
 /** The texts about what a waiting room asks for before somebody joins, in English. */
 
 export const entryTexts = {
-  address: "To give everyone the same chance, each email address gets one place. We email you a code to confirm yours. You do not need an account.",
+  address: "To give everyone the same chance, each email address gets one place. We will email you a code to confirm your address. You do not need an account.",
   send: "Email me a code",
   mailed: (email: string) => `We have sent a code to ${email}. Enter it within 15 minutes.`,
   code: "Six-digit code",
@@ -11,7 +11,7 @@ export const entryTexts = {
   card: "To give everyone the same chance, each payment card gets one place. Nothing is charged.",
   saveCard: "Save a card",
   failures: {
-    groups_closed: "Groups can no longer change. You can join by yourself.",
+    groups_closed: "Groups can no longer be changed. You can join by yourself.",
     group_full: "This group is full. You can join by yourself.",
     invitation_invalid: "This invitation is no longer valid. You can join by yourself.",
     in_another_group: "You are in another group. Leave it first, then open the link again.",

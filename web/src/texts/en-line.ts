@@ -4,7 +4,7 @@ const tickets = (count: number) => `${count.toLocaleString("en")} ${new Intl.Plu
 
 export const lineTexts = {
   lasts: "Very likely still available when it is your turn",
-  of: (percent: number) => `About ${percent}% chance of being gone before your turn`,
+  of: (percent: number) => `Chance of selling out before your turn: about ${percent}%`,
   gone: "Almost certainly gone before your turn",
   note: "We estimate the chances from what people who have already been let in have bought.",
   between: (early: string, late: string) => `At the pace of the line so far, your turn comes between ${early} and ${late}.`,

@@ -6,7 +6,7 @@ export const mailTexts = {
   beforeTurn: (email: string | null) => `We will email ${email ?? "you"} about five minutes before your turn.`,
   pushAfterDraw: "This browser will show you a notification with your place after the draw, and another about five minutes before your turn.",
   pushBeforeTurn: "This browser will show you a notification about five minutes before your turn.",
-  blocked: "Notifications from this shop are blocked in your browser, so we use email.",
+  blocked: "Notifications from this shop are blocked in your browser, so we will email you instead.",
   emailToo: "Email me too",
   accountToo: "If you have confirmed the email address of your account, we email you too.",
   stop: "Stop these messages",

@@ -17,7 +17,7 @@ export const optionTexts = {
   invitedFirst: "A friend has invited you to a group. When you join the waiting room, you share the group's place in line. When it is your turn, each of you can buy.",
   accept: "Join the group",
   decline: "No, thanks",
-  tooLate: "This invitation comes too late: groups can no longer change. You can take part by yourself.",
+  tooLate: "This invitation comes too late: groups can no longer be changed. You can take part by yourself.",
   link: "Link for your friends",
   shared: "Join my group for the ticket draw",
 };

@@ -40,6 +40,6 @@ export const secondFactorTexts = {
     too_many_passkeys: "You have ten passkeys, which is the maximum. Remove one that you no longer use.",
     second_factor_required: "This code is wrong or has been used. Enter the one that your authenticator app shows now, or one of your recovery codes.",
     no_second_factor: "Your account has no authenticator app, or it has just been changed. Start again.",
-    address_not_verified: "Confirm your email address first: open the link in our email. You can have it sent again above.",
+    address_not_verified: "Confirm your email address first: open the link in our email. To get the email again, use the button above.",
   } as Record<string, string>,
 };

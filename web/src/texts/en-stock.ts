@@ -14,7 +14,7 @@ export const stockTexts = {
   noLimit: "No limit",
   parts: { sold: "sold", held: "being bought", available: "on sale", back: "held back" },
   issued: (count: string) => `of which ${count} given out`,
-  returned: (count: string) => `${count} sold tickets have been returned.`,
+  returned: (count: string) => `Sold tickets returned: ${count}`,
   reasons: { artist: "artist", press: "press", house: "house", accessible: "accessible seats", presale: "presale", box_office: "box office", other: "other reasons" },
   changes: (count: number) => (plural.select(count) === "one" ? "1 change" : `${count} changes`),
   published: "Published",
@@ -25,7 +25,7 @@ export const stockTexts = {
   unsigned: (count: number) => `Your browser has checked ${entries(count)}: none has been changed or left out. It cannot check the signature.`,
   later: (first: string) => `The list is long, so this page begins with entry ${first}. Earlier changes are in the document.`,
   wrong: "This list is wrong",
-  wrongNote: "An entry was changed or left out, or the signature is not the shop's. Save the document, and ask the promoter.",
+  wrongNote: "An entry was changed or left out, or the signature is not the shop's. Save the document, and contact the promoter.",
   key: "Key of the shop. Compare it with what others see:",
   download: "The list as a document",
 };

@@ -16,7 +16,7 @@ const KEY = "fairgate.language";
 
 export type { Language };
 const all = Object.keys(LANGUAGES) as Language[];
-/** The languages that the shop knows, also those that an entry's own pages lack. */
+/** The languages of the shop, including languages that an entry's own pages lack. */
 export const LANGUAGE_CODES = all;
 
 /** Loaders for the texts of an entry's own pages: one file per language, which exports them under the name of the language. A language without a file is not offered on these pages. */

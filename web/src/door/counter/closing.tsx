@@ -1,7 +1,7 @@
 /** The closing of the day: what each person took and paid back, the cash that they counted, and the difference. */
 
 import { useState } from "preact/hooks";
-import { money } from "../../formats";
+import { day, money } from "../../formats";
 import { toCents } from "../../manage/amounts";
 import { Failure, Skeleton } from "../../parts/failure";
 import { useAction, useLoaded } from "../../parts/hooks";
@@ -21,13 +21,13 @@ export function Closing({ counter, userId }: { counter: Counter; userId: string 
 }
 
 function Tills({ counter, userId }: { counter: Counter; userId: string }) {
-  const { d } = useDoorTexts();
+  const { d, locale } = useDoorTexts();
   const { value, failure, reload } = useLoaded(() => counter.closing(), counter.eventId);
   if (!value) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={3} />;
   const waiting = counter.view.sales.filter(({ state }) => state === "waiting").length;
   return (
     <>
-      <p>{d.counter.day(value.date)}</p>
+      <p>{d.counter.day(day(value.date, "UTC", locale))}</p>
       {waiting > 0 && <p class="notice">{d.counter.notDelivered(waiting)}</p>}
       {value.tills.length === 0 && <p>{d.counter.noSales}</p>}
       {value.tills.map((till) => (

@@ -4,14 +4,14 @@ const rows = (count: number) => (count === 1 ? "1 transfer" : `${count.toLocaleS
 
 export const bankTransferTexts = {
   title: "Bank transfers",
-  lead: "Record each transfer as your bank shows it. A full payment sends the tickets.",
+  lead: "Record each transfer as your bank shows it. Once an order is paid in full, we send the tickets.",
   reference: "Payment reference, with the order number",
   amount: (currency: string) => `Amount (${currency})`,
   amountNote: "With a minus sign for money that you have sent back.",
   date: "Date on the statement",
   dateNote: "The same date and amount are recorded only once for an order.",
   record: "Record the transfer",
-  fileNote: "Or choose your bank statement as a CSV file with the columns reference, amount and date. Other payments in the file are ignored. Include every transfer of each day.",
+  fileNote: "Or choose your bank statement as a CSV file with the columns reference, amount and date. Other payments in the file are ignored. For each day in the file, include all transfers of that day.",
   file: "Choose a statement",
   results: {
     recorded: (count: number) => `${rows(count)} recorded.`,

@@ -61,7 +61,7 @@ export const eventTexts = {
   dateVenue: "Venue, if different (optional)",
   dateCapacity: "Capacity (optional)",
   dateLeft: (count: number) => (count === 1 ? "One ticket is left." : `${count} tickets are left.`),
-  dateCapacityNote: "The ticket types for a date, passes included, can never have more tickets together than its capacity.",
+  dateCapacityNote: "Together, the ticket types for a date (passes included) can never have more tickets than the date's capacity.",
   dateAdd: "Add a date",
   dateRemove: "Remove",
   datesSave: "Save dates",

@@ -65,8 +65,8 @@ export const fieldTexts = {
       note: "Friends form a group before the draw and have one chance together. At their turn, each of them can buy. Only with one place for each email address or account, and with waves that leave room for groups.",
     },
     ballot: {
-      label: "Give out the tickets by a ballot",
-      note: "People register their wishes until the draw, at the time when the sale would open. Then the tickets are offered in the order of the draw: each winner has a day to pay, and after that the next person gets the offer. Nobody else can buy. Groups and waves do not apply.",
+      label: "Allocate tickets by ballot",
+      note: "People register until the draw, which takes place when the sale would otherwise open. Then the tickets are offered in the order of the draw: each winner has a day to pay, and after that the next person gets the offer. Nobody else can buy. Groups and waves do not apply.",
     },
     ballot_cards: {
       label: "Cards in the ballot",
@@ -74,7 +74,7 @@ export const fieldTexts = {
     },
     better_odds: {
       label: "Better odds for people who were not drawn before",
-      note: "Everybody has one number in the draw. Each of your ballots with better odds adds one until they are drawn, up to five. The best one counts. Choose this for your first ballot too, so that it counts for the next one. Only for ballots with one place for each email address, account or card. Applies to new waiting rooms.",
+      note: "Everybody has one number in the draw. Each time people are not drawn in one of your ballots with better odds, they get one more, up to five. Once they are drawn, they are back to one. The best number counts. Choose this for your first ballot too, so that it counts for the next one. Only for ballots with one place for each email address, account or card. Applies to new waiting rooms.",
     },
     randomness: {
       label: "What decides the order",
@@ -104,7 +104,7 @@ export const fieldTexts = {
       note: "Everybody can buy wheelchair spaces, without proof. An order can have three companion seats for each wheelchair space in it.",
     },
     hidden: { label: "Hide from lists", note: "Not listed anywhere. Anyone who has the link can buy it." },
-    requires_code: { label: "Only with a code", note: "Buyers need a promo code that opens these tickets. The waitlist does not offer them." },
+    requires_code: { label: "Only with a code", note: "Buyers need a promo code that unlocks these tickets. The waitlist does not offer them." },
   },
   included: {
     "included_fee.cents": { label: "Fee in the price", note: "Per ticket. Buyers see it beside the price, and pay nothing on top." },

@@ -57,7 +57,7 @@ export const messagesTexts = {
     dropped: "Not sent",
   },
   meanings: {
-    sent: "The mail server accepted it. We don't know whether it arrived.",
+    sent: "The mail server accepted it. We do not know whether it arrived.",
     bounced: "The recipient's mail server rejected it. If the rejection is permanent, we stop emailing this address.",
     complained: "The recipient marked it as spam. We no longer email this address.",
     suppressed: "An earlier email to this address bounced permanently, or the recipient complained. Ask the buyer for another address.",

@@ -32,7 +32,7 @@ export const ordersTexts = {
   failed: "Failed payments",
   complimentary: "Complimentary",
   returnRequests: "Return requests",
-  returnRequest: (count: number, isDeclined: boolean) => `${isDeclined ? "Declined: return" : "The buyer asks to return"} ${tickets(count)}`,
+  returnRequest: (count: number, isDeclined: boolean) => `${isDeclined ? "Declined: return of" : "The buyer asks to return"} ${tickets(count)}`,
   returnReasons: { cannot_come: "Cannot come", ill: "Ill", wrong_tickets: "Bought the wrong tickets", other: "Another reason" },
   returnAnswer: "If you decline: an answer to the buyer (optional)",
   acceptReturn: "Accept and refund",

@@ -19,7 +19,7 @@ export const shellTexts = {
   secondFactorText: "This shop requires a second step at sign-in from everybody who manages events. Set it up in your account, then come back.",
   toAccount: "To my account",
   sellHere: "Sell tickets with this account",
-  noAccessTitle: "You don't have access to this page",
+  noAccessTitle: "You do not have access to this page",
   noAccessText: "If you need it, ask the event's promoter.",
   noEventTitle: "Event not found",
   noEventText: "It may have been deleted, or the address is incomplete.",

@@ -67,7 +67,7 @@ export const ticketTexts = {
   releasedSoldOut: (count: number, time: string) => `${many(count)} released on ${time}, when sold out`,
   release: "Release",
   releaseNow: "Yes, release them",
-  releaseText: (count: number) => (count === 1 ? "The ticket is released at once." : `All ${many(count)} tickets are released at once. To release fewer, edit their number.`),
+  releaseText: (count: number) => (count === 1 ? "The ticket is released at once." : `All ${many(count)} tickets are released at once. To release fewer, first change the number of tickets in this holdback.`),
   complimentary: (count: number) => `Complimentary tickets (${many(count)} issued)`,
   complimentaryNote: "Give these tickets away. Each person gets them by email at once. To revoke them, refund the order.",
   complimentaryOrders: "Orders",

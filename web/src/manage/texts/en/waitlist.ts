@@ -5,8 +5,8 @@ const tickets = (count: number) => (count === 1 ? "1 ticket" : `${count.toLocale
 
 export const waitlistTexts = {
   title: "Waitlist",
-  ballotLead: "The people who have registered, in the order in which they registered. At the draw, the tickets are offered automatically in the drawn order. You don't have to do anything.",
-  lead: "Returned tickets are offered automatically, in the order in which people joined. Each offer holds tickets for one person; if they don't pay in time, it passes to the next. You don't have to do anything.",
+  ballotLead: "The people who have registered, in the order in which they registered. At the draw, the tickets are offered automatically in the drawn order. You do not have to do anything.",
+  lead: "Returned tickets are offered automatically, in the order in which people joined. Each offer holds tickets for one person; if they do not pay in time, it passes to the next. You do not have to do anything.",
   switchedOff: "This event's waitlist is turned off: nobody can join, and no tickets are offered.",
   show: "Show",
   figures: "Waitlist figures",
@@ -35,7 +35,7 @@ export const waitlistTexts = {
   offer: "Offer tickets now",
   offerConfirm: "Yes, offer them now",
   offerEffect: "Use “Offer tickets now” to offer tickets to someone out of turn. This is not possible if fewer tickets are left than the person asked for, or while the sale is paused.",
-  offerText: (count: number) => `We hold ${tickets(count)} for this person until the offer ends, and email them about it. If they don't pay by then, the offer goes to the next person.`,
+  offerText: (count: number) => `We hold ${tickets(count)} for this person until the offer ends, and email them about it. If they do not pay by then, the offer goes to the next person.`,
   overtakes: (count: number) =>
     count === 1
       ? "One person who joined earlier may have to wait longer."
