@@ -19,7 +19,7 @@ export const ballotTexts: typeof english = {
   },
   cardMissing: {
     optional: "¿Quieres guardar una tarjeta? Si consigues entradas en el sorteo, las cobramos en ella y no tendrás que pagar en un día.",
-    required: "Falta un paso: guarda una tarjeta. Sin ella no participas en el sorteo. Solo la cobramos si consigues entradas.",
+    required: "Falta un paso: guarda una tarjeta. Sin ella no participas en el sorteo. Solo haremos el cargo si consigues entradas.",
   },
   cardSaved: (amount) => `Tu tarjeta está guardada. Si consigues entradas en el sorteo, las cobramos en ella una sola vez: como máximo, ${amount}.`,
   saveCard: "Guardar una tarjeta",
@@ -29,7 +29,7 @@ export const ballotTexts: typeof english = {
   oddsRule: "Quien no consiguió entradas en sorteos anteriores de este promotor tiene hasta cinco números en este sorteo. Cuenta el mejor.",
   odds: (weight) =>
     weight === 1
-      ? "Tienes un número en este sorteo. Si no te toca, tendrás uno más en el próximo sorteo de este promotor que tenga en cuenta los anteriores."
+      ? "Tienes un número en este sorteo. Si no te toca, tendrás dos en el próximo sorteo de este tipo del mismo promotor."
       : `Tienes ${weight} números en este sorteo, porque no te tocó en ${weight === 5 ? "al menos " : ""}${weight - 1} ${weight === 2 ? "sorteo anterior" : "sorteos anteriores"} de este promotor. Cuenta el mejor.`,
   failures: {
     token_of_another_user: "Participaste con otra identidad. Vuelve a participar con esta cuenta.",

@@ -71,7 +71,7 @@ export const drawTexts: typeof english = {
     title: "Que nadie nos dijera antes el número aleatorio público.",
     text: "Para eso tendría que haberse puesto de acuerdo la mayoría de las organizaciones independientes.",
   },
-  oddsRule: "Cada persona tiene un número y uno más por cada sorteo de este promotor con más opciones en el que no ha tenido suerte desde la última vez que le tocó, hasta cinco. Cuenta el mejor.",
+  oddsRule: "Cada persona tiene un número. Cada vez que no le toca en un sorteo de este tipo del mismo promotor, recibe uno más, hasta cinco. Cuando le toca, vuelve a tener uno. Cuenta el mejor.",
   oddsLimit: {
     title: "Que quien tiene varios números no tuvo suerte en sorteos anteriores.",
     text: "Eso solo lo saben esas personas y la tienda. Pero nadie tiene más de cinco números, y la lista muestra cuántos tiene cada puesto.",
@@ -91,7 +91,7 @@ export const drawTexts: typeof english = {
   notOwn: "Tu número no está en la lista.",
   roundUnknown: "La lista también indica la ronda del número aleatorio público. Aparecerá aquí con la lista.",
   roundNamed: (round) => `La lista indicaba la ronda ${round} del número aleatorio público, que nadie conocía entonces.`,
-  roundReplaced: "La tienda ha cambiado lo que decide el orden después de que tu navegador viera la lista. Tu navegador había guardado esta cadena y esta ronda del número aleatorio público (o solo «key»):",
+  roundReplaced: "La tienda ha cambiado lo que decide el orden después de que tu navegador viera la lista. Tu navegador había guardado esta cadena y esta ronda del número aleatorio público («key» significa que no había número aleatorio público):",
   roundKnown: "Este es el número de esa ronda. Puedes compararlo con el que publica la red:",
   roundSource: "La ronda en drand, para programas (JSON)",
   checks: {

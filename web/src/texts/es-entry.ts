@@ -3,14 +3,14 @@
 import type { entryTexts as english } from "./en-entry";
 
 export const entryTexts: typeof english = {
-  address: "Para que todo el mundo tenga las mismas opciones, cada correo tiene un solo puesto. Te enviaremos un código para confirmar el tuyo. No necesitas cuenta.",
+  address: "Para que todo el mundo tenga las mismas posibilidades, cada correo tiene un solo puesto. Te enviaremos un código para confirmar el tuyo. No necesitas cuenta.",
   send: "Enviarme un código",
   mailed: (email) => `Hemos enviado un código a ${email}. Escríbelo antes de 15 minutos.`,
   code: "Código de seis cifras",
   again: "¿No te llega? Pide otro código o usa otro correo",
-  account: "Para que todo el mundo tenga las mismas opciones, cada cuenta tiene un solo puesto. Entra en tu cuenta o crea una.",
+  account: "Para que todo el mundo tenga las mismas posibilidades, cada cuenta tiene un solo puesto. Entra en tu cuenta o crea una.",
   unverified: "Aún no puedes entrar en la cola, porque el correo de tu cuenta está sin confirmar. Confírmalo y vuelve.",
-  card: "Para que todo el mundo tenga las mismas opciones, cada tarjeta tiene un solo puesto. No se cobra nada.",
+  card: "Para que todo el mundo tenga las mismas posibilidades, cada tarjeta tiene un solo puesto. No se cobra nada.",
   saveCard: "Guardar una tarjeta",
   failures: {
     groups_closed: "Los grupos ya no se pueden cambiar. Puedes entrar por tu cuenta.",

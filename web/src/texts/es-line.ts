@@ -9,7 +9,7 @@ export const lineTexts: typeof english = {
   of: (percent) => `Aproximadamente un ${percent} % de probabilidad de que se agoten antes de tu turno`,
   gone: "Casi seguro que se agotarán antes de tu turno",
   note: "Calculamos las probabilidades a partir de lo que han comprado las personas que ya han entrado.",
-  between: (early, late) => `Al ritmo de la cola hasta ahora, tu turno llegará entre las ${early} y las ${late}.`,
+  between: (early, late) => `Al ritmo de la cola hasta ahora, tu turno será entre estas horas: ${early} y ${late}.`,
   toShop: (host) => `Ir a ${host}`,
   toShopNote: (host) => `Las entradas se venden en ${host}. Termina la compra allí antes de que acabe tu tiempo.`,
   beacon: "El orden también depende de un número aleatorio que una red independiente publica con el sorteo ya cerrado. Nadie puede conocerlo antes, ni siquiera nosotros.",

@@ -13,7 +13,7 @@ export const optionTexts: typeof english = {
   member: "Compartes este puesto con tu grupo. En vuestro turno, cada persona puede comprar en su propio navegador, hasta el límite habitual.",
   invite: "Envía el enlace a quienes quieras invitar.",
   show: "Ver el grupo",
-  until: (time) => `Se pueden crear y cambiar grupos hasta las ${time}.`,
+  until: (time) => `Plazo para crear y cambiar grupos: ${time}.`,
   leave: "Salir del grupo",
   invited: "Te han invitado a un grupo. Si entras en él, compartes su puesto en la cola y pierdes el tuyo. En vuestro turno, cada persona puede comprar.",
   invitedFirst: "Te han invitado a un grupo. Al entrar en la sala de espera, compartirás su puesto en la cola. En vuestro turno, cada persona puede comprar.",

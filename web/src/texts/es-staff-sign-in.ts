@@ -3,7 +3,7 @@
 import type { staffTexts as english } from "./en-staff-sign-in";
 
 export const staffTexts: typeof english = {
-  begin: "Iniciar sesión como personal",
+  begin: "Acceso para el personal",
   working: "Iniciando tu sesión…",
   failures: {
     staff_sign_in_denied: "El servicio de inicio de sesión no te ha dejado entrar. Empieza de nuevo o usa tu contraseña.",

@@ -16,7 +16,7 @@ export const stockTexts: typeof english = {
   noLimit: "Sin límite",
   parts: { sold: "vendidas", held: "en proceso de compra", available: "a la venta", back: "retenidas" },
   issued: (count) => `de ellas, ${count} entregadas`,
-  returned: (count) => `Se han devuelto ${count} entradas vendidas.`,
+  returned: (count) => `Entradas vendidas y devueltas: ${count}`,
   reasons: { artist: "artista", press: "prensa", house: "la sala", accessible: "plazas accesibles", presale: "preventa", box_office: "taquilla", other: "otros motivos" },
   changes: (count) => (plural.select(count) === "one" ? "1 cambio" : `${count} cambios`),
   published: "Publicación",
@@ -27,7 +27,7 @@ export const stockTexts: typeof english = {
   unsigned: (count) => `Tu navegador ha comprobado ${entries(count)}: ninguna se ha cambiado ni falta. No puede comprobar la firma.`,
   later: (first) => `La lista es larga, así que esta página empieza por la anotación ${first}. Los cambios anteriores están en el documento.`,
   wrong: "Esta lista no es correcta",
-  wrongNote: "Se ha cambiado o falta una anotación, o la firma no es de la tienda. Guarda el documento y pregunta al promotor.",
+  wrongNote: "Se ha cambiado o falta una anotación, o la firma no es de la tienda. Guarda el documento y contacta con el promotor.",
   key: "Clave de la tienda. Compárala con la que ven otras personas:",
   download: "La lista como documento",
 };

@@ -32,7 +32,7 @@ export const waitlistTexts: typeof english = {
   wished: (count) => `Has pedido ${entradas(count)}`,
   withoutCard: "Todavía no participas en el sorteo.",
   drawn: (position) => (position === null ? "Participas en el sorteo." : `En el sorteo te ha tocado el puesto ${position.toLocaleString("es")}.`),
-  drawnNote: "Tras el sorteo, ofrecemos las entradas en su orden.",
+  drawnNote: "Tras el sorteo, ofrecemos las entradas en el orden del sorteo.",
   fewerFirst: "Quien quiera menos entradas puede recibir una oferta antes que tú.",
   mail: (address) => `También te enviaremos la oferta por correo a ${address}.`,
   notConfirmed: "Aún no has confirmado esta dirección, así que comprueba que sea correcta:",

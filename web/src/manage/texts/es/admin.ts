@@ -38,7 +38,7 @@ export const adminTexts: typeof english = {
   lastSuccess: (when) => `última ejecución correcta el ${when}`,
   nextRun: (when) => `próxima ejecución el ${when}`,
   broken: (names) => `Tareas que no funcionan: ${names}. Consulta los registros y la guía de operación.`,
-  late: "Hay trabajo pendiente desde hace más de diez minutos: una tarea no se ejecuta, o el proveedor de correo o de pagos rechaza peticiones. El runbook explica qué revisar.",
+  late: "Hay trabajo pendiente desde hace más de diez minutos: una tarea no se ejecuta, o el proveedor de correo o de pagos rechaza peticiones. La guía de operación explica qué revisar.",
   backlog: "Trabajo pendiente",
   mails: "Correos pendientes",
   refunds: "Reembolsos pendientes",

@@ -13,7 +13,7 @@ const problems: Record<string, string> = {
   "$.capacity": "El cambio del aforo se interrumpió. Vuelve a fijarlo.",
   "$.promoter_id": "Conecta tu cuenta de Stripe y complétala en Stripe para que los compradores puedan pagarte.",
   "$.waiting_room.entry": "Esta tienda no está preparada para esta norma: los correos necesitan un proveedor de correo y las tarjetas, el pago en la propia tienda. Configúralo o deja entrar a todo el mundo en la cola.",
-  "$.waiting_room.better_odds": "Para dar más opciones hace falta un sorteo de entradas y un puesto por correo, por cuenta o por tarjeta.",
+  "$.waiting_room.better_odds": "Para dar más posibilidades hace falta un sorteo de entradas y un puesto por correo, por cuenta o por tarjeta.",
 };
 
 export const eventTexts: typeof english = {
@@ -132,7 +132,7 @@ export const eventTexts: typeof english = {
   cancelTyped: (name) => `Para confirmar, escribe el nombre del evento: ${name}`,
   holders: (count) => `${personas(count)} ${count === 1 ? "tiene" : "tienen"} entradas.`,
   atLeast: "El evento tiene más de 2000 entradas. Estas cifras solo cuentan una parte.",
-  noMails: "Esta tienda no envía correos sobre ello. Avisa tú a esas personas.",
+  noMails: "Esta tienda no envía correos a quienes tienen entradas. Avisa tú a esas personas.",
   noticedTitle: "Este cambio afecta a quienes tienen entradas",
   noticedSave: "Guardar los cambios",
   changeMailed: (count) => `${personas(count)} ${count === 1 ? "recibirá" : "recibirán"} un correo con los datos anteriores y los nuevos, unos cinco minutos después de tu último cambio.`,
@@ -165,7 +165,7 @@ export const eventTexts: typeof english = {
     pause: "Seguir la venta, pausarla o dejar entrar a gente",
     refund: "Buscar un pedido y reembolsar entradas",
     prices: "Cambiar entradas, precios y cantidades",
-    scans: "Ver quién entró por la puerta y quién escaneó su entrada",
+    scans: "Ver quién accedió al evento y quién escaneó su entrada",
     invite: "Invitar a quienes trabajan en la puerta o gestionan el evento",
   },
   figures: "Entradas",

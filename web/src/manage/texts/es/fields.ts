@@ -56,7 +56,7 @@ export const fieldTexts: typeof english = {
     },
     until: { label: "Devoluciones hasta", note: "Si está vacío, hasta que empiece el evento." },
     fee_percent: { label: "Porcentaje que se descuenta" },
-    needs_approval: { label: "Yo decido sobre cada devolución", note: "En Pedidos, Devoluciones pedidas." },
+    needs_approval: { label: "Yo decido sobre cada devolución", note: "En Pedidos, Solicitudes de devolución." },
     fee_cents: { label: "Gastos" },
     may_transfer: { label: "Las entradas se pueden transferir", note: "Quien tiene una entrada puede pasarla a otra persona con un enlace." },
   },
@@ -87,8 +87,8 @@ export const fieldTexts: typeof english = {
       note: "El público guarda una tarjeta al inscribirse. No se cobra nada hasta que alguien consigue entradas en el sorteo. Si el banco rechaza la tarjeta, hay un día para pagar de otra forma. Si hay preguntas obligatorias, no se cobra en las tarjetas.",
     },
     better_odds: {
-      label: "Más opciones para quien no tuvo suerte antes",
-      note: "Cada persona tiene un número en el sorteo y uno más por cada sorteo tuyo con esta opción en el que no ha tenido suerte desde la última vez que le tocó, hasta cinco. Cuenta el mejor. Márcalo ya en tu primer sorteo para que cuente en el siguiente. Solo con un puesto por correo, cuenta o tarjeta. Vale para las salas de espera nuevas.",
+      label: "Más posibilidades para quien no tuvo suerte antes",
+      note: "Cada persona tiene un número en el sorteo. Cada vez que no le toca en un sorteo tuyo de este tipo, recibe uno más, hasta cinco. Cuando le toca, vuelve a tener uno. Cuenta el mejor. Márcalo ya en tu primer sorteo para que cuente en el siguiente. Solo con un puesto por correo, cuenta o tarjeta. Vale para las salas de espera nuevas.",
     },
     randomness: {
       label: "Qué decide el orden",
@@ -111,7 +111,7 @@ export const fieldTexts: typeof english = {
     sale_starts_at: { label: "A la venta desde" },
     sale_ends_at: { label: "A la venta hasta" },
     max_per_order: { label: "Máximo por pedido" },
-    low_stock_at: { label: "Alarma de pocas entradas", note: "El equipo técnico recibe una alarma cuando quedan tan pocas." },
+    low_stock_at: { label: "Alarma de pocas entradas", note: "El equipo técnico recibe una alarma cuando solo queda este número de entradas." },
     is_sponsorship: { label: "Patrocinio", note: "Se muestra como patrocinio a los compradores y se distingue en los informes de ventas." },
     seating: {
       label: "Plazas accesibles",
@@ -120,7 +120,7 @@ export const fieldTexts: typeof english = {
     hidden: { label: "Ocultar en las listas", note: "No aparece en ninguna lista. Quien tenga el enlace puede comprarla." },
     requires_code: {
       label: "Solo con código",
-      note: "Hace falta un código promocional que abra estas entradas. La lista de espera no las ofrece.",
+      note: "Hace falta un código promocional que dé acceso a estas entradas. La lista de espera no las ofrece.",
     },
   },
   included: {

@@ -74,7 +74,7 @@ export const liveTexts: typeof english = {
   questions: { pause: "¿Pausar la venta?", resume: "¿Reanudar la venta?", rate: "¿Cambiar el ritmo?", letIn: "¿Dejar entrar a más personas?" },
   actions: { pause: "Pausar ahora", resume: "Reanudar ahora", rate: "Cambiar ahora", letIn: "Dejar entrar ahora" },
   appeals: "Reclamaciones",
-  appealsNote: "Quien no cumple la norma de tu sala de espera puede escribirte una vez. Si le das un puesto antes de que se cierre el sorteo, participa en él; si es más tarde, va detrás.",
+  appealsNote: "Quien no cumple la norma de tu sala de espera puede escribirte una vez. Si le das un puesto antes de que se cierre el sorteo, participa en él; si es más tarde, su puesto va detrás de quienes participaron.",
   noAppeals: "No hay reclamaciones pendientes",
   noAppealsText: "Nadie espera respuesta.",
   appealAnswer: "Tu respuesta, que verá esa persona",

@@ -33,9 +33,9 @@ export const ordersTexts: typeof english = {
   disputed: "En disputa",
   failed: "Pagos fallidos",
   complimentary: "Invitaciones",
-  returnRequests: "Devoluciones pedidas",
-  returnRequest: (count, isDeclined) => `${isDeclined ? "Rechazada: devolución de" : "El comprador pide devolver"} ${entradas(count)}`,
-  returnReasons: { cannot_come: "No puede ir", ill: "Está enfermo", wrong_tickets: "Se equivocó de entradas", other: "Otro motivo" },
+  returnRequests: "Solicitudes de devolución",
+  returnRequest: (count, isDeclined) => `${isDeclined ? "Rechazada: devolución de" : "El comprador solicita la devolución de"} ${entradas(count)}`,
+  returnReasons: { cannot_come: "No puede ir", ill: "Por enfermedad", wrong_tickets: "Se equivocó de entradas", other: "Otro motivo" },
   returnAnswer: "Si la rechazas: respuesta al comprador (opcional)",
   acceptReturn: "Aceptar y reembolsar",
   declineReturn: "Rechazar",
@@ -95,7 +95,7 @@ export const ordersTexts: typeof english = {
   given: (names, count) =>
     `El comprador ha transferido ${count === 1 ? "esta entrada" : "estas entradas"} a otra persona: ${names}. ${count === 1 ? "Sigue siendo válida" : "Siguen siendo válidas"} si no ${count === 1 ? "la" : "las"} eliges en «Algunas entradas».`,
   chooseSome: "Elige las entradas que quieres reembolsar.",
-  atTheDoor: "Ver quién entró por la puerta y cuándo",
+  atTheDoor: "Ver quién accedió al evento y cuándo",
   reason: "Motivo",
   reasons: {
     requested_by_customer: "Lo pidió el comprador",

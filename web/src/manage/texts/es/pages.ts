@@ -5,7 +5,7 @@ import type { pageNames as english } from "../en/pages";
 export const pageNames: typeof english = {
   events: "Eventos",
   webhooks: "Webhooks",
-  replay: "Reenviar envíos fallidos",
+  replay: "Reintentar los envíos fallidos",
   profile: "Tu perfil",
   apiKeys: "Claves de API",
   activity: "Actividad",
@@ -32,6 +32,6 @@ export const pageNames: typeof english = {
   version: "Restaurar una versión",
   system: "Sistema",
   problemMessages: "Problemas de correo",
-  payouts: "Transferencias al banco",
+  payouts: "Liquidaciones al banco",
   cases: "Incidencias abiertas",
 };

@@ -3,13 +3,13 @@
 import type { payoutTexts as english } from "../en/payouts";
 
 export const payoutTexts: typeof english = {
-  title: "Transferencias al banco",
+  title: "Liquidaciones al banco",
   lead: "Lo que el proveedor de pagos ha transferido a tu banco: todo lo cobrado en su cuenta, menos reembolsos, disputas y comisiones. Incluye otras tiendas de la misma cuenta.",
-  none: "Todavía no hay transferencias",
+  none: "Todavía no hay liquidaciones",
   noneText: "El proveedor transfiere según el calendario de su panel, unos días después del primer cobro.",
   noProvider: "Sin proveedor de pagos",
   noProviderText: "En este entorno los pagos son simulados, así que no hay dinero que transferir.",
-  provider: "Transferencias de",
+  provider: "Liquidaciones de",
   books: "Conciliación",
   comparedUntil: (when) => `Nuestras cuentas están conciliadas con las del proveedor hasta el ${when}.`,
   notCompared: "Las cuentas todavía no se han conciliado. Se hace automáticamente cada 15 minutos.",

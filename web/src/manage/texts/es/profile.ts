@@ -99,7 +99,7 @@ export const paymentAccountTexts: typeof englishAccount = {
   missing: "Stripe necesita lo siguiente:",
   fee: (perTicket: string, percent: string) => `La comisión de la tienda por pedido es el ${percent} % del total más ${perTicket}, en la moneda del evento, por cada entrada de pago.`,
   balance: (available: string, pending: string) => `Saldo: ${available} disponibles para transferir a tu banco y ${pending} pendientes de liberarse.`,
-  payouts: "Transferencias a tu banco",
+  payouts: "Liquidaciones a tu banco",
   connect: "Conectar una cuenta de Stripe",
   resume: "Seguir en Stripe",
 };
@@ -146,7 +146,7 @@ export const activityTexts: typeof englishActivity = {
     "account.second_factor_removed": "Inicio de sesión en dos pasos desactivado",
     "account.passkey_added": "Clave de acceso añadida",
     "account.passkey_removed": "Clave de acceso quitada",
-    "account.staff_signed_in": "Inicio de sesión como personal",
+    "account.staff_signed_in": "Inicio de sesión del personal",
     "api_key.created": "Clave de API creada",
     "api_key.deleted": "Clave de API eliminada",
     "legal_text.replaced": "Texto legal cambiado",

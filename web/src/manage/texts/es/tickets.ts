@@ -69,7 +69,7 @@ export const ticketTexts: typeof english = {
   releasedSoldOut: (count: number, time: string) => `Liberadas: ${many(count)}, el ${time}, al agotarse las demás`,
   release: "Liberar",
   releaseNow: "Sí, liberarlas",
-  releaseText: (count: number) => (count === 1 ? "La entrada se libera ahora mismo." : `Las ${many(count)} entradas se liberan ahora mismo. Para liberar menos, edita el número.`),
+  releaseText: (count: number) => (count === 1 ? "La entrada se libera ahora mismo." : `Las ${many(count)} entradas se liberan ahora mismo. Para liberar menos, cambia antes el número de entradas de esta retención.`),
   complimentary: (count: number) => `Invitaciones (emitidas: ${many(count)})`,
   complimentaryNote: "Regala estas entradas. Cada persona las recibe por correo al momento. Para anularlas, reembolsa el pedido.",
   complimentaryOrders: "Pedidos",
