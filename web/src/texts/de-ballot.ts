@@ -29,7 +29,7 @@ export const ballotTexts: typeof english = {
   oddsRule: "Wer in früheren Verlosungen dieses Veranstalters nicht gezogen wurde, hat in dieser Ziehung bis zu fünf Nummern. Die beste zählt.",
   odds: (weight) =>
     weight === 1
-      ? "Sie haben in dieser Ziehung eine Nummer. Wenn Sie nicht gezogen werden, haben Sie in der nächsten Verlosung dieses Veranstalters mit besseren Chancen eine mehr."
+      ? "Sie haben in dieser Ziehung eine Nummer. Wenn Sie nicht gezogen werden, haben Sie in der nächsten Verlosung dieser Art bei diesem Veranstalter zwei Nummern."
       : `Sie haben in dieser Ziehung ${weight} Nummern, weil Sie in ${weight === 2 ? "einer früheren Verlosung" : `${weight === 5 ? "mindestens " : ""}${weight - 1} früheren Verlosungen`} dieses Veranstalters nicht gezogen wurden. Die beste zählt.`,
   failures: {
     token_of_another_user: "Sie haben mit einer anderen Identität teilgenommen. Bitte nehmen Sie mit diesem Konto noch einmal teil.",

@@ -14,7 +14,7 @@ export const drawTexts: typeof english = {
   closesAt: "Teilnahmeschluss der Ziehung",
   closedAt: "Teilnahmeschluss der Ziehung war",
   entry: "Wer einen Platz bekommt",
-  entries: { open: "Alle", verified_address: "Ein Platz pro bestätigter E-Mail-Adresse", account: "Nur Konten, ein Platz pro bestätigter E-Mail-Adresse", access_code: "Nur mit einem Code des Veranstalters, der für so viele Personen gilt, wie er angibt", payment_card: "Ein Platz pro Zahlungskarte, die nicht belastet wird" },
+  entries: { open: "Alle", verified_address: "Ein Platz pro bestätigter E-Mail-Adresse", account: "Nur Konten, ein Platz pro bestätigter E-Mail-Adresse", access_code: "Nur mit einem Code des Veranstalters, der für eine feste Zahl von Personen gilt", payment_card: "Ein Platz pro Zahlungskarte, die nicht belastet wird" },
   excluded: {
     address_used: "Mit einer E-Mail-Adresse gekommen, die schon einen Platz hatte, und diesen Platz erhalten",
     address_required: "Ohne bestätigte E-Mail-Adresse abgelehnt",
@@ -26,11 +26,11 @@ export const drawTexts: typeof english = {
     card_used: "Mit einer Zahlungskarte gekommen, die schon einen Platz hatte, und diesen Platz erhalten",
   },
   withNumbers: (weight, count) => `${number(count)} ${count === 1 ? "Platz" : "Plätze"} mit ${numbers(weight)}`,
-  appeals: (made, granted, denied) => `Einsprüche beim Veranstalter: ${number(made)}, angenommen ${number(granted)}, abgelehnt ${number(denied)}`,
+  appeals: (made, granted, denied) => `Beschwerden beim Veranstalter: ${number(made)}, angenommen ${number(granted)}, abgelehnt ${number(denied)}`,
   fingerprint: "Fingerabdruck des Schlüssels",
   root: "Fingerabdruck der Liste der Nummern",
   round: "Runde der öffentlichen Zufallszahl",
-  keepFingerprint: "Speichern oder veröffentlichen Sie diesen Fingerabdruck jetzt, und auch die, die nach dem Teilnahmeschluss hier erscheinen. Nach der Ziehung kann jeder mit einer Kopie feststellen, ob wir denselben Schlüssel verwendet haben. Auch Ihr Browser speichert sie: Öffnen Sie diese Seite nach der Ziehung im selben Browser, um das Ergebnis zu sehen.",
+  keepFingerprint: "Speichern oder veröffentlichen Sie diesen Fingerabdruck jetzt, und später auch die Fingerabdrücke, die nach dem Teilnahmeschluss hier erscheinen. Nach der Ziehung kann jeder mit einer Kopie feststellen, ob wir denselben Schlüssel verwendet haben. Auch Ihr Browser speichert sie: Öffnen Sie diese Seite nach der Ziehung im selben Browser, um das Ergebnis zu sehen.",
   how: "So funktioniert die Ziehung",
   story: [
     {
@@ -43,7 +43,7 @@ export const drawTexts: typeof english = {
     },
     {
       title: "Zum Verkaufsstart öffnen wir den Umschlag",
-      text: "An der Ziehung kann niemand mehr teilnehmen: Wer später kommt, erhält einen Platz dahinter. Wir veröffentlichen den Schlüssel. Ein Rechenverfahren, das alle vorher nachlesen können, bringt dann alle Nummern in eine Reihenfolge. Sie verwendet nur, was wir veröffentlichen. Jede Nummer erhält einen Platz, und jeder Platz geht an eine Nummer. Alle können nachrechnen und erhalten dieselbe Reihenfolge.",
+      text: "An der Ziehung kann niemand mehr teilnehmen: Wer später kommt, erhält einen Platz dahinter. Wir veröffentlichen den Schlüssel. Ein Rechenverfahren, das alle vorher nachlesen können, bringt dann alle Nummern in eine Reihenfolge. Es verwendet nur, was wir veröffentlichen. Jede Nummer erhält einen Platz, und jeder Platz geht an eine Nummer. Alle können nachrechnen und erhalten dieselbe Reihenfolge.",
     },
   ],
   beaconStory:
@@ -71,7 +71,7 @@ export const drawTexts: typeof english = {
     title: "Dass uns niemand die öffentliche Zufallszahl früher verraten hat.",
     text: "Dafür hätten die meisten der unabhängigen Organisationen zusammenarbeiten müssen.",
   },
-  oddsRule: "Alle haben eine Nummer und eine weitere für jede Verlosung dieses Veranstalters mit besseren Chancen, seit sie zuletzt gezogen wurden, höchstens fünf. Die beste zählt.",
+  oddsRule: "Alle haben eine Nummer. Wer in einer solchen Verlosung dieses Veranstalters nicht gezogen wird, bekommt eine dazu, bis zu fünf. Wer gezogen wird, hat wieder eine. Die beste zählt.",
   oddsLimit: {
     title: "Dass Personen mit mehreren Nummern in früheren Verlosungen nicht gezogen wurden.",
     text: "Das wissen nur sie und wir. Aber niemand hat mehr als fünf Nummern, und die Liste zeigt, wie viele jeder Platz hat.",
@@ -91,7 +91,7 @@ export const drawTexts: typeof english = {
   notOwn: "Ihre Nummer steht nicht auf der Liste.",
   roundUnknown: "Die Liste nennt auch die Runde der öffentlichen Zufallszahl. Sie erscheint hier mit der Liste.",
   roundNamed: (round) => `Die Liste nannte die Runde ${round} der öffentlichen Zufallszahl, die damals niemand kannte.`,
-  roundReplaced: "Nachdem Ihr Browser die Liste gesehen hatte, hat der Shop geändert, was über die Reihenfolge entscheidet. Ihr Browser hatte diese Kette und diese Runde der öffentlichen Zufallszahl gespeichert (oder nur „key“):",
+  roundReplaced: "Nachdem Ihr Browser die Liste gesehen hatte, hat der Shop geändert, was über die Reihenfolge entscheidet. Ihr Browser hatte diese Kette und diese Runde der öffentlichen Zufallszahl gespeichert („key“: ohne Zufallszahl):",
   roundKnown: "Das ist die Zahl dieser Runde. Sie können sie mit der Zahl vergleichen, die das Netzwerk veröffentlicht:",
   roundSource: "Die Runde bei drand, für Programme (JSON)",
   checks: {
@@ -107,18 +107,18 @@ export const drawTexts: typeof english = {
   signature: {
     check: "Öffentliche Zufallszahl jetzt prüfen",
     titles: { wrong: "Verlassen Sie sich nicht auf diese Ziehung", other: "Die Zufallszahl ist nicht öffentlich" },
-    right: "Die Unterschrift stimmt: Diese Zahl ist von drand, und ihre Runde folgt aus dem Zeitpunkt des Teilnahmeschlusses.",
+    right: "Die Signatur stimmt: Diese Zahl ist von drand, und ihre Runde folgt aus dem Zeitpunkt des Teilnahmeschlusses.",
     other: "Die Zufallszahl stammt nicht aus dem öffentlichen Netzwerk von drand. In einem Test-Shop ist das normal. Verlassen Sie sich bei einem echten Verkauf nicht auf diese Ziehung.",
-    wrong: "Die Unterschrift ist falsch, oder das ist nicht die Runde, die entscheiden soll. Sie können sich auf diese Ziehung nicht verlassen.",
+    wrong: "Die Signatur ist falsch, oder das ist nicht die Runde, die entscheiden soll. Sie können sich auf diese Ziehung nicht verlassen.",
   },
-  seed: "Bei dieser Ziehung tritt der SHA-256-Hash eines festen Textes, des Schlüssels und der öffentlichen Zufallszahl an die Stelle des Schlüssels.",
+  seed: "Bei dieser Ziehung ersetzt der SHA-256-Hash eines festen Textes, des Schlüssels und der öffentlichen Zufallszahl den Schlüssel.",
   revealed: "Zum Verkaufsstart hat der Shop diesen Schlüssel veröffentlicht:",
   fits: "Der Schlüssel passt: Der Fingerabdruck ist der SHA-256-Hash seiner 32 Bytes.",
   broken: "Der Schlüssel passt nicht. Der Fingerabdruck müsste der SHA-256-Hash seiner 32 Bytes sein.",
   arrival: (arrival, n) => `Ihre Nummer war ${number(arrival)} von ${number(n)}.`,
   arrivals: (first, last, n) => `Ihre Nummern waren ${number(first)} bis ${number(last)} von ${number(n)}. Die beste zählt.`,
-  late: (n) => `Die Ziehung hatte ${numbers(n)}. Als Sie kamen, war die Teilnahme schon geschlossen, deshalb liegt Ihr Platz dahinter.`,
-  people: (n) => `Die Ziehung hatte ${numbers(n)}.`,
+  late: (n) => `Nummern in der Ziehung: ${number(n)}. Als Sie kamen, war die Teilnahme schon geschlossen, deshalb liegt Ihr Platz dahinter.`,
+  people: (n) => `Nummern in der Ziehung: ${number(n)}.`,
   place: (position) => `Aus dem Schlüssel und Ihrer Nummer berechnet Ihr Browser den Platz ${number(position)}. Diesen Platz zeigt Ihnen auch der Shop.`,
   formula:
     "Die Berechnung: Der Schlüssel bringt die Nummern von 1 bis zur letzten in eine neue Reihenfolge. Jede Nummer wird in zwei Hälften geteilt. In mindestens zehn Runden wird der SHA-256-Hash aus Schlüssel, Runde und einer Hälfte zur anderen Hälfte addiert (ein Feistel-Netzwerk). Ein Ergebnis jenseits der letzten Nummer durchläuft die Runden noch einmal.",
@@ -127,6 +127,6 @@ export const drawTexts: typeof english = {
   proof: "Daten der Ziehung, für Programme (JSON)",
   verifier: "Das Programm, das die Ziehung prüft (verify.pyz)",
   verify: "Es prüft diese Daten und braucht nur Python, aber kein Konto und keine Pakete:",
-  verifyBeacon: "Es prüft diese Daten und die Unterschrift der öffentlichen Zufallszahl. Es braucht Python und das Paket py_arkworks_bls12381, aber kein Konto:",
+  verifyBeacon: "Es prüft diese Daten und die Signatur der öffentlichen Zufallszahl. Es braucht Python und das Paket py_arkworks_bls12381, aber kein Konto:",
   savedFingerprint: "gespeicherter Fingerabdruck",
 };

@@ -13,7 +13,7 @@ export const entryTexts: typeof english = {
   card: "Damit alle die gleiche Chance haben, erhält jede Zahlungskarte einen Platz. Es wird nichts abgebucht.",
   saveCard: "Karte hinterlegen",
   failures: {
-    groups_closed: "Gruppen können sich nicht mehr ändern. Sie können allein teilnehmen.",
+    groups_closed: "Gruppen können nicht mehr geändert werden. Sie können allein teilnehmen.",
     group_full: "Diese Gruppe ist voll. Sie können allein teilnehmen.",
     invitation_invalid: "Diese Einladung gilt nicht mehr. Sie können allein teilnehmen.",
     in_another_group: "Sie sind in einer anderen Gruppe. Verlassen Sie sie zuerst, und öffnen Sie dann den Link noch einmal.",

@@ -6,8 +6,8 @@ export const invoiceTexts: typeof english = {
   wanted: "Ich brauche eine Rechnung für eine Firma",
   company: "Firma",
   address: "Rechnungsanschrift",
-  country: "Ländercode für eine elektronische Rechnung (freiwillig)",
+  country: "Ländercode für eine elektronische Rechnung (optional)",
   countryForm: "Zwei Buchstaben, zum Beispiel DE oder AT",
-  vatId: "USt-IdNr. (freiwillig)",
+  vatId: "USt-IdNr. (optional)",
   vatIdForm: "4 bis 30 Buchstaben und Ziffern, zum Beispiel DE123456789",
 };

@@ -6,7 +6,7 @@ const tickets = (count: number) => `${count.toLocaleString("de")} ${count === 1 
 
 export const lineTexts: typeof english = {
   lasts: "Sehr wahrscheinlich noch da, wenn Sie an der Reihe sind",
-  of: (percent) => `Etwa ${percent}\u00a0% Wahrscheinlichkeit, dass sie dann vergeben sind`,
+  of: (percent) => `Mit etwa ${percent}\u00a0% Wahrscheinlichkeit vergeben, bevor Sie an der Reihe sind`,
   gone: "Ziemlich sicher vergeben, bevor Sie an der Reihe sind",
   note: "Wir schätzen die Chancen danach, was die bisher eingelassenen Personen gekauft haben.",
   between: (early, late) => `Beim bisherigen Tempo sind Sie zwischen ${early} und ${late} an der Reihe.`,

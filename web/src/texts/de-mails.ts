@@ -8,7 +8,7 @@ export const mailTexts: typeof english = {
   beforeTurn: (email) => `Wir senden ${email ? `an ${email}` : "Ihnen"} eine E-Mail, etwa fünf Minuten bevor Sie an der Reihe sind.`,
   pushAfterDraw: "Dieser Browser zeigt Ihnen nach der Ziehung eine Nachricht mit Ihrem Platz und eine weitere etwa fünf Minuten, bevor Sie an der Reihe sind.",
   pushBeforeTurn: "Dieser Browser zeigt Ihnen eine Nachricht, etwa fünf Minuten bevor Sie an der Reihe sind.",
-  blocked: "Ihr Browser blockiert Benachrichtigungen dieses Shops, deshalb verwenden wir E-Mail.",
+  blocked: "Ihr Browser blockiert Benachrichtigungen dieses Shops, deshalb schreiben wir Ihnen eine E-Mail.",
   emailToo: "Auch per E-Mail",
   accountToo: "Wenn Sie die E-Mail-Adresse Ihres Kontos bestätigt haben, senden wir Ihnen auch eine E-Mail.",
   stop: "Diese Nachrichten abbestellen",

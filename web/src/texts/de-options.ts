@@ -19,7 +19,7 @@ export const optionTexts: typeof english = {
   invitedFirst: "Jemand hat Sie in eine Gruppe eingeladen. Wenn Sie den Warteraum betreten, teilen Sie sich den Platz der Gruppe in der Warteschlange. Wenn die Gruppe an der Reihe ist, können alle kaufen.",
   accept: "Der Gruppe beitreten",
   decline: "Nein, danke",
-  tooLate: "Diese Einladung kommt zu spät: Gruppen können sich nicht mehr ändern. Sie können allein teilnehmen.",
+  tooLate: "Diese Einladung kommt zu spät: Gruppen können nicht mehr geändert werden. Sie können allein teilnehmen.",
   link: "Link für Ihre Freunde",
   shared: "Komm in meine Gruppe für die Ticket-Ziehung",
 };

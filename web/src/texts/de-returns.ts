@@ -25,7 +25,7 @@ export const returnTexts: typeof english = {
   askedTitle: "Der Veranstalter entscheidet",
   doneTitle: "Sie haben Ihre Tickets zurückgegeben",
   resale: "Wenn Sie nicht kommen können",
-  resaleMeaning: "Bieten Sie Ihre Tickets zum gezahlten Preis zum Weiterverkauf an. Sie bleiben gültig, bis jemand sie kauft, und bis dahin können Sie das Angebot zurückziehen. Wenn ein Ticket verkauft ist, schreiben wir Ihnen eine E-Mail und erstatten den Preis.",
+  resaleMeaning: "Bieten Sie Ihre Tickets zum gezahlten Preis zum Weiterverkauf an. Die Tickets bleiben gültig, bis jemand sie kauft; bis dahin können Sie das Angebot zurückziehen. Wenn ein Ticket verkauft ist, schreiben wir Ihnen eine E-Mail und erstatten den Preis.",
   resaleUntil: (time) => `Sie können sie bis ${time} anbieten.`,
   ticket: (number) => `Ticket ${number}`,
   youGet: (amount) => `Sie erhalten ${amount} zurück.`,

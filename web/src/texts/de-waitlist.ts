@@ -26,12 +26,12 @@ export const waitlistTexts: typeof english = {
       ? `Vor Ihnen: ${people(count)}, die auf ${tickets(wanted)} ${count === 1 ? "wartet" : "warten"}.`
       : `Vor Ihnen: etwa ${people(rounded(count))}, die auf etwa ${tickets(rounded(wanted))} warten.`;
   },
-  waitingNote: "Wir können nicht versprechen, dass Tickets zurückgegeben werden. Wenn ja, erscheint Ihr Angebot unter „Konto“ und auf der Seite des Events.",
+  waitingNote: "Wir können nicht versprechen, dass Tickets zurückgegeben werden. Falls doch, erscheint Ihr Angebot unter „Konto“ und auf der Seite des Events.",
   registered: "Sie sind für die Verlosung angemeldet",
   almost: "Ihre Anmeldung ist noch nicht vollständig",
   wished: (count) => `Ihr Wunsch: ${tickets(count)}`,
   withoutCard: "Sie nehmen noch nicht an der Ziehung teil.",
-  drawn: (position) => (position === null ? "Sie nehmen an der Ziehung teil." : `Die Ziehung hat Ihnen Platz ${position.toLocaleString("de")} gegeben.`),
+  drawn: (position) => (position === null ? "Sie nehmen an der Ziehung teil." : `Sie haben bei der Ziehung Platz ${position.toLocaleString("de")} bekommen.`),
   drawnNote: "Nach der Ziehung bieten wir die Tickets in der gezogenen Reihenfolge an.",
   fewerFirst: "Wer weniger Tickets möchte, bekommt vielleicht vor Ihnen ein Angebot.",
   mail: (address) => `Das Angebot senden wir auch an ${address}.`,
@@ -41,7 +41,7 @@ export const waitlistTexts: typeof english = {
   until: (count, when) =>
     count === 1
       ? `Es ist bis ${when} für Sie reserviert. Wenn Sie bis dahin nicht bezahlen, geht es an die nächste Person.`
-      : `Sie sind bis ${when} für Sie reserviert. Wenn Sie bis dahin nicht bezahlen, gehen sie an die nächste Person.`,
+      : `Die Tickets sind bis ${when} für Sie reserviert. Wenn Sie bis dahin nicht bezahlen, gehen sie an die nächste Person.`,
   charging: "Wir belasten Ihre gespeicherte Karte. Ihre Tickets kommen innerhalb weniger Stunden per E-Mail.",
   cardRefused: "Wir konnten Ihre gespeicherte Karte nicht belasten. Bitte zahlen Sie mit einer beliebigen Karte.",
   left: "Verbleibende Zeit",

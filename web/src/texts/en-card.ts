@@ -5,7 +5,7 @@ export const cardTexts = {
   intro: "Each payment card gets one place. Your bank checks the card, and may ask you to confirm it. Nothing is charged, and we do not keep the card: you choose how to pay when you buy.",
   ballotTitle: "Your card for the ballot",
   ballotIntro: "Your bank checks the card, and may ask you to confirm it. Nothing is charged or reserved now. Our payment provider keeps the card until your registration ends, and then deletes it.",
-  accept: (amount: string) => `If I get tickets in the draw, you may charge this card once for them, up to ${amount}, without asking me again. I can withdraw until the draw.`,
+  accept: (amount: string) => `If I get tickets in the draw, you may charge this card once, up to ${amount}, without asking me again. I can withdraw until the draw.`,
   save: "Save the card",
   back: "Back to the waiting room",
   incomplete: "The form is not complete. Check the card's details.",

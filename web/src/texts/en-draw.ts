@@ -109,7 +109,7 @@ export const drawTexts = {
     other: "The random number does not come from drand's public network. That is normal on a test shop. On a real sale, do not rely on this draw.",
     wrong: "The signature is invalid, or this is not the round that should decide. You cannot rely on this draw.",
   },
-  seed: "For this draw, the calculation replaces the key with the SHA-256 hash of three things: a fixed text, the key and the public random number.",
+  seed: "For this draw, the calculation replaces the key with the SHA-256 hash of a fixed text, the key and the public random number.",
   revealed: "When the sale opened, the shop published this key:",
   fits: "The key matches: the fingerprint is the SHA-256 hash of its 32 bytes.",
   broken: "The key does not match. The fingerprint should be the SHA-256 hash of its 32 bytes.",

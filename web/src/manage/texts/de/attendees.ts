@@ -14,7 +14,7 @@ export const attendeeTexts: typeof english = {
     expected: "Alle mit gültigem Ticket",
     in: "Eingelassen",
     out: "Noch nicht da",
-    frozen: "Gesperrt wegen Einspruch",
+    frozen: "Gesperrt: Zahlung angefochten",
     void: "Nicht mehr gültig",
   },
   note: "Eine Zeile für jede Person, für die ein Ticket gilt. Verwenden Sie die Adressen nur für dieses Event: Der Verlauf hält fest, wer diese Liste öffnet oder herunterlädt.",
@@ -27,7 +27,7 @@ export const attendeeTexts: typeof english = {
   ticket: "Ticket",
   door: "Am Einlass",
   cameIn: (time, gate) => `${time}${gate ? `, Eingang ${gate}` : ""}`,
-  doorStates: { valid: "Noch nicht da", frozen: "Gesperrt wegen Einspruch", void: "Nicht mehr gültig" },
+  doorStates: { valid: "Noch nicht da", frozen: "Gesperrt: Zahlung angefochten", void: "Nicht mehr gültig" },
   order: "Bestellung",
   answers: "Antworten",
 };

@@ -6,7 +6,7 @@ const rows = (count: number) => (count === 1 ? "1 Überweisung" : `${count.toLoc
 
 export const bankTransferTexts: typeof english = {
   title: "Überweisungen",
-  lead: "Erfassen Sie jede Überweisung so, wie Ihre Bank sie anzeigt. Sobald eine Bestellung ganz bezahlt ist, gehen die Tickets hinaus.",
+  lead: "Erfassen Sie jede Überweisung so, wie Ihre Bank sie anzeigt. Sobald eine Bestellung ganz bezahlt ist, werden die Tickets versendet.",
   reference: "Verwendungszweck mit der Bestellnummer",
   amount: (currency) => `Betrag (${currency})`,
   amountNote: "Mit Minuszeichen, wenn Sie Geld zurückgesendet haben.",

@@ -38,7 +38,7 @@ const refusals: Record<string, (figures: Figures) => string> = {
   tier_of_api: () => "Eine Ticketart mit dieser ID wurde auf den Webseiten erstellt. Verwenden Sie in der Datei eine andere ID.",
   code_of_api: () => "Ein Aktionscode mit diesem Namen wurde auf den Webseiten erstellt. Verwenden Sie einen anderen Namen, oder löschen Sie ihn.",
   limit_too_late: () => "Für eine Gesamtkapazität ist es zu spät, weil Tickets vielleicht schon ohne sie im Verkauf sind. Begrenzen Sie die Ticketarten.",
-  above_date_capacity: ({ date_id, capacity, tickets }) => `Der Termin ${date_id} hat ${capacity} Plätze, aber seine Ticketarten, auch die nicht mehr in der Datei, können ${tickets} Tickets verkaufen. Behalten Sie diese mit kleinerem max_quantity, oder erhöhen Sie die Kapazität des Termins.`,
+  above_date_capacity: ({ date_id, capacity, tickets }) => `Der Termin ${date_id} hat ${capacity} Plätze, aber von seinen Ticketarten, auch von denen, die nicht mehr in der Datei stehen, können insgesamt ${tickets} Tickets verkauft werden. Behalten Sie diese Ticketarten mit kleinerem max_quantity, oder erhöhen Sie die Kapazität des Termins.`,
   stock_missing: () => "Die Angaben zum Bestand fehlen, deshalb ist unbekannt, wie viele Tickets verkauft sind. Stellen Sie die Tabelle „inventory“ wieder her.",
   sold_before: ({ sold }) => `Sie kann nicht mit ${sold} verkauften beginnen, weil die Kapazität des Events nur hier verkaufte Tickets zählt. Setzen Sie sold_count auf 0.`,
   moves_with_sales: ({ event_id, sold, held }) => `Sie kann das Event ${event_id} nicht verlassen: ${sold} verkauft, ${held} reserviert. Fügen Sie dem anderen Event eine neue Ticketart hinzu.`,
@@ -57,7 +57,7 @@ const refusals: Record<string, (figures: Figures) => string> = {
 /** Warnings about possible mistakes, by code. */
 const advice: Record<string, (figures: Figures) => string> = {
   capacity_below_tickets: ({ capacity, tickets }) => `Die Kapazität von ${capacity} liegt unter den ${tickets} Tickets der Ticketarten. Senken Sie deren Anzahl, oder erhöhen Sie die Kapazität.`,
-  limit_above_event: ({ tickets, limit }) => `Pro Kauf sind ${tickets} Tickets erlaubt, aber für das Event darf eine Person nur ${limit} Tickets kaufen. Erhöhen Sie die Grenze des Events, oder senken Sie diese.`,
+  limit_above_event: ({ tickets, limit }) => `Pro Kauf sind ${tickets} Tickets erlaubt, aber für das Event darf eine Person nur ${limit} Tickets kaufen. Erhöhen Sie das Limit des Events, oder senken Sie dieses.`,
   few_shards: ({ shards, holds, default: usual }) => `Mit ${shards} Shards können höchstens ${holds} Käufe gleichzeitig Tickets reservieren. Lassen Sie dieses Feld weg, um ${usual} zu bekommen.`,
 };
 
@@ -121,7 +121,7 @@ export const catalogTexts: typeof english = {
   fields,
   values: {
     none: "keine",
-    "no limit": "keine Grenze",
+    "no limit": "unbegrenzt",
     open: "offen",
     closed: "geschlossen",
     true: "ja",

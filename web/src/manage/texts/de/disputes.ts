@@ -13,16 +13,16 @@ const reasons: Record<string, string> = {
 };
 const advice: Record<string, string> = {
   fraudulent: "Zeigen Sie, dass der Karteninhaber die Tickets gekauft oder benutzt hat: die Bestellung mit der E-Mail-Adresse und, aus dem Verlauf, wer die Tickets wann und wo gescannt hat.",
-  unrecognized: "Zeigen Sie, was gekauft wurde: die Bestellung, das Event und den Termin. Oft ist er nur vergessen; dann hilft es, dem Käufer zu schreiben.",
+  unrecognized: "Zeigen Sie, was gekauft wurde: die Bestellung, das Event und den Termin. Oft hat der Käufer den Kauf nur vergessen; dann hilft es, ihm zu schreiben.",
   product_not_received: "Zeigen Sie, dass die Tickets angekommen sind: den Status der E-Mails (unter „E-Mails“) und, aus dem Verlauf, wann die Tickets am Einlass benutzt wurden.",
   product_unacceptable: "Zeigen Sie, was die Seite des Events versprochen hat und was stattgefunden hat. Wenn sich etwas geändert hat, geben Sie an, wann Sie die Käufer informiert haben.",
-  duplicate: "Suchen Sie nach anderen Bestellungen des Käufers. Wenn es zwei gibt, zeigen Sie, dass jede ihre eigenen Tickets hat. War eine ein Versehen, nehmen Sie den Einspruch hin.",
+  duplicate: "Suchen Sie nach anderen Bestellungen des Käufers. Wenn es zwei gibt, zeigen Sie, dass jede ihre eigenen Tickets hat. War eine ein Versehen, akzeptieren Sie die Zahlungsanfechtung.",
   credit_not_processed: "Zeigen Sie die Erstattung, die mit Datum in der Bestellung steht. Wenn keine Erstattung zugesagt war, zeigen Sie Ihre Bedingungen.",
 };
 
 export const disputeTexts: typeof english = {
-  none: "Keine Einsprüche",
-  noneText: "Wenn die Bank eines Käufers Geld zurückfordert, erscheint der Einspruch hier, mit der Frist für Ihre Antwort.",
+  none: "Keine Zahlungsanfechtungen",
+  noneText: "Wenn die Bank eines Käufers Geld zurückfordert, erscheint die Zahlungsanfechtung hier, mit der Frist für Ihre Antwort.",
   amount: "Geforderter Betrag",
   reason: "Grund",
   since: "Eröffnet",

@@ -34,7 +34,7 @@ export const fieldTexts: typeof english = {
     },
     purchase_limit: { label: "Tickets pro Käufer", note: "Wie viele Tickets eine Person insgesamt kaufen kann. Üblich sind 2 bis 4, wenn ein Event ausverkauft sein wird." },
     hold_seconds: { label: "Sekunden zum Bezahlen", note: "So lange haben Käufer Zeit. Üblich sind 180 für Karten, 600, wenn Käufer die App ihrer Bank brauchen." },
-    allows_reentry: { label: "Besucher dürfen hinaus und wieder hinein", note: "Das Einlassteam scannt die Tickets derer, die hinausgehen. Dieselben Tickets lassen sie dann wieder ein." },
+    allows_reentry: { label: "Besucher dürfen hinaus und wieder hinein", note: "Das Einlassteam scannt die Tickets von Besuchern, die hinausgehen. Dieselben Tickets lassen sie dann wieder ein." },
     publishes_report: {
       label: "Bericht zum Verkauf veröffentlichen",
       note: "Nach dem Verkaufsstart zeigt die Seite der Ziehung, wie viele Personen dabei waren, wie lange sie gewartet haben und wohin die Tickets gegangen sind.",
@@ -60,7 +60,7 @@ export const fieldTexts: typeof english = {
     },
     entry: {
       label: "Wer einen Platz in der Warteschlange bekommt",
-      note: "Bei einem Platz pro E-Mail-Adresse bringen erfundene Gäste nichts. Käufer bestätigen ihre Adresse mit einem Code per E-Mail und brauchen kein Konto. Codes erstellen Sie unter „Aktionscodes“. Sobald jemand den Warteraum betreten hat, behält er seine Regel.",
+      note: "Bei einem Platz pro E-Mail-Adresse bringen erfundene Gäste nichts. Käufer bestätigen ihre Adresse mit einem Code per E-Mail und brauchen kein Konto. Codes erstellen Sie unter „Aktionscodes“. Sobald jemand den Warteraum betreten hat, kann die Regel nicht mehr geändert werden.",
     },
     groups: {
       label: "Bis zu sechs Personen dürfen sich einen Platz teilen",
@@ -68,7 +68,7 @@ export const fieldTexts: typeof english = {
     },
     ballot: {
       label: "Tickets durch eine Verlosung vergeben",
-      note: "Alle melden ihre Wünsche an, bis zur Ziehung zum Verkaufsstart. Dann werden die Tickets in der Reihenfolge der Ziehung angeboten: Wer gezogen wird, hat einen Tag zum Bezahlen, danach bekommt die nächste Person das Angebot. Sonst kann niemand kaufen. Gruppen und Wellen gibt es nicht.",
+      note: "Bis zur Ziehung, die zum Zeitpunkt des Verkaufsstarts stattfindet, können sich alle mit ihren Wünschen anmelden. Dann werden die Tickets in der Reihenfolge der Ziehung angeboten: Wer gezogen wird, hat einen Tag zum Bezahlen, danach bekommt die nächste Person das Angebot. Sonst kann niemand kaufen. Gruppen und Wellen gibt es nicht.",
     },
     ballot_cards: {
       label: "Karten in der Verlosung",
@@ -76,7 +76,7 @@ export const fieldTexts: typeof english = {
     },
     better_odds: {
       label: "Bessere Chancen für alle, die bisher nicht gezogen wurden",
-      note: "Alle haben eine Nummer und für jede Ihrer Verlosungen mit besseren Chancen, seit sie zuletzt gezogen wurden, eine weitere, höchstens fünf. Die beste zählt. Wählen Sie das schon für Ihre erste Verlosung. Nur für Verlosungen mit einem Platz pro E-Mail-Adresse, Konto oder Karte. Gilt für neue Warteräume.",
+      note: "Alle haben eine Nummer. Wer in einer Ihrer Verlosungen dieser Art nicht gezogen wird, bekommt eine Nummer dazu, bis zu fünf insgesamt. Wer gezogen wird, hat danach wieder eine. Die beste zählt. Wählen Sie das schon für Ihre erste Verlosung. Nur für Verlosungen mit einem Platz pro E-Mail-Adresse, Konto oder Karte. Gilt für neue Warteräume.",
     },
     randomness: {
       label: "Was über die Reihenfolge entscheidet",
@@ -85,9 +85,9 @@ export const fieldTexts: typeof english = {
     follow_stock: { label: "Wellen an die übrigen Tickets anpassen", note: "Die Wellen werden kleiner, wenn die Tickets knapp werden." },
     shop_url: {
       label: "Adresse eines anderen Shops",
-      note: "Wenn ein anderer Shop die Tickets verkauft, gehen Käufer dorthin, sobald sie an der Reihe sind, mit einem Pass, den der Shop prüft. Das Event braucht dann keine Ticketarten.",
+      note: "Wenn ein anderer Shop die Tickets verkauft, gehen Käufer dorthin, sobald sie an der Reihe sind, mit einer Zugangsberechtigung, die der Shop prüft. Das Event braucht dann keine Ticketarten.",
     },
-    pass_algorithm: { label: "Signatur der Pässe", note: "Nur für einen anderen Shop." },
+    pass_algorithm: { label: "Signatur der Zugangsberechtigungen", note: "Nur für einen anderen Shop." },
   },
   tier: {
     name: { label: "Name" },
@@ -106,11 +106,11 @@ export const fieldTexts: typeof english = {
       note: "Rollstuhlplätze können alle kaufen, ohne Nachweis. Zu jedem Rollstuhlplatz kann eine Bestellung drei Plätze für Begleitpersonen enthalten.",
     },
     hidden: { label: "In Listen verbergen", note: "Erscheint nirgends. Wer den Link hat, kann es kaufen." },
-    requires_code: { label: "Nur mit Code", note: "Käufer brauchen einen Aktionscode, der diese Tickets öffnet. Die Warteliste bietet sie nicht an." },
+    requires_code: { label: "Nur mit Code", note: "Käufer brauchen einen Aktionscode, der diese Tickets freischaltet. Die Warteliste bietet sie nicht an." },
   },
   included: {
     "included_fee.cents": { label: "Gebühr im Preis", note: "Pro Ticket. Käufer sehen sie neben dem Preis und zahlen nichts zusätzlich." },
-    "included_fee.percent": { label: "Plus % des Preises" },
+    "included_fee.percent": { label: "Dazu ein Anteil am Preis, in Prozent" },
     "tax.none": { label: "Keine Steuer", note: "Belege erwähnen keine Steuer, unabhängig von Ihren Standardsteuern." },
     "tax.percent": { label: "Steuer im Preis, in Prozent", note: "Zum Beispiel 19. Wenn leer, gelten die Standardsteuern in Ihrem Profil." },
     "tax.exempt_because": { label: "Grund der Befreiung", note: "Für eine Steuer von 0 Prozent. Er steht auf den Belegen." },

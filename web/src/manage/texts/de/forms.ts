@@ -16,7 +16,7 @@ export const formTexts: typeof english = {
   theirsTaken: "Sie verwenden die andere Fassung.",
   takeTheirs: "Andere Fassung verwenden",
   unsaved: "Noch nicht gespeichert. Dieser Tab behält Ihre Änderungen, bis Sie sie speichern.",
-  optional: (label) => `${label} (freiwillig)`,
+  optional: (label) => `${label} (optional)`,
   more: "Mehr anzeigen",
   otherLanguages: "Andere Sprachen",
   otherLanguagesNote: "Wer eine dieser Sprachen liest, sieht diese Texte auf Seiten, in E-Mails und auf Tickets. Für ein leeres Feld gilt der Text oben.",

@@ -4,7 +4,7 @@ import type { payoutTexts as english } from "../en/payouts";
 
 export const payoutTexts: typeof english = {
   title: "Auszahlungen",
-  lead: "Was der Zahlungsdienstleister an Ihre Bank gesendet hat: alle Verkäufe über Ihr Konto bei ihm, abzüglich Erstattungen, Einsprüchen und Gebühren. Andere Shops auf demselben Konto sind enthalten.",
+  lead: "Was der Zahlungsdienstleister an Ihre Bank gesendet hat: alle Verkäufe über Ihr Konto bei ihm, abzüglich Erstattungen, Zahlungsanfechtungen und Gebühren. Andere Shops auf demselben Konto sind enthalten.",
   none: "Noch keine Auszahlungen",
   noneText: "Der Dienstleister zahlt nach dem Zeitplan in seinem Dashboard aus, zum ersten Mal ein paar Tage nach der ersten Zahlung.",
   noProvider: "Kein Zahlungsdienstleister",

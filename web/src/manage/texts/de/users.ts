@@ -25,7 +25,7 @@ export const usersTexts: typeof english = {
   lockText: "Die Person wird innerhalb von 15 Minuten überall abgemeldet und kann sich nicht wieder anmelden. Tickets bleiben gültig. Bei einem Veranstalter endet sofort der Verkauf aller Events, und die Webhooks stoppen.",
   unlock: "Entsperren",
   unlockText: "Die Person kann sich wieder anmelden. Die Events eines Veranstalters kommen wieder in den Verkauf, wie sie waren, und die Webhooks laufen weiter.",
-  reason: "Grund, für andere Admins (freiwillig)",
+  reason: "Grund, für andere Admins (optional)",
   accountLocked: (who) => `Konto gesperrt: ${who}`,
   accountUnlocked: (who) => `Konto entsperrt: ${who}`,
   suspended: (count) => `Nicht mehr im Verkauf: ${count === 1 ? "1 Event" : `${count} Events`}.`,
