@@ -682,8 +682,8 @@ def test_a_promoter_gets_one_mail_about_a_webhook_that_was_switched_off(post, ap
         )
     for _ in range(2):
         endpoints.disable_endpoint(endpoint, "failing", event_id, time.now)
-    [mail] = [mail for mail in post.deliver() if "disabled" in mail["Subject"]]
-    assert (mail["To"], mail["Subject"]) == ("nora@example.com", "Your webhook at 127.0.0.1:9999 has been disabled")
+    [mail] = [mail for mail in post.deliver() if "turned off" in mail["Subject"]]
+    assert (mail["To"], mail["Subject"]) == ("nora@example.com", "Your webhook at 127.0.0.1:9999 has been turned off")
     assert "https://shop.test/manage/webhooks" in html_of(mail)
     assert "for five days" in html_of(mail)
     assert "secret-path" not in mail.as_string()
@@ -841,7 +841,7 @@ def test_a_declined_return_is_answered_once(post, api, time):
     for _ in range(2):
         assert api.post(f"/admin/orders/{order_id}/return-requests/1", json=body, token=builders.admin_token()).status == 200
     mail = post.deliver()[-1]
-    assert mail["Subject"] == "Your tickets for Night stay valid"
+    assert mail["Subject"] == "Your return request for Night was declined"
     text = mail.get_body(("plain",)).get_content()
     assert all(part in text for part in ("asked to return 2 tickets", "We cannot sell", "them again."))
     post.deliver()
@@ -890,7 +890,7 @@ def test_a_buyer_who_pays_by_transfer_is_told_how_and_reminded_until_the_money_a
     assert (tickets["To"], tickets["Subject"]) == ("ada@home.test", "Your tickets for Night")
     time.advance(120)
     *earlier, reminder = post.deliver()
-    assert (len(earlier), reminder["To"], reminder["Subject"]) == (3, "bob@home.test", "Your transfer for Night has not arrived yet")
+    assert (len(earlier), reminder["To"], reminder["Subject"]) == (3, "bob@home.test", "Your bank transfer for Night has not arrived yet")
     reminded = reminder.get_body(("plain",)).get_content()
     assert "Amount: USD 40.00" in reminded
     assert "Includes fees" not in reminded, "the fee is that of the whole price"
