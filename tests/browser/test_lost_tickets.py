@@ -104,7 +104,7 @@ def test_a_guest_returns_tickets_of_an_event_that_moved(new_buyer, api, time, ev
     [order_id] = store.list_ids_of_address("guest@example.com", 2)
     other.page.goto(f"/find-tickets#token={guest_orders.order_token(order_id, 'guest@example.com')}")
     other.press("Find my tickets")
-    other.page.get_by_text("Return tickets, get $100 back").click()
+    other.page.get_by_text("Return tickets and get $100 back").click()
     check(other.page, "lost_tickets_to_return")
     other.press("Return 2 tickets")
     expect(other.heading("You have returned your tickets")).to_be_visible()

@@ -159,7 +159,7 @@ def order_that_can_be_returned(stage: Stage) -> None:
     moved = {"starts_at": clock.iso(stage.time.now + 40 * 86_400), "refundable_until": clock.iso(stage.time.now + 7 * 86_400)}
     assert stage.api.patch(f"/events/{stage.event}", json=moved, token=builders.admin_token()).status == 200
     stage.page.get_by_role("main").get_by_role("link").click()
-    stage.page.get_by_text("Return tickets, get $179 back").click()
+    stage.page.get_by_text("Return tickets and get $179 back").click()
     expect(stage.page.get_by_role("button", name="Return 2 tickets")).to_be_visible()
 
 
