@@ -119,7 +119,7 @@ def test_the_promoter_gets_an_email_at_every_address_about_each_link_to_the_acco
         ("payment_account_link", "Office@example.com"),
         ("payment_account_link", "pat@example.com"),
     ] * 2
-    assert mailbox.mails[-1].subject == "Cuenta de pagos de tus eventos"
+    assert mailbox.mails[-1].subject == "Cuenta de cobro de tus eventos"
     assert shop.api.put("/promoters/pat", json={"name": "Pat", "email": "PAT@example.com"}, **admin).status == 200
     assert shop.api.post(PATH, **admin).status == 200
     assert [mail.to for mail in mailbox.mails[4:]] == ["pat@example.com"]
