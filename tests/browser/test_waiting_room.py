@@ -745,6 +745,7 @@ def test_a_visit_that_begins_in_the_room_loads_it_and_the_texts_while_the_script
     ):
         page.goto(f"/events/{drop_id}/line", wait_until="commit")
     await_routes(page, scripts)
+    wait_until(page, "() => [...document.querySelectorAll('link[as=fetch]')].every(link => link.dataset.arrivedAt)")
     time.advance(30)
     page.clock.fast_forward(30_000)  # the scripts take this long to arrive
     scripts[0].continue_()

@@ -46,7 +46,7 @@ def test_opening_the_link_changes_nothing_and_its_button_unsubscribes(api, remin
     token = unsubscription.new_token(OFFER)
     page = Page(read(api.get("/unsubscribe", query={"token": token}, headers=SPANISH)))
     assert outbox.get_notification(reminder.id).status == "queued"
-    assert page.find("html") == [{"lang": "es"}]
+    assert page.find("html") == [{"lang": "es", "dir": "ltr"}]
     assert page.find("form") == [{"method": "post"}]
     assert (page.find("script"), len(page.find("button"))) == ([], 1)
     [field] = page.find("input")
