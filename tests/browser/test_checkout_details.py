@@ -87,7 +87,7 @@ def test_a_code_for_everything_needs_no_payment(new_buyer, api, time, tier):
     buyer.press("Apply")
     buyer.see("New total: Free")
     buyer.see("Your ticket is held for")
-    buyer.see("We send your ticket and your order number to this address.")
+    buyer.see("We will send your ticket and your order number to this address.")
     buyer.press("Get the ticket")
     buyer.see_tickets(1)
     buyer.see("You are going!")
