@@ -172,8 +172,9 @@ def find_events(catalog: Catalog, public_events: Sequence[Event], query: EventQu
     events, is_cut = found[:limit], len(found) > limit or len(examined) < len(ranked)
     last = events[-1] if len(found) > limit else examined[-1] if is_cut else None
     stocks = _load_stocks(catalog, (event for _, event in events), now)
-    shown = [(key, event) for key, event in events if query.status in (None, public_event_status(catalog, event, now, stocks))]
-    return EventPage(shown, stocks, cursors.encode_key(last[0]) if last is not None else None)
+    if query.status is not None:
+        events = [(key, event) for key, event in events if public_event_status(catalog, event, now, stocks) == query.status]
+    return EventPage(events, stocks, cursors.encode_key(last[0]) if last is not None else None)
 
 
 def in_turns(events: Iterable[Event], now: int) -> list[tuple[Key, Event]]:
