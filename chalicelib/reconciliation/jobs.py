@@ -125,7 +125,7 @@ def _take_turn(
 
     This error becomes a finding, which closes as soon as a turn has compared a span.
     """
-    account_id, began, failure = account.id.removeprefix(_ACCOUNT), int(account.until), None
+    account_id, began = account.id.removeprefix(_ACCOUNT), int(account.until)
     until = began
     try:
         with deadline.within(turn_seconds):
@@ -140,12 +140,10 @@ def _take_turn(
     except Exception as error:
         if not compare.concerns_only(account_id, error):
             raise
-        failure = error
-    if failure is not None:
         account.save_turn(int(account.until), now, max((until - int(account.until)) // 4, MIN_ACCOUNT_SPAN_SECONDS))
         if account.until == began:
             compare.report_unread(report, account_id, began, now)
-            return failure
+            return error
     unread = compare.unread_finding(account_id)
     found_at = next((case.details["compared_until"] for case in open_cases if (case.purchase_id, case.id) == unread), "")
     if found_at >= clock.iso(began):  # not a finding of the command about an earlier time

@@ -27,7 +27,7 @@ OTHER, WITNESS = "eu-west-1", "eu-west-3"
 
 
 class RegionScene(PaymentScene):
-    """The store of the region that takes over, and the fake Stripe. Whoever asks another region reads this store too."""
+    """The store of the region that takes over, and the fake Stripe. Questions to another region are answered from this store too."""
 
     def lose_checkout(self):
         dynamo.update_if(PurchaseRow(self.id), [PurchaseRow.state.set("held"), PurchaseRow.payment.remove()])
