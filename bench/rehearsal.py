@@ -291,6 +291,8 @@ class Crowd:
             yield numbers.uniform(3, 25) if kind != "bot" else 2.0
             if self._is_sold_out:
                 return "sold out"
+            if kind != "bot" and not self._offered_tiers:
+                continue  # the page has no button while all tickets are on hold
             reserved = yield from self._insist(numbers, "reserve", reservation, twice=twice)
             if reserved.status == 201:
                 break
@@ -333,7 +335,7 @@ class Crowd:
     def _reservation(
         self, numbers: random.Random, who: dict[str, Any], token: str | None, proof: Mapping[str, Any] | None
     ) -> Callable[[Client], ClientReply]:
-        shown = [tier for tier in self._tiers if self._available.get(tier["id"]) != 0] or self._tiers
+        shown = self._offered_tiers or self._tiers
         [tier] = numbers.choices(shown, [tier["capacity"] or 1000 for tier in shown])
         most = min(limit for limit in (4, tier["max_per_order"], tier["per_user_limit"] or None) if limit)
         [quantity] = numbers.choices(QUANTITIES, QUANTITY_WEIGHTS)
@@ -379,6 +381,11 @@ class Crowd:
             self.report.sold_out_after = second
         here = sum(sum(ends.values()) for ends in self.report.ends.values())
         self._is_over = here == self.options.people and sale["total_active_holds"] == 0
+
+    @property
+    def _offered_tiers(self) -> list[dict[str, Any]]:
+        """The tiers that have tickets left, as far as pages know."""
+        return [tier for tier in self._tiers if self._available.get(tier["id"]) != 0]
 
     @property
     def _is_sold_out(self) -> bool:

@@ -1,6 +1,6 @@
 """`fairgate rehearse <event id>`: play the sale of an event with a made-up crowd, and write a page about it.
 
-Exits with 1 if the answer is "no go", and with 2 if the event cannot be played. 4,000 people take about two minutes. With `--url`, the
+Exits with 1 if the answer is "no go", and with 2 if the event cannot be played. 20,000 people take about two minutes. With `--url`, the
 crowd plays the sale of a deployed stage in real time instead. With `--drop`, the page shows the figures of the drop too.
 """
 

@@ -5,9 +5,9 @@ The local run and the tests share it, so that handlers get the same events every
 
 import base64
 import itertools
-import threading
 import uuid
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -35,6 +35,10 @@ class GatewayResponse(msgspec.Struct, frozen=True):
     cookies: tuple[str, ...] = ()  # the values of `Set-Cookie` headers
 
 
+_current_request: ContextVar[Any] = ContextVar("current_request", default=None)
+_lambda_context: ContextVar[Any] = ContextVar("lambda_context", default=None)
+
+
 class ThreadedChalice(Chalice):
     """A Chalice app that many threads may call at once.
 
@@ -42,23 +46,21 @@ class ThreadedChalice(Chalice):
     Here each thread has its own, as in chalice.local.LocalChalice.
     """
 
-    _thread_state = threading.local()
-
     @property
     def current_request(self) -> Any:
-        return getattr(self._thread_state, "request", None)
+        return _current_request.get()
 
     @current_request.setter
     def current_request(self, value: Any) -> None:
-        self._thread_state.request = value
+        _current_request.set(value)
 
     @property
     def lambda_context(self) -> Any:
-        return getattr(self._thread_state, "context", None)
+        return _lambda_context.get()
 
     @lambda_context.setter
     def lambda_context(self, value: Any) -> None:
-        self._thread_state.context = value
+        _lambda_context.set(value)
 
 
 class Gateway:

@@ -1,14 +1,14 @@
 """Many instances of the app on a virtual clock. Each instance has its own memory and clock, and serves one request at a time.
 
-Requests overlap: a request runs on a thread from one store call to the next, and then the request with the earliest virtual time
-continues. The store has the limits and the answer times of `limits.py`.
+Requests overlap: a request runs as a greenlet from one store call to the next, and then the request with the earliest virtual time
+continues. The store has the limits and the answer times of `limits.py`. A lock that a request holds during a store call makes the
+simulation hang, because all requests run on one thread.
 """
 
 import heapq
 import itertools
 import random
 import secrets
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,12 +16,14 @@ from typing import Any
 from unittest import mock
 
 import msgspec
+from greenlet import greenlet
 
 from chalicelib.foundation import clock
+from tests.simulation.faults import Crash
 from tests.simulation.instance_memory import InstanceMemory, separate_memories
 from tests.simulation.interception import intercept
 from tests.simulation.limits import Limits, SimulatedService
-from tests.simulation.scheduler import STALL_SECONDS, Actor, Stalled, current_actor, without_randomness
+from tests.simulation.scheduler import Actor, current_actor, without_randomness
 
 CPU_SECONDS = 0.002  # of each request, in addition to its store calls
 MAX_CLOCK_ERROR = 1.0  # the most seconds by which an instance's clock is early or late
@@ -85,47 +87,34 @@ class Timeline:
         return True
 
 
-class _Server(Actor):
-    """A thread that runs requests one after the other, each for the instance that was chosen for it."""
+class _Server(Actor, greenlet):
+    """A request on the instance that was chosen for it."""
 
-    def __init__(self, fleet: "Fleet") -> None:
-        super().__init__("server", lambda: None, fleet)  # type: ignore[arg-type]
-        self.instance: Instance | None = None
-        self.began_at = 0.0
-        self.receive: Callable[[Result], None] = lambda _: None
-        self.start()
+    def __init__(self, fleet: "Fleet", instance: Instance, work: Callable[[], Any]) -> None:
+        super().__init__()
+        self.instance, self._timeline, self._work = instance, fleet.timeline, work
+        self.began_at = self.wake = fleet.timeline.now
 
-    def run(self) -> None:
-        while True:
-            self.turn.acquire()
-            if self.instance is None:
-                return
-            try:
-                with self.instance.memory.active():
-                    self.result = self.work()
-            except BaseException as error:
-                self.error = error
-            self.is_done = True
-            self.scheduler.back.release()
+    def run(self) -> Any:
+        with self.instance.memory.active():
+            return self._work()
 
-    def pause(self, pending: str, wake: float | None = None) -> None:
-        """Pause until `wake`, but continue at once if nothing else happens until then: changing the thread takes longer than a call."""
-        wake = self.wake if wake is None else wake
-        if not self.is_crashed and self.scheduler.timeline.skip_to(wake):  # type: ignore[attr-defined]
-            self.wake = wake
-        else:
-            super().pause(pending, wake)
+    def pause(self, pending: object, wake: float | None = None) -> None:
+        """Pause until `wake`, but continue at once if nothing else happens until then."""
+        if self.is_crashed:
+            raise Crash
+        self.wake = self.wake if wake is None else wake
+        if not self._timeline.skip_to(self.wake):
+            self.parent.switch()
 
 
 class Fleet:
     """`count` instances and their requests. A request goes to a random idle instance, or waits until an instance is idle."""
 
     def __init__(self, timeline: Timeline, count: int, seed: int, start: float, clock_error: float) -> None:
-        self.back = threading.Semaphore(0)  # released by a server that pauses or ends
         self.timeline, self._start, self._random = timeline, start, random.Random(seed)
         self._idle = [Instance(self._random.uniform(-clock_error, clock_error)) for _ in range(count)]
         self._waiting: deque[tuple[Callable[[], Any], Callable[[Result], None]]] = deque()
-        self._servers: list[_Server] = []
 
     def submit(self, work: Callable[[], Any], receive: Callable[[Result], None] = lambda _: None) -> None:
         """Run `work` on an instance, then call `receive` with its result. An exception of `work` ends the simulation."""
@@ -135,43 +124,30 @@ class Fleet:
     def read_clock(self) -> float:
         """Return epoch seconds from the clock of the running instance, or the true time outside an instance."""
         actor = current_actor()
-        if isinstance(actor, _Server) and actor.instance is not None:
+        if isinstance(actor, _Server):
             return self._start + actor.wake + actor.instance.clock_error
         return self._start + self.timeline.now
-
-    def close(self) -> None:
-        for server in self._servers:
-            server.instance = None
-            server.turn.release()
 
     def _begin_next(self) -> None:
         if not self._waiting or not self._idle:
             return
         position = self._random.randrange(len(self._idle))
         self._idle[position], self._idle[-1] = self._idle[-1], self._idle[position]
-        server = self._servers.pop() if self._servers else _Server(self)
-        server.work, server.receive = self._waiting.popleft()
-        server.instance, server.is_done = self._idle.pop(), False
-        server.began_at = server.wake = self.timeline.now
-        self.timeline.at(server.wake, lambda: self._continue(server))  # after the present action, which may add others for this moment
+        work, receive = self._waiting.popleft()
+        server = _Server(self, self._idle.pop(), work)
+        self.timeline.at(server.wake, lambda: self._continue(server, receive))  # after the present action, which may add others for now
 
-    def _continue(self, server: _Server) -> None:
+    def _continue(self, server: _Server, receive: Callable[[Result], None]) -> None:
         """Let a request run until its next store call."""
-        server.turn.release()
-        if not self.back.acquire(timeout=STALL_SECONDS):
-            raise Stalled("a request waits, without a store call, for one that is not running: is a lock held during a store call?")
-        if server.error is not None:
-            raise server.error
-        if server.is_done:
-            self.timeline.at(server.wake + CPU_SECONDS, lambda: self._end(server))
+        value = server.switch()
+        if server.dead:
+            self.timeline.at(server.wake + CPU_SECONDS, lambda: self._end(server, receive, value))
         else:
-            self.timeline.at(server.wake, lambda: self._continue(server))
+            self.timeline.at(server.wake, lambda: self._continue(server, receive))
 
-    def _end(self, server: _Server) -> None:
-        assert server.instance is not None
+    def _end(self, server: _Server, receive: Callable[[Result], None], value: Any) -> None:
         self._idle.append(server.instance)
-        self._servers.append(server)
-        server.receive(Result(server.result, self.timeline.now - server.began_at))
+        receive(Result(value, self.timeline.now - server.began_at))
         self._begin_next()
 
 
@@ -185,7 +161,6 @@ def simulated_fleet(
     random.seed(seed)
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(secrets, "token_bytes", random.Random(seed).randbytes))  # the keys of draws
-        stack.callback(fleet.close)
         stack.enter_context(separate_memories())
         stack.enter_context(clock.override(fleet.read_clock))
         stack.enter_context(without_randomness(seed))

@@ -15,7 +15,9 @@ from devtools.in_process_clients import emit
 
 # The simulated process that makes a call. All threads of a test belong to the process "", unless `process` names another process.
 _process: ContextVar[str] = ContextVar("process", default="")
-_local = threading.local()
+_call: ContextVar["StoreCall | None"] = ContextVar("call", default=None)  # the last call of this thread or greenlet
+_is_inside: ContextVar[bool] = ContextVar("is_inside", default=False)  # the engine handles the call
+_is_unobserved: ContextVar[bool] = ContextVar("is_unobserved", default=False)
 _listeners: tuple["Listener", ...] = ()
 _lock = threading.Lock()
 
@@ -133,11 +135,11 @@ def current_process() -> str:
 @contextmanager
 def unobserved() -> Iterator[None]:
     """Hide this thread's calls in the block from the listeners, because the calls belong to the simulation itself."""
-    before, _local.unobserved = getattr(_local, "unobserved", False), True
+    token = _is_unobserved.set(True)
     try:
         yield
     finally:
-        _local.unobserved = before
+        _is_unobserved.reset(token)
 
 
 @contextmanager
@@ -172,9 +174,10 @@ def _on_parameters(params: dict[str, Any], model: Any, **_: Any) -> None:
 
 def _on_call(model: Any, params: dict[str, Any], event_name: str, **more: Any) -> Any:
     """Make all attempts here if the engine answers to this event, as engines in this process do; else announce the first attempt."""
-    if getattr(_local, "unobserved", False) or getattr(_local, "inside", False):
+    if _is_unobserved.get() or _is_inside.get():
         return None
-    call = _local.call = StoreCall(model.name, params["body"])
+    call = StoreCall(model.name, params["body"])
+    _call.set(call)
     while True:
         try:
             _notify_before(call)
@@ -183,11 +186,11 @@ def _on_call(model: Any, params: dict[str, Any], event_name: str, **more: Any) -
             if not _is_repeated(call):
                 raise
             continue
-        _local.inside = True
+        token = _is_inside.set(True)
         try:
             answer = emit(dynamo.client(), event_name, is_asked=True, model=model, params=params, **more)
         finally:
-            _local.inside = False
+            _is_inside.reset(token)
         if answer is None:
             call.announced = True
             return None
@@ -262,7 +265,7 @@ _HANDLERS = {
 
 
 def _current_call() -> StoreCall | None:
-    return None if getattr(_local, "unobserved", False) else getattr(_local, "call", None)
+    return None if _is_unobserved.get() else _call.get()
 
 
 def _accesses(operation: str, request: dict[str, Any]) -> Iterator[ItemAccess]:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests import seeds
-from tests.simulation.scheduler import Actor, Choice, Fate, Run, Scheduler, Step, without_randomness
+from tests.simulation.scheduler import Choice, Fate, Run, Scheduler, Step, ThreadActor, without_randomness
 
 Actors = Mapping[str, Callable[[], Any]]
 Scenario = Callable[["Play"], object]
@@ -94,7 +94,7 @@ class _SeededChoice:
     def __init__(self, seed: int, crashes: int) -> None:
         self._random, self._crashes = random.Random(seed), crashes
 
-    def __call__(self, ready: Sequence[Actor], steps: Sequence[Step]) -> tuple[Actor, Fate]:
+    def __call__(self, ready: Sequence[ThreadActor], steps: Sequence[Step]) -> tuple[ThreadActor, Fate]:
         actor = self._random.choice(ready)
         fate: Fate = "run"
         if self._crashes and self._random.random() < CRASH_PROBABILITY:
@@ -107,7 +107,7 @@ class _OrderedChoice:
     def __init__(self, names: Sequence[str]) -> None:
         self._left = list(names)
 
-    def __call__(self, ready: Sequence[Actor], steps: Sequence[Step]) -> tuple[Actor, Fate]:
+    def __call__(self, ready: Sequence[ThreadActor], steps: Sequence[Step]) -> tuple[ThreadActor, Fate]:
         by_name = {actor.name: actor for actor in ready}
         while self._left:
             actor = by_name.get(self._left.pop(0))
@@ -124,7 +124,7 @@ class _PrefixChoice:
         self._ready: list[list[str]] = []
         self._chosen: list[str] = []
 
-    def __call__(self, ready: Sequence[Actor], steps: Sequence[Step]) -> tuple[Actor, Fate]:
+    def __call__(self, ready: Sequence[ThreadActor], steps: Sequence[Step]) -> tuple[ThreadActor, Fate]:
         number, by_name = len(self._chosen), {actor.name: actor for actor in ready}
         last = self._chosen[-1] if self._chosen else ""
         name = self._prefix[number] if number < len(self._prefix) else last

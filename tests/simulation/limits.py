@@ -18,7 +18,7 @@ from msgspec import field
 
 from tests.simulation import capacity, faults
 from tests.simulation.interception import ItemAccess, Listener, StoreCall, intercept
-from tests.simulation.scheduler import Actor, Fate, Run, Scheduler, Step, current_actor, without_randomness
+from tests.simulation.scheduler import Fate, Run, Scheduler, Step, ThreadActor, current_actor, without_randomness
 
 _Z99 = 2.326  # the 99th percentile of the normal distribution, in standard deviations
 
@@ -128,7 +128,7 @@ def simulate(actors: Mapping[str, tuple[float, Callable[[], Any]]], *, seed: int
     return service.report
 
 
-def _earliest(ready: Sequence[Actor], steps: Sequence[Step]) -> tuple[Actor, Fate]:
+def _earliest(ready: Sequence[ThreadActor], steps: Sequence[Step]) -> tuple[ThreadActor, Fate]:
     return min(ready, key=lambda actor: actor.wake), "run"
 
 
@@ -180,18 +180,18 @@ class SimulatedService(Listener):
         if actor is None:
             return
         if call.attempts > 1:  # "standard" mode: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
-            actor.pause(f"backoff {call}", actor.wake + self._random.random() * min(2.0 ** (call.attempts - 2), 20))
+            actor.pause(call, actor.wake + self._random.random() * min(2.0 ** (call.attempts - 2), 20))
         transaction = call.operation == "TransactWriteItems"
         duration = self._times.draw() * (2 if transaction else 1)
         arrives_at, answered_at = actor.wake + duration / 4, actor.wake + duration
-        actor.pause(f"sends {call}", arrives_at if transaction else actor.wake + duration / 2)
+        actor.pause(call, arrives_at if transaction else actor.wake + duration / 2)
         self._in_flight[id(call)] = (call, answered_at, {})
         self._admit(call, actor.wake)
         self._refuse_locked(call)
         if transaction:
             locked = [_item_id(access) for access in call.accesses]
             self._locked.update(dict.fromkeys(locked, call))
-            actor.pause(f"commits {call}", arrives_at + duration / 2)
+            actor.pause(call, arrives_at + duration / 2)
             for item in locked:
                 self._locked.pop(item, None)
         items = capacity.read_items(call.accesses) if self._limits.counts_units and capacity.is_write(call.operation) else {}

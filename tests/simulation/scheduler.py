@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any, Literal, Protocol
 from unittest import mock
 
+import greenlet
 import msgspec
 
 from chalicelib.dynamodb import dynamo
@@ -42,7 +43,7 @@ class Step(msgspec.Struct):
 
 
 class Choice(Protocol):
-    def __call__(self, ready: Sequence["Actor"], steps: Sequence[Step]) -> tuple["Actor", Fate]:
+    def __call__(self, ready: Sequence["ThreadActor"], steps: Sequence[Step]) -> tuple["ThreadActor", Fate]:
         """Return which actor of `ready` continues, and whether it crashes. `ready` is never empty and keeps the order of the actors."""
 
 
@@ -63,17 +64,27 @@ class Run(msgspec.Struct):
         return "\n".join([f"{self.origin}:", *(f"{number:4} {step}" for number, step in enumerate(self.steps, start=1))])
 
 
-class Actor(threading.Thread):
-    """A function on its own thread that runs only during its turns."""
+class Actor:
+    """Work that runs only during its turns."""
+
+    wake = 0.0  # virtual seconds; only the simulated service uses it
+    is_crashed = False
+
+    def pause(self, pending: object, wake: float | None = None) -> None:
+        """Let other actors continue until this actor's next turn. The text of `pending` describes the next step. Raises Crash."""
+        raise NotImplementedError
+
+
+class ThreadActor(Actor, threading.Thread):
+    """A function on its own thread, so that a lock that another actor holds makes it wait."""
 
     def __init__(self, name: str, work: Callable[[], Any], scheduler: "Scheduler") -> None:
         super().__init__(name=name, daemon=True)
         self.work, self.scheduler = work, scheduler
         self.turn = threading.Semaphore(0)
-        self.pending = "start"
+        self.pending: object = "start"
         self.fate: Fate = "run"
-        self.wake = 0.0  # virtual seconds; only the simulated service uses it
-        self.is_done = self.is_crashed = False
+        self.is_done = False
         self.step: Step | None = None
         self.result: Any = None
         self.error: BaseException | None = None
@@ -88,8 +99,7 @@ class Actor(threading.Thread):
         self.is_done = True
         self.scheduler.back.release()
 
-    def pause(self, pending: str, wake: float | None = None) -> None:
-        """Let other actors continue until this actor's next turn. `pending` describes the next step. Raises Crash if the actor crashes."""
+    def pause(self, pending: object, wake: float | None = None) -> None:
         if self.is_crashed:
             raise Crash
         self.pending = pending
@@ -120,7 +130,7 @@ class Scheduler(Listener):
 
     def after(self, call: StoreCall) -> None:
         actor = current_actor()
-        if actor is None or actor.step is None or actor.is_crashed:
+        if not isinstance(actor, ThreadActor) or actor.step is None or actor.is_crashed:
             return
         actor.step.outcome = call.outcome
         if actor.fate == "crash after" and not actor.is_crashed:
@@ -128,7 +138,7 @@ class Scheduler(Listener):
             raise Crash
 
     def run(self, actors: Mapping[str, Callable[[], Any]]) -> Run:
-        threads = [Actor(name, work, self) for name, work in actors.items()]
+        threads = [ThreadActor(name, work, self) for name, work in actors.items()]
         with intercept(self):
             try:
                 for actor in threads:  # each actor runs up to its first call; after that, `choose` decides
@@ -140,24 +150,24 @@ class Scheduler(Listener):
                 self._stop(threads)
         return self._collect_results(threads)
 
-    def _next_step(self, ready: list[Actor]) -> None:
+    def _next_step(self, ready: list[ThreadActor]) -> None:
         if len(self.record.steps) >= self.max_steps:
             raise Stalled(f"the actors have not ended after {self.max_steps} steps\n{self.record}")
         actor, actor.fate = self.choose(ready, self.record.steps)
-        actor.step = Step(actor.name, actor.pending, "crashes before it" if actor.fate == "crash before" else "")
+        actor.step = Step(actor.name, str(actor.pending), "crashes before it" if actor.fate == "crash before" else "")
         self.record.steps.append(actor.step)
         self._give_turn(actor)
         if actor.fate == "crash after" and actor.is_crashed:
             actor.step.outcome += ", and crashes"
 
-    def _give_turn(self, actor: Actor) -> None:
+    def _give_turn(self, actor: ThreadActor) -> None:
         actor.turn.release()
         if not self.back.acquire(timeout=self.stall_seconds):
             frame = sys._current_frames().get(actor.ident or 0)
             stack = "".join(traceback.format_stack(frame)[-6:])
             raise Stalled(f"{actor.name} waits, without a store call, for an actor whose turn it is not:\n{stack}\n{self.record}")
 
-    def _stop(self, actors: list[Actor]) -> None:
+    def _stop(self, actors: list[ThreadActor]) -> None:
         for actor in actors:
             if not actor.is_done:
                 actor.is_crashed = True
@@ -167,7 +177,7 @@ class Scheduler(Listener):
             if actor.ident is not None:
                 actor.join(timeout=1)
 
-    def _collect_results(self, actors: list[Actor]) -> Run:
+    def _collect_results(self, actors: list[ThreadActor]) -> Run:
         for actor in actors:
             if isinstance(actor.error, Crash):
                 self.record.crashed.append(actor.name)
@@ -180,6 +190,9 @@ class Scheduler(Listener):
 
 
 def current_actor() -> Actor | None:
+    running = greenlet.getcurrent()
+    if isinstance(running, Actor):
+        return running
     thread = threading.current_thread()
     return thread if isinstance(thread, Actor) else None
 

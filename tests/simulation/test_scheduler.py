@@ -9,7 +9,7 @@ from chalicelib.purchases.store import PurchaseRow
 from tests import seeds
 from tests.simulation import faults
 from tests.simulation.interleavings import explore, ordered_play, replay, run_seeds, seeded_play
-from tests.simulation.scheduler import Actor, Stalled
+from tests.simulation.scheduler import Stalled, ThreadActor
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -145,7 +145,7 @@ def test_waiting_for_an_actor_out_of_turn_is_an_error():
     put_counter()
     with pytest.raises(Stalled, match=r"bob waits(?s:.*)with lock"):
         ordered_play([])({"ada": locked, "bob": locked}, stall_seconds=2)
-    assert not [thread for thread in threading.enumerate() if isinstance(thread, Actor)]
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, ThreadActor)]
 
 
 def test_a_run_without_end_is_an_error():
