@@ -140,14 +140,20 @@ def _explain(error: msgspec.ValidationError, shape: Any) -> tuple[str, str]:
 
 
 def _with_key(error: msgspec.ValidationError, path: str, raw: bytes, shape: Any) -> str:
-    """Return the path with the key of a dict's invalid value: `$.names.es` for msgspec's `$.names[...]`."""
+    """Return the path with the key of a dict's invalid value: `$.names.es` for msgspec's `$.names[...]`.
+
+    Return the path as it is if the text after the value is not JSON, or repeats a field that leads to the dict.
+    """
     place, found, _ = path.partition("[...]")
     if not found:
         return path
-    tree: Any = memory.decoder(dict[str, Any]).decode(raw)
-    node = tree
-    for name, index in _PATH_STEP.findall(place.removeprefix("$")):
-        node = node[name or int(index)]
+    try:
+        tree: Any = memory.decoder(dict[str, Any]).decode(raw)
+        node = tree
+        for name, index in _PATH_STEP.findall(place.removeprefix("$")):
+            node = node[name or int(index)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError):
+        return path
     for key, value in list(node.items())[:MAX_TRIED_KEYS] if isinstance(node, dict) else ():
         node.clear()
         node[key] = value

@@ -105,6 +105,13 @@ def test_a_body_that_is_not_json_is_a_400(edge, body):
     assert (reply.status, reply.json["error"]) == (400, "malformed_json")
 
 
+@pytest.mark.parametrize("rest", [b", nope}", b', "\xff": 1}', b', "items": ' + b"[" * 100_000])
+def test_a_body_that_stops_being_json_after_a_wrong_answer_is_a_400(api, rest):
+    body = b'{"reservation_id": "r", "responses": {"diet": 5}' + rest
+    reply = api.post("/checkout/sessions", body=body, user="ada", headers={"Content-Type": "application/json"})
+    assert (reply.status, reply.json["error"]) == (400, "invalid_input")
+
+
 @pytest.mark.parametrize("body", [b"[]", b"7", b"null", b'"text"', b"[" * 100_000])
 def test_json_that_is_not_an_object_is_a_400(edge, body):
     reply = edge.post("/orders", body=body)

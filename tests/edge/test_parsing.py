@@ -24,6 +24,7 @@ Color = Literal["red", "blue"]
 class Part(Struct, forbid_unknown_fields=True):
     color: Color | None = None
     size: Annotated[int, Meta(ge=1)] = 1
+    colors: dict[str, Color] = {}
 
 
 class Shape(Struct, forbid_unknown_fields=True):
@@ -76,7 +77,7 @@ def test_the_path_of_a_field_begins_at_the_body(body, path):
     ("body", "known"),
     [
         ({"name": "a", "size": 1}, "unknown field `size`; known: name, color, parts, colors."),
-        ({"name": "a", "parts": [{"sise": 1}]}, "unknown field `sise`; known: color, size."),
+        ({"name": "a", "parts": [{"sise": 1}]}, "unknown field `sise`; known: color, size, colors."),
     ],
 )
 def test_the_refusal_of_an_unknown_field_lists_the_known_ones(body, known):
@@ -86,6 +87,22 @@ def test_the_refusal_of_an_unknown_field_lists_the_known_ones(body, known):
 def test_text_that_is_not_json_is_malformed():
     with pytest.raises(MalformedJson):
         parse_json(b"{", Shape)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"colors": {"x": "green"}, name}',
+        b'{"colors": {"x": "green"}, "\xff": 1}',
+        b'{"colors": {"x": "green"}, "parts": ' + b"[" * 100_000,
+        b'{"parts": [{"colors": {"x": "green"}}], "parts": []}',
+        b'{"parts": [{"colors": {"x": "green"}}], "parts": 7}',
+        b'{"parts": [{"colors": {"x": "green"}}], "parts": [7]}',
+        b'{"parts": [{"colors": {"x": "green"}}], "parts": [{}]}',
+    ],
+)
+def test_a_wrong_value_of_a_dict_is_refused_whatever_follows_it(body):
+    assert refusal(parse_json, body, Shape)[0].endswith("colors[...]")
 
 
 @pytest.mark.parametrize(
