@@ -241,7 +241,7 @@ def _use_code(request: RequestContext, account: Account, code: str) -> bool:
     if step is not None:
         is_correct = store.use_step(account, step)
     elif factors.is_passkey_code(code):
-        is_correct = mails.use_challenge(_own_code(account.user_id, code), "passkey_code", account.user_id, request.now)
+        is_correct = mails.use_challenge(_own_code(account, code), "passkey_code", account.user_id, request.now)
     else:
         is_correct = is_recovery = store.use_recovery_code(account, factors.recovery_hash(code))
     if is_correct:
@@ -322,21 +322,27 @@ def log_in_with_passkey(request: RequestContext, sent: PasskeySignature) -> Toke
 
 
 def create_passkey_code(request: RequestContext, user_id: str, sent: PasskeySignature) -> str:
-    """Return a code that proves the use of a passkey. `_use_code` accepts it from this user once, within five minutes.
+    """Return a code that proves the use of a passkey.
+
+    `_use_code` accepts it from this user once, within five minutes, and until the account's passkeys change.
 
     Raises PasskeyRefused or AccountChanging.
     """
     if factors.user_id_of(sent.user_handle) != user_id:
         raise PasskeyRefused()
-    _use_passkey(request, sent)
+    account = _use_passkey(request, sent)
     code = factors.new_passkey_code()
-    mails.put_challenge(_own_code(user_id, code), "passkey_code", user_id, request.now)
+    mails.put_challenge(_own_code(account, code), "passkey_code", user_id, request.now)
     return code
 
 
-def _own_code(user_id: str, code: str) -> str:
-    """Return the text whose digest is stored for a code. It names the account, because two accounts may have the same code."""
-    return f"{user_id} {factors.plain_code(code)}"
+def _own_code(account: Account, code: str) -> str:
+    """Return the text whose digest is stored for a code.
+
+    It names the account, because two accounts may have the same code, and its passkeys, because a code ends with the passkey that gave it.
+    """
+    passkeys = " ".join(sorted(passkey.id for passkey in account.passkeys))
+    return f"{account.user_id} {passkeys} {factors.plain_code(code)}"
 
 
 def _new_challenge(purpose: ChallengePurpose, user_id: str, now: int, generation: int | None = None) -> str:

@@ -307,6 +307,14 @@ def test_passkeys_are_removed_with_a_code_and_the_last_factor_takes_the_recovery
     assert (row.passkeys, row.recovery_hashes) == (None, None)
 
 
+def test_the_codes_of_a_removed_passkey_end_with_it(api, ada, phone):
+    first, codes = add(api, ada, phone)
+    add(api, ada, Authenticator(SHOP), "My laptop", codes[0])
+    code = code_by(api, ada, phone).json["code"]
+    assert remove(api, ada, first, codes[1]).status == 200
+    assert api.post("/auth/login", json={"email": EMAIL, "password": PASSWORD, "code": code}).status == 401
+
+
 def test_an_app_and_passkeys_share_the_recovery_codes(api, time, ada, phone):
     secret, codes = set_up(api, ada, time.now)
     passkey_id, more = add(api, ada, phone, code=codes[0])
