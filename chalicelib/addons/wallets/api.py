@@ -139,10 +139,10 @@ def register_phone(request: RequestContext, device_id: str, pass_type: str, seri
     """Record that a phone has a pass, so that it hears of changes."""
     with limited_by_address(request, TRANSFER):
         found = _require_pass(request, pass_type, serial)
-        devices = store.list_devices(found)
-        if device_id not in devices and len(devices) >= MAX_DEVICES:
-            raise TooManyPhones()
         is_new = store.register(found, device_id, body.push_token)
+        if is_new and len(store.list_devices(found)) > MAX_DEVICES:  # counted afterwards, because others may register at the same time
+            store.unregister(found, device_id)
+            raise TooManyPhones()
     return Reply(Done("The phone is registered."), 201 if is_new else 200)
 
 

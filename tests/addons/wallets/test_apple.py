@@ -9,7 +9,7 @@ from hashlib import sha1
 import pytest
 from PIL import Image
 
-from chalicelib.addons.wallets import passes
+from chalicelib.addons.wallets import passes, store
 from chalicelib.foundation import clock, settings
 from chalicelib.tickets import qr
 from tests import builders
@@ -326,16 +326,36 @@ def test_an_unregistered_phone_gets_no_pushes(phone, apns):
     assert apns.pushes == []
 
 
+def register_another(phone, number):
+    return phone.api.post(
+        f"{phone.base.replace(PHONE, f'{number:032x}')}/{phone.content['serialNumber']}", json={"pushToken": "ab"}, headers=phone.headers
+    )
+
+
 def test_a_pass_can_be_on_twenty_phones(phone):
-    replies = [
-        phone.api.post(
-            f"{phone.base.replace(PHONE, f'{number:032x}')}/{phone.content['serialNumber']}",
-            json={"pushToken": "ab"},
-            headers=phone.headers,
-        )
-        for number in range(20)
-    ]
+    replies = [register_another(phone, number) for number in range(20)]
     assert [reply.status for reply in replies] == [201] * 19 + [409]
+    assert phone.register().status == 200, "a phone that has the pass"
+    assert phone.unregister().status == register_another(phone, 0).status == 200
+    assert register_another(phone, 19).status == 201
+
+
+def test_phones_that_register_at_the_same_time_are_no_more_than_twenty(phone, monkeypatch):
+    for number in range(18):
+        register_another(phone, number)
+    register, statuses = store.register, []
+
+    def register_in_between(*arguments):
+        monkeypatch.setattr(store, "register", register)
+        statuses.append(register_another(phone, 18).status)
+        return register(*arguments)
+
+    monkeypatch.setattr(store, "register", register_in_between)
+    statuses.append(register_another(phone, 19).status)
+    assert statuses == [201, 409]
+    [made] = store.list_passes(phone.content["serialNumber"].rpartition(".")[0])
+    assert len(store.list_devices(made)) == 20
+    assert not store.list_serials(f"{19:032x}")
 
 
 def test_a_phone_can_report_an_error(phone):
