@@ -118,7 +118,7 @@ def test_a_longer_turn_with_a_checkbox_before_joining_and_in_the_line(new_buyer,
     buyer = new_buyer()
     buyer.page.goto(f"/events/{drop_id}/line")
     buyer.see("Your turn lasts 3 minutes.")
-    more_time = buyer.page.get_by_label(re.compile("I need more time. My turn should last 9 minutes."))
+    more_time = buyer.page.get_by_label(re.compile("I need more time. Please make my turn last 9 minutes."))
     Keyboard(buyer.page).go_to(more_time)
     buyer.page.keyboard.press("Space")
     buyer.see("Your turn lasts 9 minutes.")
@@ -235,7 +235,7 @@ def test_an_appeal_is_written_answered_and_gives_a_place(new_buyer, api, time):
     manager.see("My code does not work.")
     manager.page.get_by_label("Your answer, which they see").fill("Sorry about that.")
     manager.press("Give a place")
-    manager.see("They have a place.")
+    manager.see("They now have a place.")
     manager.see("No open appeals")
     manager.page.goto(f"/manage/events/{drop_id}/promo-codes")
     manager.press("New promo code")
@@ -551,7 +551,7 @@ def test_the_list_of_numbers_is_checked_before_the_key_is_known(new_buyer, api, 
     assert len(reserving.value.post_data_json["entry_proof"]["path"]) >= 4  # the bits of 16 pages
     visitor = new_buyer()
     visitor.page.goto(f"/events/{listed_drop_id}/draw")
-    visitor.see("The whole list is correct. (The program below checks all of it")
+    visitor.see("The whole list is correct. (The program below downloads and checks it")
     command = visitor.page.get_by_text("python verify.pyz")
     expect(command).to_contain_text("--entries http")
     expect(command).not_to_contain_text("--root")  # this browser has not seen the list before the key

@@ -67,7 +67,7 @@ export const accountTexts: typeof english = {
     before: "Sie kaufen als Gast.",
     withAccount: "Mit einem Konto haben Sie Ihre Tickets auf allen Ihren Geräten.",
     ended:
-      "Ihr Besuch als Gast ist beendet. Wir erkennen diesen Browser sieben Tage nach Ihrem letzten Besuch noch wieder, mit Tickets bis 30 Tage nach dem Event. Was Sie gekauft haben, gilt weiter. Suchen Sie unsere E-Mail zu Ihrer Bestellung, oder wenden Sie sich mit Ihrer Bestellnummer an den Anbieter.",
+      "Ihr Besuch als Gast ist beendet. Wir erkennen diesen Browser bis sieben Tage nach Ihrem letzten Besuch, mit Tickets bis 30 Tage nach dem Event. Was Sie gekauft haben, gilt weiter. Suchen Sie unsere E-Mail zu Ihrer Bestellung, oder wenden Sie sich mit Ihrer Bestellnummer an den Anbieter.",
     endedShort: "Ihr Besuch als Gast ist beendet.",
     endedMore: "Was das bedeutet",
     move: (tickets) => `${tickets} auf Ihr Konto übernehmen`,

@@ -12,7 +12,7 @@ export const ballotTexts: typeof english = {
   register: "Anmelden",
   change: "Um Ihre Wünsche zu ändern, melden Sie sich hier ab und dann neu an.",
   closed: "Die Anmeldung ist geschlossen",
-  closedNote: "Sie können sich auf die Warteliste setzen. Deren Tickets gehen zuerst an die Personen, die an der Ziehung teilgenommen haben.",
+  closedNote: "Sie können sich auf die Warteliste setzen. Tickets gehen zuerst an Personen, die an der Ziehung teilgenommen haben.",
   cards: {
     optional: "Nachdem Sie Ihre Wünsche gesendet haben, können Sie eine Karte hinterlegen. Wenn Sie bei der Ziehung Tickets bekommen, belasten wir die Karte, und Sie müssen nichts weiter tun.",
     required: "Nachdem Sie Ihre Wünsche gesendet haben, hinterlegen Sie eine Karte. Wenn Sie bei der Ziehung Tickets bekommen, belasten wir die Karte. Ohne Karte nehmen Sie nicht teil.",

@@ -39,7 +39,7 @@ export const drawTexts: typeof english = {
     },
     {
       title: "Alle, die kommen, erhalten eine Nummer",
-      text: "Die Nummer ist nicht Ihr Platz in der Warteschlange. Die letzte Nummer hat die gleiche Chance auf den ersten Platz wie die Nummer 1. Es spielt also keine Rolle, ob Sie früh oder spät kommen. Weil der Schlüssel geheim ist, kann niemand seinen Platz kennen oder wählen. Kurz vor dem Verkaufsstart schließt die Teilnahme, und wir veröffentlichen eine Liste, wer welche Nummer hat, ohne Namen. Danach kann niemand mehr Nummern tauschen.",
+      text: "Die Nummer ist nicht Ihr Platz in der Warteschlange. Die letzte Nummer hat die gleiche Chance auf den ersten Platz wie die Nummer 1. Es spielt also keine Rolle, ob Sie früh oder spät kommen. Weil der Schlüssel geheim ist, kann niemand seinen Platz kennen oder wählen. Kurz vor dem Verkaufsstart ist Teilnahmeschluss, und wir veröffentlichen eine Liste, wer welche Nummer hat, ohne Namen. Danach kann niemand mehr Nummern tauschen.",
     },
     {
       title: "Zum Verkaufsstart öffnen wir den Umschlag",
@@ -101,7 +101,7 @@ export const drawTexts: typeof english = {
     noted: "Der Fingerabdruck ist derselbe wie vor der Ziehung.",
     own: "Ihre Nummer steht auf der Liste.",
     beacon: "Die öffentliche Zufallszahl ist echt und gehört zu dieser Ziehung.",
-    list: "Die ganze Liste stimmt. (Das Programm unten prüft sie vollständig: 100\u00a0MB bei einer Million Personen.)",
+    list: "Die ganze Liste stimmt. (Das Programm unten lädt und prüft sie: 100\u00a0MB bei einer Million Personen.)",
     others: "Die Plätze anderer Personen stimmen.",
   },
   signature: {
@@ -117,7 +117,7 @@ export const drawTexts: typeof english = {
   broken: "Der Schlüssel passt nicht. Der Fingerabdruck müsste der SHA-256-Hash seiner 32 Bytes sein.",
   arrival: (arrival, n) => `Ihre Nummer war ${number(arrival)} von ${number(n)}.`,
   arrivals: (first, last, n) => `Ihre Nummern waren ${number(first)} bis ${number(last)} von ${number(n)}. Die beste zählt.`,
-  late: (n) => `Nummern in der Ziehung: ${number(n)}. Als Sie kamen, war die Teilnahme schon geschlossen, deshalb liegt Ihr Platz dahinter.`,
+  late: (n) => `Nummern in der Ziehung: ${number(n)}. Sie kamen nach dem Teilnahmeschluss, deshalb liegt Ihr Platz dahinter.`,
   people: (n) => `Nummern in der Ziehung: ${number(n)}.`,
   place: (position) => `Aus dem Schlüssel und Ihrer Nummer berechnet Ihr Browser den Platz ${number(position)}. Diesen Platz zeigt Ihnen auch der Shop.`,
   formula:

@@ -5,7 +5,7 @@ import type { receivingTexts as english } from "./en-receiving";
 export const receivingTexts: typeof english = {
   from: (giver) => `${giver ?? "Jemand"} hat ein Ticket für Sie.`,
   meaning: (giver) =>
-    `Wenn Sie annehmen, gehört das Ticket nur Ihnen. Sie bekommen einen neuen Code, und der Code ${giver ? `von ${giver}` : "der anderen Person"} gilt nicht mehr. Hier zahlen Sie nichts. Solange das Ticket nicht benutzt ist, können Sie es weiter übertragen.`,
+    `Wenn Sie annehmen, gehört das Ticket nur Ihnen. Sie bekommen einen neuen Code, und der Code ${giver ? `von ${giver}` : "der anderen Person"} gilt nicht mehr. Hier zahlen Sie nichts. Solange das Ticket nicht benutzt ist, können Sie es weitergeben.`,
   openUntil: (when) => `Sie können bis ${when} annehmen.`,
   emailNote: "An diese Adresse senden wir das Ticket, und mit ihr finden Sie es auch wieder.",
   accept: "Ticket annehmen",

@@ -19,7 +19,7 @@ export const stockTexts: typeof english = {
   reasons: { artist: "Künstler", press: "Presse", house: "Haus", accessible: "barrierefreie Plätze", presale: "Vorverkauf", box_office: "Abendkasse", other: "andere Gründe" },
   changes: (count) => (count === 1 ? "1 Änderung" : `${count} Änderungen`),
   published: "Veröffentlicht",
-  causes: { manager: "vom Veranstalter geändert", time: "zur festgelegten Zeit freigegeben", sold_out: "freigegeben, weil die Tickets ausverkauft waren", file: "durch eine Datei geändert" },
+  causes: { manager: "vom Veranstalter geändert", time: "zur festgelegten Zeit freigegeben", sold_out: "freigegeben, weil die Tickets ausverkauft waren", file: "vom Shop geändert" },
   given: (count, reason) => `${count} ausgegeben (${reason})`,
   revoked: (count, reason) => `${count} zurückgenommen (${reason})`,
   right: (count) => `Ihr Browser hat ${entries(count)} geprüft: Nichts wurde geändert oder weggelassen, und der Shop hat die Liste signiert.`,

@@ -26,7 +26,7 @@ export const verdictTexts: typeof english = {
     empty: { title: "Niemand war in der Ziehung", text: "Zum Zeitpunkt der Ziehung war niemand im Warteraum. Die Plätze werden in der Reihenfolge vergeben, in der die Personen kommen." },
     late: {
       title: "Sie kamen nach der Ziehung",
-      text: "Sie waren nicht in der Ziehung, weil die Teilnahme schon geschlossen war, als Sie kamen. Ihr Platz liegt hinter allen gezogenen und richtet sich nach Ihrer Ankunft.",
+      text: "Sie waren nicht in der Ziehung, weil Sie nach dem Teilnahmeschluss kamen. Ihr Platz liegt hinter allen gezogenen und richtet sich nach Ihrer Ankunft.",
     },
     unlisted: {
       title: "Achtung: Ihre Nummer steht nicht auf der veröffentlichten Liste",

@@ -69,7 +69,7 @@ export const drawTexts = {
     title: "That nobody told us the public random number early.",
     text: "Most of the independent organizations would have had to work together for that.",
   },
-  oddsRule: "Everybody has one number. Each time people are not drawn in one of this promoter's ballots with better odds, they get one more, up to five in total. Once they are drawn, they are back to one. The best one counts.",
+  oddsRule: "Everybody has one number. Each time people are not drawn in one of this promoter's ballots with better odds, they get one more, up to five in total. Once they are drawn, they are back to one. The best number counts.",
   oddsLimit: {
     title: "That people with several numbers were not drawn in earlier ballots.",
     text: "Only they and we know that. But nobody has more than five numbers, and the list shows how many each place has.",
@@ -99,7 +99,7 @@ export const drawTexts = {
     noted: "The fingerprint is the same as before the draw.",
     own: "Your number is on the list.",
     beacon: "The public random number is genuine and belongs to this draw.",
-    list: "The whole list is correct. (The program below checks all of it: 100 MB for a million people.)",
+    list: "The whole list is correct. (The program below downloads and checks it: 100 MB for a million people.)",
     others: "The places of other people are correct.",
   },
   signature: {

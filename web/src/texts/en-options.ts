@@ -1,7 +1,7 @@
 /** The texts about what people can choose for their place in line, in English. */
 
 export const optionTexts = {
-  longer: (turn: string) => `I need more time. My turn should last ${turn}.`,
+  longer: (turn: string) => `I need more time. Please make my turn last ${turn}.`,
   longerNote: "You do not have to say why, and your place stays the same. You also get more time to pay.",
   friends: "Together with friends",
   friendsNote: (most: number) => `Up to ${most} people can share one place in line and one chance in the draw. When it is your turn, each of you can buy. Everybody needs an email address of their own.`,

@@ -13,7 +13,7 @@ export const secondFactorTexts = {
   digits: "Six digits",
   confirm: "Turn on",
   codesTitle: "Your recovery codes",
-  codesText: "If you lose your phone, each of these codes replaces the app or the passkey once. We show them only now: print them, or keep them where you keep your passwords. All your other devices have been signed out.",
+  codesText: "If you lose your phone, you can use each of these codes once instead of the app or the passkey. We show them only now: print them, or keep them where you keep your passwords. All your other devices have been signed out.",
   saved: "I have saved them",
   remove: "Turn it off",
   removeNow: "Turn off",

@@ -18,7 +18,7 @@ export const stockTexts = {
   reasons: { artist: "artist", press: "press", house: "house", accessible: "accessible seats", presale: "presale", box_office: "box office", other: "other reasons" },
   changes: (count: number) => (plural.select(count) === "one" ? "1 change" : `${count} changes`),
   published: "Published",
-  causes: { manager: "changed by a manager", time: "released at the scheduled time", sold_out: "released because tickets had sold out", file: "changed by a file" },
+  causes: { manager: "changed by a manager", time: "released at the scheduled time", sold_out: "released because tickets had sold out", file: "changed by the shop" },
   given: (count: string, reason: string) => `${count} given out (${reason})`,
   revoked: (count: string, reason: string) => `${count} taken back (${reason})`,
   right: (count: number) => `Your browser has checked ${entries(count)}: none has been changed or left out, and the shop has signed the list.`,

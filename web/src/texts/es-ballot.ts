@@ -12,13 +12,13 @@ export const ballotTexts: typeof english = {
   register: "Inscribirme",
   change: "Para cambiar tus preferencias, date de baja aquí y vuelve a inscribirte.",
   closed: "La inscripción está cerrada",
-  closedNote: "Puedes apuntarte a la lista de espera. Sus entradas se ofrecen antes a quienes han participado en el sorteo.",
+  closedNote: "Puedes apuntarte a la lista de espera. Las entradas se ofrecen antes a quienes han participado en el sorteo.",
   cards: {
     optional: "Después de enviar tus preferencias, puedes guardar una tarjeta. Si consigues entradas en el sorteo, las cobramos en ella y no tienes que hacer nada más.",
     required: "Después de enviar tus preferencias, guardas una tarjeta. Si consigues entradas en el sorteo, las cobramos en ella. Sin tarjeta no participas.",
   },
   cardMissing: {
-    optional: "¿Quieres guardar una tarjeta? Si consigues entradas en el sorteo, las cobramos en ella y no tendrás que pagar en un día.",
+    optional: "¿Quieres guardar una tarjeta? Si consigues entradas en el sorteo, las cobramos en ella y no tendrás que pagarlas en el plazo de un día.",
     required: "Falta un paso: guarda una tarjeta. Sin ella no participas en el sorteo. Solo haremos el cargo si consigues entradas.",
   },
   cardSaved: (amount) => `Tu tarjeta está guardada. Si consigues entradas en el sorteo, las cobramos en ella una sola vez: como máximo, ${amount}.`,

@@ -101,7 +101,7 @@ export const drawTexts: typeof english = {
     noted: "La huella es la misma que antes del sorteo.",
     own: "Tu número está en la lista.",
     beacon: "El número aleatorio público es auténtico y es el de este sorteo.",
-    list: "La lista entera es correcta. (Lo comprueba el programa de más abajo: 100 MB por millón de personas.)",
+    list: "La lista entera es correcta. (El programa de más abajo la descarga y comprueba: 100 MB por millón de personas.)",
     others: "Los puestos de otras personas son correctos.",
   },
   signature: {

@@ -20,7 +20,7 @@ export const stockTexts: typeof english = {
   reasons: { artist: "artista", press: "prensa", house: "la sala", accessible: "plazas accesibles", presale: "preventa", box_office: "taquilla", other: "otros motivos" },
   changes: (count) => (plural.select(count) === "one" ? "1 cambio" : `${count} cambios`),
   published: "Publicación",
-  causes: { manager: "cambio de un gestor", time: "liberadas a la hora fijada", sold_out: "liberadas porque se habían agotado", file: "cambio en el archivo" },
+  causes: { manager: "cambio de un gestor", time: "liberadas a la hora fijada", sold_out: "liberadas porque se habían agotado", file: "cambio de la tienda" },
   given: (count, reason) => `${count} entregadas (${reason})`,
   revoked: (count, reason) => `${count} anuladas (${reason})`,
   right: (count) => `Tu navegador ha comprobado ${entries(count)}: ninguna se ha cambiado ni falta, y la tienda ha firmado la lista.`,

@@ -29,7 +29,7 @@ export const es: Texts = {
   allEvents: "Todos los eventos",
   share: "Compartir",
   copied: "Enlace copiado",
-  offline: "No tienes conexión. Puede que esta página no esté al día; se actualizará cuando la recuperes.",
+  offline: "No tienes conexión. Puede que esta página no esté al día; se actualizará cuando vuelva la conexión.",
   requestId: (id) => `Si nos escribes, indica este código: ${id}`,
 
   store: {
@@ -165,7 +165,7 @@ export const es: Texts = {
     over: "Ya no hace falta que esperes. No te hemos cobrado nada.",
     sound: "Avisarme con un sonido cuando sea mi turno",
     openNow: "La venta está abierta. Ya puedes elegir tus entradas.",
-    offline: "Sin conexión. Conservas tu puesto. Esta página sigue calculando tu espera y se actualizará cuando la recuperes.",
+    offline: "Sin conexión. Conservas tu puesto. Esta página sigue calculando tu espera y se actualizará cuando vuelva la conexión.",
   },
 
   draw: {
@@ -292,7 +292,7 @@ export const es: Texts = {
     title: "Una entrada para ti",
     give: "Transferir esta entrada",
     offered: "Transferencia pendiente",
-    note: "Te damos un enlace para enviarlo. La primera persona que lo abra y acepte se queda con la entrada, con un código nuevo, y el tuyo deja de valer. Si hay dinero de por medio, es cosa vuestra.",
+    note: "Te damos un enlace para que lo envíes. La primera persona que lo abra y acepte se queda con la entrada, con un código nuevo, y el tuyo deja de valer. Si hay dinero de por medio, es cosa vuestra.",
     until: (when) => `El enlace es válido hasta el ${when}. La entrada es tuya hasta que alguien la acepte.`,
     makeLink: "Crear un enlace",
     showLink: "Mostrar el enlace",

@@ -73,7 +73,7 @@ export const de: typeof en = {
     opens: (when) => `Einlass ab ${when}.`,
     undone: (who) => `Rückgängig gemacht${who ? `: ${who}` : ""}`,
     undoneEntry: "Dieser Einlass zählt nicht mehr.",
-    undoneExit: "Dieser Ausgang zählt nicht mehr.",
+    undoneExit: "Dieser Scan am Ausgang zählt nicht mehr.",
   },
   exits: {
     offTitle: "Wiedereinlass",
@@ -225,7 +225,7 @@ export const de: typeof en = {
     print: "Tickets drucken",
     qr: (number) => `QR-Code von Ticket ${number}`,
     refusedTitle: (number) => `${sales(number)} ohne Ticket`,
-    refusedText: "Offline wurde verkauft, aber der Shop konnte die Tickets nicht ausstellen. Geben Sie den Käufern ihr Geld zurück, oder bitten Sie den Veranstalter um mehr Tickets, und versuchen Sie es erneut.",
+    refusedText: "Diese Verkäufe waren offline, und der Shop konnte die Tickets nicht ausstellen. Geben Sie den Käufern ihr Geld zurück, oder bitten Sie den Veranstalter um mehr Tickets, und versuchen Sie es erneut.",
     retry: "Erneut versuchen",
     settled: "Das Geld ist zurückgezahlt",
     sales: "Verkäufe dieses Geräts",

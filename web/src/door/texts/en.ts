@@ -214,7 +214,7 @@ export const en = {
     sell: (total: string) => `Sell for ${total}`,
     asideTitle: "Prepare to sell without a network",
     aside: (left: number, until: string) => `${count(left, "ticket", "tickets")} set aside for selling offline until ${until}`,
-    asideNote: "Set tickets aside on this device before the network fails. Only this device can sell them, offline for up to an hour. Unsold tickets return to the box office two hours after you set them aside.",
+    asideNote: "Set tickets aside on this device before the network fails. Only this device can then sell them, for up to an hour while it is offline. Unsold tickets return to the box office two hours after you set them aside.",
     setAside: "Set aside",
     giveBack: (left: number) => `Give ${count(left, "ticket", "tickets")} back now`,
     sold: (number: string) => `Sold: order ${number}`,

@@ -94,7 +94,7 @@ export const failureTexts: typeof english = {
   above_date_capacity: "Die Ticketarten für einen Termin könnten mehr Tickets verkaufen, als er Plätze hat. Senken Sie zuerst die Mengen der anderen Arten, oder erhöhen Sie die Kapazität des Termins.",
   above_capacity: "Das ist mehr als die Menge dieser Ticketart.",
   no_waitlist: "Dieser Shop hat keine Warteliste.",
-  not_for_waiting: "Personen auf der Warteliste haben keine Tickets, mit denen sie eingelassen werden.",
+  not_for_waiting: "Personen auf der Warteliste haben noch keine Tickets, deshalb können Sie nicht danach filtern, wer eingelassen wurde.",
   too_late: "Wählen Sie einen Zeitpunkt innerhalb des nächsten Jahres.",
   unknown: "Das Event hat nicht alle diese Ticketarten.",
   needs_holdback: "Wählen Sie, welche zurückgehaltenen Tickets dieser Code verkauft, denn eine Überweisung kann Tage dauern.",

@@ -57,7 +57,7 @@ export const ticketTexts: typeof english = {
   holdbackLabel: "Name dieses Kontingents",
   holdbackExample: "Familien der Band",
   releaseTime: "Freigeben am",
-  releaseTimeNote: "Zu dieser Zeit gehen die Tickets innerhalb einer Minute in den Verkauf. Wenn leer, geben Sie sie selbst frei.",
+  releaseTimeNote: "Die Tickets gehen innerhalb einer Minute nach diesem Zeitpunkt in den Verkauf. Wenn leer, geben Sie sie selbst frei.",
   releaseWhenSoldOut: "Freigeben, wenn die anderen Tickets ausverkauft sind",
   releaseTo: "Freigegebene Tickets gehen",
   releasedTo: { waitlist: "zuerst an die Warteliste", draw: "an Personen, die aus der Warteliste gezogen werden", public: "sofort an alle" },

@@ -18,7 +18,7 @@ export const waitlistTexts: typeof english = {
   declined: "Abgelehnte Angebote",
   expired: "Abgelaufene Angebote",
   conversion: "Anteil bezahlter Angebote",
-  demand: "Nachfrage nach Ticketart",
+  demand: "Nachfrage pro Ticketart",
   demandNote: "Wer mehrere Ticketarten nehmen würde, zählt bei jeder.",
   ticket: "Ticket",
   people: "Personen",

@@ -23,7 +23,7 @@ const errors: Record<string, string> = {
 
 export const webhookTexts: typeof english = {
   title: "Webhooks",
-  lead: "Wir benachrichtigen Ihre eigene Software, wenn bei Ihren Events etwas passiert. Jede Anfrage ist signiert. Wenn Ihr Server sie nicht annimmt, versuchen wir es bis zu drei Tage lang noch einmal.",
+  lead: "Wir benachrichtigen Ihre eigene Software, wenn bei Ihren Events etwas passiert. Jede Anfrage ist signiert. Wenn Ihr Server sie nicht annimmt, versuchen wir es bis zu drei Tage lang erneut.",
   leadForOtherPromoter: "Diese Endpunkte gehören einem anderen Veranstalter: Dessen Software wird benachrichtigt, wenn bei dessen Events etwas passiert. Was Sie hier als Admin ändern, betrifft ihn.",
   newTitle: "Neuer Endpunkt",
   create: "Endpunkt hinzufügen",

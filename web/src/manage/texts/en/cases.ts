@@ -29,7 +29,7 @@ export const casesTexts = {
   suggestion: "What to do:",
   suggestions: {
     dispute: "Respond in the provider's dashboard before the deadline. The tickets are frozen, and the case closes when the bank has decided.",
-    refund_failed: "The refund failed three times, or the provider has no record of it. Check in the provider's dashboard that no money left. Then retry the refund, or pay the buyer in another way and close the case.",
+    refund_failed: "The refund failed three times, or the provider has no record of it. Check in the provider's dashboard that no money was sent. Then retry the refund, or pay the buyer in another way and close the case.",
     refund_waits: "Nothing. The refund is retried automatically.",
     amounts_differ: "The provider has a different amount than our books. Make them match with a refund, in the provider's dashboard or here in the order, or close the case.",
     tickets_without_payment: "There are tickets but no payment. Look for the payment. If there is none, refund the order, which voids its tickets, and close the failed refund.",

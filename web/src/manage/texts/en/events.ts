@@ -84,7 +84,7 @@ export const eventTexts = {
   repeatNoTiers: "Without ticket types",
   repeatAdd: "Add these dates",
   tierDatesTitle: "Dates of these tickets",
-  tierDatesNote: "Each ticket admits its people once on each of its dates. If you choose none, the tickets are valid on all dates. Once tickets are sold, you can only add dates.",
+  tierDatesNote: "Each ticket is valid for one entry per person on each of its dates. If you choose none, the tickets are valid on all dates. Once tickets are sold, you can only add dates.",
   picture: "Picture",
   preview: "How buyers see it",
   noDate: "No date yet",

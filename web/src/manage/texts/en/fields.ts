@@ -58,7 +58,7 @@ export const fieldTexts = {
     },
     entry: {
       label: "Who gets a place in line",
-      note: "With one place for each email address, a crowd of made-up guests gains nothing. Buyers confirm their address with a code by email, and need no account. You create codes under Promo codes. Once somebody has joined, the waiting room keeps the rule.",
+      note: "With one place for each email address, a crowd of made-up guests gains nothing. Buyers confirm their address with a code by email, and need no account. You create codes under Promo codes. Once somebody has joined, the rule can no longer be changed.",
     },
     groups: {
       label: "Up to six people may share a place",

@@ -78,15 +78,15 @@ export const liveTexts = {
   appealAnswer: "Your answer, which they see",
   grant: "Give a place",
   deny: "Decline",
-  appealDone: { granted: "They have a place.", denied: "They get no place, and see your answer." },
+  appealDone: { granted: "They now have a place.", denied: "They do not get a place. They will see your answer." },
   refusals: {
     address_required: "No confirmed email address",
     account_required: "No account",
-    address_used: "The email address has a place already",
+    address_used: "The email address already has a place",
     code_required: "No code",
     code_invalid: "Wrong or expired code",
     code_used: "The code was used up",
     card_required: "No payment card",
-    card_used: "The payment card has a place already",
+    card_used: "The payment card already has a place",
   } as Record<string, string>,
 };

@@ -52,7 +52,7 @@ export const eventTexts: typeof english = {
     ["HS256", "Un secreto compartido: nginx y CloudFront"],
   ],
   gate: "El control de acceso de la otra tienda",
-  gateNote: "Pon delante de tu tienda un control que solo deje pasar a quien tenga un pase. Estos son sus ajustes; los controles están en la guía «A waiting room in front of another shop».",
+  gateNote: "Pon delante de tu tienda un control que solo deje pasar a quien tenga un pase. Estos son sus ajustes; la guía «A waiting room in front of another shop» describe controles ya preparados.",
   gateSecret: "Quien conozca el secreto puede crear pases para este evento. Guárdalo en tu servidor.",
   datesTitle: "Varias fechas",
   datesNote: "Para una gira, un festival o un ciclo: una sola venta, una sola cola y un solo límite por comprador para todas las fechas. En la página de cada tipo de entrada eliges sus fechas. El inicio y el fin del evento dependen entonces de las fechas. Si cambia la hora de una fecha, quienes tienen entradas para ella reciben un correo.",

@@ -9,7 +9,7 @@ export const fieldTexts: typeof english = {
     address: { label: "Dirección" },
     city: { label: "Ciudad" },
     category: { label: "Categoría" },
-    country: { label: "País", note: "Su código, como ES o MX. Decide los impuestos predeterminados de tu perfil." },
+    country: { label: "País", note: "Su código, como ES o MX. De él depende qué impuestos predeterminados de tu perfil se aplican." },
     region: { label: "Región", note: "Solo si tiene impuestos propios: el final de su código ISO, como CN en ES-CN." },
     postal_code: { label: "Código postal", note: "Necesario si Stripe calcula los impuestos." },
     description: { label: "Descripción" },
@@ -72,7 +72,7 @@ export const fieldTexts: typeof english = {
     },
     entry: {
       label: "Quién tiene puesto en la cola",
-      note: "Con un puesto por correo, no sirve de nada entrar con muchas identidades inventadas. Cada persona confirma su correo con un código y no necesita cuenta. Los códigos se crean en Códigos promocionales. Cuando alguien ha entrado, la sala de espera ya no cambia de norma.",
+      note: "Con un puesto por correo, no sirve de nada entrar con muchas identidades inventadas. Cada persona confirma su correo con un código y no necesita cuenta. Los códigos se crean en Códigos promocionales. Cuando alguien ha entrado, la norma ya no se puede cambiar.",
     },
     groups: {
       label: "Hasta seis personas pueden compartir un puesto",
