@@ -941,7 +941,7 @@ def test_a_buyer_who_has_sent_too_little_is_not_told_that_it_was_late(post, api,
     assert api.post(f"/orders/{session['id']}/cancel", user="ada").status == 200
     *_, returned = post.deliver()
     assert returned["Subject"] == "We are returning your payment for Night"
-    assert "was not the full price" in returned.get_body(("plain",)).get_content()
+    assert "did not cover the full price" in returned.get_body(("plain",)).get_content()
 
 
 def test_winners_with_a_card_get_their_tickets_and_an_offer_only_if_the_card_is_declined(post, api, time):
