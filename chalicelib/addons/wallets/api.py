@@ -29,7 +29,7 @@ bp = Blueprint(__name__)
 
 
 class WalletsView(Struct, frozen=True):
-    """The wallets of phones into which this shop puts tickets."""
+    """The phone wallets to which tickets of this shop can be added."""
 
     wallets: list[Wallet]
 
@@ -39,14 +39,14 @@ class WalletBody(Struct, forbid_unknown_fields=True):
 
 
 class WalletLinkView(Struct, frozen=True):
-    """The address with which a phone saves the ticket. It lets anybody save it, so it is only for the owner."""
+    """The address that adds the ticket to a phone's wallet. It works for anybody, so give it only to the ticket's owner."""
 
     url: str
 
 
 @route(bp, "GET", "/wallets", access="public")
 def show_wallets(request: RequestContext) -> Reply[WalletsView]:
-    """List the wallets of phones into which this shop puts tickets."""
+    """List the phone wallets to which tickets of this shop can be added."""
     return Reply(WalletsView(passes.offered_wallets(request.now)))
 
 
@@ -59,7 +59,7 @@ def show_wallets(request: RequestContext) -> Reply[WalletsView]:
     errors=(NotFound, TicketVoid, TicketFrozen, WalletUnavailable, RateLimited),
 )
 def make_pass(request: RequestContext, ticket_id: str, body: WalletBody) -> Reply[WalletLinkView]:
-    """Return the link that puts one of the caller's tickets into a wallet. The pass then follows the ticket."""
+    """Return the link that adds one of the caller's tickets to a wallet. The pass is updated whenever the ticket changes."""
     request.is_repeatable = True
     with limited_by_address(request, TRANSFER):
         made = passes.make_pass(request.require_user().user_id, ticket_id, body.wallet, request.language, request.now)
@@ -74,7 +74,7 @@ class PassQuery(Struct, forbid_unknown_fields=True):
 
 @route(bp, "GET", "/passes/{serial}", access="public", media_types=(apple.MEDIA_TYPE,), errors=(NotFound,))
 def download_pass(request: RequestContext, serial: str, query: PassQuery) -> Reply[bytes]:  # noqa: ARG001
-    """Return the file of a pass of Apple Wallet, for the owner of the link."""
+    """Return the file of an Apple Wallet pass to anybody who has its link."""
     found = _find(serial)
     if found is None or not _is_token(found, query.token):
         raise NotFound()
@@ -121,7 +121,7 @@ class ChangedPassesView(Struct, frozen=True, rename="camel"):
 
 
 class LogBody(Struct):
-    """Messages of a phone about errors of this web service or of a pass."""
+    """Messages from a phone about errors in this web service or in a pass."""
 
     logs: Annotated[list[str], Meta(max_length=50)]
 
@@ -136,7 +136,7 @@ class LogBody(Struct):
     errors=(PassTokenRefused, TooManyPhones, RateLimited),
 )
 def register_phone(request: RequestContext, device_id: str, pass_type: str, serial: str, body: RegistrationBody) -> Reply[Done]:
-    """Record that a phone has a pass, so that it hears of changes."""
+    """Record that a phone has a pass, so that the phone is told when the pass changes."""
     with limited_by_address(request, TRANSFER):
         found = _require_pass(request, pass_type, serial)
         is_new = store.register(found, device_id, body.push_token)
@@ -160,7 +160,7 @@ def list_changed_passes(
     pass_type: str,
     query: ChangedPassesQuery,
 ) -> Reply[ChangedPassesView | str]:
-    """List the passes of a phone that have changed since its last request. The id of the phone is its secret, as Apple wants it."""
+    """List the passes of a phone that have changed since its last request. In Apple's protocol, the id of the phone is its secret."""
     serials = store.list_serials(device_id) if pass_type == settings.current().apple_pass_type else []
     changed = [each for each in store.find_passes("apple", serials) if each.changed_at > int(query.passes_updated_since)]
     if not changed:
@@ -189,7 +189,7 @@ def show_latest_pass(request: RequestContext, pass_type: str, serial: str) -> Re
 
 @route(bp, "POST", "/apple/v1/log", access="public", errors=(RateLimited,))
 def log_messages(request: RequestContext, body: LogBody) -> Reply[Done]:
-    """Log the messages of a phone, which explain why it refuses a pass."""
+    """Log messages from a phone, which explain why the phone refuses a pass."""
     with limited_by_address(request, TRANSFER):
         if settings.current().apple_pass_type:
             logger.info("wallets.apple_log", messages=[message[:MAX_LOG_CHARACTERS] for message in body.logs[:10]])
@@ -197,7 +197,7 @@ def log_messages(request: RequestContext, body: LogBody) -> Reply[Done]:
 
 
 def _require_pass(request: RequestContext, pass_type: str, serial: str) -> Pass:
-    """Return the pass whose token the request has. Raises PassTokenRefused, which does not tell whether there is such a pass."""
+    """Return the pass if the request has its token. Raises PassTokenRefused, which does not reveal whether the pass exists."""
     found = _find(serial) if pass_type == settings.current().apple_pass_type else None
     sent = request.header("authorization") or ""
     if found is None or not sent.startswith(SCHEME) or not _is_token(found, sent.removeprefix(SCHEME)):
@@ -233,6 +233,6 @@ def _epoch_seconds(http_date: str) -> float:
 
 @scheduled_job(bp, "update_passes", minutes=1, description="Updates the passes of changed tickets and events in wallets, and retries.")
 def update_passes() -> dict[str, Any]:
-    """Make all due updates. The stream of the table calls this as soon as an update is queued; the schedule is for retries."""
+    """Make all due updates. The table's stream calls this as soon as an update is queued; the schedule is for retries."""
     with deadline.within(RUN_SECONDS):
         return passes.update_due(clock.now())

@@ -37,13 +37,13 @@ LOGO = (160, 50)  # the largest logo, in points
 MAX_LOGO_BYTES = 1_000_000
 SCALES = (1, 2, 3)
 PUSH_SECONDS = 10.0  # per run
-MAX_STREAMS = 100  # requests at once, unless APNs names fewer
+MAX_STREAMS = 100  # requests at once, unless APNs allows fewer
 
 _PRIVATE_KEY = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
 
 
 class Words(Struct, frozen=True):
-    """The labels on a pass, and the messages with which the phone shows that a field has changed."""
+    """The labels on a pass, and the messages that the phone shows when a field has changed."""
 
     starts: str
     doors: str
@@ -62,7 +62,7 @@ _logos: Memory[str, dict[str, bytes]] = Memory(max_entries=16)  # the name of a 
 
 
 class Credentials(Struct, frozen=True):
-    """The certificate of the pass type with its private key, and the certificates that have signed it."""
+    """The certificate of the pass type with its private key, and the certificates of its issuers."""
 
     certificate: "Certificate"
     key: Any
@@ -76,7 +76,7 @@ def is_configured() -> bool:
 
 
 def find_setup_error(now: int) -> str | None:
-    """Return the name of what is wrong with the certificate, or None."""
+    """Return the code of the certificate's error, or None if the certificate is usable."""
     from cryptography.x509.oid import NameOID
 
     try:
@@ -179,7 +179,7 @@ def _parts(ticket: Ticket, event: Event | None, tier: Tier | None, words: Words,
 
 @lru_cache(maxsize=16)
 def draw_images(color: str) -> dict[str, bytes]:
-    """Draw the gate of the shop on the brand's color, in each size."""
+    """Draw the shop's icon, a gate, on a background of the brand's color, in each size."""
     from PIL import Image, ImageDraw
 
     drawn = {}
@@ -223,7 +223,7 @@ def _png(image: "Image") -> bytes:
 
 
 def _rgb(color: str) -> str:
-    """Return a color `#rrggbb` as Apple writes it."""
+    """Return a color `#rrggbb` in Apple's notation."""
     red, green, blue = bytes.fromhex(color.removeprefix("#"))
     return f"rgb({red}, {green}, {blue})"
 
@@ -263,7 +263,7 @@ def _credentials(pem: str) -> Credentials:
 
 
 def push(tokens: Sequence[str]) -> Mapping[str, int | None]:
-    """Tell phones that a pass has changed. Returns APNs's status for each push token, or None where it did not answer in time."""
+    """Tell phones that a pass has changed. Returns the status from APNs for each push token, or None if APNs did not answer in time."""
     statuses: dict[str, int | None] = dict.fromkeys(tokens)
     ends_at = clock.monotonic() + min(PUSH_SECONDS, max(0.0, deadline.remaining()))
     try:
@@ -271,7 +271,7 @@ def push(tokens: Sequence[str]) -> Mapping[str, int | None]:
             _exchange(connected, statuses, ends_at)
     except OSError:  # also a refused certificate, and TimeoutError
         pass
-    except (TypeError, ValueError) as error:  # the certificate is missing or malformed, which must not stop the updates at Google
+    except (TypeError, ValueError) as error:  # a missing or malformed certificate must not prevent the updates at Google
         logger.error("wallets.certificate_unusable", error=str(error))
     return statuses
 
@@ -323,7 +323,7 @@ def _connect(ends_at: float) -> ssl.SSLSocket:
     )
     context = ssl.create_default_context()
     context.set_alpn_protocols(["h2"])
-    with tempfile.NamedTemporaryFile() as file:  # Python reads the certificate of a client from files only; nobody else may read this one
+    with tempfile.NamedTemporaryFile() as file:  # Python reads client certificates only from files; only this user may read this file
         file.write(credentials.key_pem.encode() + b"\n" + credentials.certificate.public_bytes(Encoding.PEM))
         file.flush()
         context.load_cert_chain(file.name)

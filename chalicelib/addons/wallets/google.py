@@ -33,7 +33,7 @@ Kind = Literal["eventTicketClass", "eventTicketObject"]
 
 
 class GoogleFailed(Exception):
-    """Google did not accept a request, or did not answer. `status` is its status, or None without an answer."""
+    """Google did not accept a request, or did not answer. `status` is the HTTP status, or None if there was no answer."""
 
     def __init__(self, status: int | None, what: str) -> None:
         super().__init__(f"{what}: {status or 'no answer'}")
@@ -57,7 +57,7 @@ def is_configured() -> bool:
 
 
 def find_setup_error() -> str | None:
-    """Return the name of what is wrong with the key, or None."""
+    """Return the code of the key's error, or None if the key is usable."""
     try:
         _private_key(_account().private_key)
     except (ValueError, TypeError, msgspec.MsgspecError):
@@ -72,7 +72,7 @@ def class_id(event_id: str, tier_id: str) -> str:
 def event_class(event: Event, tier: Tier | None, tier_id: str, issuer_name: str, color: str, logo: str | None) -> dict[str, Any]:
     """Return the class that all tickets of a tier share: the event with the dates, times and place for which they are valid.
 
-    `logo` is the address of a picture. Google reads the picture when the class is written, and only by https.
+    `logo` is the address of a picture. Google reads the picture when the class is written, and only over https.
     """
     valid = event.for_tiers([tier])
     address = ", ".join(part for part in (valid.address, valid.city) if part) or valid.venue
@@ -130,7 +130,7 @@ def ticket_object(ticket: Ticket, serial: str, event: Event | None, tier: Tier |
 
 
 def save_link(saved: Mapping[str, Any]) -> str:
-    """Return the address at which the owner of a phone saves an object that Google knows."""
+    """Return the address at which the owner of a phone saves an object that already exists at Google."""
     claims = {
         "iss": _account().client_email,
         "aud": "google",
@@ -143,7 +143,7 @@ def save_link(saved: Mapping[str, Any]) -> str:
 
 
 def put(kind: Kind, body: Mapping[str, Any]) -> None:
-    """Create a class or an object, or change it if Google knows it. Raises GoogleFailed."""
+    """Create a class or an object at Google, or change it if it exists there. Raises GoogleFailed."""
     reply = _call("POST", f"/walletobjects/v1/{kind}", {name: value for name, value in body.items() if value is not None})
     if reply.status == HTTPStatus.CONFLICT:
         reply = _call("PATCH", f"/walletobjects/v1/{kind}/{body['id']}", body)
@@ -151,7 +151,7 @@ def put(kind: Kind, body: Mapping[str, Any]) -> None:
 
 
 def patch(kind: Kind, body: Mapping[str, Any]) -> None:
-    """Change a class or an object. Does nothing if Google does not know it. Raises GoogleFailed."""
+    """Change a class or an object at Google. Does nothing if it does not exist there. Raises GoogleFailed."""
     reply = _call("PATCH", f"/walletobjects/v1/{kind}/{body['id']}", body)
     if reply.status != HTTPStatus.NOT_FOUND:
         _require_success(reply, f"{kind} not changed")

@@ -1,7 +1,7 @@
-"""Passes in wallets: make them, find out which changes concern them, and update them until Google and Apple have accepted it.
+"""Passes in wallets: create them, find the changes that affect them, and repeat each update until Google and Apple accept it.
 
-An update is stored before it is made, and deleted only afterwards, so nothing is lost if a run crashes or a service is down. It always
-sends the present state of the ticket, so it may be repeated, and the order of updates does not matter. A ticket or event has one update,
+An update is stored before it is made, and deleted only afterward, so nothing is lost if a run crashes or a service is down. Each update
+sends the current state of the ticket, so updates may be repeated, and their order does not matter. A ticket or event has one update,
 however often it changes. Changed tickets come before changed events, and events take turns.
 """
 
@@ -41,21 +41,21 @@ from chalicelib.promoters.service import find_seller
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, TicketFrozen, TicketVoid
 
-COLOR = "#14161a"  # of passes for events without a brand
+COLOR = "#14161a"  # the background of passes for events without a brand
 LOGO_PIXELS = 480  # the width of a logo on a phone with the highest resolution
 MAX_DUE = 1000  # updates that are read at once
 PORTION = 100  # tickets whose passes are updated before the due updates are read again
-SECONDS_RESERVED = 15  # of a run, for the pushes and for recording what failed
+SECONDS_RESERVED = 15  # of a run, for the pushes and for recording failures
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 30, 3600
-MAX_SECONDS = 3 * 86_400  # then an update is given up, as webhooks are
-UNKNOWN_PHONE = (HTTPStatus.BAD_REQUEST, HTTPStatus.GONE)  # APNs does not know the push token (any more)
+MAX_SECONDS = 3 * 86_400  # after this time, an update is given up, as a webhook is
+UNKNOWN_PHONE = (HTTPStatus.BAD_REQUEST, HTTPStatus.GONE)  # APNs does not know the push token, or no longer knows it
 
 
 Phone = tuple[Pass, str, str]  # a pass, a phone that has it, and the phone's push token
 
 
 class Attempt(Struct, frozen=True):
-    """An attempt of an update: the phones that need a push, and whether everything else was done."""
+    """An attempt at an update: the phones that need a push, and whether everything else succeeded."""
 
     phones: Sequence[Phone]
     is_done: bool
@@ -68,7 +68,7 @@ class WalletUnavailable(ApiError):
 
 
 def offered_wallets(now: int) -> list[Wallet]:
-    """Return the wallets into which tickets can be put: they are set up, and nothing is wrong with their keys."""
+    """Return the wallets that are set up and whose keys are usable."""
     found: list[Wallet] = []
     if apple.is_configured() and apple.find_setup_error(now) is None:
         found.append("apple")
@@ -78,7 +78,7 @@ def offered_wallets(now: int) -> list[Wallet]:
 
 
 def list_setup_errors(now: int) -> list[str]:
-    """Return the names of what is wrong with the keys of the wallets that are set up. Returns none while the secrets cannot be read."""
+    """Return the codes of the errors in the keys of the wallets that are set up. Returns no errors while the secrets cannot be read."""
     try:
         found = [
             apple.find_setup_error(now) if apple.is_configured() else None,
@@ -90,12 +90,12 @@ def list_setup_errors(now: int) -> list[str]:
 
 
 def make_pass(owner_id: str, ticket_id: str, wallet: Wallet, language: Language, now: int) -> Pass:
-    """Return the pass of the owner's ticket, with the language in which it was first made.
+    """Return the pass of the owner's ticket, creating it if necessary. An existing pass keeps its language.
 
     Raises TicketNotFound, TicketVoid, TicketFrozen, NotFound if the stage does not offer the wallet, and WalletUnavailable.
     """
     if wallet not in offered_wallets(now):
-        raise NotFound("This shop does not put tickets into this wallet.")
+        raise NotFound("This shop does not support this wallet.")
     ticket = tickets.get_owned_ticket(owner_id, ticket_id)
     if not ticket.is_admissible:
         raise TicketVoid() if ticket.state == "void" else TicketFrozen()
@@ -121,7 +121,7 @@ def make_pass(owner_id: str, ticket_id: str, wallet: Wallet, language: Language,
 
 
 def google_link(made: Pass) -> str:
-    """Tell Google about a pass. Returns the link with which the owner saves it. Raises WalletUnavailable.
+    """Create or update a pass at Google. Returns the link with which the owner saves the pass. Raises WalletUnavailable.
 
     The class is written first, because an object needs it.
     """
@@ -133,7 +133,7 @@ def google_link(made: Pass) -> str:
             google.put("eventTicketClass", _class(snapshot, event, tier, ticket.tier_id))
             store.add_class(event.id, ticket.tier_id, made.ttl)
         google.put("eventTicketObject", saved)
-        # The update after a change of the ticket or the event may have come before our write.
+        # If the ticket or the event has changed in the meantime, its update may have run before our write.
         if not _is_valid(made, tickets.get_ticket(ticket.id), snapshots.load_current()):
             store.put_updates([Update("ticket", ticket.id, clock.now())])
     except GoogleFailed as error:
@@ -143,7 +143,7 @@ def google_link(made: Pass) -> str:
 
 
 def apple_file(made: Pass) -> bytes:
-    """Return the file of a pass in its present state."""
+    """Return the file of a pass in its current state."""
     snapshot, ticket = catalog.snapshot(), tickets.get_ticket(made.ticket_id)
     event, tier = tickets.event_of(ticket, snapshot), snapshot.tiers.get(ticket.tier_id)
     is_valid = _is_valid(made, ticket, snapshot)
@@ -153,7 +153,7 @@ def apple_file(made: Pass) -> bytes:
 
 
 def follow(changes: Sequence[Change]) -> None:
-    """Queue updates of the passes that changes concern. Safe to repeat."""
+    """Queue updates of the passes that the changes affect. Safe to repeat."""
     changed: dict[str, Ticket] = {}
     events: set[str] = set()
     for change in changes:
@@ -176,7 +176,7 @@ def follow(changes: Sequence[Change]) -> None:
 
 
 def update_due(now: int) -> dict[str, Any]:
-    """Make the due updates, until the time is used up. Returns a report of the run."""
+    """Make due updates until none are left or the time runs out. Returns a report of the run."""
     setup_errors = list_setup_errors(now)
     outcomes, turns = Counter[str](), Counter[str]()  # turns by event
     while deadline.remaining() > SECONDS_RESERVED and (due := store.list_due(now, MAX_DUE)):
@@ -185,7 +185,7 @@ def update_due(now: int) -> dict[str, Any]:
         if earlier := [(key, update) for key, update in events if not update.version]:
             _merge(earlier)
         elif events:
-            first = now // 60 % len(events)  # each minute, another event has the first turn
+            first = now // 60 % len(events)  # each minute, a different event has the first turn
             key, update = min(events[first:] + events[:first], key=lambda entry: turns[entry[1].id])
             turns[update.id] += 1
             outcomes += _update_portion(key, update, now)
@@ -194,7 +194,7 @@ def update_due(now: int) -> dict[str, Any]:
 
 
 def _merge(earlier: Sequence[tuple[str, Update]]) -> None:
-    """Replace updates of earlier releases, which stored one for each change of an event, by one for each event."""
+    """Replace the updates of earlier releases, which stored one for each change of an event, with one for each event."""
     store.put_updates(list({update.id: update for _, update in earlier}.values()))
     parallel.call_each(lambda entry: store.delete_update(*entry), list(earlier))
 
@@ -202,7 +202,7 @@ def _merge(earlier: Sequence[tuple[str, Update]]) -> None:
 def _update_portion(key: str, update: Update, now: int) -> Counter[str]:
     """Update some passes of an event, and save the position. Returns the numbers of updates by outcome.
 
-    The first portion changes the event's classes at Google. What fails is due again as an update of its own.
+    The first portion changes the event's classes at Google. Each part that fails becomes due again as a separate update.
     """
     found, position = store.list_tickets_with_passes(update.id, update.position, PORTION)
     classes = [replace(update, position=store.END)] if update.position == store.START else []
@@ -215,7 +215,7 @@ def _update_portion(key: str, update: Update, now: int) -> Counter[str]:
 
 
 def _update(due: Sequence[tuple[str | None, Update]], now: int) -> Counter[str]:
-    """Make updates, and delete them or make them due later. Returns their numbers by outcome. An update without a key is not stored yet."""
+    """Make updates, then delete or postpone them. Returns the number of updates by outcome. An update without a key is not stored yet."""
     if not due:
         return Counter()
     snapshot = snapshots.load_current()  # an instance's snapshot may be older than the change
@@ -246,14 +246,14 @@ def _update(due: Sequence[tuple[str | None, Update]], now: int) -> Counter[str]:
 
 
 def _next_attempt_at(update: Update, now: int) -> int:
-    """Return when to repeat an update that failed. Updates of one target that failed equally often meet at the same time, as one."""
+    """Return when to retry a failed update. Updates of one target that failed equally often get the same time and become one update."""
     delay: int = min(FIRST_DELAY_SECONDS * 2**update.attempts, MAX_DELAY_SECONDS)
-    offset = crc32(update.id.encode()) % delay  # other targets are repeated at other times
+    offset = crc32(update.id.encode()) % delay  # so that updates of different targets are retried at different times
     return ((now + delay // 2 - offset) // delay + 1) * delay + offset
 
 
 def _attempt(update: Update, snapshot: Catalog, now: int) -> Attempt:
-    """Make an update. A failure at Google does not keep the phones of the same ticket from their push."""
+    """Make an update. If Google fails, the phones with the same ticket still get their push."""
     phones, is_done = list[Phone](), False
     try:
         if update.kind == "event":
@@ -271,7 +271,7 @@ def _attempt(update: Update, snapshot: Catalog, now: int) -> Attempt:
 
 
 def _update_classes(event_id: str, snapshot: Catalog) -> None:
-    """Change the classes of an event at Google. Apple's passes repeat what a class says."""
+    """Change the classes of an event at Google. Apple has no classes: each of its passes repeats these details."""
     event = snapshot.events.get(event_id)
     if event is not None:
         for tier_id in store.list_classes(event_id):
@@ -287,7 +287,7 @@ def _touch_passes(kept: Sequence[Pass], now: int) -> list[Phone]:
 def _update_objects(ticket_id: str, kept: Sequence[Pass], snapshot: Catalog, now: int) -> None:
     """Change the objects of a ticket at Google.
 
-    If the ticket has changed meanwhile, another run may have written its later state before our write, so another update is due.
+    If the ticket has changed in the meantime, our write may have replaced a later state from another run, so an update is queued.
     """
     objects = [each for each in kept if each.wallet == "google"]
     if not objects:
@@ -302,7 +302,7 @@ def _update_objects(ticket_id: str, kept: Sequence[Pass], snapshot: Catalog, now
 
 
 def _is_valid(made: Pass, ticket: Ticket, snapshot: Catalog) -> bool:
-    """Return whether a pass admits people: its ticket is valid and has the same owner, and the event and the ticket's dates take place."""
+    """Return whether a pass admits people: its ticket is valid and has the same code, and its event and dates are not cancelled."""
     event = snapshot.events.get(ticket.event_id)
     is_cancelled = event is not None and snapshot.is_cancelled(event, [ticket.tier_id])
     return ticket.is_admissible and store.code_digest(ticket.code) == made.digest and not is_cancelled
@@ -319,7 +319,7 @@ def _brand(snapshot: Catalog, event: Event | None) -> Brand:
 
 
 def _logo_images(brand: Brand) -> dict[str, bytes]:
-    """Return the promoter's logo for a pass of Apple. Returns nothing without a logo, or if the bucket does not return its file."""
+    """Return the promoter's logo for an Apple pass. Returns no images if there is no logo, or if its file cannot be read."""
     if brand.logo is None or not settings.current().images_bucket:
         return {}
     widths = brand.logo.widths
@@ -331,6 +331,6 @@ def _logo_images(brand: Brand) -> dict[str, bytes]:
 
 
 def _shown(event: Event) -> tuple[Any, ...]:
-    """Return what passes show of an event."""
+    """Return the details of an event that passes show."""
     place, times = (event.venue, event.address, event.city), (event.starts_at, event.ends_at, event.timezone, event.doors_minutes)
     return event.name, event.names, place, times, event.dates, event.cancelled_date_ids, event.status == "cancelled"

@@ -5,11 +5,12 @@
 | `passes#<ticket>` | a pass: `<wallet>#<digest>` | the pass |
 | `event#<event>#<lane>` | a ticket | the ticket has passes |
 | `classes#<event>` | a tier | Google knows the class of this event and tier |
-| `devices#<ticket>` | `<digest>#<device>` | the push token of a phone that has the pass of Apple with this digest |
-| `device#<device>` | a serial | the ticket of a pass of Apple that this phone has |
+| `devices#<ticket>` | `<digest>#<device>` | the push token of a phone that has the Apple pass with this digest |
+| `device#<device>` | a serial | this phone has the Apple pass with this serial |
 | `due` | a time and a target: `<time>#0#<ticket>` or `<time>#1#<event>` | the update of the target's passes, due at this time |
 
-The `digest` is of the ticket's code, so a new owner's ticket has a new pass, and the former owner's pass can be told that it is void.
+The `digest` is a hash of the ticket's code. A transferred ticket therefore gets a new pass, and the former owner's pass can be marked as
+void.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,7 +37,7 @@ Wallet = Literal["apple", "google"]
 
 
 class Pass(Struct, frozen=True, kw_only=True):
-    """A pass of a ticket with a code of this `digest`. `token` is what a phone must know to read the pass. Times are epoch seconds.
+    """A pass of a ticket whose code has this `digest`. A phone must send `token` to read the pass. Times are epoch seconds.
 
     `changed_at` is the time of the last change, and increases with each change: Apple's protocol compares times in seconds.
     """
@@ -57,10 +58,10 @@ class Pass(Struct, frozen=True, kw_only=True):
 
 
 class Update(Struct, frozen=True):
-    """An update that is due: of a ticket's passes, or of all passes of an event. `attempts` have failed since `since` (epoch seconds).
+    """An update that is due, of a ticket's passes or of all passes of an event. `attempts` counts failures since `since` (epoch seconds).
 
-    An update of an event has come to a `position` among its tickets; at END, only its classes at Google are left. `version` differs for
-    each change of a target; it is empty in updates of earlier releases, whose rows have unique keys instead.
+    `position` is how far an update of an event has come among its tickets; at END, only its classes at Google are left. `version` differs
+    for each change of a target; it is empty in updates of earlier releases, whose rows have unique keys instead.
     """
 
     kind: Literal["ticket", "event"]
@@ -77,11 +78,11 @@ class Update(Struct, frozen=True):
 
 
 class WalletRow(dynamo.Table):
-    """A row of any kind. The models below have the `content` of each kind."""
+    """A row of any kind. The subclasses define the `content` of each kind."""
 
     feature = "wallet-passes"
     has_stream = True
-    contents = "Passes in the wallets of phones, the phones that have them, and updates of passes that are due."
+    contents = "Passes in phone wallets, the phones that have them, and due updates of passes."
     personal_data = dynamo.PersonalData(
         "which phones have the pass of a ticket", export="no: identifiers that Apple chose", erasure="expires 400 days after the event"
     )
@@ -112,7 +113,7 @@ def code_digest(code: str) -> str:
 
 
 def create_pass(made: Pass) -> Pass:
-    """Write a pass and list its ticket for its event. Returns the pass that is stored, which may be older."""
+    """Write a pass, and list its ticket among the event's tickets with passes. Returns the stored pass, which may be an earlier one."""
     row = PassRow(_passes_key(made.ticket_id), _pass_key(made.wallet, made.digest), content=made, ttl=made.ttl)
     listing = dynamo.put(TextRow(_event_key(made.event_id, made.ticket_id), made.ticket_id, ttl=made.ttl))
     try:
@@ -140,7 +141,7 @@ def list_passes(ticket_id: str) -> list[Pass]:
 
 
 def touch(changed: Pass, now: int) -> Pass:
-    """Record that a pass has changed. Returns the pass with its new time, which is later than the one before."""
+    """Record that a pass has changed. Returns the pass with its new `changed_at`, which is later than the previous one."""
     after = replace(changed, changed_at=max(now, changed.changed_at + 1))
     PassRow(_passes_key(after.ticket_id), _pass_key(after.wallet, after.digest), content=after, ttl=after.ttl).save()
     return after
@@ -175,7 +176,7 @@ def list_classes(event_id: str) -> list[str]:
 
 
 def register(registered: Pass, device_id: str, push_token: str) -> bool:
-    """Record that a phone has a pass, and its present push token. Returns False if it had the pass already."""
+    """Record that a phone has a pass, and the phone's current push token. Returns False if the phone already had the pass."""
     row = TextRow(f"devices#{registered.ticket_id}", f"{registered.digest}#{device_id}", content=push_token, ttl=registered.ttl)
     TextRow(f"device#{device_id}", registered.serial, ttl=registered.ttl).save()
     if dynamo.put_if(row, _ABSENT):
@@ -204,7 +205,7 @@ def list_serials(device_id: str) -> list[str]:
 def put_updates(updates: Sequence[Update], at: int = 0) -> None:
     """Make updates due at a time (epoch seconds), or at once, before all others.
 
-    Each replaces an update of the same target that is due at this time, so that repeated changes do not pile up.
+    Each update replaces an update of the same target that is due at the same time, so that repeated changes do not pile up.
     """
     dynamo.batch_put(UpdateRow(_DUE, _due_key(each, at), content=replace(each, version=ids.nonce())) for each in updates)
 
@@ -218,7 +219,7 @@ def list_due(now: int, limit: int) -> list[tuple[str, Update]]:
 
 
 def delete_update(key: str, update: Update) -> None:
-    """Delete an update, unless its target has changed meanwhile."""
+    """Delete an update, unless its target has changed in the meantime."""
     if update.version:
         dynamo.delete_if(UpdateRow(_DUE, key), UpdateRow.content == update)
     else:
@@ -226,7 +227,7 @@ def delete_update(key: str, update: Update) -> None:
 
 
 def save_position(key: str, update: Update, position: str) -> None:
-    """Save the position that the update of an event has come to, unless the event has changed meanwhile."""
+    """Save how far the update of an event has come, unless the event has changed in the meantime."""
     dynamo.put_if(UpdateRow(_DUE, key, content=replace(update, position=position)), UpdateRow.content == update)
 
 
