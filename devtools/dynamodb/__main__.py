@@ -17,7 +17,7 @@ _STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m devtools.dynamodb", description="Serve DynamoDB on 127.0.0.1.")
     parser.add_argument("--port", type=int, default=8000, help="the port (default: 8000; 0: any free one)")
-    parser.add_argument("--folder", type=Path, help="keep the data in this folder; without it, they are lost at the end")
+    parser.add_argument("--folder", type=Path, help="keep the data in this folder (default: in memory until the process ends)")
     parser.add_argument("--region", default="us-east-1", help="the region in ARNs (default: us-east-1)")
     options = parser.parse_args(arguments)
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)  # in all threads: this one waits for them
