@@ -51,8 +51,8 @@ class UserView(Struct, frozen=True):
     """A user. For a guest, the personal fields are null. `events` has the user's roles at other people's events, by event id.
 
     With a `second_factor`, a sign-in needs a code from an authenticator app, or a passkey. `lacks_second_factor` means that this shop
-    requires managers to have a second factor, and the user, a manager, has none. Until the user sets up a second factor, `roles` and
-    `events` have only the rights of a buyer and of door staff.
+    requires a second factor from managers, and that the user is a manager without one. Until the user sets one up, `roles` and `events`
+    grant only the rights of buyers and door staff.
     """
 
     id: str
@@ -135,7 +135,7 @@ class PasskeyCodeView(Struct, frozen=True):
 
 
 class RecoveryCodesView(Struct, frozen=True):
-    """Ten recovery codes. Each code replaces the authenticator app or a passkey once. The codes are shown only once."""
+    """Ten recovery codes. Each code works once, in place of the authenticator app or a passkey. The codes are shown only once."""
 
     recovery_codes: list[str]
 

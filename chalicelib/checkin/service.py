@@ -165,7 +165,7 @@ def sync_scans(user: Identity, scans: Iterable[Scan], now: int) -> list[SyncedSc
 
 
 def without_old_exits(ticket: Ticket) -> list[CheckIn]:
-    """Return the check-ins of a ticket without old exits from which the same number of people came back with the same code.
+    """Return the check-ins of a ticket without each old exit that was followed by a return of as many people with the same code.
 
     The numbers of people who are inside and who have arrived stay the same, and so does every scan with an override.
     """

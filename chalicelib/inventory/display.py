@@ -27,7 +27,7 @@ LEASE_SECONDS = 2
 PATIENCE_SECONDS = 0.1  # after this time, any instance may refresh due figures, not only the instance that refreshed them last
 MAX_QUIET = 2  # after this many refreshes without a change, figures are read a third as often as changing figures
 MAX_SKEW_SECONDS = 5
-CONTENDERS = 16  # one in this many instances that find figures overdue in the same second tries to refresh them
+CONTENDERS = 16  # until figures are overdue, about one in this many of the instances that find them due tries to refresh them
 
 MAX_SHARDS_WITH_TICKETS = 32
 MAX_EXPIRING_SHARDS = 8
@@ -325,7 +325,7 @@ def note_movement(stock_id: str, now: int) -> None:
 
 
 def expect_movement(group: StockGroup, now: int) -> None:
-    """Read the figures of a group as often as changing figures, because people watch its sale."""
+    """Refresh the figures of a group as often as if they were changing, because people are watching its sale."""
     for stock_id in group.shard_counts:
         note_movement(stock_id, now)
 

@@ -220,7 +220,7 @@ def take_use(promo_code: PromoCode, user: str) -> bool:
     """Give the user a use of a code that admits to the draw, unless the user already has one. Returns False if the code is used up.
 
     `user` is any stable name of the user. Takes one read and one write, and another read if the code has many uses and the user's own part
-    is full. Takes no call if this instance knows that the code is used up.
+    is full. Makes no call to the store if this instance knows that the code is used up.
     """
     assert promo_code.max_total_uses is not None  # because it admits to the draw
     key = (promo_code.event_id, promo_code.code, promo_code.max_total_uses)
@@ -229,7 +229,7 @@ def take_use(promo_code: PromoCode, user: str) -> bool:
     if (admitted := _used_up.entries.get(key)) is not None:
         return name in admitted
     limits = [promo_code.max_total_uses // _PARTS + (part < promo_code.max_total_uses % _PARTS) for part in range(_PARTS)]
-    if limits[0] > 1:  # with fewer uses, most users' parts have no use
+    if limits[0] > 1:  # with fewer uses, a part has one use or none, so the user's own part is rarely free
         users = _users_of_part(promo_code, own)
         if name in users or (len(users) < limits[own] and _take_use_of_part(promo_code, own, limits[own], name)):
             return True

@@ -1,8 +1,8 @@
 """Send emails to ticket holders when their event's name, place or time changes, and announcements to them or to the waitlist.
 
 A change is first recorded in a notice. A few minutes after the last of several changes, the emails are queued in portions, and the progress
-is saved after each portion. The details that holders know, which the notice has, are compared with the current event. So a change that was
-undone causes no email, and a change that is delivered twice causes no second email.
+is saved after each portion. The notice keeps the details that holders know, and these are compared with the current event. A change that
+was undone therefore causes no email, and a change that is delivered twice causes no second email.
 
 The emails about an announcement are queued in the same portions. The id of each email contains a keyed hash of its address, so that an
 address with several tickets, orders or accounts gets one email, even after a crash.
@@ -48,13 +48,13 @@ PORTION = 250  # tickets
 MAX_TICKETS = 1000  # per run: at the initial rate of SES, one run sends about as many emails
 HEARD_SECONDS = 60  # for this long after a change, an instance may still sell tickets with the event's old details
 SECONDS_RESERVED = 30  # of each run, for sending the emails
-UNLISTED_MINUTES = 15  # how often notices are listed that the previous version wrote during an upgrade
+UNLISTED_MINUTES = 15  # how often to look for notices that the previous version wrote during an upgrade
 MAX_ATTEMPTS = 5
 SILENT_STATUSES = ("draft", "cancelled", "past")  # ticket holders of a cancelled event get an email about the refund instead
 
 
 def note_changes(changes: Iterable[EventChanged]) -> None:
-    """Record the changes to the details of many events that ticket holders must know. Safe to repeat."""
+    """Record changes to details that ticket holders must know about, for many events at once. Safe to repeat."""
     by_event: dict[str, list[tuple[EventDetails, int]]] = {}  # the details before each change, and the time of the change
     for change in changes:
         if change.before is None or change.after is None or change.before.status == "draft":
@@ -119,7 +119,7 @@ def _with_change(notice: EventNotice, before: EventDetails, at: int) -> EventNot
     first_at = at if notice.first_at is None else min(notice.first_at, at)
     last_at = at if notice.last_at is None else max(notice.last_at, at)
     due_at = min(last_at + QUIET_SECONDS, first_at + MAX_DELAY_SECONDS)
-    # A change may arrive after a later change. But a much older change has been delivered again, and holders may already know about it.
+    # Changes may arrive out of order. But a much older change is a repeated delivery, and holders may already know about it.
     is_late = notice.mailing is None and notice.first_at is not None and notice.first_at - QUIET_SECONDS < at < notice.first_at
     return replace(notice, known=before if is_late else notice.known, first_at=first_at, last_at=last_at, due_at=due_at)
 

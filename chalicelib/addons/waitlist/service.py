@@ -222,7 +222,7 @@ def show_card_form(user_id: str, entry_id: str) -> EntryCardFormView:
 def save_card(user_id: str, entry_id: str, card: str, max_cents: int, now: int) -> CardSaving:
     """Save a card that may be charged `max_cents` once, if the entry is offered tickets. Replaces an earlier card. Safe to repeat.
 
-    Each call is an attempt with a card, which the caller must count first. Raises EntryNotFound, CardNotWanted, AmountChanged, EntryBusy,
+    The caller must first count each call as an attempt to use a card. Raises EntryNotFound, CardNotWanted, AmountChanged, EntryBusy,
     CardRefused, RateLimited if banks have declined too many cards, PaymentsUnavailable, AccountUnreachable and ProviderUnavailable.
     """
     entry = _find_own(user_id, entry_id)
