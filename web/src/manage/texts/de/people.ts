@@ -14,7 +14,7 @@ export const peopleTexts: typeof english = {
   inviteTitle: "Jemanden einladen",
   invite: "Einladung senden",
   email: "E-Mail-Adresse",
-  emailNote: "Die Person bekommt eine E-Mail. Die Einladung gilt, sobald sie sich mit genau dieser Adresse anmeldet.",
+  emailNote: "Die Person bekommt eine E-Mail. Annehmen kann sie die Einladung, sobald sie sich mit genau dieser Adresse angemeldet hat.",
   role: "Rolle",
   roleNotes: {
     staff: "Prüft Tickets am Einlass. Sieht Tickets, aber keine Preise und Bestellungen, und kann nichts ändern.",

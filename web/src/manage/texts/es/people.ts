@@ -14,7 +14,7 @@ export const peopleTexts: typeof english = {
   inviteTitle: "Invitar a alguien",
   invite: "Enviar invitación",
   email: "Correo electrónico",
-  emailNote: "Recibirá un correo. La invitación se activa cuando inicie sesión con esa misma dirección.",
+  emailNote: "Recibirá un correo. Podrá aceptar la invitación cuando inicie sesión con esa misma dirección.",
   role: "Rol",
   roleNotes: {
     staff: "Controla las entradas en la puerta. Ve las entradas, pero no los precios ni los pedidos, y no puede cambiar nada.",
