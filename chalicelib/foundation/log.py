@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from logging import Handler, StreamHandler
+from logging import Handler, LogRecord, StreamHandler
 from typing import TextIO, get_args
 
 from aws_lambda_powertools import Logger, Metrics
@@ -110,11 +110,21 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
+def _add_request_id(record: LogRecord) -> bool:
+    if current := _scope.get():
+        record.request_id = current.request_id
+    return True
+
+
 class _StdoutHandler(StreamHandler[TextIO]):
-    """Writes to the current `sys.stdout`: commands and the local run redirect it after this module is imported."""
+    """Writes to the current `sys.stdout`: commands and the local run redirect it after this module is imported.
+
+    Adds the request id to each line. Telling Powertools' Logger at each request would cost more than a request without lines.
+    """
 
     def __init__(self) -> None:
         Handler.__init__(self)
+        self.addFilter(_add_request_id)
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
@@ -186,15 +196,12 @@ def scope(request_id: str, caller_address: Callable[[], str | None] | None = Non
 
     `caller_address` returns the IP address that the request came from; it is called only if the address is needed.
     """
-    outer, current = _scope.get(), _Scope(request_id, caller_address)
+    current = _Scope(request_id, caller_address)
     token = _scope.set(current)
-    logger.thread_safe_append_keys(request_id=request_id)
     try:
         yield
     finally:
         _scope.reset(token)
-        # A key without a value is not logged. `thread_safe_remove_keys` would also remove it from every copy of this context.
-        logger.thread_safe_append_keys(request_id=outer.request_id if outer is not None else None)
         if current.pending:
             _flush(current.pending)
 
