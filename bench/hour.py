@@ -63,10 +63,11 @@ class Hour:
         self._take_sample()
 
     def rest(self, seconds: float) -> tuple[float, float]:
-        """Wait until no email is due and no hold is left, at most `seconds`. Returns the two numbers."""
+        """Wait until no email is due and no hold is left, at most `seconds`, and take a sample. Returns the two numbers."""
         until = time.monotonic() + seconds
         while any(left := (self._gauge("mail_backlog"), self._gauge("active_holds"))) and time.monotonic() < until:
             time.sleep(min(5.0, seconds / 10))
+        self._take_sample()
         return left
 
     def _sell(self, number: int) -> None:
@@ -117,7 +118,8 @@ def take_bounds(minutes: float = MINUTES) -> Iterator[Bound]:
         hour = Hour(url, token, Path(folder) / "data")
         hour.run(minutes * 60)
         mails, holds = hour.rest(REST_SECONDS)
-    early, middle, end = (hour.samples[place] for place in (len(hour.samples) // 4 - 1, len(hour.samples) // 2 - 1, -1))
+    *samples, end = hour.samples
+    early, middle, last = samples[len(samples) // 4 - 1], samples[len(samples) // 2 - 1], samples[-1]
     orders = max(1, end.orders - early.orders)
     yield Bound("failed requests", float(hour.failures), "requests", 0)
     yield Bound("emails that are due in the end", mails, "emails", 0)
@@ -125,7 +127,7 @@ def take_bounds(minutes: float = MINUTES) -> Iterator[Bound]:
     yield Bound("memory for each order after the first quarter", (end.memory - early.memory) / orders / 1024, "KB", MAX_MEMORY_KB)
     yield Bound("disk for each order after the first quarter", (end.disk - early.disk) / orders / 1024, "KB", MAX_DISK_KB)
     yield Bound("more threads and open files than after the first quarter", _handles(end) - _handles(early), "", 10)
-    yield Bound("processor time of a visitor, second half to second quarter", _cost(middle, end) / _cost(early, middle), "x", 1.3)
+    yield Bound("processor time of a visitor, second half to second quarter", _cost(middle, last) / _cost(early, middle), "x", 1.3)
 
 
 def _handles(sample: Sample) -> float:

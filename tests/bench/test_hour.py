@@ -22,8 +22,8 @@ def test_an_hour_plays_and_samples_the_process(monkeypatch, capsys):
 
 def test_what_has_grown_is_measured_after_the_first_quarter(monkeypatch):
     def play(self, seconds):
-        for quarter, (memory, cpu, files) in enumerate([(500, 90, 3), (600, 100, 20), (700, 110, 20), (900, 150, 40)], 1):
-            place = {"minute": quarter * 15, "threads": 5, "visitors": quarter * 100, "orders": quarter * 50}
+        for quarter, (memory, cpu, files) in enumerate([(500, 90, 3), (600, 100, 20), (700, 110, 20), (900, 150, 40), (900, 150, 40)], 1):
+            place = {"minute": quarter * 15, "threads": 5, "visitors": min(quarter, 4) * 100, "orders": min(quarter, 4) * 50}
             self.samples.append(Sample(memory=memory * 1024**2, disk=0, cpu=cpu, files=files, **place))
 
     monkeypatch.setattr(hour.Hour, "run", play)
