@@ -37,6 +37,7 @@ LIMITS = Limits()
 TRIES = 15  # how often people try to reserve tickets during their turn
 NEAR = 0.7  # the report warns from this share of a limit on
 LATE_MAIL_SECONDS = 600
+NO_REPLY = 599  # the status of a request without a reply
 STATE_BYTES = 1500  # size of the public state, which pages of people in line fetch
 
 Kind = Literal["patient", "impatient", "double-clicking", "vanishing", "declined", "bot"]
@@ -176,7 +177,10 @@ def prepare(tree: Tree, event_id: str) -> tuple[Tree, float, list[str]]:
     event = (tree.get("events") or {}).get(event_id)
     if event is None:
         known = ", ".join(sorted(tree.get("events") or {}))
-        raise RehearsalRefused(f"There is no event '{event_id}' in the files. They have: {known}.")
+        raise RehearsalRefused(
+            f"There is no event '{event_id}' in the files. They have: {known}. To write the file of an event that was created on the "
+            f"pages, run `fairgate export --event {event_id} --output {event_id}.json`."
+        )
     tree, notes = msgspec.json.decode(msgspec.json.encode(tree)), []
     event = tree["events"][event_id]
     room = event.get("waiting_room")
@@ -231,7 +235,11 @@ class Crowd:
         report = self.report
         if still_here := report.people - sum(map(Counter.total, report.ends.values())):
             report.faults.append(f"{still_here:,} people were still there {self.max_seconds // 60:,} minutes after the opening.")
-        report.faults += [f"{count:,} replies to {name}." for name, count in report.replies.items() if name.split()[-1] >= "500"]
+        for name, count in report.replies.items():
+            step, status = name.split()
+            if int(status) >= 500:
+                failure = "no reply" if int(status) == NO_REPLY else f"status {status}"
+                report.faults.append(f"{step}: {failure}, {count:,} times.")
 
     def _person(self, number: int, kind: Kind) -> Person:
         numbers, user = random.Random(f"{self.options.seed} {number}"), f"{kind}-{number}"

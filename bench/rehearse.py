@@ -90,6 +90,8 @@ def _play(given: argparse.Namespace) -> "Report":
         provider_rate=given.provider_rate,
         mail_rate=given.mail_rate,
     )
+    until = f", until all have left or {given.minutes} minutes after the opening" if given.url else ""
+    print(f"Playing the sale with {options.people:,} people{until} ...", file=sys.stderr)
     if given.url:
         bounds = stage_rehearsal.StageOptions(rate=given.rate, minutes=given.minutes)
         return stage_rehearsal.rehearse(given.url, given.token, given.event_id, options, bounds)

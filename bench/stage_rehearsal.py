@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import urllib3
 from msgspec import Struct
 
-from bench.rehearsal import LEAD_SECONDS, Crowd, Kind, Options, Refusal, RehearsalRefused, Report, Request
+from bench.rehearsal import LEAD_SECONDS, NO_REPLY, Crowd, Kind, Options, Refusal, RehearsalRefused, Report, Request
 from chalicelib.edge import proof_of_work
 from chalicelib.foundation import clock
 from chalicelib.foundation.settings import PRODUCTION
@@ -31,7 +31,6 @@ MAX_MINUTES = 180
 MAX_LEAD_SECONDS = 1800  # the event must open within this time
 CONNECTIONS = 64
 REPLY_SECONDS = 30  # a request without a reply by then has failed
-NO_REPLY = 599  # the status of a request without a reply
 STATE_SECONDS = 2
 SLOW_SECONDS = 5  # "no go" if 5% of the replies to a step of buyers take longer
 BUYERS_STEPS = ("join", "status", "reserve", "checkout", "confirm")
@@ -258,7 +257,7 @@ def check_stage(api: Client, token: str, event_id: str) -> float:
         )
     room = sale["waiting_room"] or {"total": 0, "entry": "open"}
     if room["total"]:
-        raise RehearsalRefused(f"{room['total']:,} people have joined the line of event '{event_id}'. Use a copy that nobody has seen.")
+        raise RehearsalRefused(f"People have joined the line of event '{event_id}'. Use a copy that nobody has seen.")
     if room["entry"] != "open":
         raise RehearsalRefused(f"Only some people may join the line of event '{event_id}'. Use a copy that everybody may join.")
     opening = datetime.fromisoformat(shown.json["on_sale_at"]).timestamp()

@@ -71,7 +71,12 @@ def test_too_few_instances_are_no_go_with_advice(tree):
 @pytest.mark.parametrize(
     ("event_id", "change", "message"),
     [
-        ("noon", {}, "There is no event 'noon' in the files. They have: night."),
+        (
+            "noon",
+            {},
+            "There is no event 'noon' in the files. They have: night. To write the file of an event that was created on the pages, run "
+            "`fairgate export --event noon --output noon.json`.",
+        ),
         ("night", {"on_sale_at": None}, "Event 'night' has no `on_sale_at`, so there is no opening to rehearse."),
     ],
 )
@@ -114,7 +119,9 @@ def test_the_command_writes_the_page_and_prints_json(tree, tmp_path, capsys):
     file, html = tmp_path / "file.json", tmp_path / "pages" / "night.html"
     file.write_text(json.dumps(tree))
     assert rehearse.main(["night", "--file", str(file), "--people", "5", "--page", str(html), "--json"]) == 0
-    figures = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr()
+    figures = json.loads(printed.out)
+    assert "Playing the sale with 5 people ..." in printed.err
     assert (figures["event_id"], figures["go"], figures["people"]) == ("night", True, 5)
     assert "<h1>" in html.read_text()
     assert rehearse.main(["noon", "--file", str(file)]) == 2
