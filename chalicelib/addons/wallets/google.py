@@ -150,11 +150,13 @@ def put(kind: Kind, body: Mapping[str, Any]) -> None:
     _require_success(reply, f"{kind} not written")
 
 
-def patch(kind: Kind, body: Mapping[str, Any]) -> None:
-    """Change a class or an object at Google. Does nothing if it does not exist there. Raises GoogleFailed."""
+def patch(kind: Kind, body: Mapping[str, Any]) -> bool:
+    """Change a class or an object at Google. Returns False if it does not exist there. Raises GoogleFailed."""
     reply = _call("PATCH", f"/walletobjects/v1/{kind}/{body['id']}", body)
-    if reply.status != HTTPStatus.NOT_FOUND:
-        _require_success(reply, f"{kind} not changed")
+    if reply.status == HTTPStatus.NOT_FOUND:
+        return False
+    _require_success(reply, f"{kind} not changed")
+    return True
 
 
 def _call(method: Literal["POST", "PATCH"], path: str, body: Mapping[str, Any]) -> HostReply:

@@ -135,7 +135,7 @@ def google_link(made: Pass) -> str:
         google.put("eventTicketObject", saved)
         # If the ticket or the event has changed in the meantime, its update may have run before our write.
         if not _is_valid(made, tickets.get_ticket(ticket.id), snapshots.load_current()):
-            store.put_updates([Update("ticket", ticket.id, clock.now())])
+            _queue_again([made], clock.now())
     except GoogleFailed as error:
         logger.warning("wallets.google_failed", ticket_id=ticket.id, error=str(error))
         raise WalletUnavailable() from None
@@ -205,7 +205,8 @@ def _update_portion(key: str, update: Update, now: int) -> Counter[str]:
     The first portion changes the event's classes at Google. Each part that fails becomes due again as a separate update.
     """
     found, position = store.list_tickets_with_passes(update.id, update.position, PORTION)
-    classes = [replace(update, position=store.END)] if update.position == store.START else []
+    tier_ids = store.list_classes(update.id) if update.position == store.START else []
+    classes = [replace(update, position=store.END + tier_id) for tier_id in tier_ids]
     outcomes = _update([(None, each) for each in (*classes, *(Update("ticket", ticket_id, now) for ticket_id in found))], now)
     if position is None:
         store.delete_update(key, update)
@@ -257,7 +258,7 @@ def _attempt(update: Update, snapshot: Catalog, now: int) -> Attempt:
     phones, is_done = list[Phone](), False
     try:
         if update.kind == "event":
-            _update_classes(update.id, snapshot)
+            _update_classes(update, snapshot)
         else:
             kept = store.list_passes(update.id)
             phones = _touch_passes(kept, now)
@@ -270,11 +271,11 @@ def _attempt(update: Update, snapshot: Catalog, now: int) -> Attempt:
     return Attempt(phones, is_done)
 
 
-def _update_classes(event_id: str, snapshot: Catalog) -> None:
-    """Change the classes of an event at Google. Apple has no classes: each of its passes repeats these details."""
-    event = snapshot.events.get(event_id)
+def _update_classes(update: Update, snapshot: Catalog) -> None:
+    """Change one class or all classes of an event at Google. Apple has no classes: each of its passes repeats these details."""
+    event = snapshot.events.get(update.id)
     if event is not None:
-        for tier_id in store.list_classes(event_id):
+        for tier_id in [update.tier_id] if update.tier_id else store.list_classes(update.id):
             google.patch("eventTicketClass", _class(snapshot, event, snapshot.tiers.get(tier_id), tier_id))
 
 
@@ -287,18 +288,34 @@ def _touch_passes(kept: Sequence[Pass], now: int) -> list[Phone]:
 def _update_objects(ticket_id: str, kept: Sequence[Pass], snapshot: Catalog, now: int) -> None:
     """Change the objects of a ticket at Google.
 
-    If the ticket has changed in the meantime, our write may have replaced a later state from another run, so an update is queued.
+    The passes of a void ticket, and those of former owners, stay void, so they are deleted once Google has accepted that. Otherwise, a
+    ticket that changes hands again and again would take more and more calls. If the ticket has changed in the meantime, our write may have
+    replaced a later state from another run, so an update is queued.
     """
     objects = [each for each in kept if each.wallet == "google"]
     if not objects:
         return
     ticket = tickets.get_ticket(ticket_id)
     event, tier = snapshot.events.get(ticket.event_id), snapshot.tiers.get(ticket.tier_id)
+    try:
+        for each in objects:
+            is_valid = _is_valid(each, ticket, snapshot)
+            is_known = google.patch("eventTicketObject", google.ticket_object(ticket, each.serial, event, tier, is_valid=is_valid))
+            if is_known and (ticket.state == "void" or each.digest != store.code_digest(ticket.code)):
+                store.delete_pass(each)
+    finally:
+        if tickets.get_ticket(ticket_id) != ticket:
+            _queue_again(objects, now)
+
+
+def _queue_again(objects: Sequence[Pass], now: int) -> None:
+    """Make an update due for a ticket with these passes at Google, because another run may have written a later state before our write.
+
+    If that run has deleted a pass, the pass is stored again.
+    """
     for each in objects:
-        is_valid = _is_valid(each, ticket, snapshot)
-        google.patch("eventTicketObject", google.ticket_object(ticket, each.serial, event, tier, is_valid=is_valid))
-    if tickets.get_ticket(ticket_id) != ticket:
-        store.put_updates([Update("ticket", ticket_id, now)])
+        store.keep_pass(each)
+    store.put_updates([Update("ticket", objects[0].ticket_id, now)])
 
 
 def _is_valid(made: Pass, ticket: Ticket, snapshot: Catalog) -> bool:

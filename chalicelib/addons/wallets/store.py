@@ -7,7 +7,7 @@
 | `classes#<event>` | a tier | Google knows the class of this event and tier |
 | `devices#<ticket>` | `<digest>#<device>` | the push token of a phone that has the Apple pass with this digest |
 | `device#<device>` | a serial | this phone has the Apple pass with this serial |
-| `due` | a time and a target: `<time>#0#<ticket>` or `<time>#1#<event>` | the update of the target's passes, due at this time |
+| `due` | time and target: `<time>#0#<ticket>`, `<time>#1#<event>` or `<time>#1#<event>#<tier>` | the target's update, due at that time |
 
 The `digest` is a hash of the ticket's code. A transferred ticket therefore gets a new pass, and the former owner's pass can be marked as
 void.
@@ -60,8 +60,9 @@ class Pass(Struct, frozen=True, kw_only=True):
 class Update(Struct, frozen=True):
     """An update that is due, of a ticket's passes or of all passes of an event. `attempts` counts failures since `since` (epoch seconds).
 
-    `position` is how far an update of an event has come among its tickets; at END, only its classes at Google are left. `version` differs
-    for each change of a target; it is empty in updates of earlier releases, whose rows have unique keys instead.
+    `position` is how far an update of an event has come among its tickets. After END, the position names a tier: only the tier's class at
+    Google is left. At END itself, as in updates of earlier releases, all classes are left. `version` differs for each change of a target;
+    it is empty in updates of earlier releases, whose rows have unique keys instead.
     """
 
     kind: Literal["ticket", "event"]
@@ -74,7 +75,12 @@ class Update(Struct, frozen=True):
     @property
     def has_tickets(self) -> bool:
         """Whether this is the update of an event, and passes of the event's tickets are left."""
-        return self.kind == "event" and self.position != END
+        return self.kind == "event" and not self.position.startswith(END)
+
+    @property
+    def tier_id(self) -> str:
+        """The tier whose class alone is left, or an empty string."""
+        return self.position.removeprefix(END) if self.position.startswith(END) else ""
 
 
 class WalletRow(dynamo.Table):
@@ -114,7 +120,7 @@ def code_digest(code: str) -> str:
 
 def create_pass(made: Pass) -> Pass:
     """Write a pass, and list its ticket among the event's tickets with passes. Returns the stored pass, which may be an earlier one."""
-    row = PassRow(_passes_key(made.ticket_id), _pass_key(made.wallet, made.digest), content=made, ttl=made.ttl)
+    row = _pass_row(made)
     listing = dynamo.put(TextRow(_event_key(made.event_id, made.ticket_id), made.ticket_id, ttl=made.ttl))
     try:
         dynamo.transact([dynamo.put(row, _ABSENT), listing])
@@ -143,8 +149,18 @@ def list_passes(ticket_id: str) -> list[Pass]:
 def touch(changed: Pass, now: int) -> Pass:
     """Record that a pass has changed. Returns the pass with its new `changed_at`, which is later than the previous one."""
     after = replace(changed, changed_at=max(now, changed.changed_at + 1))
-    PassRow(_passes_key(after.ticket_id), _pass_key(after.wallet, after.digest), content=after, ttl=after.ttl).save()
+    _pass_row(after).save()
     return after
+
+
+def keep_pass(kept: Pass) -> None:
+    """Store a pass again if it has been deleted."""
+    dynamo.put_if(_pass_row(kept), _ABSENT)
+
+
+def delete_pass(ended: Pass) -> None:
+    """Delete a pass of which nobody has to hear any more."""
+    WalletRow(_passes_key(ended.ticket_id), _pass_key(ended.wallet, ended.digest)).delete()
 
 
 def tickets_with_passes(tickets: Iterable[Ticket]) -> list[str]:
@@ -231,8 +247,13 @@ def save_position(key: str, update: Update, position: str) -> None:
     dynamo.put_if(UpdateRow(_DUE, key, content=replace(update, position=position)), UpdateRow.content == update)
 
 
+def _pass_row(stored: Pass) -> PassRow:
+    return PassRow(_passes_key(stored.ticket_id), _pass_key(stored.wallet, stored.digest), content=stored, ttl=stored.ttl)
+
+
 def _due_key(update: Update, at: int) -> str:
-    return f"{at:011}#{0 if update.kind == 'ticket' else 1}#{update.id}"
+    key = f"{at:011}#{0 if update.kind == 'ticket' else 1}#{update.id}"
+    return f"{key}#{update.tier_id}" if update.tier_id else key
 
 
 def _passes_key(ticket_id: str) -> str:

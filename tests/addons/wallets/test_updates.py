@@ -149,6 +149,82 @@ def test_an_edit_during_an_update_reaches_all_passes(shop, google, monkeypatch):
     assert waiting() == 0
 
 
+def hand_on(door, google, times):
+    """The first ticket goes from Ada to Bob and back. Each new owner puts it into Google Wallet."""
+    ticket_id, owners = tickets(door)[0], ["ada", "bob"]
+    for _ in range(times):
+        giver, receiver = owners
+        token = door.api.post(f"/tickets/{ticket_id}/transfer", user=giver).json["token"]
+        assert door.api.post(f"/transfers/{token}/accept", user=receiver).status == 201
+        assert door.add("google", user=receiver).status == 200
+        owners.reverse()
+    return ticket_id
+
+
+def test_passes_of_former_owners_become_void_once(shop, google):
+    """Anybody can give a ticket away again and again. Its updates must not take longer and longer."""
+    door = shop[0]
+    ticket_id = hand_on(door, google, 8)
+    door.update()
+    stored = [google.stored[name]["state"] for name in google.stored if f".{ticket_id}." in name]
+    assert sorted(stored) == ["ACTIVE", *["INACTIVE"] * 8]
+    google.requests.clear()
+    door.change_event(name="Edited")
+    door.update()
+    assert sorted(patched(google)) == sorted(tickets(door)), "only the pass of the present owner"
+
+
+@pytest.mark.parametrize("way", ["refund", "resale"])
+def test_passes_of_void_tickets_become_void_once(shop, google, way):
+    door = shop[0]
+    ticket_id = tickets(door)[0]
+    door.lose_first_ticket(way)
+    door.update()
+    assert google.object(ticket_id)["state"] == "INACTIVE"
+    google.requests.clear()
+    door.change_event(name="Edited")
+    door.update()
+    assert sorted(patched(google)) == sorted(tickets(door)[1:])
+
+
+def test_classes_that_google_accepts_are_not_changed_again_with_others(shop, google, time):
+    """An event may have many ticket types, and Google limits the calls of an issuer: each run gets on."""
+    door, limit = shop[0], 3
+    for number in range(6):
+        store.add_class(door.event_id, f"extra-{number}", time.now + 86_400)
+        google.stored[passes.google.class_id(door.event_id, f"extra-{number}")] = {}
+    accept, calls = google.answer, []
+
+    def answer(method, path, headers, body):
+        if "eventTicketClass" in path:
+            calls.append(path)
+            if len(calls) > limit:
+                return 429, {"error": {"code": 429}}
+        return accept(method, path, headers, body)
+
+    google.answer = answer
+    door.change_event(name="Edited")
+    door.wait(5)
+    rounds = 0
+    while waiting():
+        calls.clear()
+        rounds += 1
+        door.run_schedule()
+        time.advance(3600)
+    assert rounds == 3, "seven classes, three of which are accepted in each run"
+    classes = [content for name, content in google.stored.items() if f".{door.event_id}." in name and "eventName" in content]
+    assert {content["eventName"]["defaultValue"]["value"] for content in classes} == {"Edited"}
+    assert len(classes) == 7
+
+
+def test_classes_that_wait_in_updates_of_earlier_releases_are_changed(shop, google, time):
+    door = shop[0]
+    store.put_updates([store.Update("event", door.event_id, time.now, position=store.END)], time.now)
+    time.advance(1)
+    assert door.run_schedule()["updated"] == 1
+    assert (classes(google), patched(google), waiting()) == (1, [], 0)
+
+
 def test_updates_of_earlier_releases_are_made(shop, google, time):
     """They have a key of their own for each change."""
     door, other = shop
