@@ -39,8 +39,9 @@ FIRST_WAIT_SECONDS = 30  # doubles after each attempt, up to MAX_WAIT_SECONDS; a
 MAX_RUN_SECONDS = 50  # the next run begins after 60 seconds
 RESERVE_SECONDS = 10  # with less time left before the deadline, no further emails are sent
 SHORT_WAIT_SECONDS = 2 * 86_400  # how long a short email may wait for others to its address about the same event
-# An email that waits for a limit is tried at most this much later than the first such email, so a raised limit soon takes effect.
-MAX_LINE_SECONDS = 3600
+# An email that waits for a limit is tried at most this much later than the first such email, so a raised limit soon takes effect. An email
+# that has waited longer is tried again after as long as it has waited, but after a week at most: anybody can make very many emails wait.
+MAX_LINE_SECONDS, MAX_PAUSE_SECONDS = 3600, 7 * 86_400
 COUNTED = 5_000  # per lane: a larger backlog is reported as this number
 
 _full_until: Memory[tuple[str, str], int] = Memory()  # when an exceeded limit grants the next email, by limit name and key
@@ -182,21 +183,22 @@ def _is_within_limits(claimed: Notification, message: MailMessage) -> bool:
     limit, key = exceeded
     if limit is rate_limits.SHORT_MAIL and until > claimed.created_at + SHORT_WAIT_SECONDS:
         return False
-    raise Postponed(_place_in_line(limit, key, until))
+    raise Postponed(_place_in_line(limit, key, until, now - claimed.created_at))
 
 
-def _place_in_line(limit: RateLimit, key: str, until: int) -> int:
+def _place_in_line(limit: RateLimit, key: str, until: int, waited: int) -> int:
     """Return when an email that waits for an exceeded limit is due again: one email each time the limit grants one, from `until` on.
 
     If all waiting emails were due together, they would hold up all other emails each time the limit grants one. Emails beyond
-    MAX_LINE_SECONDS get a random time before the end of the line, and take a place when they are due.
+    MAX_LINE_SECONDS get a random time, which is later the longer they have `waited` (seconds), and take a place when they are due.
     """
     if limit is rate_limits.SHORT_MAIL:  # other emails that wait for it are dropped
         return until
     with _line_ends.lock:
         place = max(until, _line_ends.entries.get((limit.name, key), 0) + -(-limit.quota.interval // 1000))
         if place > until + MAX_LINE_SECONDS:
-            return until + int(random.uniform(MAX_LINE_SECONDS / 2, MAX_LINE_SECONDS))
+            longest = min(max(MAX_LINE_SECONDS, waited), MAX_PAUSE_SECONDS)
+            return until + int(random.uniform(longest / 2, longest))
         _line_ends.entries[limit.name, key] = place
         return place
 

@@ -1,6 +1,7 @@
 """Sending what is in the outbox: each once, whatever the provider does, how many send at once, and where a run crashes."""
 
 import random
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -170,6 +171,24 @@ def test_mails_that_wait_for_a_limit_are_due_as_the_limit_grants_them(store, tim
         for _ in range(5):
             time.advance(600)
             assert send(compose_limited).sent == 1
+
+
+def test_mails_that_wait_for_long_are_tried_less_and_less_often(store, time, provider):
+    """Anybody can make very many emails wait, and each attempt takes the time of other emails."""
+    queue(time.now, *(f"guest-{number}" for number in range(200)), kind="free_order")
+    attempts = Counter()
+
+    def compose_counted(notification):
+        attempts[(time.now - notification.created_at) // 86_400] += 1
+        return compose_limited(notification)
+
+    with settings.override(rate_limits="on", limit_promoter_mail="24/86400", mail_rate=100):
+        for _ in range(3 * 24):
+            send(compose_counted)
+            time.advance(3600)
+    sent = len(provider.mails)
+    assert sent >= 24 + 60, "about one each time when the limit grants one"
+    assert attempts[2] < 3 * (200 - sent) + 24
 
 
 def test_two_runs_at_once_do_not_send_the_same_mail(threaded_store, time, provider):
