@@ -548,8 +548,8 @@ def _taken(purchase: Purchase) -> int:
 def _check_details(purchases_by_id: dict[str, Purchase], ticket_ids: set[str]) -> list[str]:
     """Check that checkout details are stored exactly for the purchases that have them, with the TTL of the purchase.
 
-    Besides, tickets may have the address of an owner who accepted them, and purchases paid by bank transfer are listed, for good. Checkouts
-    that ended unpaid are listed by user; a late payment leaves the row until it expires.
+    Besides, tickets may have the address of an owner who accepted them, and purchases by bank transfer are listed. Checkouts that ended
+    unpaid are listed by user; a late payment leaves the row until it expires.
     """
     rows = {row.id: row.ttl for row in purchases.CheckoutDetailsRow.scan()}
     rows = {row_id: ttl for row_id, ttl in rows.items() if not (row_id in ticket_ids and ttl is None)}
@@ -558,9 +558,9 @@ def _check_details(purchases_by_id: dict[str, Purchase], ticket_ids: set[str]) -
     unpaid = {f"{purchase.id}{purchases.UNPAID_OF_USER}": purchases._ttl(purchase) for purchase in ended if not purchase.was_order}
     late = {f"{purchase.id}{purchases.UNPAID_OF_USER}" for purchase in ended if purchase.was_order}
     rows = {row_id: ttl for row_id, ttl in rows.items() if row_id not in late}
-    expected |= unpaid | {
-        f"{purchase.id}{purchases.BANK_TRANSFER}": None for purchase in purchases_by_id.values() if _pays_by_transfer(purchase)
-    }
+    transfers = [purchase for purchase in purchases_by_id.values() if _pays_by_transfer(purchase)]
+    listed = {f"{purchase.id}{purchases.BANK_TRANSFER}": None if _taken(purchase) else purchases._ttl(purchase) for purchase in transfers}
+    expected |= unpaid | listed
     return [] if rows == expected else [f"the checkout details are {rows} and not {expected}"]
 
 

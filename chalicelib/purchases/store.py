@@ -20,7 +20,7 @@ from chalicelib.accounts.model import email_key
 from chalicelib.catalog.model import ReturnPolicy
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
-from chalicelib.foundation import settings
+from chalicelib.foundation import parallel, settings
 from chalicelib.foundation.gcra import Charge
 from chalicelib.foundation.ids import KeyUse
 from chalicelib.foundation.log import logger
@@ -47,6 +47,8 @@ MAX_ATTEMPTS = 5
 # No address has these endings. Anybody can enter somebody else's address at a checkout, so that checkouts without a payment have a key
 # of their own: they hide no orders that were paid for.
 BANK_TRANSFER, UNPAID, UNPAID_OF_USER = "#bank_transfer", "#unpaid", "#unpaid_of_user"
+ENDED_TRANSFER = "#ended_transfer"
+MAX_ENDED_TRANSFERS = 5000  # per event: anybody with the code can order and cancel again and again
 
 
 class PurchaseRow(dynamo.Table):
@@ -139,8 +141,8 @@ class CheckoutDetailsRow(dynamo.Table):
     """The details that the buyer sent with the checkout of the purchase `id`, stored separately to keep the purchase small.
 
     If `id` is the id of a ticket, the item has the address that the ticket's current owner gave when accepting the ticket. If it ends with
-    BANK_TRANSFER, the item only adds the purchase to its event's list of purchases by bank transfer; if it ends with UNPAID_OF_USER, to its
-    buyer's list of checkouts that ended unpaid.
+    BANK_TRANSFER, the item only adds the purchase to its event's list of purchases by bank transfer, or, with a key that ends with
+    ENDED_TRANSFER, of those that ended unpaid; if it ends with UNPAID_OF_USER, to its buyer's list of checkouts that ended unpaid.
     """
 
     feature = "checkout-details"
@@ -287,13 +289,23 @@ def _list_ids(key: str, limit: int | None, before: str | None) -> list[str]:
 
 
 def bank_transfer_item(purchase: Purchase) -> dynamo.TransactItem:
-    """Return the transaction item that adds a purchase to its event's list of bank transfers. It stays in the list for late transfers."""
-    return dynamo.put(CheckoutDetailsRow(f"{purchase.id}{BANK_TRANSFER}", email_key=f"{purchase.event_id}{BANK_TRANSFER}"))
+    """Return the transaction item that adds a purchase to its event's list of bank transfers.
+
+    It stays in the list as long as the purchase is kept, for late transfers.
+    """
+    kind, ttl = (ENDED_TRANSFER, _ttl(purchase)) if _has_ended_unpaid(purchase) else (BANK_TRANSFER, None)
+    actions = CheckoutDetailsRow.assign({"email_key": f"{purchase.event_id}{kind}", "ttl": ttl})
+    return dynamo.update(CheckoutDetailsRow(f"{purchase.id}{BANK_TRANSFER}"), actions)
 
 
 def list_bank_transfers(event_id: str, limit: int | None = None, before: str | None = None) -> list[str]:
-    """Return the ids of the event's purchases that are paid by bank transfer, newest first. May miss writes from the last second."""
-    return [row_id.removesuffix(BANK_TRANSFER) for row_id in _list_ids(f"{event_id}{BANK_TRANSFER}", limit, before)]
+    """Return the ids of the event's purchases that are paid by bank transfer, newest first. May miss writes from the last second.
+
+    Without a `limit`, returns all, but only the latest MAX_ENDED_TRANSFERS of those that ended unpaid.
+    """
+    kinds = ((BANK_TRANSFER, limit), (ENDED_TRANSFER, limit or MAX_ENDED_TRANSFERS))
+    found = parallel.call_each(lambda kind: _list_ids(f"{event_id}{kind[0]}", kind[1], before), kinds)
+    return [row_id.removesuffix(BANK_TRANSFER) for row_id in sorted((row_id for ids in found for row_id in ids), reverse=True)[:limit]]
 
 
 def erase_details(row_id: str) -> None:
@@ -431,6 +443,8 @@ def save(
         items = [*items, dynamo.update(CheckoutDetailsRow(before.id), stored)]
     elif before.has_details and (_ttl(after) != _ttl(before) or (before.state in ACTIVE_STATES and after.state not in ACTIVE_STATES)):
         items = [*items, *_file_details_items(after)]
+    if after.is_by_transfer and _has_ended_unpaid(after) != _has_ended_unpaid(before):
+        items = [*items, bank_transfer_item(after)]
     actions = PurchaseRow.assign(_changed_attributes(before, after))
     if buyer is None and not items:
         if not dynamo.update_if(row, actions, _unchanged(before)):
@@ -726,6 +740,10 @@ def _ttl(purchase: Purchase) -> int | None:
     if purchase.state in ("held", "paying", "expired", "cancelled") and not purchase.refunds:
         return (purchase.ended_at or purchase.expires_at) + settings.current().purchase_ttl_seconds
     return None
+
+
+def _has_ended_unpaid(purchase: Purchase) -> bool:
+    return purchase.state not in ACTIVE_STATES and _ttl(purchase) is not None
 
 
 def _details_attributes(details: CheckoutDetails, *, is_paid: bool) -> dict[str, Any]:

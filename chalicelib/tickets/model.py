@@ -4,7 +4,7 @@ import re
 import secrets
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Container
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
@@ -26,6 +26,7 @@ MAX_TICKETS = 50  # per purchase: together with the purchase, the buyer's record
 # Crockford's base32 (https://www.crockford.com/base32.html): no I, L, O or U, so that nobody at the door misreads a code.
 CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 IMPORTED_PREFIX = "imported-"  # begins the owner ids of tickets that another system sold
+KEY_LENGTH = 8  # of an order: the characters of its id that are in its number
 CODE_LENGTH = 20  # characters of 5 bits each; a code of 100 bits cannot be guessed
 CODE_GROUP_LENGTH = 5
 _OWN_CODE_LENGTH = CODE_LENGTH + CODE_LENGTH // CODE_GROUP_LENGTH - 1  # with its hyphens
@@ -324,7 +325,7 @@ def order_number(order_id: str, event: Event | None) -> str:
 
 def order_key(order_id: str) -> str:
     """Return the characters of an order's id that are in its number."""
-    return order_id[-8:]
+    return order_id[-KEY_LENGTH:]
 
 
 def read_order_key(text: str) -> str | None:
@@ -334,10 +335,11 @@ def read_order_key(text: str) -> str | None:
     return key if key and set(key) <= set(CODE_ALPHABET) else None
 
 
-def find_order_keys(text: str, keys: Iterable[str]) -> list[str]:
+def find_order_keys(text: str, keys: Container[str]) -> list[str]:
     """Return the `keys` that a text contains, such as the reference of a bank transfer. Ignores case, spaces and punctuation."""
     characters = re.sub(r"[^A-Z0-9]", "", text.upper()).translate(_MISREAD)
-    return [key for key in keys if key in characters]
+    parts = (characters[start : start + KEY_LENGTH] for start in range(len(characters)))
+    return list(dict.fromkeys(part for part in parts if part in keys))
 
 
 def seat_id(ticket_id: str, seat: int) -> str:

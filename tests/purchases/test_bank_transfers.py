@@ -3,9 +3,10 @@
 import pytest
 
 from chalicelib.catalog import service as catalog
-from chalicelib.foundation import clock
+from chalicelib.foundation import clock, settings
 from chalicelib.inventory.availability import read_stock
 from chalicelib.purchases import refunds_at_provider
+from chalicelib.purchases import store as purchases
 from tests import builders, invariants, pdfs
 from tests.purchases.bank_transfers import ACCOUNT, create_shop, manager, order, record, reference, reserve, save_promoter, shown
 from tests.purchases.reservations.test_access_codes import uses
@@ -329,6 +330,30 @@ def test_the_list_has_pages(api, time, shop):
         numbers += [shown["number"] for shown in page["orders"]]
         cursor = page["next_cursor"]
     assert len(numbers) == len(set(numbers)) == 3
+
+
+def test_orders_that_ended_unpaid_are_listed_until_they_are_deleted(api, time, shop):
+    session = order(api, shop)
+    row_id = f"{session['id']}{purchases.BANK_TRANSFER}"
+    assert purchases.CheckoutDetailsRow.find(row_id).ttl is None
+    sweep_after(time, 7 * DAY + 1)
+    assert purchases.CheckoutDetailsRow.find(row_id).ttl == purchases.load(session["id"]).ended_at + settings.current().purchase_ttl_seconds
+    assert listed(api, shop) == [("expired", 0, [])]
+    assert record(api, shop, (reference(session), 10000)) == [("recorded", "paid", 10000, [])]
+    assert purchases.CheckoutDetailsRow.find(row_id).ttl is None
+    assert listed(api, shop) == [("paid", 10000, [])]
+
+
+def test_orders_that_are_cancelled_again_and_again_do_not_slow_a_statement_down(api, time, shop, monkeypatch):
+    monkeypatch.setattr(purchases, "MAX_ENDED_TRANSFERS", 2)
+    waiting, ended = order(api, shop, "ada", 1), []
+    for _ in range(3):
+        time.advance(1)
+        ended.append(order(api, shop, "bob", 1))
+        assert api.post(f"/orders/{ended[-1]['id']}/cancel", user="bob").status == 200
+    assert [status for status, *_ in listed(api, shop)] == ["cancelled"] * 3 + ["pending"]
+    results = record(api, shop, *((reference(session), 5000) for session in (waiting, *ended)))
+    assert [result for result, *_ in results] == ["recorded", "no_order", "recorded", "recorded"]
 
 
 def test_the_statement_does_not_say_that_the_shop_has_the_money(api, time, shop):
