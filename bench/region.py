@@ -449,7 +449,7 @@ def fill(orders: int) -> None:
     order, sold = purchases.load(model_id), 2 * orders
     assert order is not None
     [shard_id] = {hold.shard_id for line in order.lines for hold in line.holds}
-    dynamo.update_if(ShardRow(shard_id), [ShardRow.sold.set(sold), ShardRow.capacity.set(sold), ShardRow.available.set(0)])
+    dynamo.update_now(ShardRow(shard_id), [ShardRow.sold.set(sold), ShardRow.capacity.set(sold), ShardRow.available.set(0)])
 
 
 def repair(orders: int) -> tuple[RecoveryReport, float]:

@@ -188,7 +188,7 @@ class _Recovery:
 
     def _overwrite(self, purchase: Purchase) -> None:
         self.purchases[purchase.id] = after = replace(purchase, version=purchase.version + 1)
-        dynamo.update_if(PurchaseRow(after.id), _purchase_actions(after))
+        dynamo.update_now(PurchaseRow(after.id), _purchase_actions(after))
 
     def _return_lost_orders(self) -> None:
         """Take back orders that a region made while it was cut off, and that cannot be kept after the other region has sold.
@@ -239,12 +239,12 @@ class _Recovery:
         for seat in _sold_seats(order):
             seats[seat.shard_id] += seat.quantity
         after = replace(order.with_refunds(replace(refund, tickets=order.kept_tickets)), state="refunded", version=order.version + 1)
-        items = [dynamo.update(PurchaseRow(order.id), _purchase_actions(after), PurchaseRow.version == order.version)]
+        items = [dynamo.transact_update(PurchaseRow(order.id), _purchase_actions(after), PurchaseRow.version == order.version)]
         for index, shard in enumerate(self.shards):
             if (returned := min(seats[shard.id], shard.sold)) > 0:
                 changed = replace(shard, sold=shard.sold - returned, available=shard.available + returned, version=shard.version + 1)
                 self.shards[index] = changed
-                items.append(dynamo.update(ShardRow(shard.id), _shard_actions(changed), ShardRow.version == shard.version))
+                items.append(dynamo.transact_update(ShardRow(shard.id), _shard_actions(changed), ShardRow.version == shard.version))
         dynamo.transact(items)
         self.purchases[order.id] = after
         self.report.orders_returned.append(order.id)
@@ -278,7 +278,7 @@ class _Recovery:
             elif number in order.kept_tickets and ticket.state != kept:
                 dynamo.transact([change_state_item(ticket.id, ticket.state, kept)])  # type: ignore[arg-type]
                 if ticket.state == "void":
-                    dynamo.update_if(TicketRow(ticket.id), [TicketRow.void_reason.remove()])
+                    dynamo.update_now(TicketRow(ticket.id), [TicketRow.void_reason.remove()])
 
     def _correct_entries(self, purchase_id: str, purchase: Purchase) -> None:
         """Add the entries that a purchase's payment and refunds require, and remove the entries of changes that did not arrive."""
@@ -336,7 +336,7 @@ class _Recovery:
             if after != before:
                 values = {name: set(value) if isinstance(value, frozenset) else value for name, value in asdict(after).items()}
                 stored = {name: value or None for name, value in values.items() if name not in ("user_id", "event_id")}
-                dynamo.update_if(BuyerRow(*key), BuyerRow.assign(stored))
+                dynamo.update_now(BuyerRow(*key), BuyerRow.set_or_remove(stored))
                 self.report.buyers_corrected += 1
 
     def _correct_shards(self) -> None:
@@ -427,7 +427,7 @@ class _Recovery:
 
     def _write_shard(self, shard: Shard) -> None:
         self.report.shards_corrected += 1
-        dynamo.update_if(ShardRow(shard.id), _shard_actions(shard))
+        dynamo.update_now(ShardRow(shard.id), _shard_actions(shard))
 
     def _continue_stock_ledgers(self) -> None:
         """Let each stock ledger end where the entries of two regions part, and let no count fall below the last entry."""
@@ -444,7 +444,7 @@ class _Recovery:
                 if line is not None and stock is not None:
                     missing = max(0, (line.returned or 0) - stock.returned), max(0, (line.unpaid or 0) - stock.unpaid)
                     if any(missing):
-                        dynamo.update_if(ShardRow(first[tier.stock_id].id), [ShardRow.r.add(missing[0]), ShardRow.u.add(missing[1])])
+                        dynamo.update_now(ShardRow(first[tier.stock_id].id), [ShardRow.r.add(missing[0]), ShardRow.u.add(missing[1])])
 
     # Orders that did not arrive as orders
 
@@ -499,7 +499,7 @@ class _Recovery:
         if not store.insert(purchase):
             return None
         values = {"active_id": purchase.id, "active_until": purchase.expires_at, "active_quantity": purchase.quantity}
-        dynamo.update_if(BuyerRow(purchase.user_id, purchase.event_id), BuyerRow.assign(values))
+        dynamo.update_now(BuyerRow(purchase.user_id, purchase.event_id), BuyerRow.set_or_remove(values))
         return purchase
 
     def _take_sold(self, stock_id: str, hold_id: str, quantity: int) -> list[Hold] | None:
@@ -586,7 +586,7 @@ class _Recovery:
     def _skip(self, count: int, last: int, row: dynamo.Table, attribute: NumberAttribute) -> None:
         """Let a counter continue after its last number and `count` more."""
         if last + count:
-            dynamo.update_if(row, [attribute.set(last + count)])
+            dynamo.update_now(row, [attribute.set(last + count)])
             self.report.numbers_skipped += count
 
 
@@ -617,7 +617,7 @@ def _entry_name(item: dynamo.TransactItem) -> tuple[str, str]:
 
 def _purchase_actions(purchase: Purchase) -> list[Action]:
     """Return the actions that write the state of a purchase, its end and its refunds."""
-    return PurchaseRow.assign({name: getattr(purchase, name) for name in ("state", "ended_at", "version", "refunds")})
+    return PurchaseRow.set_or_remove({name: getattr(purchase, name) for name in ("state", "ended_at", "version", "refunds")})
 
 
 def _shard_actions(shard: Shard) -> list[Action]:

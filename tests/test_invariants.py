@@ -27,7 +27,7 @@ def order_id(api, time) -> str:
 
 
 def change_ticket(order_id, **changes):
-    dynamo.update_if(TicketRow(f"{order_id}-1"), TicketRow.assign(changes), TicketRow.id.exists())
+    dynamo.update_if(TicketRow(f"{order_id}-1"), TicketRow.set_or_remove(changes), TicketRow.id.exists())
 
 
 def repeat_code(order_id):

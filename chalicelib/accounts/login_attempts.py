@@ -126,7 +126,7 @@ def _delete(counter_id: str) -> None:
 
 def reset_item(email: str) -> dynamo.TransactItem:
     """Return a transaction item that deletes an account's counter."""
-    return dynamo.delete(AttemptsRow(sign_in_counter(email)))
+    return dynamo.transact_delete(AttemptsRow(sign_in_counter(email)))
 
 
 def _count_at(counter_id: str, free_attempts: int, now: int, max_delay: int = MAX_DELAY_SECONDS) -> None:
@@ -214,7 +214,7 @@ def _restart(counter_id: str, now: int, expires_at: int) -> Attempts | None:
 def _count_delayed(counter_id: str, before: int, allowed_at: int, expires_at: int) -> bool:
     """Count an attempt and allow the next attempt at `allowed_at`. Returns False without counting if another attempt was counted first."""
     changes = {"allowed_at": allowed_at, "expires_at": expires_at, "ttl": expires_at}
-    actions = [*AttemptsRow.assign(changes), AttemptsRow.attempts.add(1)]
+    actions = [*AttemptsRow.set_or_remove(changes), AttemptsRow.attempts.add(1)]
     return dynamo.update_if(AttemptsRow(counter_id), actions, AttemptsRow.attempts == before)
 
 

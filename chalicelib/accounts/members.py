@@ -196,7 +196,7 @@ def accept(membership: Membership, actor: str, now: int) -> Membership:
     is_same = (MembershipRow.role == membership.role) & MembershipRow.pending.exists()
     changes = {"pending": (True, False)}
     entry = audit.entry_item(f"event#{membership.event_id}", "member.accepted", actor, now, _audit_details(membership), changes=changes)
-    _transact([dynamo.update(row, [MembershipRow.pending.remove(), MembershipRow.ttl.remove()], is_same), entry])
+    _transact([dynamo.transact_update(row, [MembershipRow.pending.remove(), MembershipRow.ttl.remove()], is_same), entry])
     return structs.replace(membership, pending=False)
 
 
@@ -227,7 +227,7 @@ def create_api_key(
     fields: dict[str, Any] = {"role": role, "digest": digest, "created_at": now, "expires_at": expires_at, "created_by": actor}
     key = ApiKey(id=key_id, promoter_id=promoter_id, name=name, event_ids=event_ids, **fields)
     row = ApiKeyRow(_owner(promoter_id), key_id, label=name, event_ids=set(event_ids) or None, **fields)
-    _transact([dynamo.put(row), _api_key_entry(key, "api_key.created", actor, now)])
+    _transact([dynamo.transact_put(row), _api_key_entry(key, "api_key.created", actor, now)])
     return key, text
 
 
@@ -242,7 +242,7 @@ def delete_api_key(promoter_id: str, key_id: str, actor: str, now: int) -> None:
     if row is None:
         raise NotFound("There is no API key with this id.", key_id=key_id)
     key = _api_key(row)
-    _transact([dynamo.delete(ApiKeyRow(row.event_id, key_id)), _api_key_entry(key, "api_key.deleted", actor, now)])
+    _transact([dynamo.transact_delete(ApiKeyRow(row.event_id, key_id)), _api_key_entry(key, "api_key.deleted", actor, now)])
 
 
 def delete_api_keys(promoter_id: str) -> None:
@@ -416,14 +416,14 @@ def _put_item(membership: Membership, before: Membership | None) -> dynamo.Trans
     fields = {name: getattr(membership, name) for name in Membership.__struct_fields__}
     row = MembershipRow(**fields | {"pending": membership.pending or None, "ttl": membership.lapses_at})
     if before is None:
-        return dynamo.put(row, MembershipRow.event_id.does_not_exist())
+        return dynamo.transact_put(row, MembershipRow.event_id.does_not_exist())
     is_pending_unchanged = MembershipRow.pending.exists() if before.pending else MembershipRow.pending.does_not_exist()
-    return dynamo.put(row, (MembershipRow.role == before.role) & is_pending_unchanged)
+    return dynamo.transact_put(row, (MembershipRow.role == before.role) & is_pending_unchanged)
 
 
 def _delete_item(membership: Membership) -> dynamo.TransactItem:
     """Return a transaction item that deletes a membership. The transaction fails if the membership is gone or has another role."""
-    return dynamo.delete(MembershipRow(membership.event_id, membership.member_id), MembershipRow.role == membership.role)
+    return dynamo.transact_delete(MembershipRow(membership.event_id, membership.member_id), MembershipRow.role == membership.role)
 
 
 def _membership(row: MembershipRow) -> Membership:

@@ -17,7 +17,7 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from chalicelib.accounts.model import Account, BankAccount, Company, PostalAddress, TaxId
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.foundation.money import Country
 
@@ -204,7 +204,10 @@ def delete_promoter_items(promoter_id: str, *, may_have_texts: bool) -> list[dyn
     """
     row = LegalTextsRow.find(_shown_key(promoter_id)) if may_have_texts else None
     texts = [entry.id for entry in row.shown if entry.kind not in _KEPT_KINDS] + (row.former or []) if row is not None else []
-    items = [dynamo.delete(PromoterRow(promoter_id)), dynamo.delete(LegalTextsRow(_shown_key(promoter_id)), _is_unchanged(row))]
+    items = [
+        dynamo.transact_delete(PromoterRow(promoter_id)),
+        dynamo.transact_delete(LegalTextsRow(_shown_key(promoter_id)), _is_unchanged(row)),
+    ]
     return [*items, *map(_delete_text_item, texts)]
 
 
@@ -229,7 +232,7 @@ def save_shop_issuer(seller: InvoiceSeller | None, actor: str, now: int) -> Invo
             saved = ShopInvoicesRow(_SHOP_INVOICES, seller=seller, since=since, version=version + 1)
             entry = audit.entry_item(f"promoter#{SHOP}", "promoter.changed", actor, now, {"fields": ["invoices"]})
             try:
-                dynamo.transact([dynamo.put(saved, is_unchanged), entry])
+                dynamo.transact([dynamo.transact_put(saved, is_unchanged), entry])
             except dynamo.TransactionCanceled:
                 continue
         return InvoiceIssuer(SHOP, seller, since) if seller is not None else None
@@ -267,12 +270,15 @@ def replace_legal_text(owner_id: str, kind: LegalKind, language: str, new: Legal
         former += [entry.id for entry in before if entry not in after and entry.kind not in _KEPT_KINDS]
         shown = LegalTextsRow(_shown_key(owner_id), shown=after, former=former[-MAX_FORMER_TEXTS:], version=version + 1)
         change = {"kind": kind, "language": language, "text_id": new.id if new is not None else None}
-        items = [dynamo.put(shown, _is_unchanged(row)), audit.entry_item(f"promoter#{owner_id}", "legal_text.replaced", actor, now, change)]
+        items = [
+            dynamo.transact_put(shown, _is_unchanged(row)),
+            audit.entry_item(f"promoter#{owner_id}", "legal_text.replaced", actor, now, change),
+        ]
         items += map(_delete_text_item, former[:-MAX_FORMER_TEXTS])
         if owner_id != SHOP:
-            items.append(dynamo.check(PromoterRow(owner_id), PromoterRow.id.exists()))
+            items.append(dynamo.transact_check(PromoterRow(owner_id), PromoterRow.id.exists()))
         if new is not None and (new.kind not in _KEPT_KINDS or find_legal_text(new.id) is None):
-            items.append(dynamo.put(LegalTextRow(_text_key(new.id), text=replace(new, created_at=now))))
+            items.append(dynamo.transact_put(LegalTextRow(_text_key(new.id), text=replace(new, created_at=now))))
         try:
             dynamo.transact(items)
             return after
@@ -374,9 +380,9 @@ class PromoterRow(dynamo.Table):
     email = UnicodeAttribute(null=True)
     policies = UnicodeAttribute(null=True)
     state = UnicodeAttribute()
-    invoices = JsonAttribute(InvoiceSeller, null=True)
+    invoices = StructAttribute(InvoiceSeller, null=True)
     invoices_since = NumberAttribute(null=True)
-    bank_account = JsonAttribute(BankAccount, null=True)
+    bank_account = StructAttribute(BankAccount, null=True)
     created_at = NumberAttribute()
     updated_at = NumberAttribute()
     version = NumberAttribute()
@@ -392,7 +398,7 @@ class ShopInvoicesRow(dynamo.Table):
     feature = PromoterRow.feature
 
     id = UnicodeAttribute(hash_key=True)
-    seller = JsonAttribute(InvoiceSeller, null=True)
+    seller = StructAttribute(InvoiceSeller, null=True)
     since = NumberAttribute()
     version = NumberAttribute()
 
@@ -403,8 +409,8 @@ class LegalTextsRow(dynamo.Table):
     feature = PromoterRow.feature
 
     id = UnicodeAttribute(hash_key=True)
-    shown = JsonAttribute(list[LegalTextEntry])
-    former = JsonAttribute(list[str], null=True)  # the ids of the last texts that were replaced, without `_KEPT_KINDS`
+    shown = StructAttribute(list[LegalTextEntry])
+    former = StructAttribute(list[str], null=True)  # the ids of the last texts that were replaced, without `_KEPT_KINDS`
     version = NumberAttribute()
 
 
@@ -414,7 +420,7 @@ class LegalTextRow(dynamo.Table):
     feature = PromoterRow.feature
 
     id = UnicodeAttribute(hash_key=True)
-    text = JsonAttribute(LegalText)
+    text = StructAttribute(LegalText)
 
 
 _SHOP_INVOICES = f"invoices#{SHOP}"
@@ -426,7 +432,7 @@ def _is_unchanged(row: LegalTextsRow | None) -> Condition:
 
 
 def _delete_text_item(text_id: str) -> dynamo.TransactItem:
-    return dynamo.delete(LegalTextRow(_text_key(text_id)))
+    return dynamo.transact_delete(LegalTextRow(_text_key(text_id)))
 
 
 def _sort_key(entry: LegalTextEntry) -> tuple[str, bool, str]:
@@ -450,7 +456,7 @@ def _put_item(promoter: Promoter) -> dynamo.TransactItem:
     fields = {name: getattr(promoter, name) for name in Promoter.__struct_fields__ if name != "name"}
     row = PromoterRow(**fields, shown_name=promoter.name)
     is_new = promoter.version == 1
-    return dynamo.put(row, PromoterRow.id.does_not_exist() if is_new else PromoterRow.version == promoter.version - 1)
+    return dynamo.transact_put(row, PromoterRow.id.does_not_exist() if is_new else PromoterRow.version == promoter.version - 1)
 
 
 def _promoter(row: PromoterRow) -> Promoter:

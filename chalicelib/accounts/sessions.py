@@ -86,7 +86,7 @@ def begin_session_item(
     """Return the first refresh token of a new session, and the transaction item that begins the session (see `begin_session`)."""
     token, row = _new_session(user_id, generation, device, now, seconds)
     row.staff_roles = " ".join(staff_roles) or None
-    return token, dynamo.put(row, SessionRow.id.does_not_exist())
+    return token, dynamo.transact_put(row, SessionRow.id.does_not_exist())
 
 
 def _new_session(user_id: str, generation: int, device: Device, now: int, seconds: int) -> tuple[str, "SessionRow"]:
@@ -200,7 +200,9 @@ def carry_over_session_item(session: Session, generation: int) -> dynamo.Transac
 
     The transaction fails if the session has ended or has another generation by then.
     """
-    return dynamo.update(SessionRow(session.id), [SessionRow.generation.set(generation)], SessionRow.generation == session.generation)
+    return dynamo.transact_update(
+        SessionRow(session.id), [SessionRow.generation.set(generation)], SessionRow.generation == session.generation
+    )
 
 
 def end_session(session_id: str) -> None:
@@ -332,7 +334,7 @@ def _replace_token(session: Session, token_hash: str, device: Device, now: int, 
         "ttl": expires_at,
     }
     condition = (SessionRow.token_hash == session.token_hash) & (SessionRow.expires_at == session.expires_at)
-    return dynamo.update_if(SessionRow(session.id), SessionRow.assign(changes), condition)
+    return dynamo.update_if(SessionRow(session.id), SessionRow.set_or_remove(changes), condition)
 
 
 def _session(row: SessionRow) -> Session:

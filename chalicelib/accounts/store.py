@@ -21,7 +21,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.accounts.model import Account, ChallengePurpose, Credentials, LinkPurpose, Passkey, email_key
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 
 OLD_CREDENTIALS_ITEM = 1  # the index of the old credentials among the items of `change_email_items`
 _AFTER_ALL = "\x7f"  # sorts after every character of an address
@@ -62,7 +62,7 @@ class AccountRow(dynamo.Table):
     totp_pending_generation = NumberAttribute(null=True)  # the account's generation when the secret was made
     totp_step = NumberAttribute(null=True)  # the last time step whose code was used
     recovery_hashes = UnicodeSetAttribute(null=True)  # the hashes of the unused recovery codes
-    passkeys = JsonAttribute(tuple[Passkey, ...], null=True)
+    passkeys = StructAttribute(tuple[Passkey, ...], null=True)
     lane = UnicodeAttribute(null=True)
     email_key = UnicodeAttribute(null=True)
     lane_index = LaneIndex()
@@ -160,20 +160,20 @@ def create_items(account: Account, password_hash: str) -> list[dynamo.TransactIt
         roles=" ".join(account.roles),
         **_index_fields(account),
     )
-    return [dynamo.put(credentials, CredentialsRow.id.does_not_exist()), dynamo.put(row, AccountRow.id.does_not_exist())]
+    return [dynamo.transact_put(credentials, CredentialsRow.id.does_not_exist()), dynamo.transact_put(row, AccountRow.id.does_not_exist())]
 
 
 def delete_items(account: Account) -> list[dynamo.TransactItem]:
     """Return transaction items that delete an account. The transaction fails if the account is gone or has another address."""
     return [
-        dynamo.delete(CredentialsRow(f"email#{email_key(account.email)}"), CredentialsRow.user_id == account.user_id),
-        dynamo.delete(AccountRow(f"user#{account.user_id}"), _ACCOUNT_EXISTS),
+        dynamo.transact_delete(CredentialsRow(f"email#{email_key(account.email)}"), CredentialsRow.user_id == account.user_id),
+        dynamo.transact_delete(AccountRow(f"user#{account.user_id}"), _ACCOUNT_EXISTS),
     ]
 
 
 def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account | None:
     """Change fields of an account. None removes a value. Returns the updated account, or None if there is no account."""
-    granted, row = dynamo.update_if_returning(AccountRow(f"user#{user_id}"), AccountRow.assign(changes), _ACCOUNT_EXISTS)
+    granted, row = dynamo.update_if_returning(AccountRow(f"user#{user_id}"), AccountRow.set_or_remove(changes), _ACCOUNT_EXISTS)
     return _account(row) if granted and row is not None else None
 
 
@@ -186,8 +186,8 @@ def set_rights_item(before: Account, after: Account, *, ends_sessions: bool = Tr
     changes = {"roles": " ".join(after.roles), "locked_at": after.locked_at} | _index_fields(after)
     if before.has_second_factor and not after.has_second_factor:
         changes |= _NO_SECOND_FACTOR
-    actions = [*AccountRow.assign(changes), *([_END_SESSIONS] if ends_sessions else [])]
-    return dynamo.update(AccountRow(f"user#{before.user_id}"), actions, AccountRow.generation == before.generation)
+    actions = [*AccountRow.set_or_remove(changes), *([_END_SESSIONS] if ends_sessions else [])]
+    return dynamo.transact_update(AccountRow(f"user#{before.user_id}"), actions, AccountRow.generation == before.generation)
 
 
 def set_pending_secret(account: Account, secret: str, until: int) -> bool:
@@ -196,7 +196,7 @@ def set_pending_secret(account: Account, secret: str, until: int) -> bool:
     The secret becomes void if the sessions end after `account` was read.
     """
     changes = {"totp_pending": secret, "totp_pending_until": until, "totp_pending_generation": account.generation}
-    return dynamo.update_if(AccountRow(f"user#{account.user_id}"), AccountRow.assign(changes), _ACCOUNT_EXISTS)
+    return dynamo.update_if(AccountRow(f"user#{account.user_id}"), AccountRow.set_or_remove(changes), _ACCOUNT_EXISTS)
 
 
 def set_second_factor_item(account: Account, step: int, recovery_hashes: set[str]) -> dynamo.TransactItem:
@@ -206,7 +206,7 @@ def set_second_factor_item(account: Account, step: int, recovery_hashes: set[str
     """
     changes = _NO_APP | {"totp_secret": account.totp_pending, "totp_step": step, "recovery_hashes": recovery_hashes}
     is_same = (AccountRow.totp_pending == account.totp_pending) & (AccountRow.generation == account.generation)
-    return dynamo.update(AccountRow(f"user#{account.user_id}"), [*AccountRow.assign(changes), _END_SESSIONS], is_same)
+    return dynamo.transact_update(AccountRow(f"user#{account.user_id}"), [*AccountRow.set_or_remove(changes), _END_SESSIONS], is_same)
 
 
 def remove_app_item(account: Account, step: int | None, recovery_hash: str | None) -> dynamo.TransactItem:
@@ -216,14 +216,14 @@ def remove_app_item(account: Account, step: int | None, recovery_hash: str | Non
     recovery codes stay if there are passkeys.
     """
     condition = _has_passkeys_of(account) & (AccountRow.totp_secret == account.totp_secret)
-    actions = AccountRow.assign(_NO_APP if account.passkeys else _NO_SECOND_FACTOR)
+    actions = AccountRow.set_or_remove(_NO_APP if account.passkeys else _NO_SECOND_FACTOR)
     if step is not None:
         condition &= AccountRow.totp_step < step
     elif recovery_hash is not None:
         condition &= AccountRow.recovery_hashes.contains(recovery_hash)
         if account.passkeys:
             actions = [*actions, AccountRow.recovery_hashes.delete({recovery_hash})]
-    return dynamo.update(AccountRow(f"user#{account.user_id}"), actions, condition)
+    return dynamo.transact_update(AccountRow(f"user#{account.user_id}"), actions, condition)
 
 
 def set_passkeys_item(account: Account, passkeys: Sequence[Passkey], recovery_hashes: set[str] | None = None) -> dynamo.TransactItem:
@@ -237,15 +237,17 @@ def set_passkeys_item(account: Account, passkeys: Sequence[Passkey], recovery_ha
         changes["recovery_hashes"] = recovery_hashes
     elif not passkeys and account.totp_secret is None:
         changes = _NO_SECOND_FACTOR
-    actions = [*AccountRow.assign(changes), *([] if recovery_hashes is None else [_END_SESSIONS])]
+    actions = [*AccountRow.set_or_remove(changes), *([] if recovery_hashes is None else [_END_SESSIONS])]
     condition = _has_passkeys_of(account) & (AccountRow.generation == account.generation)
-    return dynamo.update(AccountRow(f"user#{account.user_id}"), actions, condition)
+    return dynamo.transact_update(AccountRow(f"user#{account.user_id}"), actions, condition)
 
 
 def replace_passkey(account: Account, used: Passkey) -> bool:
     """Store the use of a passkey. Returns False if the passkeys have changed since `account` was read."""
     passkeys = tuple(used if passkey.id == used.id else passkey for passkey in account.passkeys)
-    return _write_once(dynamo.update(AccountRow(f"user#{account.user_id}"), [AccountRow.passkeys.set(passkeys)], _has_passkeys_of(account)))
+    return _write_once(
+        dynamo.transact_update(AccountRow(f"user#{account.user_id}"), [AccountRow.passkeys.set(passkeys)], _has_passkeys_of(account))
+    )
 
 
 def _has_passkeys_of(account: Account) -> Condition:
@@ -266,7 +268,9 @@ def use_recovery_code(account: Account, recovery_hash: str) -> bool:
 
 def set_verified_item(account: Account, now: int) -> dynamo.TransactItem:
     """Return a transaction item that marks the account's address as verified. The transaction fails if the address has changed."""
-    return dynamo.update(AccountRow(f"user#{account.user_id}"), [AccountRow.verified_at.set(now)], AccountRow.email == account.email)
+    return dynamo.transact_update(
+        AccountRow(f"user#{account.user_id}"), [AccountRow.verified_at.set(now)], AccountRow.email == account.email
+    )
 
 
 def end_sessions_item(user_id: str, *, verified_at: int | None = None, generation: int | None = None) -> dynamo.TransactItem:
@@ -276,7 +280,7 @@ def end_sessions_item(user_id: str, *, verified_at: int | None = None, generatio
     """
     actions = [_END_SESSIONS, *([] if verified_at is None else [AccountRow.verified_at.set(verified_at)])]
     condition = _ACCOUNT_EXISTS if generation is None else AccountRow.generation == generation
-    return dynamo.update(AccountRow(f"user#{user_id}"), actions, condition)
+    return dynamo.transact_update(AccountRow(f"user#{user_id}"), actions, condition)
 
 
 def change_email_items(account: Account, credentials: Credentials, email: str, now: int) -> list[dynamo.TransactItem]:
@@ -289,18 +293,18 @@ def change_email_items(account: Account, credentials: Credentials, email: str, n
     old = CredentialsRow(f"email#{credentials.email_key}")
     unchanged = (CredentialsRow.user_id == account.user_id) & (CredentialsRow.password_hash == credentials.password_hash)
     changes = {"email": email, "verified_at": now} | _index_fields(structs.replace(account, email=email))
-    actions = [*AccountRow.assign(changes), _END_SESSIONS]
+    actions = [*AccountRow.set_or_remove(changes), _END_SESSIONS]
     return [
-        dynamo.put(new, CredentialsRow.id.does_not_exist()),
-        dynamo.delete(old, unchanged),
-        dynamo.update(AccountRow(f"user#{account.user_id}"), actions, AccountRow.generation == account.generation),
+        dynamo.transact_put(new, CredentialsRow.id.does_not_exist()),
+        dynamo.transact_delete(old, unchanged),
+        dynamo.transact_update(AccountRow(f"user#{account.user_id}"), actions, AccountRow.generation == account.generation),
     ]
 
 
 def set_password_item(key: str, user_id: str, password_hash: str) -> dynamo.TransactItem:
     """Return a transaction item that sets the password of an address. The transaction fails if the address is no longer this user's."""
     row, actions = CredentialsRow(f"email#{key}"), [CredentialsRow.password_hash.set(password_hash)]
-    return dynamo.update(row, actions, CredentialsRow.user_id == user_id)
+    return dynamo.transact_update(row, actions, CredentialsRow.user_id == user_id)
 
 
 def replace_hash(credentials: Credentials, password_hash: str) -> None:
@@ -314,7 +318,7 @@ def put_link(link: MailedLink) -> None:
 
 
 def put_link_item(link: MailedLink) -> dynamo.TransactItem:
-    return dynamo.put(_link_row(link))
+    return dynamo.transact_put(_link_row(link))
 
 
 def _link_row(link: MailedLink) -> MailedLinkRow:
@@ -340,7 +344,7 @@ def find_link(digest: str) -> MailedLink | None:
 
 def use_link_item(link: MailedLink) -> dynamo.TransactItem:
     """Return a transaction item that uses up a link. The transaction fails if the link was already used."""
-    return dynamo.delete(MailedLinkRow(f"link#{link.digest}"), MailedLinkRow.id.exists())
+    return dynamo.transact_delete(MailedLinkRow(f"link#{link.digest}"), MailedLinkRow.id.exists())
 
 
 def use_challenge(digest: str, purpose: ChallengePurpose, user_id: str, now: int, generation: int | None = None) -> bool:
@@ -351,7 +355,7 @@ def use_challenge(digest: str, purpose: ChallengePurpose, user_id: str, now: int
     is_valid = (MailedLinkRow.purpose == purpose) & (MailedLinkRow.user_id == user_id) & (MailedLinkRow.expires_at > now)
     if generation is not None:
         is_valid &= MailedLinkRow.generation == generation
-    return _write_once(dynamo.delete(MailedLinkRow(f"link#{digest}"), is_valid))
+    return _write_once(dynamo.transact_delete(MailedLinkRow(f"link#{digest}"), is_valid))
 
 
 def _write_once(item: dynamo.TransactItem) -> bool:

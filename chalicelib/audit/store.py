@@ -20,7 +20,7 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
 from chalicelib.audit.model import AuditEntry, AuditFilter, FieldChange
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation import clock
 
 MAX_DAYS = 31  # how far back one page reads if the filter names no subjects, event or actor
@@ -72,8 +72,8 @@ class AuditRow(dynamo.Table):
     event_id = UnicodeAttribute(null=True)
     request_id = UnicodeAttribute(null=True)
     address = UnicodeAttribute(null=True)
-    details = JsonAttribute(dict[str, Any])
-    changes = JsonAttribute(dict[str, FieldChange], null=True)
+    details = StructAttribute(dict[str, Any])
+    changes = StructAttribute(dict[str, FieldChange], null=True)
     event_index = EventIndex()
     actor_index = ActorIndex()
     day_index = DayIndex()
@@ -94,7 +94,7 @@ def create_entry_item(entry: AuditEntry) -> dynamo.TransactItem:
         changes=entry.changes or None,
     )
     # The condition ensures that no entry is overwritten. In practice it always holds, because the ULID makes every key unique.
-    return dynamo.put(row, AuditRow.subject.does_not_exist())
+    return dynamo.transact_put(row, AuditRow.subject.does_not_exist())
 
 
 def query(wanted: AuditFilter, before: str | None) -> Iterator[tuple[AuditEntry, str]]:
@@ -135,7 +135,7 @@ def _query_day(day: str, within: Condition) -> Iterator[AuditRow]:
 
 
 def _merge(lists: Sequence[Iterator[AuditRow]]) -> Iterator[AuditRow]:
-    return dynamo.merge_lanes(lists, attrgetter("at"), reverse=True)
+    return dynamo.merge_sorted(lists, attrgetter("at"), reverse=True)
 
 
 def _day_lane(day: str, lane: int) -> str:

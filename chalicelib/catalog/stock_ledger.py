@@ -244,7 +244,7 @@ def cut_fork(event_id: str) -> int:
 
 def _put_item(event_id: str, new: StoredEntry) -> dynamo.TransactItem:
     """Return the transaction item that adds an entry. It fails if another entry has the number."""
-    return dynamo.put(_row(event_id, new), StockLedgerRow.number.does_not_exist())
+    return dynamo.transact_put(_row(event_id, new), StockLedgerRow.number.does_not_exist())
 
 
 def _put(event_id: str, new: StoredEntry) -> bool:
@@ -481,7 +481,7 @@ def _record_figures(event: Event, now: int) -> bool:
         return False
     new = _next(event.id, last, "figures", last.entry.definition, figures=figures)
     try:
-        dynamo.transact([_put_item(event.id, new), dynamo.put(marker, StockLedgerRow.number.does_not_exist())])
+        dynamo.transact([_put_item(event.id, new), dynamo.transact_put(marker, StockLedgerRow.number.does_not_exist())])
     except dynamo.TransactionCanceled:  # another writer was faster, and the next run tries again
         return False
     return True

@@ -54,7 +54,7 @@ from chalicelib.catalog.model import (
     VersionContent,
 )
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation import memory, parallel, settings
 from chalicelib.foundation.money import TaxAddress
 
@@ -85,7 +85,7 @@ class CatalogRow(dynamo.Table):
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
     body = BinaryAttribute(legacy_encoding=False, null=True)
-    text = JsonAttribute(dict[str, Any], null=True)  # an event or a tier
+    text = StructAttribute(dict[str, Any], null=True)  # an event or a tier
     version = NumberAttribute(null=True)
     version_before = NumberAttribute(null=True)
     position = NumberAttribute(null=True)
@@ -371,7 +371,7 @@ def write_snapshot(catalog: Catalog) -> bool:
     values = write_snapshot_parts(catalog)
     is_newest = CatalogRow.snapshot_revision.does_not_exist() | (CatalogRow.snapshot_revision < catalog.revision)
     is_valid = CatalogRow.invalidations.does_not_exist() | (CatalogRow.invalidations == catalog.head.invalidations)
-    return dynamo.update_if(CatalogRow("head", "head"), CatalogRow.assign(values), is_newest & is_valid)
+    return dynamo.update_if(CatalogRow("head", "head"), CatalogRow.set_or_remove(values), is_newest & is_valid)
 
 
 def write_snapshot_parts(catalog: Catalog) -> dict[str, int]:
@@ -439,7 +439,7 @@ def begin_publication(now: int) -> int:
 
 def end_publication_item(number: int) -> dynamo.TransactItem:
     """Return the transaction item that ends a publication. It fails if the publication was abandoned."""
-    return dynamo.delete(CatalogRow("publications", _sort_key(number)), _EXISTS & CatalogRow.abandoned.does_not_exist())
+    return dynamo.transact_delete(CatalogRow("publications", _sort_key(number)), _EXISTS & CatalogRow.abandoned.does_not_exist())
 
 
 def abandon_publication(number: int) -> bool:
@@ -504,12 +504,12 @@ def replace_head_items(expected: CatalogHead, new: CatalogHead) -> list[dynamo.T
     }
     list_entry = CatalogRow("versions", _sort_key(new.version), **values)
     values = {**values, "copied_version": new.version, "copied_parts": new.copied_parts}
-    return [*_log_items(expected, msgspec.structs.replace(new, public_revision=new.revision), values, ()), dynamo.put(list_entry)]
+    return [*_log_items(expected, msgspec.structs.replace(new, public_revision=new.revision), values, ()), dynamo.transact_put(list_entry)]
 
 
 def served_version_item(version: int) -> dynamo.TransactItem:
     """Return a transaction item that fails unless this version is served."""
-    return dynamo.check(CatalogRow("head", "head"), CatalogRow.version == version)
+    return dynamo.transact_check(CatalogRow("head", "head"), CatalogRow.version == version)
 
 
 def increment_revision_item(expected: int | None = None) -> dynamo.TransactItem:
@@ -518,7 +518,7 @@ def increment_revision_item(expected: int | None = None) -> dynamo.TransactItem:
     With `expected`, the item fails if the revision has changed.
     """
     condition = None if expected is None else _revision_is(expected)
-    return dynamo.update(CatalogRow("head", "head"), [CatalogRow.revision.add(1)], condition)
+    return dynamo.transact_update(CatalogRow("head", "head"), [CatalogRow.revision.add(1)], condition)
 
 
 def invalidation_items(expected: CatalogHead, snapshot: dict[str, int]) -> list[dynamo.TransactItem]:
@@ -550,8 +550,8 @@ def _log_items(
     body = _pack(LoggedChange(_stored(events), [tier for tier in tiers if tier.managed_by == "api"], stops, accounts, choices, released))
     change = CatalogRow(_change_key(new.revision), "change", revision=new.revision, body=body)
     return [
-        dynamo.update(CatalogRow("head", "head"), CatalogRow.assign(values | logged), _revision_is(expected.revision)),
-        dynamo.put(change),
+        dynamo.transact_update(CatalogRow("head", "head"), CatalogRow.set_or_remove(values | logged), _revision_is(expected.revision)),
+        dynamo.transact_put(change),
     ]
 
 
@@ -584,13 +584,13 @@ def put_releases_item(tier: Tier) -> dynamo.TransactItem:
         return put_tier_item(tier)
     own_stocks = {"issuing": tier.issuing, "resale_prices": tier.resale_prices}
     text: dict[str, Any] = {"releases": tier.releases} | {name: value for name, value in own_stocks.items() if value}
-    return dynamo.put(CatalogRow("live", f"{_RELEASE}{tier.id}", text=text))
+    return dynamo.transact_put(CatalogRow("live", f"{_RELEASE}{tier.id}", text=text))
 
 
 def set_paused_item(event_id: str, paused: bool, by: str, now: int) -> dynamo.TransactItem:
     """Return the transaction item that sets or deletes the pause flag of an event."""
     flag = CatalogRow("live", f"pause#{event_id}", by=by, at=now)
-    return dynamo.put(flag) if paused else dynamo.delete(flag)
+    return dynamo.transact_put(flag) if paused else dynamo.transact_delete(flag)
 
 
 def set_promoter_stopped_item(stop: PromoterStop, by: str, now: int) -> dynamo.TransactItem:
@@ -600,7 +600,7 @@ def set_promoter_stopped_item(stop: PromoterStop, by: str, now: int) -> dynamo.T
 
 def put_account_item(account: PromoterAccount, by: str, now: int) -> dynamo.TransactItem:
     """Return the transaction item that stores a promoter's payment account. Its transaction must check the head's revision."""
-    return dynamo.put(CatalogRow("live", f"{_ACCOUNT}{account.promoter_id}", text=account, by=by, at=now))
+    return dynamo.transact_put(CatalogRow("live", f"{_ACCOUNT}{account.promoter_id}", text=account, by=by, at=now))
 
 
 def find_tax_location(account: str | None, address: TaxAddress) -> str | None:
@@ -623,7 +623,7 @@ def _tax_location_key(account: str | None, address: TaxAddress) -> str:
 
 def put_choices_item(choices: PromoterChoices, by: str, now: int) -> dynamo.TransactItem:
     """Return the transaction item that stores a promoter's choices. Its transaction must check the head's revision."""
-    return dynamo.put(CatalogRow("live", f"{_CHOICES}{choices.promoter_id}", text=choices, by=by, at=now))
+    return dynamo.transact_put(CatalogRow("live", f"{_CHOICES}{choices.promoter_id}", text=choices, by=by, at=now))
 
 
 def find_flagged_events(catalog: Catalog, flag_id: str) -> list[str]:
@@ -633,11 +633,11 @@ def find_flagged_events(catalog: Catalog, flag_id: str) -> list[str]:
 
 
 def _create_item(sort_key: str, content: Event | Tier) -> dynamo.TransactItem:
-    return dynamo.put(CatalogRow("live", sort_key, text=content), _ABSENT)
+    return dynamo.transact_put(CatalogRow("live", sort_key, text=content), _ABSENT)
 
 
 def _replace_item(sort_key: str, content: Event | Tier) -> dynamo.TransactItem:
-    return dynamo.put(CatalogRow("live", sort_key, text=content), _EXISTS)
+    return dynamo.transact_put(CatalogRow("live", sort_key, text=content), _EXISTS)
 
 
 def _revision_is(revision: int) -> Condition:
@@ -665,9 +665,7 @@ def _head(row: CatalogRow) -> CatalogHead:
 
 
 def _next_number(counter: str) -> int:
-    _, row = dynamo.update_if_returning(CatalogRow("counter", counter), [CatalogRow.version.add(1)])
-    assert row is not None  # because the update has no condition
-    return int(row.version)
+    return int(dynamo.update_now_returning(CatalogRow("counter", counter), [CatalogRow.version.add(1)]).version)
 
 
 def _change_key(revision: int) -> str:

@@ -120,7 +120,7 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
             logger.info(action, ticket_id=ticket.id, event_id=ticket.event_id, people=abs(checkin.count), gate=scan.gate)
             return CheckInResult(after, checkin)
         ticket = newer
-    raise dynamo.StoreUnavailable("the ticket kept changing")
+    raise dynamo.Contention("the ticket kept changing")
 
 
 def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reason: str, now: int) -> CheckInResult:
@@ -152,7 +152,7 @@ def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reaso
             logger.info(action, ticket_id=ticket.id, event_id=ticket.event_id, people=abs(undone.count))
             return CheckInResult(after, undone)
         ticket = newer
-    raise dynamo.StoreUnavailable("the ticket kept changing")
+    raise dynamo.Contention("the ticket kept changing")
 
 
 def sync_scans(user: Identity, scans: Iterable[Scan], now: int) -> list[SyncedScan]:
@@ -218,7 +218,7 @@ def _keep_duplicate(user: Identity, ticket: Ticket, seat: int | None, scan: Scan
             logger.warning("ticket.duplicate_scanned", ticket_id=ticket.id, event_id=ticket.event_id, gate=scan.gate, device=scan.device)
             return replace(ticket, duplicates=[*ticket.duplicates, duplicate])
         ticket = newer
-    raise dynamo.StoreUnavailable("the ticket kept changing")
+    raise dynamo.Contention("the ticket kept changing")
 
 
 def _find_scanned(user: Identity, scan: Scan) -> tuple[Ticket, int | None]:
@@ -405,7 +405,7 @@ def _transact(items: list[dynamo.TransactItem]) -> Ticket | None:
     except dynamo.TransactionCanceled as cancelled:
         return decode_ticket(cancelled.reasons[0].item)
     except dynamo.STORE_ERRORS as error:
-        if not dynamo.is_refused(error):
+        if not dynamo.is_invalid_data(error):
             raise
         logger.exception("ticket.not_changed")
         raise TooManyScans() from None

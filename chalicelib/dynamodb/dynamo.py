@@ -3,16 +3,17 @@
 A row is an instance of a `Table`, which is a PynamoDB model. Conditions and changes are PynamoDB's expressions
 (https://pynamodb.readthedocs.io/en/stable/conditional.html):
 
-    dynamo.put(PurchaseRow("p", state="held", version=1), PurchaseRow.id.does_not_exist())
-    dynamo.update(PurchaseRow("p"), [PurchaseRow.state.set("paid"), PurchaseRow.ttl.remove()], PurchaseRow.version == 1)
-    dynamo.update(BuyerRow("u", "e"), [BuyerRow.bought.add(2), BuyerRow.orders.add({"p"})], BuyerRow.active_id == "p")
-    dynamo.delete(CaseRow("p", "refund#r"), CaseRow.next_at.does_not_exist())
-    dynamo.check(CatalogRow("head", "head"), CatalogRow.version == 7)
+    dynamo.transact_put(PurchaseRow("p", state="held", version=1), PurchaseRow.id.does_not_exist())
+    dynamo.transact_update(PurchaseRow("p"), [PurchaseRow.state.set("paid"), PurchaseRow.ttl.remove()], PurchaseRow.version == 1)
+    dynamo.transact_update(BuyerRow("u", "e"), [BuyerRow.bought.add(2), BuyerRow.orders.add({"p"})], BuyerRow.active_id == "p")
+    dynamo.transact_delete(CaseRow("p", "refund#r"), CaseRow.next_at.does_not_exist())
+    dynamo.transact_check(CatalogRow("head", "head"), CatalogRow.version == 7)
 
-`put`, `update`, `delete` and `check` return transaction items for `transact`, which writes them. `put_if`, `update_if` and `delete_if` take
-the same arguments, make a single write immediately, and return whether its condition held. `put_if_returning` and `update_if_returning`
-also return the row in the table after the call, so a refused caller need not read it. All reads of tables are strongly consistent by
-default; reads of indexes never are.
+`transact_put`, `transact_update`, `transact_delete` and `transact_check` write nothing: they return items for `transact`, which writes
+them in one transaction. `put_if`, `update_if` and `delete_if` take the same arguments, make a single write immediately, and return whether
+its condition held. `put_if_returning` and `update_if_returning` also return the row in the table after the call, so a refused caller need
+not read it. `update_now`, `update_now_returning` and a row's own `save` and `delete` write immediately and without a condition. All reads
+of tables are strongly consistent by default; reads of indexes never are.
 
 PynamoDB describes the tables, and converts rows and expressions to DynamoDB's format. All calls go through one client of botocore:
 PynamoDB would create a client for each model, which takes about 50 ms each at cold start.
@@ -25,7 +26,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, lru_cache
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 from uuid import uuid4
 
 from botocore.config import Config
@@ -41,7 +42,7 @@ from pynamodb.expressions.update import Action, SetAction, Update
 from pynamodb.indexes import Index
 from pynamodb.models import Model
 
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation import deadline, parallel, sdk_calls, settings
 from chalicelib.foundation.deadline import DeadlineExceeded
 
@@ -123,7 +124,11 @@ class TransactionCanceled(Exception):
 
 
 class StoreUnavailable(Exception):
-    """The store is down or throttling, or too many writers compete for an item. Earlier calls in the same request may have written data."""
+    """The store is down or throttling, or refuses writes in this region. Earlier calls in the same request may have written data."""
+
+
+class Contention(StoreUnavailable):
+    """The store works, but other writers kept changing the same item, so all attempts were in vain. The caller may repeat the request."""
 
 
 _RETURNING_OLD_ITEM = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
@@ -146,12 +151,12 @@ class PersonalData(Struct, frozen=True):
 class Table(Model):
     """Base class of all PynamoDB models. Subclasses set `feature`, which names the table; several models may share a table.
 
-    For the documentation, the first model of a table also describes the table's contents (`contents`) and its personal data
-    (`personal_data`). A table with `has_stream` has a stream of changes, each with the old and the new item (docs/changes.md).
+    A table with `has_stream` has a stream of changes, each with the old and the new item (docs/changes.md). A StructAttribute decodes its
+    value when the attribute is first read: loading a row never fails because of such a value, but reading the attribute may.
 
-    Never give a model a `Meta`: PynamoDB would then make a client of its own, which knows nothing of our deadlines. Without a `Meta`,
-    inherited methods that call DynamoDB raise AttributeError: all except `query`, `scan`, `save` and `delete`, which this class replaces.
-    Use `find` in place of `get`, which raises an error if the row is missing, and `find_all` in place of `batch_get`.
+    Never give a model a `Meta`: PynamoDB would then make a client of its own, which knows nothing of our deadlines. Inherited methods that
+    call DynamoDB therefore raise AttributeError: all except `query`, `scan`, `save` and `delete`, which this class replaces. Use `find` in
+    place of `get`, which raises an error if the row is missing, and `find_all` in place of `batch_get`.
 
     Also not supported: other names of attributes (`attr_name`), defaults, discriminators, `VersionAttribute` and `TTLAttribute`. Use a
     NumberAttribute for a version or a `ttl`: only PynamoDB's own `save` and `update` add the condition of a version, and `from_raw_data`
@@ -159,9 +164,10 @@ class Table(Model):
     """
 
     feature: str
+    has_stream = False
+    # Only the documentation uses the next two. The first model of a table describes what the table stores.
     contents: str
     personal_data: PersonalData | None
-    has_stream = False
 
     @classmethod
     def name(cls) -> str:
@@ -278,10 +284,15 @@ class Table(Model):
         return map(cls.from_raw_data, islice(read(), limit))
 
     @classmethod
-    def assign(cls, values: Mapping[str, Any]) -> list[Action]:
-        """Return the actions of an update that give attributes these values. None and an empty set remove an attribute."""
+    def set_or_remove(cls, values: Mapping[str, Any]) -> list[Action]:
+        """Return the actions of an update that set attributes to these values. None and an empty set remove an attribute."""
         attributes = cls.get_attributes()
         return [attributes[name].remove() if value in (None, set()) else _Set(attributes[name], value) for name, value in values.items()]
+
+    @classmethod
+    def _get_connection(cls) -> NoReturn:
+        """Stop an inherited method that would call DynamoDB. PynamoDB's own error would ask for a `Meta`."""
+        raise AttributeError(f"{cls.__name__} supports only find, find_all, query, scan, save, delete and the functions of `dynamo`")
 
     # PynamoDB would look at all attributes of the model, and at their defaults, which our models do not have.
 
@@ -369,22 +380,22 @@ def table_name(feature: str) -> str:
     return f"fairgate-{settings.current().stage}-{feature}"
 
 
-def put(row: Table, condition: Condition | None = None) -> TransactItem:
+def transact_put(row: Table, condition: Condition | None = None) -> TransactItem:
     """Return a transaction item that writes all attributes of `row`."""
     return {"Put": {**_arguments(row, condition), "Item": row.serialize(), **_RETURNING_OLD_ITEM}}
 
 
-def update(row: Table, actions: Sequence[Action], condition: Condition | None = None) -> TransactItem:
+def transact_update(row: Table, actions: Sequence[Action], condition: Condition | None = None) -> TransactItem:
     """Return a transaction item that updates the item with the key of `row`, and creates this item if the condition allows it."""
     return {"Update": {**_arguments(row, condition, actions), "Key": _key_of(row), **_RETURNING_OLD_ITEM}}
 
 
-def delete(row: Table, condition: Condition | None = None) -> TransactItem:
+def transact_delete(row: Table, condition: Condition | None = None) -> TransactItem:
     """Return a transaction item that deletes the item with the key of `row`."""
     return {"Delete": {**_arguments(row, condition), "Key": _key_of(row), **_RETURNING_OLD_ITEM}}
 
 
-def check(row: Table, condition: Condition) -> TransactItem:
+def transact_check(row: Table, condition: Condition) -> TransactItem:
     """Return a transaction item that writes nothing, but requires that the condition holds for the item with the key of `row`."""
     return {"ConditionCheck": {**_arguments(row, condition), "Key": _key_of(row), **_RETURNING_OLD_ITEM}}
 
@@ -420,7 +431,7 @@ def _key_of(row: Table) -> dict[str, Any]:
 
 
 def _wire(attribute: Attribute[Any], value: Any) -> dict[str, Any]:
-    if isinstance(attribute, JsonAttribute):
+    if isinstance(attribute, StructAttribute):
         return attribute.wire(value)
     kind = attribute.attr_type
     return {kind: str(value) if kind == NUMBER and type(value) is int else attribute.serialize(value)}
@@ -445,7 +456,7 @@ def _hash_key(table: type[Table], index_name: str | None) -> Attribute[Any]:
 def transact(items: Sequence[TransactItem]) -> None:
     """Write all of `items` or none of them.
 
-    Raises TransactionCanceled, with the items in the table, if a condition failed, StoreUnavailable if other writes kept conflicting, and
+    Raises TransactionCanceled, with the items in the table, if a condition failed, Contention if other writes kept conflicting, and
     ClientError if DynamoDB refuses the request itself, for example because an item would be larger than 400 KB. The client request token
     makes all retries safe: botocore's retries after a lost response, and our own.
     """
@@ -462,7 +473,7 @@ def transact(items: Sequence[TransactItem]) -> None:
             raise TransactionCanceled(reasons) from error
         if not _is_transaction_conflict(error):
             raise
-        raise StoreUnavailable("the transaction kept conflicting with other writes") from error
+        raise Contention("the transaction kept conflicting with other writes") from error
 
 
 def _cancellation_reasons(error: Exception) -> list[CancellationReason]:
@@ -518,29 +529,43 @@ def write(operation: str, **arguments: Any) -> tuple[bool, dict[str, Any]]:
 
 def put_if(row: Table, condition: Condition) -> bool:
     """Write an item if the condition holds. Returns False and writes nothing if the condition does not hold."""
-    return write("put_item", **put(row, condition)["Put"])[0]
+    return write("put_item", **transact_put(row, condition)["Put"])[0]
 
 
 def put_if_returning(row: Row, condition: Condition) -> tuple[bool, Row | None]:
     """Write an item like `put_if`. Returns whether the condition held, and the row that the table has after the call, if any."""
-    is_written, stored = write("put_item", **put(row, condition)["Put"])
+    is_written, stored = write("put_item", **transact_put(row, condition)["Put"])
     return is_written, row if is_written else _row(type(row), stored)
 
 
-def update_if(row: Table, actions: Sequence[Action], condition: Condition | None = None) -> bool:
-    """Make a single update (see `update`). Returns False and changes nothing if the condition does not hold."""
-    return write("update_item", **update(row, actions, condition)["Update"])[0]
+def update_if(row: Table, actions: Sequence[Action], condition: Condition) -> bool:
+    """Update an item if the condition holds. Returns False and changes nothing if the condition does not hold.
+
+    Creates the item if it does not exist and the condition allows this.
+    """
+    return write("update_item", **transact_update(row, actions, condition)["Update"])[0]
 
 
-def update_if_returning(row: Row, actions: Sequence[Action], condition: Condition | None = None) -> tuple[bool, Row | None]:
+def update_if_returning(row: Row, actions: Sequence[Action], condition: Condition) -> tuple[bool, Row | None]:
     """Update like `update_if`. Returns whether the condition held, and the row that the table has after the call, if any."""
-    is_written, stored = write("update_item", **update(row, actions, condition)["Update"], ReturnValues="ALL_NEW")
+    is_written, stored = write("update_item", **transact_update(row, actions, condition)["Update"], ReturnValues="ALL_NEW")
     return is_written, _row(type(row), stored)
+
+
+def update_now(row: Table, actions: Sequence[Action]) -> None:
+    """Update an item without a condition. Creates the item if it does not exist."""
+    write("update_item", **transact_update(row, actions)["Update"])
+
+
+def update_now_returning(row: Row, actions: Sequence[Action]) -> Row:
+    """Update an item like `update_now`. Returns the row that the table has after the call."""
+    _, stored = write("update_item", **transact_update(row, actions)["Update"], ReturnValues="ALL_NEW")
+    return type(row).from_raw_data(stored)
 
 
 def delete_if(row: Table, condition: Condition) -> bool:
     """Delete an item if the condition holds. Returns False and deletes nothing if the condition does not hold."""
-    return write("delete_item", **delete(row, condition)["Delete"])[0]
+    return write("delete_item", **transact_delete(row, condition)["Delete"])[0]
 
 
 def _row(table: type[Row], item: dict[str, Any]) -> Row | None:
@@ -555,10 +580,10 @@ def _is_transaction_conflict(error: Exception) -> bool:
     return error_code(error) in ("TransactionConflictException", "TransactionInProgressException")
 
 
-def merge_lanes(lanes: Sequence[Iterator[T]], key: Callable[[T], Any], *, reverse: bool = False) -> Iterator[T]:
+def merge_sorted(queries: Sequence[Iterator[T]], key: Callable[[T], Any], *, reverse: bool = False) -> Iterator[T]:
     """Iterate over the rows of several queries, each sorted by `key`, as if they were one query. Their first pages are read at once."""
-    first_rows = parallel.call_each(lambda lane: list(islice(lane, 1)), lanes)
-    return heapq.merge(*map(chain, first_rows, lanes), key=key, reverse=reverse)
+    first_rows = parallel.call_each(lambda query: list(islice(query, 1)), queries)
+    return heapq.merge(*map(chain, first_rows, queries), key=key, reverse=reverse)
 
 
 def batch_put(rows: Iterable[Table]) -> None:
@@ -616,7 +641,7 @@ def is_unavailable(error: Exception) -> bool:
     return isinstance(error, (StoreUnavailable, DeadlineExceeded, *_TRANSPORT_ERRORS)) or error_code(error) in _UNAVAILABLE_CODES
 
 
-def is_refused(error: Exception) -> bool:
+def is_invalid_data(error: Exception) -> bool:
     """Return whether DynamoDB refused the data itself, such as an item that is too large, so that a repeated call would fail too."""
     return error_code(error) in ("ValidationException", "TransactionCanceledException")
 

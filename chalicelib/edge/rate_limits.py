@@ -112,7 +112,7 @@ class Counter(Struct, frozen=True):
             if result.granted:
                 self._update(tat, exactly=False)
                 return True
-        raise dynamo.StoreUnavailable("a rate limit's counter kept changing")
+        raise dynamo.Contention("a rate limit's counter kept changing")
 
     def _update(self, tat: int, *, exactly: bool) -> None:
         """Record the store's `tat`. Unless `exactly` is set, keep the requests that other threads have counted here in the meantime."""

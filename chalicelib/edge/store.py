@@ -17,7 +17,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation import effects
 from chalicelib.foundation.gcra import Charge
 from chalicelib.foundation.log import logger
@@ -67,7 +67,7 @@ class JobRunRow(dynamo.Table):
     milliseconds = NumberAttribute()
     error = UnicodeAttribute(null=True)
     succeeded_at = NumberAttribute(null=True)
-    report = JsonAttribute(dict[str, Any], null=True)
+    report = StructAttribute(dict[str, Any], null=True)
 
 
 class CountResult(Struct, frozen=True):
@@ -152,7 +152,7 @@ def advance_counter(counter_id: str, expected_tat: int, charge: Charge, ttl: int
 def save_run(name: str, values: dict[str, Any], began_at: int) -> bool:
     """Save a job's last run; attributes that `values` does not name stay. Returns False, without writing, if a later run is stored."""
     no_later = JobRunRow.began_at.does_not_exist() | (JobRunRow.began_at <= began_at)
-    return dynamo.update_if(JobRunRow(name), JobRunRow.assign(values), no_later)
+    return dynamo.update_if(JobRunRow(name), JobRunRow.set_or_remove(values), no_later)
 
 
 def load_runs(names: Sequence[str]) -> list[JobRunRow]:

@@ -313,7 +313,7 @@ def _hold_across_all(request: HoldRequest, note_first_read: Callable[[list[Shard
         parts = _hold_parts(request, [(shard.id, shard.holdable) for shard in shards])
         if parts:
             return parts
-    raise dynamo.StoreUnavailable("other buyers kept taking the last tickets of this stock's shards")
+    raise dynamo.Contention("other buyers kept taking the last tickets of this stock's shards")
 
 
 def _hold_parts(request: HoldRequest, amounts: Iterable[tuple[str, int]]) -> list[Hold]:

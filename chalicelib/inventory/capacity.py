@@ -46,7 +46,7 @@ def resize_stock(
                 _change_available(shards, original_capacity - stock.capacity)
             raise CapacityInUse(capacity=capacity, sold=stock.sold, held=stock.held)
         shards = _change_available(shards, change)
-    raise dynamo.StoreUnavailable("the stock kept changing while it was resized")
+    raise dynamo.Contention("the stock kept changing while it was resized")
 
 
 def resize_stock_items(stock_id: str, shard_count: int, capacity: int, *, grow_to: int) -> list[dynamo.TransactItem]:

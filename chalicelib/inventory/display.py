@@ -16,7 +16,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation import clock, ids, parallel
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
@@ -202,7 +202,7 @@ class DisplayRow(dynamo.Table):
     version = NumberAttribute()
     holder = UnicodeAttribute()
     leased_until = NumberAttribute()
-    figures = JsonAttribute(dict[str, Figures], null=True, always_text=True)
+    figures = StructAttribute(dict[str, Figures], null=True, always_text=True)
 
 
 def read_displays(group_ids: Iterable[str]) -> dict[str, Display]:
@@ -219,7 +219,7 @@ def read_displays(group_ids: Iterable[str]) -> dict[str, Display]:
 def take_lease(display: Display, instance: str, now: int) -> tuple[bool, Display]:
     """Take the lease of an item unless it has changed since it was read. Returns whether this instance has the lease, and the item."""
     changes = {"version": display.version + 1, "holder": instance, "leased_until": now + LEASE_SECONDS}
-    done, row = dynamo.update_if_returning(DisplayRow(display.group_id), DisplayRow.assign(changes), _version_is(display.version))
+    done, row = dynamo.update_if_returning(DisplayRow(display.group_id), DisplayRow.set_or_remove(changes), _version_is(display.version))
     current = _display(row) if row is not None else Display(display.group_id)
     # botocore repeats a call whose response was lost; in that case the first call took the lease.
     return done or (current.holder == instance and current.version == display.version + 1), current
@@ -232,7 +232,7 @@ def write_figures(display: Display, instance: str, figures: Mapping[str, Figures
     """
     after = display.with_figures(figures)
     changes = {"version": display.version + 1, "holder": instance, "leased_until": 0, "figures": after.figures}
-    if dynamo.update_if(DisplayRow(display.group_id), DisplayRow.assign(changes), _version_is(display.version)):
+    if dynamo.update_if(DisplayRow(display.group_id), DisplayRow.set_or_remove(changes), _version_is(display.version)):
         return msgspec.structs.replace(after, version=display.version + 1, holder=instance, leased_until=0)
     return after
 

@@ -84,7 +84,7 @@ def new_shard(shard_id: str, *, capacity: int, sold: int, is_open: bool, is_pool
 
 def create_shard_item(row: ShardRow) -> dynamo.TransactItem:
     """Return a transaction item that creates a shard. It fails if the shard exists, so a repeated call never resets stock on sale."""
-    return dynamo.put(row, _ABSENT)
+    return dynamo.transact_put(row, _ABSENT)
 
 
 def create_shard(row: ShardRow) -> Shard | None:
@@ -114,7 +114,7 @@ def hold_in_shard(hold: Hold, expires_at: int, *, is_pooled: bool = False, takes
     if keeps_tickets() and not takes_kept:
         # kept: while people are on the waitlist, returned tickets go to these people, even if a cache shows the tickets as available.
         condition &= _IS_NOT_KEPT
-    change = dynamo.update(ShardRow(hold.shard_id), actions, condition)["Update"]
+    change = dynamo.transact_update(ShardRow(hold.shard_id), actions, condition)["Update"]
     is_held, stored = dynamo.write("update_item", **change, ReturnValues="UPDATED_NEW")  # leaves out up to 80 other holds
     row = ShardRow.from_raw_data(stored) if stored else None
     if row is None or not (is_held or hold.hold_id in row.holds):
@@ -142,7 +142,7 @@ def sell_item(shard_id: str, quantity: int, is_pooled: bool) -> dynamo.TransactI
     The item fails if too few tickets are left. `is_pooled` means that the caller also takes the tickets from a pool.
     """
     actions = [ShardRow.available.set(ShardRow.available - quantity), ShardRow.sold.set(ShardRow.sold + quantity), _NEXT_VERSION]
-    return dynamo.update(ShardRow(shard_id), actions, (ShardRow.available >= quantity) & _pool_is(is_pooled))
+    return dynamo.transact_update(ShardRow(shard_id), actions, (ShardRow.available >= quantity) & _pool_is(is_pooled))
 
 
 def set_aside_item(hold: Hold, expires_at: int) -> dynamo.TransactItem:
@@ -153,12 +153,12 @@ def set_aside_item(hold: Hold, expires_at: int) -> dynamo.TransactItem:
     entry = ShardRow.holds[hold.hold_id]
     actions = [entry.set([hold.quantity, expires_at]), ShardRow.available.set(ShardRow.available - hold.quantity), _NEXT_VERSION]
     condition = (ShardRow.available >= hold.quantity) & _HAS_ROOM & entry.does_not_exist() & _IS_NOT_POOLED
-    return dynamo.update(ShardRow(hold.shard_id), actions, condition)
+    return dynamo.transact_update(ShardRow(hold.shard_id), actions, condition)
 
 
 def release_hold_item(hold: Hold) -> dynamo.TransactItem:
     """Return a transaction item that removes a hold and makes its tickets available again. It fails if the hold has another quantity."""
-    return dynamo.update(ShardRow(hold.shard_id), *_removal(hold, ShardRow.available))
+    return dynamo.transact_update(ShardRow(hold.shard_id), *_removal(hold, ShardRow.available))
 
 
 def sell_held_item(hold: Hold, quantity: int) -> dynamo.TransactItem:
@@ -168,7 +168,7 @@ def sell_held_item(hold: Hold, quantity: int) -> dynamo.TransactItem:
     """
     entry = ShardRow.holds[hold.hold_id]
     actions = [ShardRow.sold.set(ShardRow.sold + quantity), _NEXT_VERSION, entry[0].set(hold.quantity - quantity)]
-    return dynamo.update(ShardRow(hold.shard_id), actions, entry[0] == hold.quantity)
+    return dynamo.transact_update(ShardRow(hold.shard_id), actions, entry[0] == hold.quantity)
 
 
 def return_sold_items(holds: Iterable[Hold]) -> list[dynamo.TransactItem]:
@@ -185,18 +185,18 @@ def return_sold_items(holds: Iterable[Hold]) -> list[dynamo.TransactItem]:
             condition = ShardRow.holds[hold_id].does_not_exist() & condition
         sold, available = ShardRow.sold.set(ShardRow.sold - quantity), ShardRow.available.set(ShardRow.available + quantity)
         actions = [sold, available, ShardRow.r.add(quantity), _NEXT_VERSION]
-        items.append(dynamo.update(ShardRow(shard_id), actions, condition))
+        items.append(dynamo.transact_update(ShardRow(shard_id), actions, condition))
     return items
 
 
 def add_tickets_item(shard_id: str, quantity: int) -> dynamo.TransactItem:
     """Return a transaction item that adds available tickets to a shard. The item fails if the shard does not exist."""
-    return dynamo.update(ShardRow(shard_id), _add_tickets(quantity), _EXISTS)
+    return dynamo.transact_update(ShardRow(shard_id), _add_tickets(quantity), _EXISTS)
 
 
 def remove_tickets_item(shard_id: str, quantity: int) -> dynamo.TransactItem:
     """Return a transaction item that removes available tickets from a shard. The item fails if too few tickets are available."""
-    return dynamo.update(ShardRow(shard_id), _add_tickets(-quantity), ShardRow.available >= quantity)
+    return dynamo.transact_update(ShardRow(shard_id), _add_tickets(-quantity), ShardRow.available >= quantity)
 
 
 def _add_tickets(change: int) -> list[Action]:
@@ -219,7 +219,7 @@ def resize_shard(shard: Shard, capacity: int) -> Shard | None:
 
 def resize_shard_item(shard: Shard, capacity: int) -> dynamo.TransactItem:
     """Return a transaction item that makes the same change as `resize_shard`. It fails where `resize_shard` returns None."""
-    return dynamo.update(ShardRow(shard.id), *_resize(shard, capacity))
+    return dynamo.transact_update(ShardRow(shard.id), *_resize(shard, capacity))
 
 
 def _resize(shard: Shard, capacity: int) -> tuple[list[Action], Condition]:
@@ -278,7 +278,7 @@ def delete_free_shard(shard_id: str) -> bool:
 
 def delete_free_shard_item(shard_id: str) -> dynamo.TransactItem:
     """Return a transaction item that deletes a shard. It fails if the shard does not exist or has sold or held tickets."""
-    return dynamo.delete(ShardRow(shard_id), (ShardRow.sold == 0) & _NOTHING_HELD)
+    return dynamo.transact_delete(ShardRow(shard_id), (ShardRow.sold == 0) & _NOTHING_HELD)
 
 
 def read_shards(shard_ids: Iterable[str]) -> list[Shard]:

@@ -15,7 +15,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation import clock
 
 CaseKind = Literal["refund", "dispute", "finding", "charge", "card"]
@@ -53,7 +53,7 @@ def open_case_item(
     purchase_id: str, kind: CaseKind, case_id: str, since: int, details: dict[str, Any], next_at: int | None = None
 ) -> dynamo.TransactItem:
     """Return the transaction item that opens a case, or updates the case if it is already open."""
-    return dynamo.put(_row(Case(purchase_id, kind, case_id, since, next_at, details)))
+    return dynamo.transact_put(_row(Case(purchase_id, kind, case_id, since, next_at, details)))
 
 
 def close_case(case: Case) -> None:
@@ -63,7 +63,7 @@ def close_case(case: Case) -> None:
 
 def close_case_item(purchase_id: str, kind: CaseKind, case_id: str) -> dynamo.TransactItem:
     """Return the transaction item that closes a case. It does nothing if the case is not open."""
-    return dynamo.delete(CaseRow(purchase_id, _key(kind, case_id)))
+    return dynamo.transact_delete(CaseRow(purchase_id, _key(kind, case_id)))
 
 
 def dismiss_case_item(case: Case) -> dynamo.TransactItem:
@@ -72,7 +72,7 @@ def dismiss_case_item(case: Case) -> dynamo.TransactItem:
     It cancels the transaction if the case is already closed, or if the sweep will process the case again.
     """
     needs_person = CaseRow.purchase_id.exists() & CaseRow.next_at.does_not_exist()
-    return dynamo.delete(CaseRow(case.purchase_id, _key(case.kind, case.id)), needs_person)
+    return dynamo.transact_delete(CaseRow(case.purchase_id, _key(case.kind, case.id)), needs_person)
 
 
 def postpone_case(case: Case, next_at: int) -> None:
@@ -168,7 +168,7 @@ class CaseRow(dynamo.Table):
     since = NumberAttribute()
     next_at = NumberAttribute(null=True)
     due_kind = UnicodeAttribute(null=True)
-    details = JsonAttribute(dict[str, Any])
+    details = StructAttribute(dict[str, Any])
     listed_as = UnicodeAttribute(null=True)
     position = UnicodeAttribute(null=True)
     due_index = DueIndex()

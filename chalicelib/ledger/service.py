@@ -40,7 +40,7 @@ class EntryFields(TypedDict):
 
 def entry_item(**fields: Unpack[EntryFields]) -> dynamo.TransactItem:
     """Return the transaction item that adds an entry. It cancels the transaction if the ledger already has the entry."""
-    return dynamo.put(_row(**fields), store.ABSENT)
+    return dynamo.transact_put(_row(**fields), store.ABSENT)
 
 
 def record_entry(**fields: Unpack[EntryFields]) -> bool:

@@ -16,7 +16,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 
 # 4,000 write units, or 2,000 entries, a second for each event. Never change this number: old entries would not be found.
 LANES = 4
@@ -38,7 +38,7 @@ class LedgerRow(dynamo.Table):
     currency = UnicodeAttribute()
     provider = UnicodeAttribute()
     at = NumberAttribute()
-    details = JsonAttribute(dict[str, Any])
+    details = StructAttribute(dict[str, Any])
 
 
 # The condition of every write: entries are never overwritten.

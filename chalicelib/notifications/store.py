@@ -23,7 +23,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation import parallel
 from chalicelib.foundation.log import logger
 from chalicelib.notifications.model import PROBLEMS, Fact, Notification, NotificationStatus
@@ -94,7 +94,7 @@ class NotificationRow(dynamo.Table):
     event_lane = UnicodeAttribute(null=True)
     event_position = UnicodeAttribute(null=True)
     language = UnicodeAttribute(null=True)
-    facts = JsonAttribute(dict[str, Fact], null=True)
+    facts = StructAttribute(dict[str, Fact], null=True)
     status = UnicodeAttribute()
     next_at = NumberAttribute(null=True)
     due_lane = UnicodeAttribute(null=True)
@@ -137,7 +137,7 @@ def put_new(notification: Notification) -> bool:
 
 def put_new_item(notification: Notification) -> dynamo.TransactItem:
     """Return a transaction item that queues a notification. It is refused if a notification with this id already exists."""
-    return dynamo.put(_row(notification), NotificationRow.id.does_not_exist())
+    return dynamo.transact_put(_row(notification), NotificationRow.id.does_not_exist())
 
 
 def find_notification(notification_id: str) -> Notification | None:
@@ -187,7 +187,7 @@ def list_event_notifications(event_id: str, limit: int, after: str | None) -> tu
         (position, key) for position, key in _query_positions(NotificationRow.event_index, event_id, limit, after) if "~" not in position
     )
     found = [*(map(attrgetter("event_position", "id"), lane) for lane in lanes), older]
-    return _load_page(dynamo.merge_lanes(found, itemgetter(0), reverse=True), limit)
+    return _load_page(dynamo.merge_sorted(found, itemgetter(0), reverse=True), limit)
 
 
 def list_problem_notifications(problem: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
@@ -219,13 +219,13 @@ def end_attempt(claimed: Notification, after: Notification) -> bool:
 def requeue_item(before: Notification, now: int) -> dynamo.TransactItem:
     """Return a transaction item that queues a notification again. It is refused if the status or attempts have changed since the read."""
     after = replace(before, status="queued", attempts=0, due_at=now, next_at=now, changed_at=now, failure=None)
-    return dynamo.update(NotificationRow(before.id), _changes(after), _has(before.status, before.attempts))
+    return dynamo.transact_update(NotificationRow(before.id), _changes(after), _has(before.status, before.attempts))
 
 
 def change_status(notification_id: str, status: NotificationStatus, earlier: Iterable[NotificationStatus], now: int) -> bool:
     """Change the status of a notification. Returns False if it does not exist, or if its status is not one of `earlier`."""
     problem = status if status in PROBLEMS else None
-    changes = NotificationRow.assign({"status": status, "changed_at": now, "next_at": None, "due_lane": None, "problem": problem})
+    changes = NotificationRow.set_or_remove({"status": status, "changed_at": now, "next_at": None, "due_lane": None, "problem": problem})
     changes += _problem_position(notification_id, status, now)
     return dynamo.update_if(NotificationRow(notification_id), changes, NotificationRow.status.is_in(*earlier))
 
@@ -241,7 +241,7 @@ def is_suppressed(digest: str) -> bool:
 
 def delete_suppressed_item(digest: str) -> dynamo.TransactItem:
     """Return a transaction item that releases the address with this hash. It is refused if the address was not suppressed."""
-    return dynamo.delete(SuppressedAddressRow(digest), SuppressedAddressRow.id.exists())
+    return dynamo.transact_delete(SuppressedAddressRow(digest), SuppressedAddressRow.id.exists())
 
 
 def _has(status: NotificationStatus, attempts: int) -> Condition:
@@ -259,7 +259,7 @@ def _problem_position(notification_id: str, status: NotificationStatus, now: int
 def _changes(after: Notification) -> list[Action]:
     values = {name: getattr(after, name) for name in ("status", "due_at", "next_at", "attempts", "changed_at", *_OPTIONAL)}
     problem = after.status if after.status in PROBLEMS else None
-    return NotificationRow.assign({**values, "due_lane": _due_lane(after), "problem": problem})
+    return NotificationRow.set_or_remove({**values, "due_lane": _due_lane(after), "problem": problem})
 
 
 def _query_positions(index: Any, key: str, limit: int, after: str | None) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from pynamodb.expressions.condition import size
 
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation import deadline, secret_settings
 from chalicelib.foundation.memory import Memory
 from chalicelib.inventory import service as inventory
@@ -171,7 +171,7 @@ class PromoCodeRow(dynamo.Table):
     event_id = UnicodeAttribute(hash_key=True)
     code = UnicodeAttribute(range_key=True)
     version = NumberAttribute()
-    content = JsonAttribute(PromoCode)
+    content = StructAttribute(PromoCode)
 
 
 class CodeUsesRow(dynamo.Table):
@@ -186,17 +186,17 @@ class CodeUsesRow(dynamo.Table):
 
 def _create_item(promo_code: PromoCode) -> dynamo.TransactItem:
     """Return the transaction item that writes a new code; it fails if the event already has the code."""
-    return dynamo.put(_row(promo_code), PromoCodeRow.event_id.does_not_exist())
+    return dynamo.transact_put(_row(promo_code), PromoCodeRow.event_id.does_not_exist())
 
 
 def _replace_item(before: PromoCode, after: PromoCode) -> dynamo.TransactItem:
     """Return the transaction item that replaces a code; it fails if the code has changed since it was read."""
-    return dynamo.put(_row(after), PromoCodeRow.version == before.version)
+    return dynamo.transact_put(_row(after), PromoCodeRow.version == before.version)
 
 
 def _delete_item(promo_code: PromoCode) -> dynamo.TransactItem:
     """Return the transaction item that deletes a code; it fails if the code has changed since it was read."""
-    return dynamo.delete(PromoCodeRow(promo_code.event_id, promo_code.code), PromoCodeRow.version == promo_code.version)
+    return dynamo.transact_delete(PromoCodeRow(promo_code.event_id, promo_code.code), PromoCodeRow.version == promo_code.version)
 
 
 def _row(promo_code: PromoCode) -> PromoCodeRow:

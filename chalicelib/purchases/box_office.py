@@ -106,12 +106,12 @@ def count_cash(event_id: str, day: str, currency: str, user_id: str, cents: int,
         unchanged = _is(TillRow.cash_cents, row.cash_cents) & _is(TillRow.cash_refunded_cents, row.cash_refunded_cents)
         counted = [TillRow.counted_cents.set(cents), TillRow.counted_at.set(now)]
         try:
-            dynamo.transact([dynamo.update(TillRow(event_id, key), counted, unchanged), entry])
+            dynamo.transact([dynamo.transact_update(TillRow(event_id, key), counted, unchanged), entry])
         except dynamo.TransactionCanceled:
             continue
         row.counted_cents, row.counted_at = cents, now
         return _view(row)
-    raise dynamo.StoreUnavailable("the till kept changing")
+    raise dynamo.Contention("the till kept changing")
 
 
 def scan_tills() -> list[tuple[str, str, TillView]]:
@@ -122,7 +122,7 @@ def scan_tills() -> list[tuple[str, str, TillView]]:
 def _add_item(order: Purchase, day: str, user_id: str, count: str, cents: str, amount: int) -> dynamo.TransactItem:
     attributes = TillRow.get_attributes()
     changes = [attributes[count].add(1), attributes[cents].add(amount)]
-    return dynamo.update(TillRow(order.event_id, f"{day}#{order.currency}#{user_id}"), changes)
+    return dynamo.transact_update(TillRow(order.event_id, f"{day}#{order.currency}#{user_id}"), changes)
 
 
 def _is(attribute: Any, value: float | None) -> Condition:

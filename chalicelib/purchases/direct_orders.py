@@ -139,7 +139,7 @@ def import_batch(
             stock.reload()
             continue
         return len(new)
-    raise dynamo.StoreUnavailable("the stock kept changing")
+    raise dynamo.Contention("the stock kept changing")
 
 
 def _items(event: Event, tiers: Mapping[str, Tier], stock: EventStock, new: Sequence[SoldTicket], now: int) -> list[dynamo.TransactItem]:
@@ -250,7 +250,7 @@ def issue_complimentary(
             continue
         logger.info("complimentary.issued", event_id=event.id, tier_id=tier.id, holdback_id=holdback_id, orders=len(issued))
         return [_issued_row(row, ids[row.id], known.get(ids[row.id]), is_new=row.id in issued) for row in rows]
-    raise dynamo.StoreUnavailable("the holdback kept changing")
+    raise dynamo.Contention("the holdback kept changing")
 
 
 def _require_issuable(event: Event, tier: Tier, now: int) -> None:
@@ -360,7 +360,7 @@ def claim_quota(event: Event, tier: Tier, holdback_id: str, client_id: str, quan
         except dynamo.TransactionCanceled:  # somebody else has sold tickets, or this request is repeated
             continue
         return Quota(client_id, quantity, now + QUOTA_SECONDS)
-    raise dynamo.StoreUnavailable("the holdback kept changing")
+    raise dynamo.Contention("the holdback kept changing")
 
 
 def return_quota(event: Event, tier: Tier, holdback_id: str, client_id: str, seller: str, now: int) -> int:
@@ -380,7 +380,7 @@ def return_quota(event: Event, tier: Tier, holdback_id: str, client_id: str, sel
         except dynamo.TransactionCanceled:  # a sale of the quota was delivered, or this request is repeated
             continue
         return quota.quantity
-    raise dynamo.StoreUnavailable("the quota kept changing")
+    raise dynamo.Contention("the quota kept changing")
 
 
 def sell_at_counter(event: Event, tier: Tier, sale: CounterSale, language: Language, now: int) -> tuple[Purchase, bool]:
@@ -412,7 +412,7 @@ def sell_at_counter(event: Event, tier: Tier, sale: CounterSale, language: Langu
             continue
         logger.info("box_office.sold", event_id=event.id, purchase_id=order.id, extra=details)
         return order, False
-    raise dynamo.StoreUnavailable("the holdback kept changing")
+    raise dynamo.Contention("the holdback kept changing")
 
 
 def _require_unused(codes: Sequence[str]) -> None:

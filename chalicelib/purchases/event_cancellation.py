@@ -117,7 +117,7 @@ class CancellationRow(dynamo.Table):
 
 def begin_cancellation_item(cancellation: Cancellation) -> dynamo.TransactItem:
     """Return the transaction item that begins the refunds of an event. The caller writes it with the cancellation."""
-    return dynamo.put(_row(_ACTIVE, cancellation))
+    return dynamo.transact_put(_row(_ACTIVE, cancellation))
 
 
 def begin_cancellation(cancellation: Cancellation) -> None:
@@ -144,7 +144,9 @@ def save_cancellation(cancellation: Cancellation) -> None:
 
 def finish_cancellation(cancellation: Cancellation) -> None:
     """Move a cancellation to the finished cancellations."""
-    dynamo.transact([dynamo.delete(CancellationRow(_ACTIVE, cancellation.key)), dynamo.put(_row(_FINISHED, cancellation))])
+    dynamo.transact(
+        [dynamo.transact_delete(CancellationRow(_ACTIVE, cancellation.key)), dynamo.transact_put(_row(_FINISHED, cancellation))]
+    )
 
 
 def _key(event_id: str, date_id: str | None) -> str:
@@ -467,7 +469,7 @@ def _try_refund(cancellation: Cancellation, tier_ids: Collection[str] | None, pu
     try:
         return _refund(cancellation, tier_ids, purchase, now)
     except Exception as error:
-        if isinstance(error, dynamo.STORE_ERRORS) and not dynamo.is_refused(error):
+        if isinstance(error, dynamo.STORE_ERRORS) and not dynamo.is_invalid_data(error):
             logger.exception("event_cancellation.order_failed", purchase_id=purchase.id)
             return "failed"
         # Any other error would happen again. It must not delay the other orders, so a person must look at this order.

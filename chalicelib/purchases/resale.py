@@ -107,7 +107,7 @@ def offer_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int) ->
         log.count("tickets_listed", len(new))
         logger.info("resale.offered", tickets=len(new), extra={"purchase_id": purchase.id, "event_id": purchase.event_id})
         return [replace(ticket, listed_at=now) if ticket in new else ticket for ticket in issued]
-    raise dynamo.StoreUnavailable("the tickets kept changing")
+    raise dynamo.Contention("the tickets kept changing")
 
 
 def withdraw_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int) -> list[Ticket]:

@@ -90,7 +90,7 @@ def reserve(request: ReservationRequest, purchase_id: str, attempt: Attempt) -> 
             details = {"quantity": purchase.quantity, "expires_at": purchase.expires_at}
             logger.info("reservation.created", purchase_id=purchase.id, event_id=purchase.event_id, extra=details)
             return purchase
-    raise dynamo.StoreUnavailable("the event or the buyer's reservations kept changing")
+    raise dynamo.Contention("the event or the buyer's reservations kept changing")
 
 
 def find_earlier(purchase_id: str, now: int) -> Purchase | None:
@@ -390,7 +390,7 @@ def _create_purchase(purchase: Purchase, plan: _Plan, attempt: Attempt, now: int
             inventory.release_holds(purchase.holds)
             raise refusal
     inventory.release_holds(purchase.holds)
-    raise dynamo.StoreUnavailable("the buyer's record kept changing")
+    raise dynamo.Contention("the buyer's record kept changing")
 
 
 def _refusal(buyer: BuyerRecord | None, purchase: Purchase, plan: _Plan, attempt: Attempt, now: int) -> Exception | None:

@@ -143,7 +143,7 @@ def _save_paid(
             continue
         log.count("tickets_resold", saved.quantity)
         return saved, issue
-    raise dynamo.StoreUnavailable("the tickets for resale kept changing")
+    raise dynamo.Contention("the tickets for resale kept changing")
 
 
 def _paid_payment(purchase: Purchase, provider_payment: ProviderPayment) -> Payment:

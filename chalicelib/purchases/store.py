@@ -19,7 +19,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from chalicelib.accounts.model import email_key
 from chalicelib.catalog.model import ReturnPolicy
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation import parallel, settings
 from chalicelib.foundation.gcra import Charge
 from chalicelib.foundation.ids import KeyUse
@@ -64,22 +64,22 @@ class PurchaseRow(dynamo.Table):
     version = NumberAttribute()
     user_id = UnicodeAttribute(null=True)
     event_id = UnicodeAttribute(null=True)
-    lines = JsonAttribute(list[LineItem], null=True)
+    lines = StructAttribute(list[LineItem], null=True)
     currency = UnicodeAttribute(null=True)
     created_at = NumberAttribute(null=True)
     expires_at = NumberAttribute(null=True)
-    payment = JsonAttribute(Payment, null=True)
+    payment = StructAttribute(Payment, null=True)
     checkout_at = NumberAttribute(null=True)
-    checkout_key = JsonAttribute(KeyUse, null=True)
+    checkout_key = StructAttribute(KeyUse, null=True)
     ended_at = NumberAttribute(null=True)
     confirmed_at = NumberAttribute(null=True)
     has_details = BooleanAttribute(null=True)
     pass_id = UnicodeAttribute(null=True)
-    refunds = JsonAttribute(list[Refund], null=True)
-    disputes = JsonAttribute(list[Dispute], null=True)
-    pool_holds = JsonAttribute(list[Hold], null=True)
+    refunds = StructAttribute(list[Refund], null=True)
+    disputes = StructAttribute(list[Dispute], null=True)
+    pool_holds = StructAttribute(list[Hold], null=True)
     promo_code = UnicodeAttribute(null=True)
-    promo_holds = JsonAttribute(list[Hold], null=True)
+    promo_holds = StructAttribute(list[Hold], null=True)
     needs_code = BooleanAttribute(null=True)
     holdback_id = UnicodeAttribute(null=True)
     bank_transfer_days = NumberAttribute(null=True)
@@ -87,17 +87,17 @@ class PurchaseRow(dynamo.Table):
     language = UnicodeAttribute(null=True)
     is_erased = BooleanAttribute(null=True)
     moved_from = UnicodeAttribute(null=True)
-    resent_at = JsonAttribute(list[int], null=True)
-    box_office = JsonAttribute(BoxOfficeSale, null=True)
-    returns = JsonAttribute(ReturnPolicy, null=True)
+    resent_at = StructAttribute(list[int], null=True)
+    box_office = StructAttribute(BoxOfficeSale, null=True)
+    returns = StructAttribute(ReturnPolicy, null=True)
     transfers = UnicodeAttribute(null=True)
-    return_requests = JsonAttribute(list[ReturnRequest], null=True)
+    return_requests = StructAttribute(list[ReturnRequest], null=True)
     accepted_terms = UnicodeAttribute(null=True)
-    saved_card = JsonAttribute(SavedCard, null=True)
+    saved_card = StructAttribute(SavedCard, null=True)
     ttl = NumberAttribute(null=True)
 
 
-_JSON = [name for name, attribute in PurchaseRow.get_attributes().items() if isinstance(attribute, JsonAttribute)]
+_JSON = [name for name, attribute in PurchaseRow.get_attributes().items() if isinstance(attribute, StructAttribute)]
 _TIMES = ("expires_at", "checkout_at", "ended_at", "confirmed_at")
 # The attributes that a save may change.
 _CHANGEABLE = (*_JSON, *_TIMES, "state", "promo_code", "has_details", "language", "is_erased", "accepted_terms")
@@ -150,7 +150,7 @@ class CheckoutDetailsRow(dynamo.Table):
     personal_data = dynamo.PersonalData("the buyer's address, names and answers", export="yes", erasure="emptied")
 
     id = UnicodeAttribute(hash_key=True)
-    details = JsonAttribute(CheckoutDetails, null=True)
+    details = StructAttribute(CheckoutDetails, null=True)
     email_key = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
     address_index = AddressIndex()
@@ -266,7 +266,9 @@ def _load_details(ids: Iterable[str]) -> dict[str, CheckoutDetails]:
 
 def details_item(purchase: Purchase, details: CheckoutDetails) -> dynamo.TransactItem:
     """Return the transaction item that stores what the buyer sent with a checkout, for as long as its purchase is kept."""
-    return dynamo.put(CheckoutDetailsRow(purchase.id, **_details_attributes(details, is_paid=_is_paid(purchase)), ttl=_ttl(purchase)))
+    return dynamo.transact_put(
+        CheckoutDetailsRow(purchase.id, **_details_attributes(details, is_paid=_is_paid(purchase)), ttl=_ttl(purchase))
+    )
 
 
 def list_ids_of_address(email: str, limit: int | None, before: str | None = None, *, is_paid: bool = True) -> list[str]:
@@ -294,8 +296,8 @@ def bank_transfer_item(purchase: Purchase) -> dynamo.TransactItem:
     It stays in the list as long as the purchase is kept, for late transfers.
     """
     kind, ttl = (ENDED_TRANSFER, _ttl(purchase)) if _has_ended_unpaid(purchase) else (BANK_TRANSFER, None)
-    actions = CheckoutDetailsRow.assign({"email_key": f"{purchase.event_id}{kind}", "ttl": ttl})
-    return dynamo.update(CheckoutDetailsRow(f"{purchase.id}{BANK_TRANSFER}"), actions)
+    actions = CheckoutDetailsRow.set_or_remove({"email_key": f"{purchase.event_id}{kind}", "ttl": ttl})
+    return dynamo.transact_update(CheckoutDetailsRow(f"{purchase.id}{BANK_TRANSFER}"), actions)
 
 
 def list_bank_transfers(event_id: str, limit: int | None = None, before: str | None = None) -> list[str]:
@@ -332,7 +334,7 @@ def list_buyer_records(user_id: str) -> list[BuyerRecord]:
 
 def owner_email_item(ticket_id: str, email: str | None) -> dynamo.TransactItem:
     """Return the transaction item that replaces a ticket owner's address with the new owner's. None leaves an empty item."""
-    return dynamo.put(
+    return dynamo.transact_put(
         CheckoutDetailsRow(ticket_id, **(_details_attributes(CheckoutDetails(customer_email=email), is_paid=True) if email else {}))
     )
 
@@ -340,8 +342,8 @@ def owner_email_item(ticket_id: str, email: str | None) -> dynamo.TransactItem:
 def receive_ticket_items(event_id: str, ticket_id: str, before: str, after: str) -> list[dynamo.TransactItem]:
     """Return the transaction items that move a received ticket from the record of the user `before` to that of the user `after`."""
     return [
-        dynamo.update(BuyerRow(after, event_id), [BuyerRow.received.add({ticket_id})]),
-        dynamo.update(BuyerRow(before, event_id), [BuyerRow.received.delete({ticket_id})]),
+        dynamo.transact_update(BuyerRow(after, event_id), [BuyerRow.received.add({ticket_id})]),
+        dynamo.transact_update(BuyerRow(before, event_id), [BuyerRow.received.delete({ticket_id})]),
     ]
 
 
@@ -375,7 +377,7 @@ def create(
     buyer = BuyerRow(purchase.user_id, purchase.event_id)
     try:
         # Fails if a tombstone or another execution took the same id first.
-        dynamo.transact([dynamo.put(row, _ABSENT), dynamo.update(buyer, actions, allowed), *items])
+        dynamo.transact([dynamo.transact_put(row, _ABSENT), dynamo.transact_update(buyer, actions, allowed), *items])
     except dynamo.TransactionCanceled as cancelled:
         if not (cancelled.failed(0) or cancelled.failed(1)):
             raise Conflict from cancelled
@@ -395,21 +397,23 @@ def move_pass_items(event_id: str, pass_id: str, from_user_id: str, to_user_id: 
     """
     free = BuyerRow.active_id.does_not_exist()
     marks = {pass_id, MOVED_PREFIX + pass_id}
-    items = [dynamo.update(BuyerRow(from_user_id, event_id), [BuyerRow.passes.add(marks)], free & ~BuyerRow.passes.contains(pass_id))]
+    items = [
+        dynamo.transact_update(BuyerRow(from_user_id, event_id), [BuyerRow.passes.add(marks)], free & ~BuyerRow.passes.contains(pass_id))
+    ]
     return [*items, regain_pass_item(event_id, pass_id, to_user_id)] if is_return else items
 
 
 def regain_pass_item(event_id: str, pass_id: str, user_id: str) -> dynamo.TransactItem:
     """Return a transaction item that removes the mark that a pass has moved away from the user."""
     marks, is_marked = {pass_id, MOVED_PREFIX + pass_id}, BuyerRow.passes.contains(MOVED_PREFIX + pass_id)
-    return dynamo.update(BuyerRow(user_id, event_id), [BuyerRow.passes.delete(marks)], is_marked)
+    return dynamo.transact_update(BuyerRow(user_id, event_id), [BuyerRow.passes.delete(marks)], is_marked)
 
 
 def create_order_items(order: Purchase) -> list[dynamo.TransactItem]:
     """Return the transaction items that write a new order and its buyer's record for the event. They fail if either exists."""
     counted = [BuyerRow.bought.add(order.quantity), BuyerRow.orders.add({order.id})]
-    buyer = dynamo.update(BuyerRow(order.user_id, order.event_id), counted, BuyerRow.user_id.does_not_exist())
-    return [dynamo.put(_new_row(order), _ABSENT), buyer]
+    buyer = dynamo.transact_update(BuyerRow(order.user_id, order.event_id), counted, BuyerRow.user_id.does_not_exist())
+    return [dynamo.transact_put(_new_row(order), _ABSENT), buyer]
 
 
 def insert(purchase: Purchase) -> bool:
@@ -439,19 +443,19 @@ def save(
     if others:
         items = [*items, *_other_items(others)]
     if details is not None:
-        stored = CheckoutDetailsRow.assign(_details_attributes(details, is_paid=_is_paid(after)) | {"ttl": _ttl(after)})
-        items = [*items, dynamo.update(CheckoutDetailsRow(before.id), stored)]
+        stored = CheckoutDetailsRow.set_or_remove(_details_attributes(details, is_paid=_is_paid(after)) | {"ttl": _ttl(after)})
+        items = [*items, dynamo.transact_update(CheckoutDetailsRow(before.id), stored)]
     elif before.has_details and (_ttl(after) != _ttl(before) or (before.state in ACTIVE_STATES and after.state not in ACTIVE_STATES)):
         items = [*items, *_file_details_items(after)]
     if after.is_by_transfer and _has_ended_unpaid(after) != _has_ended_unpaid(before):
         items = [*items, bank_transfer_item(after)]
-    actions = PurchaseRow.assign(_changed_attributes(before, after))
+    actions = PurchaseRow.set_or_remove(_changed_attributes(before, after))
     if buyer is None and not items:
         if not dynamo.update_if(row, actions, _unchanged(before)):
             raise Conflict
         return after
     try:
-        dynamo.transact([dynamo.update(row, actions, _unchanged(before)), *([buyer] if buyer else []), *items])
+        dynamo.transact([dynamo.transact_update(row, actions, _unchanged(before)), *([buyer] if buyer else []), *items])
     except dynamo.TransactionCanceled as cancelled:
         if late is not None and not cancelled.failed(0) and cancelled.failed(1):
             raise LimitReached from cancelled
@@ -462,10 +466,10 @@ def save(
 
 def _file_details_items(purchase: Purchase) -> list[dynamo.TransactItem]:
     """Return the transaction items that keep the details of a checkout for as long as its purchase, and list them for their buyer."""
-    items = [dynamo.update(CheckoutDetailsRow(purchase.id), CheckoutDetailsRow.assign({"ttl": _ttl(purchase)}))]
+    items = [dynamo.transact_update(CheckoutDetailsRow(purchase.id), CheckoutDetailsRow.set_or_remove({"ttl": _ttl(purchase)}))]
     if purchase.state not in ACTIVE_STATES and not purchase.was_order:
-        listed = CheckoutDetailsRow.assign({"email_key": f"{purchase.user_id}{UNPAID_OF_USER}", "ttl": _ttl(purchase)})
-        items.append(dynamo.update(CheckoutDetailsRow(f"{purchase.id}{UNPAID_OF_USER}"), listed))
+        listed = CheckoutDetailsRow.set_or_remove({"email_key": f"{purchase.user_id}{UNPAID_OF_USER}", "ttl": _ttl(purchase)})
+        items.append(dynamo.transact_update(CheckoutDetailsRow(f"{purchase.id}{UNPAID_OF_USER}"), listed))
     return items
 
 
@@ -475,7 +479,11 @@ def _other_items(others: Sequence[tuple[Purchase, Purchase]]) -> list[dynamo.Tra
     items = []
     for before, after in others:
         after = replace(after, version=before.version + 1)
-        items.append(dynamo.update(PurchaseRow(before.id), PurchaseRow.assign(_changed_attributes(before, after)), _unchanged(before)))
+        items.append(
+            dynamo.transact_update(
+                PurchaseRow(before.id), PurchaseRow.set_or_remove(_changed_attributes(before, after)), _unchanged(before)
+            )
+        )
         by_buyer.setdefault((after.user_id, after.event_id), []).append((before, after))
     buyers = [_buyer_update_item(changes, None) for changes in by_buyer.values()]
     return [*items, *(buyer for buyer in buyers if buyer is not None)]
@@ -507,9 +515,9 @@ def move_to_user(before: Purchase, user_id: str, received: Collection[str], item
         given.append(BuyerRow.received.delete(set(received)))
     moved = {"user_id": user_id, "moved_from": before.user_id, "version": after.version}
     transaction = [
-        dynamo.update(PurchaseRow(before.id), PurchaseRow.assign(moved), _unchanged(before)),
-        dynamo.update(BuyerRow(before.user_id, before.event_id), given, guest_may_give),
-        dynamo.update(BuyerRow(user_id, before.event_id), taken_over, user_may_take),
+        dynamo.transact_update(PurchaseRow(before.id), PurchaseRow.set_or_remove(moved), _unchanged(before)),
+        dynamo.transact_update(BuyerRow(before.user_id, before.event_id), given, guest_may_give),
+        dynamo.transact_update(BuyerRow(user_id, before.event_id), taken_over, user_may_take),
     ]
     try:
         dynamo.transact([*transaction, *items])
@@ -521,7 +529,7 @@ def move_to_user(before: Purchase, user_id: str, received: Collection[str], item
 def retry_on_conflict(purchase: Purchase, attempt: Callable[[Purchase], T]) -> T:
     """Return the result of `attempt(purchase)`. On Conflict, read the purchase again and repeat the attempt.
 
-    Raises StoreUnavailable if the purchase keeps changing, and PurchaseInconsistent if all attempts with its current version fail.
+    Raises Contention if the purchase keeps changing, and PurchaseInconsistent if all attempts with its current version fail.
     """
     has_changed = False
     for number in range(MAX_ATTEMPTS):
@@ -534,7 +542,7 @@ def retry_on_conflict(purchase: Purchase, attempt: Callable[[Purchase], T]) -> T
             purchase = current
     if not has_changed:
         raise PurchaseInconsistent(purchase.id)
-    raise dynamo.StoreUnavailable("the purchase kept changing")
+    raise dynamo.Contention("the purchase kept changing")
 
 
 def put_tombstone(purchase_id: str, now: int) -> None:
@@ -678,7 +686,7 @@ def _buyer_update_item(changes: Sequence[tuple[Purchase, Purchase]], late: LateP
     for before, _ in changes[1:]:
         condition = condition & _buyer_condition(before, None, bought_change)
     user_id, event_id = changes[0][1].user_id, changes[0][1].event_id
-    return dynamo.update(BuyerRow(user_id, event_id), actions, condition)
+    return dynamo.transact_update(BuyerRow(user_id, event_id), actions, condition)
 
 
 # There is no purchase or tombstone with this id.
@@ -688,7 +696,7 @@ _DEACTIVATE = [BuyerRow.active_id.remove(), BuyerRow.active_until.remove(), Buye
 
 def _activate(purchase: Purchase) -> list[Action]:
     """Return the actions that make a purchase the buyer's active purchase."""
-    return BuyerRow.assign({"active_id": purchase.id, "active_until": purchase.expires_at, "active_quantity": purchase.quantity})
+    return BuyerRow.set_or_remove({"active_id": purchase.id, "active_until": purchase.expires_at, "active_quantity": purchase.quantity})
 
 
 def _unchanged(purchase: Purchase) -> Condition:

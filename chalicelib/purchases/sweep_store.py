@@ -108,7 +108,7 @@ def mark_due(event_ids: Iterable[str], minute: int) -> None:
         by_lane.setdefault(crc32(event_id.encode()) % LANES, set()).add(event_id)
     for lane, lane_event_ids in sorted(by_lane.items()):
         actions = [SweepRow.ttl.set(minute * MINUTE + KEPT_SECONDS), SweepRow.event_ids.add(lane_event_ids)]
-        dynamo.update_if(SweepRow(_minute_id(minute, lane)), actions)
+        dynamo.update_now(SweepRow(_minute_id(minute, lane)), actions)
 
 
 def load_due(after: Mark, last: int) -> list[Mark]:

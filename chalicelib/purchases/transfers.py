@@ -65,7 +65,7 @@ def offer(user_id: str, ticket_id: str, now: int) -> OfferResult:
             logger.info("transfer.offered", ticket_id=ticket_id, event_id=ticket.event_id)
             return OfferResult(ticket, transfer, is_new=True)
         ticket = tickets.get_owned_ticket(user_id, ticket_id)
-    raise dynamo.StoreUnavailable("the ticket kept changing")
+    raise dynamo.Contention("the ticket kept changing")
 
 
 def cancel(user_id: str, ticket_id: str, now: int) -> Ticket:
@@ -77,7 +77,7 @@ def cancel(user_id: str, ticket_id: str, now: int) -> Ticket:
         if remove_transfer(ticket):
             return replace(ticket, transfer=None)
         ticket = tickets.get_owned_ticket(user_id, ticket_id)
-    raise dynamo.StoreUnavailable("the ticket kept changing")
+    raise dynamo.Contention("the ticket kept changing")
 
 
 def find_offered(token: str, now: int) -> Ticket:
@@ -122,7 +122,7 @@ def accept(user_id: str, token: str, email: str | None, language: Language, now:
         log.count("tickets_transferred")
         logger.info("transfer.accepted", ticket_id=ticket.id, event_id=ticket.event_id)
         return AcceptResult(gift.ticket, repeated=False)
-    raise dynamo.StoreUnavailable("the ticket kept changing")
+    raise dynamo.Contention("the ticket kept changing")
 
 
 def check_acceptance(user_id: str, token: str, now: int) -> None:

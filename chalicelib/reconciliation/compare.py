@@ -128,7 +128,7 @@ class ComparisonRun:
         try:
             yield
         except Exception as error:
-            if is_silence(error) or (isinstance(error, FATAL_ERRORS) and not dynamo.is_refused(error)):
+            if is_silence(error) or (isinstance(error, FATAL_ERRORS) and not dynamo.is_invalid_data(error)):
                 raise
             logger.exception("reconciliation.not_dealt_with", purchase_id=purchase_id, about=about)
             error_name = type(error).__name__
@@ -161,7 +161,9 @@ def compare_span(since: int, until: int, now: int, max_unknown: int | None = MAX
 
 def concerns_only(account: str, error: Exception) -> bool:
     """Return whether an error in the comparison of a promoter's account does not concern the other accounts. Logs such an error."""
-    concerns_others = isinstance(error, FATAL_ERRORS) and not isinstance(error, deadline.DeadlineExceeded) and not dynamo.is_refused(error)
+    concerns_others = (
+        isinstance(error, FATAL_ERRORS) and not isinstance(error, deadline.DeadlineExceeded) and not dynamo.is_invalid_data(error)
+    )
     if not concerns_others:
         logger.exception("reconciliation.account_unread", account=account)
     return not concerns_others

@@ -15,7 +15,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.edge.scheduled import scheduled_job
 from chalicelib.foundation import clock, deadline, log, settings
 from chalicelib.ledger import money_cases
@@ -166,7 +166,7 @@ class ReconciliationRow(dynamo.Table):
     id = UnicodeAttribute(hash_key=True)
     until = NumberAttribute()
     at = NumberAttribute()
-    report = JsonAttribute(ReconciliationReport)
+    report = StructAttribute(ReconciliationReport)
 
 
 class AccountRow(dynamo.Table):

@@ -17,7 +17,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import is_resale_stock, is_split_off
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation import addons, clock, deadline, log, parallel
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.model import Hold, Shard, Stock, shard_ids, stocks_of
@@ -91,7 +91,7 @@ class ProgressRow(dynamo.Table):
 
     id = UnicodeAttribute(hash_key=True)
     at = NumberAttribute()
-    progress = JsonAttribute(Progress)
+    progress = StructAttribute(Progress)
 
 
 _ID = "records"
@@ -333,7 +333,7 @@ def _find_differences(purchase_id: str) -> list[str]:
 
 def _stops_run(error: Exception) -> bool:
     """Return whether an error concerns all records, and not only the record that was read."""
-    return isinstance(error, FATAL_ERRORS) and not dynamo.is_refused(error)
+    return isinstance(error, FATAL_ERRORS) and not dynamo.is_invalid_data(error)
 
 
 def _next_event(after: str) -> str | None:

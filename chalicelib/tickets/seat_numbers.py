@@ -45,7 +45,7 @@ def _number_chunk(event_id: str, ticket_ids: Sequence[str]) -> None:
             unnumbered = _load_unnumbered(ticket_ids)
             continue
         return
-    raise dynamo.StoreUnavailable("the tickets kept changing")
+    raise dynamo.Contention("the tickets kept changing")
 
 
 def _load_unnumbered(ticket_ids: Sequence[str]) -> list[Ticket]:
@@ -79,8 +79,7 @@ def _take_serials(event_id: str, tickets: Sequence[Ticket]) -> dict[str, Serial]
     # The first numbers of an event decide its prefix, because the event's name may change.
     seats = sum(ticket.admits for ticket in tickets)
     actions = [CounterRow.prefix.set(CounterRow.prefix | _prefix(event_id)), CounterRow.last.add(seats)]
-    _, counter = dynamo.update_if_returning(CounterRow(event_id), actions)
-    assert counter is not None
+    counter = dynamo.update_now_returning(CounterRow(event_id), actions)
     prefix, first = counter.prefix, int(counter.last) - seats + 1
     serials = {}
     for ticket in tickets:

@@ -95,7 +95,7 @@ def name_guest(owner_id: str, named_seat: str, named: NamedGuest, language: Lang
             if after.details is not None and after.details.email is not None and after.details.invited_at is None:
                 return send_invitation(after, language, now)
             return after
-    raise dynamo.StoreUnavailable("the ticket kept changing")
+    raise dynamo.Contention("the ticket kept changing")
 
 
 def check_guest(owner_id: str, named_seat: str, named: NamedGuest, now: int) -> None:
@@ -110,7 +110,7 @@ def remove_guest(owner_id: str, named_seat: str, now: int) -> Seat:
         after = Seat(replace(seat.ticket, guests=_other_guests(seat)), seat.number)
         if seat.guest is None or _save(seat, after, "ticket.guest_removed", owner_id, now):
             return after
-    raise dynamo.StoreUnavailable("the ticket kept changing")
+    raise dynamo.Contention("the ticket kept changing")
 
 
 def get_invitable_seat(owner_id: str, named_seat: str) -> tuple[Seat, str]:
@@ -167,7 +167,7 @@ def erase_guest(token: str, now: int) -> Seat:
         except dynamo.TransactionCanceled:
             continue
         return after
-    raise dynamo.StoreUnavailable("the ticket kept changing")
+    raise dynamo.Contention("the ticket kept changing")
 
 
 def erase_names(ticket: Ticket) -> None:
@@ -185,7 +185,7 @@ def erase_names(ticket: Ticket) -> None:
         if current.owner_id != ticket.owner_id:
             return
         ticket = current
-    raise dynamo.StoreUnavailable("the ticket kept changing")
+    raise dynamo.Contention("the ticket kept changing")
 
 
 def delete_guest_details(ticket: Ticket) -> None:

@@ -238,7 +238,7 @@ def name_ticket(order_id: str, ticket_id: str, name: str | None, by: str, now: i
         except dynamo.TransactionCanceled:
             continue
         return replace(ticket, attendee=attendee)
-    raise dynamo.StoreUnavailable("the ticket kept changing")
+    raise dynamo.Contention("the ticket kept changing")
 
 
 def _require_nameable(ticket: Ticket) -> None:

@@ -14,7 +14,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation import clock
 from chalicelib.foundation.log import logger
 from chalicelib.tickets.model import Attendee, CheckIn, Guest, GuestAnswer, GuestDetails, Serial, Ticket, TicketState, Transfer, VoidReason
@@ -44,10 +44,10 @@ class TicketChangeIndex(GlobalSecondaryIndex[Any]):
     changed = UnicodeAttribute(range_key=True)
 
 
-class CheckInsAttribute(JsonAttribute[list[CheckIn]]):
+class CheckInsAttribute(StructAttribute[list[CheckIn]]):
     """Check-ins without empty last fields, because conditions compare the check-ins with what earlier versions stored."""
 
-    def to_json(self, value: list[CheckIn]) -> list[tuple[Any, ...]]:
+    def to_stored(self, value: list[CheckIn]) -> list[tuple[Any, ...]]:
         # The last fields are `seat`, `override_reason` and `date`.
         lengths = (None if checkin.date else -1 if checkin.override_reason else -2 if checkin.seat else -3 for checkin in value)
         return [astuple(checkin)[:length] for checkin, length in zip(value, lengths, strict=True)]
@@ -79,15 +79,15 @@ class TicketRow(dynamo.Table):
     state = UnicodeAttribute()
     created_at = NumberAttribute()
     void_reason = UnicodeAttribute(null=True)
-    attendee = JsonAttribute(Attendee, null=True)
-    transfer = JsonAttribute(Transfer, null=True)
-    serial = JsonAttribute(Serial, null=True)
-    guests = JsonAttribute(list[Guest], null=True)
+    attendee = StructAttribute(Attendee, null=True)
+    transfer = StructAttribute(Transfer, null=True)
+    serial = StructAttribute(Serial, null=True)
+    guests = StructAttribute(list[Guest], null=True)
     admitted = NumberAttribute(null=True)
     checkins = CheckInsAttribute(list[CheckIn], null=True)
     checkin_version = NumberAttribute(null=True)
     duplicates = CheckInsAttribute(list[CheckIn], null=True)
-    undone = JsonAttribute(list[str], null=True)
+    undone = StructAttribute(list[str], null=True)
     language = UnicodeAttribute(null=True)
     erased_at = NumberAttribute(null=True)
     transfers = UnicodeAttribute(null=True)
@@ -109,7 +109,7 @@ class ListingRow(dynamo.Table):
     position = UnicodeAttribute(range_key=True)
 
 
-# The attributes with a JsonAttribute, and the value of each if it is missing. An empty list is never stored, because `_same` expects the
+# The attributes with a StructAttribute, and the value of each if it is missing. An empty list is never stored, because `_same` expects the
 # attribute to be missing then.
 _EMPTY: dict[str, Any] = {"attendee": None, "transfer": None, "serial": None, "guests": [], "checkins": [], "duplicates": [], "undone": []}
 _PLAIN = [name for name in Ticket.__struct_fields__ if name not in _EMPTY]
@@ -128,7 +128,7 @@ def create_ticket_item(ticket: Ticket) -> dynamo.TransactItem:
     row = TicketRow(**{name: getattr(ticket, name) for name in _PLAIN}, attendee=ticket.attendee)
     row.changed = _changed(ticket.id)
     row.event_lane = f"{ticket.event_id}#{crc32(ticket.id.encode()) % EVENT_LANES}"
-    return dynamo.put(row, TicketRow.id.does_not_exist())
+    return dynamo.transact_put(row, TicketRow.id.does_not_exist())
 
 
 def change_state_item(ticket_id: str, before: TicketState, after: TicketState) -> dynamo.TransactItem:
@@ -147,7 +147,9 @@ def void_item(ticket_id: str, reason: VoidReason, *, unused_by: str | None = Non
 
 def number_seats_item(ticket_id: str, serial: Serial) -> dynamo.TransactItem:
     """Return the item that numbers the seats of a ticket. The transaction is cancelled if the seats already have numbers."""
-    return dynamo.update(TicketRow(ticket_id), TicketRow.assign({"serial": serial}), _EXISTS & TicketRow.serial.does_not_exist())
+    return dynamo.transact_update(
+        TicketRow(ticket_id), TicketRow.set_or_remove({"serial": serial}), _EXISTS & TicketRow.serial.does_not_exist()
+    )
 
 
 def change_checkins_item(before: Ticket, after: Ticket, *, admits: bool) -> dynamo.TransactItem:
@@ -173,13 +175,13 @@ def change_undone_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
 
     The transaction is cancelled if they or the check-ins have changed since `before` was read.
     """
-    return dynamo.update(TicketRow(before.id), TicketRow.assign({"undone": after.undone or None}), _same_scans(before))
+    return dynamo.transact_update(TicketRow(before.id), TicketRow.set_or_remove({"undone": after.undone or None}), _same_scans(before))
 
 
 def add_duplicate_item(ticket: Ticket, duplicate: CheckIn) -> dynamo.TransactItem:
     """Return the item that adds a scan to a ticket's duplicates. The transaction is cancelled if they have changed in the meantime."""
     condition = _EXISTS & _same(TicketRow.duplicates, ticket.duplicates)
-    return dynamo.update(TicketRow(ticket.id), TicketRow.assign({"duplicates": [*ticket.duplicates, duplicate]}), condition)
+    return dynamo.transact_update(TicketRow(ticket.id), TicketRow.set_or_remove({"duplicates": [*ticket.duplicates, duplicate]}), condition)
 
 
 def change_attendee_item(ticket: Ticket, attendee: Attendee | None) -> dynamo.TransactItem:
@@ -222,7 +224,7 @@ def erase_guest_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.Transact
 
 def open_transfer(ticket: Ticket, transfer: Transfer) -> bool:
     """Offer a ticket. Returns False and writes nothing if its transfer or owner has changed, or if the ticket is not valid or was used."""
-    return dynamo.update_if(TicketRow(ticket.id), TicketRow.assign({"transfer": transfer}), _can_transfer(ticket))
+    return dynamo.update_if(TicketRow(ticket.id), TicketRow.set_or_remove({"transfer": transfer}), _can_transfer(ticket))
 
 
 def remove_transfer(ticket: Ticket) -> bool:
@@ -255,8 +257,11 @@ def list_items(ticket: Ticket, stock_id: str, now: int) -> list[dynamo.TransactI
 
     The transaction is cancelled if the ticket is already for resale, or if `open_transfer` would return False.
     """
-    actions = TicketRow.assign({"listed_at": now, "transfer": None})
-    return [dynamo.update(TicketRow(ticket.id), actions, _can_transfer(ticket)), dynamo.put(_listing_row(ticket.id, stock_id, now))]
+    actions = TicketRow.set_or_remove({"listed_at": now, "transfer": None})
+    return [
+        dynamo.transact_update(TicketRow(ticket.id), actions, _can_transfer(ticket)),
+        dynamo.transact_put(_listing_row(ticket.id, stock_id, now)),
+    ]
 
 
 def unlist_items(ticket: Ticket, stock_id: str) -> list[dynamo.TransactItem]:
@@ -264,8 +269,8 @@ def unlist_items(ticket: Ticket, stock_id: str) -> list[dynamo.TransactItem]:
     assert ticket.listed_at is not None
     condition = TicketRow.listed_at == ticket.listed_at
     return [
-        dynamo.update(TicketRow(ticket.id), [TicketRow.listed_at.remove()], condition),
-        dynamo.delete(_listing_row(ticket.id, stock_id, ticket.listed_at)),
+        dynamo.transact_update(TicketRow(ticket.id), [TicketRow.listed_at.remove()], condition),
+        dynamo.transact_delete(_listing_row(ticket.id, stock_id, ticket.listed_at)),
     ]
 
 
@@ -279,7 +284,7 @@ def resell_items(ticket: Ticket, stock_id: str) -> list[dynamo.TransactItem]:
     condition = _UNUSED & _VALID & (TicketRow.owner_id == ticket.owner_id) & (TicketRow.listed_at == ticket.listed_at)
     return [
         _change_item(ticket.id, {"state": "void", "void_reason": "refunded", "listed_at": None}, condition),
-        dynamo.delete(_listing_row(ticket.id, stock_id, ticket.listed_at)),
+        dynamo.transact_delete(_listing_row(ticket.id, stock_id, ticket.listed_at)),
     ]
 
 
@@ -314,7 +319,7 @@ def move_item(ticket: Ticket, owner_id: str) -> dynamo.TransactItem:
 
     The transaction is cancelled if the ticket has changed owners since it was read.
     """
-    return dynamo.update(TicketRow(ticket.id), [TicketRow.owner_id.set(owner_id)], TicketRow.owner_id == ticket.owner_id)
+    return dynamo.transact_update(TicketRow(ticket.id), [TicketRow.owner_id.set(owner_id)], TicketRow.owner_id == ticket.owner_id)
 
 
 def _same_scans(ticket: Ticket) -> Condition:
@@ -339,7 +344,7 @@ def _can_transfer(ticket: Ticket) -> Condition:
     return condition
 
 
-def _same(attribute: JsonAttribute[Any], value: Any) -> Condition:
+def _same(attribute: StructAttribute[Any], value: Any) -> Condition:
     """Return the condition that the attribute has this value. An empty value means that the item does not have the attribute."""
     condition: Condition = attribute == value if value else attribute.does_not_exist()
     return condition
@@ -376,7 +381,7 @@ def query_changed_tickets(event_id: str, after: str, limit: int, before: str | N
     returned again later. May miss changes from the last second. Leaves out tickets that this version cannot decode, as after a rollback.
     """
     lanes = [TicketRow.event_index.query(f"{event_id}#{lane}", TicketRow.changed > after, limit=limit + 1) for lane in range(EVENT_LANES)]
-    rows = list(islice(dynamo.merge_lanes(lanes, attrgetter("changed")), limit + 1))
+    rows = list(islice(dynamo.merge_sorted(lanes, attrgetter("changed")), limit + 1))
     if before is not None:
         rows = [row for row in rows if row.changed < before]
     found = {ticket.id: ticket for ticket in load_readable_tickets(row.id for row in rows[:limit])}
@@ -398,7 +403,7 @@ def iterate_ticket_ids(event_id: str, after: str) -> Iterator[tuple[str, str]]:
     May miss changes from the last second.
     """
     lanes = [TicketRow.event_index.query(f"{event_id}#{lane}", TicketRow.changed > after) for lane in range(EVENT_LANES)]
-    return ((row.id, row.changed) for row in dynamo.merge_lanes(lanes, attrgetter("changed")))
+    return ((row.id, row.changed) for row in dynamo.merge_sorted(lanes, attrgetter("changed")))
 
 
 def change_position(at: int) -> str:
@@ -418,12 +423,12 @@ def decode_ticket(item: dict[str, Any]) -> Ticket:
 
 def _change_item(ticket_id: str, values: dict[str, Any], condition: Condition, *more: Action) -> dynamo.TransactItem:
     """Return the item of a change that matters at the door: it gives attributes these values and makes `more` changes."""
-    return dynamo.update(TicketRow(ticket_id), [*_changes(ticket_id, values), *more], condition)
+    return dynamo.transact_update(TicketRow(ticket_id), [*_changes(ticket_id, values), *more], condition)
 
 
 def _changes(ticket_id: str, values: dict[str, Any]) -> list[Action]:
     """Return the actions that give attributes these values and record when the ticket changed."""
-    return TicketRow.assign({**values, "changed": _changed(ticket_id)})
+    return TicketRow.set_or_remove({**values, "changed": _changed(ticket_id)})
 
 
 def _changed(ticket_id: str) -> str:
@@ -464,8 +469,8 @@ class GuestRow(dynamo.Table):
     code = UnicodeAttribute()
     secret = UnicodeAttribute(null=True)
     email = UnicodeAttribute(null=True)
-    answers = JsonAttribute(dict[str, str], null=True)
-    option_answers = JsonAttribute(list[GuestAnswer], null=True)
+    answers = StructAttribute(dict[str, str], null=True)
+    option_answers = StructAttribute(list[GuestAnswer], null=True)
     invited_at = NumberAttribute(null=True)
     ttl = NumberAttribute()
     code_index = GuestCodeIndex()
@@ -479,17 +484,17 @@ def put_details_item(details: GuestDetails, ttl: int) -> dynamo.TransactItem:
     """Return the transaction item that writes the details of a guest, replacing the details of an earlier guest of the seat."""
     row = GuestRow(**{name: getattr(details, name) for name in _PLAIN_DETAILS}, ttl=ttl)
     row.answers, row.option_answers = details.answers or None, details.option_answers or None
-    return dynamo.put(row)
+    return dynamo.transact_put(row)
 
 
 def delete_details_item(seat_id: str) -> dynamo.TransactItem:
     """Return the transaction item that deletes the details of a seat's guest, if there are any."""
-    return dynamo.delete(GuestRow(seat_id))
+    return dynamo.transact_delete(GuestRow(seat_id))
 
 
 def erase_details_item(seat_id: str, code: str) -> dynamo.TransactItem:
     """Return the item that erases a guest's details except the code. The transaction is cancelled if the seat has a new guest."""
-    return dynamo.update(GuestRow(seat_id), [attribute.remove() for attribute in _PERSONAL_DETAILS], GuestRow.code == code)
+    return dynamo.transact_update(GuestRow(seat_id), [attribute.remove() for attribute in _PERSONAL_DETAILS], GuestRow.code == code)
 
 
 def erase_details(seat_id: str, code: str) -> None:

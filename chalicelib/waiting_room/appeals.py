@@ -47,8 +47,8 @@ def write(event_id: str, user_id: str, refusal: str, text: str, expires_at: int,
     try:
         dynamo.transact(
             [
-                dynamo.put(row, WaitingRoomRow.id.does_not_exist()),
-                dynamo.update(counter, [arrivals.add(1)], arrivals.does_not_exist() | (arrivals < MAX_APPEALS)),
+                dynamo.transact_put(row, WaitingRoomRow.id.does_not_exist()),
+                dynamo.transact_update(counter, [arrivals.add(1)], arrivals.does_not_exist() | (arrivals < MAX_APPEALS)),
             ]
         )
     except dynamo.TransactionCanceled as cancelled:
@@ -95,12 +95,12 @@ def answer(event_id: str, appeal: Appeal, status: AppealStatus, text: str, actor
         if status == "granted"
         else (WaitingRoomRow.denied, "waiting_room.appeal_denied")
     )
-    changes = WaitingRoomRow.assign({"appeal": after, "lane": _lane(event_id, status)})
+    changes = WaitingRoomRow.set_or_remove({"appeal": after, "lane": _lane(event_id, status)})
     try:
         dynamo.transact(
             [
-                dynamo.update(row, changes, WaitingRoomRow.appeal == replace(appeal, status="open", answer="", answered_at=None)),
-                dynamo.update(counter, [count.add(1)]),
+                dynamo.transact_update(row, changes, WaitingRoomRow.appeal == replace(appeal, status="open", answer="", answered_at=None)),
+                dynamo.transact_update(counter, [count.add(1)]),
                 audit.entry_item(f"event#{event_id}", action, actor, now, {"appeal_id": appeal.id}),
             ]
         )

@@ -107,7 +107,7 @@ def _load(revision: int, event: Event, now: int) -> LoadedRoom:
             room = change() if change is not None else None
         except store.RoomConflict:  # another instance was faster: load what it wrote
             room = None
-    raise dynamo.StoreUnavailable("the waiting room kept changing while it was being loaded")
+    raise dynamo.Contention("the waiting room kept changing while it was being loaded")
 
 
 def _build_cached_room(loaded: LoadedRoom, before: CachedRoom | None, now: int) -> CachedRoom:

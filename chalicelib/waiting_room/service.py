@@ -183,7 +183,7 @@ def _retry_join(attempt: Callable[[int], JoinResult], event_id: str, now: int) -
             room_cache.reload_room(event_id, now)
         except store.EntryConflict:
             continue
-    raise dynamo.StoreUnavailable("the waiting room kept changing while a user was joining")
+    raise dynamo.Contention("the waiting room kept changing while a user was joining")
 
 
 def queue_status(event_id: str, token: str, now: int) -> QueueStatusView:
@@ -704,7 +704,7 @@ def show_group(event_id: str, user_id: str, token: str, now: int) -> GroupView:
             members=members,
             max_members=MAX_MEMBERS,
         )
-    raise dynamo.StoreUnavailable("the place kept changing while its group was being formed")
+    raise dynamo.Contention("the place kept changing while its group was being formed")
 
 
 def leave_group(event_id: str, user_id: str, token: str, now: int) -> None:
@@ -731,7 +731,7 @@ def leave_group(event_id: str, user_id: str, token: str, now: int) -> None:
             return store.leave_group(own, own.expires_at + ENTRY_RETENTION_SECONDS, has_entry=has_entry)
         except store.EntryConflict:
             continue
-    raise dynamo.StoreUnavailable("the place kept changing while the user was leaving the group")
+    raise dynamo.Contention("the place kept changing while the user was leaving the group")
 
 
 def _find_own(cached: CachedRoom, shown: Arrival) -> Arrival | None:
@@ -985,7 +985,7 @@ def _change_plan(
 def _commit_control(event_id: str, action: str, change: Change, actor: str, now: int) -> LoadedRoom:
     """Write the change and its audit entry in one transaction. Returns the room that `change` returned, without another read.
 
-    Retries after a lost race. Raises StoreUnavailable if all attempts lose.
+    Retries after a lost race. Raises Contention if all attempts lose.
     """
     for _ in range(_MAX_CONTROL_ATTEMPTS):
         item, details, after = change(room_cache.load_room(event_id, now))
@@ -995,7 +995,7 @@ def _commit_control(event_id: str, action: str, change: Change, actor: str, now:
             continue
         room_cache.forget_room(event_id)
         return after
-    raise dynamo.StoreUnavailable("the waiting room kept changing while an admin changed it")
+    raise dynamo.Contention("the waiting room kept changing while an admin changed it")
 
 
 # The catalog reads an event's line for the stock ledger, and because prices may rise again once the line is empty. The catalog cannot

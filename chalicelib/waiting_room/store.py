@@ -31,7 +31,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.catalog.model import ADDRESS_RULES, PERSON_RULES, EntryRule, Event
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation import parallel
 from chalicelib.foundation.memory import Memory
 from chalicelib.waiting_room.admission_plan import Segment
@@ -101,23 +101,23 @@ class WaitingRoomRow(dynamo.Table):
     counters = NumberAttribute(null=True)
     late_counters = NumberAttribute(null=True)
     n = NumberAttribute(null=True)
-    offsets = JsonAttribute(list[int], null=True)
-    segments = JsonAttribute(list[Segment], null=True)
+    offsets = StructAttribute(list[int], null=True)
+    segments = StructAttribute(list[Segment], null=True)
     revision = NumberAttribute(null=True)  # for functions of earlier versions, which write revisions of another counter
     public_revision = NumberAttribute(null=True)
     sized_wave = NumberAttribute(null=True)
     opening_lease_ends_at = NumberAttribute(null=True)
     arrivals = NumberAttribute(null=True)
     closed = BooleanAttribute(null=True)
-    arrival = JsonAttribute(Arrival, null=True)
+    arrival = StructAttribute(Arrival, null=True)
     lane = UnicodeAttribute(null=True)  # `<event>#<room>#<first hex digit of the digest>`
     entry = UnicodeAttribute(null=True)  # `<digest in hex>#<counter>#<number>`
     closing_seconds = NumberAttribute(null=True)
     closed_at = NumberAttribute(null=True)
-    closed_counts = JsonAttribute(list[int], null=True)
+    closed_counts = StructAttribute(list[int], null=True)
     root = UnicodeAttribute(null=True)
     root_at = NumberAttribute(null=True)
-    builds = JsonAttribute(list[str], null=True)
+    builds = StructAttribute(list[str], null=True)
     chain = UnicodeAttribute(null=True)  # as `draw.parse_chain` reads it
     closes_at = NumberAttribute(null=True)
     round = NumberAttribute(null=True)
@@ -135,10 +135,10 @@ class WaitingRoomRow(dynamo.Table):
     code = UnicodeAttribute(null=True)  # a keyed digest
     attempts = NumberAttribute(null=True)
     series = UnicodeAttribute(null=True)
-    weights = JsonAttribute(list[int], null=True)  # how many entries have one number, two numbers, and so on
+    weights = StructAttribute(list[int], null=True)  # how many entries have one number, two numbers, and so on
     lost = UnicodeSetAttribute(null=True)  # ballots, each as `<time of the draw>.<event>`
     won_at = NumberAttribute(null=True)
-    appeal = JsonAttribute(Appeal, null=True)
+    appeal = StructAttribute(Appeal, null=True)
     granted = NumberAttribute(null=True)
     denied = NumberAttribute(null=True)
     ttl = NumberAttribute(null=True)
@@ -358,7 +358,7 @@ def create_room_item(
         groups=has_groups,
     )
     # Only one of two simultaneous requests to create or clear the room may succeed.
-    return dynamo.put(row, _ABSENT if replacing is None else _is_unchanged(replacing))
+    return dynamo.transact_put(row, _ABSENT if replacing is None else _is_unchanged(replacing))
 
 
 def take_arrival_number(room: Room, counter: int, weight: int = 1) -> int:
@@ -376,8 +376,7 @@ def take_arrival_number(room: Room, counter: int, weight: int = 1) -> int:
 
 def close_counter(room: Room, counter: int) -> int:
     """Close a counter permanently and return its number of arrivals. Safe to repeat, because a closed counter never counts again."""
-    _, row = dynamo.update_if_returning(WaitingRoomRow(_counter_id(room, counter)), [WaitingRoomRow.closed.set(True)])
-    assert row is not None  # because the update has no condition
+    row = dynamo.update_now_returning(WaitingRoomRow(_counter_id(room, counter)), [WaitingRoomRow.closed.set(True)])
     return int(row.arrivals or 0)
 
 
@@ -397,7 +396,9 @@ def record_closing(room: Room, counts: Sequence[int], closes_at: int, now: int) 
     changes: dict[str, Any] = {"closed_counts": list(counts), "closed_at": now, "opening_lease_ends_at": None, "version": room.version + 1}
     if room.chain is not None:
         changes["closes_at"] = closes_at
-    if not dynamo.update_if(_key(room), WaitingRoomRow.assign(changes), _is_unchanged(room) & WaitingRoomRow.closed_at.does_not_exist()):
+    if not dynamo.update_if(
+        _key(room), WaitingRoomRow.set_or_remove(changes), _is_unchanged(room) & WaitingRoomRow.closed_at.does_not_exist()
+    ):
         raise RoomConflict
 
 
@@ -408,7 +409,7 @@ def record_signature(room: Room, signature: bytes) -> None:
     """
     changes = {"signature": signature.hex(), "opening_lease_ends_at": None}
     is_missing = (WaitingRoomRow.room == room.number) & (WaitingRoomRow.round == room.round) & WaitingRoomRow.signature.does_not_exist()
-    if not dynamo.update_if(_key(room), WaitingRoomRow.assign(changes), is_missing):
+    if not dynamo.update_if(_key(room), WaitingRoomRow.set_or_remove(changes), is_missing):
         raise RoomConflict
 
 
@@ -422,14 +423,14 @@ def record_draw(room: Room, n: int, offsets: Sequence[int], segments: Sequence[S
         "public_revision": revision,
         "version": room.version + 1,
     }
-    if not dynamo.update_if(_key(room), WaitingRoomRow.assign(changes), _is_unchanged(room) & _IS_NOT_DRAWN):
+    if not dynamo.update_if(_key(room), WaitingRoomRow.set_or_remove(changes), _is_unchanged(room) & _IS_NOT_DRAWN):
         raise RoomConflict
 
 
 def replace_plan_item(room: Room, segments: Sequence[Segment]) -> dynamo.TransactItem:
     """Return a transaction item that sets the admission plan. It fails if the room has changed since it was read."""
     actions = [WaitingRoomRow.segments.set(list(segments)), WaitingRoomRow.version.set(room.version + 1)]
-    return dynamo.update(_key(room), actions, _is_unchanged(room))
+    return dynamo.transact_update(_key(room), actions, _is_unchanged(room))
 
 
 def save_plan(before: Room, after: Room) -> Room:
@@ -444,7 +445,7 @@ def save_plan(before: Room, after: Room) -> Room:
         "sized_wave": after.sized_wave,
         "version": before.version + 1,
     }
-    if not dynamo.update_if(_key(before), WaitingRoomRow.assign(changes), _is_unchanged(before)):
+    if not dynamo.update_if(_key(before), WaitingRoomRow.set_or_remove(changes), _is_unchanged(before)):
         raise RoomConflict
     return msgspec.structs.replace(after, version=before.version + 1)
 
@@ -455,7 +456,7 @@ def set_rule(room: Room, rule: EntryRule, has_groups: bool | None) -> Room:
     Raises RoomConflict if the room has changed since it was read.
     """
     changes = {"rule": None if rule == "open" else rule, "groups": has_groups, "version": room.version + 1}
-    if not dynamo.update_if(_key(room), WaitingRoomRow.assign(changes), _is_unchanged(room)):
+    if not dynamo.update_if(_key(room), WaitingRoomRow.set_or_remove(changes), _is_unchanged(room)):
         raise RoomConflict
     return msgspec.structs.replace(room, rule=rule, has_groups=has_groups, version=room.version + 1)
 
@@ -514,8 +515,8 @@ def find_holder_id(arrival: Arrival) -> str | None:
 def change_holder_item(before: Arrival, after: Arrival, holder_id: str) -> dynamo.TransactItem:
     """Return a transaction item that gives the place of an address to another user. It fails if the place has changed since it was read."""
     row = WaitingRoomRow(_entry_id(before.event_id, before.room, before.user))
-    changes = WaitingRoomRow.assign({"arrival": after, "holder_id": holder_id})
-    return dynamo.update(row, changes, WaitingRoomRow.arrival == before)
+    changes = WaitingRoomRow.set_or_remove({"arrival": after, "holder_id": holder_id})
+    return dynamo.transact_update(row, changes, WaitingRoomRow.arrival == before)
 
 
 # Groups. Each member's row has the number of the group and is in the list of entries, so everything else works as for people without a
@@ -541,7 +542,9 @@ def form_group(before: Arrival, after: Arrival, ttl: int, entry_of_group: Entry 
         group, changes = _with_entry(group, after, entry_of_group), changes | {"lane": None, "entry": None}
     is_unchanged = WaitingRoomRow.arrival == before
     try:
-        dynamo.transact([dynamo.put(group, _ABSENT), dynamo.update(own, WaitingRoomRow.assign(changes), is_unchanged)])
+        dynamo.transact(
+            [dynamo.transact_put(group, _ABSENT), dynamo.transact_update(own, WaitingRoomRow.set_or_remove(changes), is_unchanged)]
+        )
     except dynamo.TransactionCanceled as cancelled:
         raise EntryConflict from cancelled
 
@@ -563,8 +566,8 @@ def join_group(
     row, members = entry_row(arrival, ttl, entry), WaitingRoomRow.members
     row.holder_id = holder_id
     may_join = members.contains(arrival.user) | (size(members) < MAX_MEMBERS)  # false without any members
-    group = dynamo.update(WaitingRoomRow(_group_id(arrival, arrival.group)), [members.add({arrival.user})], may_join)
-    own = dynamo.put(row, _is_place(replacing))
+    group = dynamo.transact_update(WaitingRoomRow(_group_id(arrival, arrival.group)), [members.add({arrival.user})], may_join)
+    own = dynamo.transact_put(row, _is_place(replacing))
     # Joining adds an entry without a number of its own, or, without an entry, gives up the number of `replacing`.
     missing = (0 if replacing is None else 1) - (0 if entry is None else 1)
     try:
@@ -582,8 +585,10 @@ def leave_group(arrival: Arrival, ttl: int, *, has_entry: bool) -> None:
     The number of an empty group admits nobody.
     """
     assert arrival.group is not None
-    own = dynamo.delete(WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user)), WaitingRoomRow.arrival == arrival)
-    group = dynamo.update(WaitingRoomRow(_group_id(arrival, arrival.group)), [WaitingRoomRow.members.delete({arrival.user})], _EXISTS)
+    own = dynamo.transact_delete(WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user)), WaitingRoomRow.arrival == arrival)
+    group = dynamo.transact_update(
+        WaitingRoomRow(_group_id(arrival, arrival.group)), [WaitingRoomRow.members.delete({arrival.user})], _EXISTS
+    )
     try:
         dynamo.transact([own, group, *_count_missing_items(arrival, int(has_entry), ttl)])
     except dynamo.TransactionCanceled as cancelled:
@@ -595,13 +600,13 @@ def _count_missing_items(arrival: Arrival, count: int, ttl: int) -> list[dynamo.
     if count == 0:
         return []
     lane = WaitingRoomRow(f"lane#{arrival.event_id}#{arrival.room}#{arrival.user[-1]}")  # any lane would do; this spreads the writes
-    return [dynamo.update(lane, [WaitingRoomRow.given_up.add(count), *WaitingRoomRow.assign({"ttl": ttl})])]
+    return [dynamo.transact_update(lane, [WaitingRoomRow.given_up.add(count), *WaitingRoomRow.set_or_remove({"ttl": ttl})])]
 
 
 def keep_group(arrival: Arrival, ttl: int) -> None:
     """Keep the row of a member's group until `ttl`, because the sale was postponed."""
     assert arrival.group is not None
-    dynamo.update_if(WaitingRoomRow(_group_id(arrival, arrival.group)), WaitingRoomRow.assign({"ttl": ttl}), _EXISTS)
+    dynamo.update_if(WaitingRoomRow(_group_id(arrival, arrival.group)), WaitingRoomRow.set_or_remove({"ttl": ttl}), _EXISTS)
 
 
 def _arrival_of_group(arrival: Arrival, group: str) -> Arrival:
@@ -630,7 +635,7 @@ def try_code(event_id: str, address: str, user: str, max_attempts: int, now: int
 
 def count_excluded(room: Room, reason: EntryReason) -> None:
     """Count a request to which the rule of entry gave no new place."""
-    dynamo.update_if(WaitingRoomRow(_excluded_id(room, reason)), [WaitingRoomRow.arrivals.add(1)])
+    dynamo.update_now(WaitingRoomRow(_excluded_id(room, reason)), [WaitingRoomRow.arrivals.add(1)])
 
 
 # The list of entries. A build of a lane never changes; the room names the builds that its root covers.
@@ -669,7 +674,7 @@ def save_lane(room: Room, lane: Lane, pages: dict[int, bytes], roots: bytes, lea
     if lane.weights:
         changes["weights"] = lane.weights
     is_own = WaitingRoomRow.lease_ends_at == lease_ends_at
-    return dynamo.update_if(WaitingRoomRow(_lane_id(room, lane.number)), WaitingRoomRow.assign(changes), is_own)
+    return dynamo.update_if(WaitingRoomRow(_lane_id(room, lane.number)), WaitingRoomRow.set_or_remove(changes), is_own)
 
 
 def load_roots(room: Room, builds: Sequence[str]) -> bytes:
@@ -693,7 +698,7 @@ def record_root(room: Room, root: str, builds: Sequence[str], weights: Sequence[
         changes["weights"] = list(weights)
     if room.chain is not None:
         changes["round"] = round_of_draw(room.chain, room.closes_at, now)
-    if not dynamo.update_if(_key(room), WaitingRoomRow.assign(changes), _is_unchanged(room) & WaitingRoomRow.root.does_not_exist()):
+    if not dynamo.update_if(_key(room), WaitingRoomRow.set_or_remove(changes), _is_unchanged(room) & WaitingRoomRow.root.does_not_exist()):
         raise RoomConflict
 
 
@@ -704,7 +709,7 @@ def use_pass(event_id: str, pass_id: str, session: str, expires_at: int) -> bool
     """
     row = WaitingRoomRow(f"pass#{event_id}#{pass_id}")
     is_own = _ABSENT | (WaitingRoomRow.session == session)
-    return dynamo.update_if(row, WaitingRoomRow.assign({"session": session, "ttl": expires_at + DAY_SECONDS}), is_own)
+    return dynamo.update_if(row, WaitingRoomRow.set_or_remove({"session": session, "ttl": expires_at + DAY_SECONDS}), is_own)
 
 
 # Lost ballots, from which better odds follow. The row of an address or card is in the index under the user who took part with it last, so
@@ -734,7 +739,7 @@ def record_loss(key: OddsKey, ballot: str, now: int) -> None:
 def record_win_item(key: OddsKey, now: int) -> dynamo.TransactItem:
     """Return the transaction item that sets an address or card back to one number."""
     changes = [WaitingRoomRow.won_at.set(now), WaitingRoomRow.lost.remove(), *_odds_owner(key, now)]
-    return dynamo.update(WaitingRoomRow(f"odds#{key.entrant}"), changes)
+    return dynamo.transact_update(WaitingRoomRow(f"odds#{key.entrant}"), changes)
 
 
 def delete_losses(user: str) -> None:
@@ -744,7 +749,7 @@ def delete_losses(user: str) -> None:
 
 
 def _odds_owner(key: OddsKey, now: int) -> list[Action]:
-    return WaitingRoomRow.assign({"lane": f"odds#{key.user}", "entry": key.entrant, "ttl": now + LOST_SECONDS})
+    return WaitingRoomRow.set_or_remove({"lane": f"odds#{key.user}", "entry": key.entrant, "ttl": now + LOST_SECONDS})
 
 
 def _drawn_at(ballot: str) -> int:

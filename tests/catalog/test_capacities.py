@@ -260,7 +260,7 @@ def test_a_tier_that_is_added_later_or_grows_shares_the_capacity(api, time):
 def test_the_sweep_marks_and_opens_shards_that_a_crash_left_out(api, time):
     event_id, floor, _ = create_shared(api)
     shard_id = f"{catalog.load_current().tiers[floor].stock_id}#0"
-    dynamo.update_if(ShardRow(shard_id), [ShardRow.open.set(False), ShardRow.pooled.remove()])
+    dynamo.update_now(ShardRow(shard_id), [ShardRow.open.set(False), ShardRow.pooled.remove()])
     builders.run_sweep()  # marks it
     builders.run_sweep()  # opens it
     assert builders.reserve(api, "ada", event_id, floor, 4).status == 201

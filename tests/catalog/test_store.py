@@ -67,7 +67,7 @@ def test_the_previous_version_publishes_without_a_copy(large_file):
     head = store.read_head()
     store.write_version(head.version + 1, VersionContent([], [], {}), b"{}")
     row = store.CatalogRow
-    dynamo.update_if(row("head", "head"), [row.version.set(head.version + 1), row.revision.set(head.revision + 1)])  # as it does
+    dynamo.update_now(row("head", "head"), [row.version.set(head.version + 1), row.revision.set(head.revision + 1)])  # as it does
     assert load_as_a_new_instance() == set()
 
 

@@ -68,7 +68,7 @@ def test_put_if_over_an_expired_item(db, assert_matches):
 
 def test_update_if(db, assert_matches):
     Thing(db.id, version=1, state="held").save()
-    actions = [*Thing.assign({"state": "paid", "version": 2, "ttl": None}), Thing.orders.add({"o"})]
+    actions = [*Thing.set_or_remove({"state": "paid", "version": 2, "ttl": None}), Thing.orders.add({"o"})]
     living = (Thing.version == 1) & Thing.state.is_in("held", "paying")
     results = [dynamo.update_if(Thing(db.id), actions, living) for _ in range(2)]
     assert_matches((results, db.get()), ([True, False], {"version": 2, "state": "paid", "orders": {"o"}}))
@@ -92,7 +92,7 @@ def test_a_counter(db, assert_matches):
     """The update makes the item; once it is closed it never counts again."""
     count, is_open = [Thing.version.add(1)], Thing.closed.does_not_exist()
     counts = [dynamo.update_if_returning(Thing(db.id), count, is_open) for _ in range(2)]
-    _, closed = dynamo.update_if_returning(Thing(db.id), [Thing.closed.set(True)])
+    closed = dynamo.update_now_returning(Thing(db.id), [Thing.closed.set(True)])
     late, _ = dynamo.update_if_returning(Thing(db.id), count, is_open)
     assert_matches(([row.version for _, row in counts], closed.version, late), ([1, 2], 2, False))
 
@@ -111,11 +111,11 @@ def test_delete_if(db, assert_matches):
 
 
 def test_a_transaction(db, assert_matches):
-    dynamo.transact([dynamo.put(Thing(db.id, version=1), Thing.id.does_not_exist()), dynamo.put(Line(db.id, "1", n=1))])
-    change = dynamo.update(Thing(db.id), [Thing.version.set(2)], Thing.version == 1)
-    dynamo.transact([change, dynamo.delete(Line(db.id, "1"), Line.n == 1)])
+    dynamo.transact([dynamo.transact_put(Thing(db.id, version=1), Thing.id.does_not_exist()), dynamo.transact_put(Line(db.id, "1", n=1))])
+    change = dynamo.transact_update(Thing(db.id), [Thing.version.set(2)], Thing.version == 1)
+    dynamo.transact([change, dynamo.transact_delete(Line(db.id, "1"), Line.n == 1)])
     with pytest.raises(dynamo.TransactionCanceled) as refused:
-        dynamo.transact([change, dynamo.delete(Line(db.id, "1"))])
+        dynamo.transact([change, dynamo.transact_delete(Line(db.id, "1"))])
     reasons = [(reason.code, reason.item and plain_item(reason.item)) for reason in refused.value.reasons]
     assert_matches(
         (reasons, db.get(), Line.find(db.id, "1")),

@@ -132,8 +132,14 @@ def test_a_query_names_only_the_arguments_that_it_cannot_take():
 
 
 def test_an_action_of_an_update_can_be_shown_and_compared_like_pynamodbs():
-    (action,) = Thing.assign({"color": "red"})
+    (action,) = Thing.set_or_remove({"color": "red"})
     assert repr(action) == repr(Thing.color.set("red")) == "color = {'S': 'red'}"
-    assert [action] == Thing.assign({"color": "red"})
-    assert [action] != Thing.assign({"color": "blue"})
+    assert [action] == Thing.set_or_remove({"color": "red"})
+    assert [action] != Thing.set_or_remove({"color": "blue"})
     assert isinstance(action, SetAction)
+
+
+@pytest.mark.parametrize("call", [lambda: Thing.get("a"), lambda: Thing.exists(), lambda: Thing("a").refresh()])
+def test_an_inherited_method_that_would_make_a_client_names_the_methods_to_use(call):
+    with pytest.raises(AttributeError, match="Thing supports only find, find_all"):
+        call()

@@ -48,8 +48,10 @@ WRITES = {
     "put_if_returning": lambda: dynamo.put_if_returning(Row("a", count=2), Row.id.exists()),
     "update_if": lambda: dynamo.update_if(Row("a"), [Row.count.set(2)], Row.id.exists()),
     "update_if_returning": lambda: dynamo.update_if_returning(Row("a"), [Row.count.set(2)], Row.id.exists()),
+    "update_now": lambda: dynamo.update_now(Row("a"), [Row.count.set(2)]),
+    "update_now_returning": lambda: dynamo.update_now_returning(Row("a"), [Row.count.set(2)]),
     "save": lambda: Row("a", count=2).save(),
-    "transaction": lambda: dynamo.transact([dynamo.put(Row("a", count=2))]),
+    "transaction": lambda: dynamo.transact([dynamo.transact_put(Row("a", count=2))]),
 }
 HOLD = Hold("stock#0", "h1", 1)
 SHARD_WRITES = {
@@ -131,7 +133,7 @@ def test_a_transaction_in_progress_is_repeated_with_its_token(writes, waits):
 def test_a_transaction_that_dynamodb_refuses_is_an_error_of_the_caller(writes, waits):
     too_large = Row("a" * 2049, count=2)  # keys have at most 2,048 bytes
     with pytest.raises(ClientError) as raised:
-        dynamo.transact([dynamo.put(Row("b", count=2)), dynamo.put(too_large)])
+        dynamo.transact([dynamo.transact_put(Row("b", count=2)), dynamo.transact_put(too_large)])
     assert not dynamo.is_unavailable(raised.value)
     assert (writes.count, waits) == (1, [])
 

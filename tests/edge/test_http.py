@@ -38,7 +38,7 @@ FAULTS = {code: _client_error(code) for code in THROTTLED} | {
     "unreachable": EndpointConnectionError(endpoint_url="http://127.0.0.1:1"),
     "slow connection": ConnectTimeoutError(endpoint_url="http://127.0.0.1:1"),
     "slow answer": ReadTimeoutError(endpoint_url="http://127.0.0.1:1"),
-    "contended": dynamo.StoreUnavailable("collided"),
+    "contended": dynamo.Contention("collided"),
 }
 
 

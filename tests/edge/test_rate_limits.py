@@ -326,9 +326,8 @@ class TestThreads:
 
     def test_get_more_than_the_limit_without_the_condition(self, api, time, monkeypatch):
         """The counter-test: if this granted no more either, the test above would prove nothing."""
-        update = dynamo.update_if_returning
         monkeypatch.setattr(rate_limits, "local_counter", lambda key: rate_limits.LocalCounter())
-        monkeypatch.setattr(dynamo, "update_if_returning", lambda row, actions, _: update(row, actions))
+        monkeypatch.setattr(dynamo, "update_if_returning", lambda row, actions, _: (True, dynamo.update_now_returning(row, actions)))
         assert Counter(run_in_threads(16, lambda _: request_reservation(api, source_ip="").status, range(48)))[404] > 5
 
     def test_threads_of_one_address_get_the_limit_of_the_address(self, api, time):

@@ -114,7 +114,7 @@ def test_no_write_of_the_ledger_or_the_audit_replaces_an_entry(shop, api):
 def test_a_put_that_could_replace_an_entry_is_found(store, time, condition):
     row = LedgerRow("ev#1", "A#captured#pi_1", amount_cents=1, currency="EUR", provider="stripe", at=time.now, details={})
     with record_writes() as writes:
-        dynamo.transact([dynamo.put(row, condition), audit.entry_item("event#a", "step", "root", time.now, {})])
+        dynamo.transact([dynamo.transact_put(row, condition), audit.entry_item("event#a", "step", "root", time.now, {})])
     assert [table for _, table, _ in replaceable(writes)] == [LedgerRow.feature]
 
 

@@ -134,7 +134,7 @@ def test_unpaid_checkouts_of_earlier_releases_are_erased(api, buyer):
         if row.id.endswith(store.UNPAID_OF_USER):
             row.delete()
         elif row.email_key.endswith(store.UNPAID):
-            assert dynamo.update_if(row, [store.CheckoutDetailsRow.email_key.set(EMAIL)])
+            dynamo.update_now(row, [store.CheckoutDetailsRow.email_key.set(EMAIL)])
     assert erase(api, buyer).status == 200
     assert STRANGER not in stored_text()
 
@@ -208,7 +208,7 @@ def test_a_ticket_that_is_named_during_an_erasure_stays_nameless(api, buyer):
     erase(api, buyer)
     with pytest.raises(HolderErased):
         tickets.change_attendee(ticket, Attendee(ATTENDEE), 0)
-    dynamo.transact([dynamo.update(TicketRow(ticket_id), [TicketRow.erased_at.remove()])])
+    dynamo.transact([dynamo.transact_update(TicketRow(ticket_id), [TicketRow.erased_at.remove()])])
     assert rename_as_staff(api, buyer["order"], ticket_id).json["error"] == "ticket_holder_erased"
 
 

@@ -30,13 +30,13 @@ class RegionScene(PaymentScene):
     """The store of the region that takes over, and the fake Stripe. Questions to another region are answered from this store too."""
 
     def lose_checkout(self):
-        dynamo.update_if(PurchaseRow(self.id), [PurchaseRow.state.set("held"), PurchaseRow.payment.remove()])
+        dynamo.update_now(PurchaseRow(self.id), [PurchaseRow.state.set("held"), PurchaseRow.payment.remove()])
 
     def lose_end(self):
         """Lose that the purchase was paid, but not its tickets."""
         payment = replace(self.shop.load_purchase(self.id).payment, status="open", payment_intent_id=None)
         unpaid = {"state": "paying", "ended_at": None, "confirmed_at": None, "payment": payment}
-        dynamo.update_if(PurchaseRow(self.id), PurchaseRow.assign(unpaid))
+        dynamo.update_now(PurchaseRow(self.id), PurchaseRow.set_or_remove(unpaid))
 
     def lose_tickets(self):
         dynamo.batch_delete(map(TicketRow, builders.ticket_ids(self.id, 1, 2)))

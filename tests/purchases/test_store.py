@@ -48,7 +48,7 @@ def load(purchase_id: str) -> Purchase:
 
 
 def change_record(purchase: Purchase, **values) -> None:
-    dynamo.update_if(BuyerRow(purchase.user_id, purchase.event_id), BuyerRow.assign(values))
+    dynamo.update_now(BuyerRow(purchase.user_id, purchase.event_id), BuyerRow.set_or_remove(values))
 
 
 def test_no_purchase_is_written_over_another(api, held):

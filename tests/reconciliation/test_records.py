@@ -53,7 +53,7 @@ def list_cases(api) -> dict[str, str]:
 
 
 def change(row, **changes):
-    assert dynamo.update_if(row, type(row).assign(changes))
+    dynamo.update_now(row, type(row).set_or_remove(changes))
 
 
 def remove_captured(order_id):

@@ -104,8 +104,8 @@ def test_units_are_those_of_the_documentation():
     assert capacity_of(lambda: row(size=9000).save()) == (0, 9)
     assert capacity_of(lambda: purchases.load("p1")) == (3, 0)
     assert capacity_of(lambda: purchases.load_many(["p1", "p2"])) == (4, 0), "absent items cost a unit"
-    assert capacity_of(transact(dynamo.put(row("p2")), dynamo.put(row("p3", 2100)))) == (0, 8)
-    assert capacity_of(transact(dynamo.delete(row("p3")))) == (0, 6), "a delete costs the size of the deleted item"
+    assert capacity_of(transact(dynamo.transact_put(row("p2")), dynamo.transact_put(row("p3", 2100)))) == (0, 8)
+    assert capacity_of(transact(dynamo.transact_delete(row("p3")))) == (0, 6), "a delete costs the size of the deleted item"
     assert capacity_of(lambda: list(PurchaseRow.scan())) == (3, 0)
 
 
@@ -114,7 +114,7 @@ def test_units_are_those_of_the_documentation():
     [
         (lambda ticket: tickets.change_state_item(ticket.id, "valid", "frozen"), 2),
         (lambda ticket: tickets.add_duplicate_item(ticket, CheckIn("1", 1, 1, "door")), 0),
-        (lambda ticket: dynamo.delete(tickets.TicketRow(ticket.id)), 2),
+        (lambda ticket: dynamo.transact_delete(tickets.TicketRow(ticket.id)), 2),
     ],
     ids=["a key changes: deleted and written", "nothing of the index changes", "deleted from two indexes"],
 )
@@ -142,7 +142,7 @@ def test_computed_units_are_those_that_an_engine_reports(threaded_store):
         row(size=1500).save()
         row("p2").save()
         dynamo.update_if(PurchaseRow("p1"), [PurchaseRow.version.set(2)], PurchaseRow.version == 1)
-        dynamo.transact([dynamo.put(row("p3")), dynamo.update(PurchaseRow("p1"), [PurchaseRow.lines.remove()])])
+        dynamo.transact([dynamo.transact_put(row("p3")), dynamo.transact_update(PurchaseRow("p1"), [PurchaseRow.lines.remove()])])
         purchases.load("p1")
         purchases.load_many(["p1", "p2", "p3"])
     assert [entry.read_units + entry.write_units for entry in log.entries] == [entry.reported_units for entry in log.entries]

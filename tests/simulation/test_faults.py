@@ -23,7 +23,7 @@ def stored_ids():
 
 def put_both(**conditions):
     rows = [PurchaseRow(purchase_id, state="held", version=1) for purchase_id in ("p1", "p2")]
-    dynamo.transact([dynamo.put(row, conditions.get(row.id)) for row in rows])
+    dynamo.transact([dynamo.transact_put(row, conditions.get(row.id)) for row in rows])
 
 
 def test_a_crash_after_a_call_leaves_what_it_did_and_nothing_follows():

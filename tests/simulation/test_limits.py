@@ -18,7 +18,7 @@ def put(purchase_id):
 
 
 def transact(*ids):
-    dynamo.transact([dynamo.put(PurchaseRow(purchase_id, state="held", version=1)) for purchase_id in ids])
+    dynamo.transact([dynamo.transact_put(PurchaseRow(purchase_id, state="held", version=1)) for purchase_id in ids])
 
 
 def test_latencies_have_the_given_percentiles():

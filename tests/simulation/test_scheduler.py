@@ -157,7 +157,7 @@ def test_a_run_without_end_is_an_error():
 def test_while_the_product_waits_other_actors_continue():
     def wait():
         with faults.process("ada"), faults.fail(1, faults.conflict):
-            dynamo.transact([dynamo.put(PurchaseRow("q", state="held", version=1))])
+            dynamo.transact([dynamo.transact_put(PurchaseRow("q", state="held", version=1))])
         return "awake"
 
     run = seeded_play(0)({"ada": wait, "bob": version_twice})

@@ -271,7 +271,7 @@ def test_a_page_of_tickets_of_long_tours_fits_into_a_reply(api, time, monkeypatc
 
 def test_a_ticket_that_has_another_owner_is_not_shown_to_its_buyer(api, time):
     confirmed, _, _ = buy(api)
-    dynamo.transact([dynamo.update(TicketRow(confirmed["tickets"][0]["id"]), [TicketRow.owner_id.set("bob")])])
+    dynamo.transact([dynamo.transact_update(TicketRow(confirmed["tickets"][0]["id"]), [TicketRow.owner_id.set("bob")])])
     assert [ticket["id"] for ticket in api.get("/me/tickets", user="ada").json["tickets"]] == [confirmed["tickets"][1]["id"]]
 
 
@@ -312,7 +312,7 @@ def test_a_void_ticket_keeps_its_name(api, time):
 
 def test_a_transfer_during_a_renaming_keeps_the_new_owners_name(api, time):
     ticket = service.get_ticket(buy(api)[0]["tickets"][0]["id"])
-    dynamo.transact([dynamo.update(TicketRow(ticket.id), [TicketRow.owner_id.set("bob")])])
+    dynamo.transact([dynamo.transact_update(TicketRow(ticket.id), [TicketRow.owner_id.set("bob")])])
     with pytest.raises(TicketNotFound):
         service.change_attendee(ticket, Attendee("Ada"), time.now)
     assert service.get_ticket(ticket.id).attendee is None

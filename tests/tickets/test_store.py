@@ -24,7 +24,7 @@ def ticket(api) -> Ticket:
 
 
 def change(ticket: Ticket, **values) -> None:
-    assert dynamo.update_if(TicketRow(ticket.id), TicketRow.assign(values), TicketRow.id.exists())
+    assert dynamo.update_if(TicketRow(ticket.id), TicketRow.set_or_remove(values), TicketRow.id.exists())
 
 
 def admit(ticket: Ticket) -> dynamo.TransactItem:

@@ -172,7 +172,7 @@ def test_a_room_of_an_earlier_version_has_one_late_counter(api, time):
     with settings.override(waiting_room_counters=4):
         event_id, _ = create_sale(api, time)
         token = join(api, event_id, "ada")
-        dynamo.update_if(WaitingRoomRow(f"room#{event_id}"), [WaitingRoomRow.late_counters.remove()])
+        dynamo.update_now(WaitingRoomRow(f"room#{event_id}"), [WaitingRoomRow.late_counters.remove()])
         time.advance(SECONDS_TO_OPENING)
         late = [join(api, event_id, f"late-{number}") for number in range(3)]
     assert [get_status(api, event_id, token)["position"] for token in (token, *late)] == [1, 2, 3, 4]

@@ -21,7 +21,7 @@ from chalicelib.catalog.model import Event, timezone_of
 from chalicelib.catalog.permissions import find_event
 from chalicelib.changes.model import Change, DisputeDecided, OrderPaid, RefundFailed, RefundSucceeded
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, deadline, log, memory, parallel, settings
 from chalicelib.foundation.log import logger
@@ -137,7 +137,7 @@ def follow(changes: Sequence[Change]) -> None:
 def issue_due(orders: Sequence[Purchase]) -> int:
     """Issue all documents that are due for the current state of these orders. Returns the approximate number of items that were read.
 
-    Safe to repeat. Raises StoreUnavailable after losing MAX_LOST_RACES races with other followers; a repeated call then continues.
+    Safe to repeat. Raises Contention after losing MAX_LOST_RACES races with other followers; a repeated call then continues.
     """
     paid = {order.id: order.event_id for order in orders if _has_money(order)}
     events = {event_id: find_event(event_id) for event_id in sorted(set(paid.values()))}
@@ -170,7 +170,7 @@ def issue_due(orders: Sequence[Purchase]) -> int:
         if not _issue(_check_vat_ids([draft for due_drafts in drafts.values() for draft in due_drafts], checks), clock.now()):
             races += 1
             if races > MAX_LOST_RACES:
-                raise dynamo.StoreUnavailable("other followers kept issuing documents of the same series")
+                raise dynamo.Contention("other followers kept issuing documents of the same series")
             deadline.wait(random.uniform(0, 0.01 * 2**races))
         issued = _load_issued([purchase.id for purchase, _, _ in pending])
 
@@ -428,10 +428,10 @@ def _issue_series(seller_id: str, series: Series, drafts: Sequence[_Draft], now:
     row = InvoiceRow.find(*key)
     last, at = (int(row.last), max(now, int(row.at))) if row is not None else (0, now)
     is_unchanged = InvoiceRow.pk.does_not_exist() if row is None else InvoiceRow.last == last
-    raise_item = dynamo.put(InvoiceRow(*key, last=last + len(drafts), at=at), is_unchanged)
+    raise_item = dynamo.transact_put(InvoiceRow(*key, last=last + len(drafts), at=at), is_unchanged)
     rows = [_row(draft, year, number, at) for number, draft in enumerate(drafts, start=last + 1)]
     try:
-        dynamo.transact([raise_item, *(dynamo.put(document, InvoiceRow.pk.does_not_exist()) for document in rows)])
+        dynamo.transact([raise_item, *(dynamo.transact_put(document, InvoiceRow.pk.does_not_exist()) for document in rows)])
     except dynamo.TransactionCanceled:
         return False
     log.count("invoices_issued", len(drafts))
@@ -483,7 +483,7 @@ class InvoiceRow(dynamo.Table):
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
-    document = JsonAttribute(Invoice, null=True)
+    document = StructAttribute(Invoice, null=True)
     lane = UnicodeAttribute(null=True)
     position = UnicodeAttribute(null=True)
     last = NumberAttribute(null=True)

@@ -72,7 +72,7 @@ def _note_changes(event_id: str, changes: Iterable[tuple[EventDetails, int]]) ->
             if store.save_notice(notice, _with_change(notice or EventNotice(event_id=event_id, known=before), before, at), at):
                 break
         else:
-            raise dynamo.StoreUnavailable("the notice kept changing")
+            raise dynamo.Contention("the notice kept changing")
 
 
 def queue_mails(now: int) -> int:
@@ -259,7 +259,7 @@ def stop_announcement(event_id: str, announcement_id: str, actor: str, now: int)
         except dynamo.TransactionCanceled:  # a run has saved its progress
             continue
         return after
-    raise dynamo.StoreUnavailable("the announcement kept changing")
+    raise dynamo.Contention("the announcement kept changing")
 
 
 def _content(announcement: Announcement, now: int) -> Announcement:

@@ -23,7 +23,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.addons.messages.model import Announcement, EventNotice, Place, TurnNotice
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation.log import logger
 from chalicelib.notifications.model import Notification
 
@@ -53,13 +53,13 @@ class EventNoticeRow(dynamo.Table):
 class NoticeRow(EventNoticeRow):
     """The notice of an event. A write fails if the notice has changed since it was read."""
 
-    content = JsonAttribute(EventNotice)
+    content = StructAttribute(EventNotice)
 
 
-class _AnnouncementAttribute(JsonAttribute[Announcement]):
+class _AnnouncementAttribute(StructAttribute[Announcement]):
     """An announcement. Empty translations are not stored, as in earlier releases, because conditions compare the whole value."""
 
-    def to_json(self, value: Announcement) -> Any:
+    def to_stored(self, value: Announcement) -> Any:
         texts = {"subjects": value.subjects, "texts": value.texts}
         return {name: stored for name, stored in msgspec.structs.asdict(value).items() if texts.get(name, True)}
 
@@ -69,11 +69,11 @@ class AnnouncementRow(EventNoticeRow):
 
 
 class TurnNoticeRow(EventNoticeRow):
-    content = JsonAttribute(TurnNotice)
+    content = StructAttribute(TurnNotice)
 
 
 class PushRow(EventNoticeRow):
-    content = JsonAttribute(Notification)
+    content = StructAttribute(Notification)
 
 
 class RoomRow(EventNoticeRow):
@@ -115,9 +115,9 @@ def save_notice(before: EventNotice | None, after: EventNotice, now: int) -> boo
     """Write a notice in place of `before`. Returns False and writes nothing if `before` is no longer stored."""
     row = NoticeRow(_NOTICES, after.event_id, content=after, ttl=now + RETENTION_SECONDS if after.has_ended else None)
     is_open = RoomRow(_OPEN, after.event_id, content=str(after.next_at))
-    listing = dynamo.delete(is_open) if after.has_ended else dynamo.put(is_open)
+    listing = dynamo.transact_delete(is_open) if after.has_ended else dynamo.transact_put(is_open)
     try:
-        dynamo.transact([dynamo.put(row, _ABSENT if before is None else NoticeRow.content == before), listing])
+        dynamo.transact([dynamo.transact_put(row, _ABSENT if before is None else NoticeRow.content == before), listing])
     except dynamo.TransactionCanceled:
         return False
     return True
@@ -138,11 +138,11 @@ def list_announcements(event_id: str, limit: int) -> list[Announcement]:
 def announcement_items(before: Announcement | None, after: Announcement) -> list[dynamo.TransactItem]:
     """Return the transaction items that write an announcement in place of `before`. They fail if `before` is no longer stored."""
     row = _announcement_row(after)
-    items = [dynamo.put(row, _ABSENT if before is None else AnnouncementRow.content == before)]
+    items = [dynamo.transact_put(row, _ABSENT if before is None else AnnouncementRow.content == before)]
     if before is None or before.due_at != after.due_at:
-        items.append(dynamo.put(RoomRow(_ANNOUNCING, _due_key(after), content=after.event_id)))
+        items.append(dynamo.transact_put(RoomRow(_ANNOUNCING, _due_key(after), content=after.event_id)))
         if before is not None:
-            items.append(dynamo.delete(EventNoticeRow(_ANNOUNCING, _due_key(before))))
+            items.append(dynamo.transact_delete(EventNoticeRow(_ANNOUNCING, _due_key(before))))
     return items
 
 

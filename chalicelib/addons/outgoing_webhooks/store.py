@@ -20,7 +20,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.addons.outgoing_webhooks.model import KEPT_SECONDS, Delivery, DeliveryState, Endpoint, Message, QueuedDelivery, SendAttempt
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 
 PAGE_ROWS = 100  # per page of deliveries
 LANES = 4  # per endpoint
@@ -37,7 +37,7 @@ class EndpointRow(dynamo.Table):
     id = UnicodeAttribute(range_key=True)
     version = NumberAttribute()
     failing_since = NumberAttribute(null=True)
-    content = JsonAttribute(Endpoint)
+    content = StructAttribute(Endpoint)
 
 
 class DueDeliveriesIndex(GlobalSecondaryIndex[Any]):
@@ -64,11 +64,11 @@ class DeliveryRow(dynamo.Table):
     id = UnicodeAttribute(range_key=True)
     promoter_id = UnicodeAttribute()
     state = UnicodeAttribute()
-    message = JsonAttribute(Message)
+    message = StructAttribute(Message)
     rounds = NumberAttribute()
     attempts_made = NumberAttribute()
     round_start = NumberAttribute()
-    attempts = JsonAttribute(list[SendAttempt], null=True)
+    attempts = StructAttribute(list[SendAttempt], null=True)
     next_attempt_at = NumberAttribute(null=True)
     claimed_until = NumberAttribute(null=True)
     ttl = NumberAttribute()
@@ -93,17 +93,17 @@ def scan_endpoints() -> Iterator[Endpoint]:
 
 def create_endpoint_item(endpoint: Endpoint) -> dynamo.TransactItem:
     """Return the item that creates an endpoint. The transaction fails if the id exists."""
-    return dynamo.put(_endpoint_row(endpoint), EndpointRow.id.does_not_exist())
+    return dynamo.transact_put(_endpoint_row(endpoint), EndpointRow.id.does_not_exist())
 
 
 def replace_endpoint_item(before: Endpoint, after: Endpoint) -> dynamo.TransactItem:
     """Return the item that replaces an endpoint. The transaction fails if the endpoint has changed since it was read."""
-    return dynamo.put(_endpoint_row(after), EndpointRow.version == before.version)
+    return dynamo.transact_put(_endpoint_row(after), EndpointRow.version == before.version)
 
 
 def delete_endpoint_item(endpoint: Endpoint) -> dynamo.TransactItem:
     """Return the item that deletes an endpoint, whatever its version. The transaction fails if the endpoint no longer exists."""
-    return dynamo.delete(EndpointRow(endpoint.promoter_id, endpoint.id), EndpointRow.id.exists())
+    return dynamo.transact_delete(EndpointRow(endpoint.promoter_id, endpoint.id), EndpointRow.id.exists())
 
 
 def set_failing(endpoint: Endpoint, since: int | None) -> None:
@@ -111,7 +111,7 @@ def set_failing(endpoint: Endpoint, since: int | None) -> None:
     row = EndpointRow(endpoint.promoter_id, endpoint.id)
     exists = EndpointRow.id.exists()
     condition = exists if since is None else exists & EndpointRow.failing_since.does_not_exist()
-    dynamo.update_if(row, EndpointRow.assign({"failing_since": since}), condition)
+    dynamo.update_if(row, EndpointRow.set_or_remove({"failing_since": since}), condition)
 
 
 def add_delivery(promoter_id: str, endpoint_id: str, message: Message, now: int) -> bool:
@@ -154,7 +154,7 @@ def _query_lanes(endpoint_id: str, condition: Any) -> Iterator[Delivery]:
         )
         for lane in range(LANES)
     ]
-    return map(_delivery, dynamo.merge_lanes(lanes, attrgetter("id"), reverse=True))
+    return map(_delivery, dynamo.merge_sorted(lanes, attrgetter("id"), reverse=True))
 
 
 def list_due(endpoint_id: str, lane: int, now: int, limit: int) -> list[tuple[int, str]]:
@@ -176,7 +176,7 @@ def claim(endpoint_id: str, delivery_id: str, now: int, until: int) -> Delivery 
 def finish_attempt(claimed: Delivery, state: DeliveryState, attempts: list[SendAttempt], next_attempt_at: int | None) -> bool:
     """Record the result of a claimed attempt. Returns False and writes nothing if another run has claimed the delivery in the meantime."""
     row = DeliveryRow(_lane_key(claimed.endpoint_id, claimed.lane), claimed.id)
-    changes = DeliveryRow.assign({"state": state, "attempts": attempts, "next_attempt_at": next_attempt_at, "claimed_until": None})
+    changes = DeliveryRow.set_or_remove({"state": state, "attempts": attempts, "next_attempt_at": next_attempt_at, "claimed_until": None})
     return dynamo.update_if(row, changes, DeliveryRow.attempts_made == claimed.attempts_made)
 
 

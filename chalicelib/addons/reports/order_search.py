@@ -77,7 +77,7 @@ def _try_chunk(generation: int, orders: Sequence[Order], retry: Callable[[Callab
     try:
         retry(partial(_update_chunk, generation, orders))
     except Exception as error:
-        if isinstance(error, dynamo.STORE_ERRORS) and not dynamo.is_refused(error):
+        if isinstance(error, dynamo.STORE_ERRORS) and not dynamo.is_invalid_data(error):
             raise  # the store has failed, which is not the fault of an order
         if len(orders) > 1:
             return sum(_try_chunk(generation, [order], retry) for order in orders)

@@ -303,14 +303,14 @@ def _sale_without_money(purchase: Purchase, provider: ProviderName) -> Sale:
 
 
 def _retry(attempt: Callable[[], None]) -> None:
-    """Repeat `attempt` until it succeeds without a conflict with another run. Raises StoreUnavailable after MAX_ATTEMPTS conflicts."""
+    """Repeat `attempt` until it succeeds without a conflict with another run. Raises Contention after MAX_ATTEMPTS conflicts."""
     for _ in range(MAX_ATTEMPTS):
         try:
             attempt()
         except store.CountConflict:
             continue
         return
-    raise dynamo.StoreUnavailable("the figures kept changing")
+    raise dynamo.Contention("the figures kept changing")
 
 
 def _count_all(generation: int, states: Iterable[State]) -> int:

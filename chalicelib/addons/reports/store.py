@@ -39,7 +39,7 @@ from pynamodb.expressions.operand import Path
 
 from chalicelib.addons.reports.figures import DAY, TOTALS, Figures, total
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation import parallel
 from chalicelib.ledger.model import SIGNS, EntryKind
 
@@ -92,12 +92,12 @@ class ReportRow(dynamo.Table):
     key = UnicodeAttribute(range_key=True)
     position = UnicodeAttribute(null=True)
     version = NumberAttribute(null=True)
-    figures = JsonAttribute(Figures, null=True, always_text=True)
+    figures = StructAttribute(Figures, null=True, always_text=True)
     forgotten = BooleanAttribute(null=True)
     state = UnicodeAttribute(null=True)
     user_id = UnicodeAttribute(null=True)
-    sale = JsonAttribute(Sale, null=True)
-    terms = JsonAttribute(Terms, null=True)
+    sale = StructAttribute(Sale, null=True)
+    terms = StructAttribute(Terms, null=True)
     current = NumberAttribute(null=True)
     building = NumberAttribute(null=True)
 
@@ -112,7 +112,7 @@ class TermRow(dynamo.Table):
 
     lane = UnicodeAttribute(hash_key=True)
     key = UnicodeAttribute(range_key=True)
-    terms = JsonAttribute(list[str], null=True)
+    terms = StructAttribute(list[str], null=True)
 
 
 class FigureRow(dynamo.Table):
@@ -230,22 +230,22 @@ def count_item(generation: int, after: CountedState, before: CountedState | None
         forgotten=True if after.is_forgotten else None,
     )
     if before is None:
-        return dynamo.put(row, _ABSENT)
+        return dynamo.transact_put(row, _ABSENT)
     # If another run has counted this item in the meantime, its figures must not be added a second time.
     presence = ReportRow.forgotten.exists() if before.is_forgotten else ReportRow.forgotten.does_not_exist()
-    return dynamo.put(row, (ReportRow.position == before.position) & presence)
+    return dynamo.transact_put(row, (ReportRow.position == before.position) & presence)
 
 
 def order_item(generation: int, event_id: str, order: OrderEntry, order_list: OrderList = "order") -> dynamo.TransactItem:
     """Return the item that adds an order to a list."""
     lane = _lane(generation, event_id, "list", order.order_id)
-    return dynamo.put(ReportRow(lane, f"{order_list}#{order.order_id}", state=order.state, user_id=order.user_id))
+    return dynamo.transact_put(ReportRow(lane, f"{order_list}#{order.order_id}", state=order.state, user_id=order.user_id))
 
 
 def sale_item(generation: int, event_id: str, sale: Sale, *, is_new: bool) -> dynamo.TransactItem:
     """Return the item that lists a sale. With `is_new`, the transaction fails if the sale is already listed."""
     row = ReportRow(*_sale_key(generation, event_id, sale), sale=sale)
-    return dynamo.put(row, _ABSENT if is_new else None)
+    return dynamo.transact_put(row, _ABSENT if is_new else None)
 
 
 def find_sales(generation: int, event_id: str, sales: Sequence[Sale]) -> set[tuple[str, str, str]]:
@@ -296,11 +296,11 @@ def _index_items(generation: int, event_id: str, order_id: str, before: Terms, a
             index.terms = wanted
         # The index must not have changed since it was read, because a concurrent run may have read newer names.
         is_unchanged = ReportRow.terms == known if known else _ABSENT
-        write = dynamo.put if wanted else dynamo.delete
+        write = dynamo.transact_put if wanted else dynamo.transact_delete
         items = [write(index, is_unchanged)]
         for term in chunk:
             row = TermRow(lane, f"{term}#{order_id}", terms=after.get(term, []))
-            items.append(dynamo.put(row) if term in after else dynamo.delete(row))
+            items.append(dynamo.transact_put(row) if term in after else dynamo.transact_delete(row))
         yield items
         known = wanted
 
@@ -334,7 +334,7 @@ def figure_items(generation: int, event_id: str, added: Figures) -> list[dynamo.
         for name, value in numbers.items():
             by_row[part, f"{name[:2]}-" if part.startswith(DAY) else ""][name] = value
     return [
-        dynamo.update(
+        dynamo.transact_update(
             FigureRow(*_figures_key(generation, event_id, part, number, hour)),
             [_Figure([name]).add(value) for name, value in sorted(numbers.items())],
         )

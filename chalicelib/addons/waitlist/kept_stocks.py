@@ -151,7 +151,7 @@ def _begin_draw(event: Event, tier: Tier) -> None:
         line = store.find_line(event.id)
         if line is None or tier.stock_id in line.draws or store.set_draws(line, line.draws | {tier.stock_id: draw}, [entry]):
             return
-    raise dynamo.StoreUnavailable("the line of the event kept changing")
+    raise dynamo.Contention("the line of the event kept changing")
 
 
 def release_stocks(current: Catalog, event: Event, line: Line) -> None:

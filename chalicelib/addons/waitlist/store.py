@@ -17,7 +17,7 @@ from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribu
 
 from chalicelib.addons.waitlist.model import BallotOffer, Census, Draw, Entry, Line, Place, entry_event_id
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation import memory, parallel
 from chalicelib.foundation.memory import Memory
 from chalicelib.payments.model import SavedCard
@@ -49,16 +49,16 @@ class WaitlistRow(dynamo.Table):
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
-    content = JsonAttribute(Entry, null=True)
+    content = StructAttribute(Entry, null=True)
     entry_id = UnicodeAttribute(null=True)
     state = UnicodeAttribute(null=True)
     card_changes = NumberAttribute(null=True)
     passed_at = NumberAttribute(null=True)
-    ballot_offer = JsonAttribute(BallotOffer, null=True)
+    ballot_offer = StructAttribute(BallotOffer, null=True)
     told_to = UnicodeAttribute(null=True)
     checked_to = UnicodeAttribute(null=True)
     stock_ids = UnicodeSetAttribute(null=True)
-    draws = JsonAttribute(dict[str, Draw], null=True)
+    draws = StructAttribute(dict[str, Draw], null=True)
     namings = NumberAttribute(null=True)
     leased_by = UnicodeAttribute(null=True)
     leased_until = NumberAttribute(null=True)
@@ -208,7 +208,7 @@ def set_draws(line: Line, draws: Mapping[str, Draw], items: Iterable[dynamo.Tran
     """Replace the draws of a line, and write the `items`. Returns False and writes nothing if stocks or draws were added meanwhile."""
     changes = [WaitlistRow.draws.set(dict(draws)), WaitlistRow.namings.add(1)]
     try:
-        dynamo.transact([dynamo.update(WaitlistRow(_LINES, line.event_id), changes, _has_namings(line)), *items])
+        dynamo.transact([dynamo.transact_update(WaitlistRow(_LINES, line.event_id), changes, _has_namings(line)), *items])
     except dynamo.TransactionCanceled:
         return False
     return True
@@ -236,7 +236,7 @@ def count_arrival(entry: Entry) -> Entry:
     """Count a new entry among the people who have ever joined its line. Returns the entry with its numbers."""
     part = crc32(entry.id.encode()) % PARTS
     row = WaitlistRow(f"arrivals#{entry.event_id}#{part}", entry.event_id)
-    dynamo.update_if(row, [WaitlistRow.ttl.set(entry.ttl), WaitlistRow.people.add(1), WaitlistRow.tickets.add(entry.quantity)])
+    dynamo.update_now(row, [WaitlistRow.ttl.set(entry.ttl), WaitlistRow.people.add(1), WaitlistRow.tickets.add(entry.quantity)])
     people, tickets = read_arrivals(entry.event_id)
     return replace(entry, people_to=people, tickets_to=tickets, parts=PARTS)
 
@@ -271,7 +271,7 @@ def create_entry(entry: Entry, before: Entry | None) -> bool:
     """Write a new entry and its place, replacing the user's ended entry. Returns False if the user has joined in the meantime."""
     condition = _ABSENT if before is None else WaitlistRow.entry_id == before.id
     try:
-        dynamo.transact([dynamo.put(_entry_row(entry), condition), dynamo.put(_place_row(entry))])
+        dynamo.transact([dynamo.transact_put(_entry_row(entry), condition), dynamo.transact_put(_place_row(entry))])
     except dynamo.TransactionCanceled:
         return False
     return True
@@ -282,7 +282,7 @@ def prolong_entry(entry: Entry, ttl: int) -> None:
     after = replace(entry, ttl=ttl)
     changes = [WaitlistRow.content.set(after), WaitlistRow.ttl.set(ttl)]
     with suppress(dynamo.TransactionCanceled):
-        dynamo.transact([_change_item(entry, after), dynamo.update(_place_key(entry), changes, _EXISTS)])
+        dynamo.transact([_change_item(entry, after), dynamo.transact_update(_place_key(entry), changes, _EXISTS)])
 
 
 def prolong_arrivals(event_id: str, ttl: int) -> None:
@@ -295,7 +295,9 @@ def save_card(entry: Entry, card: SavedCard, item: dynamo.TransactItem) -> Entry
     """Write the card of a waiting entry, together with `item`. Returns None if the entry has changed."""
     after = replace(entry, card=card, card_changes=entry.card_changes + 1)
     try:
-        dynamo.transact([_change_item(entry, after), dynamo.update(_place_key(entry), [WaitlistRow.content.set(after)], _EXISTS), item])
+        dynamo.transact(
+            [_change_item(entry, after), dynamo.transact_update(_place_key(entry), [WaitlistRow.content.set(after)], _EXISTS), item]
+        )
     except dynamo.TransactionCanceled:
         return None
     return after
@@ -305,7 +307,7 @@ def end_waiting(entry: Entry, now: int, items: Iterable[dynamo.TransactItem]) ->
     """End a waiting entry, remove its card, and write `items`. Returns None if the entry no longer waits, or has a new card."""
     after = replace(entry, state="left", ended_at=now, card=None)
     try:
-        dynamo.transact([_change_item(entry, after), dynamo.delete(_place_key(entry)), *items])
+        dynamo.transact([_change_item(entry, after), dynamo.transact_delete(_place_key(entry)), *items])
     except dynamo.TransactionCanceled:
         return None
     return after
@@ -319,18 +321,18 @@ def offer_items(entry: Entry, purchase_id: str, until: int, allocator: str | Non
     after = replace(entry, state="offered", purchase_id=purchase_id, offered_until=until)
     items = [
         _change_item(entry, after),
-        dynamo.delete(_place_key(entry)),
-        dynamo.put(_offer_row(after)),
+        dynamo.transact_delete(_place_key(entry)),
+        dynamo.transact_put(_offer_row(after)),
     ]
     if allocator is not None:
         line = WaitlistRow(_LINES, entry.event_id)
-        items.append(dynamo.update(line, [WaitlistRow.leased_by.set(allocator)], WaitlistRow.leased_by == allocator))
+        items.append(dynamo.transact_update(line, [WaitlistRow.leased_by.set(allocator)], WaitlistRow.leased_by == allocator))
     return items
 
 
 def ballot_offer_item(event_id: str, offer: BallotOffer, ttl: int) -> dynamo.TransactItem:
     """Return the item that publishes an offer of a ballot. The transaction fails if the position already had an offer."""
-    return dynamo.put(
+    return dynamo.transact_put(
         WaitlistRow(f"drawn#{event_id}", _ballot_key(offer.draw_number.room, offer.position), ballot_offer=offer, ttl=ttl), _ABSENT
     )
 
@@ -348,7 +350,7 @@ def save_notified_to(event_id: str, entry_id: str, subject: int | str) -> None:
 
 def save_checked(event_id: str, checked_to: str | None) -> None:
     """Record up to which entry the open offers have been checked. With None, the next check begins at the first offer."""
-    dynamo.update_if(WaitlistRow(_LINES, event_id), WaitlistRow.assign({"checked_to": checked_to}), _EXISTS)
+    dynamo.update_if(WaitlistRow(_LINES, event_id), WaitlistRow.set_or_remove({"checked_to": checked_to}), _EXISTS)
 
 
 def end_offer(before: Entry, after: Entry, items: Iterable[dynamo.TransactItem]) -> None:
@@ -357,9 +359,9 @@ def end_offer(before: Entry, after: Entry, items: Iterable[dynamo.TransactItem])
     If the user's data was erased, only deletes the offer.
     """
     offer = _offer_row(before)
-    counted = dynamo.update(WaitlistRow(_LINES, before.event_id), [getattr(WaitlistRow, after.state).add(1)])
+    counted = dynamo.transact_update(WaitlistRow(_LINES, before.event_id), [getattr(WaitlistRow, after.state).add(1)])
     try:
-        dynamo.transact([dynamo.delete(offer, _EXISTS), _change_item(before, after), counted, *items])
+        dynamo.transact([dynamo.transact_delete(offer, _EXISTS), _change_item(before, after), counted, *items])
     except dynamo.TransactionCanceled as cancelled:
         if not cancelled.failed(0):
             offer.delete()
@@ -395,7 +397,7 @@ def _change_item(before: Entry, after: Entry) -> dynamo.TransactItem:
     """Return the item that writes an entry. The transaction fails if the entry's state or card has changed since it was read."""
     card_changes = WaitlistRow.card_changes
     has_card = card_changes == before.card_changes if before.card_changes else card_changes.does_not_exist()
-    return dynamo.put(_entry_row(after), (WaitlistRow.entry_id == before.id) & (WaitlistRow.state == before.state) & has_card)
+    return dynamo.transact_put(_entry_row(after), (WaitlistRow.entry_id == before.id) & (WaitlistRow.state == before.state) & has_card)
 
 
 def _entry_row(entry: Entry) -> WaitlistRow:

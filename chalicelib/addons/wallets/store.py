@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import ids
 from chalicelib.tickets.model import Ticket
@@ -99,7 +99,7 @@ class WalletRow(dynamo.Table):
 
 
 class PassRow(WalletRow):
-    content = JsonAttribute(Pass)
+    content = StructAttribute(Pass)
 
 
 class TextRow(WalletRow):
@@ -107,7 +107,7 @@ class TextRow(WalletRow):
 
 
 class UpdateRow(WalletRow):
-    content = JsonAttribute(Update)
+    content = StructAttribute(Update)
 
 
 _ABSENT = WalletRow.pk.does_not_exist()
@@ -121,9 +121,9 @@ def code_digest(code: str) -> str:
 def create_pass(made: Pass) -> Pass:
     """Write a pass, and list its ticket among the event's tickets with passes. Returns the stored pass, which may be an earlier one."""
     row = _pass_row(made)
-    listing = dynamo.put(TextRow(_event_key(made.event_id, made.ticket_id), made.ticket_id, ttl=made.ttl))
+    listing = dynamo.transact_put(TextRow(_event_key(made.event_id, made.ticket_id), made.ticket_id, ttl=made.ttl))
     try:
-        dynamo.transact([dynamo.put(row, _ABSENT), listing])
+        dynamo.transact([dynamo.transact_put(row, _ABSENT), listing])
     except dynamo.TransactionCanceled:
         return find_pass(made.wallet, made.ticket_id, made.digest) or made
     return made

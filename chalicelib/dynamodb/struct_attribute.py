@@ -30,12 +30,12 @@ class _Stored(Struct, frozen=True):
     wire: dict[str, Any]
 
 
-class JsonAttribute(Attribute[T]):
+class StructAttribute(Attribute[T]):
     """An attribute whose values are lists, dicts or structs, as msgspec encodes and decodes them.
 
     Unlike PynamoDB's `JSONAttribute`, it writes DynamoDB's maps and lists, and text only if they cannot hold the value.
 
-        lines = JsonAttribute(list[LineItem], null=True)
+        lines = StructAttribute(list[LineItem], null=True)
 
     A row decodes a stored value when the attribute is first read, which raises msgspec.DecodeError for a value of another type. A row that
     cannot be decoded therefore does not break the queries and batches that find it. Do not change a value that was read from a row.
@@ -94,19 +94,19 @@ class JsonAttribute(Attribute[T]):
         is_other: Condition = ~(self == other)
         return is_other
 
-    def to_json(self, value: T) -> Any:
+    def to_stored(self, value: T) -> Any:
         """Return what is stored for a value. Override this to store a shorter value with the same meaning."""
         return value
 
     def _text(self, value: Any) -> dict[str, Any]:
-        return {STRING: _encoder.encode(self.to_json(value)).decode()}
+        return {STRING: _encoder.encode(self.to_stored(value)).decode()}
 
     def _native(self, value: Any) -> dict[str, Any] | None:
         """Return a value as a map or list. Returns None for a value that is neither, or that they cannot hold unchanged."""
         if self._always_text:
             return None
         try:
-            wire = _typed(msgspec.to_builtins(self.to_json(value), str_keys=True), MAX_DEPTH)
+            wire = _typed(msgspec.to_builtins(self.to_stored(value), str_keys=True), MAX_DEPTH)
         except _NotNative:
             return None
         return wire if "L" in wire or "M" in wire else None

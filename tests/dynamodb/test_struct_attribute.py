@@ -12,12 +12,12 @@ from msgspec import Struct
 from pynamodb.attributes import UnicodeAttribute
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.tickets.model import CheckIn
 from chalicelib.tickets.store import TicketRow
 
 FORMS = ("text", "maps")
-wire_format = JsonAttribute.wire
+wire_format = StructAttribute.wire
 
 
 class Part(Struct, frozen=True):
@@ -31,9 +31,9 @@ class Thing(dynamo.Table):
     feature = "idempotency"
 
     id = UnicodeAttribute(hash_key=True)
-    parts = JsonAttribute(list[Part], null=True)
-    free = JsonAttribute(Any, null=True)
-    by_number = JsonAttribute(dict[int, str], null=True)
+    parts = StructAttribute(list[Part], null=True)
+    free = StructAttribute(Any, null=True)
+    by_number = StructAttribute(dict[int, str], null=True)
 
 
 @pytest.fixture(params=FORMS)
@@ -45,7 +45,7 @@ def form(request, monkeypatch) -> str:
 def write_form(monkeypatch, form):
     """Write text as releases up to 0.2.0 did, or what this release writes."""
     forms = {"text": lambda attribute, value: attribute._text(attribute._decode(wire_format(attribute, value))), "maps": wire_format}
-    monkeypatch.setattr(JsonAttribute, "wire", forms[form])
+    monkeypatch.setattr(StructAttribute, "wire", forms[form])
 
 
 def stored(name="free"):
@@ -89,7 +89,7 @@ TEXT_ONLY = [[1.0], [-0.0], [1e200], [1e-200], [2**70], [2.0**80], {"": 1}, json
 @pytest.mark.parametrize("value", [*NATIVE, *TEXT_ONLY], ids=str)
 def test_a_value_comes_back_unchanged(store, form, value):
     Thing("a", free=value).save()
-    dynamo.update(Thing("b"), [Thing.free.set(value)])
+    dynamo.transact_update(Thing("b"), [Thing.free.set(value)])
     found = Thing.find("a").free
     assert (found, json.dumps(found)) == (value, json.dumps(value))
 
