@@ -48,7 +48,10 @@ for module in (accounts_api, catalog_api, waiting_room_api, tickets_api, purchas
 
 @cache
 def register_other_blueprints() -> None:
-    """Register the jobs, and the routes that buyers rarely or never use. A repeated call does nothing."""
+    """Register the jobs, and the routes that buyers rarely or never use. A repeated call does nothing.
+
+    The modules are imported before anything is registered, because an import that fails lets the next request call this function again.
+    """
     from chalicelib.admin import api as admin_api
     from chalicelib.bootstrap_file import api as bootstrap_file_api
     from chalicelib.changes import jobs as changes_jobs
@@ -62,6 +65,7 @@ def register_other_blueprints() -> None:
     from chalicelib.reconciliation import jobs as reconciliation_jobs
 
     # FAIRGATE_ADDONS is the only setting that is read before the first request, because it decides which routes and functions the app has.
+    addon_apis, addon_jobs = addons.import_route_modules(), addons.import_job_modules()
     for module in (
         edge_api,
         bootstrap_file_api,
@@ -71,10 +75,10 @@ def register_other_blueprints() -> None:
         box_office_api,
         privacy_api,
         admin_api,
-        *addons.routes(),
+        *addon_apis,
     ):
         app.register_blueprint(module.bp, url_prefix="/v1")
-    for module in (purchases_jobs, reconciliation_jobs, changes_jobs, *addons.jobs()):
+    for module in (purchases_jobs, reconciliation_jobs, changes_jobs, *addon_jobs):
         app.register_blueprint(module.bp)
 
 
@@ -95,11 +99,11 @@ if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "on-demand":
 else:
     register_other_blueprints()
 
-auth.register_api_keys(promoters.identify_api_key)
+auth.register_api_key_lookup(promoters.identify_api_key)
 operation.register_resolver("event_id", search.resolve_event_id)  # paths also take an event's slug
-event_management.register_opening_check(waiting_room.check_opening)
+event_management.register_opening_check(waiting_room.check_opening)  # refuses to postpone a draw whose beacon round is public
 # The stage's limit for emails that anybody can request does not apply to these addresses.
-notifications.register_confirmed_addresses(accounts.is_verified)
-notifications.register_confirmed_addresses(queries.has_paid_order)
-memory.register_snapstart_renewal()
+notifications.register_address_confirmation(accounts.is_verified)
+notifications.register_address_confirmation(queries.has_paid_order)
+memory.register_snapstart_renewal()  # an instance that starts from a snapshot seeds `random` again, and forgets its caches
 cold_start.resume_garbage_collection()

@@ -130,7 +130,7 @@ def issue_token(
 _find_api_key: Callable[[str], Identity | None] = lambda _: None  # noqa: E731
 
 
-def register_api_keys(find: Callable[[str], Identity | None]) -> None:
+def register_api_key_lookup(find: Callable[[str], Identity | None]) -> None:
     """Use `find(key)` to identify callers who send an API key. It must return None if the key is not valid now."""
     global _find_api_key
     _find_api_key = find

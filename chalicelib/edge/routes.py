@@ -217,13 +217,22 @@ def route(
     media_types: tuple[str, ...] = (),
     file: FormFile | None = None,
 ) -> Callable[[Callable[..., Reply[Any] | CacheableReply[Any]]], Callable[..., ChaliceResponse]]:
-    """Register a handler `(request, **path parameters) -> Reply | CacheableReply` on a blueprint. `access` is checked first.
+    """Register a handler `(request, **path parameters) -> Reply | CacheableReply` on a blueprint.
 
-    Path parameters are ids: for an id that cannot exist, the reply is 404 and the handler is not called. A parameter `body` receives the
-    JSON body as an instance of its type, a msgspec Struct; if the parameter has a default, the body may be empty. A parameter `query`
-    receives the query parameters. With `file`, the handler receives the uploaded bytes as the parameter `file`. Public routes that only
-    read ignore unknown query parameters, because other sites add theirs to links. Other routes that only read refuse them, even if they
-    have no query parameters. `statuses`, `headers`, `errors` and `media_types` are for the OpenAPI document (see Operation).
+    The handler's parameters: the first, `request`, receives the RequestContext. The parameters of the path are ids: for an id that cannot
+    exist, the reply is 404 and the handler is not called. A parameter `body` receives the JSON body as an instance of its type, a msgspec
+    Struct; if the parameter has a default, the body may be empty. A parameter `query` receives the query parameters. With `file`, the
+    parameter `file` receives the uploaded bytes.
+
+    At run time, only `method`, `path`, `access` and `file` have an effect. `statuses`, `headers`, `errors` and `media_types` are only for
+    the OpenAPI document (see Operation).
+
+    `access` is checked before the body is read. `public` lets everybody call the handler, `user` every identified caller, and `admin` only
+    admins. `door` requires that the caller works at the door of any event, and `manager` that the caller manages any event or sees its
+    money; the handler checks the event in question, with `catalog.permissions`.
+
+    Public routes that only read ignore unknown query parameters, because other sites add theirs to links. Other routes that only read
+    refuse them, even if they have no query parameters.
 
     Chalice turns an exception from a handler into a reply of its own before any middleware sees it, except its ChaliceUnhandledError. So
     `error_reply` turns exceptions into replies here.

@@ -80,12 +80,12 @@ def is_on(name: str) -> bool:
     return name in enabled()
 
 
-def routes() -> list[Any]:
+def import_route_modules() -> list[Any]:
     """Return the modules with the routes of the enabled add-ons."""
-    return [import_module(name) for name in route_modules(enabled())]
+    return [import_module(name) for name in route_module_names(enabled())]
 
 
-def route_modules(addons: Mapping[str, Addon]) -> list[str]:
+def route_module_names(addons: Mapping[str, Addon]) -> list[str]:
     """Return the names of the modules with the routes of these add-ons."""
     modules = []
     for name, addon in addons.items():
@@ -94,7 +94,7 @@ def route_modules(addons: Mapping[str, Addon]) -> list[str]:
     return modules
 
 
-def jobs() -> list[Any]:
+def import_job_modules() -> list[Any]:
     """Return the modules with the functions of the enabled add-ons."""
     return [_module(name, addon.jobs) for name, addon in enabled().items() if addon.jobs]
 

@@ -64,7 +64,7 @@ WITHHELD_SECONDS = 1.0  # longer than handing over an email usually takes
 _confirmed_addresses = list[Callable[[str], bool]]()
 
 
-def register_confirmed_addresses(is_confirmed: Callable[[str], bool]) -> None:
+def register_address_confirmation(is_confirmed: Callable[[str], bool]) -> None:
     """Let requested emails above the limit still go to addresses for which `is_confirmed(address)` is true."""
     _confirmed_addresses.append(is_confirmed)
 

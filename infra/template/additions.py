@@ -37,7 +37,7 @@ def template_additions(stage: str, routes: dict[str, Any], architecture: str = "
 
 def _routes_of(stage: str, routes: dict[str, Any]) -> dict[str, Any]:
     """Return the routes of the core and of the stage's add-ons."""
-    wanted = set(addons.route_modules(addons.declared(addon_names(stage))))
+    wanted = set(addons.route_module_names(addons.declared(addon_names(stage))))
 
     def is_served(route: Any) -> bool:
         module = route.view_function.__module__
