@@ -33,7 +33,7 @@ from chalicelib.promotions import service as promotions
 from chalicelib.purchases import queries
 from chalicelib.purchases.model import Buyer, CheckoutDetails, Purchase
 from chalicelib.tickets.model import Ticket
-from chalicelib.tickets.store import change_position, iterate_ticket_ids, load_tickets
+from chalicelib.tickets.store import iterate_ticket_ids, load_tickets, position_at
 
 PROFILE_FIELDS = ProfileFields.__struct_fields__
 TEAM_COLUMNS, WAITING_COLUMNS = ("event", "email", "role"), ("email", "tier")
@@ -130,7 +130,7 @@ def _orders(event: Event, current: Catalog, rows: list[Mapping[str, str]], left_
     """Yield the orders of an event as lines of JSON, and add its valid tickets to `rows`, the rows of `import-tickets`."""
     by_order: dict[str, list[str]] = defaultdict(list)
     cancelled = {tier.id for tier in current.event_tiers(event.id) if event.for_tiers([tier]).status == "cancelled"}
-    for ticket_id, _ in iterate_ticket_ids(event.id, change_position(0)):
+    for ticket_id, _ in iterate_ticket_ids(event.id, position_at(0)):
         by_order[ticket_id.rpartition("-")[0]].append(ticket_id)
     order_ids = sorted(by_order)
     for begin in range(0, len(order_ids), dynamo.MAX_BATCH_GET):

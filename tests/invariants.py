@@ -34,7 +34,7 @@ from chalicelib.reconciliation import invariants
 from chalicelib.reconciliation.invariants import PurchaseRecords
 from chalicelib.tickets import signature
 from chalicelib.tickets.model import Ticket
-from chalicelib.tickets.store import TicketRow, _ticket, change_position, scan_listings
+from chalicelib.tickets.store import TicketRow, _ticket, position_at, scan_listings
 from chalicelib.waiting_room import verify
 from chalicelib.waiting_room.model import LATE
 from devtools.dynamodb.values import decode_item
@@ -398,7 +398,7 @@ def _check_resale(shards: list[Shard], current: Catalog, orders: list[Purchase],
     for ticket in tickets:
         if ticket.listed_at is not None:
             stock_id = current.tiers[ticket.tier_id].for_resale(ticket.price_cents).stock_id
-            expected[stock_id, f"{change_position(ticket.listed_at)}#{ticket.id}"] += 1
+            expected[stock_id, f"{position_at(ticket.listed_at)}#{ticket.id}"] += 1
     violations = [] if listed == expected else [f"the listings are {listed}, and the tickets say {expected}"]
     resold = Counter(hold.stock_id for order in orders for hold in order.resale_holds for _ in range(hold.quantity))
     for_resale = Counter(stock_id for stock_id, _ in listed)
@@ -576,9 +576,9 @@ def _check_tickets(rows: list[TicketRow], tickets: list[Ticket], purchases_by_id
         if row.purchase_id not in purchases_by_id or not purchases_by_id[row.purchase_id].was_order
     ]
     violations += [
-        f"{row.id}: {ticket.admitted} people are in, and the item says {row.admitted}"
+        f"{row.id}: {ticket.inside} people are in, and the item says {row.admitted}"
         for row, ticket in zip(rows, tickets, strict=True)
-        if ticket.admitted != int(row.admitted or 0)
+        if ticket.inside != int(row.admitted or 0)
     ]
     return violations
 

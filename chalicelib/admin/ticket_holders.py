@@ -17,7 +17,7 @@ from chalicelib.payments.model import WITHOUT_MONEY
 from chalicelib.promoters.service import find_verified_promoter, is_known
 from chalicelib.purchases import queries, refunds
 from chalicelib.purchases.model import Purchase
-from chalicelib.tickets.store import change_position, query_changed_tickets
+from chalicelib.tickets.store import position_at, query_changed_tickets
 from chalicelib.waiting_room import service as waiting_room
 
 MAX_TICKETS = 2000  # read by one request
@@ -94,7 +94,7 @@ def ticket_holders(event: Event, date_id: str | None, now: int) -> TicketHolders
     tiers = [tier for tier in current.event_tiers(event.id) if only_date is None or tier.is_valid_on(only_date)]
     ended = {tier.id for tier in tiers if after.for_tiers([tier]).status == "cancelled"}
     (found, following), (promoter, (stocks, (room, waiting))) = parallel.both(
-        lambda: query_changed_tickets(event.id, change_position(0), MAX_TICKETS),
+        lambda: query_changed_tickets(event.id, position_at(0), MAX_TICKETS),
         lambda: parallel.both(
             lambda: find_verified_promoter(event),
             lambda: parallel.both(

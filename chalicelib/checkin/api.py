@@ -20,7 +20,7 @@ from chalicelib.foundation import clock, ids, settings
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.tickets import qr
-from chalicelib.tickets.model import Direction, TicketFrozen, TicketVoid, read_code
+from chalicelib.tickets.model import Direction, TicketFrozen, TicketVoid, normalize_code
 
 MAX_SCANS = 100  # per sync; each scan takes about three store calls
 
@@ -142,7 +142,7 @@ def undo_check_in(request: RequestContext, ticket_id: str, body: UndoBody = _UND
 def sync_check_ins(request: RequestContext, body: SyncBody) -> Reply[SyncView]:
     """Upload the scans of an offline device, and report the scans that conflict with other scans."""
     scans = [_offline_scan(scan, number, body, request.now) for number, scan in enumerate(body.scans)]
-    request.is_repeatable = True
+    request.advise_repeating()
     return Reply(views.sync_view(service.sync_scans(request.require_user(), scans, request.now), catalog.snapshot()))
 
 
@@ -199,10 +199,10 @@ def _scan_id(request: RequestContext, body: CheckInBody | AdmitBody) -> str:
     if body.scan_id is not None:
         if body.device is None:
             raise InvalidInput("Send the `device` with its `scan_id`: the id is only unique per device.", path="$.device")
-        request.is_repeatable = True
+        request.advise_repeating()
         return _device_scan_id(body.device, body.scan_id)
-    key = idempotency.find_key(request, request.require_user().user_id)
-    return f"{key.key[:16]}{key.payload[:16]}" if key is not None else ids.new_id()
+    key_use = idempotency.find_key(request, request.require_user().user_id)
+    return f"{key_use.key[:16]}{key_use.payload[:16]}" if key_use is not None else ids.new_id()
 
 
 def _device_scan_id(device: str, scan_id: str) -> str:
@@ -243,10 +243,10 @@ def _epoch_seconds(moment: datetime, path: str) -> int:
 
 def _read_scan(text: str | None, ticket_id: str | None, qr_sig: str | None, *, is_online: bool) -> dict[str, Any]:
     """Return the fields of a Scan that follow from the scanned or typed text. `ticket_id` takes precedence over the id in the text."""
-    scanned = qr.read_text(text) if text is not None else None
+    scanned = qr.parse_ticket_text(text) if text is not None else None
     if scanned is None:
-        return {"ticket_id": ticket_id, "code": None if text is None else read_code(text), "qr_sig": qr_sig}
+        return {"ticket_id": ticket_id, "code": None if text is None else normalize_code(text), "qr_sig": qr_sig}
     named_id = ticket_id or scanned.ticket_id
-    if scanned.is_rotating:
-        return {"ticket_id": named_id, "rotating": RotatingCode(scanned.code, scanned.qr_sig if is_online else None)}
+    if scanned.password is not None:
+        return {"ticket_id": named_id, "rotating": RotatingCode(scanned.code, scanned.password if is_online else None)}
     return {"ticket_id": named_id, "code": scanned.code, "qr_sig": scanned.qr_sig}

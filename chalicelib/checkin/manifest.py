@@ -21,7 +21,7 @@ from chalicelib.foundation.clock import Timestamp
 from chalicelib.tickets import signature
 from chalicelib.tickets.model import Ticket, VoidReason, seat_id
 from chalicelib.tickets.service import all_door_times
-from chalicelib.tickets.store import change_position, query_changed_tickets
+from chalicelib.tickets.store import position_at, query_changed_tickets
 
 # A change carries the time at which its request began to write. The change may become readable later: the request may take its whole
 # deadline, the clocks of two instances may differ, and the index may lag. Together, these delays are much shorter than this overlap.
@@ -123,7 +123,7 @@ def read_manifest(event: Event, since: int | None, limit: int, cursor: str | Non
     OVERLAP_SECONDS before the request for the first page. The cursor contains `as_of`.
     """
     if cursor is None:
-        as_of, position = now - OVERLAP_SECONDS, change_position(since or 0)
+        as_of, position = now - OVERLAP_SECONDS, position_at(since or 0)
     else:
         as_of, position = cursors.decode_key(cursor, _CursorKey)
     found, last = query_changed_tickets(event.id, position, limit)
@@ -186,7 +186,7 @@ def _ticket_view(ticket: Ticket, snapshot: Catalog) -> ManifestTicketView:
                 number=ticket.seat_number(guest.seat),
                 code_sha256=_digest(guest.code),
                 name=guest.name,
-                admitted=ticket.on(ticket.last_date).inside_count(guest.seat) > 0,
+                admitted=ticket.with_checkins_on(ticket.last_date).inside_count(guest.seat) > 0,
             )
             for guest in ticket.guests
         ],

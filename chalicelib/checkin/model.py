@@ -105,14 +105,14 @@ class AlreadyAdmitted(ApiError):
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "Everyone on this ticket is already in."
 
-    def __init__(self, ticket: Ticket, seat: int | None = None, date: str | None = None) -> None:
+    def __init__(self, ticket: Ticket, *, seat: int | None, date: str | None) -> None:
         self.ticket, self.seat = ticket, seat
-        today = ticket.on(date)
+        today = ticket.with_checkins_on(date)
         present = today.present
         first = next((checkin for checkin in present if seat is not None and checkin.seat == seat), present[0])
         gate = f" at gate {first.gate}" if first.gate else ""
         message = f"This ticket was used at {clock.iso(first.at)}{gate}."
-        super().__init__(message, ticket_id=ticket.id, admits=ticket.admits, admitted=today.admitted, first=checkin_details(first))
+        super().__init__(message, ticket_id=ticket.id, admits=ticket.admits, admitted=today.inside, first=checkin_details(first))
 
 
 class TooManyPeople(ApiError):
@@ -122,13 +122,13 @@ class TooManyPeople(ApiError):
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "This ticket does not admit that many people."
 
-    def __init__(self, ticket: Ticket, count: int, remaining: int, seat: int | None, date: str | None = None) -> None:
+    def __init__(self, ticket: Ticket, *, count: int, remaining: int, seat: int | None, date: str | None) -> None:
         self.ticket, self.seat = ticket, seat
-        admitted = ticket.on(date).admitted
-        message = f"This ticket admits {ticket.admits} people, and {admitted} are already in. Admit at most {remaining}."
+        inside = ticket.with_checkins_on(date).inside
+        message = f"This ticket admits {ticket.admits} people, and {inside} are already in. Admit at most {remaining}."
         if seat is not None:
             message = "This is the code of one guest. It admits one person."
-        super().__init__(message, ticket_id=ticket.id, admits=ticket.admits, admitted=admitted, remaining=remaining, requested=count)
+        super().__init__(message, ticket_id=ticket.id, admits=ticket.admits, admitted=inside, remaining=remaining, requested=count)
 
 
 class NotCheckedIn(ApiError):

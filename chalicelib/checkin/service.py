@@ -61,7 +61,7 @@ from chalicelib.tickets.store import (
     add_duplicate_item,
     change_checkins_item,
     change_undone_item,
-    decode_ticket,
+    current_ticket,
     find_seat_id,
     find_ticket_id,
 )
@@ -109,7 +109,7 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
         if scan.id in ticket.undone:
             raise ScanUndone(ticket_id=ticket.id)
         _require_current(ticket, scan)
-        checkin = _exit(user, ticket, seat, scan) if scan.direction == "out" else _entry(user, ticket, seat, scan)
+        checkin = _exit_checkin(user, ticket, seat, scan) if scan.direction == "out" else _entry_checkin(user, ticket, seat, scan)
         known = ticket.checkins if len(ticket.checkins) < MAX_CHECKINS else without_old_exits(ticket)
         after = replace(ticket, checkins=[*known, checkin])
         is_entry = checkin.direction == "in"
@@ -207,7 +207,7 @@ def _keep_duplicate(user: Identity, ticket: Ticket, seat: int | None, scan: Scan
     """Add a scan to the duplicates of its ticket, once and at most MAX_DUPLICATES per ticket. Returns the updated ticket."""
     all_people = ticket.admits if seat is None else 1
     count = all_people if scan.count == "all" else scan.count
-    duplicate = CheckIn(scan.id, scan.at, count, user.user_id, scan.gate, scan.device, seat)
+    duplicate = CheckIn(id=scan.id, at=scan.at, count=count, by=user.user_id, gate=scan.gate, device=scan.device, seat=seat)
     for _ in range(MAX_ATTEMPTS):
         if _find_checkin(ticket.duplicates, scan.id) is not None or len(ticket.duplicates) >= MAX_DUPLICATES:
             return ticket
@@ -285,7 +285,7 @@ def _require_current(ticket: Ticket, scan: Scan) -> None:
         raise CodeExpired(ticket_id=ticket.id)
 
 
-def _entry(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> CheckIn:
+def _entry_checkin(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> CheckIn:
     """Return the check-in of a scan. Raises the refusal if the ticket is not valid at this time, or has nobody left to admit."""
     if ticket.state == "void":
         raise TicketRefunded(ticket_id=ticket.id) if ticket.void_reason == "refunded" else TicketVoid(ticket_id=ticket.id)
@@ -293,17 +293,27 @@ def _entry(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> Chec
         raise TicketFrozen(ticket_id=ticket.id)
     date = _date_at_open_doors(ticket, scan.at, may_be_early=scan.override_reason is not None)
     count = _admitted_count(ticket, seat, date, scan)
-    return CheckIn(scan.id, scan.at, count, user.user_id, scan.gate, scan.device, seat, scan.override_reason, date)
+    return CheckIn(
+        id=scan.id,
+        at=scan.at,
+        count=count,
+        by=user.user_id,
+        gate=scan.gate,
+        device=scan.device,
+        seat=seat,
+        override_reason=scan.override_reason,
+        date=date,
+    )
 
 
-def _exit(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> CheckIn:
+def _exit_checkin(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> CheckIn:
     """Return the exit that a scan records. The ticket's state and the time do not matter, because people who are inside may leave.
 
     A guest who came in with the ticket's code goes out with that code or with the guest's own code. The exit belongs to the date of the
     last check-in. Raises ReentryNotAllowed and NotCheckedIn.
     """
     date = ticket.last_date
-    ticket = ticket.on(date)
+    ticket = ticket.with_checkins_on(date)
     event = permissions.find_event(ticket.event_id)
     if event is None or not event.allows_reentry:
         raise ReentryNotAllowed(event_id=ticket.event_id)
@@ -316,8 +326,8 @@ def _exit(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> Check
     if count > inside:
         subject = "Only 1 person with this code is" if inside == 1 else f"Only {inside} people with this code are"
         people = f"{subject} inside." if inside else "Nobody with this ticket is inside."
-        raise NotCheckedIn(f"{people} Nobody was scanned out.", ticket_id=ticket.id, admitted=ticket.admitted)
-    return CheckIn(scan.id, scan.at, -count, user.user_id, scan.gate, scan.device, seat, date=date)
+        raise NotCheckedIn(f"{people} Nobody was scanned out.", ticket_id=ticket.id, admitted=ticket.inside)
+    return CheckIn(id=scan.id, at=scan.at, count=-count, by=user.user_id, gate=scan.gate, device=scan.device, seat=seat, date=date)
 
 
 def _with_undone(ticket: Ticket, scan_id: str) -> Ticket:
@@ -326,13 +336,13 @@ def _with_undone(ticket: Ticket, scan_id: str) -> Ticket:
 
 def _require_undoable(ticket: Ticket, after: Ticket, undone: CheckIn) -> None:
     """Raise the refusal if the other scans of the ticket on this date would contradict each other without the undone scan."""
-    today, after = ticket.on(undone.date), after.on(undone.date)
+    today, after = ticket.with_checkins_on(undone.date), after.with_checkins_on(undone.date)
     if undone.direction == "out":
         inside = accumulate(checkin.count for checkin in today.checkins)
         scans = zip(today.checkins, inside, strict=True)
         extra = sum(checkin.count for checkin, people in scans if checkin.override_reason and people > ticket.admits)
-        if after.admitted > ticket.admits + extra or (undone.seat is not None and after.inside_count(undone.seat) > 1):
-            raise AlreadyAdmitted(ticket, undone.seat, undone.date)
+        if after.inside > ticket.admits + extra or (undone.seat is not None and after.inside_count(undone.seat) > 1):
+            raise AlreadyAdmitted(ticket, seat=undone.seat, date=undone.date)
     elif any(inside < 0 for inside in accumulate(checkin.count for checkin in after.checkins if checkin.seat == undone.seat)):
         raise NotCheckedIn("These people have gone out since this check-in. Undo their exit first.", ticket_id=ticket.id)
 
@@ -369,17 +379,17 @@ def _admitted_count(ticket: Ticket, seat: int | None, date: str | None, scan: Sc
 
     If staff override the refusal of a used ticket, the scan admits one person. Raises AlreadyAdmitted and TooManyPeople.
     """
-    today = ticket.on(date)
-    remaining = ticket.admits - today.admitted
+    today = ticket.with_checkins_on(date)
+    remaining = ticket.admits - today.inside
     if seat is not None:
         remaining = min(remaining, 0 if today.inside_count(seat) else 1)
     if remaining <= 0 and scan.override_reason is not None:
         return 1
     if remaining <= 0:
-        raise AlreadyAdmitted(ticket, seat, date)
+        raise AlreadyAdmitted(ticket, seat=seat, date=date)
     count = remaining if scan.count == "all" else scan.count
     if count > remaining:
-        raise TooManyPeople(ticket, count, remaining, seat, date)
+        raise TooManyPeople(ticket, count=count, remaining=remaining, seat=seat, date=date)
     return count
 
 
@@ -392,18 +402,18 @@ def _save_checkins(
 ) -> Ticket | None:
     """Write the check-ins of `after` and an audit entry. Returns None on success, or the current ticket after a conflict."""
     write = change_checkins_item(before, after, admits=admits)
-    return _transact([write, _audit_item(before, action, user, details, now, (before.admitted, after.admitted))])
+    return _transact([write, _audit_item(before, action, user, details, now, (before.inside, after.inside))])
 
 
 def _transact(items: list[dynamo.TransactItem]) -> Ticket | None:
-    """Write the items, the first of which changes a ticket. Returns None on success, or the current ticket if its condition fails.
+    """Write the items. The first item changes a ticket. Returns None on success, or the current ticket if its condition fails.
 
     Raises TooManyScans if the store refuses the ticket because it would exceed the maximum size of an item.
     """
     try:
         dynamo.transact(items)
     except dynamo.TransactionCanceled as cancelled:
-        return decode_ticket(cancelled.reasons[0].item)
+        return current_ticket(cancelled)
     except dynamo.STORE_ERRORS as error:
         if not dynamo.is_invalid_data(error):
             raise

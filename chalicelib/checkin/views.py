@@ -118,19 +118,19 @@ def ticket_at_door_view(ticket: Ticket, date: str | None, catalog: Catalog) -> T
         tier_name=tier.name if tier else None,
         attendee_name=ticket.attendee.name if ticket.attendee else None,
         admits=ticket.admits,
-        admitted=ticket.on(date).admitted,
+        admitted=ticket.with_checkins_on(date).inside,
     )
 
 
 def door_ticket_view(ticket: Ticket, date: str | None, catalog: Catalog) -> DoorTicketView:
     """Return a ticket with the people who are inside on a date of the event."""
-    event, today = catalog.events.get(ticket.event_id), ticket.on(date)
+    event, today = catalog.events.get(ticket.event_id), ticket.with_checkins_on(date)
     return DoorTicketView(
         **asdict(ticket_at_door_view(ticket, date, catalog)),
         order_id=ticket.purchase_id,
         event_id=ticket.event_id,
         event_name=event.name if event else None,
-        remaining=max(0, ticket.admits - today.admitted),
+        remaining=max(0, ticket.admits - today.inside),
         guests=[
             DoorGuestView(guest.seat, ticket.seat_number(guest.seat), guest.name, today.inside_count(guest.seat) > 0)
             for guest in ticket.guests

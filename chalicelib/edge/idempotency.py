@@ -72,18 +72,18 @@ def execute_once(
     takes over with the same resource id: it first calls `find_result(resource_id)`, which returns the result of an earlier execution, if
     there is one.
     """
-    use = require_key(request, user_id) if required else find_key(request, user_id)
+    key_use = require_key(request, user_id) if required else find_key(request, user_id)
     seconds = KEPT_SECONDS
-    if use is not None:
+    if key_use is not None:
         is_current = None  # clients that send a key decide which requests are new
     elif is_current is not None:
-        use, seconds = imply_key(request, user_id), IMPLIED_SECONDS
-    if use is None:
+        key_use, seconds = imply_key(request, user_id), IMPLIED_SECONDS
+    if key_use is None:
         return execute(ids.new_id())
-    row, is_takeover = _claim(use, seconds)
+    row, is_takeover = _claim(key_use, seconds)
     if is_current is not None and row.reply is not None and not is_current(row.resource_id):
         store.forget_reply(row)
-        row, is_takeover = _claim(use, seconds)
+        row, is_takeover = _claim(key_use, seconds)
     if row.reply is not None:
         return replayed(msgspec.json.decode(row.reply), int(row.status))
     try:
@@ -104,10 +104,10 @@ def execute_once(
 
 def require_key(request: RequestContext, user_id: str) -> KeyUse:
     """Return the use of the request's Idempotency-Key. Raises IdempotencyKeyRequired without a key, or InvalidInput for a malformed key."""
-    use = find_key(request, user_id)
-    if use is None:
+    key_use = find_key(request, user_id)
+    if key_use is None:
         raise IdempotencyKeyRequired(IdempotencyKeyRequired.default_message, path="Idempotency-Key")
-    return use
+    return key_use
 
 
 def replayed(body: T, status: int) -> Reply[T]:
@@ -130,7 +130,7 @@ def find_key(request: RequestContext, user_id: str) -> KeyUse | None:
         return None
     if len(key) > MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise InvalidInput(f"The Idempotency-Key must have 1 to {MAX_KEY_LENGTH} printable ASCII characters.", path="Idempotency-Key")
-    request.is_repeatable = True
+    request.advise_repeating()
     return _use(request, user_id, key)
 
 
@@ -150,15 +150,15 @@ def _digest(raw: bytes) -> str:
     return sha256(raw).hexdigest()[:32]
 
 
-def _claim(use: KeyUse, seconds: int) -> tuple[IdempotencyRow, bool]:
+def _claim(key_use: KeyUse, seconds: int) -> tuple[IdempotencyRow, bool]:
     """Claim the key for this request, for this many seconds. Returns the key's row, and whether an earlier request with the key exists.
 
     If the earlier request has finished, the row contains its reply. Raises IdempotencyConflict or RequestInFlight.
     """
     now = clock.now()
     new = IdempotencyRow(
-        use.key,
-        payload=use.payload,
+        key_use.key,
+        payload=key_use.payload,
         resource_id=ids.new_id(),
         locked_until=now + LOCK_SECONDS,
         expires_at=now + seconds,

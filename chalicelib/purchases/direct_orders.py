@@ -43,7 +43,7 @@ from chalicelib.purchases.model import (
 )
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
-from chalicelib.tickets.model import CODE_ALPHABET, IMPORTED_PREFIX, Attendee, Ticket, TicketLine, read_code, ticket_id
+from chalicelib.tickets.model import CODE_ALPHABET, IMPORTED_PREFIX, Attendee, Ticket, TicketLine, normalize_code, ticket_id
 from chalicelib.tickets.store import find_ticket_id, load_tickets
 from chalicelib.waiting_room.model import GUEST_PREFIX
 
@@ -89,9 +89,9 @@ def import_code(text: str) -> str:
         raise CodeUnusable(f"has {len(code)} characters; a code has {MIN_CODE_LENGTH} to {MAX_CODE_LENGTH}")
     if not (code.isascii() and code.isprintable()):
         raise CodeUnusable("has characters that are not printable ASCII, which scanners read in different ways")
-    if qr.read_text(code) is not None:
+    if qr.parse_ticket_text(code) is not None:
         raise CodeUnusable("is the text of a Fairgate QR code")
-    return read_code(code)
+    return normalize_code(code)
 
 
 # Tickets per transaction. Each ticket needs four items, plus at most one for a shard of its tier and one for a shard of the pool. The

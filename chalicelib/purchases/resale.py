@@ -36,7 +36,7 @@ from chalicelib.purchases.errors import (
 from chalicelib.purchases.model import BuyerRecord, Purchase
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, ticket_id
-from chalicelib.tickets.store import list_for_resale, list_items, load_readable_tickets, resell_items, unlist_items
+from chalicelib.tickets.store import end_resale_items, list_for_resale, load_readable_tickets, offer_for_resale_items, resell_items
 
 MAX_ATTEMPTS = 5
 LISTED_AT_ONCE = 40  # in one transaction: each ticket takes two items
@@ -213,14 +213,14 @@ def _list(purchase: Purchase, new: Sequence[Ticket], now: int) -> None:
             portion = same[first : first + LISTED_AT_ONCE]
             details = {"tickets": [ticket.number for ticket in portion], "price_cents": tier.price_cents, "currency": purchase.currency}
             entry = audit.entry_item(f"order#{purchase.id}", "resale.offered", purchase.user_id, now, details, event_id=purchase.event_id)
-            listed = [item for ticket in portion for item in list_items(ticket, tier.stock_id, now)]
+            listed = [item for ticket in portion for item in offer_for_resale_items(ticket, tier.stock_id, now)]
             dynamo.transact([*listed, add_tickets_item(_shard_id(tier.stock_id), len(portion)), entry])
             note_change(tier.stock_id)
 
 
 def _take_out(stock_id: str, listed: Sequence[Ticket], items: Sequence[dynamo.TransactItem] = ()) -> None:
     """End the offers of tickets, and take them out of their stock. Raises dynamo.TransactionCanceled."""
-    ended = [item for ticket in listed for item in unlist_items(ticket, stock_id)]
+    ended = [item for ticket in listed for item in end_resale_items(ticket, stock_id)]
     dynamo.transact([*ended, remove_tickets_item(_shard_id(stock_id), len(listed)), *items])
     note_change(stock_id)
 

@@ -1,8 +1,8 @@
 """Transfers: an owner offers a ticket by link, and the first user who accepts it gets the ticket, with a new code.
 
 The ticket's item decides races: one transaction sets the new owner and the new code and ends the transfer, on condition that the ticket
-is valid, unused and offered by this transfer (`tickets.store.give_item`). An acceptance that races with a scan, a refund, a dispute or
-another acceptance therefore either comes first or is refused.
+is valid, unused and offered by this transfer (`tickets.store.give_with_new_code_item`). An acceptance that races with a scan, a refund, a
+dispute or another acceptance therefore either comes first or is refused.
 """
 
 import secrets
@@ -24,7 +24,7 @@ from chalicelib.purchases.errors import TicketUsed, TransferClosed, TransferExpi
 from chalicelib.tickets import seats
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, TicketFrozen, TicketVoid, Transfer
-from chalicelib.tickets.store import decode_ticket, open_transfer, remove_transfer
+from chalicelib.tickets.store import current_ticket, open_transfer, remove_transfer
 
 MAX_ATTEMPTS = 5
 SECRET_BYTES = 16
@@ -116,7 +116,7 @@ def accept(user_id: str, token: str, email: str | None, language: Language, now:
         try:
             dynamo.transact([gift.item, *records, entry, store.owner_email_item(ticket.id, email)])
         except dynamo.TransactionCanceled as cancelled:
-            found = decode_ticket(cancelled.reasons[0].item)
+            found = current_ticket(cancelled)
             continue
         seats.delete_guest_details(ticket)
         log.count("tickets_transferred")

@@ -76,17 +76,17 @@ def check_ticket(ticket: Ticket) -> Iterator[str]:
     dates = {checkin.date for checkin in ticket.checkins}
     if len(dates) > 1:
         for date in dates:
-            yield from check_ticket(ticket.on(date))
+            yield from check_ticket(ticket.with_checkins_on(date))
         return
     overridden = sum(checkin.count for checkin in ticket.checkins if checkin.override_reason)
     scanned_seats = {checkin.seat for checkin in ticket.checkins}
     counts = [[checkin.count for checkin in ticket.checkins if checkin.seat == seat] for seat in scanned_seats]
     if any(inside < 0 for people in counts for inside in accumulate(people)):
         yield f"{ticket.id}: more people went out than were in: {ticket.checkins}"
-    if sum(checkin.count for checkin in ticket.present) != ticket.admitted:
-        yield f"{ticket.id}: {ticket.admitted} people are in, and the check-ins of the present people are {ticket.present}"
-    if not 0 <= ticket.admitted <= ticket.admits + overridden:
-        yield f"{ticket.id}: {ticket.admitted} of {ticket.admits} are in"
+    if sum(checkin.count for checkin in ticket.present) != ticket.inside:
+        yield f"{ticket.id}: {ticket.inside} people are in, and the check-ins of the present people are {ticket.present}"
+    if not 0 <= ticket.inside <= ticket.admits + overridden:
+        yield f"{ticket.id}: {ticket.inside} of {ticket.admits} are in"
     if any(checkin.count == 0 for checkin in ticket.checkins) or len({checkin.id for checkin in ticket.checkins}) < len(ticket.checkins):
         yield f"{ticket.id}: has the check-ins {ticket.checkins}"
     seats = [guest.seat for guest in ticket.guests]

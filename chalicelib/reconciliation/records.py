@@ -32,7 +32,7 @@ from chalicelib.reconciliation import invariants
 from chalicelib.reconciliation.invariants import PurchaseRecords
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, ticket_id
-from chalicelib.tickets.store import change_position, list_for_resale, query_changed_tickets
+from chalicelib.tickets.store import list_for_resale, position_at, query_changed_tickets
 
 DAY_SECONDS = 86_400
 # A run reads about this many items, each of which costs about one read unit. A day of such runs costs about 0.15 dollars.
@@ -211,8 +211,8 @@ class _Run:
         """Count the next tickets of an event. After its last ticket, compare the numbers with its stock, if the stock has not changed."""
         count = progress.count
         if count is None:
-            until = change_position(clock.now() - SETTLE_SECONDS)
-            count = EventCount(event_id, _version(self._read_shards(event_id)), change_position(0), until, {})
+            until = position_at(clock.now() - SETTLE_SECONDS)
+            count = EventCount(event_id, _version(self._read_shards(event_id)), position_at(0), until, {})
         found, position = query_changed_tickets(count.event_id, count.position, SLICE, count.until)
         self._report.reads += 2 * len(found) + 4
         current, sold = catalog.snapshot(), Counter(count.sold)

@@ -162,7 +162,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
         """Whether the ticket is offered for resale, and can still be sold."""
         return self.listed_at is not None and self.state == "valid" and not self.checkins
 
-    def on(self, date: str | None) -> "Ticket":
+    def with_checkins_on(self, date: str | None) -> "Ticket":
         """Return the ticket with only its check-ins on a date of the event; None means the check-ins before the event had dates."""
         return replace(self, checkins=[checkin for checkin in self.checkins if checkin.date == date])
 
@@ -172,7 +172,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
         return self.checkins[-1].date if self.checkins else None
 
     @property
-    def admitted(self) -> int:
+    def inside(self) -> int:
         """The number of people who are inside with the ticket, added up over its dates."""
         return sum(checkin.count for checkin in self.checkins)
 
@@ -371,10 +371,10 @@ def code_of(random_bytes: bytes) -> str:
 
 def may_be_own_code(code: str) -> bool:
     """Return whether a stored code has the form of `new_code`. Another system may still have issued it."""
-    return len(code) == _OWN_CODE_LENGTH and read_code(code) == code
+    return len(code) == _OWN_CODE_LENGTH and normalize_code(code) == code
 
 
-def read_code(text: str) -> str:
+def normalize_code(text: str) -> str:
     """Normalize a code that somebody typed or a scanner read to the form that tickets store.
 
     Text that may be one of our codes gets the form of `new_code`. Any other text keeps its case and loses only surrounding spaces, because

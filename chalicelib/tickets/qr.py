@@ -27,13 +27,13 @@ Modules = list[list[bool]]
 class ScannedText(NamedTuple):
     """The parts of a scanned QR code. None of them is verified.
 
-    A rotating code has the fixed part as its `code`, and a one-time password instead of a signature.
+    A rotating code has the fixed part as its `code`, and a one-time `password` instead of a signature.
     """
 
     ticket_id: str
     code: str
-    qr_sig: str
-    is_rotating: bool = False
+    qr_sig: str | None = None
+    password: str | None = None
 
 
 def text(ticket: Ticket) -> str:
@@ -51,13 +51,14 @@ def rotating_text(ticket: Ticket, password: str) -> str:
     return f"{ROTATING_PREFIX}:{ticket.id}:{signature.wallet_code(ticket.code, ticket.qr_sig)}:{password}"
 
 
-def read_text(text: str) -> ScannedText | None:
+def parse_ticket_text(text: str) -> ScannedText | None:
     """Return the parts of a QR code's text, or None if the text is not in the format of a ticket."""
     prefix, _, rest = text.strip().partition(":")
     ticket_id, _, rest = rest.partition(":")
-    code, _, qr_sig = rest.rpartition(":")  # an imported code may contain colons
-    is_ours = prefix in (PREFIX, ROTATING_PREFIX) and ticket_id and code
-    return ScannedText(ticket_id, code, qr_sig, prefix == ROTATING_PREFIX) if is_ours else None
+    code, _, last = rest.rpartition(":")  # an imported code may contain colons
+    if not ticket_id or not code or prefix not in (PREFIX, ROTATING_PREFIX):
+        return None
+    return ScannedText(ticket_id, code, qr_sig=last) if prefix == PREFIX else ScannedText(ticket_id, code, password=last)
 
 
 def modules(text: str) -> Modules:

@@ -71,7 +71,7 @@ def import_ticket_item(
 ) -> dynamo.TransactItem:
     """Return the transaction item that writes the only ticket of a purchase from another system, with the ticket's original code.
 
-    The code has the form that `read_code` returns. The transaction is cancelled if the ticket exists.
+    The code has the form that `normalize_code` returns. The transaction is cancelled if the ticket exists.
     """
     [price_cents] = line.prices
     ticket = _new_ticket(purchase_id, 1, owner_id, event_id, line, price_cents, code, now)
@@ -101,7 +101,7 @@ def list_purchase_ids(event_id: str, after: str | None = None) -> Iterator[tuple
 
     A purchase with several tickets appears several times. Reads the keys of the tickets page by page.
     """
-    for found_id, position in store.iterate_ticket_ids(event_id, after or store.change_position(0)):
+    for found_id, position in store.iterate_ticket_ids(event_id, after or store.position_at(0)):
         yield found_id.rpartition("-")[0], position
 
 
@@ -267,7 +267,7 @@ def give_ticket(ticket: Ticket, owner_id: str, language: Language, now: int) -> 
         language=language,
         erased_at=None,
     )
-    return TicketGift(after, store.give_item(ticket, after))
+    return TicketGift(after, store.give_with_new_code_item(ticket, after))
 
 
 def freeze_items(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:

@@ -158,7 +158,7 @@ def change_checkins_item(before: Ticket, after: Ticket, *, admits: bool) -> dyna
     The transaction is cancelled if they have changed since `before` was read. If the change `admits` somebody, the transaction is also
     cancelled if the ticket is not valid or its code or guests have changed.
     """
-    changes: dict[str, Any] = {"checkins": after.checkins or None, "admitted": after.admitted or None}
+    changes: dict[str, Any] = {"checkins": after.checkins or None, "admitted": after.inside or None}
     if after.undone != before.undone:
         changes["undone"] = after.undone or None
     # The check-ins must be unchanged: if several scanners write at once, one succeeds, and the others read again and find nobody to admit.
@@ -233,8 +233,8 @@ def remove_transfer(ticket: Ticket) -> bool:
     return dynamo.update_if(TicketRow(ticket.id), [TicketRow.transfer.remove()], condition)
 
 
-def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
-    """Return the item that gives a ticket to a new owner, with a new code.
+def give_with_new_code_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
+    """Return the item that gives a ticket to a new owner, so the ticket gets a new code.
 
     The transaction is cancelled if `open_transfer` would return False, or if the guests have changed.
     """
@@ -252,7 +252,7 @@ def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
     return _change_item(before.id, changes, condition)
 
 
-def list_items(ticket: Ticket, stock_id: str, now: int) -> list[dynamo.TransactItem]:
+def offer_for_resale_items(ticket: Ticket, stock_id: str, now: int) -> list[dynamo.TransactItem]:
     """Return the items that offer a ticket for resale from a stock. They end an open transfer of the ticket.
 
     The transaction is cancelled if the ticket is already for resale, or if `open_transfer` would return False.
@@ -264,7 +264,7 @@ def list_items(ticket: Ticket, stock_id: str, now: int) -> list[dynamo.TransactI
     ]
 
 
-def unlist_items(ticket: Ticket, stock_id: str) -> list[dynamo.TransactItem]:
+def end_resale_items(ticket: Ticket, stock_id: str) -> list[dynamo.TransactItem]:
     """Return the items that end the offer of a ticket for resale, whatever its state. They fail if the offer has changed."""
     assert ticket.listed_at is not None
     condition = TicketRow.listed_at == ticket.listed_at
@@ -295,9 +295,7 @@ def list_for_resale(stock_id: str, after: str | None, limit: int) -> tuple[list[
     """
     beyond = None if after is None else ListingRow.position > after
     positions = [row.position for row in ListingRow.query(stock_id, beyond, limit=limit)]
-    found = {
-        f"{change_position(ticket.listed_at)}#{ticket.id}": ticket for ticket in _load_listed(positions) if ticket.listed_at is not None
-    }
+    found = {f"{position_at(ticket.listed_at)}#{ticket.id}": ticket for ticket in _load_listed(positions) if ticket.listed_at is not None}
     return [found[position] for position in positions if position in found], positions[-1] if len(positions) == limit else None
 
 
@@ -311,11 +309,11 @@ def _load_listed(positions: Iterable[str]) -> list[Ticket]:
 
 
 def _listing_row(ticket_id: str, stock_id: str, listed_at: int) -> ListingRow:
-    return ListingRow(stock_id, f"{change_position(listed_at)}#{ticket_id}")
+    return ListingRow(stock_id, f"{position_at(listed_at)}#{ticket_id}")
 
 
-def move_item(ticket: Ticket, owner_id: str) -> dynamo.TransactItem:
-    """Return the item that moves a ticket to another owner. The ticket's code, names and transfer stay valid.
+def move_with_same_code_item(ticket: Ticket, owner_id: str) -> dynamo.TransactItem:
+    """Return the item that moves a ticket to another account of the same person. Its code, names and transfer stay valid.
 
     The transaction is cancelled if the ticket has changed owners since it was read.
     """
@@ -376,7 +374,7 @@ def query_changed_tickets(event_id: str, after: str, limit: int, before: str | N
 
     With `before`, returns only tickets whose last change is before this position.
 
-    A position is `<epoch seconds as in change_position>#<ticket id>`. Also returns the position from which to continue, or None after the
+    A position is `<epoch seconds as in position_at>#<ticket id>`. Also returns the position from which to continue, or None after the
     last ticket. The tickets are read with strong consistency: a ticket that has just changed again is returned in its current state, and
     returned again later. May miss changes from the last second. Leaves out tickets that this version cannot decode, as after a rollback.
     """
@@ -406,7 +404,7 @@ def iterate_ticket_ids(event_id: str, after: str) -> Iterator[tuple[str, str]]:
     return ((row.id, row.changed) for row in dynamo.merge_sorted(lanes, attrgetter("changed")))
 
 
-def change_position(at: int) -> str:
+def position_at(at: int) -> str:
     """Return the position before all changes of a second (epoch seconds)."""
     return f"{at:011}"
 
@@ -414,6 +412,13 @@ def change_position(at: int) -> str:
 def scan_tickets() -> Iterator[Ticket]:
     """Iterate over all tickets. Reads the whole table: only for rebuilding derived data, never in requests."""
     return map(_ticket, TicketRow.scan())
+
+
+def current_ticket(cancelled: dynamo.TransactionCanceled) -> Ticket:
+    """Return the ticket in the table after a cancelled transaction. The transaction's first item must change the ticket."""
+    row = cancelled.row(0, TicketRow)
+    assert row is not None  # tickets are never deleted
+    return _ticket(row)
 
 
 def decode_ticket(item: dict[str, Any]) -> Ticket:
@@ -432,7 +437,7 @@ def _changes(ticket_id: str, values: dict[str, Any]) -> list[Action]:
 
 
 def _changed(ticket_id: str) -> str:
-    return f"{change_position(clock.now())}#{ticket_id}"
+    return f"{position_at(clock.now())}#{ticket_id}"
 
 
 def _ticket(row: TicketRow) -> Ticket:

@@ -73,7 +73,7 @@ def test_of_many_gates_one_admits_a_ticket_after_its_exit(venue):
     with ThreadPoolExecutor(20) as pool:
         replies = list(pool.map(lambda gate: _retry(venue, gate, "out"), range(20, 40)))
     assert sorted(reply.status for reply in replies) == [200] + [409] * 19
-    assert venue.ticket.admitted == 0
+    assert venue.ticket.inside == 0
 
 
 def _retry(door, gate, direction):
@@ -89,13 +89,13 @@ def test_nobody_is_scanned_out_who_is_not_in(venue):
     venue.scan()
     assert leave(venue).status == 200
     assert (leave(venue).json["error"], leave(venue, "hello").json["error"]) == ("not_checked_in", "code_unknown")
-    assert venue.ticket.admitted == 0
+    assert venue.ticket.inside == 0
 
 
 def test_an_event_must_allow_it(door, api):
     door.scan()
     reply = leave(door)
-    assert (reply.status, reply.json["error"], door.ticket.admitted) == (409, "reentry_not_allowed", 1)
+    assert (reply.status, reply.json["error"], door.ticket.inside) == (409, "reentry_not_allowed", 1)
     assert api.patch(f"/events/{door.event_id}", json={"allows_reentry": True}, token=builders.admin_token()).status == 200
     assert leave(door).status == 200
 
@@ -123,7 +123,7 @@ def test_a_repeated_exit_counts_once(venue):
     assert replies[1].json["message"] == "This request has already scanned out 1 (idempotent)."
     venue.scan()
     assert leave(venue, device="d1", scan_id="1").json["repeated"]
-    assert venue.ticket.admitted == 1
+    assert venue.ticket.inside == 1
 
 
 def test_some_people_of_a_table_leave_and_as_many_come_back(table):
@@ -146,7 +146,7 @@ def test_a_guest_leaves_with_the_own_code_and_comes_back(table):
     assert [one["admitted"] for one in table.scan(guest.code).json["ticket"]["guests"]] == [True]
     assert table.refusal(guest.code) == (409, "already_admitted")
     assert leave(table, count=3).json["error"] == "not_checked_in"  # the guest has a code
-    assert table.ticket.admitted == 3
+    assert table.ticket.inside == 3
 
 
 def test_a_guest_whom_the_host_brought_in_leaves_with_the_own_code(table):
@@ -178,7 +178,7 @@ def test_an_exit_is_undone_unless_somebody_has_come_in_since(venue):
     assert venue.undo(checkin_id=out).json["error"] == "already_admitted"
     assert venue.undo(checkin_id=entered).json["error"] == "not_checked_in"
     assert venue.audited()[:3] == ["ticket.checked_in", "ticket.checked_out", "ticket.check_out_undone"]
-    assert venue.ticket.admitted == 1
+    assert venue.ticket.inside == 1
 
 
 def test_an_undone_exit_does_not_count_when_its_device_sends_it_again(venue):
@@ -186,7 +186,7 @@ def test_an_undone_exit_does_not_count_when_its_device_sends_it_again(venue):
     assert leave(venue, device="north", scan_id="1").status == 200
     assert venue.undo().status == 200
     assert leave(venue, device="north", scan_id="1").json["error"] == "scan_undone"
-    assert venue.ticket.admitted == 1
+    assert venue.ticket.inside == 1
 
 
 def test_an_undone_exit_counts_the_people_whom_staff_let_in_beyond_the_ticket(venue):
@@ -203,7 +203,7 @@ def test_an_entry_before_the_doors_open_does_not_admit_a_second_person_by_an_und
     time.advance(7200)
     assert door.scan().status == 200
     assert door.undo(checkin_id=out).json["error"] == "already_admitted"
-    assert door.ticket.admitted == 1
+    assert door.ticket.inside == 1
     invariants.check(time.now)
 
 
@@ -221,7 +221,7 @@ def test_exits_without_a_network_are_recorded_later_in_their_order(venue):
     again = venue.sync("north", *scans)
     assert [scan["outcome"] for scan in again.json["scans"]] == ["repeated", "repeated", "repeated", "refused"]
     assert (again.json["admitted"], again.json["exited"]) == (2, 1)
-    assert venue.ticket.admitted == 1
+    assert venue.ticket.inside == 1
 
 
 def test_a_device_with_an_older_page_counts_right(venue):
@@ -267,7 +267,7 @@ def test_a_ticket_that_goes_in_and_out_for_days_stays_small(venue):
     venue.scan(gate="North")
     for _ in range(MAX_CHECKINS):
         assert (leave(venue).status, venue.scan(gate="South").status) == (200, 200)
-        assert (venue.ticket.admitted, len(venue.ticket.arrivals), len(venue.ticket.present)) == (1, 1, 1)
+        assert (venue.ticket.inside, len(venue.ticket.arrivals), len(venue.ticket.present)) == (1, 1, 1)
     assert len(venue.ticket.checkins) <= MAX_CHECKINS
     assert (venue.ticket.arrivals[0].gate, venue.ticket.present[0].gate) == ("North", "South")
     assert venue.refusal() == (409, "already_admitted")
@@ -288,6 +288,6 @@ def test_forgotten_exits_change_no_numbers(seed):
     after = structs.replace(ticket, checkins=without_old_exits(ticket))
     assert len(after.checkins) < len(checkins)
     assert after.checkins[-KEPT_CHECKINS:] == checkins[-KEPT_CHECKINS:]
-    assert (after.arrivals, after.admitted) == (ticket.arrivals, ticket.admitted)
+    assert (after.arrivals, after.inside) == (ticket.arrivals, ticket.inside)
     assert all(after.inside_count(seat) == ticket.inside_count(seat) for seat in (None, 1, 2))
     assert [each for each in after.checkins if each.override_reason] == [each for each in checkins if each.override_reason]

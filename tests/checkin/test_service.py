@@ -67,7 +67,7 @@ def test_fifty_scanners_admit_as_many_people_as_the_ticket_says(api, time, admit
     assert sorted(reply.status for reply in replies) == [200] * admits + [409] * (50 - admits)
     assert {reply.json["error"] for reply in replies if reply.status == 409} == {"already_admitted"}
     assert {reply.json["first"]["id"] for reply in replies if reply.status == 409} == {door.ticket.checkins[0].id}
-    assert door.ticket.admitted == admits
+    assert door.ticket.inside == admits
     assert door.audited() == ["ticket.checked_in"] * admits
 
 
@@ -106,7 +106,7 @@ def test_after_a_fault_the_scanner_that_tries_again_succeeds(door, kind, number)
     with faults.KINDS[kind](number):
         door.scan(key="k")
     assert door.scan(key="k").status == 200
-    assert door.ticket.admitted == 1
+    assert door.ticket.inside == 1
     assert door.audited() == ["ticket.checked_in"]
 
 
@@ -246,12 +246,12 @@ def test_staff_let_somebody_in_with_a_used_ticket_and_say_why(door):
     assert (reply.status, reply.json["ticket"]["remaining"]) == (200, 0)
     checkin = reply.json["checkin"]
     assert (checkin["count"], checkin["gate"], checkin["override_reason"]) == (1, "South", "Went out with a steward")
-    assert (door.ticket.admitted, first["override_reason"]) == (2, None)
+    assert (door.ticket.inside, first["override_reason"]) == (2, None)
     entry = audit.list_entries(f"ticket#{door.tickets[0].id}")[0]
     assert (entry.action, entry.actor, entry.details["override_reason"]) == ("ticket.checked_in", checkin["by"], "Went out with a steward")
     assert door.refusal() == (409, "already_admitted")  # an override is for one person
     assert door.undo(checkin_id=checkin["id"]).status == 200
-    assert door.ticket.admitted == 1
+    assert door.ticket.inside == 1
 
 
 @pytest.mark.parametrize("hours", [2, 72])

@@ -40,7 +40,7 @@ from chalicelib.notifications.model import Fact, Notification, notification_id
 from chalicelib.purchases import queries
 from chalicelib.purchases.model import Purchase
 from chalicelib.tickets.model import Ticket
-from chalicelib.tickets.store import change_position, query_changed_tickets
+from chalicelib.tickets.store import position_at, query_changed_tickets
 
 QUIET_SECONDS = 300  # from the last change until the emails are queued
 MAX_DELAY_SECONDS = 1800  # from the first change until the emails are queued, even if more changes keep coming
@@ -132,7 +132,7 @@ def _begin_mailing(notice: EventNotice, now: int) -> EventNotice | None:
     details = notice.known if event is None else event_details(event)
     begun = replace(notice, known=details, first_at=None, last_at=None, due_at=None)
     if event is not None and details != notice.known and event.status not in SILENT_STATUSES and now <= event.last_sale_at:
-        position = change_position(0)
+        position = position_at(0)
         begun = replace(begun, mailing=Mailing(began_at=now, changed_at=notice.last_at, before=notice.known, position=position))
     return begun if store.save_notice(notice, begun, now) else None
 
@@ -298,7 +298,7 @@ class _Portion(NamedTuple):
 
 
 def _read_holders(announcement: Announcement, event: Event, now: int) -> _Portion:
-    found, position = query_changed_tickets(event.id, announcement.position or change_position(0), PORTION)
+    found, position = query_changed_tickets(event.id, announcement.position or position_at(0), PORTION)
     wanted = [
         ticket
         for ticket in found

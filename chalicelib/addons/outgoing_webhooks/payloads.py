@@ -146,7 +146,7 @@ def _ticket_data(ticket: Ticket) -> TicketData:
         tier_id=ticket.tier_id,
         state=ticket.state,
         admits=ticket.admits,
-        admitted=ticket.on(ticket.last_date).admitted,
+        admitted=ticket.with_checkins_on(ticket.last_date).inside,
         date=ticket.last_date,
         price_cents=ticket.price_cents,
         currency=ticket.currency,

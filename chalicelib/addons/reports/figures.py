@@ -112,7 +112,7 @@ def ticket_figures(ticket: Ticket) -> Figures:
     """
     if not ticket.checkins:
         return {}
-    figures: Figures = {TOTALS: {f"tier#{ticket.tier_id}#admitted": ticket.admitted}}
+    figures: Figures = {TOTALS: {f"tier#{ticket.tier_id}#admitted": ticket.inside}}
     for checkin in ticket.arrivals:
         day, hour = _day_and_hour(checkin.at)
         name = f"{hour}#tier#{ticket.tier_id}#admitted"

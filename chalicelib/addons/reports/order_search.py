@@ -31,7 +31,7 @@ from chalicelib.foundation import log, parallel
 from chalicelib.foundation.log import logger
 from chalicelib.purchases import queries
 from chalicelib.purchases.model import CheckoutDetails, Purchase
-from chalicelib.tickets.model import Ticket, number_prefix, order_key, read_code, read_order_key, ticket_id
+from chalicelib.tickets.model import Ticket, normalize_code, number_prefix, order_key, read_order_key, ticket_id
 from chalicelib.tickets.store import find_ticket_id, load_tickets
 
 CHUNK = 16  # orders that are read at once
@@ -241,7 +241,7 @@ def _find_exact(event_id: str, text: str) -> list[str]:
 
 
 def _find_by_code(code: str) -> list[str]:
-    found_ticket_id = find_ticket_id(read_code(code)) if code else None
+    found_ticket_id = find_ticket_id(normalize_code(code)) if code else None
     return [found_ticket_id.rpartition("-")[0]] if found_ticket_id is not None else []
 
 

@@ -124,7 +124,7 @@ def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntr
 
     Guests cannot join. For an event with a ballot, this registers your wishes.
     """
-    request.is_repeatable = True
+    request.advise_repeating()
     identity = request.require_user()
     if "guest" in identity.roles:
         raise AccountRequired()

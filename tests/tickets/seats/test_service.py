@@ -77,7 +77,7 @@ def test_the_qr_code_of_a_guest_has_the_seat_and_a_signature_of_its_own(table):
     token = table.token_of(3)
     guest = table.guest(3)
     text = qr.guest_text(table.ticket, guest)
-    assert qr.read_text(text) == (table.seat(3), guest.code, guest.qr_sig, False)
+    assert qr.parse_ticket_text(text) == (table.seat(3), guest.code, guest.qr_sig, None)
     shown = table.page(token).json["qr_url"].removeprefix("/api/v1")
     reply = table.api.get(shown, query={"format": "svg"})
     assert reply.body == qr.svg(qr.modules(text))
