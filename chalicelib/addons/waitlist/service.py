@@ -40,7 +40,7 @@ from chalicelib.foundation import clock, ids, log, parallel, settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.availability import cached_stock, read_shown_stock
-from chalicelib.inventory.model import NO_STOCK, NotEnoughTickets, Stock
+from chalicelib.inventory.model import NO_STOCK, NotEnoughTickets, PoolMismatch, Stock
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import CardCheck, CardRefused, SavedCard
 from chalicelib.purchases import offers, queries, reservations
@@ -338,7 +338,15 @@ def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
     place = store.find_waiting(entry_id)
     if place is None:
         raise EntryNotWaiting()
-    entry = place.entry
+    try:
+        return _offer_by_hand(place.entry, actor, now)
+    except PoolMismatch:  # the event got a capacity of its own after this instance loaded the catalog
+        catalog.refresh_snapshot()
+        return _offer_by_hand(place.entry, actor, now)
+
+
+def _offer_by_hand(entry: Entry, actor: str, now: int) -> Entry:
+    """Offer available tickets to an entry. Raises PoolMismatch, and what `offer_by_hand` raises."""
     refusal: ApiError = NotEnoughTickets(0, entry.quantity, [])
 
     def audit_items(purchase_id: str) -> list[dynamo.TransactItem]:
@@ -360,7 +368,7 @@ def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
         except offers.Conflict:
             raise EntryNotWaiting() from None
         except ActiveReservationExists:
-            if store.find_waiting(entry_id) is None:  # the reservation is the offer that an allocator has just made
+            if store.find_waiting(entry.id) is None:  # the reservation is the offer that an allocator has just made
                 raise EntryNotWaiting() from None
             raise
         return replace(entry, state="offered", purchase_id=purchase.id, offered_until=purchase.expires_at)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.catalog import service as catalog
 from chalicelib.edge import cursors
 from chalicelib.foundation import settings
 from tests import builders, invariants
@@ -405,3 +406,21 @@ def test_the_waitlist_never_gets_tickets_that_require_a_code(api, sold_out):
     assert (refused.status, refused.json["error"], refused.json["reason"]) == (409, "tier_not_on_sale", "requires_code")
     lines.give_back(api, orders[0])
     assert lines.run_allocator()["offered"] == 0
+
+
+def test_an_offer_by_hand_learns_of_a_capacity_that_the_event_got_meanwhile(api, time, monkeypatch):
+    event_id, tier_id = builders.create_shop(api)
+    admin = builders.admin_token()
+    assert api.patch(f"/tiers/{tier_id}", json={"sale_starts_at": "2026-06-01T13:00:00Z"}, token=admin).status == 200
+    entry_id = lines.join(api, "w1", event_id).json["id"]
+    time.advance(3600)
+    known = [catalog.snapshot()]
+    assert api.post(f"/events/{event_id}/unpublish", token=admin).status == 200
+    assert api.patch(f"/events/{event_id}", json={"capacity": 4}, token=admin).status == 200
+    assert api.post(f"/events/{event_id}/publish", token=admin).status == 200
+    for name in ("snapshot", "find_snapshot"):
+        monkeypatch.setattr(f"chalicelib.catalog.service.{name}", lambda *_: known[0])
+    monkeypatch.setattr("chalicelib.catalog.service.refresh_snapshot", lambda: known.insert(0, catalog.load_current()))
+    made = api.post(f"/waitlist/{entry_id}/notify", token=admin)
+    assert (made.status, made.json.get("status")) == (200, "offered")
+    assert len(known) == 2
