@@ -86,7 +86,7 @@ def _count_webhooks(api: Client, now: list[int]) -> tuple[Usage, Usage, Usage]:
     orders = [builders.create_order(api, shop, 1, f"buyer-{number}") for number in range(ORDERS)]
     changes: list[Change] = []
     for order_id in orders:
-        purchase = queries.load(order_id)
+        purchase = queries.load_purchase(order_id)
         assert purchase is not None
         [ticket] = queries.load_tickets(purchase)
         changes += [OrderPaid(at=now[0], purchase=purchase), TicketIssued(at=now[0], ticket=ticket, sequence="1")]

@@ -519,7 +519,7 @@ class _Tour(TourClient):
 
     def issue_invoice(self, order_id: str) -> None:
         """Issue the invoice of an order, as if a promoter had sold it who issues invoices."""
-        purchase, seller = queries.load(order_id), InvoiceSeller("Seller", "1 Harbor Street", "PT501234567")
+        purchase, seller = queries.load_purchase(order_id), InvoiceSeller("Seller", "1 Harbor Street", "PT501234567")
         assert purchase is not None
         issuer = InvoiceIssuer(self.name, seller, 0)
         with mock.patch.object(invoices, "_find_issuer", return_value=issuer), mock.patch.object(LedgerEntry, "seller_id", self.name):

@@ -37,7 +37,7 @@ def mail_change(request: RequestContext, user_id: str, email: str, password: str
         raise InvalidInput("This is already your address.", path="$.email", rule="same_address")
     kind: AccountMail = "address_taken" if existing else "change_email"
     new_user_id = None if existing else user_id
-    with limited(request, MAIL, email_key(email), "change_email"):
+    with limited(request, MAIL, email_key(email), scope="change_email"):
         mails.mail_link(email, kind, "change_email", new_user_id, request.language, request.now, generation=account.generation)
     if may_notify("change_requested", email_key(account.email), request.now):
         notifications.send(mails.draft("change_requested", account.email, request.language))

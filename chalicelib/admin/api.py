@@ -177,7 +177,7 @@ def retry_refund(request: RequestContext, order_id: str, refund_id: str) -> Repl
 def send_order_again(request: RequestContext, order_id: str, body: AddressBody) -> Reply[AdminOrderView]:
     """Send an order's tickets again, to the same or a corrected email address; repeating this within a minute sends nothing."""
     order = _get_order(request, order_id)
-    with limited(request, MAIL, email_key(body.email), "send_again"):
+    with limited(request, MAIL, email_key(body.email), scope="send_again"):
         sent = guest_orders.send_again(order, body.email, request.require_user().user_id, request.now)
     return Reply(orders.changed_order_view(sent))
 

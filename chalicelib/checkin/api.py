@@ -118,13 +118,13 @@ _UNDO_LAST = UndoBody()
 @route(bp, "POST", "/checkin", access="door", errors=(*ADMIT_ERRORS, NotFound))
 def check_in(request: RequestContext, body: CheckInBody) -> Reply[CheckInReplyView]:
     """Admit people with a scanned ticket, exactly once."""
-    return _admit(request, body, None)
+    return _admit(request, body, ticket_id=None)
 
 
 @route(bp, "POST", "/tickets/{ticket_id}/validate", access="door", errors=ADMIT_ERRORS)
 def validate_ticket(request: RequestContext, ticket_id: str, body: AdmitBody = _NOTHING_SENT) -> Reply[CheckInReplyView]:
     """Admit people with a ticket that is named by its id instead of its code."""
-    return _admit(request, body, ticket_id)
+    return _admit(request, body, ticket_id=ticket_id)
 
 
 @route(bp, "POST", "/tickets/{ticket_id}/undo", access="door", errors=(NotCheckedIn, AlreadyAdmitted, TooManyScans))
@@ -167,7 +167,7 @@ def show_manifest(request: RequestContext, event_id: str, query: ManifestQuery) 
     return Reply(manifest.read_manifest(event, since, query.limit, query.cursor, request.now))
 
 
-def _admit(request: RequestContext, body: CheckInBody | AdmitBody, ticket_id: str | None) -> Reply[CheckInReplyView]:
+def _admit(request: RequestContext, body: CheckInBody | AdmitBody, *, ticket_id: str | None) -> Reply[CheckInReplyView]:
     user = request.require_user()
     scan = Scan(
         id=_scan_id(request, body),

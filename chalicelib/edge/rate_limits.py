@@ -186,7 +186,8 @@ WRITES_PER_REQUEST = 50  # a request that writes more items counts as several re
 # Emails of the outbox, counted by `count_effect` for each address or for each promoter.
 RECIPIENT, SHORT_MAIL = RateLimit("recipient"), RateLimit("short_mail")
 PROMOTER_MAIL, UNVERIFIED_MAIL = RateLimit("promoter_mail"), RateLimit("unverified_mail")
-# Counted by `require_effect` for each event, for the whole stage, and for each promoter, who could otherwise use up the stage's limit.
+# `count_effect_or_refuse` counts these for each event, for the whole stage, and for each promoter, who could otherwise use up the stage's
+# limit.
 ANNOUNCEMENT, ALL_ANNOUNCEMENTS = RateLimit("announcement"), RateLimit("all_announcements")
 PROMOTER_ANNOUNCEMENTS = RateLimit("promoter_announcements", setting="all_announcements", share=4)
 LEGAL_TEXT = RateLimit("legal_text")  # counted in the same way for each owner
@@ -219,12 +220,13 @@ class RateLimited(ApiError):
 class Attempt:
     """A limited request during its execution.
 
-    The request sets `is_bounded` once it has changed a record that bounds how often such a change is possible; the request then needs no
-    count for its user. A record that counts requests itself applies `charge` to its own counter. `charge` is None if rate limits are off.
+    The request sets `is_bounded_by_record` once it has changed a record that bounds how often such a change is possible; the request then
+    needs no count for its user. A record that counts requests itself applies `charge` to its own counter. `charge` is None if rate limits
+    are off.
     """
 
     def __init__(self, limit: RateLimit, user: Counter | None, address: Address | None) -> None:
-        self.limit, self.is_bounded = limit, False
+        self.limit, self.is_bounded_by_record = limit, False
         self.charge: Charge | None = user.quota.charge(user.now) if user is not None else None
         self._user, self._address = user, address
 
@@ -260,11 +262,11 @@ class Attempt:
         if self._user is None or self.limit.counts_first or isinstance(error, RateLimited):
             return
         is_mistake = isinstance(error, ApiError) and error.is_mistake
-        is_bounded = self.is_bounded and not self.limit.counts_bounded
+        is_bounded = self.is_bounded_by_record and not self.limit.counts_bounded
         if is_mistake or is_bounded or (error is not None and dynamo.is_unavailable(error)):
             self._user.withdraw()
             return
-        user, is_granted = self._user, self._add_to_user(MAX_UNREPORTED_BY_USER if self.is_bounded else 0)
+        user, is_granted = self._user, self._add_to_user(MAX_UNREPORTED_BY_USER if self.is_bounded_by_record else 0)
         is_failure = error is not None and not (isinstance(error, ApiError) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR)
         if not (is_granted or is_failure or effects.may_have_happened()):
             raise _refusal(self.limit, user, "user", self._address) from error
@@ -296,15 +298,15 @@ class Attempt:
 
 
 @contextmanager
-def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str = "") -> Iterator[Attempt]:
+def limited(request: RequestContext, limit: RateLimit, user_id: str, *, scope: str = "") -> Iterator[Attempt]:
     """Limit the block. Raises RateLimited if the user (within `scope`, such as an event) or their address has exceeded `limit`.
 
     If this instance knows that a limit is exceeded, it refuses the request before the block. The request counts for its address at once.
-    When the block has ended, one conditional write counts the request for its user, unless the request `is_bounded`, or the block refused a
-    mistake in its fields, which people should be able to correct. If that write is refused, RateLimited replaces the block's own refusal,
-    or its reply to a repeated request. It never replaces a failure, or the reply to a request that may have changed something. If the limit
-    `counts_first`, this write is made before the block. If the store is unavailable, the request is allowed but not counted: it needs the
-    same store anyway.
+    When the block has ended, one conditional write counts the request for its user, unless the request `is_bounded_by_record`, or the block
+    refused a mistake in its fields, which people should be able to correct. If that write is refused, RateLimited replaces the block's own
+    refusal, or its reply to a repeated request. It never replaces a failure, or the reply to a request that may have changed something. If
+    the limit `counts_first`, this write is made before the block. If the store is unavailable, the request is allowed but not counted: it
+    needs the same store anyway.
     """
     current = settings.current()
     if current.rate_limits == "off":
@@ -356,8 +358,8 @@ def count_effect(limit: RateLimit, key: str, now: int) -> int:
     return 0 if _add_effect(counter) else max(1, -(-counter.wait() // 1000))
 
 
-def require_effect(limit: RateLimit, key: str, now: int) -> None:
-    """Count an effect like `count_effect`. Raises RateLimited if the effect would have to wait."""
+def count_effect_or_refuse(limit: RateLimit, key: str, now: int) -> None:
+    """Count an effect like `count_effect`. Raises RateLimited if the effect would have to wait, or the store's errors."""
     if count_effect(limit, key, now):
         raise _refusal(limit, Counter(_key(limit, "user", key), limit.quota, now * 1000), "user", None)
 
@@ -488,7 +490,7 @@ def limited_by_address(request: RequestContext, limit: RateLimit) -> Iterator[No
     """Limit the block like `limited`, for an anonymous caller: the request counts for its source address only."""
     placeholder_user_id = ids.new_id()
     with limited(request, limit, placeholder_user_id) as attempt:
-        attempt.is_bounded = True  # so no counter is written for the placeholder
+        attempt.is_bounded_by_record = True  # so no counter is written for the placeholder
         yield
 
 

@@ -26,15 +26,16 @@ class Addon(Struct, frozen=True, kw_only=True):
     they belong to the add-on whose package has their model. `infra/tables.py` and `infra/template/functions.py` leave out the tables and
     functions of the add-ons that a stage's FAIRGATE_ADDONS does not name.
 
-    The other fields are hooks; the core skips empty hooks. `follow_changes` receives all changes in a batch, handles the changes that
-    concern the add-on, and may be called again with the same batch. `catch_up` takes orders that the daily pass of the reconciliation has
-    read, makes up for lost changes to these orders, and returns roughly how many items it has read. `personal_items` is a `PersonalItems`
-    that describes the data that the add-on keeps about people. `sale_figures` takes an event's id and returns figures about the event's
-    purchases and money. `revenue_totals` takes an event's id and returns its `RevenueTotals` by provider and currency, a few seconds old.
-    `prepare_release` takes the catalog, an event, a tier and a `ReleaseTo`; it is called before and after a released holdback's tickets are
-    added to the stock, and lets them go to the people whom the `ReleaseTo` names. `waiting_count` takes an event's id and returns the
-    number of people who wait for its tickets, up to a minute old. `setup_errors` takes the time and returns the names of errors in the
-    add-on's settings, such as an expired certificate, for `GET /health`; it must not call the store.
+    The other fields are hooks; the core skips empty hooks. `changes.jobs` calls `follow_changes` with all changes in a batch; it handles
+    the changes that concern the add-on, and may be called again with the same batch. `reconciliation.records` calls `catch_up` with orders
+    that the daily pass of the reconciliation has read; it makes up for lost changes to these orders, and returns roughly how many items it
+    has read. `personal_items` is a `PersonalItems` that describes the data that the add-on keeps about people. `sale_figures` takes an
+    event's id and returns figures about the event's purchases and money. `revenue_totals` takes an event's id and returns its
+    `RevenueTotals` by provider and currency, a few seconds old. `prepare_release` takes the catalog, an event, a tier and a `ReleaseTo`; it
+    is called before and after a released holdback's tickets are added to the stock, and lets them go to the people whom the `ReleaseTo`
+    names. `waiting_count` takes an event's id and returns the number of people who wait for its tickets, up to a minute old. `setup_errors`
+    takes the time and returns the names of errors in the add-on's settings, such as an expired certificate, for `GET /health`; it must not
+    call the store.
     """
 
     routes: str = ""

@@ -46,7 +46,7 @@ class Memory(Generic[K, V]):
     `lock` is for the threads of the local runtime, so that one of them loads an entry and the others wait for it.
     """
 
-    def __init__(self, max_entries: int = 10_000) -> None:
+    def __init__(self, *, max_entries: int = 10_000) -> None:
         self.max_entries = max_entries
         self.forget()
         self.lock = Lock()

@@ -23,7 +23,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge.auth import EventRole, Forbidden, Identity
 from chalicelib.edge.languages import Language
-from chalicelib.edge.rate_limits import LEGAL_TEXT, may_notify, require_effect
+from chalicelib.edge.rate_limits import LEGAL_TEXT, count_effect_or_refuse, may_notify
 from chalicelib.edge.routes import CacheableReply, RequestContext
 from chalicelib.foundation import addons, clock, parallel, settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
@@ -209,7 +209,7 @@ def replace_legal_text(
         if get_promoter(identity, owner_id).state != "verified":
             raise TextsNeedVerification()
     if new is not None:
-        require_effect(LEGAL_TEXT, owner_id, now)
+        count_effect_or_refuse(LEGAL_TEXT, owner_id, now)
     return profiles.replace_legal_text(owner_id, kind, language, new, identity.user_id, now)
 
 

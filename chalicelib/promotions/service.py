@@ -213,7 +213,7 @@ _PARTS = 160
 
 # (event id, code, number of uses) -> the names of all users of a code that is used up. They stay the same until the code gets more uses.
 # Without this memory, everybody who tries a used-up code would read all its parts, which are in one partition.
-_used_up: Memory[tuple[str, str, int], frozenset[str]] = Memory(20)
+_used_up: Memory[tuple[str, str, int], frozenset[str]] = Memory(max_entries=20)
 
 
 def take_use(promo_code: PromoCode, user: str) -> bool:

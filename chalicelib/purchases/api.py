@@ -220,7 +220,7 @@ def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _
     def read_code() -> PromoCode | None:
         return None if body.access_code is None else checkout.read_code(user_id, event_id, body.access_code, request.now)
 
-    with rate_limits.limited(request, rate_limits.JOIN, user_id, event_id) as attempt:
+    with rate_limits.limited(request, rate_limits.JOIN, user_id, scope=event_id) as attempt:
         try:
             joined = waiting_room.join(
                 event_id,
@@ -236,7 +236,7 @@ def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _
                 invitation=body.invitation,
                 regain_pass=regain_pass,
             )
-            view, attempt.is_bounded = joined.view, joined.is_new  # a user has one place
+            view, attempt.is_bounded_by_record = joined.view, joined.is_new  # a user has one place
         except NoWaitingRoom:
             view = waiting_room.status_without_room(event_id)
     return Reply(JoinView(**asdict(view), user_id=user_id))
@@ -252,7 +252,7 @@ def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _
 def leave_group(request: RequestContext, event_id: str, body: TokenBody) -> Reply[Done]:
     """Leave your group in the waiting room. You then have no place, and can join again by yourself."""
     user_id = request.require_user().user_id
-    with rate_limits.limited(request, rate_limits.JOIN, user_id, f"{event_id} group"):
+    with rate_limits.limited(request, rate_limits.JOIN, user_id, scope=f"{event_id} group"):
         waiting_room.leave_group(event_id, user_id, body.token, request.now)
     return Reply(Done("You have left the group. Join the waiting room again to get a place of your own."))
 
@@ -281,7 +281,7 @@ def reserve(request: RequestContext, event_id: str, body: ReservationBody) -> Re
 
         def execute(purchase_id: str) -> Reply[ReservationView]:
             purchase = reservations.reserve(reservation, purchase_id, attempt)
-            attempt.is_bounded = True  # the buyer's record has counted the attempt
+            attempt.is_bounded_by_record = True  # the buyer's record has counted the attempt
             return Reply(views.reservation_view(purchase, request.now), 201)
 
         def find_result(purchase_id: str) -> Reply[ReservationView] | None:
@@ -469,7 +469,7 @@ def open_checkout(request: RequestContext, body: CheckoutBody) -> Reply[Checkout
             user_id=user_id, purchase_id=body.reservation_id, options=options, key=key, now=request.now, replace=body.replace
         )
         result = checkout.open_checkout(checkout_request)
-        attempt.is_bounded = result.is_new  # a checkout is opened only once
+        attempt.is_bounded_by_record = result.is_new  # a checkout is opened only once
     return _session_reply(result, request.now, is_change=body.replace)
 
 
@@ -491,7 +491,7 @@ def confirm_purchase(request: RequestContext, purchase_id: str, simulate: Simula
     user_id = request.require_user().user_id
     with rate_limits.limited(request, rate_limits.CONFIRM, user_id) as attempt:
         result = checkout.confirm(user_id, purchase_id, simulate, request.now)
-        attempt.is_bounded = not result.repeated  # a purchase is paid or declined only once
+        attempt.is_bounded_by_record = not result.repeated  # a purchase is paid or declined only once
     is_new_order = result.purchase.was_order and not result.repeated
     view = views.confirmation_view(result.purchase, result.tickets, result.repeated, request.now)
     return Reply(view, 201 if is_new_order else 200)

@@ -268,7 +268,7 @@ def refund_at_box_office(request: RequestContext, event_id: str, sale_id: str, b
     """Take back unused tickets of a box office order, and record how their price was paid back. The tickets become void."""
     caller = request.require_user()
     event = permissions.require_seller(caller, event_id)
-    order = queries.load(sale_id)
+    order = queries.load_purchase(sale_id)
     if order is None or order.event_id != event.id or order.box_office is None:
         raise NotSoldHere()
 

@@ -249,7 +249,7 @@ def get_order_of_link(token: str) -> Purchase:
     from chalicelib.accounts import service as accounts  # imported here, because `follow_changes` loads this module too
 
     order_id = token.rpartition(".")[0]
-    order = queries.load(order_id) if order_id else None
+    order = queries.load_purchase(order_id) if order_id else None
     email = None
     if order is not None:
         email = queries.find_buyer(order, queries.load_details(order), accounts.find_account(order.user_id)).email

@@ -52,7 +52,7 @@ def create_order(order: OrderRequest, purchase_id: str, attempt: Attempt) -> Ord
     """
     order = with_answers(order)
     reservations.reserve(order.tickets, purchase_id, attempt)
-    attempt.is_bounded = True  # the buyer's record has counted the attempt
+    attempt.is_bounded_by_record = True  # the buyer's record has counted the attempt
     return _open_and_pay(order, purchase_id)
 
 
@@ -62,7 +62,7 @@ def resume_order(order: OrderRequest, purchase_id: str) -> OrderResult | None:
     Raises what `create_order` and `reservations.require_active` raise.
     """
     order = with_answers(order)
-    purchase = queries.load(purchase_id)
+    purchase = queries.load_purchase(purchase_id)
     if purchase is None:
         return None
     if order.pays_at_once and (purchase.was_order or purchase.is_declined):
@@ -73,7 +73,7 @@ def resume_order(order: OrderRequest, purchase_id: str) -> OrderResult | None:
 
 def is_current(purchase_id: str) -> bool:
     """Return whether the purchase is an order that still has tickets, or still holds tickets."""
-    purchase = queries.load(purchase_id)
+    purchase = queries.load_purchase(purchase_id)
     return purchase is not None and (purchase.is_order or purchase.is_active(clock.now()))
 
 
@@ -108,7 +108,7 @@ def cancel_transfer(event_id: str, order_id: str, by: str, now: int) -> Purchase
 
     An order that has ended is returned unchanged. Raises OrderNotFound and OrderAlreadyPaid.
     """
-    purchase = queries.load(order_id)
+    purchase = queries.load_purchase(order_id)
     if purchase is None or purchase.event_id != event_id or not purchase.is_by_transfer:
         raise OrderNotFound()
     if purchase.state == "refunded":

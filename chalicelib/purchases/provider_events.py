@@ -95,7 +95,7 @@ def apply_payment_by_id(provider: str, provider_id: str, account: str | None, no
 def _apply_fetched(provider_payment: ProviderPayment, now: int) -> EventResult:
     if not _is_ours(provider_payment) or provider_payment.purchase_id is None:
         return EventResult("not_ours")
-    purchase = queries.load(provider_payment.purchase_id)
+    purchase = queries.load_purchase(provider_payment.purchase_id)
     if purchase is not None and purchase.account == provider_payment.account:
         ledger_entries.record_decline(purchase, provider_payment, now)
     return apply_payment(purchase, provider_payment, now)
@@ -184,7 +184,7 @@ def _rebuild(provider_payment: ProviderPayment, now: int) -> Purchase | None:
     if rebuilt is None:
         return None
     if not store.insert(rebuilt):
-        return queries.load(rebuilt.id)
+        return queries.load_purchase(rebuilt.id)
     logger.warning("purchase.rebuilt", purchase_id=rebuilt.id, event_id=rebuilt.event_id, at=now)
     return rebuilt
 
@@ -296,7 +296,7 @@ def _find_purchase(provider_object: ProviderRefund | ProviderDispute | ReturnedF
     """
     if provider_object.purchase_id is None or not _is_ours(provider_object):
         return None
-    purchase = queries.load(provider_object.purchase_id)
+    purchase = queries.load_purchase(provider_object.purchase_id)
     return purchase if purchase is not None and purchase.account == provider_object.account else None
 
 
@@ -481,7 +481,7 @@ def _result_without_fetch(event: ProviderEvent) -> EventResult | None:
 
     Returns None if the payment must be fetched.
     """
-    purchase = queries.load(str(event.purchase_id))
+    purchase = queries.load_purchase(str(event.purchase_id))
     payment = purchase.payment if purchase is not None else None
     is_known = payment is not None and event.object_id in (payment.provider_id, payment.payment_intent_id)
     if purchase is not None and payment is not None and is_known and payment.account == event.account:

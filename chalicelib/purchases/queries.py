@@ -12,7 +12,6 @@ from chalicelib.purchases.model import MOVED_PREFIX, Buyer, BuyerRecord, Checkou
 from chalicelib.purchases.store import (
     find_owner_email,
     list_bank_transfers,
-    load,
     load_buyer,
     load_details,
     load_many,
@@ -23,6 +22,7 @@ from chalicelib.purchases.store import (
     scan_purchases,
     scan_slice,
 )
+from chalicelib.purchases.store import load as load_purchase
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, may_be_ticket_id, ticket_id
 from chalicelib.tickets.store import load_tickets as load_tickets_by_id
@@ -48,13 +48,13 @@ __all__ = [
     "list_own_orders",
     "list_ticket_page",
     "list_tickets_of_address",
-    "load",
     "load_buyer",
     "load_buyers",
     "load_details",
     "load_many",
     "load_many_details",
     "load_owner_emails",
+    "load_purchase",
     "load_readable",
     "load_tickets",
     "move_pass_items",

@@ -587,7 +587,7 @@ class _Copy(Struct, frozen=True):
     written_at: int  # epoch seconds
 
 
-_copies: Memory[str, _Copy] = Memory(1000)  # by purchase id
+_copies: Memory[str, _Copy] = Memory(max_entries=1000)  # by purchase id
 
 
 def keep_copy(purchase: Purchase, now: int) -> None:

@@ -108,7 +108,7 @@ def accept(user_id: str, token: str, email: str | None, language: Language, now:
         if has_accepted:
             return AcceptResult(ticket, repeated=True)
         if attempt == 0:
-            rate_limits.require_effect(RECIPIENT, f"transfer {ticket.id}", now)
+            rate_limits.count_effect_or_refuse(RECIPIENT, f"transfer {ticket.id}", now)
         gift = tickets.give_ticket(ticket, user_id, language, now)
         details = {"order_id": ticket.purchase_id, "from": ticket.owner_id, "to": user_id}
         entry = audit.entry_item(f"ticket#{ticket.id}", "ticket.transferred", user_id, now, details, event_id=ticket.event_id)

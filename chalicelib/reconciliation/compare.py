@@ -273,7 +273,7 @@ def _account(case: Case) -> str | None:
 
 def _recheck_payment(run: ComparisonRun, purchase_id: str, provider: str, payment_intent_id: str, account: str | None) -> None:
     provider_payment = payments.external_provider(provider).find_payment_by_id(payment_intent_id, account)
-    purchase = queries.load(purchase_id)
+    purchase = queries.load_purchase(purchase_id)
     if provider_payment is not None and purchase is None:
         # Only report the payment: an earlier run may have refused to refund it, because too many payments had unknown purchases.
         _update_unknown_finding(run, provider_payment, differs=provider_payment.is_paid)
@@ -298,7 +298,7 @@ def _compare_payments(run: ComparisonRun) -> set[str]:
             purchase_id = str(payment.purchase_id)
             with run.isolate_errors(purchase_id, payment.id, payment_at=payment.provider, account=payment.account):
                 # Reading an unreadable purchase again raises the error, which becomes a finding.
-                purchase = queries.load(purchase_id) if purchase_id in unreadable else purchases.get(purchase_id)
+                purchase = queries.load_purchase(purchase_id) if purchase_id in unreadable else purchases.get(purchase_id)
                 _compare_payment(run, payment, purchase)
     return paid
 
@@ -445,7 +445,7 @@ def _find_tickets_without_payment(run: ComparisonRun, paid: set[str], event_ids:
         if entry.account != run.account or entry.reference in paid:
             continue
         with run.isolate_errors(entry.purchase_id, entry.reference, payment_at=entry.provider, account=entry.account):
-            purchase = queries.load(entry.purchase_id)
+            purchase = queries.load_purchase(entry.purchase_id)
             if purchase is not None:
                 found = payments.external_provider(entry.provider).find_payment_by_id(entry.reference, purchase.account)
                 _compare_tickets(run, purchase, entry.provider, entry.reference, found)

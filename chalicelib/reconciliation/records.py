@@ -311,7 +311,7 @@ def _is_checked(purchase: Purchase) -> bool:
 def _find_differences(purchase_id: str) -> list[str]:
     """Return the rules that a purchase breaks. If the purchase changes meanwhile, returns none: the reads belong to different states."""
     try:
-        purchase = queries.load(purchase_id)
+        purchase = queries.load_purchase(purchase_id)
         if purchase is None:
             return []
         records = PurchaseRecords(
@@ -322,7 +322,7 @@ def _find_differences(purchase_id: str) -> list[str]:
             queries.load_buyer(purchase.user_id, purchase.event_id),
         )
         differences = [*invariants.check_purchase(records)]
-        after = queries.load(purchase_id) if differences else purchase
+        after = queries.load_purchase(purchase_id) if differences else purchase
     except Exception as error:
         if _stops_run(error):
             raise

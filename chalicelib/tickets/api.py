@@ -110,7 +110,7 @@ def name_guest(request: RequestContext, seat_id: str, body: NamedGuest) -> Reply
     with limited(request, INVITE, user_id):
         if body.email:  # a refused request must not use up the address's limit
             seats.check_guest(user_id, seat_id, body, request.now)
-        with limited(request, MAIL, email_key(body.email), "seat") if body.email else nullcontext():
+        with limited(request, MAIL, email_key(body.email), scope="seat") if body.email else nullcontext():
             seat = seats.name_guest(user_id, seat_id, body, request.language, request.now)
     return Reply(views.seat_view(seat, user_id))
 
@@ -134,7 +134,7 @@ def invite_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
     """Resend the email with the invitation for a seat."""
     user_id = request.require_user().user_id
     seat, email = seats.get_invitable_seat(user_id, seat_id)
-    with limited(request, INVITE, user_id), limited(request, MAIL, email_key(email), "seat"):
+    with limited(request, INVITE, user_id), limited(request, MAIL, email_key(email), scope="seat"):
         invited = seats.send_invitation(seat, request.language, request.now)
     return Reply(views.seat_view(invited, user_id))
 

@@ -15,7 +15,7 @@ from chalicelib.edge import cursors, proof_of_work
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.proof_of_work import WORK_ERRORS
-from chalicelib.edge.rate_limits import CARD_CHECK, ENTRY_CODE, JOIN, RateLimited, limited, limited_by_address, require_effect
+from chalicelib.edge.rate_limits import CARD_CHECK, ENTRY_CODE, JOIN, RateLimited, count_effect_or_refuse, limited, limited_by_address
 from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.payments.model import PROVIDER_ERRORS, CardRefused, PaymentsUnavailable, ProviderId
@@ -244,7 +244,7 @@ def show_verifier(request: RequestContext, event_id: str) -> Reply[VerifierView]
 def mail_code(request: RequestContext, event_id: str, body: AddressBody) -> Reply[Done]:
     """Request an email with a six-digit code, which verifies your address for the waiting room of an event."""
     user_id = request.require_user().user_id
-    with limited(request, JOIN, user_id, f"{event_id} code"), limited(request, ENTRY_CODE, mailbox_key(body.email)):
+    with limited(request, JOIN, user_id, scope=f"{event_id} code"), limited(request, ENTRY_CODE, mailbox_key(body.email)):
         service.mail_code(event_id, user_id, body.email, request.language, request.now)
     return Reply(Done("We have sent an email with a code to this address. The code is valid for 15 minutes."))
 
@@ -253,7 +253,7 @@ def mail_code(request: RequestContext, event_id: str, body: AddressBody) -> Repl
 def prove_address(request: RequestContext, event_id: str, body: CodeBody) -> Reply[AddressProofView]:
     """Verify your address for the waiting room of an event with the code that was mailed to it."""
     user_id = request.require_user().user_id
-    with limited(request, JOIN, user_id, f"{event_id} address"):
+    with limited(request, JOIN, user_id, scope=f"{event_id} address"):
         return Reply(AddressProofView(service.prove_address(event_id, user_id, body.email, body.code, request.now)))
 
 
@@ -279,13 +279,13 @@ def show_card_form(request: RequestContext, event_id: str) -> Reply[CardFormView
 def check_card(request: RequestContext, event_id: str, body: CardBody) -> Reply[CardProofView]:
     """Have your payment card confirmed by its bank, for the waiting room of an event. Nothing is charged."""
     user_id = request.require_user().user_id
-    with limited(request, JOIN, user_id, f"{event_id} card"):
+    with limited(request, JOIN, user_id, scope=f"{event_id} card"):
         if body.check_id is not None:
             return Reply(service.finish_card_check(event_id, user_id, body.check_id, request.now))
         if body.card is None:
             raise InvalidInput("Send a `card`, or the `check_id` of an earlier reply.", path="$.card")
         proof_of_work.verify_solution(body.challenge, body.nonce, event_id, user_id, request.now)
-        require_effect(CARD_CHECK, user_id, request.now)  # fails if it cannot be counted
+        count_effect_or_refuse(CARD_CHECK, user_id, request.now)  # fails if it cannot be counted
         with limited_by_address(request, CARD_CHECK):
             return Reply(service.check_card(event_id, user_id, body.card, request.now))
 
@@ -300,7 +300,7 @@ def check_card(request: RequestContext, event_id: str, body: CardBody) -> Reply[
 def show_group(request: RequestContext, event_id: str, body: TokenBody) -> Reply[GroupView]:
     """Show your group in the waiting room and its invitation. If you have no group, your place becomes the place of a new group."""
     user_id = request.require_user().user_id
-    with limited(request, JOIN, user_id, f"{event_id} group"):
+    with limited(request, JOIN, user_id, scope=f"{event_id} group"):
         return Reply(service.show_group(event_id, user_id, body.token, request.now))
 
 
@@ -314,7 +314,7 @@ def show_group(request: RequestContext, event_id: str, body: TokenBody) -> Reply
 def write_appeal(request: RequestContext, event_id: str, body: AppealBody) -> Reply[AppealView]:
     """Write to the promoter after the waiting room has refused you. You can do this once for each event."""
     user_id = request.require_user().user_id
-    with limited(request, JOIN, user_id, f"{event_id} appeal"):
+    with limited(request, JOIN, user_id, scope=f"{event_id} appeal"):
         proof_of_work.verify_solution(body.challenge, body.nonce, event_id, user_id, request.now)
         return Reply(service.appeal(event_id, user_id, body.refusal, body.text, request.now))
 

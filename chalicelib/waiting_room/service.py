@@ -104,6 +104,17 @@ class JoinResult(Struct, frozen=True):
     is_new: bool
 
 
+class NumberInDraw(Struct, frozen=True):
+    """A user's entry in the list of a room. With better odds, the ballot records the outcome under the `odds_key`.
+
+    It is None without better odds, and for a place that the promoter granted.
+    """
+
+    room: int
+    entry: Entry
+    odds_key: OddsKey | None
+
+
 class Entrant(Struct, frozen=True):
     """The person who gets a place. `key` names the user or, if each address or card gets one place, the address or card of `holder`.
 
@@ -370,10 +381,8 @@ def _find_place(event_id: str, user_id: str, token: str, now: int) -> tuple[Cach
     return cached, arrival
 
 
-def number_in_draw(event_id: str, user_id: str, token: str | None, now: int) -> tuple[int, Entry, OddsKey | None] | None:
-    """Return the room's number and the user's entry in its list. Returns None if the draw has closed, or the user joined after it closed.
-
-    With better odds, also returns the key under which the ballot records the outcome, unless the promoter granted the place.
+def number_in_draw(event_id: str, user_id: str, token: str | None, now: int) -> NumberInDraw | None:
+    """Return the user's entry in the list of the draw. Returns None if the draw has closed, or the user joined after it closed.
 
     Raises what `get_place` raises, and EntryUnknown if the user joined just as the rule of entry changed.
     """
@@ -388,7 +397,7 @@ def number_in_draw(event_id: str, user_id: str, token: str | None, now: int) -> 
         return None
     has_odds = cached.room.has_better_odds and arrival.user != tokens.appeal_key(event_id, user_id)
     odds_key = OddsKey(arrival.user, arrival.holder) if has_odds and arrival.holder is not None else None
-    return cached.room.number, entry_list.entry_of(cached.room, arrival), odds_key
+    return NumberInDraw(cached.room.number, entry_list.entry_of(cached.room, arrival), odds_key)
 
 
 def record_loss(odds_key: OddsKey, draw: RoomState, now: int) -> None:
@@ -725,7 +734,7 @@ def leave_group(event_id: str, user_id: str, token: str, now: int) -> None:
             raise NotInGroup()
         _require_groups_open(cached, now)
         if attempt == 0:
-            rate_limits.require_effect(rate_limits.LEAVE_GROUP, f"{event_id} {own.user}", now)
+            rate_limits.count_effect_or_refuse(rate_limits.LEAVE_GROUP, f"{event_id} {own.user}", now)
         try:
             has_entry = _entry_in_row(cached.room, own) is not None
             return store.leave_group(own, own.expires_at + ENTRY_RETENTION_SECONDS, has_entry=has_entry)

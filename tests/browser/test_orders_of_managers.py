@@ -123,7 +123,7 @@ def test_a_promoter_decides_on_the_return_of_a_buyer(manager, new_buyer):
     manager.press("Accept and refund")
     manager.see("Refund of 2 tickets: Requested by the buyer")
     expect(manager.page.get_by_role("button", name="Accept and refund")).to_have_count(0)
-    assert [refund.amount_cents for refund in queries.load(order_id).refunds] == [16_110]
+    assert [refund.amount_cents for refund in queries.load_purchase(order_id).refunds] == [16_110]
     invariants.check(manager.time.now)
 
 

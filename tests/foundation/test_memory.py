@@ -50,7 +50,7 @@ def test_every_memory_is_registered_and_forgets_with_all_others():
 
 
 def test_a_full_memory_forgets_the_entry_that_was_added_first():
-    few: Memory[str, int] = Memory(3)
+    few: Memory[str, int] = Memory(max_entries=3)
     for number, key in enumerate("abcad"):
         few.entries[key] = number
     assert few.entries == {"b": 1, "c": 2, "d": 4}

@@ -362,7 +362,7 @@ def _bookkeeping_rows(invoice: "Invoice") -> Iterator[list[Cell]]:
 
 def _readable_order(identity: Identity, order_id: str) -> Purchase:
     """Return an order for its buyer or a manager of its event. Raises OrderNotFound for anybody else."""
-    purchase = queries.load(order_id)
+    purchase = queries.load_purchase(order_id)
     if purchase is None or not (purchase.user_id == identity.user_id or permissions.may_manage(identity, purchase.event_id)):
         raise OrderNotFound()
     return purchase
@@ -387,7 +387,7 @@ def _order_tickets(identity: Identity, order_id: str, language: Language, now: i
     """
     from chalicelib.addons.documents.order_pages import render_tickets
 
-    purchase = queries.load(order_id)
+    purchase = queries.load_purchase(order_id)
     if purchase is None:
         raise OrderNotFound()
     own = [ticket for ticket in queries.load_tickets(purchase) if ticket.owner_id == identity.user_id]

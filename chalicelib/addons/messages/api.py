@@ -118,7 +118,7 @@ def request_turn_messages(request: RequestContext, event_id: str, body: TurnNoti
     address, stored = turn_notices.choose_address(user_id, body.email, has_push=body.push is not None)
     receiver = email_key(address) if address is not None else push.topic_of(body.push.endpoint) if body.push is not None else ""
     turn_notices.check_place(user_id, event_id, body.token, request.now)  # a wrong token must not use up the address's limit
-    with limited(request, MAIL, receiver, "turn"):
+    with limited(request, MAIL, receiver, scope="turn"):
         notice = turn_notices.request_messages(user_id, event_id, body.token, stored, body.push, request.language, request.now)
     return Reply(turn_notice_view(notice))
 
@@ -211,7 +211,7 @@ def resend_message(request: RequestContext, message_id: str) -> Reply[MessageVie
     if not permissions.may_manage(identity, notification.event_id):
         raise NotificationNotFound()
     if notification.status != "queued":  # emails about paid orders do not count toward any limit when they are sent
-        rate_limits.require_effect(RECIPIENT, f"resend {notification.facts.get('order_id', notification.id)}", request.now)
+        rate_limits.count_effect_or_refuse(RECIPIENT, f"resend {notification.facts.get('order_id', notification.id)}", request.now)
     return Reply(_view(outbox.resend_notification(notification, identity.user_id, request.now)))
 
 

@@ -93,7 +93,7 @@ def _valid_for(notification: Notification, event: Event) -> Event:
     if ticket is not None:
         return catalog.snapshot().narrow(event, [ticket.tier_id])
     order_id = notification.facts.get("order_id")
-    purchase = queries.load(str(order_id)) if order_id is not None else None
+    purchase = queries.load_purchase(str(order_id)) if order_id is not None else None
     if purchase is None:
         return event
     refund = purchase.find_refund(str(notification.facts.get("refund_id", "")))
@@ -195,7 +195,7 @@ def _is_paid(notification: Notification) -> bool:
     """
     if "ticket_id" in notification.facts or "order_id" not in notification.facts or notification.kind in (*OFFERS, *TRANSFERS):
         return False
-    purchase = queries.load(str(notification.facts["order_id"]))
+    purchase = queries.load_purchase(str(notification.facts["order_id"]))
     if purchase is None or not purchase.costs_money:
         return False
     first_refunds = {refund.id for refund in purchase.refunds[:MAX_PAID_REFUNDS]}
@@ -321,7 +321,7 @@ def _has_wallets() -> bool:
 
 def _received_ticket(notification: Notification, event: Event, *, has_names: bool) -> tuple[dict[str, Any], Sequence[Attachment]]:
     ticket = _ticket(notification)
-    purchase = queries.load(ticket.purchase_id)
+    purchase = queries.load_purchase(ticket.purchase_id)
     if ticket.owner_id != notification.user_id or ticket.state == "void" or purchase is None:
         raise Moot
     if not has_names:
@@ -394,7 +394,7 @@ def _announcement(notification: Notification, event: Event) -> dict[str, Any]:
         _find_waiting(str(notification.facts["entry_id"]))
         return _announcement_values(announcement, notification.language)
     order_id, ticket_id = notification.facts.get("order_id"), notification.facts.get("ticket_id")
-    purchase = queries.load(str(order_id)) if order_id is not None else None
+    purchase = queries.load_purchase(str(order_id)) if order_id is not None else None
     ticket = tickets.find_ticket(str(ticket_id)) if ticket_id is not None else None
     owners = {notification.user_id}
     if purchase is not None and purchase.moved_from == notification.user_id:  # the guest's orders have moved to an account
@@ -598,7 +598,7 @@ def _address(notification: Notification, event: Event) -> str:
         if email is not None:
             return email
     order_id = notification.facts.get("order_id")
-    purchase = queries.load(str(order_id)) if order_id is not None else None
+    purchase = queries.load_purchase(str(order_id)) if order_id is not None else None
     is_buyer = purchase is not None and notification.user_id in (purchase.user_id, purchase.moved_from)
     details = queries.load_details(purchase) if purchase is not None and is_buyer else CheckoutDetails()
     if details.customer_email:
@@ -611,7 +611,7 @@ def _address(notification: Notification, event: Event) -> str:
 
 
 def _purchase(notification: Notification) -> Purchase:
-    purchase = queries.load(str(notification.facts["order_id"]))
+    purchase = queries.load_purchase(str(notification.facts["order_id"]))
     if purchase is None:
         raise Moot
     return purchase

@@ -218,10 +218,10 @@ def save_announcement(announcement: Announcement, promoter_id: str | None, actor
         if before.status != "scheduled" or before.due_at <= now:
             raise AnnouncementStarted(announcement_id=before.id)
     else:
-        rate_limits.require_effect(rate_limits.ANNOUNCEMENT, announcement.event_id, now)
+        rate_limits.count_effect_or_refuse(rate_limits.ANNOUNCEMENT, announcement.event_id, now)
         if promoter_id is not None:
-            rate_limits.require_effect(rate_limits.PROMOTER_ANNOUNCEMENTS, promoter_id, now)
-        rate_limits.require_effect(rate_limits.ALL_ANNOUNCEMENTS, "", now)
+            rate_limits.count_effect_or_refuse(rate_limits.PROMOTER_ANNOUNCEMENTS, promoter_id, now)
+        rate_limits.count_effect_or_refuse(rate_limits.ALL_ANNOUNCEMENTS, "", now)
     details = {
         "announcement_id": after.id,
         "subject": after.subject,

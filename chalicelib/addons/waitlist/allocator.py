@@ -3,6 +3,8 @@
 The allocator reads the stock, and then the line page by page. For each page it plans offers (`offer_plan`), and makes one offer at a time.
 Each offer is a transaction that fails unless its entry is still waiting and this allocator still holds the lease on the line. If an offer
 fails because its entry or its buyer has just changed, the allocator plans the rest of the page again, so its tickets go to the next person.
+
+The schedule runs the allocator for all lines once a minute. `is_following` marks a short run for one change (`service.follow`).
 """
 
 import itertools
@@ -184,7 +186,7 @@ def end_offers(line: Line, now: int, is_following: bool = False) -> tuple[int, i
     census = None
     if not is_following and (after is not None or len(offered) == limit):
         # Save the position first, so that an offer that makes a run fail does not keep later offers from being checked.
-        store.save_checked(line.event_id, offered[-1].id if len(offered) == limit else None)
+        store.save_checked_to(line.event_id, offered[-1].id if len(offered) == limit else None)
         census = store.find_census(line.event_id)
     purchases, unreadable = _load_purchases(offered)
     decided = [
@@ -216,7 +218,7 @@ def end_offer(entry: Entry, purchase: Purchase | None, now: int) -> Entry:
 
 def removal_items(entry: Entry, now: int) -> list[dynamo.TransactItem]:
     """Return the items that let the sweep delete an ended entry's saved card. Returns an empty list if the entry has no card."""
-    return [] if entry.card is None else [offers.card_item(entry.id, None, entry.card, now, is_needed=False)]
+    return [] if entry.card is None else [offers.card_item(entry.id, event=None, card=entry.card, now=now, is_needed=False)]
 
 
 def offer_state(purchase: Purchase | None, now: int) -> EntryState:
@@ -230,13 +232,16 @@ def offer_state(purchase: Purchase | None, now: int) -> EntryState:
 
 
 def make_offer(
-    event: Event, entry: Entry, tier: Tier, allocator: str | None, now: int, extra: Callable[[str], list[dynamo.TransactItem]]
+    event: Event, entry: Entry, tier: Tier, *, allocator: str | None, now: int, extra_items: Callable[[str], list[dynamo.TransactItem]]
 ) -> Purchase:
-    """Hold the tickets for an entry, and mark the entry as offered. Raises what `offers.create_offer` raises."""
+    """Hold the tickets for an entry, and mark the entry as offered. Raises what `offers.create_offer` raises.
+
+    `allocator` must hold the lease on the line, and is None for an offer by hand. `extra_items(purchase_id)` are written too.
+    """
     until = offer_ends_at(event.for_tiers([tier]), tier, settings.current().waitlist_offer_seconds, SHORTEST_OFFER_SECONDS, now)
 
     def items_for(purchase_id: str) -> list[dynamo.TransactItem]:
-        return [*store.offer_items(entry, purchase_id, until, allocator), *extra(purchase_id)]
+        return [*store.offer_items(entry, purchase_id, until, allocator), *extra_items(purchase_id)]
 
     card = entry.card if entry.has_card and tier.price_cents > 0 else None
     return offers.create_offer(entry.user_id, event, tier, entry.quantity, entry.id, until, items_for, now, entry.language, card)
@@ -492,7 +497,9 @@ class _Pass:
                 self.is_stopped = True
                 return False
             try:
-                make_offer(self.event, offer.entry, offer.tier, self.allocator, self.now, self._ballot_items(offer))
+                make_offer(
+                    self.event, offer.entry, offer.tier, allocator=self.allocator, now=self.now, extra_items=self._ballot_items(offer)
+                )
             except (ActiveReservationExists, PurchaseLimitExceeded) as error:
                 self._record_blocked(offer.entry, error)
                 return False

@@ -134,10 +134,10 @@ def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntr
     if body.tier_ids is not None and body.tier_id is not None:
         raise InvalidInput("Send either `tier_id` or `tier_ids`.", path="$.tier_id")
     tier_ids = [body.tier_id] if body.tier_id is not None else body.tier_ids
-    with rate_limits.limited(request, rate_limits.WAITLIST, user_id, body.event_id) as attempt:
+    with rate_limits.limited(request, rate_limits.WAITLIST, user_id, scope=body.event_id) as attempt:
         wanted = JoinRequest(body.event_id, body.quantity, tier_ids, body.max_price_cents, request.language, body.token)
         result = service.join_waitlist(user_id, wanted, request.now)
-        attempt.is_bounded = not result.has_left_before  # a user can have only one open entry per event
+        attempt.is_bounded_by_record = not result.has_left_before  # a user can have only one open entry per event
     return Reply(own_entry_view(result.own, request.language, request.now), 201 if result.is_new else 200)
 
 
@@ -183,7 +183,7 @@ def save_card(request: RequestContext, entry_id: str, body: NewCard) -> Reply[Ca
     """
     user_id = request.require_user().user_id
     if body.check_id is not None:
-        with rate_limits.limited(request, rate_limits.WAITLIST, user_id, entry_id):
+        with rate_limits.limited(request, rate_limits.WAITLIST, user_id, scope=entry_id):
             return Reply(
                 card_saving_view(
                     service.finish_card(user_id, entry_id, body.check_id, body.max_cents, request.now), request.language, request.now
@@ -191,7 +191,7 @@ def save_card(request: RequestContext, entry_id: str, body: NewCard) -> Reply[Ca
             )
     if body.card is None:
         raise InvalidInput("Send a `card`, or the `check_id` of an earlier reply.", path="$.card")
-    rate_limits.require_effect(rate_limits.CARD_CHECK, user_id, request.now)  # refuses the request if the attempt cannot be counted
+    rate_limits.count_effect_or_refuse(rate_limits.CARD_CHECK, user_id, request.now)  # refuses the request if the attempt cannot be counted
     with rate_limits.limited_by_address(request, rate_limits.CARD_CHECK):
         return Reply(
             card_saving_view(service.save_card(user_id, entry_id, body.card, body.max_cents, request.now), request.language, request.now)

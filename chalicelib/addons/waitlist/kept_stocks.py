@@ -99,7 +99,7 @@ def release_leftovers(current: Catalog, event: Event, stock: EventStock, line: L
             inventory.set_kept(stock_id, len(stock_shards), stock_id in kept)
 
 
-def keep_for_line(current: Catalog, event: Event, tiers: Sequence[Tier], free: Mapping[str, int]) -> None:
+def keep_stocks_for_line(current: Catalog, event: Event, tiers: Sequence[Tier], free: Mapping[str, int]) -> None:
     """Keep returned tickets of these sold-out tiers for the line. `free` has approximate numbers of free tickets by stock id."""
     stock_ids = [tier.stock_id for tier in tiers]
     store.add_stocks(event.id, stock_ids)
@@ -133,7 +133,7 @@ def prepare_release(current: Catalog, event: Event, tier: Tier, to: ReleaseTo) -
     if to == "draw" and (is_kept or is_sold_out):
         _begin_draw(event, tier)
     if to != "public" and not is_kept and is_sold_out:
-        keep_for_line(current, event, [tier], free)
+        keep_stocks_for_line(current, event, [tier], free)
 
 
 def _with_resale(current: Catalog, event: Event) -> list[Tier]:

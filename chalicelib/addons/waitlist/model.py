@@ -5,7 +5,7 @@ An offer is a purchase in state `held`, so its tickets are held in shards like t
 
 from bisect import bisect_right
 from hashlib import sha256
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from msgspec import Struct
 
@@ -13,6 +13,7 @@ from chalicelib.catalog.model import Event, Tier
 from chalicelib.edge.languages import Language
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.payments.model import SavedCard
+from chalicelib.waiting_room.entries import Entry as ListedEntry
 from chalicelib.waiting_room.model import OddsKey, RoomState, line_position
 
 # `accepted`: the offer was paid. `declined`: the person declined the offer. `expired`: the offer was not paid in time. `left`: the person
@@ -39,6 +40,11 @@ class DrawNumber(Struct, frozen=True, array_like=True):
     counter: int
     number: int
     weight: int = 1
+
+    @classmethod
+    def of_listed(cls, room: int, entry: ListedEntry) -> Self:
+        """Return the number of an entry in the list of a room."""
+        return cls(room=room, digest=entry.digest.hex(), counter=entry.counter, number=entry.number, weight=entry.weight)
 
     def position(self, draw: RoomState | None) -> int | None:
         """Return the position that the draw gave this number, from 1. Returns None before the draw, or if the draw is of another room."""

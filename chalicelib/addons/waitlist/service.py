@@ -157,8 +157,8 @@ def join_waitlist(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
         ttl=event.last_sale_at + KEPT_SECONDS,
         max_price_cents=wanted.max_price_cents,
         language=wanted.language,
-        draw_number=None if numbered is None else DrawNumber(numbered[0], numbered[1].digest.hex(), *numbered[1][1:]),
-        odds_key=None if numbered is None else numbered[2],
+        draw_number=None if numbered is None else DrawNumber.of_listed(numbered.room, numbered.entry),
+        odds_key=None if numbered is None else numbered.odds_key,
     )
     if line is None:
         store.open_line(event.id, entry.ttl)
@@ -169,7 +169,7 @@ def join_waitlist(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
     for_resale = [resale for tier in sold_out for resale in tier.resale_tiers if stocks.get(resale.stock_id, NO_STOCK).available == 0]
     not_kept = [tier for tier in (*sold_out, *for_resale) if line is None or tier.stock_id not in line.stock_ids]
     if not_kept:
-        kept_stocks.keep_for_line(current, event, not_kept, {stock_id: stock.available for stock_id, stock in stocks.items()})
+        kept_stocks.keep_stocks_for_line(current, event, not_kept, {stock_id: stock.available for stock_id, stock in stocks.items()})
     log.count("waitlist_joins")
     logger.info("waitlist.joined", event_id=event.id, entry_id=entry.id, quantity=entry.quantity)
     return JoinedEntry(_own_entry(entry, now), is_new=True, has_left_before=before is not None)
@@ -359,7 +359,7 @@ def _offer_by_hand(entry: Entry, actor: str, now: int) -> Entry:
             if tier.requires_code or not entry.accepts(tier) or not entry.can_fit(tier):
                 continue
             offers.check_buyer(entry.user_id, event, entry.quantity)
-            purchase = allocator.make_offer(event, entry, tier, None, now, audit_items)
+            purchase = allocator.make_offer(event, entry, tier, allocator=None, now=now, extra_items=audit_items)
         except (NotEnoughTickets, TierNotOnSale) as error:
             refusal = error
             continue
@@ -388,7 +388,10 @@ def _offered_prices(entry: Entry) -> Iterator[tuple[str, int | None]]:
 
 
 def follow(changes: Sequence[Change]) -> None:
-    """Run the allocator for events whose changes may have returned tickets or paid an offer. Safe to repeat."""
+    """Run the allocator for events whose changes may have returned tickets or paid an offer. Safe to repeat.
+
+    `changes.jobs` calls this hook with each batch of changes, so that people need not wait for the scheduled run.
+    """
     event_ids = {event_id for change in changes if (event_id := _affected_event_id(change)) is not None}
     lines = store.find_lines(event_ids)
     _reopen_lines(changes, {line.event_id for line in lines})
@@ -520,14 +523,14 @@ def _own_entry(entry: Entry, now: int) -> OwnEntry:
     if entry.state == "waiting":
         census = store.cached_census(entry.event_id, now) if number is None else None
         return OwnEntry(entry, None if census is None else census.position(entry), drawn_position=drawn)
-    return OwnEntry(entry, offer=queries.load(entry.purchase_id) if entry.purchase_id is not None else None, drawn_position=drawn)
+    return OwnEntry(entry, offer=queries.load_purchase(entry.purchase_id) if entry.purchase_id is not None else None, drawn_position=drawn)
 
 
 def _has_offer_ended(entry: Entry, now: int) -> bool:
     """Return whether the offer of an entry has ended. Records the outcome unless it is already recorded."""
     if entry.state != "offered" or entry.purchase_id is None:
         return False
-    purchase = queries.load(entry.purchase_id)
+    purchase = queries.load_purchase(entry.purchase_id)
     if purchase is not None and purchase.state in ACTIVE_STATES:
         return False
     allocator.end_offer(entry, purchase, now)

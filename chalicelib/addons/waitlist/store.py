@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 
-from chalicelib.addons.waitlist.model import BallotOffer, Census, Draw, Entry, Line, Place, entry_event_id
+from chalicelib.addons.waitlist.model import BallotOffer, Census, Draw, Entry, EntryState, Line, Place, entry_event_id
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation import memory, parallel
@@ -38,7 +38,7 @@ class WaitlistRow(dynamo.Table):
     `sk` is the entry's id and `content` is the entry. In the next three kinds of rows, `sk` is the event id: a `lines` row is an event's
     line, an `arrivals#<event id>#<part>` row counts the `people` who have ever joined and their `tickets`, and a `census#<event id>` row
     has the census as compressed JSON in its `body`. A `drawn#<event id>` row has an offer of the event's ballot, and its `sk` has the
-    number of the room and the position that the draw gave the person.
+    number of the room and the position that the draw gave the person. The other attributes are the fields of `Place` and `Line`.
     """
 
     feature = "waitlist"
@@ -72,8 +72,15 @@ class WaitlistRow(dynamo.Table):
     ttl = NumberAttribute(null=True)
 
 
+_OUTCOME_COUNTS: dict[EntryState, NumberAttribute] = {
+    "accepted": WaitlistRow.accepted,
+    "declined": WaitlistRow.declined,
+    "expired": WaitlistRow.expired,
+}
 _EXISTS, _ABSENT = WaitlistRow.pk.exists(), WaitlistRow.pk.does_not_exist()
-_censuses: Memory[str, tuple[int, Census | None]] = Memory(1000)  # by event id, each with the time at which this instance read it
+_censuses: Memory[str, tuple[int, Census | None]] = Memory(
+    max_entries=1000
+)  # by event id, each with the time at which this instance read it
 
 
 def find_entry(user_id: str, event_id: str) -> Entry | None:
@@ -201,14 +208,16 @@ def add_stocks(event_id: str, stock_ids: Iterable[str]) -> None:
 
 def remove_stocks(line: Line, stock_ids: Iterable[str]) -> bool:
     """Remove stocks from a line. Returns False and writes nothing if stocks were added since the line was read."""
-    return dynamo.update_if(WaitlistRow(_LINES, line.event_id), [WaitlistRow.stock_ids.delete(set(stock_ids))], _has_namings(line))
+    return dynamo.update_if(
+        WaitlistRow(_LINES, line.event_id), [WaitlistRow.stock_ids.delete(set(stock_ids))], _has_same_stocks_and_draws(line)
+    )
 
 
 def set_draws(line: Line, draws: Mapping[str, Draw], items: Iterable[dynamo.TransactItem] = ()) -> bool:
     """Replace the draws of a line, and write the `items`. Returns False and writes nothing if stocks or draws were added meanwhile."""
     changes = [WaitlistRow.draws.set(dict(draws)), WaitlistRow.namings.add(1)]
     try:
-        dynamo.transact([dynamo.transact_update(WaitlistRow(_LINES, line.event_id), changes, _has_namings(line)), *items])
+        dynamo.transact([dynamo.transact_update(WaitlistRow(_LINES, line.event_id), changes, _has_same_stocks_and_draws(line)), *items])
     except dynamo.TransactionCanceled:
         return False
     return True
@@ -282,7 +291,7 @@ def prolong_entry(entry: Entry, ttl: int) -> None:
     after = replace(entry, ttl=ttl)
     changes = [WaitlistRow.content.set(after), WaitlistRow.ttl.set(ttl)]
     with suppress(dynamo.TransactionCanceled):
-        dynamo.transact([_change_item(entry, after), dynamo.transact_update(_place_key(entry), changes, _EXISTS)])
+        dynamo.transact([_change_item(entry, after), dynamo.transact_update(_place_key_row(entry), changes, _EXISTS)])
 
 
 def prolong_arrivals(event_id: str, ttl: int) -> None:
@@ -296,7 +305,7 @@ def save_card(entry: Entry, card: SavedCard, item: dynamo.TransactItem) -> Entry
     after = replace(entry, card=card, card_changes=entry.card_changes + 1)
     try:
         dynamo.transact(
-            [_change_item(entry, after), dynamo.transact_update(_place_key(entry), [WaitlistRow.content.set(after)], _EXISTS), item]
+            [_change_item(entry, after), dynamo.transact_update(_place_key_row(entry), [WaitlistRow.content.set(after)], _EXISTS), item]
         )
     except dynamo.TransactionCanceled:
         return None
@@ -307,7 +316,7 @@ def end_waiting(entry: Entry, now: int, items: Iterable[dynamo.TransactItem]) ->
     """End a waiting entry, remove its card, and write `items`. Returns None if the entry no longer waits, or has a new card."""
     after = replace(entry, state="left", ended_at=now, card=None)
     try:
-        dynamo.transact([_change_item(entry, after), dynamo.transact_delete(_place_key(entry)), *items])
+        dynamo.transact([_change_item(entry, after), dynamo.transact_delete(_place_key_row(entry)), *items])
     except dynamo.TransactionCanceled:
         return None
     return after
@@ -321,7 +330,7 @@ def offer_items(entry: Entry, purchase_id: str, until: int, allocator: str | Non
     after = replace(entry, state="offered", purchase_id=purchase_id, offered_until=until)
     items = [
         _change_item(entry, after),
-        dynamo.transact_delete(_place_key(entry)),
+        dynamo.transact_delete(_place_key_row(entry)),
         dynamo.transact_put(_offer_row(after)),
     ]
     if allocator is not None:
@@ -348,7 +357,7 @@ def save_notified_to(event_id: str, entry_id: str, subject: int | str) -> None:
     dynamo.update_if(WaitlistRow(_LINES, event_id), [WaitlistRow.told_to.set(f"{entry_id}#{subject}")], _EXISTS)
 
 
-def save_checked(event_id: str, checked_to: str | None) -> None:
+def save_checked_to(event_id: str, checked_to: str | None) -> None:
     """Record up to which entry the open offers have been checked. With None, the next check begins at the first offer."""
     dynamo.update_if(WaitlistRow(_LINES, event_id), WaitlistRow.set_or_remove({"checked_to": checked_to}), _EXISTS)
 
@@ -359,7 +368,7 @@ def end_offer(before: Entry, after: Entry, items: Iterable[dynamo.TransactItem])
     If the user's data was erased, only deletes the offer.
     """
     offer = _offer_row(before)
-    counted = dynamo.transact_update(WaitlistRow(_LINES, before.event_id), [getattr(WaitlistRow, after.state).add(1)])
+    counted = dynamo.transact_update(WaitlistRow(_LINES, before.event_id), [_OUTCOME_COUNTS[after.state].add(1)])
     try:
         dynamo.transact([dynamo.transact_delete(offer, _EXISTS), _change_item(before, after), counted, *items])
     except dynamo.TransactionCanceled as cancelled:
@@ -369,7 +378,7 @@ def end_offer(before: Entry, after: Entry, items: Iterable[dynamo.TransactItem])
 
 def note_passed(entry: Entry, now: int) -> None:
     """Record when a waiting entry was first passed over."""
-    dynamo.update_if(_place_key(entry), [WaitlistRow.passed_at.set(WaitlistRow.passed_at | now)], _EXISTS)
+    dynamo.update_if(_place_key_row(entry), [WaitlistRow.passed_at.set(WaitlistRow.passed_at | now)], _EXISTS)
 
 
 def delete_entries(entries: Iterable[tuple[Entry, list[dynamo.TransactItem]]]) -> None:
@@ -380,11 +389,11 @@ def delete_entries(entries: Iterable[tuple[Entry, list[dynamo.TransactItem]]]) -
     for entry, items in entries:
         if items:
             dynamo.transact(items)
-        _place_key(entry).delete()
+        _place_key_row(entry).delete()
         WaitlistRow(_user_key(entry.user_id), entry.event_id).delete()
 
 
-def _has_namings(line: Line) -> Any:
+def _has_same_stocks_and_draws(line: Line) -> Any:
     """Return the condition that no stock or draw has been added to a line since it was read."""
     return WaitlistRow.namings == line.namings if line.namings else _EXISTS & WaitlistRow.namings.does_not_exist()
 
@@ -407,7 +416,7 @@ def _entry_row(entry: Entry) -> WaitlistRow:
 
 
 def _place_row(entry: Entry) -> WaitlistRow:
-    row = _place_key(entry)
+    row = _place_key_row(entry)
     row.content, row.ttl = entry, entry.ttl
     return row
 
@@ -433,8 +442,8 @@ def _user_key(user_id: str) -> str:
     return f"user#{user_id}"
 
 
-def _place_key(entry: Entry) -> WaitlistRow:
-    """Return the key of an entry's place in its line."""
+def _place_key_row(entry: Entry) -> WaitlistRow:
+    """Return a row that has only the key of an entry's place in its line."""
     return WaitlistRow(_part_key(entry.id, entry.parts), entry.id)
 
 

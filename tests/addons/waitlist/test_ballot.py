@@ -218,7 +218,7 @@ def test_accounts_that_share_a_place_hold_no_tickets_once_it_had_its_offer(api, 
         create_account(name, f"{name}@gmail.com")
         register(api, event_id, name)
     tried, make_offer = [], allocator.make_offer
-    monkeypatch.setattr(allocator, "make_offer", lambda *given: (tried.append(given[1].user_id), make_offer(*given))[1])
+    monkeypatch.setattr(allocator, "make_offer", lambda *given, **named: (tried.append(given[1].user_id), make_offer(*given, **named))[1])
     draw(api, time)
     for _ in range(2):
         time.advance(60)
@@ -274,10 +274,10 @@ def test_a_crash_changes_neither_the_order_nor_the_number_of_offers(api, time, m
     make_draw(time)
     made, make_offer = [], allocator.make_offer
 
-    def crash(*arguments):
+    def crash(*arguments, **named):
         if len(made) == crashes_at:
             raise RuntimeError("crash")
-        made.append(make_offer(*arguments))
+        made.append(make_offer(*arguments, **named))
         return made[-1]
 
     with monkeypatch.context() as patched:

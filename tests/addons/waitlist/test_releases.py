@@ -205,9 +205,9 @@ def test_a_draw_that_runs_out_of_time_goes_on_in_the_same_order(api, time, monke
     order = drawn_order(api, tier_id, users)
     make_offer, left = allocator.make_offer, [60]
 
-    def make_last_offer(*args):
+    def make_last_offer(*args, **named):
         left[:] = [0]
-        return make_offer(*args)
+        return make_offer(*args, **named)
 
     monkeypatch.setattr(allocator, "make_offer", make_last_offer)
     monkeypatch.setattr(allocator, "deadline", SimpleNamespace(remaining=lambda: left[0]))

@@ -46,7 +46,7 @@ class Sale:
             assert store.create_entry(
                 Entry(id=f"{self.event_id}.{number:026}", user_id=f"w{number}", event_id=self.event_id, **fields), None
             )
-        kept_stocks.keep_for_line(current, current.events[self.event_id], [tier], {})
+        kept_stocks.keep_stocks_for_line(current, current.events[self.event_id], [tier], {})
 
     def give_out(self, number):
         """A reservation, or an order, of three tickets. Returns what gives them back."""
