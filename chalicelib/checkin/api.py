@@ -1,4 +1,7 @@
-"""The door over HTTP: check in a scanned ticket, admit by ticket id, undo a check-in, upload offline scans, and download the manifest."""
+"""The door over HTTP: check in a scanned ticket, admit by ticket id, undo a check-in, upload offline scans, and download the manifest.
+
+`access="door"` lets in the staff of any event. Whether they work at the ticket's event is checked by `service` and `require_door`.
+"""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -140,7 +143,7 @@ def undo_check_in(request: RequestContext, ticket_id: str, body: UndoBody = _UND
 def sync_check_ins(request: RequestContext, body: SyncBody) -> Reply[SyncView]:
     """Upload the scans of an offline device, and report the scans that conflict with other scans."""
     scans = [_offline_scan(scan, number, body, request.now) for number, scan in enumerate(body.scans)]
-    request.advise_repeating()
+    request.advise_repeating()  # an error reply may say: send this again
     return Reply(views.sync_view(service.sync_scans(request.require_user(), scans, request.now), catalog.snapshot()))
 
 
@@ -200,7 +203,7 @@ def _scan_id(request: RequestContext, body: CheckInBody | AdmitBody) -> str:
         request.advise_repeating()
         return _device_scan_id(body.device, body.scan_id)
     key_use = idempotency.find_key(request, request.require_user().user_id)
-    return f"{key_use.key[:16]}{key_use.payload[:16]}" if key_use is not None else ids.new_id()
+    return f"{key_use.key_digest[:16]}{key_use.body_digest[:16]}" if key_use is not None else ids.new_id()
 
 
 def _device_scan_id(device: str, scan_id: str) -> str:

@@ -169,7 +169,7 @@ def without_old_exits(ticket: Ticket) -> list[CheckIn]:
 
     The numbers of people who are inside and who have arrived stay the same, and so does every scan with an override.
     """
-    arrived = {checkin.id for checkin in ticket.arrivals}
+    arrived = {checkin.id for checkin in ticket.arrivals}  # they brought more people inside than ever before
     kept: list[CheckIn] = []
     for checkin in ticket.checkins[:-KEPT_CHECKINS]:
         left = kept[-1] if kept else checkin

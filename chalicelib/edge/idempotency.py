@@ -157,8 +157,8 @@ def _claim(key_use: KeyUse, seconds: int) -> tuple[IdempotencyRow, bool]:
     """
     now = clock.now()
     new = IdempotencyRow(
-        key_use.key,
-        payload=key_use.payload,
+        key_use.key_digest,
+        payload=key_use.body_digest,
         resource_id=ids.new_id(),
         locked_until=now + LOCK_SECONDS,
         expires_at=now + seconds,

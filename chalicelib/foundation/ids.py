@@ -77,18 +77,18 @@ class IdempotencyConflict(ApiError):
 
 
 class KeyUse(Struct, frozen=True, array_like=True):
-    """A request with a key. `key` is a digest of the key, the user, the method and the URL; `payload` is a digest of the body."""
+    """A request with a key, as SHA-256 digests in hex: of the key, the user, the method and the URL; and of the body."""
 
-    key: str
-    payload: str
+    key_digest: str
+    body_digest: str
 
     def repeats(self, first: "KeyUse | None", first_at: int, now: int) -> bool:
         """Return whether this is the same request as `first`, which was stored at `first_at`. Times are epoch seconds.
 
         A use is forgotten after KEPT_SECONDS. Raises IdempotencyConflict if only the key is the same.
         """
-        if first is None or first.key != self.key or first_at + KEPT_SECONDS <= now:
+        if first is None or first.key_digest != self.key_digest or first_at + KEPT_SECONDS <= now:
             return False
-        if first.payload != self.payload:
+        if first.body_digest != self.body_digest:
             raise IdempotencyConflict()
         return True

@@ -1,4 +1,7 @@
-"""Table `tickets` (one item per ticket), table `guests` (the details of the guests of seats), and their transaction items."""
+"""Table `tickets` (one item per ticket), table `guests` (the details of the guests of seats), and their transaction items.
+
+`dynamo.Table` replaces PynamoDB's `Meta` and calls: `feature` names the table, and reads are strongly consistent except from an index.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -55,6 +58,8 @@ class CheckInsAttribute(StructAttribute[list[CheckIn]]):
 
 class TicketRow(dynamo.Table):
     """A ticket, with the fields of `Ticket`. `admitted` is the number of people in `checkins`, for readers of the stream.
+
+    `checkin_version` counts the changes of `checkins`, also for readers of the stream.
 
     `event_lane` is `<event id>#<lane>`, and `changed` is `<epoch seconds>#<ticket id>`.
     """
@@ -444,7 +449,7 @@ def _ticket(row: TicketRow) -> Ticket:
     found = row.attribute_values  # faster than getattr, which goes through PynamoDB's descriptors
     values: dict[str, Any] = {name: found.get(name) for name in _PLAIN}
     for name, empty in _EMPTY.items():
-        values[name] = getattr(row, name) if name in found else empty
+        values[name] = getattr(row, name) if name in found else empty  # decoded here; may raise DecodeError
     return Ticket(**values)
 
 
