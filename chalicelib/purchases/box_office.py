@@ -42,7 +42,7 @@ class TillRow(dynamo.Table):
 
 
 class MethodTotals(Struct, frozen=True, kw_only=True):
-    """What was taken and paid back in cash, or by card, in minor units. `expected_cents` is the difference, which should be there."""
+    """What was taken and paid back in cash, or by card, in minor units. `expected_cents` is the difference: what should be left."""
 
     sales: int
     sold_cents: int

@@ -290,7 +290,8 @@ def _chosen_code(purchase: Purchase, text: str | None) -> str | None:
 def _account(purchase: Purchase) -> str | None:
     """Return the promoter's account for a payment of the purchase: the account of its earlier payment, or else the event's account.
 
-    Returns None for the operator's account. All payments of a purchase use one account, because its refunds and provider events do.
+    Returns None for the operator's account. All payments of a purchase use the same account, which also has its refunds and
+    provider events.
     """
     if purchase.payment is not None and payments.is_external(purchase.payment.provider):
         return purchase.account
@@ -514,7 +515,7 @@ def charge_task(case: Case, purchase: Purchase | None, now: int) -> ProviderTask
 
 
 def charge_saved_card(purchase: Purchase, now: int) -> Purchase:
-    """Pay an offer with its saved card, in the steps of any checkout. If that is not possible, the buyer may pay in any other way.
+    """Pay an offer with its saved card, in the same steps as any checkout. If that is not possible, the buyer may pay in any other way.
 
     The payment's id is saved before the card is charged, and a payment takes money only once, so no repeated call charges the card twice.
     Returns the purchase, unchanged if there is nothing left to charge. Raises Conflict, AccountRefused and ProviderUnavailable.
@@ -548,7 +549,8 @@ def charge_saved_card(purchase: Purchase, now: int) -> Purchase:
 def _start_charge(purchase: Purchase, card: SavedCard, now: int) -> Purchase:
     """Move the purchase from `held` to `paying`, with a payment by its saved card. Raises what `_start` raises.
 
-    Also raises PaymentsUnavailable if the event's payments now go to another account, and PriceMismatch above the accepted amount.
+    Also raises PaymentsUnavailable if the event's payments now go to another account, and PriceMismatch if the price exceeds the accepted
+    amount.
     """
     if _account(purchase) != card.account:
         raise PaymentsUnavailable()
@@ -653,7 +655,7 @@ def validate_code(event_id: str, code: str, user_id: str | None, now: int) -> Va
 
 
 def _is_guest(user_id: str | None) -> bool:
-    """Whether anybody can get an id like this without an email address. Accounts that began as guests keep their ids, so they count."""
+    """Whether anybody can get an id like this without an email address. Accounts that began as guests keep their ids, so they count too."""
     return user_id is None or user_id.startswith(GUEST_PREFIX)
 
 

@@ -489,7 +489,8 @@ def _counter_order(event: Event, tier: Tier, sale: CounterSale, order_id: str, l
     owner = f"{GUEST_PREFIX}{order_id}"
     order = _paid_order(order_id, owner, event, tier, sale.quantity, shard_id, "box_office", now, sale.price_cents)
     has_details = sale.name is not None or sale.email is not None
-    # A sale that was made offline ended before its order was created: an order that is older than its item looks like a copied order.
+    # The sale may have been made offline, so it may have ended before its order is created now. The order cannot be created at the time of
+    # the sale, because an order that is older than its item looks like a copied order.
     return replace(order, ended_at=sale.sold_at, box_office=sale.payment, has_details=has_details, language=language)
 
 

@@ -133,7 +133,7 @@ def dispute_items(
     """Return the entries for a dispute's new status: the money leaves when the dispute opens and comes back when it is won.
 
     `known_status` is None for a dispute that is new to us; if it is already won, it gets both entries. If an appeal changes the decision,
-    the money moves again. The reference then includes the purchase's version, because a kind and reference have only one entry.
+    the money moves again. The reference then includes the purchase's version, because each kind and reference can have only one entry.
     """
     kinds: list[EntryKind] = ["disputed"] if known_status in (None, "won") else []
     is_appeal = known_status in ("won", "lost")

@@ -230,7 +230,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     """One buyer's purchase. Every write raises `version`. Times are epoch seconds. Tickets are numbered from 1, line by line.
 
     If the event has a capacity of its own, `pool_holds` are the holds in its pool, for all tickets in the order of their numbers. Resold
-    tickets of holdbacks, which the pool does not have, have the last numbers. The checkout sets the `promo_code`, its discounts in the
+    tickets of holdbacks have no holds in the pool, and have the last numbers. The checkout sets the `promo_code`, its discounts in the
     lines, and `promo_holds`, which hold one use of the code. Once the purchase is paid, that use is never returned. If the buyer could
     reserve only with an access code, the reservation sets these fields and `needs_code`, and the checkout keeps them. `holdback_id` is the
     holdback of each tier from whose stock the access code sells. With `bank_transfer_days`, the code lets the buyer pay by bank transfer.
@@ -434,7 +434,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
         kept = self.kept_taxes
         if not kept or not amount_cents:
             return []
-        left: dict[Tax | None, int] = {share.tax: max(0, share.gross_cents) for share in kept}  # a due refund may count besides its dispute
+        left: dict[Tax | None, int] = {share.tax: max(0, share.gross_cents) for share in kept}  # a due refund and a dispute may both count
         left[None] = max(0, self.total_cents - sum(change.amount_cents for change in self._returns()) - sum(left.values()))
         prices: Counter[Tax | None] = Counter()
         for number in tickets:
@@ -560,7 +560,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     @property
     def transferred_cents(self) -> int:
-        """The money that has arrived by bank transfer in minor units, including what was paid back or must be paid back."""
+        """The money that has arrived by bank transfer, in minor units, including what was paid back or must be paid back."""
         arrived = {transfer.id: transfer.amount_cents for transfer in (self.payment.transfers if self.payment is not None else [])}
         second = [refund for refund in self.refunds if not refund.tickets and refund.reason == "duplicate"]
         excess = [refund for refund in second if str(refund.payment_intent_id).removesuffix(EXCESS) in arrived]
@@ -588,7 +588,7 @@ _BOUGHT_LINE = re.compile(r"([^*]+)\*([0-9]{1,2})\*([0-9]{1,10})")
 def read_bought(text: str) -> list[BoughtLine]:
     """Return the lines in the `bought_text` of a purchase.
 
-    Returns no lines for a text that no reservation leads to: promoters can write any text on payments of their own accounts.
+    Returns no lines for a text that no reservation produces: promoters can write any text on payments of their own accounts.
     """
     found = [_BOUGHT_LINE.fullmatch(part) for part in text.split()]
     lines = [BoughtLine(match[1], int(match[2]), int(match[3])) for match in found if match is not None]

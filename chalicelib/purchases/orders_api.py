@@ -348,7 +348,7 @@ class FoundTicketView(Struct, frozen=True):
 
 
 class FoundReturnRequestView(ReturnRequestView, frozen=True, kw_only=True):
-    """A request to return tickets of an order that managers have declined or not yet decided."""
+    """A request to return tickets of the order `order_id`. Managers have declined the request or not yet decided on it."""
 
     order_id: str
 
@@ -358,8 +358,8 @@ class FoundTicketsView(Struct, frozen=True):
 
     If they do not all fit into the reply, free tickets are the first to be left out.
 
-    For 15 minutes, `data_token` gives access to the data kept about people without an account who used this address, to export or erase
-    the data. It is null for a link to one order. `returnable` lists the tickets that buyers without an account may return now, with
+    For 15 minutes, `data_token` lets its holder export or erase the data that is kept about people without an account who used this
+    address. It is null for a link to one order. `returnable` lists the tickets that buyers without an account may return now, with
     `data_token` or with the token of the link to one order. `return_requests` lists what they have asked to return. `resale` lists their
     tickets that are or may be offered for resale.
     """
@@ -675,7 +675,7 @@ class StatementBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TransferredOrderView(Struct, frozen=True, kw_only=True):
-    """An order that is paid by bank transfer, with the money that has arrived. The buyer of a `pending` order has until `expires_at`.
+    """An order that is paid by bank transfer, with the money that has arrived. A `pending` order must be paid by `expires_at`.
 
     `to_return_cents` are the amounts that the promoter must send back.
     """

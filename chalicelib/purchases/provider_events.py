@@ -221,7 +221,7 @@ def apply_refund(provider_refund: ProviderRefund, now: int) -> EventResult:
         return EventResult("not_ours")
     after = purchase
     refund = purchase.find_refund(provider_refund.refund_id) if provider_refund.refund_id is not None else None
-    # Promoters can give a refund of their own account the metadata of ours. Such a refund is external.
+    # Promoters can copy the metadata of one of our refunds to a refund of their own account. Such a refund is external.
     found = (provider_refund.payment_intent_id, provider_refund.amount_cents)
     is_made_up = refund is not None and found != (refund.payment_intent_id, refund.amount_cents)
     is_lost = refund is None and bool(settings.current().regions)  # another region created the refund; here, it counts as external

@@ -179,7 +179,7 @@ def _refusal(purchase: Purchase, ticket: Ticket) -> str | None:
 
 
 def _matches_tier(ticket: Ticket, tier: Tier | None) -> bool:
-    """Return whether the ticket is what buyers of its tier expect, because the tier has not changed too much since it was sold."""
+    """Return whether the ticket is what buyers of its tier expect. It is not if the tier has changed too much since the ticket was sold."""
     return tier is not None and not tier.removed and (ticket.admits, ticket.currency) == (tier.admits, tier.currency)
 
 

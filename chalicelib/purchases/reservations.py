@@ -290,9 +290,9 @@ def _require_opens(promo_code: PromoCode, tier_ids: Sequence[str]) -> PromoCode:
 
 
 def _open_holdback(tier: Tier, promo_code: PromoCode, holdback_id: str, now: int) -> Tier:
-    """Return the tier whose holdback has a stock of its own, which the first purchase with the code creates. Raises PromoCodeUsedUp.
+    """Return the tier with a stock of its own for the holdback, which the first purchase with the code creates.
 
-    A released holdback has no tickets left for the code.
+    Raises PromoCodeUsedUp. A released holdback has no tickets left for the code.
     """
     if any(holdback.id == holdback_id for holdback in tier.active_holdbacks):
         if holdback_id in tier.issuing:

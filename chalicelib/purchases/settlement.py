@@ -206,7 +206,7 @@ def _issue_tickets(purchase: Purchase, details: CheckoutDetails, now: int) -> Ti
 
 
 def _with_email(purchase: Purchase, details: CheckoutDetails, email: str | None) -> CheckoutDetails | None:
-    """Return the details with the address from the provider's page, or from the checkout if it has one, to list the order under it.
+    """Return the details with the address to list the order under: from the checkout or, if it has none, from the provider's page.
 
     Returns None if the order has no address or must not get one.
     """

@@ -44,8 +44,8 @@ from chalicelib.purchases.model import (
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 5
-# No address has these endings. Anybody can enter somebody else's address at a checkout, so that checkouts without a payment have a key
-# of their own: they hide no orders that were paid for.
+# No address has these endings. Anybody can enter somebody else's address at a checkout, so checkouts without a payment are listed under a
+# separate key. Otherwise, they could hide orders that were paid for.
 BANK_TRANSFER, UNPAID, UNPAID_OF_USER = "#bank_transfer", "#unpaid", "#unpaid_of_user"
 ENDED_TRANSFER = "#ended_transfer"
 MAX_ENDED_TRANSFERS = 5000  # per event: anybody with the code can order and cancel again and again
@@ -140,9 +140,11 @@ class AddressIndex(GlobalSecondaryIndex[Any]):
 class CheckoutDetailsRow(dynamo.Table):
     """The details that the buyer sent with the checkout of the purchase `id`, stored separately to keep the purchase small.
 
-    If `id` is the id of a ticket, the item has the address that the ticket's current owner gave when accepting the ticket. If it ends with
-    BANK_TRANSFER, the item only adds the purchase to its event's list of purchases by bank transfer, or, with a key that ends with
-    ENDED_TRANSFER, of those that ended unpaid; if it ends with UNPAID_OF_USER, to its buyer's list of checkouts that ended unpaid.
+    If `id` is the id of a ticket, the item has the address that the ticket's current owner gave when accepting the ticket.
+
+    If `id` ends with BANK_TRANSFER, the item only adds the purchase to its event's list of purchases by bank transfer. If such a purchase
+    ended unpaid, the `email_key` ends with ENDED_TRANSFER. If `id` ends with UNPAID_OF_USER, the item only adds the purchase to its buyer's
+    list of checkouts that ended unpaid.
     """
 
     feature = "checkout-details"
@@ -597,7 +599,7 @@ def keep_copy(purchase: Purchase, now: int) -> None:
 
 
 def take_copy(user_id: str, purchase_id: str, now: int) -> Purchase | None:
-    """Remove and return this instance's copy of the user's purchase, because the next step outdates the copy.
+    """Remove and return this instance's copy of the user's purchase, because the next step changes the purchase.
 
     Returns None if there is no recent copy.
     """

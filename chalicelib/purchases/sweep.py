@@ -42,7 +42,7 @@ SLICE = 1000  # shards of the whole table in each run; holds that the index miss
 PORTION = 1000  # shards that are read and recovered together; a portion may have more, because it has all shards of each of its events
 SECONDS_TO_READ = 10  # for a portion of several events; if that is not enough, its events are read one by one
 LARGE_EVENT = 5000  # an event with more shards comes last and alone, so that no other event waits for it
-MAX_POSTPONED = 1000  # events whose order the state keeps, so that it stays small; the index has all of them
+MAX_POSTPONED = 1000  # the state keeps the order of only this many events, so that it stays small; the index has all of them
 SECONDS_FOR_PORTION = 3  # with less time left, the next run continues
 
 
