@@ -68,7 +68,7 @@ def cached_stock(groups: Iterable[StockGroup], now: int, base_seconds: int = CHE
 
     While any instance needs the figures, the stocks are read every `base_seconds`, or up to three times less often while they do not
     change. Another instance may show the same figures for CHECK_SECONDS longer. While the store is down, every instance shows its last
-    figures. Callers that do not display the figures can pass more `base_seconds`.
+    figures. Callers that do not display the figures can pass a longer `base_seconds`.
     """
     groups = [group for group in groups if group.shard_counts]
     if _select_stale(groups, now, base_seconds):
