@@ -123,7 +123,10 @@ class CodeBody(Struct, forbid_unknown_fields=True):
 
 
 class CardBody(Struct, forbid_unknown_fields=True):
-    """The `card` that the provider's form has returned, or the `check_id` of an earlier reply. A card needs the proof of work of a join."""
+    """The `card` that the provider's form has returned, or the `check_id` of an earlier reply.
+
+    A card needs the same proof of work as joining.
+    """
 
     card: ProviderId | None = None
     check_id: ProviderId | None = None
@@ -141,7 +144,10 @@ AppealText = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
 
 
 class AppealBody(Struct, forbid_unknown_fields=True):
-    """Your text for the promoter, and the `refusal` that you got when you tried to join. An appeal needs the proof of work of a join."""
+    """Your text for the promoter, and the `refusal` that you got when you tried to join.
+
+    An appeal needs the same proof of work as joining.
+    """
 
     refusal: Annotated[str, Meta(max_length=128)]
     text: AppealText

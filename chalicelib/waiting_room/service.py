@@ -860,7 +860,7 @@ def show_card_form(event_id: str, now: int) -> CardFormView:
 
 
 def check_card(event_id: str, user_id: str, card: str, now: int) -> CardProofView:
-    """Have the bank confirm the card for this user and event. Each call is an attempt, which the caller counts beforehand.
+    """Have the bank confirm the card for this user and event. The caller must first count each call as an attempt to use a card.
 
     Raises what `_card_account` and `payments.check_card` raise, CardRefused, and RateLimited if banks have declined too many cards.
     """
@@ -1007,8 +1007,8 @@ def _commit_control(event_id: str, action: str, change: Change, actor: str, now:
     raise dynamo.Contention("the waiting room kept changing while an admin changed it")
 
 
-# The catalog reads an event's line for the stock ledger, and because prices may rise again once the line is empty. The catalog cannot
-# import this feature, so this module passes the reader to the catalog.
+# The catalog reads an event's line for the stock ledger, and to find out whether the line is empty, so that prices may rise again. The
+# catalog cannot import this feature, so this module passes the reader to the catalog.
 
 
 def read_line(event: Event, now: int) -> sale_rules.Line:

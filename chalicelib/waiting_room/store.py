@@ -10,7 +10,7 @@
 | `code#<event>#<address>#<user>` | the code that was mailed to an address for a user |
 | `appeal#<event>#<appeal>`, `appeals#<event>` | an appeal, and the numbers of appeals (`appeals.py`) |
 | `excluded#<event>#<room>#<reason>` | the number of requests to which the rule of entry gave no new place |
-| `lane#<event>#<room>#<lane>` | the newest build of a part of the list of entries (`entries.py`); how many are missing because of groups |
+| `lane#<event>#<room>#<lane>` | the newest build of a lane of the list (`entries.py`); how many entries are missing because of groups |
 | `page#<event>#<room>#<build>#<page>` | a page of the list of entries |
 | `roots#<event>#<room>#<build>` | the roots of the pages of a build |
 | `odds#<address or card>` | the ballots of a promoter that drew no tickets for an address or card; they improve its odds in the next one |
@@ -757,7 +757,7 @@ def _drawn_at(ballot: str) -> int:
 
 
 def delete_entry(arrival: Arrival) -> None:
-    """Delete the user's arrival if it is still this one."""
+    """Delete the user's arrival unless it has changed."""
     row = WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user))
     dynamo.delete_if(row, WaitingRoomRow.arrival == arrival)
 

@@ -964,7 +964,10 @@ def _wait(segments: Sequence[dict[str, Any]], place: int, joined: tuple[int, int
 def _late_waits(
     segments: Sequence[dict[str, Any]], proof: dict[str, Any], ledger: Sequence[dict[str, Any]], now: int
 ) -> dict[str, Any] | None:
-    """Return the waits of some late arrivals, and the 95th percentile of a hundred. Returns None if the ledger counts no late arrivals."""
+    """Return the waits of some late arrivals, and the 95th percentile of the waits of a hundred.
+
+    Returns None if the ledger counts no late arrivals.
+    """
     counted = [entry for entry in ledger if "late" in entry and entry["late"]["room"] == proof["room"]]
     counts = counted[-1]["late"]["counts"] if counted else []
     last = max(((number - 1) * len(counts) + place for place, number in enumerate(counts, 1) if number), default=0)
