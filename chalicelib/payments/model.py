@@ -27,7 +27,7 @@ EventSubject = Literal["payment", "payment_changes", "refunds_of_payment", "refu
 class ConnectedAccount(Struct, frozen=True, omit_defaults=True):
     """The promoter's account on which a payment was opened, and the operator's fee, as they were agreed at that time.
 
-    With `returns_fee`, refunds of sold tickets return the fee's share to the promoter.
+    With `returns_fee`, refunds of sold tickets return the tickets' share of the fee to the promoter.
     """
 
     id: str
@@ -56,7 +56,7 @@ class BankTransfer(Struct, frozen=True):
 class SavedCard(Struct, frozen=True, omit_defaults=True):
     """A card that the shop may later charge once, for up to `max_cents` in `currency`.
 
-    The card's owner accepted this at `accepted_at` (epoch seconds). `provider` keeps the card at its `account`, as the `method_id` of a
+    The card's owner accepted this at `accepted_at` (epoch seconds). The `provider` keeps the card on the `account`, as the `method_id` of a
     customer who exists only for this card. Without a `method_id`, no bank has confirmed the card yet. `is_refused` means that the card
     could not be charged.
     """

@@ -34,8 +34,8 @@ RATE_SHARE = 0.8
 MIN_CALL_SECONDS = 0.1  # a shorter call counts as this long
 MAX_AT_ONCE = 32
 NEWEST_SHARE = 0.2  # weight of the newest call in the moving average of the seconds a call takes
-# After this many of its tasks in a row without an answer, an account counts as silent. The provider or the store counts as down after this
-# many tasks of the operator's account, or tasks of MAX_SILENT_ACCOUNTS, without an answer to any task in between.
+# An account counts as silent if this many of its tasks in a row got no answer. The provider or the store counts as down if, since the last
+# answer to any task, this many tasks of the operator's account, or tasks of MAX_SILENT_ACCOUNTS different accounts, got no answer.
 MAX_UNANSWERED = 3
 MAX_SILENT_ACCOUNTS = 5
 SECONDS_TO_FINISH = 3  # reserved for handling the last answers
@@ -69,7 +69,7 @@ def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
     """Run the tasks in order, several at once while the provider answers. Returns how many were finished and postponed.
 
     A task that fails is postponed, and the other tasks continue. The tasks of a connected account that has become silent are postponed
-    without a call. No task is started after the provider or the store is down, or when too little time is left. Raises SettingsError.
+    without a call. No task is started once the provider or the store counts as down, or too little time is left. Raises SettingsError.
     """
     result, waiting = TasksResult(), iter(tasks)
     if (first := next(waiting, None)) is None:

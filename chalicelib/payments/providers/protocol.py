@@ -140,8 +140,8 @@ class CardChecker(ExternalProvider, Protocol):
     def check_card(self, card: str, owner: str, account: str | None, customer_id: str | None = None) -> CardCheck:
         """Ask the card's bank to confirm the card, without a charge. `card` is what the provider's form on our page returned.
 
-        With a `customer_id`, the card is saved for charges without its owner. A repeated call returns the same check. A card that the
-        provider does not know, or that is not a card, is `declined`.
+        With a `customer_id`, the card is saved for charges without its owner. A repeated call returns the same check. If `card`
+        does not name a card that the provider knows, the check is `declined`.
         """
 
     def find_card_check(self, check_id: str, account: str | None) -> CardCheck | None:

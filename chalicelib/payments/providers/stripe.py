@@ -393,8 +393,8 @@ def fetch_balances(account: str) -> list[ProviderBalance]:
 def list_returned_fees(fee_id: str) -> list[ReturnedFee]:
     """Return the parts of a payment's fee that the operator gave back by hand. Empty if the payment's account was disconnected.
 
-    Takes two calls, another if there are more than 10 parts, because a fee contains only the newest 10, and another if the operator gave
-    any back by hand. One page of 100 is enough, because a purchase has at most 50 tickets.
+    Takes two calls, or three if there are more than 10 parts, because a fee contains only the newest 10. Takes one more call if the
+    operator gave any part back by hand. One page of 100 is enough, because a purchase has at most 50 tickets.
     """
     page: Any = {"limit": MAX_PAGE_SIZE}
     with_payment: Any = _EXPAND_PAYMENT
@@ -418,8 +418,8 @@ def list_returned_fees(fee_id: str) -> list[ReturnedFee]:
 def check_card(card: str, owner: str, account: str | None, customer_id: str | None = None) -> CardCheck:
     """Confirm a Setup Intent with a payment method that Stripe.js has made from a card. A repeated call returns the same check.
 
-    Without a `customer_id`, the payment method belongs to no Customer. Stripe then lets nobody use it again, so nothing must be detached.
-    The server confirms it, not the browser, so that each attempt with a card counts toward our limits.
+    Without a `customer_id`, the payment method belongs to no Customer. Stripe then lets nobody use it again, so there is nothing to
+    detach. The server, not the browser, confirms the Setup Intent, so that each attempt with a card counts toward our limits.
     """
     import stripe
 
