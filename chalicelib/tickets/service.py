@@ -47,8 +47,8 @@ def issue_tickets(
 ) -> TicketIssue:
     """Create the tickets of a purchase that is being paid. Commit their items in the transaction that marks the purchase as paid.
 
-    The first tickets get the `attendees`, in this order. `language` is the language of emails to the owner. `codes` are the codes of the
-    tickets, if they were printed before; `new_code` has made them. The tickets keep `transfers`.
+    The first tickets get the `attendees`, in this order. `language` is the language of emails to the owner. If the tickets were already
+    printed, `codes` are their codes, which `new_code` made. The tickets keep `transfers`.
 
     Without `codes`, every call creates the same codes for the same ids. If a purchase's tickets are issued twice, the second transaction is
     cancelled (`dynamo.TransactionCanceled`), and its caller reads the tickets from the first transaction with `load_purchase_tickets`.
@@ -97,7 +97,7 @@ def load_all_owned_tickets(owner_id: str, ticket_ids: Iterable[str]) -> list[Tic
 
 
 def list_purchase_ids(event_id: str, after: str | None = None) -> Iterator[tuple[str, str]]:
-    """Yield the purchase id and the position of each ticket of an event that follows the position `after`, the last changed ticket last.
+    """Yield the purchase id and the position of each ticket of an event after the position `after`, the least recently changed first.
 
     A purchase with several tickets appears several times. Reads the keys of the tickets page by page.
     """
@@ -153,9 +153,9 @@ class DoorTimes(Struct, frozen=True):
 def all_door_times(event: Event) -> list[DoorTimes]:
     """Return the times of each date of an event, or of an event without dates, in epoch seconds.
 
-    If a date has no end, its doors close no later than the doors of the next date at the same place open, or, if these open before this
-    date starts, no later than the next date starts. Without `doors_minutes`, the doors open no earlier than halfway between the previous
-    start and this start, but at least an hour before this start.
+    If a date has no end, its doors close before the doors of the next date at the same place open. If those doors open before this date
+    starts, its doors close no later than the next date starts. Without `doors_minutes`, the doors open no earlier than halfway between the
+    previous start and this start, but at least an hour before this start.
     """
     close_seconds = settings.current().doors_close_seconds
     if not event.dates:

@@ -9,8 +9,8 @@ The format is `<key id>.<base64url HMAC-SHA256>`. Tickets are signed with the fi
 of the keys. To rotate the keys, put a new key first, and keep the old key until the last event whose tickets it signed has ended.
 
 A wallet shows a code that changes every ROTATION_SECONDS (decision 239): a fixed part and a one-time password (TOTP, RFC 6238). Both derive
-from the ticket's code and signature. They change when the ticket gets a new owner, need no storage, and the fixed part does not reveal the
-ticket's code or signature.
+from the ticket's code and signature, so they need no storage, and they change when the ticket gets a new owner. The fixed part does not
+reveal the ticket's code or signature.
 """
 
 import base64

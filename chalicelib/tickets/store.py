@@ -129,7 +129,7 @@ def create_ticket_item(ticket: Ticket) -> dynamo.TransactItem:
 
     The transaction is cancelled if the ticket exists, because then the buyer already has its code.
     """
-    # Of the attributes in _EMPTY, a new ticket can have only an attendee.
+    # A new ticket has none of the attributes in _EMPTY, except perhaps an attendee.
     row = TicketRow(**{name: getattr(ticket, name) for name in _PLAIN}, attendee=ticket.attendee)
     row.changed = _changed(ticket.id)
     row.event_lane = f"{ticket.event_id}#{crc32(ticket.id.encode()) % EVENT_LANES}"
@@ -294,7 +294,7 @@ def resell_items(ticket: Ticket, stock_id: str) -> list[dynamo.TransactItem]:
 
 
 def list_for_resale(stock_id: str, after: str | None, limit: int) -> tuple[list[Ticket], str | None]:
-    """Return up to `limit` tickets for resale of a stock that follow the position `after`, the first listed first.
+    """Return up to `limit` tickets for resale of a stock that follow the position `after`, in listing order.
 
     Also returns the position from which to continue, which is None on the last page. The reads are strongly consistent.
     """
