@@ -30,7 +30,7 @@ from chalicelib.foundation.money import Cents, Currency, DefaultTax, IncludedFee
 from chalicelib.inventory.model import finite
 
 MAX_METADATA_BYTES = 8 * 1024
-# JSON that is nested almost too deeply for Python can be read here, but not where more functions are running or more JSON surrounds it.
+# JSON that is nested almost too deeply for Python can be read here, but not where the call stack is deeper or more JSON surrounds it.
 # Every instance reads every event, so one such event would make all of them fail.
 MAX_METADATA_DEPTH = 20
 MAX_HOLD_SECONDS = 3600
@@ -251,7 +251,7 @@ def expand_rule(wanted: DateRule, known: Sequence[EventDate], timezone: str) -> 
             until = min(until, _rule_end(parts["UNTIL"], zone))
         count = int(parts.get("COUNT", MAX_DATES + 1))
         text = ";".join(f"{name}={value}" for name, value in parts.items() if name not in ("COUNT", "UNTIL"))
-        # If no other day matches, dateutil searches up to the year 9999, which takes seconds. So the rule is expanded shortly before it.
+        # If no other day matches, dateutil searches up to the year 9999, which takes seconds. So the rule is first moved close to it.
         shift = _late_shift(start.year)
         moments = islice(rrule.rrulestr(text, dtstart=start + shift).replace(until=until + shift), min(count, MAX_DATES + 1))
         starts = [int(tz.resolve_imaginary((moment - shift).replace(tzinfo=zone)).timestamp()) for moment in moments]

@@ -63,7 +63,7 @@ def open_resale_stock(tier_id: str, price_cents: int, actor: str, now: int) -> T
     """Create the stock of a tier's tickets for resale at a price, unless it exists, and let the waitlist have the first tickets.
 
     Returns the tier at this price. Returns None if the tier or its event has too many other prices already, or the tier no longer exists.
-    The tier's present price always has a place, so that orders with discounts cannot use up the places of all others.
+    The tier's current price always has a place, so orders with discounts cannot use up all places.
     """
 
     attempts = 0

@@ -987,7 +987,7 @@ class Catalog(Struct, frozen=True, eq=False):
         return replace(self, events=events, tiers=tiers, tiers_by_event=by_event)
 
     def with_changes(self, entries: Sequence[CatalogEntry], head: CatalogHead | None = None) -> Self:
-        """Return the catalog of `head`, after each entry, in this order, was added or replaced the entry with the same id.
+        """Return the catalog of `head` after adding these entries in order, each in place of any entry with the same id.
 
         A stopped promoter's events are suspended. The events of a promoter with a restricted account are paused. Without `head`, the result
         is the catalog of the next revision.
@@ -1136,7 +1136,7 @@ class Catalog(Struct, frozen=True, eq=False):
 def _is_of_drafts(entry: CatalogEntry, *states: Mapping[str, Event]) -> bool:
     """Return whether an entry belongs to an event that is a draft in each of `states`: the events by id before and after a change."""
     if isinstance(entry, PromoterStop | PromoterAccount | PromoterChoices):
-        return False  # it also concerns the promoter's rights and webhooks, where buyers pay, the taxes in what they pay, or the brand
+        return False  # it also affects the promoter's rights and webhooks, the account that buyers pay, the taxes, or the brand
     event_id = entry.id if isinstance(entry, Event) else entry.event_id
     return all(events[event_id].status == "draft" for events in states if event_id in events)
 

@@ -31,7 +31,7 @@ class PromoterUnverified(ApiError):
 
 
 class EventQuotaReached(ApiError):
-    """The promoter, whom no admin has verified, has reached the limit of events, which is `limit`."""
+    """The promoter, whom no admin has verified, has reached the `limit` of events."""
 
     code: ClassVar[str] = "event_quota_reached"
     status: ClassVar[int] = 409
@@ -41,7 +41,7 @@ class EventQuotaReached(ApiError):
 
 
 class EventLimitReached(ApiError):
-    """The promoter, whom an admin has verified, has reached `limit`, the limit of drafts, events that are not over and recent events."""
+    """The promoter, whom an admin has verified, has reached the `limit` of drafts, events that are not over and recent events."""
 
     code: ClassVar[str] = "event_limit_reached"
     status: ClassVar[int] = 409
@@ -126,7 +126,7 @@ def strict_count(kept: int, total: int) -> int:
 
 
 def deleted_drafts(catalog: Catalog, promoter_id: str) -> int:
-    """Return for how many drafts the deleted events and ticket types of all promoters count when this promoter wants to create more.
+    """Return the number of drafts that all promoters' deleted events and ticket types count as, when this promoter wants to create more.
 
     Deleted drafts stay in the memory of every instance. The quotas of a promoter do not limit them, because anybody can register many
     promoters. The limit is higher for promoters who have deleted few drafts. Otherwise, one stranger could lock out all new promoters.

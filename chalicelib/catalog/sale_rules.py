@@ -507,13 +507,13 @@ def _leaves_line_behind(before: Event, after: Event, now: int) -> bool:
 
 
 def _was_drawn(event: Event, now: int) -> bool:
-    """Return whether the draw of an event was made so short a time ago that the freeze around it may not have ended."""
+    """Return whether the draw of an event was made so recently that the freeze around it may not have ended."""
     opened_at = _read_line(event, now).opened_at if event.has_waiting_room else None
     return opened_at is not None and now < opened_at + FROZEN_AFTER_SECONDS
 
 
 def _is_offered(states: Mapping[str, DisplayState], tier: Tier, at: int = 0, *, or_hidden: bool = False) -> bool:
-    """Return whether buyers can buy a tier, or see that they can do so later or could do so before.
+    """Return whether buyers can buy a tier, or see that they can buy it later or could buy it before.
 
     A tier whose sale has ended before the time `at` is not offered. A hidden tier is for sale only to people who know its id.
     """
