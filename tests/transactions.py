@@ -7,6 +7,6 @@ def is_refused(*items: dynamo.TransactItem) -> bool:
     """Write the items in one transaction. Returns whether a condition of theirs refused it."""
     try:
         dynamo.transact(items)
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         return True
     return False

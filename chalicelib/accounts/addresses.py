@@ -92,6 +92,6 @@ def _change_email(link: MailedLink, account: Account, credentials: Credentials |
 def _is_rehash_conflict(error: LinkExpired) -> bool:
     """Return whether the only conflict is that a sign-in has stored a new hash of the same password in the meantime."""
     cancelled = error.__cause__
-    return isinstance(cancelled, dynamo.TransactionCanceled) and [
+    return isinstance(cancelled, dynamo.ConditionFailed) and [
         index for index in range(len(cancelled.reasons)) if cancelled.failed(index)
     ] == [1 + store.OLD_CREDENTIALS_ITEM]

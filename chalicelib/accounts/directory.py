@@ -108,7 +108,7 @@ def change_rights(
         try:
             profile_items = _profile_items(before, after, actor, now)
             dynamo.transact([store.set_rights_item(before, after), entry, *profile_items, *other_items])
-        except dynamo.TransactionCanceled:
+        except dynamo.ConditionFailed:
             continue
         return structs.replace(after, generation=before.generation + 1)
     raise UserChanging()
@@ -120,7 +120,7 @@ def end_sessions(user_id: str, actor: str, now: int) -> None:
     entry = audit.entry_item(f"account#{user_id}", "account.sessions_ended", actor, now, {})
     try:
         dynamo.transact([store.end_sessions_item(user_id), entry])
-    except dynamo.TransactionCanceled:  # the account has been erased in the meantime
+    except dynamo.ConditionFailed:  # the account has been erased in the meantime
         get_account(user_id)
         raise UserChanging() from None
 

@@ -123,7 +123,7 @@ def use_link(link: MailedLink, items: Sequence[dynamo.TransactItem]) -> None:
     """Use up a link and commit `items` with it. Raises LinkExpired if the link was already used or another condition fails."""
     try:
         dynamo.transact([store.use_link_item(link), *items])
-    except dynamo.TransactionCanceled as cancelled:
+    except dynamo.ConditionFailed as cancelled:
         raise LinkExpired() from cancelled
 
 

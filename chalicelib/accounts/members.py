@@ -319,7 +319,7 @@ def _name(account: Account) -> str:
 def _transact(items: list[dynamo.TransactItem]) -> None:
     try:
         dynamo.transact(items)
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         raise MemberChanging() from None
 
 

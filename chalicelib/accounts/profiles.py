@@ -233,7 +233,7 @@ def save_shop_issuer(seller: InvoiceSeller | None, actor: str, now: int) -> Invo
             entry = audit.entry_item(f"promoter#{SHOP}", "promoter.changed", actor, now, {"fields": ["invoices"]})
             try:
                 dynamo.transact([dynamo.transact_put(saved, is_unchanged), entry])
-            except dynamo.TransactionCanceled:
+            except dynamo.ConditionFailed:
                 continue
         return InvoiceIssuer(SHOP, seller, since) if seller is not None else None
     raise ShopInvoicesChanging()
@@ -282,7 +282,7 @@ def replace_legal_text(owner_id: str, kind: LegalKind, language: str, new: Legal
         try:
             dynamo.transact(items)
             return after
-        except dynamo.TransactionCanceled:
+        except dynamo.ConditionFailed:
             continue
     raise LegalTextsChanging()
 
@@ -308,7 +308,7 @@ def save_promoter(
         try:
             dynamo.transact([_put_item(after), entry])
             return after
-        except dynamo.TransactionCanceled:
+        except dynamo.ConditionFailed:
             continue
     raise PromoterChanging()
 

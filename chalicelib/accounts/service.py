@@ -94,7 +94,7 @@ def register(new: Registration, language: Language, now: int) -> bool:
     account = Account(user_id=user_id, email=new.email, roles=roles, created_at=now, verified_at=verified_at, **structs.asdict(new.profile))
     try:
         dynamo.transact([*_create_items(account, password_hash), *([] if link is None else [store.use_link_item(link)])])
-    except dynamo.TransactionCanceled as cancelled:
+    except dynamo.ConditionFailed as cancelled:
         if cancelled.failed(1):
             raise AlreadyRegistered() from None
         if link is not None and cancelled.failed(-1):  # another request has just used the invitation
@@ -216,7 +216,7 @@ def _change_second_factor(
     """Commit a change for which the person has entered a correct code, and mail a notice. Raises `refusal` if the transaction fails."""
     try:
         dynamo.transact([*items, audit.entry_item(f"account#{account.user_id}", f"account.{change}", account.user_id, request.now, {})])
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         raise refusal from None
     parallel.both(
         lambda: login_attempts.forgive_codes(account.user_id),
@@ -501,7 +501,7 @@ def end_other_sessions(identity: Identity, now: int) -> None:
         try:
             dynamo.transact(items)
             return
-        except dynamo.TransactionCanceled:
+        except dynamo.ConditionFailed:
             continue
     raise AccountChanging()
 
@@ -559,7 +559,7 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
     ]
     try:
         _, events = parallel.both(lambda: dynamo.transact(items), lambda: _event_roles(account))
-    except dynamo.TransactionCanceled:  # the address was changed, the sessions were ended, or the account was erased
+    except dynamo.ConditionFailed:  # the address was changed, the sessions were ended, or the account was erased
         raise AccountChanging() from None
     logger.info("password.changed", user_id=user_id)
     mail_notice("password_changed", account.email, request.language, request.now)
@@ -636,7 +636,7 @@ def create_account(account: Account, password: str) -> None:
     """Create an account without mailing a link. Does nothing if the address or the user already has an account."""
     try:
         dynamo.transact(_create_items(account, factors.hash_password(password)))
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         return
 
 
@@ -656,7 +656,7 @@ def delete_account(account: Account, now: int) -> None:
         try:
             dynamo.transact([*store.delete_items(found), *others])
             return
-        except dynamo.TransactionCanceled:  # the account has been deleted, its address has changed, or there are legal texts
+        except dynamo.ConditionFailed:  # the account has been deleted, its address has changed, or there are legal texts
             found = store.find_account(account.user_id)
     raise AccountChanging()
 
@@ -689,7 +689,7 @@ def become_promoter(user_id: str, now: int) -> Account:
     entry = audit.entry_item(f"account#{user_id}", "account.became_promoter", user_id, now, {})
     try:
         dynamo.transact([store.set_rights_item(account, after, ends_sessions=False), profiles.create_promoter_item(after, now), entry])
-    except dynamo.TransactionCanceled as cancelled:
+    except dynamo.ConditionFailed as cancelled:
         current = store.find_account(user_id)
         if current is not None and "promoter" in current.roles:  # another request has just given the role
             return current
@@ -714,7 +714,7 @@ def _may_log_in(account: Account) -> bool:
 def _end_all_sessions(user_id: str) -> None:
     try:
         dynamo.transact([store.end_sessions_item(user_id)])
-    except dynamo.TransactionCanceled:  # the account no longer exists, and neither do its sessions
+    except dynamo.ConditionFailed:  # the account no longer exists, and neither do its sessions
         return
 
 
@@ -737,7 +737,7 @@ def begin_staff_session(request: RequestContext, account: Account, roles: tuple[
     )
     try:
         _, events = parallel.both(lambda: dynamo.transact([session_item, entry]), lambda: _event_roles(account))
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         raise AccountChanging() from None
     return structs.replace(_issue_tokens(account.user_id, account, token, events, roles), refresh_seconds=sessions.ADMIN_SECONDS)
 

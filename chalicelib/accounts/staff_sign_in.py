@@ -187,7 +187,7 @@ def _find_or_create(person: _Claims, now: int) -> Account:
         ]
         try:
             dynamo.transact(items)
-        except dynamo.TransactionCanceled:
+        except dynamo.ConditionFailed:
             continue
     raise AccountChanging()
 

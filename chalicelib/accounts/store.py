@@ -362,7 +362,7 @@ def _write_once(item: dynamo.TransactItem) -> bool:
     """Write an item. Returns False if the write is refused, but True if the SDK repeats a write whose reply was lost."""
     try:
         dynamo.transact([item])
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         return False
     return True
 

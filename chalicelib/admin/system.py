@@ -199,7 +199,7 @@ def dismiss_case(order_id: str, case_id: str, actor: str, now: int) -> None:
     )
     try:
         dynamo.transact([money_cases.dismiss_case_item(case), entry])
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         raise NotFound("This case has just changed. Reload the list of open cases.") from None
 
 

@@ -304,7 +304,7 @@ def _is_written(
     changed = catalog.with_changes([after])
     try:
         dynamo.transact([*store.next_revision_items(catalog.head, changed.head, [after]), item, audit_entry])
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         return False
     finally:
         snapshots.expire()

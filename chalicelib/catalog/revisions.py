@@ -102,7 +102,7 @@ def commit(build: Callable[[Catalog], CatalogChange[T]], *, is_urgent: bool = Fa
     for _ in attempts(is_urgent=is_urgent):
         try:
             return _try_commit(build)
-        except dynamo.TransactionCanceled:
+        except dynamo.ConditionFailed:
             continue
     raise AssertionError("attempts ends with an exception")
 
@@ -122,7 +122,7 @@ def invalidate_everywhere(actor: str, now: int) -> None:
         try:
             dynamo.transact([*([store.increment_revision_item()] if snapshot is None else store.invalidation_items(head, snapshot)), entry])
             break
-        except dynamo.TransactionCanceled:
+        except dynamo.ConditionFailed:
             head = store.read_head()
     snapshots.invalidate()
     invalidate_figures()
@@ -166,7 +166,7 @@ def attempts(*, is_urgent: bool) -> Iterator[None]:
 
 
 def _try_commit(build: Callable[[Catalog], CatalogChange[T]]) -> tuple[Catalog, T]:
-    """Build a change and try once to commit it. Raises TransactionCanceled if the catalog has changed since it was read."""
+    """Build a change and try once to commit it. Raises ConditionFailed if the catalog has changed since it was read."""
     catalog: Catalog = snapshots.load_current()
     change: CatalogChange[T] = build(catalog)
     if change.items:
@@ -258,7 +258,7 @@ def publish_version(expected_head: CatalogHead, new_head: CatalogHead, action: s
         new_head, expected_head = replace(new_head, revision=head.revision + 1), head
         try:
             dynamo.transact([*store.replace_head_items(expected_head, new_head), store.end_publication_item(new_head.version), entry])
-        except dynamo.TransactionCanceled:
+        except dynamo.ConditionFailed:
             head = store.read_head()
             if not store.has_only_api_changes(expected_head, head):
                 break

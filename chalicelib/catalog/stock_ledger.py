@@ -482,7 +482,7 @@ def _record_figures(event: Event, now: int) -> bool:
     new = _next(event.id, last, "figures", last.entry.definition, figures=figures)
     try:
         dynamo.transact([_put_item(event.id, new), dynamo.transact_put(marker, StockLedgerRow.number.does_not_exist())])
-    except dynamo.TransactionCanceled:  # another writer was faster, and the next run tries again
+    except dynamo.ConditionFailed:  # another writer was faster, and the next run tries again
         return False
     return True
 

@@ -412,7 +412,7 @@ def _transact(items: list[dynamo.TransactItem]) -> Ticket | None:
     """
     try:
         dynamo.transact(items)
-    except dynamo.TransactionCanceled as cancelled:
+    except dynamo.ConditionFailed as cancelled:
         return current_ticket(cancelled)
     except dynamo.STORE_ERRORS as error:
         if not dynamo.is_invalid_data(error):

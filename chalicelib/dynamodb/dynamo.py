@@ -106,7 +106,7 @@ class CancellationReason(Struct, frozen=True):
     item: Any
 
 
-class TransactionCanceled(Exception):
+class ConditionFailed(Exception):
     """A condition of a transaction failed, so no item was written. `reasons` has an entry for each item, in order."""
 
     def __init__(self, reasons: Sequence[CancellationReason]) -> None:
@@ -456,7 +456,7 @@ def _hash_key(table: type[Table], index_name: str | None) -> Attribute[Any]:
 def transact(items: Sequence[TransactItem]) -> None:
     """Write all of `items` or none of them.
 
-    Raises TransactionCanceled, with the items in the table, if a condition failed, Contention if other writes kept conflicting, and
+    Raises ConditionFailed, with the items in the table, if a condition failed, Contention if other writes kept conflicting, and
     ClientError if DynamoDB refuses the request itself, for example because an item would be larger than 400 KB. The client request token
     makes all retries safe: botocore's retries after a lost response, and our own.
     """
@@ -470,7 +470,7 @@ def transact(items: Sequence[TransactItem]) -> None:
             raise
         reasons = _cancellation_reasons(error)
         if any(reason.code == "ConditionalCheckFailed" for reason in reasons):
-            raise TransactionCanceled(reasons) from error
+            raise ConditionFailed(reasons) from error
         if not _is_transaction_conflict(error):
             raise
         raise Contention("the transaction kept conflicting with other writes") from error

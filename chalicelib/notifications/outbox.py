@@ -93,7 +93,7 @@ def resend_notification(notification: Notification, actor: str, now: int) -> Not
     entry = audit.entry_item(f"event#{notification.event_id}", "message.resent", actor, now, details)
     try:
         dynamo.transact([store.requeue_item(notification, now), entry])
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         raise NotResendable(message_id=notification.id) from None
     return get_notification(notification.id)
 

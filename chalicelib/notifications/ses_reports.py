@@ -245,7 +245,7 @@ def release_address(address: str, actor: str, now: int) -> None:
     entry = audit.entry_item("suppressed-addresses", "address.released", actor, now, {})
     try:
         dynamo.transact([store.delete_suppressed_item(_digest(address)), entry])
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         raise NotSuppressed() from None
 
 

@@ -92,7 +92,7 @@ def _new_code(event: Event, text: str, terms: PromoCodeTerms, discount_type: Dis
 def _create(new: PromoCode, actor: str, now: int) -> CodeWithUses:
     try:
         service.write_new_code(new, actor, now)
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         existing = find_promo_code(new.event_id, new.code)
         if existing is None or existing.stock_id != new.stock_id:
             raise PromoCodeTaken(promo_code=new.code) from None

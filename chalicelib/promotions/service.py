@@ -90,7 +90,7 @@ def with_all_uses(codes: Sequence[PromoCode]) -> list[CodeWithUses]:
 
 
 def write_new_code(new: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> None:
-    """Write a new code and its stock. Raises TransactionCanceled if the event already has the code or a condition fails."""
+    """Write a new code and its stock. Raises ConditionFailed if the event already has the code or a condition fails."""
     shards = inventory.new_shards(new.stock_id, capacity=new.capacity, sold=0, shard_count=new.shards, is_open=True)
     entry = _audit_item(new, "promo_code.created", actor, now, None)
     dynamo.transact([*conditions, _create_item(new), *inventory.create_shard_items(shards), entry])
@@ -99,7 +99,7 @@ def write_new_code(new: PromoCode, actor: str, now: int, conditions: Iterable[dy
 def write_change(before: PromoCode, after: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> PromoCode:
     """Write the next version of a code and resize the stock of its uses. Returns the stored code. If nothing changes, writes nothing.
 
-    Raises MaxUsesTooSmall, and TransactionCanceled if the code or its stock has changed since it was read or a condition fails.
+    Raises MaxUsesTooSmall, and ConditionFailed if the code or its stock has changed since it was read or a condition fails.
     """
     if after == before:
         return before
@@ -116,7 +116,7 @@ def write_change(before: PromoCode, after: PromoCode, actor: str, now: int, cond
 def withdraw_code(before: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> tuple[PromoCode, bool]:
     """Delete an unused code and its stock; deactivate a used code. Returns the code, and whether it was deleted.
 
-    Raises TransactionCanceled if the code or its stock has changed since it was read or a condition fails.
+    Raises ConditionFailed if the code or its stock has changed since it was read or a condition fails.
     """
     uses = with_uses(before).uses
     if uses.sold or uses.held:
@@ -134,7 +134,7 @@ def retry_conflicts(attempt: Callable[[], T]) -> T:
             deadline.wait(random.uniform(*PAUSE_SECONDS) * number)
         try:
             return attempt()
-        except dynamo.TransactionCanceled:
+        except dynamo.ConditionFailed:
             continue
     raise PromoCodeChanging(retry_after_seconds=1)
 

@@ -107,7 +107,7 @@ def count_cash(event_id: str, day: str, currency: str, user_id: str, cents: int,
         counted = [TillRow.counted_cents.set(cents), TillRow.counted_at.set(now)]
         try:
             dynamo.transact([dynamo.transact_update(TillRow(event_id, key), counted, unchanged), entry])
-        except dynamo.TransactionCanceled:
+        except dynamo.ConditionFailed:
             continue
         row.counted_cents, row.counted_at = cents, now
         return _view(row)

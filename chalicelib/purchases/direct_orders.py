@@ -135,7 +135,7 @@ def import_batch(
             return 0
         try:
             dynamo.transact([*_items(event, tiers, stock, new, now), *entry])
-        except dynamo.TransactionCanceled:  # another request has sold tickets of this stock or imported the same ticket
+        except dynamo.ConditionFailed:  # another request has sold tickets of this stock or imported the same ticket
             stock.reload()
             continue
         return len(new)
@@ -245,7 +245,7 @@ def issue_complimentary(
                 entries = [entry, *stock_ledger.issue_items(tier, holdback_id, quantity)]
                 dynamo.transact([*stock.items(stock.take(quantity)), *entries, *chain.from_iterable(order_items)])
                 issued |= {row.id for row in batch}
-        except dynamo.TransactionCanceled:  # somebody else has issued tickets, released the holdback or sent the same rows
+        except dynamo.ConditionFailed:  # somebody else has issued tickets, released the holdback or sent the same rows
             stock.reload()
             continue
         logger.info("complimentary.issued", event_id=event.id, tier_id=tier.id, holdback_id=holdback_id, orders=len(issued))
@@ -357,7 +357,7 @@ def claim_quota(event: Event, tier: Tier, holdback_id: str, client_id: str, quan
             raise NotEnoughTickets(shard.holdable, quantity)
         try:
             dynamo.transact([set_aside_item(hold, now + QUOTA_SECONDS), entry])
-        except dynamo.TransactionCanceled:  # somebody else has sold tickets, or this request is repeated
+        except dynamo.ConditionFailed:  # somebody else has sold tickets, or this request is repeated
             continue
         return Quota(client_id, quantity, now + QUOTA_SECONDS)
     raise dynamo.Contention("the holdback kept changing")
@@ -377,7 +377,7 @@ def return_quota(event: Event, tier: Tier, holdback_id: str, client_id: str, sel
         entry = audit.entry_item(f"event#{event.id}", "box_office.quota_returned", seller, now, details)
         try:
             dynamo.transact([release_hold_item(quota), entry])
-        except dynamo.TransactionCanceled:  # a sale of the quota was delivered, or this request is repeated
+        except dynamo.ConditionFailed:  # a sale of the quota was delivered, or this request is repeated
             continue
         return quota.quantity
     raise dynamo.Contention("the quota kept changing")
@@ -406,7 +406,7 @@ def sell_at_counter(event: Event, tier: Tier, sale: CounterSale, language: Langu
         stock_item = _stock_item(tier, sale)
         try:
             dynamo.transact([stock_item, *_counter_items(event, order, sale, now), entry])
-        except dynamo.TransactionCanceled:  # somebody else has sold tickets, the quota has expired, or this request is repeated
+        except dynamo.ConditionFailed:  # somebody else has sold tickets, the quota has expired, or this request is repeated
             if (known := _find_sale(order_id, sale)) is not None:
                 return known, True
             continue

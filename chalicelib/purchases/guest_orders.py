@@ -145,7 +145,7 @@ def _move_received(ticket: Ticket, user_id: str, now: int) -> bool:
     records = store.receive_ticket_items(ticket.event_id, ticket.id, ticket.owner_id, user_id)
     try:
         dynamo.transact([move_with_same_code_item(ticket, user_id), *records, entry])
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         return False
     return True
 

@@ -102,7 +102,7 @@ def offer_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int) ->
             raise TicketsNotReturnable(reason=_refusal(purchase, refused[0]))
         try:
             _list(purchase, new, now)
-        except dynamo.TransactionCanceled:  # a ticket was used, refunded, given away or listed in the meantime
+        except dynamo.ConditionFailed:  # a ticket was used, refunded, given away or listed in the meantime
             continue
         log.count("tickets_listed", len(new))
         logger.info("resale.offered", tickets=len(new), extra={"purchase_id": purchase.id, "event_id": purchase.event_id})
@@ -127,7 +127,7 @@ def withdraw_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int)
             entry = audit.entry_item(f"order#{purchase.id}", "resale.withdrawn", purchase.user_id, now, details, event_id=purchase.event_id)
             try:
                 _take_out(stock_id, portion, [entry])
-            except dynamo.TransactionCanceled:  # some were sold or withdrawn in the meantime, or buyers hold some
+            except dynamo.ConditionFailed:  # some were sold or withdrawn in the meantime, or buyers hold some
                 withdrawn = [_unlist(stock_id, ticket) for ticket in portion]
                 if not all(withdrawn):
                     raise TicketsBeingSold() from None
@@ -197,7 +197,7 @@ def _shard_id(stock_id: str) -> str:
 
 
 def _list(purchase: Purchase, new: Sequence[Ticket], now: int) -> None:
-    """Mark tickets as listed, and add them to their stocks. Raises TicketsNotReturnable and dynamo.TransactionCanceled."""
+    """Mark tickets as listed, and add them to their stocks. Raises TicketsNotReturnable and dynamo.ConditionFailed."""
     keys = list(dict.fromkeys((ticket.tier_id, ticket.price_cents) for ticket in new))
 
     def open_stocks() -> list[Tier | None]:
@@ -219,7 +219,7 @@ def _list(purchase: Purchase, new: Sequence[Ticket], now: int) -> None:
 
 
 def _take_out(stock_id: str, listed: Sequence[Ticket], items: Sequence[dynamo.TransactItem] = ()) -> None:
-    """End the offers of tickets, and take them out of their stock. Raises dynamo.TransactionCanceled."""
+    """End the offers of tickets, and take them out of their stock. Raises dynamo.ConditionFailed."""
     ended = [item for ticket in listed for item in end_resale_items(ticket, stock_id)]
     dynamo.transact([*ended, remove_tickets_item(_shard_id(stock_id), len(listed)), *items])
     note_change(stock_id)
@@ -229,7 +229,7 @@ def _unlist(stock_id: str, ticket: Ticket) -> bool:
     """Take a listed ticket out of its stock, unless it was sold or withdrawn in the meantime. Returns False if buyers hold all tickets."""
     try:
         _take_out(stock_id, [ticket])
-    except dynamo.TransactionCanceled as cancelled:
+    except dynamo.ConditionFailed as cancelled:
         return cancelled.failed(0)
     return True
 

@@ -380,7 +380,7 @@ def create(
     try:
         # Fails if a tombstone or another execution took the same id first.
         dynamo.transact([dynamo.transact_put(row, _ABSENT), dynamo.transact_update(buyer, actions, allowed), *items])
-    except dynamo.TransactionCanceled as cancelled:
+    except dynamo.ConditionFailed as cancelled:
         if not (cancelled.failed(0) or cancelled.failed(1)):
             raise Conflict from cancelled
         existing, buyer_row = cancelled.row(0, PurchaseRow), cancelled.row(1, BuyerRow)
@@ -458,7 +458,7 @@ def save(
         return after
     try:
         dynamo.transact([dynamo.transact_update(row, actions, _unchanged(before)), *([buyer] if buyer else []), *items])
-    except dynamo.TransactionCanceled as cancelled:
+    except dynamo.ConditionFailed as cancelled:
         if late is not None and not cancelled.failed(0) and cancelled.failed(1):
             raise LimitReached from cancelled
         is_own = cancelled.failed(0) or (buyer is not None and cancelled.failed(1))
@@ -523,7 +523,7 @@ def move_to_user(before: Purchase, user_id: str, received: Collection[str], item
     ]
     try:
         dynamo.transact([*transaction, *items])
-    except dynamo.TransactionCanceled as cancelled:
+    except dynamo.ConditionFailed as cancelled:
         raise Conflict from cancelled
     return after
 

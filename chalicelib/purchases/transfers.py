@@ -115,7 +115,7 @@ def accept(user_id: str, token: str, email: str | None, language: Language, now:
         records = store.receive_ticket_items(ticket.event_id, ticket.id, ticket.owner_id, user_id)
         try:
             dynamo.transact([gift.item, *records, entry, store.owner_email_item(ticket.id, email)])
-        except dynamo.TransactionCanceled as cancelled:
+        except dynamo.ConditionFailed as cancelled:
             found = current_ticket(cancelled)
             continue
         seats.delete_guest_details(ticket)

@@ -41,7 +41,7 @@ def _number_chunk(event_id: str, ticket_ids: Sequence[str]) -> None:
         serials = serials or _take_serials(event_id, unnumbered)
         try:
             dynamo.transact([number_seats_item(ticket.id, serials[ticket.id]) for ticket in unnumbered])
-        except dynamo.TransactionCanceled:  # another run that got the same changes has numbered some of the tickets
+        except dynamo.ConditionFailed:  # another run that got the same changes has numbered some of the tickets
             unnumbered = _load_unnumbered(ticket_ids)
             continue
         return

@@ -164,7 +164,7 @@ def erase_guest(token: str, now: int) -> Seat:
         details = store.erase_details_item(seat.id, guest.code) if is_in else store.delete_details_item(seat.id)
         try:
             dynamo.transact([store.erase_guest_item(seat.ticket, after.ticket.guests), details, entry])
-        except dynamo.TransactionCanceled:
+        except dynamo.ConditionFailed:
             continue
         return after
     raise dynamo.Contention("the ticket kept changing")
@@ -271,7 +271,7 @@ def _save(before: Seat, after: Seat, action: str, actor: str, now: int) -> bool:
     details = store.delete_details_item(after.id) if after.details is None else store.put_details_item(after.details, _ttl(after, now))
     try:
         dynamo.transact([store.change_guests_item(before.ticket, after.ticket.guests), details, _audit_item(after, action, actor, now)])
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         return False
     logger.info(action, ticket_id=after.ticket.id, event_id=after.ticket.event_id, seat=after.number)
     return True

@@ -51,7 +51,7 @@ def issue_tickets(
     printed, `codes` are their codes, which `new_code` made. The tickets keep `transfers`.
 
     Without `codes`, every call creates the same codes for the same ids. If a purchase's tickets are issued twice, the second transaction is
-    cancelled (`dynamo.TransactionCanceled`), and its caller reads the tickets from the first transaction with `load_purchase_tickets`.
+    cancelled (`dynamo.ConditionFailed`), and its caller reads the tickets from the first transaction with `load_purchase_tickets`.
     """
     priced = [(line, price) for line in lines for price in line.prices]
     if not 1 <= len(priced) <= MAX_TICKETS:
@@ -207,7 +207,7 @@ def change_attendee(ticket: Ticket, attendee: Attendee | None, now: int) -> Tick
     _require_nameable(ticket)
     try:
         dynamo.transact([store.change_attendee_item(ticket, attendee)])
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         _require_nameable(get_owned_ticket(ticket.owner_id, ticket.id))
         raise TicketNotFound() from None
     return replace(ticket, attendee=attendee)
@@ -235,7 +235,7 @@ def name_ticket(order_id: str, ticket_id: str, name: str | None, by: str, now: i
         entry = audit.entry_item(f"ticket#{ticket.id}", "ticket.named", by, now, {"order_id": order_id}, event_id=ticket.event_id)
         try:
             dynamo.transact([store.change_attendee_item(ticket, attendee), entry])
-        except dynamo.TransactionCanceled:
+        except dynamo.ConditionFailed:
             continue
         return replace(ticket, attendee=attendee)
     raise dynamo.Contention("the ticket kept changing")

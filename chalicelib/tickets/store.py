@@ -419,7 +419,7 @@ def scan_tickets() -> Iterator[Ticket]:
     return map(_ticket, TicketRow.scan())
 
 
-def current_ticket(cancelled: dynamo.TransactionCanceled) -> Ticket:
+def current_ticket(cancelled: dynamo.ConditionFailed) -> Ticket:
     """Return the ticket in the table after a cancelled transaction. The transaction's first item must change the ticket."""
     row = cancelled.row(0, TicketRow)
     assert row is not None  # tickets are never deleted

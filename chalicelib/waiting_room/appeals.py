@@ -51,7 +51,7 @@ def write(event_id: str, user_id: str, refusal: str, text: str, expires_at: int,
                 dynamo.transact_update(counter, [arrivals.add(1)], arrivals.does_not_exist() | (arrivals < MAX_APPEALS)),
             ]
         )
-    except dynamo.TransactionCanceled as cancelled:
+    except dynamo.ConditionFailed as cancelled:
         stored = cancelled.row(0, WaitingRoomRow)
         if stored is None:
             raise TooManyAppeals(limit=MAX_APPEALS) from cancelled
@@ -104,7 +104,7 @@ def answer(event_id: str, appeal: Appeal, status: AppealStatus, text: str, actor
                 audit.entry_item(f"event#{event_id}", action, actor, now, {"appeal_id": appeal.id}),
             ]
         )
-    except dynamo.TransactionCanceled as cancelled:
+    except dynamo.ConditionFailed as cancelled:
         stored = cancelled.row(0, WaitingRoomRow)
         if stored is None or (stored.appeal.status, stored.appeal.answer) != (status, text):
             raise AppealAnswered() from cancelled

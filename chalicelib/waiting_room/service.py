@@ -593,7 +593,7 @@ def _move_place(cached: CachedRoom, existing: Arrival, entrant: Entrant, move_pa
     reason: EntryReason = "card_used" if cached.room.rule == "payment_card" else "address_used"
     try:
         dynamo.transact([store.change_holder_item(existing, moved, entrant.user_id), *items])
-    except dynamo.TransactionCanceled as cancelled:
+    except dynamo.ConditionFailed as cancelled:
         if cancelled.failed(0):
             raise store.EntryConflict from cancelled
         raise PlaceInUse(refusal=tokens.sign_refusal(existing.event_id, entrant.user_id, reason)) from cancelled

@@ -465,7 +465,7 @@ def commit(*items: dynamo.TransactItem) -> None:
     """Write a change to a room and its accompanying items in one transaction. Raises RoomConflict if the transaction is cancelled."""
     try:
         dynamo.transact(items)
-    except dynamo.TransactionCanceled as error:
+    except dynamo.ConditionFailed as error:
         raise RoomConflict from error
 
 
@@ -545,7 +545,7 @@ def form_group(before: Arrival, after: Arrival, ttl: int, entry_of_group: Entry 
         dynamo.transact(
             [dynamo.transact_put(group, _ABSENT), dynamo.transact_update(own, WaitingRoomRow.set_or_remove(changes), is_unchanged)]
         )
-    except dynamo.TransactionCanceled as cancelled:
+    except dynamo.ConditionFailed as cancelled:
         raise EntryConflict from cancelled
 
 
@@ -572,7 +572,7 @@ def join_group(
     missing = (0 if replacing is None else 1) - (0 if entry is None else 1)
     try:
         dynamo.transact([own, group, *_count_missing_items(arrival, missing, ttl), *items])
-    except dynamo.TransactionCanceled as cancelled:
+    except dynamo.ConditionFailed as cancelled:
         if cancelled.failed(1):
             stored = cancelled.row(1, WaitingRoomRow)
             raise (GroupFull() if stored is not None and stored.members else InvitationInvalid()) from cancelled
@@ -591,7 +591,7 @@ def leave_group(arrival: Arrival, ttl: int, *, has_entry: bool) -> None:
     )
     try:
         dynamo.transact([own, group, *_count_missing_items(arrival, int(has_entry), ttl)])
-    except dynamo.TransactionCanceled as cancelled:
+    except dynamo.ConditionFailed as cancelled:
         raise EntryConflict from cancelled
 
 

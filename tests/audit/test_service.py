@@ -36,7 +36,7 @@ def test_many_entries_of_the_same_second_are_all_kept(store, time):
 def test_an_existing_entry_cancels_the_transaction_and_is_not_overwritten(store, time):
     entry_item = service.entry_item("catalog", "step", "root", time.now, {})
     dynamo.transact([entry_item])
-    with pytest.raises(dynamo.TransactionCanceled) as cancelled:
+    with pytest.raises(dynamo.ConditionFailed) as cancelled:
         dynamo.transact([service.entry_item("catalog", "other", "root", time.now, {}), entry_item])
     assert cancelled.value.failed(1)
     assert [entry.action for entry in service.list_entries("catalog")] == ["step"]

@@ -53,7 +53,7 @@ def test_an_invalidation_changes_the_revision_and_is_audited(api, time):
 
 def test_a_change_that_always_conflicts_is_a_409(api, monkeypatch):
     def refuse(items):
-        raise dynamo.TransactionCanceled([])
+        raise dynamo.ConditionFailed([])
 
     monkeypatch.setattr(dynamo, "transact", refuse)
     reply = post(api, "/admin/events", EVENT)

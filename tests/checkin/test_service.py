@@ -191,7 +191,7 @@ def test_a_void_ticket_keeps_its_check_ins(door):
 def test_a_refund_between_the_read_and_the_write_is_in_time(door):
     stale = door.ticket
     builders.refund(door.api, door.order_id)
-    with pytest.raises(dynamo.TransactionCanceled):
+    with pytest.raises(dynamo.ConditionFailed):
         dynamo.transact([change_checkins_item(stale, stale, admits=True)])
 
 

@@ -114,7 +114,7 @@ def test_a_transaction(db, assert_matches):
     dynamo.transact([dynamo.transact_put(Thing(db.id, version=1), Thing.id.does_not_exist()), dynamo.transact_put(Line(db.id, "1", n=1))])
     change = dynamo.transact_update(Thing(db.id), [Thing.version.set(2)], Thing.version == 1)
     dynamo.transact([change, dynamo.transact_delete(Line(db.id, "1"), Line.n == 1)])
-    with pytest.raises(dynamo.TransactionCanceled) as refused:
+    with pytest.raises(dynamo.ConditionFailed) as refused:
         dynamo.transact([change, dynamo.transact_delete(Line(db.id, "1"))])
     reasons = [(reason.code, reason.item and plain_item(reason.item)) for reason in refused.value.reasons]
     assert_matches(

@@ -59,7 +59,7 @@ def test_a_case_is_written_only_with_the_rest_of_its_transaction():
     open_case()
     closed = get_only_case()
     dynamo.transact([money_cases.close_case_item("p1", "refund", "r1")])
-    with pytest.raises(dynamo.TransactionCanceled):
+    with pytest.raises(dynamo.ConditionFailed):
         dynamo.transact([money_cases.open_case_item("p2", "refund", "r2", NOW, DETAILS), money_cases.dismiss_case_item(closed)])
     assert money_cases.list_open_cases() == []
 
@@ -134,7 +134,7 @@ def test_a_case_cannot_be_dismissed_twice():
     open_case()
     case = get_only_case()
     dynamo.transact([money_cases.dismiss_case_item(case)])
-    with pytest.raises(dynamo.TransactionCanceled):
+    with pytest.raises(dynamo.ConditionFailed):
         dynamo.transact([money_cases.dismiss_case_item(case)])
 
 
@@ -142,7 +142,7 @@ def test_a_case_that_the_sweep_works_on_again_cannot_be_dismissed():
     open_case()
     read = get_only_case()
     open_case(next_at=NOW + 60)
-    with pytest.raises(dynamo.TransactionCanceled):
+    with pytest.raises(dynamo.ConditionFailed):
         dynamo.transact([money_cases.dismiss_case_item(read)])
     assert get_only_case().next_at == NOW + 60
 

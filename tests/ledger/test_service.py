@@ -93,7 +93,7 @@ def test_an_invalid_entry_is_not_written(store, wrong):
 
 def test_a_second_entry_of_the_same_key_is_refused_and_the_first_stays(store):
     write_entry(amount=5000)
-    with pytest.raises(dynamo.TransactionCanceled) as refused:
+    with pytest.raises(dynamo.ConditionFailed) as refused:
         write_entry(amount=1, currency="USD", now=NOW + 9)
     assert refused.value.failed(0)
     assert ledger.record_entry(**entry_fields(amount=1)) is False
@@ -127,7 +127,7 @@ def test_an_entry_whose_response_was_lost_is_there_once(store, repeated):
 def test_an_entry_is_not_written_when_its_change_is_refused(store):
     change = audit.entry_item("catalog", "step", "root", NOW, {})
     dynamo.transact([change])
-    with pytest.raises(dynamo.TransactionCanceled) as refused:
+    with pytest.raises(dynamo.ConditionFailed) as refused:
         dynamo.transact([change, ledger.entry_item(**entry_fields())])
     assert [refused.value.failed(0), refused.value.failed(1)] == [True, False]
     assert ledger.list_purchase_entries("ev", PURCHASE_ID) == []
@@ -135,7 +135,7 @@ def test_an_entry_is_not_written_when_its_change_is_refused(store):
 
 def test_a_change_is_refused_when_its_entry_exists(store):
     write_entry()
-    with pytest.raises(dynamo.TransactionCanceled) as refused:
+    with pytest.raises(dynamo.ConditionFailed) as refused:
         dynamo.transact([audit.entry_item("catalog", "step", "root", NOW, {}), ledger.entry_item(**entry_fields())])
     assert [refused.value.failed(0), refused.value.failed(1)] == [False, True]
     assert audit.list_entries("catalog") == []

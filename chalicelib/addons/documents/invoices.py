@@ -432,7 +432,7 @@ def _issue_series(seller_id: str, series: Series, drafts: Sequence[_Draft], now:
     rows = [_row(draft, year, number, at) for number, draft in enumerate(drafts, start=last + 1)]
     try:
         dynamo.transact([raise_item, *(dynamo.transact_put(document, InvoiceRow.pk.does_not_exist()) for document in rows)])
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         return False
     log.count("invoices_issued", len(drafts))
     logger.info("invoices.issued", seller_id=seller_id, series=key[1], last=last + len(drafts), documents=len(drafts))

@@ -235,7 +235,7 @@ def save_announcement(announcement: Announcement, promoter_id: str | None, actor
     entry = audit.entry_item(f"event#{after.event_id}", action, actor, now, details)
     try:
         dynamo.transact([*store.announcement_items(before, after), entry])
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         stored = store.find_announcement(after.event_id, after.id)
         if stored is not None and _content(stored, now) == _content(after, now):  # the same request arrived twice at once
             return stored
@@ -256,7 +256,7 @@ def stop_announcement(event_id: str, announcement_id: str, actor: str, now: int)
         entry = audit.entry_item(f"event#{event_id}", "announcement.stopped", actor, now, details)
         try:
             dynamo.transact([*store.announcement_items(before, after), entry])
-        except dynamo.TransactionCanceled:  # a run has saved its progress
+        except dynamo.ConditionFailed:  # a run has saved its progress
             continue
         return after
     raise dynamo.Contention("the announcement kept changing")

@@ -118,7 +118,7 @@ def save_notice(before: EventNotice | None, after: EventNotice, now: int) -> boo
     listing = dynamo.transact_delete(is_open) if after.has_ended else dynamo.transact_put(is_open)
     try:
         dynamo.transact([dynamo.transact_put(row, _ABSENT if before is None else NoticeRow.content == before), listing])
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         return False
     return True
 

@@ -181,7 +181,7 @@ def _try_delete(endpoint: Endpoint, actor: str, now: int) -> bool:
     entry = _audit_item(endpoint, "webhook_endpoint.deleted", actor, now, _shown(endpoint))
     try:
         dynamo.transact([store.delete_endpoint_item(endpoint), entry])
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         return False
     return True
 
@@ -233,7 +233,7 @@ def _change(
         try:
             dynamo.transact([store.replace_endpoint_item(before, after), entry, *items_for(after)])
             return after
-        except dynamo.TransactionCanceled:
+        except dynamo.ConditionFailed:
             continue
     raise EndpointChanging(retry_after_seconds=1)
 

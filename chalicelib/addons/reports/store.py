@@ -346,7 +346,7 @@ def commit(items: Sequence[dynamo.TransactItem]) -> None:
     """Write all items or none. Raises CountConflict if a condition failed."""
     try:
         dynamo.transact(items)
-    except dynamo.TransactionCanceled as cancelled:
+    except dynamo.ConditionFailed as cancelled:
         raise CountConflict from cancelled
 
 

@@ -218,7 +218,7 @@ def set_draws(line: Line, draws: Mapping[str, Draw], items: Iterable[dynamo.Tran
     changes = [WaitlistRow.draws.set(dict(draws)), WaitlistRow.namings.add(1)]
     try:
         dynamo.transact([dynamo.transact_update(WaitlistRow(_LINES, line.event_id), changes, _has_same_stocks_and_draws(line)), *items])
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         return False
     return True
 
@@ -281,7 +281,7 @@ def create_entry(entry: Entry, before: Entry | None) -> bool:
     condition = _ABSENT if before is None else WaitlistRow.entry_id == before.id
     try:
         dynamo.transact([dynamo.transact_put(_entry_row(entry), condition), dynamo.transact_put(_place_row(entry))])
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         return False
     return True
 
@@ -290,7 +290,7 @@ def prolong_entry(entry: Entry, ttl: int) -> None:
     """Keep a waiting entry and its place until `ttl`. Does nothing if the entry no longer waits."""
     after = replace(entry, ttl=ttl)
     changes = [WaitlistRow.content.set(after), WaitlistRow.ttl.set(ttl)]
-    with suppress(dynamo.TransactionCanceled):
+    with suppress(dynamo.ConditionFailed):
         dynamo.transact([_change_item(entry, after), dynamo.transact_update(_place_key_row(entry), changes, _EXISTS)])
 
 
@@ -307,7 +307,7 @@ def save_card(entry: Entry, card: SavedCard, item: dynamo.TransactItem) -> Entry
         dynamo.transact(
             [_change_item(entry, after), dynamo.transact_update(_place_key_row(entry), [WaitlistRow.content.set(after)], _EXISTS), item]
         )
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         return None
     return after
 
@@ -317,7 +317,7 @@ def end_waiting(entry: Entry, now: int, items: Iterable[dynamo.TransactItem]) ->
     after = replace(entry, state="left", ended_at=now, card=None)
     try:
         dynamo.transact([_change_item(entry, after), dynamo.transact_delete(_place_key_row(entry)), *items])
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         return None
     return after
 
@@ -371,7 +371,7 @@ def end_offer(before: Entry, after: Entry, items: Iterable[dynamo.TransactItem])
     counted = dynamo.transact_update(WaitlistRow(_LINES, before.event_id), [_OUTCOME_COUNTS[after.state].add(1)])
     try:
         dynamo.transact([dynamo.transact_delete(offer, _EXISTS), _change_item(before, after), counted, *items])
-    except dynamo.TransactionCanceled as cancelled:
+    except dynamo.ConditionFailed as cancelled:
         if not cancelled.failed(0):
             offer.delete()
 

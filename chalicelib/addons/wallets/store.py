@@ -124,7 +124,7 @@ def create_pass(made: Pass) -> Pass:
     listing = dynamo.transact_put(TextRow(_event_key(made.event_id, made.ticket_id), made.ticket_id, ttl=made.ttl))
     try:
         dynamo.transact([dynamo.transact_put(row, _ABSENT), listing])
-    except dynamo.TransactionCanceled:
+    except dynamo.ConditionFailed:
         return find_pass(made.wallet, made.ticket_id, made.digest) or made
     return made
 

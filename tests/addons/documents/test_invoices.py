@@ -405,7 +405,7 @@ def test_the_seller_of_the_shop_is_checked(api, time):
         reply = save_shop(api, SELLER | wrong)
         assert (reply.status, reply.json["path"]) == (400, path)
     assert save_shop(api, **promoter()).status == 403
-    with patch.object(dynamo, "transact", side_effect=dynamo.TransactionCanceled([])):
+    with patch.object(dynamo, "transact", side_effect=dynamo.ConditionFailed([])):
         assert save_shop(api).json["error"] == "shop_invoices_changing"
     assert shop_issuer(api)["invoices"] is None
 
@@ -751,7 +751,7 @@ def test_a_slower_follower_takes_the_next_numbers(api, time, fest, waits, own):
 
 def test_a_follower_that_is_always_slower_gives_up_for_now(api, time, fest, waits):
     order_id = buy(api, fest)
-    refused = patch.object(dynamo, "transact", side_effect=dynamo.TransactionCanceled([]))
+    refused = patch.object(dynamo, "transact", side_effect=dynamo.ConditionFailed([]))
     with refused, pytest.raises(dynamo.StoreUnavailable):
         follow()
     assert len(waits) == invoices.MAX_LOST_RACES
