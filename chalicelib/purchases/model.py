@@ -39,6 +39,8 @@ MAX_BOUGHT_TEXT = 500
 DIRECT_ID_PREFIX = "00"
 QUOTA_SUFFIX = ".quota"  # ends the ids of holds that set tickets aside for the box office
 ANY_USES = 1_000_000  # more than a buyer's record can have
+# Returned orders of one buyer and event. The buyer's record names them, and every further order writes the whole record several times.
+MAX_PAST_ORDERS = 500
 MAX_TRANSFERS = 100  # bank transfers for one purchase, because all of them are in its item
 EXCESS = "-excess"  # after the id of a bank transfer: the part of the transfer that exceeds the price
 MOVED_PREFIX = "moved#"  # begins the second entry of a pass that has moved to another user
@@ -716,6 +718,10 @@ class BuyerRecord(Struct, frozen=True):
     passes: frozenset[str]
     promo_uses: frozenset[str]
     reserve_tat: int
+
+    def may_buy(self, quantity: int, limit: int) -> bool:
+        """Return whether the buyer may order this many more tickets, if `limit` is the most that the buyer may have."""
+        return self.bought + quantity <= limit and len(self.past_orders) < MAX_PAST_ORDERS
 
     def count_uses(self, promo_code: str) -> int:
         """Return how many purchases the user has paid for with this promo code."""

@@ -191,5 +191,5 @@ def _check(buyer: BuyerRecord | None, event: Event, quantity: int) -> None:
 
 def _check_limit(buyer: BuyerRecord, event: Event, quantity: int, held: int) -> None:
     limit = event.limit(settings.current().event_purchase_limit)
-    if buyer.bought + held + quantity > limit:
+    if not buyer.may_buy(held + quantity, limit):
         raise PurchaseLimitExceeded.for_buyer(limit, quantity, buyer)

@@ -403,7 +403,7 @@ def _refusal(buyer: BuyerRecord | None, purchase: Purchase, plan: _Plan, attempt
         return ReservationEnded()  # a tombstone: this execution was so slow that hold recovery took its id
     if buyer.active_id is not None:
         return _refusal_by_active(buyer, buyer.active_id, now)
-    if buyer.bought + purchase.quantity > plan.limit:  # checked before the pass, because joining the waiting room again would not help
+    if not buyer.may_buy(purchase.quantity, plan.limit):  # checked before the pass, because joining the waiting room again would not help
         return PurchaseLimitExceeded.for_buyer(plan.limit, purchase.quantity, buyer)
     if plan.code is not None and plan.code.is_used_up_by(buyer):
         return plan.code.limit_reached()

@@ -30,6 +30,7 @@ from chalicelib.payments.model import Payment, SavedCard
 from chalicelib.purchases.model import (
     ACTIVE_STATES,
     ANY_USES,
+    MAX_PAST_ORDERS,
     MOVED_PREFIX,
     BoxOfficeSale,
     BuyerRecord,
@@ -362,12 +363,13 @@ def create(
 
     `limit` is how many tickets of the event the buyer may have in total. The caller must check that the new tickets alone do not exceed the
     limit. A `charge` counts the reservation in the buyer's record, whose `reserve_tat` must be `expected_tat`. The record may have at most
-    `promo_uses` uses of promo codes. Raises Conflict if only a condition of `items` fails.
+    `promo_uses` uses of promo codes, and fewer than MAX_PAST_ORDERS returned orders. Raises Conflict if only a condition of `items` fails.
     """
     row, quantity = _new_row(purchase), purchase.quantity
     # The buyer must have no active purchase: two concurrent reservations of one user must not both hold tickets.
     # bought + quantity <= limit, compared in the write itself, because another order may have been paid since the record was read.
     allowed = _may_buy(limit - quantity, purchase.pass_id)
+    allowed &= BuyerRow.past_orders.does_not_exist() | (size(BuyerRow.past_orders) < MAX_PAST_ORDERS)
     if promo_uses < ANY_USES:
         allowed &= _has_used_at_most(promo_uses)
     actions = _activate(purchase)

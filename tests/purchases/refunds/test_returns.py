@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.audit import service as audit
 from chalicelib.foundation import clock
-from chalicelib.purchases import refunds, store
+from chalicelib.purchases import model, refunds, store
 from chalicelib.purchases.guest_orders import order_token
 from chalicelib.tickets import service as tickets
 from tests import builders, invariants
@@ -87,6 +87,20 @@ def test_a_buyer_returns_an_order_once_for_the_whole_price(shop):
     assert shop.sold() == 0
     [entry] = audit.list_entries(f"order#{order_id}")
     assert (entry.action, entry.actor, entry.details["reason"]) == ("order.refunded", "ada", "event_changed")
+
+
+def test_a_buyer_with_too_many_returned_orders_of_an_event_buys_nothing_more_there(shop, monkeypatch):
+    """The buyer's record names every order, so without a bound each order of a person who keeps returning costs more than the last."""
+    for module in (model, store):
+        monkeypatch.setattr(module, "MAX_PAST_ORDERS", 2)
+    for _ in range(2):
+        assert shop.give_back(shop.buy(1)).status == 200
+    body = {"tier_id": shop.tier_id, "quantity": 1}
+    refused = shop.api.post(f"/events/{shop.event_id}/reservations", json=body, user="ada")
+    assert (refused.status, refused.json["error"], refused.json["already_purchased"]) == (403, "purchase_limit_exceeded", 0)
+    assert shop.give_back(shop.buy(1, "bob"), "bob").status == 200
+    assert len(shop.api.get("/orders", user="ada").json["orders"]) == 2
+    assert shop.sold() == 0
 
 
 def test_a_buyer_returns_single_tickets(shop):
