@@ -31,6 +31,8 @@ from chalicelib.tickets.model import Ticket
 LANES = 4  # per event, because one key accepts only 1,000 writes a second; never lower this number
 KEPT_SECONDS = 400 * 86_400  # after the end of the event, or after the pass was made if that is later
 START, END = "0#", f"{LANES}#"  # positions among the tickets of an event that have passes: `<lane>#<ticket>`
+# Of a phone. Anybody may register passes under any id of a phone, and phones may ask for changed passes as often as they like.
+MAX_LISTED = 100
 _DUE = "due"
 
 Wallet = Literal["apple", "google"]
@@ -214,8 +216,8 @@ def list_devices(of: Pass) -> dict[str, str]:
 
 
 def list_serials(device_id: str) -> list[str]:
-    """List the serials of the passes that a phone has."""
-    return [row.sk for row in TextRow.query(f"device#{device_id}")]
+    """List the serials of the passes that a phone has, at most MAX_LISTED, beginning with the newest order."""
+    return [row.sk for row in TextRow.query(f"device#{device_id}", scan_index_forward=False, limit=MAX_LISTED)]
 
 
 def put_updates(updates: Sequence[Update], at: int = 0) -> None:

@@ -16,6 +16,7 @@ from tests import builders
 from tests.addons.documents.test_fonts import SCRIPTS
 from tests.addons.wallets import fakes, formats
 from tests.addons.wallets.conftest import BOUND_SECONDS
+from tests.simulation.call_log import record_calls
 
 pytestmark = pytest.mark.not_on_moto  # the changes come from the streams
 PHONE, PUSH_TOKEN = "0123456789abcdef0123456789abcdef", "ab" * 32
@@ -356,6 +357,27 @@ def test_phones_that_register_at_the_same_time_are_no_more_than_twenty(phone, mo
     [made] = store.list_passes(phone.content["serialNumber"].rpartition(".")[0])
     assert len(store.list_devices(made)) == 20
     assert not store.list_serials(f"{19:032x}")
+
+
+def test_a_phone_with_very_many_passes_reads_only_those_of_its_newest_tickets(phone, time):
+    """Anybody may register passes under any id of a phone, and ask without a limit which of them have changed."""
+    for number in range(store.MAX_LISTED):
+        older = store.Pass(
+            wallet="apple",
+            ticket_id=f"{number:026}-1",
+            event_id=phone.door.event_id,
+            digest="0" * 16,
+            token="secret",
+            language="en",
+            changed_at=time.now,
+            ttl=time.now,
+        )
+        store.register(store.create_pass(older), PHONE, PUSH_TOKEN)
+    with record_calls(measured=True) as log:
+        serials = phone.changed().json["serialNumbers"]
+    assert (len(serials), log.round_trips) == (store.MAX_LISTED, 2)
+    assert log.capacity[0] <= store.MAX_LISTED + 10
+    assert phone.content["serialNumber"] in serials
 
 
 def test_a_phone_can_report_an_error(phone):
