@@ -108,9 +108,9 @@ def _number_seats(changes: Sequence[Change]) -> None:
 def _follow_guests(changes: Sequence[Change]) -> None:
     from chalicelib.purchases import guest_orders
 
-    holders = [(change.purchase.user_id, change.purchase.event_id) for change in changes if isinstance(change, OrderPaid)]
-    holders += [(change.ticket.owner_id, change.ticket.event_id) for change in changes if isinstance(change, TicketTransferred)]
-    guest_orders.keep_guests(holders)
+    paid = [change.purchase for change in changes if isinstance(change, OrderPaid)]
+    received = [change.ticket for change in changes if isinstance(change, TicketTransferred)]
+    guest_orders.keep_guests(paid, received)
 
 
 def _follow_sales(changes: Sequence[Change]) -> None:

@@ -5,7 +5,7 @@ finishes an interrupted move, and orders that are paid later move too.
 """
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from msgspec import Struct
@@ -54,32 +54,49 @@ def kept_until(event_ids: Iterable[str]) -> int:
     return max((events[event_id].last_sale_at + KEPT_SECONDS for event_id in event_ids if event_id in events), default=0)
 
 
-def keep_guests(new_owners: Iterable[tuple[str, str]]) -> None:
-    """Extend the sessions of the new ticket owners who are guests. `new_owners` has pairs of (user id, event id).
+def keep_guests(paid: Iterable[Purchase], received: Iterable[Ticket]) -> None:
+    """Extend the sessions of the guests who have paid for these orders or received these tickets.
 
-    If a guest's orders have moved to an account, move the new tickets too, unless the guest now has an account.
+    If a guest's orders have moved to an account, move these orders and tickets too, unless the guest now has an account. An unfinished move
+    of the other orders is left to its request: other followers wait for this one, and a guest may have thousands of orders.
     """
-    events: dict[str, set[str]] = {}
-    for user_id, event_id in new_owners:
-        if user_id.startswith(GUEST_PREFIX):
-            events.setdefault(user_id, set()).add(event_id)
-    parallel.call_each(lambda guest: _keep_guest(*guest), list(events.items()))
+    orders, tickets = list(paid), list(received)
+    guests = {owner for owner in [*(order.user_id for order in orders), *(ticket.owner_id for ticket in tickets)] if _is_guest(owner)}
+
+    def keep(guest_id: str) -> None:
+        _keep_guest(
+            guest_id,
+            [order for order in orders if order.user_id == guest_id],
+            [ticket for ticket in tickets if ticket.owner_id == guest_id],
+        )
+
+    parallel.call_each(keep, sorted(guests))
 
 
-def _keep_guest(guest_id: str, event_ids: set[str]) -> None:
+def _keep_guest(guest_id: str, paid: Sequence[Purchase], received: Sequence[Ticket]) -> None:
     from chalicelib.accounts import service as accounts  # imported here, because `follow_changes` loads this module too
 
+    event_ids = {order.event_id for order in paid} | {ticket.event_id for ticket in received}
     account_id = sessions.keep_guest(guest_id, kept_until(event_ids))
     # The guest may have registered after the move, even with somebody else's address. The owner of the address may then own the account.
     if account_id is not None and accounts.is_guest(guest_id):
-        move(guest_id, account_id, clock.now())
+        now = clock.now()
+        for order in store.load_many(order.id for order in paid).values():
+            if order is not None:
+                store.retry_on_conflict(order, partial(_move_purchase, guest_id, account_id, now=now))
+        for ticket in received:
+            _move_received(ticket, account_id, now)
+
+
+def _is_guest(user_id: str) -> bool:
+    return user_id.startswith(GUEST_PREFIX)
 
 
 def without_account(orders: Iterable[Purchase]) -> list[Purchase]:
     """Return the orders of guests without an account, in the same order. A guest who has registered keeps the guest's user id."""
     from chalicelib.accounts import service as accounts  # imported here, because `follow_changes` loads this module too
 
-    guests = [order for order in orders if order.user_id.startswith(GUEST_PREFIX)]
+    guests = [order for order in orders if _is_guest(order.user_id)]
     with_account = {account.user_id for account in accounts.find_accounts({order.user_id for order in guests})} if guests else set()
     return [order for order in guests if order.user_id not in with_account]
 

@@ -86,7 +86,7 @@ TABLES: dict[str, dict[str, str]] = {
         "accounts": "GetItem",
         "accounts/index/by_lane": "Query",
         "audit": "PutItem",
-        "buyers": "BatchGetItem GetItem Query UpdateItem",
+        "buyers": "BatchGetItem GetItem UpdateItem",
         "cases": "PutItem",
         "catalog": "BatchGetItem DeleteItem GetItem Query UpdateItem",
         "checkout-details": "GetItem",

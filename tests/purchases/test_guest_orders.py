@@ -3,6 +3,7 @@
 from itertools import count
 
 import pytest
+from msgspec.structs import replace
 
 import app
 from chalicelib.accounts.sessions import REFRESH_SECONDS
@@ -392,6 +393,29 @@ def test_a_browser_knows_its_guest_while_somebody_is_signed_in(api, time, event_
     assert after.json["user"]["id"] != guest.json["user"]["id"]
 
 
+def test_a_later_order_moves_alone_while_a_move_is_unfinished(api, time, follow, guest, account, event_and_tier):
+    """The followers of changes move later orders, before everybody's emails. They must not finish a move of thousands of orders."""
+    shop, mine = builders.create_shop(api), account["user"]["id"]
+    earlier = [builders.create_order(api, event_and_tier, 1, user=guest.id) for _ in range(3)]
+    follow()
+    with faults.crash_after(4):
+        api.post("/auth/guest/orders", json={"refresh_token": guest.refresh_token}, token=account["access_token"])
+    later = builders.create_order(api, shop, 1, user=guest.id)
+    given = f"{builders.create_order(api, shop, 1)}-1"
+    token = api.post(f"/tickets/{given}/transfer", user="ada").json["token"]
+    api.post(f"/transfers/{token}/accept", user=guest.id)
+    moved, left = ticket_ids(api, user=mine), ticket_ids(api, user=guest.id)
+    assert len(left) > 2
+    follow()
+    assert ticket_ids(api, user=mine) == sorted([*moved, f"{later}-1", given])
+    assert ticket_ids(api, user=guest.id) == sorted({*left} - {f"{later}-1", given})
+    move(api, account, guest)
+    assert len(ticket_ids(api, user=mine)) == len(earlier) + 2
+    invariants.check(time.now)
+
+
 def test_late_orders_are_followed_only_while_a_guest_is_moved(time, api, guest, event_and_tier):
-    guest_orders.keep_guests([("ada", event_and_tier[0]), ("guest-unknown", event_and_tier[0]), (guest.id, "no-event")])
+    order = queries.get_order(builders.create_order(api, event_and_tier, 1))
+    owners = {"ada": order.event_id, "guest-unknown": order.event_id, guest.id: "no-event"}
+    guest_orders.keep_guests([replace(order, user_id=owner, event_id=event_id) for owner, event_id in owners.items()], [])
     assert refresh(api, guest.refresh_token).json["refresh_expires_in"] == REFRESH_SECONDS
