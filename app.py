@@ -87,7 +87,7 @@ def register_for_request(request: Request, get_response: Callable[[Request], Res
 
     A preflight also registers them, because its reply lists all methods of the path.
     """
-    if request.method not in app.routes[request.context["resourcePath"]]:
+    if request.method not in app.routes[request.context["resourcePath"]]:  # Chalice's defaultdict: an unknown path has no methods
         register_other_blueprints()
     return get_response(request)
 

@@ -1,6 +1,7 @@
 """The door over HTTP: check in a scanned ticket, admit by ticket id, undo a check-in, upload offline scans, and download the manifest.
 
-`access="door"` lets in the staff of any event. Whether they work at the ticket's event is checked by `service` and `require_door`.
+`access="door"` lets in the staff of any event. Whether they work at the ticket's event is checked by `service` and `require_door`. The
+`errors` of a route only add to its documentation: every ApiError becomes a reply.
 """
 
 from datetime import datetime
@@ -202,7 +203,7 @@ def _scan_id(request: RequestContext, body: CheckInBody | AdmitBody) -> str:
             raise InvalidInput("Send the `device` with its `scan_id`: the id is only unique per device.", path="$.device")
         request.advise_repeating()
         return _device_scan_id(body.device, body.scan_id)
-    key_use = idempotency.find_key(request, request.require_user().user_id)
+    key_use = idempotency.find_key(request, request.require_user().user_id)  # reads the header, and advises repeating too
     return f"{key_use.key_digest[:16]}{key_use.body_digest[:16]}" if key_use is not None else ids.new_id()
 
 
@@ -248,6 +249,6 @@ def _read_scan(text: str | None, ticket_id: str | None, qr_sig: str | None, *, i
     if scanned is None:
         return {"ticket_id": ticket_id, "code": None if text is None else normalize_code(text), "qr_sig": qr_sig}
     named_id = ticket_id or scanned.ticket_id
-    if scanned.password is not None:
-        return {"ticket_id": named_id, "rotating": RotatingCode(scanned.code, scanned.password if is_online else None)}
+    if scanned.password is not None:  # the one-time password of a wallet's code. Offline, it could not be checked when people came in.
+        return {"ticket_id": named_id, "rotating": RotatingCode(fixed_part=scanned.code, password=scanned.password if is_online else None)}
     return {"ticket_id": named_id, "code": scanned.code, "qr_sig": scanned.qr_sig}

@@ -228,7 +228,7 @@ def _find_scanned(user: Identity, scan: Scan) -> tuple[Ticket, int | None]:
         return _get_door_ticket(user, ticket_id), seat
     scanned_id = scan.ticket_id or (scan.code and (find_ticket_id(scan.code) or find_seat_id(scan.code)))
     ticket_id, seat = split_seat_id(scanned_id or "")
-    ticket = tickets.find_ticket(ticket_id)
+    ticket = tickets.find_ticket(ticket_id)  # None for "", which is no ticket's id
     if ticket is None and scan.ticket_id is not None and scan.code is not None:
         ticket = _find_imported(scan.code)
     if ticket is None:

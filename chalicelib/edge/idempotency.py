@@ -124,7 +124,10 @@ def replayed(body: T, status: int) -> Reply[T]:
 
 
 def find_key(request: RequestContext, user_id: str) -> KeyUse | None:
-    """Return the use of the request's Idempotency-Key. Returns None without a key, and raises InvalidInput for a malformed key."""
+    """Return the use of the key in the request's header, and advise repeating. Returns None without a key.
+
+    Raises InvalidInput for a malformed key.
+    """
     key = request.header("idempotency-key")
     if key is None or key == "":
         return None

@@ -114,7 +114,7 @@ def get_ticket(ticket_id: str) -> Ticket:
 
 
 def find_ticket(ticket_id: str) -> Ticket | None:
-    """Return a ticket in any state, or None if it does not exist."""
+    """Return a ticket in any state, or None if it does not exist. Reads nothing for text that cannot be an id."""
     return store.find_ticket(ticket_id) if may_be_ticket_id(ticket_id) else None
 
 
