@@ -40,7 +40,7 @@ from chalicelib.waiting_room import service as waiting_room
 app = Chalice(app_name="fairgate", configure_logs=False)  # chalicelib.foundation.log owns the logger of this name
 app.api.binary_types = ["*/*"]  # any reply may be compressed, and any request may be a form with a file
 app.register_middleware(error_replies.reshape_errors, "http")  # Chalice's own errors look like ours
-app.register_middleware(cors.answer_preflights, "http")  # Chalice's own `cors` allows one origin, fixed by the deployment
+app.register_middleware(cors.answer_preflights, "http")  # it rewrites Chalice's 405. Chalice's own `cors` allows one fixed origin
 
 for module in (accounts_api, catalog_api, waiting_room_api, tickets_api, purchases_api, orders_api, notifications_api):
     app.register_blueprint(module.bp, url_prefix="/v1")

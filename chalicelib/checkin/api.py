@@ -1,7 +1,7 @@
 """The door over HTTP: check in a scanned ticket, admit by ticket id, undo a check-in, upload offline scans, and download the manifest.
 
 `access="door"` lets in the staff of any event. Whether they work at the ticket's event is checked by `service` and `require_door`. The
-`errors` of a route only add to its documentation: every ApiError becomes a reply.
+`statuses`, `headers`, `errors` and `media_types` of a route only document it: every ApiError becomes a reply.
 """
 
 from datetime import datetime

@@ -321,7 +321,7 @@ def _exit_checkin(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) 
     if seat is not None and inside:
         inside = 1
     elif seat is not None:
-        seat, inside = None, min(1, ticket.inside_count(None))
+        seat, inside = None, min(1, ticket.inside_count(None))  # with the ticket's own code
     count = max(1, inside) if scan.count == "all" else scan.count
     if count > inside:
         subject = "Only 1 person with this code is" if inside == 1 else f"Only {inside} people with this code are"
@@ -351,7 +351,7 @@ def _date_at_open_doors(ticket: Ticket, at: int, *, may_be_early: bool) -> str |
     """Return the date of a scan, which is None for an event without dates. Raises the refusal if nobody may come in at this time."""
     event = permissions.find_event(ticket.event_id)  # also finds an event that is newer than this instance's snapshot
     valid = permissions.find_event(ticket.event_id, [ticket.tier_id])  # with only the dates for which the ticket is valid
-    if event is None or valid is None:
+    if event is None or valid is None:  # an event with tickets is never deleted
         return None
     if event.dates and not valid.dates:
         raise EventCancelled("The date of this ticket will not take place.", event_id=event.id)
@@ -408,7 +408,8 @@ def _save_checkins(
 def _transact(items: list[dynamo.TransactItem]) -> Ticket | None:
     """Write the items. The first item changes a ticket. Returns None on success, or the current ticket if its condition fails.
 
-    Raises TooManyScans if the store refuses the ticket because it would exceed the maximum size of an item.
+    Raises TooManyScans if the store refuses the ticket because it would exceed the maximum size of an item. A transaction that only
+    conflicted with another one is repeated by `dynamo.transact`, which then raises Contention.
     """
     try:
         dynamo.transact(items)
