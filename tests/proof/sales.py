@@ -363,9 +363,9 @@ _OFFERED = ["give_back 0", "allocate", "open_offer"]
 
 _WAITLISTS: dict[str, tuple[list[str], list[str]]] = {
     "two allocators": (["give_back 0 1"], ["allocate", "allocate"]),
-    "tickets come back while one is on public sale": (
-        ["leave w1 w3 w4", "give_back 0", "allocate"],
-        ["give_back 1 2", "pass_by", "join w5", "allocate"],
+    "a ticket comes back while two are on public sale": (
+        ["leave w1 w3 w4", "give_back 0 1", "allocate"],
+        ["give_back 2", "pass_by", "join w5", "allocate"],
     ),
     "an allocator and a manager offer one ticket": (["give_back 0"], ["allocate", "notify w4"]),
     "an allocator and a manager offer to one person": (["give_back 0 1"], ["allocate", "notify w1"]),
