@@ -5,6 +5,7 @@ finishes an interrupted move, and orders that are paid later move too.
 """
 
 import hmac
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -60,17 +61,12 @@ def keep_guests(paid: Iterable[Purchase], received: Iterable[Ticket]) -> None:
     If a guest's orders have moved to an account, move these orders and tickets too, unless the guest now has an account. An unfinished move
     of the other orders is left to its request: other followers wait for this one, and a guest may have thousands of orders.
     """
-    orders, tickets = list(paid), list(received)
-    guests = {owner for owner in [*(order.user_id for order in orders), *(ticket.owner_id for ticket in tickets)] if _is_guest(owner)}
-
-    def keep(guest_id: str) -> None:
-        _keep_guest(
-            guest_id,
-            [order for order in orders if order.user_id == guest_id],
-            [ticket for ticket in tickets if ticket.owner_id == guest_id],
-        )
-
-    parallel.call_each(keep, sorted(guests))
+    by_owner: dict[str, tuple[list[Purchase], list[Ticket]]] = defaultdict(lambda: ([], []))
+    for order in paid:
+        by_owner[order.user_id][0].append(order)
+    for ticket in received:
+        by_owner[ticket.owner_id][1].append(ticket)
+    parallel.call_each(lambda owner: _keep_guest(owner, *by_owner[owner]), sorted(filter(_is_guest, by_owner)))
 
 
 def _keep_guest(guest_id: str, paid: Sequence[Purchase], received: Sequence[Ticket]) -> None:
@@ -81,9 +77,7 @@ def _keep_guest(guest_id: str, paid: Sequence[Purchase], received: Sequence[Tick
     # The guest may have registered after the move, even with somebody else's address. The owner of the address may then own the account.
     if account_id is not None and accounts.is_guest(guest_id):
         now = clock.now()
-        for order in store.load_many(order.id for order in paid).values():
-            if order is not None:
-                store.retry_on_conflict(order, partial(_move_purchase, guest_id, account_id, now=now))
+        _move_purchases(guest_id, account_id, (order.id for order in paid), now)
         for ticket in received:
             _move_received(ticket, account_id, now)
 
@@ -103,7 +97,7 @@ def without_account(orders: Iterable[Purchase]) -> list[Purchase]:
 
 def find(guest_id: str) -> GuestOrders:
     """Count the orders and tickets of a guest that can move to an account."""
-    purchases = _load_purchases(guest_id)
+    purchases = _load_purchases(guest_id, queries.list_all_purchase_ids(guest_id))
     reserved = sum(purchase.quantity for purchase in purchases if purchase.state in ACTIVE_STATES)
     owned = [ticket for ticket in queries.list_all_tickets(guest_id) if ticket.state != "void"]
     return GuestOrders(len(purchases), reserved + len(owned))
@@ -125,20 +119,26 @@ def move(guest_id: str, user_id: str, now: int) -> GuestOrders:
 
     A reservation stays with the guest if the user has a reservation for the same event. The guest's reservation moves once it is paid.
     """
-    counts = GuestOrders(0, 0)
-    for purchase in _load_purchases(guest_id):
-        count = store.retry_on_conflict(purchase, partial(_move_purchase, guest_id, user_id, now=now))
-        if count is not None:
-            counts = GuestOrders(counts.orders + 1, counts.tickets + count)
+    counts = _move_purchases(guest_id, user_id, queries.list_all_purchase_ids(guest_id), now)
     for ticket in queries.list_all_tickets(guest_id):  # only tickets of other people's orders are left
         counts = GuestOrders(counts.orders, counts.tickets + _move_received(ticket, user_id, now))
     logger.info("guest.moved", user_id=user_id, orders=counts.orders, tickets=counts.tickets)
     return counts
 
 
-def _load_purchases(guest_id: str) -> list[Purchase]:
-    found = store.load_many(sorted(queries.list_all_purchase_ids(guest_id))).values()
+def _load_purchases(guest_id: str, purchase_ids: Iterable[str]) -> list[Purchase]:
+    found = store.load_many(sorted(purchase_ids)).values()
     return [purchase for purchase in found if purchase is not None and purchase.user_id == guest_id]
+
+
+def _move_purchases(guest_id: str, user_id: str, purchase_ids: Iterable[str], now: int) -> GuestOrders:
+    """Move those of these purchases that are still the guest's. Returns what was moved."""
+    counts = GuestOrders(0, 0)
+    for purchase in _load_purchases(guest_id, purchase_ids):
+        count = store.retry_on_conflict(purchase, partial(_move_purchase, guest_id, user_id, now=now))
+        if count is not None:
+            counts = GuestOrders(counts.orders + 1, counts.tickets + count)
+    return counts
 
 
 def _move_purchase(guest_id: str, user_id: str, purchase: Purchase, *, now: int) -> int | None:
