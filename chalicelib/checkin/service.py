@@ -207,7 +207,7 @@ def _keep_duplicate(user: Identity, ticket: Ticket, seat: int | None, scan: Scan
     """Add a scan to the duplicates of its ticket, once and at most MAX_DUPLICATES per ticket. Returns the updated ticket."""
     all_people = ticket.admits if seat is None else 1
     count = all_people if scan.count == "all" else scan.count
-    duplicate = CheckIn(id=scan.id, at=scan.at, count=count, by=user.user_id, gate=scan.gate, device=scan.device, seat=seat)
+    duplicate = _checkin(user, scan, count, seat)
     for _ in range(MAX_ATTEMPTS):
         if _find_checkin(ticket.duplicates, scan.id) is not None or len(ticket.duplicates) >= MAX_DUPLICATES:
             return ticket
@@ -293,17 +293,7 @@ def _entry_checkin(user: Identity, ticket: Ticket, seat: int | None, scan: Scan)
         raise TicketFrozen(ticket_id=ticket.id)
     date = _date_at_open_doors(ticket, scan.at, may_be_early=scan.override_reason is not None)
     count = _admitted_count(ticket, seat, date, scan)
-    return CheckIn(
-        id=scan.id,
-        at=scan.at,
-        count=count,
-        by=user.user_id,
-        gate=scan.gate,
-        device=scan.device,
-        seat=seat,
-        override_reason=scan.override_reason,
-        date=date,
-    )
+    return _checkin(user, scan, count, seat, override_reason=scan.override_reason, date=date)
 
 
 def _exit_checkin(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> CheckIn:
@@ -327,7 +317,23 @@ def _exit_checkin(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) 
         subject = "Only 1 person with this code is" if inside == 1 else f"Only {inside} people with this code are"
         people = f"{subject} inside." if inside else "Nobody with this ticket is inside."
         raise NotCheckedIn(f"{people} Nobody was scanned out.", ticket_id=ticket.id, admitted=ticket.inside)
-    return CheckIn(id=scan.id, at=scan.at, count=-count, by=user.user_id, gate=scan.gate, device=scan.device, seat=seat, date=date)
+    return _checkin(user, scan, -count, seat, date=date)
+
+
+def _checkin(
+    user: Identity, scan: Scan, count: int, seat: int | None, *, override_reason: str | None = None, date: str | None = None
+) -> CheckIn:
+    return CheckIn(
+        id=scan.id,
+        at=scan.at,
+        count=count,
+        by=user.user_id,
+        gate=scan.gate,
+        device=scan.device,
+        seat=seat,
+        override_reason=override_reason,
+        date=date,
+    )
 
 
 def _with_undone(ticket: Ticket, scan_id: str) -> Ticket:
