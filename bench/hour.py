@@ -1,8 +1,8 @@
 """`python -m bench.hour`: an hour of `make run` in real time, and what has grown in it. Linux only.
 
-A new event goes on sale every SALE_SECONDS. People join its line, buy all its tickets, or find it sold out; others leave with tickets on
-hold, and the sweep returns these. The first quarter fills the caches. From then on, memory and files may grow with the records of the new
-orders alone, a visitor must not cost more, and all background work must be done in the end.
+A new event goes on sale every SALE_SECONDS. Half of its visitors buy all its tickets, and the others find it sold out. Some people reserve
+tickets and leave, so their holds expire and the sweep releases them. The first quarter fills the caches. After that, memory and files may
+grow only with the records of new orders, a visitor must not cost more, and no work may be left in the end.
 """
 
 import argparse

@@ -392,7 +392,7 @@ class Crowd:
 
     @property
     def _offered_tiers(self) -> list[dict[str, Any]]:
-        """The tiers that have tickets left, as far as pages know."""
+        """The tiers that had tickets left when the live page was last read."""
         return [tier for tier in self._tiers if self._available.get(tier["id"]) != 0]
 
     @property

@@ -49,7 +49,7 @@ from chalicelib.waiting_room.model import GUEST_PREFIX
 
 # Tickets sold by another system, and the ids of their orders in this shop.
 
-MIN_CODE_LENGTH, MAX_CODE_LENGTH = 4, 256  # signed codes, such as those of pretix, have some 140 characters
+MIN_CODE_LENGTH, MAX_CODE_LENGTH = 4, 256  # pretix's signed codes have about 140 characters
 _ID_CHARACTERS = 24  # 120 bits of a digest, 5 bits per character, so that no two codes share an id
 
 

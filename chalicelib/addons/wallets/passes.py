@@ -288,7 +288,7 @@ def _touch_passes(kept: Sequence[Pass], now: int) -> list[Phone]:
 def _update_objects(ticket_id: str, kept: Sequence[Pass], snapshot: Catalog, now: int) -> None:
     """Change the objects of a ticket at Google.
 
-    The passes of a void ticket, and those of former owners, stay void, so they are deleted once Google has accepted that. Otherwise, a
+    Passes of void tickets and of former owners stay void, so each is deleted once Google has accepted the change. Otherwise, a
     ticket that changes hands again and again would take more and more calls. If the ticket has changed in the meantime, our write may have
     replaced a later state from another run, so an update is queued.
     """

@@ -31,7 +31,7 @@ from chalicelib.tickets.model import Ticket
 LANES = 4  # per event, because one key accepts only 1,000 writes a second; never lower this number
 KEPT_SECONDS = 400 * 86_400  # after the end of the event, or after the pass was made if that is later
 START, END = "0#", f"{LANES}#"  # positions among the tickets of an event that have passes: `<lane>#<ticket>`
-# Of a phone. Anybody may register passes under any id of a phone, and phones may ask for changed passes as often as they like.
+# Passes listed for a phone: anybody can register passes under any device id, and list them as often as they like.
 MAX_LISTED = 100
 _DUE = "due"
 
@@ -161,7 +161,7 @@ def keep_pass(kept: Pass) -> None:
 
 
 def delete_pass(ended: Pass) -> None:
-    """Delete a pass of which nobody has to hear any more."""
+    """Delete a pass that needs no more updates."""
     WalletRow(_passes_key(ended.ticket_id), _pass_key(ended.wallet, ended.digest)).delete()
 
 
