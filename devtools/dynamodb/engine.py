@@ -1,8 +1,8 @@
 """The engine: the state of all tables, the dispatch of operations, and the records that rebuild the state.
 
-**For callers.** `Engine.call(operation, request)` takes a request as it travels in JSON (binaries are base64 text), may keep and change it,
-and returns the response in the same form. It raises `ApiError`. Operations of DynamoDB and of DynamoDB Streams have different names, so
-one method serves both. All methods may be called from any thread.
+**For callers.** `Engine.call(operation, request)` takes a request as it travels in JSON (binaries are base64 text), or as a dictionary
+whose items it may keep and change. It returns the response as a dictionary in the same form, and raises `ApiError`. Operations
+of DynamoDB and of DynamoDB Streams have different names, so one method serves both. All methods may be called from any thread.
 
 **For clients.** `respond` takes and returns JSON: `devtools.in_process_clients` uses it for boto3's clients in this process, and
 `devtools.dynamodb.server` for clients that send requests.
@@ -42,7 +42,7 @@ from devtools.dynamodb import items, queries, streams, tables
 from devtools.dynamodb.items import TOKEN_SECONDS, Token
 from devtools.dynamodb.streams import RECORD_SECONDS, Stream, sequence_number
 from devtools.dynamodb.tables import Key, Outcome, Table, check_table_name
-from devtools.dynamodb.values import ApiError, check_request, decode_item, encode_item, malformed, operation_models
+from devtools.dynamodb.values import ApiError, checked_request, decode_item, encode_item, malformed, operation_models
 
 __all__ = ["ApiError", "Commit", "Engine", "Record", "StoreFailed", "Waiter", "respond"]
 
@@ -51,17 +51,15 @@ Waiter = Callable[[], None]
 Commit = Callable[[list[Record]], Waiter]
 T = TypeVar("T")
 
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 _WITHOUT_OUTPUT = frozenset({"TagResource", "UntagResource"})  # their responses have no body
 _log = logging.getLogger(__name__)
-_MODULES = (items, queries, streams, tables)
 
 
 @lru_cache(100)
 def _operation(name: str) -> Callable[["Engine", dict[str, Any]], dict[str, Any]]:
     """Return the function of an operation, such as `items.get_item` for GetItem. Raises ApiError."""
-    for module in _MODULES if name in operation_models() else ():
+    for module in (items, queries, streams, tables) if name in operation_models() else ():
         if function := getattr(module, xform_name(name), None):
             return function  # type: ignore[no-any-return]
     raise ApiError("UnknownOperationException", "")
@@ -103,11 +101,9 @@ class Engine:
         self.last_label = 0
         self.last_pending: Pending | None = None
 
-    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    def call(self, operation: str, request: dict[str, Any] | bytes | str) -> dict[str, Any]:
         """Execute an operation; raises ApiError, and what a waiter raises."""
-        execute = _operation(operation)
-        check_request(operation, request)
-        return execute(self, request)
+        return _operation(operation)(self, checked_request(operation, request))
 
     def table(self, name: str) -> Table:
         """Return the table with this name or ARN. Raises ApiError."""
@@ -136,13 +132,13 @@ class Engine:
         now = self.clock()
         made: list[tuple[Outcome, int]] = []
         for outcome in outcomes:
-            if outcome.old_encoded == outcome.encoded or (outcome.old == outcome.new and outcome.new is not None):
+            table, old, new = outcome.table, outcome.old_encoded, outcome.encoded
+            if old == new or (old and new and len(old) == len(new) and outcome.old == outcome.new):  # or in another order
                 continue
-            table = outcome.table
             number = self.sequence + 1 + len(made) if table.stream is not None else 0
             made.append((outcome, number))
-            if self.commit is not None and outcome.encoded is not None:
-                records.append(("p", table.name, outcome.encoded, number, now))
+            if self.commit is not None and new is not None:
+                records.append(("p", table.name, new, number, now))
             elif self.commit is not None:
                 records.append(("d", table.name, encode_item(table.key_attributes(outcome.old or {})), number, now, expired))
         pending = None
@@ -176,8 +172,8 @@ class Engine:
 
     def forget_old_tokens(self, now: float) -> None:
         """Forget the oldest tokens that are no longer valid."""
-        for token, known in list(itertools.islice(self.tokens.items(), 2)):
-            if now - known.at >= TOKEN_SECONDS:
+        for token in list(itertools.islice(self.tokens, 2)):
+            if now - self.tokens[token].at >= TOKEN_SECONDS:
                 del self.tokens[token]
 
     def forget_closed_streams(self) -> None:
@@ -300,7 +296,7 @@ class Engine:
 def respond(engine: Engine, operation: str, body: bytes) -> tuple[int, bytes]:
     """Execute a request in JSON; returns the HTTP status and the body of the response."""
     try:
-        response = engine.call(operation, _decode(body))
+        response = engine.call(operation, body if body.isascii() else body.decode())
         return 200, b"" if operation in _WITHOUT_OUTPUT else _encode(response)
     except ApiError as fault:
         return fault.response()

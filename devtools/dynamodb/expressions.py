@@ -346,7 +346,7 @@ def _keys(texts: tuple[str | None, ...], names: dict[str, str]) -> dict[str, Any
     """Return the references to keys of maps, with these keys, so that expressions can be compiled once for all keys."""
     # The compiler compares paths, so no reference is returned if two names are equal.
     keys = _references_to_keys(texts) if names else frozenset()
-    are_distinct = keys and len({*names.values()}) == len(names) and not any(name.startswith("#") for name in names.values())
+    are_distinct = keys and len({*names.values()}) == len(names) and "#" not in "".join(names.values())
     return {reference: names[reference] for reference in keys if reference in names} if are_distinct else {}
 
 

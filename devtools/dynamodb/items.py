@@ -24,7 +24,7 @@ _encode_deterministically = msgspec.msgpack.Encoder(order="deterministic").encod
 Response = dict[str, Any]
 
 
-class Write(msgspec.Struct):
+class Write(msgspec.Struct, gc=False):
     """A prepared Put, Update, Delete or ConditionCheck."""
 
     kind: str
@@ -45,8 +45,8 @@ class Write(msgspec.Struct):
             members: dict[str, Any] = {"Item": old} if returns_item else {}
             raise ApiError("ConditionalCheckFailedException", "The conditional request failed", **members)
         new = self._changed(old)
-        if new is None:
-            return Outcome(table, key, old_encoded, old, None, None)
+        if new is None or self.kind == "ConditionCheck":
+            return Outcome(table, key, old_encoded, old, old_encoded if new else None, new)
         for index in table.indexes.values():
             index.check(new)
         encoded = encode_item(new)
@@ -154,7 +154,7 @@ def batch_write_item(engine: Any, request: Request) -> Response:
 
 
 def _only(action: Request, kinds: tuple[str, ...]) -> tuple[str, Request]:
-    refuse_if(len(action) != 1 or min(action) not in kinds, f"Supplied AttributeValue has more than one datatypes set, or none of {kinds}")
+    refuse_if(len(action) != 1 or min(action) not in kinds, "Supplied AttributeValue has more than one datatypes set, or none is valid")
     return next(iter(action.items()))
 
 
@@ -162,7 +162,7 @@ def _check_distinct(accesses: "list[Write] | list[Read]", problem: str) -> None:
     refuse_if(len({(access.table.name, access.key) for access in accesses}) < len(accesses), problem)
 
 
-class Read(msgspec.Struct):
+class Read(msgspec.Struct, gc=False):
     """A prepared read of the item with the key `wanted`. `paths` are the parts that it returns, None for the whole item."""
 
     table: Table
@@ -230,8 +230,11 @@ class Token(msgspec.Struct):
 
 def transact_write_items(engine: Any, request: Request) -> Response:
     actions, token, now = request["TransactItems"], request.get("ClientRequestToken"), engine.clock()
-    digest = blake2b(_encode_deterministically(actions), digest_size=16).digest() if token is not None else b""
-    writes = _prepared_actions(engine, actions)
+    encoded, writes = _encode_deterministically(actions), _prepared_actions(engine, actions)
+    digest = blake2b(encoded, digest_size=16).digest()
+    if len(encoded) > _MAX_TRANSACTION_BYTES:  # as in `Write.attempt`, the size is computed only if it can be too large
+        size = sum(item_size(write.request.get("Item") or write.request.get("ExpressionAttributeValues") or {}) for write in writes)
+        refuse_if(size > _MAX_TRANSACTION_BYTES, "Transaction request size cannot exceed 4 MB")
     with engine.lock:
         is_repeated = token is not None and _is_known(engine, token, digest)
         records = [("k", token, digest, now)] if token is not None else None
@@ -242,6 +245,8 @@ def transact_write_items(engine: Any, request: Request) -> Response:
     engine.settle(*pending)
     if any(errors):
         raise _canceled(errors)
+    if "ReturnConsumedCapacity" not in request:
+        return {}
     capacity = Capacity(request, 2, "Read" if is_repeated else "Write")
     for outcome in outcomes:
         capacity.write(outcome.table, outcome.old, outcome.new)
@@ -263,15 +268,13 @@ def _is_known(engine: Any, token: str, digest: bytes) -> bool:
 
 
 def _prepared_actions(engine: Any, actions: list[dict[str, Any]]) -> list[Write]:
-    writes, size = [], 0
+    writes = []
     for position, action in enumerate(actions):
         kind, parameters = _only(action, ("Put", "Update", "Delete", "ConditionCheck"))
         try:
             writes.append(_prepared(engine, kind, parameters))
         except KeyFault as fault:
             raise _canceled([fault if number == position else None for number in range(len(actions))]) from None
-        size += item_size(parameters.get("Item") or parameters.get("ExpressionAttributeValues") or {})
-    refuse_if(size > _MAX_TRANSACTION_BYTES, "Transaction request size cannot exceed 4 MB")
     _check_distinct(writes, _SEVERAL)
     return writes
 

@@ -16,7 +16,7 @@ from zlib import crc32
 import msgspec
 
 from devtools.dynamodb.syntax import Request
-from devtools.dynamodb.values import INVALID, ApiError, Item, Value, check_item, decode_item, refuse_if, refuse_value_if, sortable, type_of
+from devtools.dynamodb.values import INVALID, SCALARS, ApiError, Item, Value, check_item, decode_item, refuse_if, refuse_value_if, type_of
 
 Key = tuple[Any, ...]  # of the hash key and, if the table has one, the range key
 Entry = tuple[Any, ...]  # of an index: the values of its range key, then the key of the item; of a table: the range key
@@ -122,7 +122,7 @@ class Index:
 
     def store(self, key: Key, old: Item | None, new: Item | None) -> None:
         """Replace the entry of an item."""
-        before, after = (self.location(item, key) if item is not None else None for item in (old, new))
+        before, after = [self.location(item, key) if item is not None else None for item in (old, new)]
         if before != after:
             if before is not None:
                 self.partitions.remove(*before)
@@ -131,9 +131,10 @@ class Index:
 
     def location(self, item: Item, key: Key) -> tuple[Key, Entry] | None:
         """Return the partition and the entry of an item; None if the item lacks a valid key attribute of the index."""
-        if any(kind not in item.get(name, ()) for name, kind in self.types.items()):
+        if [name for name, kind in self.types.items() if kind not in item.get(name, ())]:
             return None
-        return tuple(sortable(item[name]) for name in self.hash_names), (*(sortable(item[name]) for name in self.range_names), key)
+        parts = {name: SCALARS[kind](item[name][kind]) for name, kind in self.types.items()}
+        return tuple([parts[name] for name in self.hash_names]), (*[parts[name] for name in self.range_names], key)
 
     def part(self, item: Item) -> Item:
         """Return the attributes of an item that the index has."""
@@ -188,9 +189,9 @@ class Table:
     def key_of(self, attributes: Item) -> Key:
         """Return the key of a request, which has the key attributes and nothing else. Raises ApiError."""
         check_item(attributes)
-        for name, kind, _ in self._key_parts:
-            if kind not in attributes.get(name, ()) or len(attributes) != len(self._key_parts):
-                raise KeyFault("The provided key element does not match the schema")
+        wrong = [name for name, kind, _ in self._key_parts if kind not in attributes.get(name, ())]
+        if wrong or len(attributes) != len(self._key_parts):
+            raise KeyFault("The provided key element does not match the schema")
         return self.key_of_item(attributes)
 
     def key_of_item(self, item: Item) -> Key:
@@ -224,7 +225,7 @@ def key_part(value: Value, name: str, kind: str, limit: int, where: str = "") ->
     """Return the value of a key attribute in Python. Raises ApiError if it has another type, is empty or too large."""
     if kind not in value:
         raise KeyFault(f"Type mismatch for key {name}: expected type {kind}, actual type {type_of(value)}{where}")
-    content, part = value[kind], sortable(value)
+    content, part = value[kind], SCALARS[kind](value[kind])
     if not content:
         raise KeyFault(f"A key attribute cannot contain an empty {'string' if kind == 'S' else 'binary'} value. Key: {name}{where}")
     if 4 * len(content) > limit and kind != "N" and len(part.encode() if kind == "S" else part) > limit:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from decimal import Context, Decimal, Inexact, Overflow, Subnormal
 from functools import cache, lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import botocore.session
 import msgspec
@@ -128,12 +128,12 @@ def check_value(value: Any, depth: int = 1) -> int:
     if depth > MAX_DEPTH:
         raise invalid("Nesting Levels have exceeded supported limits: attributes can be nested in 32 levels")
     ((kind, content),) = value.items()
-    size = 3
     if kind == "S" and type(content) is str:
         return len(content) if content.isascii() else text_size(content)
     if kind == "N" and type(content) is str:
         value["N"], size = _sized_number(content)
         return size
+    size = 3
     if kind == "M" and type(content) is dict:
         for name, member in content.items():
             size += 1 + text_size(name) + check_value(member, depth + 1)
@@ -198,10 +198,11 @@ def sortable(value: Value) -> Any:
 # Requests, checked against botocore's model of the service; attribute values are checked later, with their contents
 
 
-def check_request(operation: str, request: Any) -> None:
-    """Raise ApiError for a request of this operation that violates the model of the service."""
+def checked_request(operation: str, request: dict[str, Any] | bytes | str) -> dict[str, Any]:
+    """Return a request of this operation, given as a dictionary or in JSON. Raises ApiError if it violates the model of the service."""
+    decoder = _request_decoder(operation)
     try:
-        msgspec.convert(request, _request_type(operation))
+        return decoder.decode(request) if type(request) in (bytes, str) else msgspec.convert(request, decoder.type)  # type: ignore[no-any-return]
     except msgspec.ValidationError as fault:
         problem, _, path = str(fault).replace("`", "'").partition(" - at '$")
         place = re.sub(r"\.\w", lambda match: match[0].lower(), path).strip(".'")
@@ -219,11 +220,11 @@ def operation_models() -> dict[str, Any]:
 
 
 @cache
-def _request_type(operation: str) -> Any:
-    kind = _type(operation_models()[operation].input_shape)
+def _request_decoder(operation: str) -> Any:
+    decoder = msgspec.json.Decoder(_type(operation_models()[operation].input_shape))
     with suppress(msgspec.ValidationError):
-        msgspec.convert({}, kind)  # completes the type: msgspec crashes if several threads do this at once
-    return kind
+        decoder.decode(b"{}")  # completes the type: msgspec crashes if several threads do this at once
+    return decoder
 
 
 def _type(shape: Any) -> Any:
@@ -235,9 +236,8 @@ def _type(shape: Any) -> Any:
     if "pattern" in limits:
         return str  # a name, which is checked where it is used
     if kind == "structure" and shape.name != "AttributeValue":
-        required, members = shape.required_members, {name: _type(member) for name, member in shape.members.items()}
-        optional = [(name, member, None) for name, member in members.items() if name not in required]
-        return msgspec.defstruct(shape.name, [*((name, members[name]) for name in required), *optional])
+        types = ((name, _type(member)) for name, member in shape.members.items())
+        return TypedDict(shape.name, {name: kind if name in shape.required_members else NotRequired[kind] for name, kind in types})  # type: ignore[operator]
     if kind in ("list", "map"):
         plain = list[_type(shape.member)] if kind == "list" else dict[str, _type(shape.value)]  # type: ignore[misc]
     names = ("ge", "le") if plain is int else ("min_length", "max_length")

@@ -5,7 +5,7 @@ from decimal import Decimal, localcontext
 
 import pytest
 
-from devtools.dynamodb.values import ApiError, add_numbers, canonical_number, check_item, check_request, check_value, sortable
+from devtools.dynamodb.values import ApiError, add_numbers, canonical_number, check_item, check_value, checked_request, sortable
 from tests import seeds
 from tests.contract.wire_values import wire_value
 
@@ -76,5 +76,5 @@ def test_texts_are_in_the_order_of_their_bytes():
 )
 def test_requests_follow_the_model(operation, request_, code):
     with pytest.raises(ApiError) as caught:
-        check_request(operation, request_)
+        checked_request(operation, request_)
     assert caught.value.code == code
