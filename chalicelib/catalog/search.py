@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.catalog.model import Catalog, Event, PublicEventStatus
 from chalicelib.catalog.sale_rules import event_phase, public_event_status
-from chalicelib.catalog.snapshots import find_snapshot
+from chalicelib.catalog.snapshots import find_known_event, find_snapshot
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.languages import LanguageQuery
@@ -289,7 +289,7 @@ def new_slug(catalog: Catalog, event_id: str, name: str) -> str:
 
 def resolve_event_id(text: str) -> str:
     """Return the id of the event with this id or slug, or the text itself if there is no such event."""
-    if _ULID.fullmatch(text):
+    if _ULID.fullmatch(text) or find_known_event(text) is not None:
         return text
     catalog = find_snapshot(lambda catalog: text in catalog.events or text in catalog.slugs)
     return text if text in catalog.events else catalog.slugs.get(text, text)

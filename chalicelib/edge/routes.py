@@ -13,8 +13,8 @@ import base64
 import gzip
 import hmac
 import re
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from hashlib import sha256
 from typing import Any, Generic, TypeVar, get_args
@@ -283,7 +283,7 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
         with log.scope(_request_id(chalice_request), request.source_address), effects.observed():
             try:
                 seconds = settings.current().request_seconds  # invalid settings make every request fail
-                with _write_permission(operation), deadline.within(min(seconds, scheduled.lambda_seconds(chalice_request.lambda_context))):
+                with _write_permission(operation, min(seconds, scheduled.lambda_seconds(chalice_request.lambda_context))):
                     if access != "public":
                         auth.check_access(access, request.identity)  # may read the store for an API key
                     if not all(map(ids.is_id, parameters.values())):
@@ -307,17 +307,23 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
     return handle
 
 
-def _write_permission(operation: Operation) -> AbstractContextManager[None]:
-    """Return the context of a request: its deadline in a region that may write. Elsewhere, only reads are served, and they write nothing.
+def _write_permission(operation: Operation, seconds: float) -> AbstractContextManager[None]:
+    """Return the context of a request, which gives it at most `seconds`, and in a region that may write, only the time that is left there.
 
-    Raises ServiceUnavailable for other requests.
+    Elsewhere, only reads are served, and they write nothing. Raises ServiceUnavailable for other requests.
     """
     left = scheduled.seconds_to_write()
     if left:
-        return deadline.within(left)
+        return deadline.within(min(seconds, left))
     if operation.method in READING_METHODS:
-        return dynamo.refusing_writes()
+        return _read_only(seconds)
     raise ServiceUnavailable(retry_after_seconds=STANDBY_RETRY_SECONDS)
+
+
+@contextmanager
+def _read_only(seconds: float) -> Iterator[None]:
+    with dynamo.refusing_writes(), deadline.within(seconds):
+        yield
 
 
 def _argument_parser(operation: Operation) -> Callable[[RequestContext], dict[str, Any]] | None:

@@ -151,7 +151,7 @@ _gauges: Memory[tuple[str, tuple[str, ...]], float] = Memory()  # (name, values 
 
 # Counters that change on every cached read. Each line costs money, so these counters are written with the next line that is needed anyway.
 _CARRIED_ALONG = frozenset({"cache_hit"})
-_carried: Memory[str, float] = Memory()
+_written: Memory[str, float] = Memory()  # their totals at the last line
 
 
 def count(name: str, amount: float = 1) -> None:
@@ -161,9 +161,7 @@ def count(name: str, amount: float = 1) -> None:
     current = _scope.get()
     with _totals.lock:  # the local runtime has several threads, and the threads of a request or job share its scope
         _totals.entries[name] = _totals.entries.get(name, 0) + amount
-        if name in _CARRIED_ALONG:
-            _carried.entries[name] = _carried.entries.get(name, 0) + amount
-        elif current is not None:
+        if current is not None and name not in _CARRIED_ALONG:
             current.pending[name] = current.pending.get(name, 0) + amount
 
 
@@ -221,8 +219,10 @@ def caller_address() -> str | None:
 def _flush(values: dict[str, float]) -> None:
     """Write the metrics as one line."""
     with _totals.lock:  # the threads of the local runtime share `metrics`
-        for name in list(_carried.entries):
-            values[name] = _carried.entries.pop(name)
+        for name in _CARRIED_ALONG:
+            if increase := total(name) - _written.entries.get(name, 0):
+                values[name] = increase
+                _written.entries[name] = total(name)
         metrics.add_dimension(name="stage", value=_stage())  # not a default dimension, because settings are not read at import
         for name, value in values.items():
             metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)

@@ -25,17 +25,18 @@ class _Entries(dict[K, V]):
 
     def __setitem__(self, key: K, value: V) -> None:
         super().__setitem__(key, value)
-        self._shorten()
+        if len(self) > self._max_entries:
+            self._drop_first()
 
     def setdefault(self, key: K, default: V) -> V:
         found = super().setdefault(key, default)
-        self._shorten()
+        if len(self) > self._max_entries:
+            self._drop_first()
         return found
 
-    def _shorten(self) -> None:
-        if len(self) > self._max_entries:
-            with suppress(KeyError, RuntimeError, StopIteration):  # another thread has changed the entries, and shortens them itself
-                del self[next(iter(self))]
+    def _drop_first(self) -> None:
+        with suppress(KeyError, RuntimeError, StopIteration):  # another thread has changed the entries, and shortens them itself
+            del self[next(iter(self))]
 
 
 class Memory(Generic[K, V]):

@@ -126,7 +126,8 @@ def test_no_detail_is_named_like_a_field_of_every_line():
 
 @pytest.fixture(autouse=True)
 def _nothing_is_carried_along():
-    log._carried.forget()
+    log._totals.forget()
+    log._written.forget()
 
 
 def test_metrics_are_written_in_the_format_that_cloudwatch_reads(capsys):

@@ -19,7 +19,7 @@ from chalicelib.foundation import log, memory
 from tests import engines
 
 _BOOKKEEPING = ("-idempotency", "-rate-limits", "-login-attempts", "-stock-display")  # no caller asks for it
-_METRICS = (log._totals, log._gauges, log._carried)  # nothing depends on them
+_METRICS = (log._totals, log._gauges, log._written)  # nothing depends on them
 
 
 class Provider(Protocol):
