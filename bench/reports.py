@@ -13,7 +13,7 @@ from zlib import crc32
 
 from bench.app_in_process import app_in_process
 from bench.measure import Bound, print_bounds
-from chalicelib.catalog import permissions
+from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids
 from chalicelib.tickets import seat_numbers
@@ -48,7 +48,7 @@ def number_seats(api: Client, orders: int) -> SimulationReport:
     tickets = load_tickets(ticket_id for order_id in order_ids for ticket_id in builders.ticket_ids(order_id, *range(1, TICKETS + 1)))
     for ticket in tickets:
         by_shard[crc32(ticket.id.encode()) % SHARDS].append(ticket)
-    permissions.find_event(tickets[0].event_id)  # loads the catalog
+    catalog.find_event(tickets[0].event_id)  # loads the catalog
 
     report = simulate({f"shard {shard}": (0.0, partial(seat_numbers.number_tickets, issued)) for shard, issued in by_shard.items()})
     numbered = load_tickets(ticket.id for issued in by_shard.values() for ticket in issued)

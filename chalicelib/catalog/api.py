@@ -17,6 +17,7 @@ from chalicelib.catalog import (
     revisions,
     service,
     sharing,
+    snapshots,
     tier_management,
 )
 from chalicelib.catalog.capacities import NO_STOCK_LEFT, CapacityNeedsDraft, CapacityTooSmall, HoldbackInUse, HoldbacksTooLarge
@@ -449,7 +450,7 @@ def _is_manager(request: RequestContext, event_id: str) -> bool:
         identity = request.identity
     except Unauthenticated:
         return False
-    return identity is not None and permissions.may_manage(identity, event_id) and permissions.find_event(event_id) is not None
+    return identity is not None and permissions.may_manage(identity, event_id) and snapshots.find_event(event_id) is not None
 
 
 def _require_tier_manager(request: RequestContext, tier_id: str) -> str:

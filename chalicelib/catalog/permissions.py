@@ -1,14 +1,13 @@
 """Decide what a caller may do at one event. `edge.auth` has already checked whether the caller may use the route."""
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import ClassVar
 
 import msgspec
 
 from chalicelib.accounts import profiles
 from chalicelib.catalog.model import Catalog, Event
-from chalicelib.catalog.snapshots import find_snapshot, snapshot_with_drafts
+from chalicelib.catalog.snapshots import find_event
 from chalicelib.edge.auth import Forbidden, Identity
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
@@ -237,16 +236,3 @@ def _get_event(event_id: str) -> Event:
     if event is None:
         raise NotFound("There is no event with this id.", event_id=event_id)
     return event
-
-
-def find_event(event_id: str, tier_ids: Iterable[str] = ()) -> Event | None:
-    """Return the event, even if it is newer than this instance's snapshot. Returns None if there is no such event.
-
-    With `tier_ids`, the event has only the dates for which tickets of these tiers are valid (`Event.for_tiers`).
-    """
-    catalog = find_snapshot(lambda catalog: catalog.find_event(event_id) is not None)
-    event = catalog.find_event(event_id)
-    if event is not None and event.status == "draft":
-        catalog = snapshot_with_drafts()
-        event = catalog.find_event(event_id)
-    return None if event is None else catalog.narrow(event, tier_ids)

@@ -13,6 +13,8 @@ from chalicelib.catalog.revisions import HeadChanged, load_head, load_head_and_c
 from chalicelib.catalog.sale_rules import TierNotOnSale, max_hold_seconds, sale_refusal
 from chalicelib.catalog.snapshots import (
     expire,
+    find_event,
+    find_event_for_tiers,
     find_known_event,
     find_snapshot,
     in_language,
@@ -60,6 +62,8 @@ __all__ = [
     "delete_passing",
     "effective_tax",
     "expire",
+    "find_event",
+    "find_event_for_tiers",
     "find_flagged_events",
     "find_known_event",
     "find_snapshot",

@@ -5,7 +5,7 @@ head shows a new public revision. In between, a snapshot costs no call to the st
 buyers do not see: functions for managers load them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from msgspec.structs import replace
@@ -95,6 +95,25 @@ def find_snapshot(has: Callable[[Catalog], bool]) -> Catalog:
     """Return the snapshot if `has` accepts it. Otherwise refresh it first, because the missing entry may be newer than the snapshot."""
     current = snapshot()
     return current if has(current) else refresh_snapshot()
+
+
+def find_event(event_id: str) -> Event | None:
+    """Return the event, even if it is newer than this instance's snapshot. Returns None if there is no such event."""
+    return _snapshot_with(event_id).find_event(event_id)
+
+
+def find_event_for_tiers(event_id: str, tier_ids: Iterable[str]) -> Event | None:
+    """Return the event like `find_event`, with only the dates for which tickets of these tiers are valid (`Event.for_tiers`)."""
+    catalog = _snapshot_with(event_id)
+    event = catalog.find_event(event_id)
+    return None if event is None else catalog.narrow(event, tier_ids)
+
+
+def _snapshot_with(event_id: str) -> Catalog:
+    """Return a snapshot with the event, if there is such an event. A draft may have newer changes, so all drafts are loaded for it."""
+    catalog = find_snapshot(lambda catalog: catalog.find_event(event_id) is not None)
+    event = catalog.find_event(event_id)
+    return snapshot_with_drafts() if event is not None and event.status == "draft" else catalog
 
 
 def keep(changed: Catalog) -> None:

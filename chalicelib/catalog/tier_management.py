@@ -14,7 +14,7 @@ from chalicelib.catalog.capacities import CatalogStock, HoldbackInUse
 from chalicelib.catalog.custom_options import MAX_OPTIONS, CustomOption, check_option
 from chalicelib.catalog.forms import TierChanges, TierFields
 from chalicelib.catalog.model import MAX_HOLDBACK_IDS, Catalog, Event, EventDate, Holdback, ReleaseTo, Tier, in_display_order
-from chalicelib.catalog.permissions import deleted_drafts, find_event, strict_count
+from chalicelib.catalog.permissions import deleted_drafts, strict_count
 from chalicelib.catalog.revisions import (
     ANY_VERSION,
     CatalogChange,
@@ -151,7 +151,7 @@ def _create_copy(source: Tier, copied: Tier, actor: str, now: int) -> Tier:
     new = replace(
         copied,
         stock_id=copied.id,
-        shards=_default_shards(source.capacity, find_event(source.event_id)),
+        shards=_default_shards(source.capacity, snapshots.find_event(source.event_id)),
         holdbacks=source.active_holdbacks,
         releases=[],
         issuing=[],
@@ -451,7 +451,7 @@ def _new_tier(tier_id: str, event_id: str, fields: TierFields, now: int) -> Tier
     if values["per_user_limit"] is None:
         values["per_user_limit"] = settings.current().tier_purchase_limit
     capacity = values["capacity"]
-    shards = _default_shards(capacity, find_event(event_id) if capacity is None else None)
+    shards = _default_shards(capacity, snapshots.find_event(event_id) if capacity is None else None)
     new = Tier(id=tier_id, event_id=event_id, stock_id=tier_id, shards=shards, managed_by="api", created_at=now, updated_at=now, **values)
     forms.check_tier(new)
     return new

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import permissions
+from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.checkin.model import (
     AlreadyAdmitted,
@@ -304,7 +305,7 @@ def _exit_checkin(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) 
     """
     date = ticket.last_date
     ticket = ticket.with_checkins_on(date)
-    event = permissions.find_event(ticket.event_id)
+    event = catalog.find_event(ticket.event_id)
     if event is None or not event.allows_reentry:
         raise ReentryNotAllowed(event_id=ticket.event_id)
     inside = ticket.inside_count(seat)
@@ -355,8 +356,8 @@ def _require_undoable(ticket: Ticket, after: Ticket, undone: CheckIn) -> None:
 
 def _date_at_open_doors(ticket: Ticket, at: int, *, may_be_early: bool) -> str | None:
     """Return the date of a scan, which is None for an event without dates. Raises the refusal if nobody may come in at this time."""
-    event = permissions.find_event(ticket.event_id)  # also finds an event that is newer than this instance's snapshot
-    valid = permissions.find_event(ticket.event_id, [ticket.tier_id])  # with only the dates for which the ticket is valid
+    event = catalog.find_event(ticket.event_id)  # also finds an event that is newer than this instance's snapshot
+    valid = catalog.find_event_for_tiers(ticket.event_id, [ticket.tier_id])  # with only the dates for which the ticket is valid
     if event is None or valid is None:  # an event with tickets is never deleted
         return None
     if event.dates and not valid.dates:

@@ -606,7 +606,7 @@ def _find_invitation(user_id: str, event_id: str) -> Membership | None:
 
 def _event_of_invitation(membership: Membership, now: int) -> Event | None:
     """Return the event of an invitation. Returns None if the invitation has lapsed, or nobody can work at the event now."""
-    event = permissions.find_event(membership.event_id)
+    event = catalog.find_event(membership.event_id)
     return None if event is None or event.suspended or membership.has_lapsed(now) else event
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from chalicelib.catalog import permissions
+from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.tickets.model import Serial, Ticket, number_prefix
 from chalicelib.tickets.store import load_tickets, number_seats_item
@@ -55,7 +55,7 @@ def _load_unnumbered(ticket_ids: Sequence[str]) -> list[Ticket]:
 
 
 def _prefix(event_id: str) -> str:
-    event = permissions.find_event(event_id)
+    event = catalog.find_event(event_id)
     return number_prefix(event.name if event else "") or NO_PREFIX
 
 

@@ -5,7 +5,7 @@ from unittest import mock
 import pytest
 from msgspec.structs import asdict, replace
 
-from chalicelib.catalog import permissions, revisions, store, tier_management
+from chalicelib.catalog import revisions, store, tier_management
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import in_display_order
 from chalicelib.catalog.snapshots import CATALOG_SECONDS
@@ -138,7 +138,7 @@ def test_changes_to_drafts_reach_managers_and_cost_buyers_nothing(api, time, els
     draft = create_draft(api)["id"]
     with elsewhere.active():
         before, revision = catalog.refresh_snapshot(), api.get("/catalog").json["revision"]
-        assert permissions.find_event(draft).name != "Secret"
+        assert catalog.find_event(draft).name != "Secret"
     edit(api, draft, name="Secret")
     time.advance(settings.current().head_check_seconds)
     with elsewhere.active():
@@ -147,7 +147,7 @@ def test_changes_to_drafts_reach_managers_and_cost_buyers_nothing(api, time, els
             assert api.get("/catalog").json["revision"] == revision
             assert catalog.snapshot() is before
         assert [entry.operation for entry in calls.of(table="catalog")] == ["GetItem"]
-        assert permissions.find_event(draft).name == "Secret"
+        assert catalog.find_event(draft).name == "Secret"
         assert catalog.load_current().events[draft].name == "Secret"
         assert api.get("/catalog").json["revision"] == revision
 

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.accounts import members
 from chalicelib.accounts import service as accounts
 from chalicelib.audit import service as audit
-from chalicelib.catalog import permissions
+from chalicelib.catalog import service as catalog
 from chalicelib.edge import auth
 from chalicelib.foundation import settings
 from chalicelib.promoters import service as promoters
@@ -434,7 +434,7 @@ def test_a_pending_coordinator_manages_nothing(api, shop, mailbox, time):  # noq
     sign_up(api, "door@example.com")
     api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD})
     account = accounts.find_account(log_in(api, "door@example.com").json["user"]["id"])
-    event = permissions.find_event("fest")
+    event = catalog.find_event("fest")
     assert account.user_id not in promoters.list_manager_ids(event)
     assert not promoters.is_manager(event, account)
     builders.accept_invitation("fest", "door@example.com")

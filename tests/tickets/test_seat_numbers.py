@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import app
-from chalicelib.catalog import permissions
+from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.tickets import seat_numbers
 from chalicelib.tickets import service as tickets
@@ -87,7 +87,7 @@ def test_runs_for_several_shards_do_not_wait_for_each_other(api, time, tables):
     """Eight runs number tickets of one event at the same moment: none fails, and each makes one read and two writes."""
     orders = [builders.create_order(api, tables, 2, f"buyer-{number}") for number in range(8)]
     batches = [issued(order_id, 2) for order_id in orders]
-    permissions.find_event(tables[0])
+    catalog.find_event(tables[0])
     runs = {f"shard-{number}": (0.0, lambda batch=batch: seat_numbers.number_tickets(batch)) for number, batch in enumerate(batches)}
     report = simulate(runs)
     assert (report.calls, report.conflicts) == (8 * 3, {})

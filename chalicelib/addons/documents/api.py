@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 
 from chalicelib.accounts.profiles import InvoiceSeller
 from chalicelib.catalog import permissions
-from chalicelib.catalog.permissions import find_event
+from chalicelib.catalog import service as catalog
 from chalicelib.edge import cursors, languages
 from chalicelib.edge.auth import Identity
 from chalicelib.edge.csv_replies import CSV_MEDIA_TYPES, Cell, csv_part
@@ -375,7 +375,7 @@ def _order_receipt(identity: Identity, order_id: str, language: Language, now: i
     purchase = _readable_order(identity, order_id)
     if not purchase.was_order:
         raise NotPaid()
-    event = find_event(purchase.event_id)
+    event = catalog.find_event(purchase.event_id)
     email = queries.load_details(purchase).email
     return render_receipt(purchase, queries.load_tickets(purchase), event, find_seller(event), email, language, now)
 
@@ -398,7 +398,7 @@ def _order_tickets(identity: Identity, order_id: str, language: Language, now: i
     valid = [ticket for ticket in own if ticket.is_admissible]
     if not valid:
         raise NoValidTickets()
-    return render_tickets(purchase, valid, qr.symbols(valid), find_event(purchase.event_id), language, now)
+    return render_tickets(purchase, valid, qr.symbols(valid), catalog.find_event(purchase.event_id), language, now)
 
 
 def _language(request: RequestContext, query: DocumentQuery) -> Language:

@@ -18,7 +18,6 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from chalicelib.accounts.profiles import SHOP, InvoiceIssuer, InvoiceSeller, find_shop_issuer
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, timezone_of
-from chalicelib.catalog.permissions import find_event
 from chalicelib.changes.model import Change, DisputeDecided, OrderPaid, RefundFailed, RefundSucceeded
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.struct_attribute import StructAttribute
@@ -140,7 +139,7 @@ def issue_due(orders: Sequence[Purchase]) -> int:
     Safe to repeat. Raises Contention after losing MAX_LOST_RACES races with other followers; a repeated call then continues.
     """
     paid = {order.id: order.event_id for order in orders if _has_money(order)}
-    events = {event_id: find_event(event_id) for event_id in sorted(set(paid.values()))}
+    events = {event_id: catalog.find_event(event_id) for event_id in sorted(set(paid.values()))}
     shop = find_shop_issuer() if any(event is not None and event.promoter_id is None for event in events.values()) else None
     issuers = {event_id: _find_issuer(event, shop) for event_id, event in events.items()}
     returned = {order.id for order in orders if order.refunds or order.disputes}

@@ -12,8 +12,8 @@ from chalicelib.addons.messages import push, store, turn_notices
 from chalicelib.addons.messages.model import Announcement, EventDetails, event_details
 from chalicelib.addons.messages.push import PushMessage
 from chalicelib.addons.messages.turn_notices import Turn
-from chalicelib.catalog import permissions, sharing
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog import sharing
 from chalicelib.catalog.model import Event
 from chalicelib.edge.languages import Language, in_language, moment_text
 from chalicelib.foundation import addons, clock, memory, money, settings
@@ -46,7 +46,7 @@ def compose(notification: Notification) -> MailMessage | None:
 
     Raises Postponed if an email about a turn is not due yet.
     """
-    event = permissions.find_event(notification.event_id)
+    event = catalog.find_event(notification.event_id)
     try:
         if event is None:
             raise Moot
@@ -136,7 +136,7 @@ def compose_push(notification: Notification) -> PushMessage | None:
 
     Returns None if the message has become pointless or the browser has unsubscribed. Raises Postponed if the message is not due yet.
     """
-    now, event = clock.now(), permissions.find_event(notification.event_id)
+    now, event = clock.now(), catalog.find_event(notification.event_id)
     turn = turn_notices.find_turn(notification, now) if event is not None else None
     if event is None or turn is None:
         return None
@@ -415,7 +415,7 @@ def _earlier_details(notification: Notification, event: Event) -> dict[str, Any]
     """Return the old values of changed details. Raises Moot if the change was undone, or the event was cancelled or suspended."""
     facts = notification.facts
     known = {name: facts[f"before_{name}"] for name in EventDetails.__struct_fields__ if f"before_{name}" in facts}
-    before, whole = memory.convert(known, EventDetails), permissions.find_event(event.id) or event
+    before, whole = memory.convert(known, EventDetails), catalog.find_event(event.id) or event
     after, date_ids = event_details(whole), [date.id for date in event.dates]
     if not before.has_changed(after, date_ids) or event.status == "cancelled" or event.suspended:
         raise Moot
@@ -478,7 +478,7 @@ def _refund(notification: Notification, event: Event, *, has_names: bool) -> tup
         "currency": refund.currency,
         "is_rejected": not purchase.was_order,
         "at_counter": purchase.box_office is not None,
-        "is_date": (permissions.find_event(event.id) or event).status != "cancelled",
+        "is_date": (catalog.find_event(event.id) or event).status != "cancelled",
         "is_resold": refund.resold_to is not None,
         "cancellation_reason": " ".join((event.cancellation_reason or "").split()),
     }

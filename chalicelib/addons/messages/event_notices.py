@@ -27,7 +27,6 @@ from chalicelib.addons.messages.model import (
     event_details,
 )
 from chalicelib.audit import service as audit
-from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.changes.model import EventChanged
@@ -271,7 +270,7 @@ def _content(announcement: Announcement, now: int) -> Announcement:
 def _queue_announcement(key: str, event_id: str, announcement_id: str, now: int) -> Iterator[int]:
     """Queue the emails of a due announcement, and yield the size of each portion. Waits while the promoter is locked."""
     while True:
-        current, event = store.find_announcement(event_id, announcement_id), permissions.find_event(event_id)
+        current, event = store.find_announcement(event_id, announcement_id), catalog.find_event(event_id)
         if current is None or event is None or current.status in ("queued", "stopped"):
             store.close_announcement(key)
             return

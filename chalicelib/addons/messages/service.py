@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
 from chalicelib.addons.messages import event_notices
-from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.changes.model import (
     Change,
@@ -117,7 +116,7 @@ def _requested_return(change: ReturnRequested) -> Iterator[Notification]:
     from chalicelib.promoters.service import list_manager_ids  # imported here, because few changes need it
 
     purchase = change.purchase
-    event = permissions.find_event(purchase.event_id)
+    event = catalog.find_event(purchase.event_id)
     if event is None:
         return
     day = clock.local(change.request.at, event.timezone).date().isoformat()

@@ -19,7 +19,7 @@ from chalicelib.addons.outgoing_webhooks.model import (
     first_message_id,
 )
 from chalicelib.addons.outgoing_webhooks.payloads import Notice
-from chalicelib.catalog import permissions
+from chalicelib.catalog import service as catalog
 from chalicelib.changes.model import Change
 from chalicelib.foundation import clock, parallel
 
@@ -131,7 +131,7 @@ def _all_notices(changes: Sequence[Change]) -> Iterator[Notice]:
 
 
 def _find_promoter_id(event_id: str) -> str | None:
-    event = permissions.find_event(event_id)
+    event = catalog.find_event(event_id)
     return event.promoter_id if event is not None else None
 
 

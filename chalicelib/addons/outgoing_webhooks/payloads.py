@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from chalicelib.addons.outgoing_webhooks.model import Message, MessageType, message_id
-from chalicelib.catalog import permissions
+from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import CancelledDate, Event, EventDate
 from chalicelib.catalog.views import iso_or_none
 from chalicelib.changes.model import (
@@ -109,7 +109,7 @@ def notices(change: Change) -> Iterator[Notice]:
             elif fields:
                 yield _event_notice(event, "changed", fields, identity, change.at)
         case EventPaused(event_id=event_id) | EventResumed(event_id=event_id):
-            if (found := permissions.find_event(event_id)) is not None:
+            if (found := catalog.find_event(event_id)) is not None:
                 done: EventChange = "paused" if isinstance(change, EventPaused) else "resumed"
                 yield _event_notice(found, done, [], f"{change.at}", change.at)
 

@@ -33,6 +33,7 @@ from chalicelib.addons.waitlist.views import (
     own_entry_view,
 )
 from chalicelib.catalog import permissions
+from chalicelib.catalog import service as catalog
 from chalicelib.catalog.sale_rules import EventNotOnSale, TierNotOnSale
 from chalicelib.edge import cursors, rate_limits
 from chalicelib.edge.cursors import Cursor
@@ -251,7 +252,7 @@ def show_waitlist(request: RequestContext, event_id: str, query: WaitlistQuery) 
 def offer_by_hand(request: RequestContext, entry_id: str) -> Reply[ManagedEntryView]:
     """Offer available tickets to a person on the waitlist out of turn."""
     identity = request.require_user()
-    if permissions.find_event(entry_event_id(entry_id)) is None:
+    if catalog.find_event(entry_event_id(entry_id)) is None:
         raise EntryNotFound()
     permissions.require_manager(identity, entry_event_id(entry_id))
     return Reply(managed_entry_view(service.offer_by_hand(entry_id, identity.user_id, request.now)))
