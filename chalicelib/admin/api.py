@@ -198,7 +198,7 @@ class DecisionBody(Struct, forbid_unknown_fields=True):
 )
 def decide_return(request: RequestContext, order_id: str, request_number: str, body: DecisionBody) -> Reply[AdminOrderView]:
     """Accept a buyer's request to return tickets, which refunds them, or decline it. Safe to repeat."""
-    request.advise_repeating()
+    request.mark_repeatable()
     order, by = _get_order(request, order_id), request.require_user().user_id
     number = path_number(request_number)
     decided = refund_requests.decide_return(order, number, accepts=body.accept, answer=body.answer, by=by, now=request.now)

@@ -144,7 +144,7 @@ def undo_check_in(request: RequestContext, ticket_id: str, body: UndoBody = _UND
 def sync_check_ins(request: RequestContext, body: SyncBody) -> Reply[SyncView]:
     """Upload the scans of an offline device, and report the scans that conflict with other scans."""
     scans = [_offline_scan(scan, number, body, request.now) for number, scan in enumerate(body.scans)]
-    request.advise_repeating()  # an error reply may say: send this again
+    request.mark_repeatable()  # an error reply may say: send this again
     return Reply(views.sync_view(service.sync_scans(request.require_user(), scans, request.now), catalog.snapshot()))
 
 
@@ -201,7 +201,7 @@ def _scan_id(request: RequestContext, body: CheckInBody | AdmitBody) -> str:
     if body.scan_id is not None:
         if body.device is None:
             raise InvalidInput("Send the `device` with its `scan_id`: the id is only unique per device.", path="$.device")
-        request.advise_repeating()
+        request.mark_repeatable()
         return _device_scan_id(body.device, body.scan_id)
     key_use = idempotency.find_key(request, request.require_user().user_id)  # reads the header, and advises repeating too
     return f"{key_use.key_digest[:16]}{key_use.body_digest[:16]}" if key_use is not None else ids.new_id()

@@ -133,7 +133,7 @@ def find_key(request: RequestContext, user_id: str) -> KeyUse | None:
         return None
     if len(key) > MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise InvalidInput(f"The Idempotency-Key must have 1 to {MAX_KEY_LENGTH} printable ASCII characters.", path="Idempotency-Key")
-    request.advise_repeating()
+    request.mark_repeatable()
     return _use(request, user_id, key)
 
 

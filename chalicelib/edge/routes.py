@@ -114,7 +114,7 @@ class CacheableReply(msgspec.Struct, Generic[T], frozen=True):
 class RequestContext:
     """A request as handlers see it; `now` is the time of the request in epoch seconds.
 
-    `is_repeatable`: the request can be sent again without doing anything twice (see `advise_repeating`).
+    `is_repeatable`: the request can be sent again without doing anything twice (see `mark_repeatable`).
 
     Unless the route `takes_api_keys`, `identity` raises Forbidden for an API key.
     """
@@ -128,7 +128,7 @@ class RequestContext:
         self.is_repeatable = False
         self._identity: auth.Identity | UnsetType | None = UNSET  # until `identity` reads the headers for the first time
 
-    def advise_repeating(self) -> None:
+    def mark_repeatable(self) -> None:
         """Let an error advise the caller to repeat the request if its outcome is unknown. This has no other effect.
 
         Call this only if the request can be sent again without doing anything twice: because it has an Idempotency-Key, or because the

@@ -232,7 +232,7 @@ def sell_at_box_office(request: RequestContext, event_id: str, body: CounterSale
     """Record a sale that was paid for at the box office, and issue its tickets. A repeated request returns the same order."""
     from chalicelib.purchases import direct_orders
 
-    request.advise_repeating()
+    request.mark_repeatable()
     caller = request.require_user()
     event = permissions.require_seller(caller, event_id)
     tier = catalog.get_current_tier(event.id, body.tier_id)
@@ -285,7 +285,7 @@ def claim_quota(request: RequestContext, event_id: str, body: QuotaBody) -> Repl
     """Set tickets aside for a device that will sell them offline. Unsold tickets return to the box office after two hours."""
     from chalicelib.purchases import direct_orders
 
-    request.advise_repeating()
+    request.mark_repeatable()
     caller = request.require_user()
     event = permissions.require_seller(caller, event_id)
     tier = catalog.get_current_tier(event.id, body.tier_id)
@@ -299,7 +299,7 @@ def return_quota(request: RequestContext, event_id: str, body: QuotaReturnBody) 
     """Give the unsold tickets of a quota back to the box office, once the device has delivered its sales. Safe to repeat."""
     from chalicelib.purchases import direct_orders
 
-    request.advise_repeating()
+    request.mark_repeatable()
     caller = request.require_user()
     event = permissions.require_seller(caller, event_id)
     tier = catalog.get_current_tier(event.id, body.tier_id)
@@ -321,7 +321,7 @@ def show_closing(request: RequestContext, event_id: str, query: ClosingQuery) ->
 @limited_for_caller(CATALOG)
 def count_cash(request: RequestContext, event_id: str, body: CountBody) -> Reply[ClosingView]:
     """Record the cash that the caller counted in their own till at the end of a day. A later count replaces an earlier one."""
-    request.advise_repeating()
+    request.mark_repeatable()
     caller = request.require_user()
     event = permissions.require_seller(caller, event_id)
     days = [box_office.till_day(request.now - seconds, event.timezone) for seconds in (0, COUNTED_SECONDS)]

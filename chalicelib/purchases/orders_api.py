@@ -151,7 +151,7 @@ def return_tickets(request: RequestContext, order_id: str, body: ReturnBody = _A
 
     If the order's policy needs an approval, this asks the event's managers. Shows all refunds and requests of the order.
     """
-    request.advise_repeating()
+    request.mark_repeatable()
     with limited_by_address(request, TRANSFER):
         order = queries.get_order(order_id)
         if order.user_id != request.require_user().user_id:
@@ -168,7 +168,7 @@ def return_tickets(request: RequestContext, order_id: str, body: ReturnBody = _A
 )
 def withdraw_return(request: RequestContext, order_id: str, request_number: str) -> Reply[RefundsView]:
     """Withdraw the caller's request to return tickets before managers decide. Shows all refunds and requests of the order."""
-    request.advise_repeating()
+    request.mark_repeatable()
     with limited_by_address(request, TRANSFER):
         order = queries.get_order(order_id)
         if order.user_id != request.require_user().user_id:
@@ -263,7 +263,7 @@ def change_resale(request: RequestContext, order_id: str, body: ResaleBody = _LI
 
     A ticket stays valid until somebody buys it. Then it becomes void, and its price less the fee is refunded.
     """
-    request.advise_repeating()
+    request.mark_repeatable()
     with limited_by_address(request, TRANSFER):
         order = queries.get_order(order_id)
         if order.user_id != request.require_user().user_id:
@@ -308,7 +308,7 @@ def move_guest_orders(request: RequestContext, body: GuestOrdersBody) -> Reply[G
 
     If the call is interrupted, repeat it.
     """
-    request.advise_repeating()
+    request.mark_repeatable()
     identity = request.require_user()
     if "guest" in identity.roles:
         raise NoAccount()
@@ -443,7 +443,7 @@ def _order_of_link(request: RequestContext, body: ReturnByLinkBody | WithdrawByL
 
     Raises LinkExpired, OrderNotFound and RateLimited.
     """
-    request.advise_repeating()
+    request.mark_repeatable()
     with limited_by_address(request, TRANSFER):
         if "." in body.token:
             order = guest_orders.get_order_of_link(body.token)
@@ -499,7 +499,7 @@ class TransferView(Struct, frozen=True):
 @limited_for_caller(INVITE)
 def offer_ticket(request: RequestContext, ticket_id: str) -> Reply[TransferView]:
     """Offer a ticket to another person by link. A repeated request returns the same link until the offer expires or is cancelled."""
-    request.advise_repeating()
+    request.mark_repeatable()
     result = transfers.offer(request.require_user().user_id, ticket_id, request.now)
     url = settings.current().page_url(f"transfer#token={result.token}")  # after the #, so that no server logs the token
     view = TransferView(result.ticket.id, result.token, url, clock.iso(result.transfer.expires_at))
@@ -588,7 +588,7 @@ def preview_transfer(request: RequestContext, body: PreviewBody) -> Reply[Offere
 )
 def accept_transfer(request: RequestContext, token: str, body: AcceptBody = _NO_ADDRESS) -> Reply[TicketView]:
     """Accept a transferred ticket. The ticket gets a new code, and the old code stops working."""
-    request.advise_repeating()
+    request.mark_repeatable()
     user_id = request.require_user().user_id
     with limited_by_address(request, TRANSFER):
         if body.email:  # a request with a wrong token must not count toward the address's rate limit
@@ -631,7 +631,7 @@ def issue_complimentary_tickets(request: RequestContext, event_id: str, body: Co
     """Issue complimentary tickets from a holdback, and email them to their recipients. A repeated request issues only what is missing."""
     from chalicelib.purchases import direct_orders
 
-    request.advise_repeating()
+    request.mark_repeatable()
     caller = request.require_user()
     event = permissions.require_manager(caller, event_id)
     ids = [row.id for row in body.rows]
@@ -730,7 +730,7 @@ def list_bank_transfers(request: RequestContext, event_id: str, query: BankTrans
 @limited_for_caller(CATALOG)
 def record_bank_transfers(request: RequestContext, event_id: str, body: StatementBody) -> Reply[AppliedStatementView]:
     """Record transfers on the promoter's bank account. Paid orders get their tickets; money that was sent back completes its refund."""
-    request.advise_repeating()
+    request.mark_repeatable()
     caller = request.require_user()
     permissions.require_manager(caller, event_id)
     rows = [StatementRow(row.reference, row.amount_cents, row.date.isoformat()) for row in body.rows]
@@ -749,7 +749,7 @@ def record_bank_transfers(request: RequestContext, event_id: str, body: Statemen
 @limited_for_caller(CATALOG)
 def cancel_bank_transfer(request: RequestContext, event_id: str, order_id: str) -> Reply[TransferredOrderView]:
     """Cancel an order that waits for a bank transfer, and release its tickets. The promoter must send back money that has arrived."""
-    request.advise_repeating()
+    request.mark_repeatable()
     caller = request.require_user()
     permissions.require_manager(caller, event_id)
     return Reply(_transferred_view(orders.cancel_transfer(event_id, order_id, caller.user_id, request.now)))

@@ -125,7 +125,7 @@ def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntr
 
     Guests cannot join. For an event with a ballot, this registers your wishes.
     """
-    request.advise_repeating()
+    request.mark_repeatable()
     identity = request.require_user()
     if "guest" in identity.roles:
         raise AccountRequired()

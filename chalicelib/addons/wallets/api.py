@@ -60,7 +60,7 @@ def show_wallets(request: RequestContext) -> Reply[WalletsView]:
 )
 def make_pass(request: RequestContext, ticket_id: str, body: WalletBody) -> Reply[WalletLinkView]:
     """Return the link that adds one of the caller's tickets to a wallet. The pass is updated whenever the ticket changes."""
-    request.advise_repeating()
+    request.mark_repeatable()
     with limited_by_address(request, TRANSFER):
         made = passes.make_pass(request.require_user().user_id, ticket_id, body.wallet, request.language, request.now)
         if body.wallet == "google":
