@@ -18,8 +18,8 @@ from chalicelib.foundation import cold_start  # isort: skip  # pauses garbage co
 
 from chalice.app import Chalice, Request, Response
 
-# This import comes first, so that no other import triggers it. Python 3.11 allocates memory again for every call that crosses the end of a
-# stack block. If AWS's SDK is imported deep inside other imports, it makes 3,000 such calls (25 ms).
+# This imports AWS's SDK at a shallow call depth, before other modules import it. Python 3.11 keeps call frames in chunks, and allocates a
+# chunk for every call that crosses the end of one. Deep inside other imports, the SDK's import would make 3,000 such calls (25 ms).
 from chalicelib.dynamodb import dynamo  # noqa: F401  # isort: skip
 
 from chalicelib.accounts import api as accounts_api
@@ -39,8 +39,8 @@ from chalicelib.waiting_room import service as waiting_room
 
 app = Chalice(app_name="fairgate", configure_logs=False)  # chalicelib.foundation.log owns the logger of this name
 app.api.binary_types = ["*/*"]  # any reply may be compressed, and any request may be a form with a file
-app.register_middleware(error_replies.reshape_errors, "http")  # Chalice's own errors look like ours
-app.register_middleware(cors.answer_preflights, "http")  # it rewrites Chalice's 405. Chalice's own `cors` allows one fixed origin
+app.register_middleware(error_replies.reshape_errors, "http")  # Chalice's own errors get the format of ours
+app.register_middleware(cors.answer_preflights, "http")  # instead of Chalice's 405; its own `cors` allows only one fixed origin
 
 for module in (accounts_api, catalog_api, waiting_room_api, tickets_api, purchases_api, orders_api, notifications_api):
     app.register_blueprint(module.bp, url_prefix="/v1")
@@ -101,9 +101,10 @@ else:
 
 auth.register_api_key_lookup(promoters.identify_api_key)
 operation.register_resolver("event_id", search.resolve_event_id)  # paths also take an event's slug
-event_management.register_opening_check(waiting_room.check_opening)  # refuses to postpone a draw whose beacon round is public
-# The stage's limit for emails that anybody can request does not apply to these addresses.
-notifications.register_address_confirmation(accounts.is_verified)
-notifications.register_address_confirmation(queries.has_paid_order)
+# This check refuses to postpone an opening once the random number for its draw is public.
+event_management.register_opening_change_check(waiting_room.check_opening_change)
+# Once the stage has reached its limit for emails that anybody can request, only addresses that are verified or have paid still get them.
+notifications.register_mail_limit_exemption(accounts.is_verified)
+notifications.register_mail_limit_exemption(queries.has_paid_order)
 memory.register_snapstart_renewal()  # an instance that starts from a snapshot seeds `random` again, and forgets its caches
 cold_start.resume_garbage_collection()

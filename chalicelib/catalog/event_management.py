@@ -26,12 +26,12 @@ class EventNotDraft(ApiError):
     default_message: ClassVar[str] = "Only drafts can be deleted. Unpublish the event first. Cancelled events are kept."
 
 
-_opening_checks = list[Callable[[Event, Event, int], None]]()
+_opening_change_checks = list[Callable[[Event, Event, int], None]]()
 
 
-def register_opening_check(check: Callable[[Event, Event, int], None]) -> None:
-    """Call `check(before, after, now)` before a change of an event's opening is written. It raises an ApiError to refuse the change."""
-    _opening_checks.append(check)
+def register_opening_change_check(check: Callable[[Event, Event, int], None]) -> None:
+    """Call `check(before, after, now)` before an event's opening time changes. It raises an ApiError to refuse the change."""
+    _opening_change_checks.append(check)
 
 
 def create_event(
@@ -104,7 +104,7 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
             after = replace(after, slug=search.new_slug(catalog, event_id, after.name))
         forms.check_event(after)
         if after.on_sale_at != before.on_sale_at:
-            for check in _opening_checks:
+            for check in _opening_change_checks:
                 check(before, after, now)
         sale_rules.check_frozen_event(catalog, before, after, now)
         _check_room(before, after)

@@ -61,16 +61,16 @@ def send(draft: MailDraft) -> bool:
 
 WITHHELD_SECONDS = 1.0  # longer than handing over an email usually takes
 
-_confirmed_addresses = list[Callable[[str], bool]]()
+_exemptions = list[Callable[[str], bool]]()
 
 
-def register_address_confirmation(is_confirmed: Callable[[str], bool]) -> None:
-    """Let requested emails above the limit still go to addresses for which `is_confirmed(address)` is true."""
-    _confirmed_addresses.append(is_confirmed)
+def register_mail_limit_exemption(is_exempt: Callable[[str], bool]) -> None:
+    """Let requested emails still go to addresses for which `is_exempt(address)` is true, once the stage has reached its limit."""
+    _exemptions.append(is_exempt)
 
 
 def send_requested(draft: MailDraft, now: int) -> bool:
-    """Send an email that anybody can request. Above the limit for the whole stage, send it only to a confirmed address.
+    """Send an email that anybody can request. Above the limit for the whole stage, send it only to an exempt address.
 
     Up to the limit, the call looks nothing up. Above the limit, it takes WITHHELD_SECONDS for every address, because its duration must not
     reveal who is a customer. Returns False and logs the reason if the email was not sent.
@@ -78,13 +78,13 @@ def send_requested(draft: MailDraft, now: int) -> bool:
     if rate_limits.may_mail_strangers(now):
         return send(draft)
     ends_at = clock.monotonic() + WITHHELD_SECONDS
-    is_sent = _send_if_confirmed(draft)
+    is_sent = _send_if_exempt(draft)
     deadline.wait(max(0.0, min(ends_at - clock.monotonic(), deadline.remaining() - 1)))
     return is_sent
 
 
-def _send_if_confirmed(draft: MailDraft) -> bool:
-    if any(is_confirmed(draft.to) for is_confirmed in _confirmed_addresses):
+def _send_if_exempt(draft: MailDraft) -> bool:
+    if any(is_exempt(draft.to) for is_exempt in _exemptions):
         return send(draft)
     log.count("mails_withheld")
     logger.info("mail.not_sent", kind=draft.kind, reason="the limit of requested emails is reached (FAIRGATE_LIMIT_REQUESTED_MAIL)")

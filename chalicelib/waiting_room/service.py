@@ -448,8 +448,8 @@ def follow_catalog(current: Catalog, event_id: str, now: int) -> None:
     room_cache.forget_room(event_id)
 
 
-def check_opening(before: Event, after: Event, now: int) -> None:
-    """Refuse to postpone an event after the round of its draw is public and before the draw is made. Raises RoundPublic."""
+def check_opening_change(before: Event, after: Event, now: int) -> None:
+    """Raise RoundPublic if a change postpones an event after the beacon round of its draw is public, and before the draw is made."""
     if is_round_public(before, after, now):
         raise RoundPublic(event_id=before.id)
 
