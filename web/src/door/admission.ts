@@ -93,7 +93,7 @@ function datesOf({ dates = [] }: ManifestEvent, ticket: ManifestTicket | null) {
   return ticket ? dates.filter(({ tier_ids }) => tier_ids.includes(ticket.tier_id)) : dates;
 }
 
-/** Decide whether this many people may enter with a ticket now. An override admits one person with a used ticket, or too early. */
+/** Decide whether this many people may enter with a ticket now. An override admits people too early, or one more with a used ticket. */
 export function decide(
   event: ManifestEvent,
   listed: Listed | null,
