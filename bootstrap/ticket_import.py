@@ -20,7 +20,7 @@ from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.foundation import clock, secret_settings
 from chalicelib.inventory.model import NotEnoughTickets, finite
 from chalicelib.purchases import direct_orders
-from chalicelib.tickets.model import may_be_own_code
+from chalicelib.tickets.model import has_our_code_format
 from chalicelib.tickets.store import find_ticket_id
 
 T = TypeVar("T")
@@ -177,7 +177,7 @@ def _find_cancelled(source: Source, row: Row) -> RowFault | None:
 
 def _find_own_code(row: Row) -> RowFault | None:
     """Return a fault if a ticket of this shop has the code, as in a file that was exported here."""
-    ticket_id = find_ticket_id(row.ticket.code) if may_be_own_code(row.ticket.code) else None
+    ticket_id = find_ticket_id(row.ticket.code) if has_our_code_format(row.ticket.code) else None
     return None if ticket_id is None else RowFault(row.line, "code", f"{quoted(row.ticket.code)} is the code of the ticket {ticket_id}")
 
 

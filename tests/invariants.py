@@ -576,9 +576,9 @@ def _check_tickets(rows: list[TicketRow], tickets: list[Ticket], purchases_by_id
         if row.purchase_id not in purchases_by_id or not purchases_by_id[row.purchase_id].was_order
     ]
     violations += [
-        f"{row.id}: {ticket.inside} people are in, and the item says {row.admitted}"
+        f"{row.id}: {ticket.inside_count} people are in, and the item says {row.admitted}"
         for row, ticket in zip(rows, tickets, strict=True)
-        if ticket.inside != int(row.admitted or 0)
+        if ticket.inside_count != int(row.admitted or 0)
     ]
     return violations
 

@@ -192,7 +192,7 @@ def _differences(before: Ticket, after: Ticket, at: int, sequence: str) -> Itera
         yield TicketTransferred(at=at, ticket=after, sequence=sequence, from_user_id=before.owner_id, from_language=before.language)
     if _names(before) != _names(after):
         yield TicketNamesChanged(at=at, ticket=after, sequence=sequence)
-    people = after.inside - before.inside
+    people = after.inside_count - before.inside_count
     if people > 0:
         yield TicketCheckedIn(at=at, ticket=after, sequence=sequence, people=people)
     elif people < 0:

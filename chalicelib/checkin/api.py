@@ -1,11 +1,11 @@
 """The door over HTTP: check in a scanned ticket, admit by ticket id, undo a check-in, upload offline scans, and download the manifest.
 
-`access="door"` lets in the staff of any event. Whether they work at the ticket's event is checked by `service` and `require_door`. The
+`access="door"` lets in the staff of any event; `service` and `require_door` then check whether they work at the ticket's event. The
 `statuses`, `headers`, `errors` and `media_types` of a route only document it: every ApiError becomes a reply.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
@@ -33,7 +33,7 @@ bp = Blueprint(__name__)
 ScannedCode = Annotated[str, Meta(min_length=1, max_length=500)]
 QrSignature = Annotated[str, Meta(min_length=1, max_length=100)]
 People = Annotated[int, Meta(ge=1, le=100)] | Literal["all"]
-GateName = Annotated[str, Meta(min_length=1, max_length=64)]
+ShortName = Annotated[str, Meta(min_length=1, max_length=64)]
 ScanId = Annotated[str, Meta(min_length=1, max_length=64)]
 OverrideReason = Annotated[
     str,
@@ -47,8 +47,8 @@ class CheckInBody(Struct, forbid_unknown_fields=True):
     `event_id` is the event at this door. Without it, the ticket may be for any event at which the caller works. The `device` gives each
     scan a `scan_id`, so that a scan that is repeated, or sent later by a sync, counts only once.
 
-    An `override_reason` admits one person even if the ticket was used or the doors are not open yet; the reason is recorded. Refunded,
-    void and disputed tickets, and tickets for other or cancelled events, are still refused.
+    An `override_reason` admits people before the doors open, and one more person with a ticket that was used; the reason is recorded.
+    Refunded, void and disputed tickets, and tickets for other or cancelled events, are still refused.
 
     With the `direction` `out`, people go out, and the same number may come back in. The event must allow this (`allows_reentry`).
     """
@@ -56,8 +56,8 @@ class CheckInBody(Struct, forbid_unknown_fields=True):
     code: ScannedCode
     qr_sig: QrSignature | None = None
     event_id: Id | None = None
-    gate: GateName | None = None
-    device: GateName | None = None
+    gate: ShortName | None = None
+    device: ShortName | None = None
     scan_id: ScanId | None = None
     count: People = 1
     override_reason: OverrideReason | None = None
@@ -70,8 +70,8 @@ class AdmitBody(Struct, forbid_unknown_fields=True):
     code: ScannedCode | None = None
     qr_sig: QrSignature | None = None
     event_id: Id | None = None
-    gate: GateName | None = None
-    device: GateName | None = None
+    gate: ShortName | None = None
+    device: ShortName | None = None
     scan_id: ScanId | None = None
     count: People = 1
     override_reason: OverrideReason | None = None
@@ -79,7 +79,7 @@ class AdmitBody(Struct, forbid_unknown_fields=True):
 
 
 class UndoBody(Struct, forbid_unknown_fields=True):
-    """`checkin_id` names the check-in to undo. Without it, the last check-in is undone."""
+    """`checkin_id` names the check-in or exit to undo. Without it, the last check-in or exit is undone."""
 
     checkin_id: Annotated[str, Meta(min_length=1, max_length=130)] | None = None
     reason: Annotated[str, Meta(max_length=500)] = ""
@@ -93,7 +93,7 @@ class OfflineScan(Struct, forbid_unknown_fields=True):
     code: ScannedCode | None = None
     ticket_id: Id | None = None
     qr_sig: QrSignature | None = None
-    gate: GateName | None = None
+    gate: ShortName | None = None
     count: People = 1
     override_reason: OverrideReason | None = None
     direction: Direction = "in"
@@ -102,7 +102,7 @@ class OfflineScan(Struct, forbid_unknown_fields=True):
 class SyncBody(Struct, forbid_unknown_fields=True):
     """The scans of one device. Repeat the request, with all or some of the scans, until a reply arrives: no scan is counted twice."""
 
-    device: GateName
+    device: ShortName
     scans: Annotated[list[OfflineScan], Meta(min_length=1, max_length=MAX_SCANS)]
     event_id: Id | None = None
 
@@ -135,16 +135,16 @@ def validate_ticket(request: RequestContext, ticket_id: str, body: AdmitBody = _
 def undo_check_in(request: RequestContext, ticket_id: str, body: UndoBody = _UNDO_LAST) -> Reply[CheckInReplyView]:
     """Undo a check-in, so that the same people can enter again, or undo an exit, so that they count as inside again."""
     result = service.undo_check_in(request.require_user(), ticket_id, body.checkin_id, body.reason, request.now)
-    was_entry = result.checkin.direction == "in"
-    message = "The check-in has been undone. These people can be admitted again." if was_entry else "The exit has been undone."
+    is_entry = result.checkin.direction == "in"
+    message = "The check-in has been undone. These people can be admitted again." if is_entry else "The exit has been undone."
     return Reply(views.reply_view(result, catalog.snapshot(), message))
 
 
 @route(bp, "POST", "/checkin/sync", access="door")
 def sync_check_ins(request: RequestContext, body: SyncBody) -> Reply[SyncView]:
     """Upload the scans of an offline device, and report the scans that conflict with other scans."""
-    scans = [_offline_scan(scan, number, body, request.now) for number, scan in enumerate(body.scans)]
-    request.mark_repeatable()  # an error reply may say: send this again
+    scans = [_parse_offline_scan(scan, number, body, request.now) for number, scan in enumerate(body.scans)]
+    request.mark_repeatable()  # an error reply may advise the device to send the scans again
     return Reply(views.sync_view(service.sync_scans(request.require_user(), scans, request.now), catalog.snapshot()))
 
 
@@ -173,37 +173,28 @@ def show_manifest(request: RequestContext, event_id: str, query: ManifestQuery) 
 
 def _admit(request: RequestContext, body: CheckInBody | AdmitBody, *, ticket_id: str | None) -> Reply[CheckInReplyView]:
     user = request.require_user()
-    scan = Scan(
-        id=_scan_id(request, body),
-        at=request.now,
-        **_read_scan(body.code, ticket_id, body.qr_sig, is_online=True),
-        event_id=body.event_id,
-        count=body.count,
-        gate=body.gate,
-        device=body.device,
-        override_reason=body.override_reason,
-        direction=_direction(body, "$.override_reason"),
-    )
+    scan_id = _scan_id(request, body)
+    scan = _parse_scan(body, scan_id, request.now, ticket_id, body.event_id, body.device, path="$", is_online=True)
     result = service.check_in(user, scan, request.now)
     count = abs(result.checkin.count)
-    done = "admitted" if result.checkin.direction == "in" else "scanned out"
-    message = f"{done.capitalize()} {count}." if not result.repeated else f"This request has already {done} {count} (idempotent)."
+    people = f"{count} {'person' if count == 1 else 'people'} {'admitted' if result.checkin.direction == 'in' else 'scanned out'}"
+    message = f"This scan was already counted: {people}. Nobody was counted twice." if result.repeated else f"{people}."
     return Reply(views.reply_view(result, catalog.snapshot(), message))
 
 
 def _scan_id(request: RequestContext, body: CheckInBody | AdmitBody) -> str:
-    """Return the id that identifies a repeated scan and is stored with the ticket.
+    """Return the id that identifies a repeated scan and is stored with the ticket. Marks a request that has such an id as repeatable.
 
-    This is the device's id, or else an id from the `Idempotency-Key` header, or else a new id. The ticket remembers its scans, so no reply
-    is stored, as `execute_once` would do. The id also depends on the body: a key that is sent again with another body is another scan.
-    Raises InvalidInput for a `scan_id` without a `device`.
+    This is the device's id, or else an id from the `Idempotency-Key` header, or else a new id. The header does not need `execute_once`,
+    which would store the reply, because the ticket itself remembers its scans. The id also depends on the body: a key that is sent again
+    with another body is another scan. Raises InvalidInput for a `scan_id` without a `device`.
     """
     if body.scan_id is not None:
         if body.device is None:
             raise InvalidInput("Send the `device` with its `scan_id`: the id is only unique per device.", path="$.device")
         request.mark_repeatable()
         return _device_scan_id(body.device, body.scan_id)
-    key_use = idempotency.find_key(request, request.require_user().user_id)  # reads the header, and advises repeating too
+    key_use = idempotency.find_key(request, request.require_user().user_id)  # reads the header, and also marks the request
     return f"{key_use.key_digest[:16]}{key_use.body_digest[:16]}" if key_use is not None else ids.new_id()
 
 
@@ -211,44 +202,60 @@ def _device_scan_id(device: str, scan_id: str) -> str:
     return f"{device}/{scan_id}"
 
 
-def _offline_scan(scan: OfflineScan, number: int, body: SyncBody, now: int) -> Scan:
+def _parse_offline_scan(scan: OfflineScan, number: int, body: SyncBody, now: int) -> Scan:
+    """Return a scan of a sync. A scan in the future counts as made now, because the device's clock may be fast. Raises InvalidInput."""
+    path = f"$.scans[{number}]"
     if scan.code is None and scan.ticket_id is None:
-        raise InvalidInput("Send the `code` or the `ticket_id` of each scan.", path=f"$.scans[{number}].code")
-    at = min(_epoch_seconds(scan.at, f"$.scans[{number}].at"), now)  # the device's clock may be fast
+        raise InvalidInput("Send the `code` or the `ticket_id` of each scan.", path=f"{path}.code")
+    scan_id, at = _device_scan_id(body.device, scan.id), min(_epoch_seconds(scan.at, f"{path}.at"), now)
+    return _parse_scan(scan, scan_id, at, scan.ticket_id, body.event_id, body.device, path=path, is_online=False)
+
+
+def _parse_scan(
+    sent: CheckInBody | AdmitBody | OfflineScan,
+    scan_id: str,
+    at: int,
+    ticket_id: str | None,
+    event_id: str | None,
+    device: str | None,
+    *,
+    path: str,
+    is_online: bool,
+) -> Scan:
+    """Return the scan that is at `path` in a request. `ticket_id` takes precedence over the id in the scanned text.
+
+    Raises InvalidInput for an exit with an override, because an override only admits people.
+    """
+    if sent.direction == "out" and sent.override_reason is not None:
+        message = "Leave out the `override_reason` if the `direction` is `out`: an override only admits people."
+        raise InvalidInput(message, path=f"{path}.override_reason")
+    code, qr_sig, rotating = None if sent.code is None else normalize_code(sent.code), sent.qr_sig, None
+    scanned = qr.parse_ticket_text(sent.code) if sent.code is not None else None
+    if scanned is not None and scanned.password is None:
+        code, qr_sig = scanned.code, scanned.qr_sig
+    elif scanned is not None:
+        # The text comes from a wallet. Ignore the one-time password of an offline scan: the device could not check it, and the people are
+        # already in.
+        code, qr_sig, rotating = None, None, RotatingCode(scanned.code, scanned.password if is_online else None)
     return Scan(
-        id=_device_scan_id(body.device, scan.id),
+        id=scan_id,
         at=at,
-        **_read_scan(scan.code, scan.ticket_id, scan.qr_sig, is_online=False),
-        event_id=body.event_id,
-        count=scan.count,
-        gate=scan.gate,
-        device=body.device,
-        override_reason=scan.override_reason,
-        direction=_direction(scan, f"$.scans[{number}].override_reason"),
+        ticket_id=ticket_id if ticket_id is not None or scanned is None else scanned.ticket_id,
+        code=code,
+        qr_sig=qr_sig,
+        rotating=rotating,
+        event_id=event_id,
+        count=sent.count,
+        gate=sent.gate,
+        device=device,
+        override_reason=sent.override_reason,
+        direction=sent.direction,
     )
 
 
-def _direction(scan: CheckInBody | AdmitBody | OfflineScan, path: str) -> Direction:
-    """Return the direction of a scan. Raises InvalidInput for an exit with an override, because an override admits somebody."""
-    if scan.direction == "out" and scan.override_reason is not None:
-        raise InvalidInput("Leave out the `override_reason` if the `direction` is `out`: an override only admits people.", path=path)
-    return scan.direction
-
-
 def _epoch_seconds(moment: datetime, path: str) -> int:
-    """Convert a time from the request to epoch seconds. Raises InvalidInput."""
+    """Convert a time from the request to epoch seconds. Raises InvalidInput if the year is out of range."""
     try:
         return clock.epoch_seconds(moment)
     except ValueError as error:
         raise InvalidInput(f"`{path}` is not a valid time: {error}.", path=path) from None
-
-
-def _read_scan(text: str | None, ticket_id: str | None, qr_sig: str | None, *, is_online: bool) -> dict[str, Any]:
-    """Return the fields of a Scan that follow from the scanned or typed text. `ticket_id` takes precedence over the id in the text."""
-    scanned = qr.parse_ticket_text(text) if text is not None else None
-    if scanned is None:
-        return {"ticket_id": ticket_id, "code": None if text is None else normalize_code(text), "qr_sig": qr_sig}
-    named_id = ticket_id or scanned.ticket_id
-    if scanned.password is not None:  # the one-time password of a wallet's code. Offline, it could not be checked when people came in.
-        return {"ticket_id": named_id, "rotating": RotatingCode(fixed_part=scanned.code, password=scanned.password if is_online else None)}
-    return {"ticket_id": named_id, "code": scanned.code, "qr_sig": scanned.qr_sig}

@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
-from chalicelib.checkin.service import door_times
+from chalicelib.checkin.service import door_span
 from chalicelib.checkin.views import TicketAtDoorView, ticket_at_door_view
 from chalicelib.edge import cursors
 from chalicelib.foundation import clock, settings
@@ -64,7 +64,10 @@ class ManifestEventView(Struct, frozen=True, kw_only=True):
 
 
 class ManifestGuestView(Struct, frozen=True, kw_only=True):
-    """The guest of a seat. The guest's code admits one person once, while the ticket is valid and `admitted` is below `admits`."""
+    """The guest of a seat, who is inside with the guest's own code if `admitted` is true.
+
+    The code admits one person once, while the ticket is valid and the ticket's `admitted` is below its `admits`.
+    """
 
     id: str
     seat: int
@@ -114,9 +117,7 @@ class ManifestView(Struct, frozen=True, kw_only=True):
 def read_manifest(event: Event, since: int | None, limit: int, cursor: str | None, now: int) -> ManifestView:
     """Read a page of all tickets of an event, or only of the tickets that changed in or after the second `since` (epoch seconds).
 
-    Raises InvalidInput for an invalid cursor.
-
-    A page of tickets with very many guests has fewer than `limit` tickets.
+    A page of tickets with very many guests has fewer than `limit` tickets. Raises InvalidInput for an invalid cursor.
 
     The tickets are in order of their last change. A ticket that changes while a client reads page by page appears again on a later page.
     A change that becomes readable late, with a time that the client has already passed, appears in the next manifest, because `as_of` is
@@ -126,24 +127,25 @@ def read_manifest(event: Event, since: int | None, limit: int, cursor: str | Non
         as_of, position = now - OVERLAP_SECONDS, position_at(since or 0)
     else:
         as_of, position = cursors.decode_key(cursor, _CursorKey)
-    found, last = query_changed_tickets(event.id, position, limit)
+    tickets, last_position = query_changed_tickets(event.id, position, limit)
     snapshot = catalog.snapshot()
-    views = [_ticket_view(ticket, snapshot) for ticket in found]
-    fitting = cursors.fit(views)
-    if len(fitting) < len(views):  # tickets for many people, all of them named
-        found, last = query_changed_tickets(event.id, position, len(fitting))
-        views = [_ticket_view(ticket, snapshot) for ticket in found]
+    views = [_ticket_view(ticket, snapshot) for ticket in tickets]
+    fitting_count = len(cursors.fit(views))
+    if fitting_count < len(views):
+        # Tickets with many named guests make the page too large for one reply. Read a shorter page, whose cursor follows its last ticket.
+        tickets, last_position = query_changed_tickets(event.id, position, fitting_count)
+        views = [_ticket_view(ticket, snapshot) for ticket in tickets]
     return ManifestView(
         event=_event_view(event, snapshot),
         tickets=views,
         as_of=clock.iso(as_of),
-        next_cursor=cursors.encode_key((as_of, last)) if last else None,
+        next_cursor=cursors.encode_key((as_of, last_position)) if last_position else None,
     )
 
 
 def _event_view(event: Event, snapshot: Catalog) -> ManifestEventView:
-    names, tiers = {date.id: date.name for date in event.dates}, snapshot.event_tiers(event.id)
-    opens_at, closes_at = door_times(event)
+    date_names, tiers = {date.id: date.name for date in event.dates}, snapshot.event_tiers(event.id)
+    opens_at, closes_at = door_span(event)
     return ManifestEventView(
         id=event.id,
         name=event.name,
@@ -156,7 +158,7 @@ def _event_view(event: Event, snapshot: Catalog) -> ManifestEventView:
         dates=[
             ManifestDateView(
                 id=times.date,
-                name=names[times.date],
+                name=date_names[times.date],
                 starts_at=clock.iso(times.starts_at),
                 doors_open_at=clock.iso(times.opens_at),
                 doors_close_at=clock.iso(times.closes_at),
@@ -170,10 +172,11 @@ def _event_view(event: Event, snapshot: Catalog) -> ManifestEventView:
 
 
 def _ticket_view(ticket: Ticket, snapshot: Catalog) -> ManifestTicketView:
+    ticket_on_date, has_wallet_codes = ticket.with_checkins_on(ticket.last_checkin_date), settings.current().google_wallet_issuer
     return ManifestTicketView(
-        **asdict(ticket_at_door_view(ticket, ticket.last_date, snapshot)),
-        code_sha256=_digest(ticket.code),
-        wallet_sha256=_digest(signature.wallet_code(ticket.code, ticket.qr_sig)) if settings.current().google_wallet_issuer else UNSET,
+        **asdict(ticket_at_door_view(ticket, ticket.last_checkin_date, snapshot)),
+        code_sha256=_sha256_hex(ticket.code),
+        wallet_sha256=_sha256_hex(signature.wallet_fixed_part(ticket.code, ticket.qr_sig)) if has_wallet_codes else UNSET,
         void_reason=ticket.void_reason,
         checkins=[
             ManifestCheckInView(clock.iso(checkin.at), checkin.count, checkin.gate, checkin.seat, checkin.date)
@@ -184,14 +187,14 @@ def _ticket_view(ticket: Ticket, snapshot: Catalog) -> ManifestTicketView:
                 id=seat_id(ticket.id, guest.seat),
                 seat=guest.seat,
                 number=ticket.seat_number(guest.seat),
-                code_sha256=_digest(guest.code),
+                code_sha256=_sha256_hex(guest.code),
                 name=guest.name,
-                admitted=ticket.with_checkins_on(ticket.last_date).inside_count(guest.seat) > 0,
+                admitted=ticket_on_date.inside_with_guest_code(guest.seat) > 0,
             )
             for guest in ticket.guests
         ],
     )
 
 
-def _digest(code: str) -> str:
+def _sha256_hex(code: str) -> str:
     return sha256(code.encode()).hexdigest()

@@ -10,7 +10,7 @@ from chalicelib.tickets.model import CheckIn, Direction, Ticket, TicketFrozen, T
 
 
 class RotatingCode(Struct, frozen=True):
-    """A code from a wallet. `password` is None if the scan was made without a network: then the fixed part alone decides."""
+    """A code from a wallet. The one-time `password` is None for an offline scan: then the fixed part alone decides."""
 
     fixed_part: str
     password: str | None
@@ -21,8 +21,8 @@ class Scan(Struct, frozen=True, kw_only=True):
 
     `ticket_id`, `code`, or both (as in a QR code) name the ticket. For the guest of a seat, they are the id of the seat and the guest's
     code. A code from a wallet is in `rotating` instead of `code`. `event_id` is the event at whose door the ticket was scanned, or None for
-    any event at which the scanning user works. With an `override_reason`, one more person is admitted with a ticket that was used, or
-    before the doors open. With the direction `out`, the people go out instead.
+    any event at which the scanning user works. An `override_reason` admits people before the doors open, and one more person with a ticket
+    that was used. With the direction `out`, the people go out instead.
     """
 
     id: str
@@ -99,7 +99,7 @@ class TicketRefunded(ApiError):
 
 
 class AlreadyAdmitted(ApiError):
-    """Everyone on the ticket, or the guest of `seat`, came in on this date. `ticket` is the current ticket, with all its dates."""
+    """Everyone on the ticket, or the guest of `seat`, is already inside on this date. `ticket` has the check-ins of all dates."""
 
     code: ClassVar[str] = "already_admitted"
     status: ClassVar[int] = 409
@@ -107,16 +107,16 @@ class AlreadyAdmitted(ApiError):
 
     def __init__(self, ticket: Ticket, *, seat: int | None, date: str | None) -> None:
         self.ticket, self.seat = ticket, seat
-        today = ticket.with_checkins_on(date)
-        present = today.present
-        first = next((checkin for checkin in present if seat is not None and checkin.seat == seat), present[0])
+        ticket_on_date = ticket.with_checkins_on(date)
+        checkins = ticket_on_date.checkins_inside
+        first = next((checkin for checkin in checkins if seat is not None and checkin.seat == seat), checkins[0])
         gate = f" at gate {first.gate}" if first.gate else ""
-        message = f"This ticket was used at {clock.iso(first.at)}{gate}."
-        super().__init__(message, ticket_id=ticket.id, admits=ticket.admits, admitted=today.inside, first=checkin_details(first))
+        message, admitted = f"This ticket was used at {clock.iso(first.at)}{gate}.", ticket_on_date.inside_count
+        super().__init__(message, ticket_id=ticket.id, admits=ticket.admits, admitted=admitted, first=checkin_details(first))
 
 
 class TooManyPeople(ApiError):
-    """The scan is for more people than the ticket, or the code of the guest of `seat`, still admits. `ticket` is the current ticket."""
+    """The scan is for more people than the ticket, or the code of the guest of `seat`, still admits. `ticket` has all its check-ins."""
 
     code: ClassVar[str] = "too_many_people"
     status: ClassVar[int] = 409
@@ -124,11 +124,11 @@ class TooManyPeople(ApiError):
 
     def __init__(self, ticket: Ticket, *, count: int, remaining: int, seat: int | None, date: str | None) -> None:
         self.ticket, self.seat = ticket, seat
-        inside = ticket.with_checkins_on(date).inside
-        message = f"This ticket admits {ticket.admits} people, and {inside} are already in. Admit at most {remaining}."
+        inside_count = ticket.with_checkins_on(date).inside_count
+        message = f"This ticket admits {ticket.admits} people, and {inside_count} are already in. Admit at most {remaining}."
         if seat is not None:
             message = "This is the code of one guest. It admits one person."
-        super().__init__(message, ticket_id=ticket.id, admits=ticket.admits, admitted=inside, remaining=remaining, requested=count)
+        super().__init__(message, ticket_id=ticket.id, admits=ticket.admits, admitted=inside_count, remaining=remaining, requested=count)
 
 
 class NotCheckedIn(ApiError):
@@ -152,7 +152,7 @@ class TooManyScans(ApiError):
 class ReentryNotAllowed(ApiError):
     code: ClassVar[str] = "reentry_not_allowed"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This event does not allow re-entry, so nobody can be scanned out. Its `allows_reentry` is false."
+    default_message: ClassVar[str] = "This event does not allow re-entry, so nobody can be scanned out."
 
 
 def checkin_details(checkin: CheckIn) -> dict[str, str | int | None]:

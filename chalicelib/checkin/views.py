@@ -14,7 +14,7 @@ class CheckInView(Struct, frozen=True):
     """A check-in: `count` people came in. `seat` is set if the guest of that seat came in. `by` is the user who admitted them.
 
     The `direction` of an exit is `out`. Its `count` is negative, so that the counts add up to the number of people inside.
-    `override_reason` says why the user let somebody in despite a refusal. `date` is the id of the event's date.
+    `override_reason` is the reason for an override that the user sent with the scan. `date` is the id of the event's date.
     """
 
     id: str
@@ -44,7 +44,7 @@ class DoorGuestView(Struct, frozen=True):
 class TicketAtDoorView(Struct, frozen=True, kw_only=True):
     """The fields of a ticket in replies to scans and on devices. `tier_name` is null if the catalog no longer has the tier.
 
-    `admitted` counts the people who are inside on the date of the scan, or else of the last check-in.
+    `admitted` counts the people who are inside on one date: the date of the scan, or of the last check-in if there is no scan.
     """
 
     id: str
@@ -104,8 +104,8 @@ class SyncView(Struct, frozen=True):
 
 def checkin_view(checkin: CheckIn) -> CheckInView:
     at = clock.iso(checkin.at)
-    who = (checkin.by, checkin.seat, checkin.override_reason, checkin.direction, checkin.date)
-    return CheckInView(checkin.id, at, checkin.count, checkin.gate, checkin.device, *who)
+    rest = (checkin.by, checkin.seat, checkin.override_reason, checkin.direction, checkin.date)
+    return CheckInView(checkin.id, at, checkin.count, checkin.gate, checkin.device, *rest)
 
 
 def ticket_at_door_view(ticket: Ticket, date: str | None, catalog: Catalog) -> TicketAtDoorView:
@@ -118,21 +118,21 @@ def ticket_at_door_view(ticket: Ticket, date: str | None, catalog: Catalog) -> T
         tier_name=tier.name if tier else None,
         attendee_name=ticket.attendee.name if ticket.attendee else None,
         admits=ticket.admits,
-        admitted=ticket.with_checkins_on(date).inside,
+        admitted=ticket.with_checkins_on(date).inside_count,
     )
 
 
 def door_ticket_view(ticket: Ticket, date: str | None, catalog: Catalog) -> DoorTicketView:
-    """Return a ticket with the people who are inside on a date of the event."""
-    event, today = catalog.events.get(ticket.event_id), ticket.with_checkins_on(date)
+    """Return the view of a ticket with the people who are inside on a date of the event."""
+    event, ticket_on_date = catalog.events.get(ticket.event_id), ticket.with_checkins_on(date)
     return DoorTicketView(
         **asdict(ticket_at_door_view(ticket, date, catalog)),
         order_id=ticket.purchase_id,
         event_id=ticket.event_id,
         event_name=event.name if event else None,
-        remaining=max(0, ticket.admits - today.inside),
+        remaining=max(0, ticket.admits - ticket_on_date.inside_count),
         guests=[
-            DoorGuestView(guest.seat, ticket.seat_number(guest.seat), guest.name, today.inside_count(guest.seat) > 0)
+            DoorGuestView(guest.seat, ticket.seat_number(guest.seat), guest.name, ticket_on_date.inside_with_guest_code(guest.seat) > 0)
             for guest in ticket.guests
         ],
         checkins=[checkin_view(checkin) for checkin in ticket.checkins],
@@ -147,7 +147,7 @@ def reply_view(result: CheckInResult, catalog: Catalog, message: str) -> CheckIn
 
 def sync_view(scans: list[SyncedScan], catalog: Catalog) -> SyncView:
     outcomes = [synced.outcome for synced in scans]
-    recorded = [synced.scan.direction for synced in scans if synced.outcome in ("admitted", "exited", "repeated")]
+    recorded_directions = [synced.scan.direction for synced in scans if synced.outcome in ("admitted", "exited", "repeated")]
     return SyncView(
         scans=[
             SyncedScanView(
@@ -155,12 +155,12 @@ def sync_view(scans: list[SyncedScan], catalog: Catalog) -> SyncView:
                 outcome=synced.outcome,
                 error=synced.refusal.code if synced.refusal else None,
                 message=synced.refusal.message if synced.refusal else None,
-                ticket=door_ticket_view(synced.ticket, synced.ticket.last_date, catalog) if synced.ticket else None,
+                ticket=door_ticket_view(synced.ticket, synced.ticket.last_checkin_date, catalog) if synced.ticket else None,
             )
             for synced in scans
         ],
-        admitted=recorded.count("in"),
-        exited=recorded.count("out"),
+        admitted=recorded_directions.count("in"),
+        exited=recorded_directions.count("out"),
         conflicts=outcomes.count("conflict"),
         refused=outcomes.count("refused"),
     )

@@ -20,7 +20,7 @@ from chalicelib.catalog import holdbacks, stock_ledger
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.catalog.sale_rules import event_phase
-from chalicelib.checkin.service import door_times
+from chalicelib.checkin.service import door_span
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.foundation.errors import InvalidInput, NotFound
@@ -43,7 +43,7 @@ from chalicelib.purchases.model import (
 )
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
-from chalicelib.tickets.model import CODE_ALPHABET, IMPORTED_PREFIX, Attendee, Ticket, TicketLine, normalize_code, ticket_id
+from chalicelib.tickets.model import CODE_ALPHABET, IMPORTED_OWNER_PREFIX, Attendee, Ticket, TicketLine, normalize_code, ticket_id
 from chalicelib.tickets.store import find_ticket_id, load_tickets
 from chalicelib.waiting_room.model import GUEST_PREFIX
 
@@ -69,7 +69,7 @@ class SoldTicket(Struct, frozen=True):
     @property
     def owner_id(self) -> str:
         """The owner of the ticket: a separate user for each ticket, because the other system's buyers have no accounts here."""
-        return f"{IMPORTED_PREFIX}{self.order_id}"
+        return f"{IMPORTED_OWNER_PREFIX}{self.order_id}"
 
 
 def _derived_id(text: str) -> str:
@@ -424,7 +424,7 @@ def _require_unused(codes: Sequence[str]) -> None:
 
 def _require_open(event: Event, now: int) -> None:
     """Raise BoxOfficeClosed unless the box office is open: it may open before the sale, and closes with the doors."""
-    closed = "closed" if event.status == "past" or now > door_times(event)[1] else None
+    closed = "closed" if event.status == "past" or now > door_span(event)[1] else None
     if reason := event.status if event.status in ("draft", "cancelled") else closed:
         raise BoxOfficeClosed(reason=reason)
 

@@ -28,7 +28,7 @@ from chalicelib.purchases import queries, store
 from chalicelib.purchases.errors import AccountAddressFixed, ResentTooOften, TicketsNotSendable
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.tickets.model import Ticket, order_number
-from chalicelib.tickets.store import move_with_same_code_item
+from chalicelib.tickets.store import change_account_item
 from chalicelib.waiting_room.model import GUEST_PREFIX
 
 KEPT_SECONDS = 30 * 86_400
@@ -152,7 +152,7 @@ def _move_purchase(guest_id: str, user_id: str, purchase: Purchase, *, now: int)
     owned = [ticket for ticket in queries.load_tickets(purchase) if ticket.owner_id == guest_id]
     received = guest_record.received.intersection(ticket.id for ticket in owned) if guest_record is not None else frozenset()
     entry = _entry_item(f"order#{purchase.id}", "order.moved", guest_id, user_id, purchase.event_id, now)
-    store.move_to_user(purchase, user_id, received, [*(move_with_same_code_item(ticket, user_id) for ticket in owned), entry])
+    store.move_to_user(purchase, user_id, received, [*(change_account_item(ticket, user_id) for ticket in owned), entry])
     return sum(ticket.state != "void" for ticket in owned) if purchase.was_order else purchase.quantity
 
 
@@ -161,7 +161,7 @@ def _move_received(ticket: Ticket, user_id: str, now: int) -> bool:
     entry = _entry_item(f"ticket#{ticket.id}", "ticket.moved", ticket.owner_id, user_id, ticket.event_id, now)
     records = store.receive_ticket_items(ticket.event_id, ticket.id, ticket.owner_id, user_id)
     try:
-        dynamo.transact([move_with_same_code_item(ticket, user_id), *records, entry])
+        dynamo.transact([change_account_item(ticket, user_id), *records, entry])
     except dynamo.ConditionFailed:
         return False
     return True

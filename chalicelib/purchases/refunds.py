@@ -47,9 +47,9 @@ class RefundRequest(Struct, frozen=True, kw_only=True):
     """A request for a refund.
 
     `tickets` are ticket ids; null means all remaining tickets, or all remaining tickets of `tier_ids`. `fee_cents` is the fee for each
-    ticket; null means the fee in the settings. With `returns`, this policy sets the fee. With `unused_by`, the refund requires that all its
-    tickets are still valid, unused and owned by this user. `by_sweep` leaves the call to the provider to the sweep. `method` is how the box
-    office pays back an order that it sold; null means in the same way as the order was paid.
+    ticket; null means the fee in the settings. With `returns`, this policy sets the fee. With `only_if_unused_by`, the refund requires that
+    all tickets are still valid, unused and owned by this user. `by_sweep` leaves the call to the provider to the sweep. `method` is how the
+    box office pays back an order that it sold; null means in the same way as the order was paid.
     """
 
     reason: str
@@ -59,7 +59,7 @@ class RefundRequest(Struct, frozen=True, kw_only=True):
     returns: ReturnPolicy | None = None
     return_seats: bool = True
     note: str | None = None
-    unused_by: str | None = None
+    only_if_unused_by: str | None = None
     by_sweep: bool = False
     method: PaidBy | None = None
 
@@ -182,7 +182,7 @@ def _request(purchase: Purchase, request: RefundRequest, refund_id: str, by: str
 
 
 def _make_refund(purchase: Purchase, request: RefundRequest, refund: Refund, now: int) -> tuple[Purchase, Refund]:
-    saved = _return_tickets(purchase, refund, now, unused_by=request.unused_by, by_sweep=request.by_sweep)
+    saved = _return_tickets(purchase, refund, now, only_if_unused_by=request.only_if_unused_by, by_sweep=request.by_sweep)
     log.count("refunds")
     details = {"purchase_id": purchase.id, "event_id": purchase.event_id, "reason": refund.reason}
     logger.info("order.refunded", tickets=len(refund.tickets), amount_cents=refund.amount_cents, extra=details)
@@ -298,7 +298,7 @@ def _return_tickets(
     now: int,
     entries: Sequence[dynamo.TransactItem] = (),
     *,
-    unused_by: str | None = None,
+    only_if_unused_by: str | None = None,
     by_sweep: bool = False,
 ) -> Purchase:
     """Save the refund, void its tickets and return their seats, in one transaction. Raises Conflict if any of these has changed."""
@@ -306,7 +306,7 @@ def _return_tickets(
     returned = convert_returned_holds(purchase, refund.tickets)
     items = [
         *(return_sold_items(returned) if refund.seats_returned else []),
-        *tickets.void_items((ticket_id(purchase.id, number) for number in refund.tickets), "refunded", unused_by=unused_by),
+        *tickets.void_items((ticket_id(purchase.id, number) for number in refund.tickets), "refunded", only_if_unused_by=only_if_unused_by),
         *entries,
         *_money_items(purchase, refund, now, by_sweep=by_sweep),
     ]
@@ -527,7 +527,7 @@ def _return_numbers(purchase: Purchase, numbers: Sequence[int], reason: str, ret
     while numbers:
         portion = returnable_at_once(purchase, numbers)
         ids = [ticket_id(purchase.id, number) for number in portion]
-        request = RefundRequest(reason=reason, tickets=ids, fee_cents=0, returns=returns, unused_by=purchase.user_id)
+        request = RefundRequest(reason=reason, tickets=ids, fee_cents=0, returns=returns, only_if_unused_by=purchase.user_id)
         purchase, _ = _request(purchase, request, f"{RETURNED}{portion[0]}", by, now)
         numbers = [number for number in numbers if number not in portion]
     return purchase
@@ -593,7 +593,7 @@ def refund_at_counter(
             reason=REQUESTED_BY_CUSTOMER,
             tickets=unused if wanted is None else wanted,
             fee_cents=0,
-            unused_by=current.user_id,
+            only_if_unused_by=current.user_id,
             method=method,
         )
         if (existing := current.find_refund(refund_id)) is not None:

@@ -36,7 +36,7 @@ from chalicelib.purchases.errors import (
 from chalicelib.purchases.model import BuyerRecord, Purchase
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, ticket_id
-from chalicelib.tickets.store import end_resale_items, list_for_resale, load_readable_tickets, offer_for_resale_items, resell_items
+from chalicelib.tickets.store import list_for_resale_items, load_readable_tickets, query_listed_tickets, unlist_items, void_resold_items
 
 MAX_ATTEMPTS = 5
 LISTED_AT_ONCE = 40  # in one transaction: each ticket takes two items
@@ -213,14 +213,14 @@ def _list(purchase: Purchase, new: Sequence[Ticket], now: int) -> None:
             portion = same[first : first + LISTED_AT_ONCE]
             details = {"tickets": [ticket.number for ticket in portion], "price_cents": tier.price_cents, "currency": purchase.currency}
             entry = audit.entry_item(f"order#{purchase.id}", "resale.offered", purchase.user_id, now, details, event_id=purchase.event_id)
-            listed = [item for ticket in portion for item in offer_for_resale_items(ticket, tier.stock_id, now)]
+            listed = [item for ticket in portion for item in list_for_resale_items(ticket, tier.stock_id, now)]
             dynamo.transact([*listed, add_tickets_item(_shard_id(tier.stock_id), len(portion)), entry])
             note_change(tier.stock_id)
 
 
 def _take_out(stock_id: str, listed: Sequence[Ticket], items: Sequence[dynamo.TransactItem] = ()) -> None:
     """End the offers of tickets, and take them out of their stock. Raises dynamo.ConditionFailed."""
-    ended = [item for ticket in listed for item in end_resale_items(ticket, stock_id)]
+    ended = [item for ticket in listed for item in unlist_items(ticket, stock_id)]
     dynamo.transact([*ended, remove_tickets_item(_shard_id(stock_id), len(listed)), *items])
     note_change(stock_id)
 
@@ -257,7 +257,7 @@ def take_seats(paid: Purchase, attempt: int, now: int) -> Resold:
     holds = sorted((order.holds_of_tickets([ticket.number]) for ticket, order in chosen), key=len, reverse=True)
     seats = [seat for seat, *_ in holds]
     pool_seats = [pooled for _, *in_pool in holds for pooled in in_pool]
-    others, items = [], [item for ticket, _ in chosen for item in resell_items(ticket, line.resale_holds[0].stock_id)]
+    others, items = [], [item for ticket, _ in chosen for item in void_resold_items(ticket, line.resale_holds[0].stock_id)]
     for order in {order.id: order for _, order in chosen}.values():
         numbers = sorted(ticket.number for ticket, seller in chosen if seller.id == order.id)
         after, money_items = refunds.plan_resold(order, numbers, paid.id, now)
@@ -273,7 +273,7 @@ def _choose(paid: Purchase, attempt: int) -> list[tuple[Ticket, Purchase]]:
     found = list[tuple[Ticket, Purchase]]()
     position: str | None = None
     while len(found) < wanted:
-        page, position = list_for_resale(line.resale_holds[0].stock_id, position, PAGE_SIZE)
+        page, position = query_listed_tickets(line.resale_holds[0].stock_id, position, PAGE_SIZE)
         fitting = [
             ticket
             for ticket in page
@@ -323,7 +323,7 @@ def _close_listings(stock_id: str, event: Event, now: int) -> int:
     current, is_closed = catalog.snapshot(), event_phase(event, now) == "closed"
     closed, position = 0, None
     while deadline.remaining() >= SECONDS_FOR_PAGE:
-        page, position = list_for_resale(stock_id, position, SWEPT_PAGE)
+        page, position = query_listed_tickets(stock_id, position, SWEPT_PAGE)
         for ticket in page:
             is_sellable = ticket.is_for_resale and _matches_tier(ticket, current.tiers.get(ticket.tier_id))
             if is_closed or not is_sellable or current.is_cancelled(event, [ticket.tier_id]):

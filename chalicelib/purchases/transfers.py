@@ -1,7 +1,7 @@
 """Transfers: an owner offers a ticket by link, and the first user who accepts it gets the ticket, with a new code.
 
 The ticket's item decides races: one transaction sets the new owner and the new code and ends the transfer, on condition that the ticket
-is valid, unused and offered by this transfer (`tickets.store.give_with_new_code_item`). An acceptance that races with a scan, a refund, a
+is valid, unused and offered by this transfer (`tickets.store.transfer_item`). An acceptance that races with a scan, a refund, a
 dispute or another acceptance therefore either comes first or is refused.
 """
 

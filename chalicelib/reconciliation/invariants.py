@@ -83,16 +83,16 @@ def check_ticket(ticket: Ticket) -> Iterator[str]:
     counts = [[checkin.count for checkin in ticket.checkins if checkin.seat == seat] for seat in scanned_seats]
     if any(inside < 0 for people in counts for inside in accumulate(people)):
         yield f"{ticket.id}: more people went out than were in: {ticket.checkins}"
-    if sum(checkin.count for checkin in ticket.present) != ticket.inside:
-        yield f"{ticket.id}: {ticket.inside} people are in, and the check-ins of the present people are {ticket.present}"
-    if not 0 <= ticket.inside <= ticket.admits + overridden:
-        yield f"{ticket.id}: {ticket.inside} of {ticket.admits} are in"
+    if sum(checkin.count for checkin in ticket.checkins_inside) != ticket.inside_count:
+        yield f"{ticket.id}: {ticket.inside_count} people are in, and the check-ins of the present people are {ticket.checkins_inside}"
+    if not 0 <= ticket.inside_count <= ticket.admits + overridden:
+        yield f"{ticket.id}: {ticket.inside_count} of {ticket.admits} are in"
     if any(checkin.count == 0 for checkin in ticket.checkins) or len({checkin.id for checkin in ticket.checkins}) < len(ticket.checkins):
         yield f"{ticket.id}: has the check-ins {ticket.checkins}"
     seats = [guest.seat for guest in ticket.guests]
     if seats != sorted(set(seats) & set(range(1, ticket.admits + 1))):
         yield f"{ticket.id}: has guests of the seats {seats}"
-    admitted = [checkin.seat for checkin in ticket.present if checkin.seat is not None and not checkin.override_reason]
+    admitted = [checkin.seat for checkin in ticket.checkins_inside if checkin.seat is not None and not checkin.override_reason]
     if len(set(admitted)) < len(admitted) or any(abs(checkin.count) != 1 for checkin in ticket.checkins if checkin.seat is not None):
         yield f"{ticket.id}: the guests of the seats {admitted} came in"
 

@@ -32,7 +32,7 @@ from chalicelib.reconciliation import invariants
 from chalicelib.reconciliation.invariants import PurchaseRecords
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, ticket_id
-from chalicelib.tickets.store import list_for_resale, position_at, query_changed_tickets
+from chalicelib.tickets.store import position_at, query_changed_tickets, query_listed_tickets
 
 DAY_SECONDS = 86_400
 # A run reads about this many items, each of which costs about one read unit. A day of such runs costs about 0.15 dollars.
@@ -281,7 +281,7 @@ class _Run:
         """Return the number of tickets for resale in a stock. An entry of the list whose ticket is not for resale does not count."""
         total, position = 0, None
         while True:
-            listed, position = list_for_resale(stock_id, position, SLICE)
+            listed, position = query_listed_tickets(stock_id, position, SLICE)
             total += len(listed)
             self._report.reads += 1 + len(listed)
             if position is None:

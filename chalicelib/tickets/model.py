@@ -25,17 +25,17 @@ MAX_TICKETS = 50  # per purchase: together with the purchase, the buyer's record
 
 # Crockford's base32 (https://www.crockford.com/base32.html): no I, L, O or U, so that nobody at the door misreads a code.
 CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-IMPORTED_PREFIX = "imported-"  # begins the owner ids of tickets that another system sold
-KEY_LENGTH = 8  # of an order: the characters of its id that are in its number
+IMPORTED_OWNER_PREFIX = "imported-"  # begins the owner ids of tickets that another system sold
+ORDER_KEY_LENGTH = 8  # the characters of an order's id that are in its number
 CODE_LENGTH = 20  # characters of 5 bits each; a code of 100 bits cannot be guessed
 CODE_GROUP_LENGTH = 5
-_OWN_CODE_LENGTH = CODE_LENGTH + CODE_LENGTH // CODE_GROUP_LENGTH - 1  # with its hyphens
+_FORMATTED_CODE_LENGTH = CODE_LENGTH + CODE_LENGTH // CODE_GROUP_LENGTH - 1  # with the hyphens between the groups
 
 MAX_DUPLICATES = 20  # per ticket, so that the ticket's item stays small
 MAX_UNDONE = 20  # per ticket; devices resend a scan for a few hours at most, so older scans are not needed
 
 # Letters that are not in the alphabet become the digits that they look like. Hyphens and spaces are removed.
-_MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
+_MISREAD_CHARACTERS = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
 
 TICKET_ID_FORM = r"[A-Za-z0-9_.-]{1,64}-[1-9][0-9]?"
 
@@ -72,7 +72,7 @@ class CheckIn(Struct, frozen=True, array_like=True):
     """`count` people came in with a ticket at `at` (epoch seconds), admitted by the user `by`. A repeated scan has the same `id`.
 
     A negative `count` is an exit: that many people went out, and may come back. `seat` is set if a guest came in with the guest's own
-    code. `override_reason` is set if staff let somebody in despite a refusal. `date` is the id of the event's date for which they came.
+    code. `override_reason` is the reason that staff sent to override a refusal. `date` is the id of the event's date for which they came.
     """
 
     id: str
@@ -101,7 +101,7 @@ class Guest(Struct, frozen=True, array_like=True):
 
 
 class Transfer(Struct, frozen=True, array_like=True):
-    """An offer by the owner `by` to give a ticket to the person who knows the `secret`. Times are epoch seconds."""
+    """An offer by the owner `by` to give a ticket away to the person who knows the `secret`. Times are epoch seconds."""
 
     secret: str
     by: str
@@ -109,7 +109,7 @@ class Transfer(Struct, frozen=True, array_like=True):
     accepted_at: int | None = None
 
     def is_open(self, now: int) -> bool:
-        """Return whether the offer may still be accepted."""
+        """Return whether the transfer may still be accepted."""
         return self.accepted_at is None and now < self.expires_at
 
 
@@ -126,9 +126,9 @@ class Ticket(Struct, frozen=True, kw_only=True):
     `created_at` is in epoch seconds.
 
     `checkins` are the valid check-ins and exits, oldest first; `duplicates` are offline scans that let people in although nobody was left
-    to admit. `undone` are the ids of the last scans that were undone. `transfer` is the latest offer to give the ticket away, whatever its
+    to admit. `undone` are the ids of the last scans that were undone. `transfer` is the latest transfer to another person, whatever its
     outcome. The ticket has the seats 1 to `admits`; `guests` has the guests of the assigned seats. `serial` is set a second or two after
-    the sale. `checkin_version` counts the changes to `checkins`; it is None until this version first changes them.
+    the sale. `checkin_version` counts the changes to `checkins`; it is None if only releases without this field have changed them.
     """
 
     id: str
@@ -155,11 +155,11 @@ class Ticket(Struct, frozen=True, kw_only=True):
     language: Language | None = None  # the language of emails to the owner, as preferred when they bought or accepted the ticket
     erased_at: int | None = None  # when the owner's personal data was erased; a transfer resets it
     transfers: TransferPolicy | None = None  # null: the event allowed transfers when the ticket was sold
-    listed_at: int | None = None  # when the buyer offered the ticket for resale; kept until the resale stock no longer has the ticket
+    listed_at: int | None = None  # when the buyer listed the ticket for resale; kept until the resale stock no longer has the ticket
 
     @property
     def is_for_resale(self) -> bool:
-        """Whether the ticket is offered for resale, and can still be sold."""
+        """Whether the ticket is listed for resale, and can still be sold."""
         return self.listed_at is not None and self.state == "valid" and not self.checkins
 
     def with_checkins_on(self, date: str | None) -> "Ticket":
@@ -167,50 +167,50 @@ class Ticket(Struct, frozen=True, kw_only=True):
         return replace(self, checkins=[checkin for checkin in self.checkins if checkin.date == date])
 
     @property
-    def last_date(self) -> str | None:
+    def last_checkin_date(self) -> str | None:
         """The date of the last check-in, or None if there is no check-in."""
         return self.checkins[-1].date if self.checkins else None
 
     @property
-    def inside(self) -> int:
+    def inside_count(self) -> int:
         """The number of people who are inside with the ticket, added up over its dates."""
         return sum(checkin.count for checkin in self.checkins)
 
     @property
-    def present(self) -> list[CheckIn]:
+    def checkins_inside(self) -> list[CheckIn]:
         """The check-ins of the people who are inside, oldest first. An exit cancels the latest check-in with the same `seat` and date."""
-        gone: Counter[tuple[str | None, int | None]] = Counter()
+        exit_counts: Counter[tuple[str | None, int | None]] = Counter()  # people who went out, and whose check-ins the loop has not reached
         found = []
         for checkin in reversed(self.checkins):
             key = checkin.date, checkin.seat
             if checkin.direction == "out":
-                gone[key] -= checkin.count
+                exit_counts[key] -= checkin.count
                 continue
-            left = min(gone[key], checkin.count)
-            gone[key] -= left
-            if left < checkin.count:
-                found.append(replace(checkin, count=checkin.count - left) if left else checkin)
+            gone_count = min(exit_counts[key], checkin.count)
+            exit_counts[key] -= gone_count
+            if gone_count < checkin.count:
+                found.append(replace(checkin, count=checkin.count - gone_count) if gone_count else checkin)
         return found[::-1]
 
     @property
-    def arrivals(self) -> list[CheckIn]:
-        """The check-ins, oldest first, without the people who came back.
+    def first_entries(self) -> list[CheckIn]:
+        """The check-ins of people who had not been inside before, oldest first; the `count` of each leaves out the people who came back.
 
         A check-in counts as a return unless it brings the number of people inside with the same code to a new maximum. A person who comes
-        back with a different code looks like a new person. Therefore, the number of arrivals is limited to the number of people whom the
-        ticket admits, or the highest number inside at once if that is higher. Each date counts separately.
+        back with a different code looks like a new person. Therefore, the total is limited to the number of people whom the ticket admits,
+        or the highest number inside at once if that is higher. Each date counts separately.
         """
         inside_by_date: dict[str | None, Counter[int | None]] = defaultdict(Counter)
-        arrived_by_date: dict[str | None, Counter[int | None]] = defaultdict(Counter)
+        entered_by_date: dict[str | None, Counter[int | None]] = defaultdict(Counter)
         found = []
         for checkin in self.checkins:
-            inside, arrived = inside_by_date[checkin.date], arrived_by_date[checkin.date]
+            inside, entered = inside_by_date[checkin.date], entered_by_date[checkin.date]
             inside[checkin.seat] += checkin.count
-            most = max(self.admits, inside.total()) - arrived.total()
-            count = min(inside[checkin.seat] - arrived[checkin.seat], most)
+            max_count = max(self.admits, inside.total()) - entered.total()
+            count = min(inside[checkin.seat] - entered[checkin.seat], max_count)
             if count > 0:
                 found.append(checkin if count == checkin.count else replace(checkin, count=count))
-                arrived[checkin.seat] += count
+                entered[checkin.seat] += count
         return found
 
     def seat_number(self, seat: int) -> str | None:
@@ -221,12 +221,17 @@ class Ticket(Struct, frozen=True, kw_only=True):
         """Return the guest of a seat, or None if nobody was named."""
         return next((guest for guest in self.guests if guest.seat == seat), None)
 
-    def checkin_of(self, seat: int) -> CheckIn | None:
+    def first_checkin_of(self, seat: int) -> CheckIn | None:
         """Return the first check-in of a seat's guest with the guest's own code, or None if there is no such check-in."""
         return next((checkin for checkin in self.checkins if checkin.seat == seat), None)
 
-    def inside_count(self, seat: int | None) -> int:
-        """Return how many people are inside with the code of a seat's guest or, if `seat` is None, with the ticket's own code."""
+    @property
+    def inside_with_ticket_code(self) -> int:
+        """The number of people who came in with the ticket's own code and are inside."""
+        return sum(checkin.count for checkin in self.checkins if checkin.seat is None)
+
+    def inside_with_guest_code(self, seat: int) -> int:
+        """Return how many people came in with the code of a seat's guest and are inside."""
         return sum(checkin.count for checkin in self.checkins if checkin.seat == seat)
 
     @property
@@ -237,7 +242,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
     @property
     def is_imported(self) -> bool:
         """Whether another system sold the ticket."""
-        return self.owner_id.startswith(IMPORTED_PREFIX)
+        return self.owner_id.startswith(IMPORTED_OWNER_PREFIX)
 
     @property
     def is_admissible(self) -> bool:
@@ -325,20 +330,20 @@ def order_number(order_id: str, event: Event | None) -> str:
 
 def order_key(order_id: str) -> str:
     """Return the characters of an order's id that are in its number."""
-    return order_id[-KEY_LENGTH:]
+    return order_id[-ORDER_KEY_LENGTH:]
 
 
-def read_order_key(text: str) -> str | None:
+def parse_order_key(text: str) -> str | None:
     """Return the key in an order number that somebody typed, with or without initials and hyphens. Returns None for other text."""
     found = _ORDER_NUMBER.fullmatch(text.strip().upper())
-    key = f"{found[1]}{found[2]}".translate(_MISREAD) if found else ""
+    key = f"{found[1]}{found[2]}".translate(_MISREAD_CHARACTERS) if found else ""
     return key if key and set(key) <= set(CODE_ALPHABET) else None
 
 
 def find_order_keys(text: str, keys: Container[str]) -> list[str]:
     """Return the `keys` that a text contains, such as the reference of a bank transfer. Ignores case, spaces and punctuation."""
-    characters = re.sub(r"[^A-Z0-9]", "", text.upper()).translate(_MISREAD)
-    parts = (characters[start : start + KEY_LENGTH] for start in range(len(characters)))
+    characters = re.sub(r"[^A-Z0-9]", "", text.upper()).translate(_MISREAD_CHARACTERS)
+    parts = (characters[start : start + ORDER_KEY_LENGTH] for start in range(len(characters)))
     return list(dict.fromkeys(part for part in parts if part in keys))
 
 
@@ -360,18 +365,18 @@ def may_be_ticket_id(text: str) -> bool:
 
 def new_code() -> str:
     """Return a random code of four groups of five characters, such as `7K3MX-0QWZ9-H4TRB-V81CD`."""
-    return code_of(secrets.token_bytes(CODE_LENGTH))
+    return code_from_bytes(secrets.token_bytes(CODE_LENGTH))
 
 
-def code_of(random_bytes: bytes) -> str:
+def code_from_bytes(random_bytes: bytes) -> str:
     """Return the code made from CODE_LENGTH or more random bytes."""
     # The alphabet has 32 characters, so each byte selects every character with the same probability.
-    return _grouped("".join(CODE_ALPHABET[byte % len(CODE_ALPHABET)] for byte in random_bytes[:CODE_LENGTH]))
+    return _hyphenate("".join(CODE_ALPHABET[byte % len(CODE_ALPHABET)] for byte in random_bytes[:CODE_LENGTH]))
 
 
-def may_be_own_code(code: str) -> bool:
+def has_our_code_format(code: str) -> bool:
     """Return whether a stored code has the form of `new_code`. Another system may still have issued it."""
-    return len(code) == _OWN_CODE_LENGTH and normalize_code(code) == code
+    return len(code) == _FORMATTED_CODE_LENGTH and normalize_code(code) == code
 
 
 def normalize_code(text: str) -> str:
@@ -380,13 +385,13 @@ def normalize_code(text: str) -> str:
     Text that may be one of our codes gets the form of `new_code`. Any other text keeps its case and loses only surrounding spaces, because
     another system may have issued it.
     """
-    characters = text.upper().translate(_MISREAD)
+    characters = text.upper().translate(_MISREAD_CHARACTERS)
     if len(characters) == CODE_LENGTH and set(characters) <= set(CODE_ALPHABET):
-        return _grouped(characters)
+        return _hyphenate(characters)
     return text.strip() or text
 
 
-def _grouped(characters: str) -> str:
+def _hyphenate(characters: str) -> str:
     return "-".join(characters[start : start + CODE_GROUP_LENGTH] for start in range(0, CODE_LENGTH, CODE_GROUP_LENGTH))
 
 
@@ -453,7 +458,7 @@ class Seat(Struct, frozen=True):
     @property
     def checkin(self) -> CheckIn | None:
         """The check-in of the guest with the guest's own code, or None if there is no such check-in."""
-        return self.ticket.checkin_of(self.number)
+        return self.ticket.first_checkin_of(self.number)
 
     @property
     def token(self) -> str | None:

@@ -48,7 +48,7 @@ def guest_text(ticket: Ticket, guest: Guest) -> str:
 
 def rotating_text(ticket: Ticket, password: str) -> str:
     """Return the text of a ticket's rotating code, `FG2:<id>:<fixed part>:<password>`. Wallets replace a placeholder with the password."""
-    return f"{ROTATING_PREFIX}:{ticket.id}:{signature.wallet_code(ticket.code, ticket.qr_sig)}:{password}"
+    return f"{ROTATING_PREFIX}:{ticket.id}:{signature.wallet_fixed_part(ticket.code, ticket.qr_sig)}:{password}"
 
 
 def parse_ticket_text(text: str) -> ScannedText | None:

@@ -138,7 +138,7 @@ def send_invitation(seat: Seat, language: Language, now: int) -> Seat:
         return seat
     if not notifications.send(draft_invitation(details.email, token, _event(seat), language)):
         return seat
-    store.set_invited(details, now)
+    store.record_invitation(details, now)
     return replace(seat, details=replace(details, invited_at=now))
 
 

@@ -267,7 +267,7 @@ def give_ticket(ticket: Ticket, owner_id: str, language: Language, now: int) -> 
         language=language,
         erased_at=None,
     )
-    return TicketGift(after, store.give_with_new_code_item(ticket, after))
+    return TicketGift(after, store.transfer_item(ticket, after))
 
 
 def freeze_items(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
@@ -283,12 +283,12 @@ def thaw_items(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
     return [store.change_state_item(ticket.id, "frozen", "valid") for ticket in tickets]
 
 
-def void_items(ticket_ids: Iterable[str], reason: VoidReason, *, unused_by: str | None = None) -> list[dynamo.TransactItem]:
+def void_items(ticket_ids: Iterable[str], reason: VoidReason, *, only_if_unused_by: str | None = None) -> list[dynamo.TransactItem]:
     """Return the items that void tickets permanently. Safe to repeat. The transaction is cancelled if a ticket does not exist.
 
-    With `unused_by`, the transaction is also cancelled unless all tickets are valid, unused and owned by this user.
+    With `only_if_unused_by`, the transaction is also cancelled unless all tickets are valid, unused and owned by this user.
     """
-    return [store.void_item(ticket_id, reason, unused_by=unused_by) for ticket_id in ticket_ids]
+    return [store.void_item(ticket_id, reason, only_if_unused_by=only_if_unused_by) for ticket_id in ticket_ids]
 
 
 def _new_ticket(

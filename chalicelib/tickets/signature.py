@@ -18,14 +18,14 @@ import hmac
 from hashlib import sha256
 
 from chalicelib.foundation import secret_settings
-from chalicelib.tickets.model import code_of
+from chalicelib.tickets.model import code_from_bytes
 
 ROTATION_SECONDS = 30
 ROTATING_DIGITS = 8
 ACCEPTED_PERIODS = 1  # before and after the current period, because clocks differ and people take a moment to hold up their phones
 
 _VERSION, _CODE_VERSION = "fairgate-ticket-v1", "fairgate-code-v1"
-_WALLET_CODE_BYTES = 15  # 24 characters
+_FIXED_PART_BYTES = 15  # 24 characters
 
 
 def sign(ticket_id: str, event_id: str, code: str) -> str:
@@ -40,7 +40,7 @@ def derive_code(ticket_id: str) -> str:
     A region that has lost a ticket can therefore issue it again with the code that its owner already has (docs/regions.md).
     """
     secret = next(iter(secret_settings.signing_keys("ticket_keys").values()))
-    return code_of(_digest(secret, _CODE_VERSION, ticket_id))
+    return code_from_bytes(_digest(secret, _CODE_VERSION, ticket_id))
 
 
 def is_genuine(qr_sig: str, ticket_id: str, event_id: str, code: str) -> bool:
@@ -58,9 +58,9 @@ def has_known_key(qr_sig: str) -> bool:
     return qr_sig.partition(".")[0] in secret_settings.signing_keys("ticket_keys")
 
 
-def wallet_code(code: str, qr_sig: str) -> str:
+def wallet_fixed_part(code: str, qr_sig: str) -> str:
     """Return the fixed part of a ticket's rotating code. Nobody can derive the ticket's code or its one-time passwords from it."""
-    return base64.b32encode(_derive(code, qr_sig, "wallet code")[:_WALLET_CODE_BYTES]).decode()
+    return base64.b32encode(_derive(code, qr_sig, "wallet code")[:_FIXED_PART_BYTES]).decode()
 
 
 def totp_key(code: str, qr_sig: str) -> bytes:

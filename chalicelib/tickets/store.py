@@ -1,6 +1,7 @@
 """Table `tickets` (one item per ticket), table `guests` (the details of the guests of seats), and their transaction items.
 
-`dynamo.Table` replaces PynamoDB's `Meta` and calls: `feature` names the table, and reads are strongly consistent except from an index.
+`dynamo.Table` replaces PynamoDB's `Meta` and its methods that read and write: `feature` names the table, `find` replaces `get`, and reads
+are strongly consistent except from an index.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +23,8 @@ from chalicelib.foundation import clock
 from chalicelib.foundation.log import logger
 from chalicelib.tickets.model import Attendee, CheckIn, Guest, GuestAnswer, GuestDetails, Serial, Ticket, TicketState, Transfer, VoidReason
 
-# One key of an index accepts 1,000 writes a second. Never lower this number: existing tickets in the higher lanes would not be found.
+# The tickets of an event are spread over this many keys of an index, because one key accepts 1,000 writes a second. Never lower the number:
+# existing tickets in the higher lanes would not be found.
 EVENT_LANES = 4
 
 
@@ -48,18 +50,21 @@ class TicketChangeIndex(GlobalSecondaryIndex[Any]):
 
 
 class CheckInsAttribute(StructAttribute[list[CheckIn]]):
-    """Check-ins without empty last fields, because conditions compare the check-ins with what earlier versions stored."""
+    """Check-ins without their trailing empty fields.
+
+    Earlier versions did not have these fields, and a condition compares the whole list with what they stored.
+    """
 
     def to_stored(self, value: list[CheckIn]) -> list[tuple[Any, ...]]:
-        # The last fields are `seat`, `override_reason` and `date`.
+        # The fields that may be left out are `seat`, `override_reason` and `date`, which are the last three.
         lengths = (None if checkin.date else -1 if checkin.override_reason else -2 if checkin.seat else -3 for checkin in value)
         return [astuple(checkin)[:length] for checkin, length in zip(value, lengths, strict=True)]
 
 
 class TicketRow(dynamo.Table):
-    """A ticket, with the fields of `Ticket`. `admitted` is the number of people in `checkins`, for readers of the stream.
+    """A ticket, with the fields of `Ticket`.
 
-    `checkin_version` counts the changes of `checkins`, also for readers of the stream.
+    For readers of the stream, `admitted` is the number of people inside, and `checkin_version` counts the changes of `checkins`.
 
     `event_lane` is `<event id>#<lane>`, and `changed` is `<epoch seconds>#<ticket id>`.
     """
@@ -104,7 +109,7 @@ class TicketRow(dynamo.Table):
 
 
 class ListingRow(dynamo.Table):
-    """A ticket for resale. `position` is `<epoch seconds>#<ticket id>`, with the ticket's `listed_at`, so tickets are in listing order."""
+    """A ticket that is listed for resale. `position` is `<epoch seconds of listed_at>#<ticket id>`, so tickets are in listing order."""
 
     feature = "listings"
     contents = "The tickets for resale, in the order in which their buyers listed them, by stock."
@@ -114,10 +119,18 @@ class ListingRow(dynamo.Table):
     position = UnicodeAttribute(range_key=True)
 
 
-# The attributes with a StructAttribute, and the value of each if it is missing. An empty list is never stored, because `_same` expects the
-# attribute to be missing then.
-_EMPTY: dict[str, Any] = {"attendee": None, "transfer": None, "serial": None, "guests": [], "checkins": [], "duplicates": [], "undone": []}
-_PLAIN = [name for name in Ticket.__struct_fields__ if name not in _EMPTY]
+# The attributes with a StructAttribute, and the value of each if it is missing. An empty list is never stored, because for an empty list
+# `_same` expects that the attribute is missing.
+_DEFAULTS: dict[str, Any] = {
+    "attendee": None,
+    "transfer": None,
+    "serial": None,
+    "guests": [],
+    "checkins": [],
+    "duplicates": [],
+    "undone": [],
+}
+_PLAIN_FIELDS = [name for name in Ticket.__struct_fields__ if name not in _DEFAULTS]
 _EXISTS = TicketRow.id.exists()
 _UNUSED = TicketRow.checkins.does_not_exist()
 _VALID = TicketRow.state == "valid"
@@ -129,25 +142,25 @@ def create_ticket_item(ticket: Ticket) -> dynamo.TransactItem:
 
     The transaction is cancelled if the ticket exists, because then the buyer already has its code.
     """
-    # A new ticket has none of the attributes in _EMPTY, except perhaps an attendee.
-    row = TicketRow(**{name: getattr(ticket, name) for name in _PLAIN}, attendee=ticket.attendee)
-    row.changed = _changed(ticket.id)
+    # A new ticket has none of the attributes in _DEFAULTS, except perhaps an attendee.
+    row = TicketRow(**{name: getattr(ticket, name) for name in _PLAIN_FIELDS}, attendee=ticket.attendee)
+    row.changed = _position_now(ticket.id)
     row.event_lane = f"{ticket.event_id}#{crc32(ticket.id.encode()) % EVENT_LANES}"
     return dynamo.transact_put(row, TicketRow.id.does_not_exist())
 
 
 def change_state_item(ticket_id: str, before: TicketState, after: TicketState) -> dynamo.TransactItem:
     """Return the item that changes a ticket's state. The transaction is cancelled if the ticket is not in the state `before`."""
-    return _change_item(ticket_id, {"state": after}, TicketRow.state == before)
+    return _door_change_item(ticket_id, {"state": after}, TicketRow.state == before)
 
 
-def void_item(ticket_id: str, reason: VoidReason, *, unused_by: str | None = None) -> dynamo.TransactItem:
+def void_item(ticket_id: str, reason: VoidReason, *, only_if_unused_by: str | None = None) -> dynamo.TransactItem:
     """Return the item that makes a ticket void, whatever its state. The transaction is cancelled if the ticket does not exist.
 
-    With `unused_by`, the transaction is also cancelled unless the ticket is valid and unused, and this user owns it.
+    With a user id in `only_if_unused_by`, the transaction is also cancelled unless the ticket is valid, unused and owned by this user.
     """
-    condition = _EXISTS if unused_by is None else _UNUSED & _VALID & (TicketRow.owner_id == unused_by)
-    return _change_item(ticket_id, {"state": "void", "void_reason": reason}, condition)
+    condition = _EXISTS if only_if_unused_by is None else _UNUSED & _VALID & (TicketRow.owner_id == only_if_unused_by)
+    return _door_change_item(ticket_id, {"state": "void", "void_reason": reason}, condition)
 
 
 def number_seats_item(ticket_id: str, serial: Serial) -> dynamo.TransactItem:
@@ -157,22 +170,22 @@ def number_seats_item(ticket_id: str, serial: Serial) -> dynamo.TransactItem:
     )
 
 
-def change_checkins_item(before: Ticket, after: Ticket, *, admits: bool) -> dynamo.TransactItem:
+def change_checkins_item(before: Ticket, after: Ticket, *, is_entry: bool) -> dynamo.TransactItem:
     """Return the item that replaces the check-ins and the undone scans of a ticket.
 
-    The transaction is cancelled if they have changed since `before` was read. If the change `admits` somebody, the transaction is also
-    cancelled if the ticket is not valid or its code or guests have changed.
+    The transaction is cancelled if they have changed since `before` was read. For an entry, the transaction is also cancelled if the ticket
+    is not valid, or if its code or guests have changed.
     """
-    changes: dict[str, Any] = {"checkins": after.checkins or None, "admitted": after.inside or None}
+    changes: dict[str, Any] = {"checkins": after.checkins or None, "admitted": after.inside_count or None}
     if after.undone != before.undone:
         changes["undone"] = after.undone or None
     # The check-ins must be unchanged: if several scanners write at once, one succeeds, and the others read again and find nobody to admit.
     condition = _same_scans(before)
-    if admits:
+    if is_entry:
         # The ticket must be valid, because a refund or a dispute may have come first. Its codes must be unchanged, because a transfer or a
         # new guest may have replaced them.
         condition &= _VALID & (TicketRow.code == before.code) & _same_guests(before)
-    return _change_item(before.id, changes, condition, TicketRow.checkin_version.add(1))
+    return _door_change_item(before.id, changes, condition, TicketRow.checkin_version.add(1))
 
 
 def change_undone_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
@@ -184,7 +197,7 @@ def change_undone_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
 
 
 def add_duplicate_item(ticket: Ticket, duplicate: CheckIn) -> dynamo.TransactItem:
-    """Return the item that adds a scan to a ticket's duplicates. The transaction is cancelled if they have changed in the meantime."""
+    """Return the item that adds a scan to a ticket's duplicates. The transaction is cancelled if the duplicates have changed."""
     condition = _EXISTS & _same(TicketRow.duplicates, ticket.duplicates)
     return dynamo.transact_update(TicketRow(ticket.id), TicketRow.set_or_remove({"duplicates": [*ticket.duplicates, duplicate]}), condition)
 
@@ -192,20 +205,17 @@ def add_duplicate_item(ticket: Ticket, duplicate: CheckIn) -> dynamo.TransactIte
 def change_attendee_item(ticket: Ticket, attendee: Attendee | None) -> dynamo.TransactItem:
     """Return the item that changes the attendee of a ticket.
 
-    The transaction is cancelled if the ticket has a new owner or is void, or if its owner's data has been erased.
+    The transaction is cancelled if the ticket has a new owner or is void, or if the owner's data has been erased.
     """
     condition = (TicketRow.owner_id == ticket.owner_id) & _NOT_VOID & TicketRow.erased_at.does_not_exist()
-    return _change_item(ticket.id, {"attendee": attendee}, condition)
+    return _door_change_item(ticket.id, {"attendee": attendee}, condition)
 
 
 def erase_names(ticket: Ticket, guests: Sequence[Guest]) -> bool:
-    """Remove the name from a ticket for good and replace its guests.
-
-    Returns False and writes nothing if its owner or guests have changed.
-    """
+    """Remove the name from a ticket for good and replace its guests. Returns False and writes nothing if the owner or guests changed."""
     changes = {"attendee": None, "guests": guests or None, "erased_at": clock.now()}
     condition = (TicketRow.owner_id == ticket.owner_id) & _same_guests(ticket)
-    return dynamo.update_if(TicketRow(ticket.id), _changes(ticket.id, changes), condition)
+    return dynamo.update_if(TicketRow(ticket.id), _door_change_actions(ticket.id, changes), condition)
 
 
 def change_guests_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.TransactItem:
@@ -215,33 +225,33 @@ def change_guests_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.Transa
     guest who has entered keeps the seat.
     """
     condition = (TicketRow.owner_id == ticket.owner_id) & _NOT_VOID & _same_guests(ticket) & _same_checkins(ticket)
-    return _change_item(ticket.id, {"guests": guests or None}, condition)
+    return _door_change_item(ticket.id, {"guests": guests or None}, condition)
 
 
-def erase_guest_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.TransactItem:
-    """Return the item that replaces the guests of a ticket in any state.
+def erase_guest_item(ticket: Ticket, guests_after: Sequence[Guest]) -> dynamo.TransactItem:
+    """Return the item that erases a guest of a ticket in any state, by replacing the ticket's guests.
 
     The transaction is cancelled if the ticket's guests or check-ins have changed.
     """
     condition = _same_guests(ticket) & _same_checkins(ticket)
-    return _change_item(ticket.id, {"guests": guests or None}, condition)
+    return _door_change_item(ticket.id, {"guests": guests_after or None}, condition)
 
 
 def open_transfer(ticket: Ticket, transfer: Transfer) -> bool:
-    """Offer a ticket. Returns False and writes nothing if its transfer or owner has changed, or if the ticket is not valid or was used."""
-    return dynamo.update_if(TicketRow(ticket.id), TicketRow.set_or_remove({"transfer": transfer}), _can_transfer(ticket))
+    """Open a transfer of a ticket to another person. Returns False and writes nothing unless it is `_still_transferable`."""
+    return dynamo.update_if(TicketRow(ticket.id), TicketRow.set_or_remove({"transfer": transfer}), _still_transferable(ticket))
 
 
 def remove_transfer(ticket: Ticket) -> bool:
-    """Withdraw the offer of a ticket in any state. Returns False and writes nothing if its transfer or owner has changed."""
+    """Withdraw the transfer of a ticket in any state. Returns False and writes nothing if the transfer or owner has changed."""
     condition = (TicketRow.owner_id == ticket.owner_id) & (TicketRow.transfer == ticket.transfer)
     return dynamo.update_if(TicketRow(ticket.id), [TicketRow.transfer.remove()], condition)
 
 
-def give_with_new_code_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
-    """Return the item that gives a ticket to a new owner, so the ticket gets a new code.
+def transfer_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
+    """Return the item that gives a ticket to a new owner, with a new code.
 
-    The transaction is cancelled if `open_transfer` would return False, or if the guests have changed.
+    The transaction is cancelled unless the ticket is `_still_transferable` and has the same guests.
     """
     changes = {
         "owner_id": after.owner_id,
@@ -253,24 +263,24 @@ def give_with_new_code_item(before: Ticket, after: Ticket) -> dynamo.TransactIte
         "language": after.language,
         "erased_at": after.erased_at,
     }
-    condition = _can_transfer(before) & _same_guests(before)
-    return _change_item(before.id, changes, condition)
+    condition = _still_transferable(before) & _same_guests(before)
+    return _door_change_item(before.id, changes, condition)
 
 
-def offer_for_resale_items(ticket: Ticket, stock_id: str, now: int) -> list[dynamo.TransactItem]:
-    """Return the items that offer a ticket for resale from a stock. They end an open transfer of the ticket.
+def list_for_resale_items(ticket: Ticket, stock_id: str, now: int) -> list[dynamo.TransactItem]:
+    """Return the items that list a ticket for resale from a stock. They also end an open transfer of the ticket.
 
-    The transaction is cancelled if the ticket is already for resale, or if `open_transfer` would return False.
+    The transaction is cancelled unless the ticket is `_still_transferable`.
     """
     actions = TicketRow.set_or_remove({"listed_at": now, "transfer": None})
     return [
-        dynamo.transact_update(TicketRow(ticket.id), actions, _can_transfer(ticket)),
+        dynamo.transact_update(TicketRow(ticket.id), actions, _still_transferable(ticket)),
         dynamo.transact_put(_listing_row(ticket.id, stock_id, now)),
     ]
 
 
-def end_resale_items(ticket: Ticket, stock_id: str) -> list[dynamo.TransactItem]:
-    """Return the items that end the offer of a ticket for resale, whatever its state. They fail if the offer has changed."""
+def unlist_items(ticket: Ticket, stock_id: str) -> list[dynamo.TransactItem]:
+    """Return the items that remove a ticket in any state from resale. The transaction is cancelled if its listing has changed."""
     assert ticket.listed_at is not None
     condition = TicketRow.listed_at == ticket.listed_at
     return [
@@ -279,8 +289,8 @@ def end_resale_items(ticket: Ticket, stock_id: str) -> list[dynamo.TransactItem]
     ]
 
 
-def resell_items(ticket: Ticket, stock_id: str) -> list[dynamo.TransactItem]:
-    """Return the items that make a ticket void, because its seat was sold to somebody else from a stock of tickets for resale.
+def void_resold_items(ticket: Ticket, stock_id: str) -> list[dynamo.TransactItem]:
+    """Return the items that make a listed ticket void, because somebody else has bought its place from the stock for resale.
 
     The transaction is cancelled unless the ticket is still for resale, valid and unused, and belongs to the same owner. The door writes
     only the ticket, so this condition decides whether the sale or a scan at the door comes first.
@@ -288,37 +298,42 @@ def resell_items(ticket: Ticket, stock_id: str) -> list[dynamo.TransactItem]:
     assert ticket.listed_at is not None
     condition = _UNUSED & _VALID & (TicketRow.owner_id == ticket.owner_id) & (TicketRow.listed_at == ticket.listed_at)
     return [
-        _change_item(ticket.id, {"state": "void", "void_reason": "refunded", "listed_at": None}, condition),
+        _door_change_item(ticket.id, {"state": "void", "void_reason": "refunded", "listed_at": None}, condition),
         dynamo.transact_delete(_listing_row(ticket.id, stock_id, ticket.listed_at)),
     ]
 
 
-def list_for_resale(stock_id: str, after: str | None, limit: int) -> tuple[list[Ticket], str | None]:
-    """Return up to `limit` tickets for resale of a stock that follow the position `after`, in listing order.
+def query_listed_tickets(stock_id: str, after: str | None, limit: int) -> tuple[list[Ticket], str | None]:
+    """Return up to `limit` tickets that are listed for resale from a stock and follow the position `after`, in listing order.
 
     Also returns the position from which to continue, which is None on the last page. The reads are strongly consistent.
     """
-    beyond = None if after is None else ListingRow.position > after
-    positions = [row.position for row in ListingRow.query(stock_id, beyond, limit=limit)]
-    found = {f"{position_at(ticket.listed_at)}#{ticket.id}": ticket for ticket in _load_listed(positions) if ticket.listed_at is not None}
+    range_condition = None if after is None else ListingRow.position > after
+    positions = [row.position for row in ListingRow.query(stock_id, range_condition, limit=limit)]
+    listed = _load_listed_tickets(positions)
+    found = {_listing_position(ticket.id, ticket.listed_at): ticket for ticket in listed if ticket.listed_at is not None}
     return [found[position] for position in positions if position in found], positions[-1] if len(positions) == limit else None
 
 
 def scan_listings() -> Iterator[tuple[str, str]]:
-    """Iterate over the stock id and the position of all tickets for resale. Reads the whole table, so only checks may call it."""
+    """Iterate over the stock id and the position of all tickets for resale. Reads the whole table, so only tests may call it."""
     return ((row.stock_id, row.position) for row in ListingRow.scan())
 
 
-def _load_listed(positions: Iterable[str]) -> list[Ticket]:
+def _load_listed_tickets(positions: Iterable[str]) -> list[Ticket]:
     return load_tickets(position.partition("#")[2] for position in positions)
 
 
 def _listing_row(ticket_id: str, stock_id: str, listed_at: int) -> ListingRow:
-    return ListingRow(stock_id, f"{position_at(listed_at)}#{ticket_id}")
+    return ListingRow(stock_id, _listing_position(ticket_id, listed_at))
 
 
-def move_with_same_code_item(ticket: Ticket, owner_id: str) -> dynamo.TransactItem:
-    """Return the item that moves a ticket to another account of the same person. Its code, names and transfer stay valid.
+def _listing_position(ticket_id: str, listed_at: int) -> str:
+    return f"{position_at(listed_at)}#{ticket_id}"
+
+
+def change_account_item(ticket: Ticket, owner_id: str) -> dynamo.TransactItem:
+    """Return the item that moves a ticket to another account of the same person, with the same code, names and transfer.
 
     The transaction is cancelled if the ticket has changed owners since it was read.
     """
@@ -339,11 +354,14 @@ def _same_guests(ticket: Ticket) -> Condition:
     return _same(TicketRow.guests, ticket.guests)
 
 
-def _can_transfer(ticket: Ticket) -> Condition:
-    # The ticket must be unused and valid, because a scan, a refund or a dispute may have come first. The transfer must be unchanged,
-    # because it may have been accepted or withdrawn. A ticket for resale changes hands only through its sale.
-    same_offer = (TicketRow.owner_id == ticket.owner_id) & _same(TicketRow.transfer, ticket.transfer) & TicketRow.listed_at.does_not_exist()
-    condition: Condition = _UNUSED & _VALID & same_offer
+def _still_transferable(ticket: Ticket) -> Condition:
+    """Return the condition that a ticket is valid, unused and not for resale, and still has the same owner and transfer.
+
+    A scan, a refund or a dispute may have come first, and the transfer may have been accepted or withdrawn. A ticket for resale gets a new
+    owner only through its sale.
+    """
+    is_unchanged = (TicketRow.owner_id == ticket.owner_id) & _same(TicketRow.transfer, ticket.transfer)
+    condition: Condition = _UNUSED & _VALID & TicketRow.listed_at.does_not_exist() & is_unchanged
     return condition
 
 
@@ -370,18 +388,18 @@ def load_tickets(ticket_ids: Iterable[str]) -> list[Ticket]:
 
 
 def load_readable_tickets(ticket_ids: Iterable[str]) -> list[Ticket]:
-    """Load tickets like `load_tickets`. Leaves out tickets that this version cannot decode, as after a rollback, and logs their ids."""
-    return list(_readable(TicketRow.find_all(ticket_ids)))
+    """Load tickets like `load_tickets`. Logs and leaves out tickets that this release cannot decode, because a newer release wrote them."""
+    return list(_readable_tickets(TicketRow.find_all(ticket_ids)))
 
 
 def query_changed_tickets(event_id: str, after: str, limit: int, before: str | None = None) -> tuple[list[Ticket], str | None]:
     """Return at most `limit` tickets of an event that follow the position `after`, the least recently changed first.
 
-    With `before`, returns only tickets whose last change is before this position.
+    With `before`, returns only tickets whose last change is before this position. Also returns the position from which to continue, or
+    None after the last ticket. A position is `<epoch seconds as in position_at>#<ticket id>`.
 
-    A position is `<epoch seconds as in position_at>#<ticket id>`. Also returns the position from which to continue, or None after the
-    last ticket. The tickets are read with strong consistency: a ticket that has just changed again is returned in its current state, and
-    returned again later. May miss changes from the last second. Leaves out tickets that this version cannot decode, as after a rollback.
+    The tickets are read with strong consistency: a ticket that has just changed again is returned in its current state, and returned again
+    later. May miss changes from the last second. Leaves out tickets that this release cannot decode (`load_readable_tickets`).
     """
     lanes = [TicketRow.event_index.query(f"{event_id}#{lane}", TicketRow.changed > after, limit=limit + 1) for lane in range(EVENT_LANES)]
     rows = list(islice(dynamo.merge_sorted(lanes, attrgetter("changed")), limit + 1))
@@ -392,7 +410,7 @@ def query_changed_tickets(event_id: str, after: str, limit: int, before: str | N
     return tickets, rows[limit - 1].changed if len(rows) > limit else None
 
 
-def _readable(rows: Iterable[TicketRow]) -> Iterator[Ticket]:
+def _readable_tickets(rows: Iterable[TicketRow]) -> Iterator[Ticket]:
     for row in rows:
         try:
             yield _ticket(row)
@@ -410,7 +428,7 @@ def iterate_ticket_ids(event_id: str, after: str) -> Iterator[tuple[str, str]]:
 
 
 def position_at(at: int) -> str:
-    """Return the position before all changes of a second (epoch seconds)."""
+    """Return the position that sorts before every change made in a second (epoch seconds)."""
     return f"{at:011}"
 
 
@@ -431,29 +449,33 @@ def decode_ticket(item: dict[str, Any]) -> Ticket:
     return _ticket(TicketRow.from_raw_data(item))
 
 
-def _change_item(ticket_id: str, values: dict[str, Any], condition: Condition, *more: Action) -> dynamo.TransactItem:
-    """Return the item of a change that matters at the door: it gives attributes these values and makes `more` changes."""
-    return dynamo.transact_update(TicketRow(ticket_id), [*_changes(ticket_id, values), *more], condition)
+def _door_change_item(ticket_id: str, values: dict[str, Any], condition: Condition, *more: Action) -> dynamo.TransactItem:
+    """Return the item of a change that devices at the door must see: it gives attributes these values and makes `more` changes.
+
+    Use `dynamo.transact_update` for a change that need not be in the next manifest.
+    """
+    return dynamo.transact_update(TicketRow(ticket_id), [*_door_change_actions(ticket_id, values), *more], condition)
 
 
-def _changes(ticket_id: str, values: dict[str, Any]) -> list[Action]:
-    """Return the actions that give attributes these values and record when the ticket changed."""
-    return TicketRow.set_or_remove({**values, "changed": _changed(ticket_id)})
+def _door_change_actions(ticket_id: str, values: dict[str, Any]) -> list[Action]:
+    """Return the actions that give attributes these values and put the ticket into the next manifest of the devices at the door."""
+    return TicketRow.set_or_remove({**values, "changed": _position_now(ticket_id)})
 
 
-def _changed(ticket_id: str) -> str:
+def _position_now(ticket_id: str) -> str:
     return f"{position_at(clock.now())}#{ticket_id}"
 
 
 def _ticket(row: TicketRow) -> Ticket:
     found = row.attribute_values  # faster than getattr, which goes through PynamoDB's descriptors
-    values: dict[str, Any] = {name: found.get(name) for name in _PLAIN}
-    for name, empty in _EMPTY.items():
-        values[name] = getattr(row, name) if name in found else empty  # decoded here; may raise DecodeError
+    values: dict[str, Any] = {name: found.get(name) for name in _PLAIN_FIELDS}
+    for name, default in _DEFAULTS.items():
+        values[name] = getattr(row, name) if name in found else default  # decoded here; may raise DecodeError
     return Ticket(**values)
 
 
-# The details of the guests of seats, one item per guest. The tickets decide which items are valid.
+# The details of the guests of seats, one item per guest. An item is valid only while the seat's guest in the ticket has the item's code;
+# other items are left over.
 
 
 class GuestCodeIndex(GlobalSecondaryIndex[Any]):
@@ -486,13 +508,13 @@ class GuestRow(dynamo.Table):
     code_index = GuestCodeIndex()
 
 
-_PLAIN_DETAILS = [name for name in GuestDetails.__struct_fields__ if name not in ("answers", "option_answers")]
-_PERSONAL_DETAILS = (GuestRow.secret, GuestRow.email, GuestRow.answers, GuestRow.option_answers, GuestRow.invited_at)
+_PLAIN_DETAIL_FIELDS = [name for name in GuestDetails.__struct_fields__ if name not in ("answers", "option_answers")]
+_PERSONAL_ATTRIBUTES = (GuestRow.secret, GuestRow.email, GuestRow.answers, GuestRow.option_answers, GuestRow.invited_at)
 
 
 def put_details_item(details: GuestDetails, ttl: int) -> dynamo.TransactItem:
     """Return the transaction item that writes the details of a guest, replacing the details of an earlier guest of the seat."""
-    row = GuestRow(**{name: getattr(details, name) for name in _PLAIN_DETAILS}, ttl=ttl)
+    row = GuestRow(**{name: getattr(details, name) for name in _PLAIN_DETAIL_FIELDS}, ttl=ttl)
     row.answers, row.option_answers = details.answers or None, details.option_answers or None
     return dynamo.transact_put(row)
 
@@ -504,12 +526,12 @@ def delete_details_item(seat_id: str) -> dynamo.TransactItem:
 
 def erase_details_item(seat_id: str, code: str) -> dynamo.TransactItem:
     """Return the item that erases a guest's details except the code. The transaction is cancelled if the seat has a new guest."""
-    return dynamo.transact_update(GuestRow(seat_id), [attribute.remove() for attribute in _PERSONAL_DETAILS], GuestRow.code == code)
+    return dynamo.transact_update(GuestRow(seat_id), [attribute.remove() for attribute in _PERSONAL_ATTRIBUTES], GuestRow.code == code)
 
 
 def erase_details(seat_id: str, code: str) -> None:
     """Erase a guest's details except the code, unless the seat has a new guest."""
-    dynamo.update_if(GuestRow(seat_id), [attribute.remove() for attribute in _PERSONAL_DETAILS], GuestRow.code == code)
+    dynamo.update_if(GuestRow(seat_id), [attribute.remove() for attribute in _PERSONAL_ATTRIBUTES], GuestRow.code == code)
 
 
 def delete_details(seat_id: str, code: str) -> None:
@@ -517,7 +539,7 @@ def delete_details(seat_id: str, code: str) -> None:
     dynamo.delete_if(GuestRow(seat_id), GuestRow.id.does_not_exist() | (GuestRow.code == code))
 
 
-def set_invited(details: GuestDetails, at: int) -> bool:
+def record_invitation(details: GuestDetails, at: int) -> bool:
     """Record when a guest was invited (epoch seconds). Returns False if the seat has a new guest."""
     return dynamo.update_if(GuestRow(details.id), [GuestRow.invited_at.set(at)], GuestRow.code == details.code)
 
@@ -539,5 +561,5 @@ def find_seat_id(code: str) -> str | None:
 
 
 def _details(row: GuestRow) -> GuestDetails:
-    plain = {name: getattr(row, name) for name in _PLAIN_DETAILS}
+    plain = {name: getattr(row, name) for name in _PLAIN_DETAIL_FIELDS}
     return GuestDetails(**plain, answers=row.answers or {}, option_answers=row.option_answers or [])

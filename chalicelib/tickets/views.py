@@ -120,7 +120,7 @@ def ticket_event(ticket: Ticket, catalog: Catalog) -> TicketEvent:
 def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
     """Return the ticket as buyers see it. Names are null if the catalog no longer has the event or tier."""
     event, tier = service.event_of(ticket, catalog), catalog.tiers.get(ticket.tier_id)
-    today = (
+    ticket_today = (
         ticket
         if event is None or not event.dates
         else ticket.with_checkins_on(service.door_times_at(catalog.events[event.id], event, now).date)
@@ -141,7 +141,7 @@ def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
         attendee=ticket.attendee,
         attendee_until=clock.iso(service.attendee_until(event)) if event else None,
         admits=ticket.admits,
-        admitted=today.inside,
+        admitted=ticket_today.inside_count,
         used=bool(ticket.checkins),
         currency=ticket.currency,
         transfer_expires_at=clock.iso(offer.expires_at) if offer else None,

@@ -30,7 +30,7 @@ class Door:
         return [tickets.get_ticket(ticket_id) for ticket_id in ids]
 
     def admitted(self, ticket):
-        return tickets.get_ticket(ticket.id).inside
+        return tickets.get_ticket(ticket.id).inside_count
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def test_a_guest_who_lost_the_phone_gets_in(door, new_buyer, new_staff, mailbox:
     shown.get_by_role("button", name="Close").click()
     expect(other.page.get_by_role("button", name="Show at the door").nth(1)).to_be_focused()
     [order_id] = store.list_ids_of_address("guest@example.com", 2)
-    assert [tickets.get_ticket(ticket_id).inside for ticket_id in builders.ticket_ids(order_id, 1, 2)] == [0, 1]
+    assert [tickets.get_ticket(ticket_id).inside_count for ticket_id in builders.ticket_ids(order_id, 1, 2)] == [0, 1]
 
 
 def test_a_guest_returns_tickets_of_an_event_that_moved(new_buyer, api, time, event_id):  # noqa: F811

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from msgspec import structs
 
-from chalicelib.checkin.service import KEPT_CHECKINS, MAX_CHECKINS, without_old_exits
+from chalicelib.checkin.service import KEPT_CHECKINS, MAX_CHECKINS, without_old_exit_pairs
 from chalicelib.foundation import clock, settings
 from chalicelib.tickets.model import CheckIn, Ticket
 from tests import builders, invariants
@@ -53,7 +53,7 @@ def test_a_ticket_that_was_scanned_out_admits_once_more(venue, time):
     assert (out.status, out.json["ticket"]["admitted"], out.json["ticket"]["remaining"]) == (200, 0, 1)
     exit_scan = {"count": -1, "gate": "South", "device": "d1", "direction": "out"}
     assert exit_scan.items() <= out.json["checkin"].items()
-    assert out.json["message"] == "Scanned out 1."
+    assert out.json["message"] == "1 person scanned out."
     time.advance(600)
     assert venue.scan(gate="West").status == 200
     refused = venue.scan()
@@ -73,7 +73,7 @@ def test_of_many_gates_one_admits_a_ticket_after_its_exit(venue):
     with ThreadPoolExecutor(20) as pool:
         replies = list(pool.map(lambda gate: _retry(venue, gate, "out"), range(20, 40)))
     assert sorted(reply.status for reply in replies) == [200] + [409] * 19
-    assert venue.ticket.inside == 0
+    assert venue.ticket.inside_count == 0
 
 
 def _retry(door, gate, direction):
@@ -89,13 +89,13 @@ def test_nobody_is_scanned_out_who_is_not_in(venue):
     venue.scan()
     assert leave(venue).status == 200
     assert (leave(venue).json["error"], leave(venue, "hello").json["error"]) == ("not_checked_in", "code_unknown")
-    assert venue.ticket.inside == 0
+    assert venue.ticket.inside_count == 0
 
 
 def test_an_event_must_allow_it(door, api):
     door.scan()
     reply = leave(door)
-    assert (reply.status, reply.json["error"], door.ticket.inside) == (409, "reentry_not_allowed", 1)
+    assert (reply.status, reply.json["error"], door.ticket.inside_count) == (409, "reentry_not_allowed", 1)
     assert api.patch(f"/events/{door.event_id}", json={"allows_reentry": True}, token=builders.admin_token()).status == 200
     assert leave(door).status == 200
 
@@ -120,10 +120,10 @@ def test_a_repeated_exit_counts_once(venue):
     venue.scan()
     replies = [leave(venue, device="d1", scan_id="1") for _ in range(2)]
     assert [reply.json["repeated"] for reply in replies] == [False, True]
-    assert replies[1].json["message"] == "This request has already scanned out 1 (idempotent)."
+    assert replies[1].json["message"] == "This scan was already counted: 1 person scanned out. Nobody was counted twice."
     venue.scan()
     assert leave(venue, device="d1", scan_id="1").json["repeated"]
-    assert venue.ticket.inside == 1
+    assert venue.ticket.inside_count == 1
 
 
 def test_some_people_of_a_table_leave_and_as_many_come_back(table):
@@ -146,7 +146,7 @@ def test_a_guest_leaves_with_the_own_code_and_comes_back(table):
     assert [one["admitted"] for one in table.scan(guest.code).json["ticket"]["guests"]] == [True]
     assert table.refusal(guest.code) == (409, "already_admitted")
     assert leave(table, count=3).json["error"] == "not_checked_in"  # the guest has a code
-    assert table.ticket.inside == 3
+    assert table.ticket.inside_count == 3
 
 
 def test_a_guest_whom_the_host_brought_in_leaves_with_the_own_code(table):
@@ -178,7 +178,7 @@ def test_an_exit_is_undone_unless_somebody_has_come_in_since(venue):
     assert venue.undo(checkin_id=out).json["error"] == "already_admitted"
     assert venue.undo(checkin_id=entered).json["error"] == "not_checked_in"
     assert venue.audited()[:3] == ["ticket.checked_in", "ticket.checked_out", "ticket.check_out_undone"]
-    assert venue.ticket.inside == 1
+    assert venue.ticket.inside_count == 1
 
 
 def test_an_undone_exit_does_not_count_when_its_device_sends_it_again(venue):
@@ -186,7 +186,7 @@ def test_an_undone_exit_does_not_count_when_its_device_sends_it_again(venue):
     assert leave(venue, device="north", scan_id="1").status == 200
     assert venue.undo().status == 200
     assert leave(venue, device="north", scan_id="1").json["error"] == "scan_undone"
-    assert venue.ticket.inside == 1
+    assert venue.ticket.inside_count == 1
 
 
 def test_an_undone_exit_counts_the_people_whom_staff_let_in_beyond_the_ticket(venue):
@@ -203,7 +203,7 @@ def test_an_entry_before_the_doors_open_does_not_admit_a_second_person_by_an_und
     time.advance(7200)
     assert door.scan().status == 200
     assert door.undo(checkin_id=out).json["error"] == "already_admitted"
-    assert door.ticket.inside == 1
+    assert door.ticket.inside_count == 1
     invariants.check(time.now)
 
 
@@ -221,7 +221,7 @@ def test_exits_without_a_network_are_recorded_later_in_their_order(venue):
     again = venue.sync("north", *scans)
     assert [scan["outcome"] for scan in again.json["scans"]] == ["repeated", "repeated", "repeated", "refused"]
     assert (again.json["admitted"], again.json["exited"]) == (2, 1)
-    assert venue.ticket.inside == 1
+    assert venue.ticket.inside_count == 1
 
 
 def test_a_device_with_an_older_page_counts_right(venue):
@@ -267,9 +267,9 @@ def test_a_ticket_that_goes_in_and_out_for_days_stays_small(venue):
     venue.scan(gate="North")
     for _ in range(MAX_CHECKINS):
         assert (leave(venue).status, venue.scan(gate="South").status) == (200, 200)
-        assert (venue.ticket.inside, len(venue.ticket.arrivals), len(venue.ticket.present)) == (1, 1, 1)
+        assert (venue.ticket.inside_count, len(venue.ticket.first_entries), len(venue.ticket.checkins_inside)) == (1, 1, 1)
     assert len(venue.ticket.checkins) <= MAX_CHECKINS
-    assert (venue.ticket.arrivals[0].gate, venue.ticket.present[0].gate) == ("North", "South")
+    assert (venue.ticket.first_entries[0].gate, venue.ticket.checkins_inside[0].gate) == ("North", "South")
     assert venue.refusal() == (409, "already_admitted")
 
 
@@ -285,9 +285,10 @@ def test_forgotten_exits_change_no_numbers(seed):
             checkins.append(CheckIn(str(number), number, count, "door", seat=seat, override_reason=reason if count > 0 else None))
     ids = {"id": "1-1", "code": "", "qr_sig": "", "purchase_id": "1", "owner_id": "ada", "event_id": "e", "tier_id": "t"}
     ticket = Ticket(**ids, admits=4, price_cents=0, currency="USD", state="valid", created_at=0, checkins=checkins)
-    after = structs.replace(ticket, checkins=without_old_exits(ticket))
+    after = structs.replace(ticket, checkins=without_old_exit_pairs(ticket))
     assert len(after.checkins) < len(checkins)
     assert after.checkins[-KEPT_CHECKINS:] == checkins[-KEPT_CHECKINS:]
-    assert (after.arrivals, after.inside) == (ticket.arrivals, ticket.inside)
-    assert all(after.inside_count(seat) == ticket.inside_count(seat) for seat in (None, 1, 2))
+    assert (after.first_entries, after.inside_count) == (ticket.first_entries, ticket.inside_count)
+    assert after.inside_with_ticket_code == ticket.inside_with_ticket_code
+    assert all(after.inside_with_guest_code(seat) == ticket.inside_with_guest_code(seat) for seat in (1, 2))
     assert [each for each in after.checkins if each.override_reason] == [each for each in checkins if each.override_reason]

@@ -67,7 +67,7 @@ def test_fifty_scanners_admit_as_many_people_as_the_ticket_says(api, time, admit
     assert sorted(reply.status for reply in replies) == [200] * admits + [409] * (50 - admits)
     assert {reply.json["error"] for reply in replies if reply.status == 409} == {"already_admitted"}
     assert {reply.json["first"]["id"] for reply in replies if reply.status == 409} == {door.ticket.checkins[0].id}
-    assert door.ticket.inside == admits
+    assert door.ticket.inside_count == admits
     assert door.audited() == ["ticket.checked_in"] * admits
 
 
@@ -106,7 +106,7 @@ def test_after_a_fault_the_scanner_that_tries_again_succeeds(door, kind, number)
     with faults.KINDS[kind](number):
         door.scan(key="k")
     assert door.scan(key="k").status == 200
-    assert door.ticket.inside == 1
+    assert door.ticket.inside_count == 1
     assert door.audited() == ["ticket.checked_in"]
 
 
@@ -192,7 +192,7 @@ def test_a_refund_between_the_read_and_the_write_is_in_time(door):
     stale = door.ticket
     builders.refund(door.api, door.order_id)
     with pytest.raises(dynamo.ConditionFailed):
-        dynamo.transact([change_checkins_item(stale, stale, admits=True)])
+        dynamo.transact([change_checkins_item(stale, stale, is_entry=True)])
 
 
 def test_a_ticket_of_another_event_is_refused(door, time):
@@ -246,12 +246,12 @@ def test_staff_let_somebody_in_with_a_used_ticket_and_say_why(door):
     assert (reply.status, reply.json["ticket"]["remaining"]) == (200, 0)
     checkin = reply.json["checkin"]
     assert (checkin["count"], checkin["gate"], checkin["override_reason"]) == (1, "South", "Went out with a steward")
-    assert (door.ticket.inside, first["override_reason"]) == (2, None)
+    assert (door.ticket.inside_count, first["override_reason"]) == (2, None)
     entry = audit.list_entries(f"ticket#{door.tickets[0].id}")[0]
     assert (entry.action, entry.actor, entry.details["override_reason"]) == ("ticket.checked_in", checkin["by"], "Went out with a steward")
     assert door.refusal() == (409, "already_admitted")  # an override is for one person
     assert door.undo(checkin_id=checkin["id"]).status == 200
-    assert door.ticket.inside == 1
+    assert door.ticket.inside_count == 1
 
 
 @pytest.mark.parametrize("hours", [2, 72])
@@ -261,6 +261,18 @@ def test_staff_let_somebody_in_before_the_doors_open(api, time, hours):
         assert door.refusal()[1] in ("doors_not_open", "wrong_day")
         assert door.scan(override_reason="Crew").status == 200
         assert door.refusal(door.tickets[1].code)[1] in ("doors_not_open", "wrong_day")
+    invariants.check(time.now)
+
+
+def test_an_override_lets_in_as_many_people_as_the_ticket_still_admits_and_then_one_more(api, time):
+    table = Door(api, time, quantity=1, admits=4, starts_at=clock.iso(time.now + 72 * 3600))
+    with settings.override(doors_open_seconds=600):
+        early = table.scan(count=3, override_reason="Crew")
+        assert (early.status, early.json["message"]) == (200, "3 people admitted.")
+        assert table.refusal(count=2, override_reason="Crew") == (409, "too_many_people")
+        assert table.scan(count="all", override_reason="Crew").json["checkin"]["count"] == 1
+        assert table.scan(count="all", override_reason="Crew").json["checkin"]["count"] == 1  # the ticket was used
+    assert table.ticket.inside_count == 5
     invariants.check(time.now)
 
 

@@ -70,7 +70,7 @@ def test_more_people_than_a_table_has_left_are_a_conflict(table):
     table.scan(count=3)
     reply = table.sync("north", table.offline_scan("1", count=2))
     assert (outcomes(reply), reply.json["scans"][0]["error"]) == (["conflict"], "too_many_people")
-    assert (table.ticket.inside, table.ticket.duplicates[0].count) == (3, 2)
+    assert (table.ticket.inside_count, table.ticket.duplicates[0].count) == (3, 2)
 
 
 def test_the_clock_of_a_device_that_is_ahead_is_not_believed(door, time):
@@ -98,7 +98,7 @@ def test_a_scan_whose_answer_was_lost_counts_once_when_it_is_synced(door):
 def test_the_id_of_a_scan_needs_the_device_that_gave_it(door):
     reply = door.scan(scan_id="1")
     assert (reply.status, reply.json["path"]) == (400, "$.device")
-    assert door.ticket.inside == 0
+    assert door.ticket.inside_count == 0
 
 
 def test_after_a_crash_at_any_call_a_sync_is_finished_by_its_repetition(door):
@@ -135,21 +135,21 @@ def test_an_undone_scan_does_not_count_again_when_its_device_sends_it_again(door
     again = door.sync("north", scan).json["scans"]
     assert [(scan["outcome"], scan["error"]) for scan in again] == [("refused", "scan_undone")]
     assert door.refusal(device="north", scan_id="1") == (409, "scan_undone")
-    assert (door.ticket.inside, door.scan().status) == (0, 200)
+    assert (door.ticket.inside_count, door.scan().status) == (0, 200)
 
 
 def test_a_scan_that_arrives_after_its_undo_does_not_count(door):
     """The device gave up waiting for the first request, which was only slow."""
     assert door.undo(checkin_id="north/1").json["error"] == "not_checked_in"
     assert door.refusal(device="north", scan_id="1") == (409, "scan_undone")
-    assert (door.ticket.inside, door.scan(device="north", scan_id="2").status) == (0, 200)
+    assert (door.ticket.inside_count, door.scan(device="north", scan_id="2").status) == (0, 200)
 
 
 def test_a_repeated_request_does_not_count_after_its_undo(door):
     door.scan(key="k")
     assert door.undo().status == 200
     assert door.scan(key="k").json["error"] == "scan_undone"
-    assert door.ticket.inside == 0
+    assert door.ticket.inside_count == 0
 
 
 def test_a_ticket_keeps_a_bounded_number_of_undone_scans(door):

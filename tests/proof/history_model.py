@@ -73,7 +73,7 @@ def observe(event_id: str) -> Observed:
         available[shard.stock_id] += shard.available
     return Observed(
         purchases={purchase.id: (purchase.state, purchase.user_id) for purchase in store.scan_purchases()},
-        tickets={ticket.id: (ticket.owner_id, ticket.state == "valid", ticket.inside) for ticket in scan_tickets()},
+        tickets={ticket.id: (ticket.owner_id, ticket.state == "valid", ticket.inside_count) for ticket in scan_tickets()},
         available=available,
         bought={record.user_id: record.bought for record in store.scan_buyers()},
         entries=_entries(),

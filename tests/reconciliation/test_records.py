@@ -235,14 +235,14 @@ def test_tickets_for_resale_are_compared_with_the_stock_of_their_price(api, time
 
 def test_a_ticket_for_resale_that_is_paid_meanwhile_differs_in_nothing(api, time, resale, monkeypatch):
     """Cid pays after the pass has read the stock, and before it reads the tickets for resale."""
-    event_id, read = next(iter(TicketRow.scan())).event_id, records.list_for_resale
+    event_id, read = next(iter(TicketRow.scan())).event_id, records.query_listed_tickets
     monkeypatch.setattr(holds, "convert_holds", lambda _: 0)
 
     def pay_first(*arguments):
         builders.confirm(api, "cid", store.load_buyer("cid", event_id).active_id)
         return read(*arguments)
 
-    monkeypatch.setattr(records, "list_for_resale", pay_first)
+    monkeypatch.setattr(records, "query_listed_tickets", pay_first)
     report = records.run(time.now)
     assert (report.skipped, report.differences, list_cases(api)) == ([event_id], 0, {})
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from chalicelib.foundation import settings
 from chalicelib.foundation.settings import SettingsError
 from chalicelib.tickets import signature
-from chalicelib.tickets.model import may_be_own_code
+from chalicelib.tickets.model import has_our_code_format
 
 OLD_KEY = "old:" + "o" * 32
 NEW_KEY = "new:" + "n" * 32
@@ -32,7 +32,7 @@ def test_a_code_follows_from_the_ticket_and_the_first_key():
         with settings.override(ticket_keys=keys):
             codes |= {signature.derive_code("01J-1"), signature.derive_code("01J-2")}
     assert len(codes) == 4
-    assert all(may_be_own_code(code) for code in codes)
+    assert all(has_our_code_format(code) for code in codes)
 
 
 def test_the_first_key_signs_and_all_verify(qr_sig):
@@ -121,6 +121,6 @@ def test_one_time_passwords_are_those_of_the_rfc(at, password):
 
 
 def test_the_fixed_part_of_a_wallets_code_differs_for_each_code_and_signature():
-    made = {signature.wallet_code(code, qr_sig) for code in ("A", "B") for qr_sig in ("k1.x", "k1.y")}
+    made = {signature.wallet_fixed_part(code, qr_sig) for code in ("A", "B") for qr_sig in ("k1.x", "k1.y")}
     assert len(made) == 4
     assert {len(code) for code in made} == {24}

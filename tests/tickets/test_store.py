@@ -28,11 +28,11 @@ def change(ticket: Ticket, **values) -> None:
 
 
 def admit(ticket: Ticket) -> dynamo.TransactItem:
-    return store.change_checkins_item(ticket, replace(ticket, checkins=[*ticket.checkins, CHECKIN]), admits=True)
+    return store.change_checkins_item(ticket, replace(ticket, checkins=[*ticket.checkins, CHECKIN]), is_entry=True)
 
 
 def give(ticket: Ticket) -> dynamo.TransactItem:
-    return store.give_with_new_code_item(ticket, replace(ticket, owner_id="bob", code="NEW"))
+    return store.transfer_item(ticket, replace(ticket, owner_id="bob", code="NEW"))
 
 
 def test_a_ticket_is_written_once(ticket):
@@ -60,7 +60,7 @@ WRITES = {
     "admit": (admit, {"a check-in", "an undone scan", "a refund", "a dispute", "another code", "another guest"}),
     "undo": (lambda ticket: store.change_undone_item(ticket, replace(ticket, undone=["x"])), {"a check-in", "an undone scan"}),
     "return unused": (
-        lambda ticket: store.void_item(ticket.id, "refunded", unused_by="ada"),
+        lambda ticket: store.void_item(ticket.id, "refunded", only_if_unused_by="ada"),
         {"a check-in", "a refund", "a dispute", "another owner"},
     ),
     "offer": (
@@ -76,7 +76,7 @@ WRITES = {
     ),
     "erase a guest": (lambda ticket: store.erase_guest_item(ticket, []), {"a check-in", "another guest"}),
     "erase names": (lambda ticket: store.erase_names(ticket, []), {"another owner", "another guest"}),
-    "move": (lambda ticket: store.move_with_same_code_item(ticket, "cid"), {"another owner"}),
+    "move": (lambda ticket: store.change_account_item(ticket, "cid"), {"another owner"}),
 }
 
 

@@ -183,9 +183,9 @@ def _load_places(purchases: Sequence[Purchase], query: AttendeesQuery) -> list[_
 
 def seat_arrivals(ticket: Ticket) -> dict[int, CheckIn]:
     """Return the check-ins by seat. People who came in with the ticket's own code fill the seats without a guest first."""
-    found = {seat: checkin for seat in range(1, ticket.admits + 1) if (checkin := ticket.checkin_of(seat)) is not None}
+    found = {seat: checkin for seat in range(1, ticket.admits + 1) if (checkin := ticket.first_checkin_of(seat)) is not None}
     free = sorted(set(range(1, ticket.admits + 1)) - found.keys(), key=lambda seat: (ticket.guest_of(seat) is not None, seat))
-    others = (checkin for checkin in ticket.arrivals if checkin.seat is None for _ in range(checkin.count))
+    others = (checkin for checkin in ticket.first_entries if checkin.seat is None for _ in range(checkin.count))
     return found | dict(zip(free, others, strict=False))
 
 

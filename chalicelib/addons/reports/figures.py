@@ -112,13 +112,13 @@ def ticket_figures(ticket: Ticket) -> Figures:
     """
     if not ticket.checkins:
         return {}
-    figures: Figures = {TOTALS: {f"tier#{ticket.tier_id}#admitted": ticket.inside}}
-    for checkin in ticket.arrivals:
+    figures: Figures = {TOTALS: {f"tier#{ticket.tier_id}#admitted": ticket.inside_count}}
+    for checkin in ticket.first_entries:
         day, hour = _day_and_hour(checkin.at)
         name = f"{hour}#tier#{ticket.tier_id}#admitted"
         numbers = figures.setdefault(day, {})
         numbers[name] = numbers.get(name, 0) + checkin.count
-    for checkin in ticket.present:
+    for checkin in ticket.checkins_inside:
         gates = figures.setdefault(GATES, {})
         gate = f"{GATE}{checkin.gate or ''}"
         gates[gate] = gates.get(gate, 0) + checkin.count

@@ -31,7 +31,7 @@ from chalicelib.foundation import log, parallel
 from chalicelib.foundation.log import logger
 from chalicelib.purchases import queries
 from chalicelib.purchases.model import CheckoutDetails, Purchase
-from chalicelib.tickets.model import Ticket, normalize_code, number_prefix, order_key, read_order_key, ticket_id
+from chalicelib.tickets.model import Ticket, normalize_code, number_prefix, order_key, parse_order_key, ticket_id
 from chalicelib.tickets.store import find_ticket_id, load_tickets
 
 CHUNK = 16  # orders that are read at once
@@ -223,7 +223,7 @@ def _find_by_number(event_id: str, text: str) -> list[str]:
 
     Failed payments have no search terms.
     """
-    key = read_order_key(text)
+    key = parse_order_key(text)
     if key is None:
         return []
     term, generation = f"number#{key}#", store.load_generations().current

@@ -138,7 +138,7 @@ def test_guests_who_are_never_in_together_have_all_come_in(api, gala, buy, time)
     for code, direction in ((first, "in"), (first, "out"), (second, "in"), (second, "out"), (first, "in")):
         assert api.post("/checkin", json={"code": code, "direction": direction}, token=promoter()).status == 200
     assert seats(api, gala, came_in=True) == [f"{order}-1.1", f"{order}-1.2"]
-    assert [checkin.seat for checkin in load_tickets([f"{order}-1"])[0].arrivals] == [1, 2]
+    assert [checkin.seat for checkin in load_tickets([f"{order}-1"])[0].first_entries] == [1, 2]
 
 
 def test_people_are_filtered_by_ticket_type_and_state(api, gala, buy):

@@ -133,7 +133,7 @@ def test_without_a_network_the_code_of_a_former_owner_is_not_listed(door, saved,
     forged = f"FG2:{door.tickets[1].id}:{former.split(':')[2]}:12345678"
     scans = [door.offline_scan("1", code=former), door.offline_scan("2", code=forged)]
     assert [(scan["outcome"], scan["error"]) for scan in door.sync("d1", *scans).json["scans"]] == [("refused", "code_unknown")] * 2
-    assert door.ticket.inside == 0
+    assert door.ticket.inside_count == 0
 
 
 def wallet_digests(door):

@@ -54,7 +54,7 @@ def test_one_of_two_acceptances_gets_the_ticket(giver):
 
 
 def test_without_the_condition_both_would_get_it(giver, monkeypatch):
-    monkeypatch.setattr(store, "_can_transfer", lambda ticket: store.TicketRow.id.exists())
+    monkeypatch.setattr(store, "_still_transferable", lambda ticket: store.TicketRow.id.exists())
     with pytest.raises(AssertionError):
         explore(two_receivers(giver))
 
