@@ -240,7 +240,7 @@ def _parse_scan(
     return Scan(
         id=scan_id,
         at=at,
-        ticket_id=ticket_id if ticket_id is not None or scanned is None else scanned.ticket_id,
+        ticket_id=ticket_id or (scanned.ticket_id if scanned is not None else None),
         code=code,
         qr_sig=qr_sig,
         rotating=rotating,

@@ -237,10 +237,7 @@ def _sync_scan(user: Identity, scan: Scan, now: int) -> SyncedScan:
 
 
 def _keep_duplicate(user: Identity, ticket: Ticket, seat: int | None, scan: Scan, now: int) -> Ticket:
-    """Add a scan to the duplicates of its ticket, once and at most MAX_DUPLICATES per ticket. Returns the updated ticket.
-
-    Raises TicketConflict.
-    """
+    """Return the ticket after adding a scan to its duplicates, once and at most MAX_DUPLICATES per ticket. Raises TicketConflict."""
     if _find_checkin(ticket.duplicates, scan.id) is not None or len(ticket.duplicates) >= MAX_DUPLICATES:
         return ticket
     all_people = ticket.admits if seat is None else 1
@@ -310,14 +307,15 @@ def _require_valid_signature(user: Identity, ticket: Ticket, holder: Ticket | Gu
 
 
 def _require_right_event(user: Identity, ticket: Ticket, holder: Ticket | Guest, scan: Scan) -> None:
-    """Raise WrongEvent or CodeUnknown if the ticket is not for the scan's event, or, without one, for an event at which the user works."""
-    if not (permissions.may_admit(user, ticket.event_id) if scan.event_id is None else ticket.event_id == scan.event_id):
-        shows_code = _has_our_signature(ticket, scan) or scan.rotating is not None
-        raise WrongEvent() if shows_code or _may_learn_that_code_exists(user, ticket, holder) else CodeUnknown()
+    """Raise WrongEvent or CodeUnknown unless the ticket is for the scan's event or, if it is None, for an event at which the user works."""
+    is_right = permissions.may_admit(user, ticket.event_id) if scan.event_id is None else ticket.event_id == scan.event_id
+    if not is_right:
+        is_unguessed = _has_our_signature(ticket, scan) or scan.rotating is not None
+        raise WrongEvent() if is_unguessed or _may_learn_that_code_exists(user, ticket, holder) else CodeUnknown()
 
 
 def _has_our_signature(ticket: Ticket, scan: Scan) -> bool:
-    """Return whether the scan has a signature, and it is not the signature of another shop in the QR code of an imported ticket."""
+    """Return whether the scan has a signature of this shop. The QR code of an imported ticket may have the signature of another shop."""
     is_foreign = ticket.is_imported and scan.ticket_id is not None and split_seat_id(scan.ticket_id)[0] != ticket.id
     return scan.qr_sig is not None and not is_foreign
 

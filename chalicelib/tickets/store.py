@@ -121,15 +121,7 @@ class ListingRow(dynamo.Table):
 
 # The attributes with a StructAttribute, and the value of each if it is missing. An empty list is never stored, because for an empty list
 # `_same` expects that the attribute is missing.
-_DEFAULTS: dict[str, Any] = {
-    "attendee": None,
-    "transfer": None,
-    "serial": None,
-    "guests": [],
-    "checkins": [],
-    "duplicates": [],
-    "undone": [],
-}
+_DEFAULTS = dict[str, Any](attendee=None, transfer=None, serial=None, guests=[], checkins=[], duplicates=[], undone=[])
 _PLAIN_FIELDS = [name for name in Ticket.__struct_fields__ if name not in _DEFAULTS]
 _EXISTS = TicketRow.id.exists()
 _UNUSED = TicketRow.checkins.does_not_exist()
