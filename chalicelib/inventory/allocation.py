@@ -54,7 +54,7 @@ class HoldRequest(Struct, frozen=True):
     is_offer: bool = False
 
     @property
-    def shard_ids(self) -> list[str]:
+    def shard_ids(self) -> Sequence[str]:
         return shard_ids(self.stock_id, self.shard_count)
 
     def new_hold_id(self) -> str:
@@ -128,7 +128,7 @@ UNKNOWN_AVAILABLE = 1 << 30
 _available_hints: Memory[str, int] = Memory()
 
 
-def _choose_shards(request: HoldRequest) -> list[str]:
+def _choose_shards(request: HoldRequest) -> Sequence[str]:
     """Choose two random shards, the fuller one first, which balances nearly as well as choosing the fullest (Mitzenmacher, 2001).
 
     A shard is left out if its hint shows too few tickets. If both are left out, choose up to two shards whose hints show enough tickets.

@@ -1,6 +1,7 @@
 """The types of the stock (shards, their holds, and their total), and the rules that need no store."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from msgspec import Struct
@@ -232,9 +233,10 @@ class CapacityInUse(ApiError):
     default_message: ClassVar[str] = "More tickets are sold or on hold than the new capacity allows. Choose a larger capacity."
 
 
-def shard_ids(stock_id: str, shard_count: int) -> list[str]:
-    """Return the keys of a stock's shards: `<stock id>#<number>`."""
-    return [f"{stock_id}#{number}" for number in range(shard_count)]
+@lru_cache(maxsize=256)
+def shard_ids(stock_id: str, shard_count: int) -> Sequence[str]:
+    """Return the keys of a stock's shards: `<stock id>#<number>`. Results are cached, because each hold needs them."""
+    return tuple([f"{stock_id}#{number}" for number in range(shard_count)])
 
 
 def stock_id_of(shard_id: str) -> str:

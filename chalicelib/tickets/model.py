@@ -5,6 +5,7 @@ import secrets
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Container
+from functools import lru_cache
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
@@ -310,6 +311,7 @@ _PREFIX_LENGTH = 4
 _ORDER_NUMBER = re.compile(r"(?:[A-Z0-9]{1,4}[- ])?([A-Z0-9]{4})[- ]?([A-Z0-9]{4})")
 
 
+@lru_cache(maxsize=1024)
 def number_prefix(name: str) -> str:
     """Return the initials of a name, or the first three letters of a single word. Returns "" for a name without Latin letters."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().upper()
