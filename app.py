@@ -1,7 +1,7 @@
 """The Chalice app. It registers middleware, the blueprints of the core and the add-ons, the slug resolver and the SnapStart hook.
 
-Lambda imports this module only for requests. Chalice makes a job's own module its handler, so nothing that is registered here applies to
-jobs.
+Lambda imports this module only for requests. The handler of a job is the function in the job's own module, so nothing that is registered
+here applies to jobs.
 """
 
 import os
@@ -50,7 +50,7 @@ for module in (accounts_api, catalog_api, waiting_room_api, tickets_api, purchas
 def register_other_blueprints() -> None:
     """Register the jobs, and the routes that buyers rarely or never use. A repeated call does nothing.
 
-    The modules are imported before anything is registered, because an import that fails lets the next request call this function again.
+    All imports come first: if one fails, nothing has been registered, so the next request can call this function again.
     """
     from chalicelib.admin import api as admin_api
     from chalicelib.bootstrap_file import api as bootstrap_file_api

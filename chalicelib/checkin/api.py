@@ -1,7 +1,8 @@
 """The door over HTTP: check in a scanned ticket, admit by ticket id, undo a check-in, upload offline scans, and download the manifest.
 
-`access="door"` lets in the staff of any event; `service` and `require_door` then check whether they work at the ticket's event. The
-`statuses`, `headers`, `errors` and `media_types` of a route only document it: every ApiError becomes a reply.
+`access="door"` requires that the caller may admit people to some event, as staff, cashier, coordinator, promoter or admin. `service` and
+`require_door` then check the event in question. The `statuses`, `headers`, `errors` and `media_types` of a route only document it: every
+ApiError becomes a reply.
 """
 
 from datetime import datetime
@@ -50,7 +51,8 @@ class CheckInBody(Struct, forbid_unknown_fields=True):
     An `override_reason` admits people before the doors open, and one more person with a ticket that was used; the reason is recorded.
     Refunded, void and disputed tickets, and tickets for other or cancelled events, are still refused.
 
-    With the `direction` `out`, people go out, and the same number may come back in. The event must allow this (`allows_reentry`).
+    With the `direction` `out`, people go out, and the same number may come back in; `all` then means everybody who is inside with this
+    code. The event must allow this (`allows_reentry`).
     """
 
     code: ScannedCode
@@ -183,7 +185,9 @@ def _admit(request: RequestContext, body: CheckInBody | AdmitBody, *, ticket_id:
 
 
 def _scan_id(request: RequestContext, body: CheckInBody | AdmitBody) -> str:
-    """Return the id that identifies a repeated scan and is stored with the ticket. Marks a request that has such an id as repeatable.
+    """Return the id that identifies a repeated scan and is stored with the ticket.
+
+    Marks the request as repeatable if it has a `scan_id` or an `Idempotency-Key`.
 
     This is the device's id, or else an id from the `Idempotency-Key` header, or else a new id. The header does not need `execute_once`,
     which would store the reply, because the ticket itself remembers its scans. The id also depends on the body: a key that is sent again

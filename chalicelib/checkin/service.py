@@ -105,11 +105,13 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
 
     A scan with the direction `out` records that people go out, so that the same number may come back in. The event must allow this.
 
-    Takes two round trips: read the ticket, then change it together with its audit entry in one transaction. The transaction's condition
-    (`tickets.store.change_checkins_item`) requires that the ticket is valid, has this code, and has the check-ins that were read.
+    Takes two round trips: read the ticket, then change it together with its audit entry in one transaction. Finding the ticket of a typed
+    code takes one or two more. The transaction's condition (`tickets.store.change_checkins_item`) requires that the ticket has the
+    check-ins that were read, and for an entry also that it is valid and still has the same codes.
+
     Raises the refusals of `checkin.model`, TicketFrozen and TicketVoid. If the user does not work at `scan.event_id`, raises Forbidden, or
     NotFound for an unknown event. If the user does not work at the ticket's event, raises TicketNotFound for a scan without a code, and
-    otherwise WrongEvent or CodeUnknown.
+    otherwise WrongEvent or CodeUnknown, unless the code or the signature is refused first.
     """
     if scan.event_id is not None:
         permissions.require_door(user, scan.event_id)
@@ -121,9 +123,11 @@ def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reaso
     """Undo a check-in, so that the same people may come in again, or undo an exit, so that they count as inside again.
 
     Returns the ticket and the undone scan. Without `checkin_id`, the last scan is undone. `scanned_id` is the id of a ticket or of a seat;
-    for a seat, only a check-in or exit of its guest can be undone. The undone scan never counts again, not even if it arrives after this
-    call. Raises NotCheckedIn if there is nothing to undo or the people have gone out again, AlreadyAdmitted if others have come in since
-    the exit, and TicketNotFound if there is no such ticket or the user does not work at its event.
+    for a seat, only a check-in or exit of its guest can be undone. If the undone scan arrives after this call, again or for the first
+    time, it does not count, as long as it is among the last MAX_UNDONE undone scans of the ticket.
+
+    Raises NotCheckedIn if there is nothing to undo or the people have gone out again, AlreadyAdmitted if others have come in since the
+    exit, and TicketNotFound if there is no such ticket or the user does not work at its event.
     """
     ticket_id, seat = split_seat_id(scanned_id)
     return _retry_conflicts(_get_door_ticket(user, ticket_id), lambda ticket: _undo_scan(user, ticket, seat, checkin_id, reason, now))
@@ -133,7 +137,8 @@ def sync_scans(user: Identity, scans: Iterable[Scan], now: int) -> list[SyncedSc
     """Record scans that were made without a network, earliest first. Returns the outcome of each scan, in that order.
 
     The scan that reaches the store first wins. A scan for more people than the ticket still admits is a conflict; the scan is kept
-    with the ticket and audited. Repeating the call with the same scans changes nothing and reports the same conflicts.
+    with the ticket and audited. Repeating the call with the same scans changes nothing and reports the same conflicts, even if people
+    have left since.
     """
     return [_sync_scan(user, scan, now) for scan in sorted(scans, key=lambda scan: scan.at)]
 
@@ -189,6 +194,8 @@ def _record_scan(user: Identity, ticket: Ticket, seat: int | None, scan: Scan, n
     _require_unexpired_password(ticket, scan)  # only now, because a recorded scan may be repeated later
     is_entry = scan.direction == "in"
     checkin = _entry_checkin(user, ticket, seat, scan) if is_entry else _exit_checkin(user, ticket, seat, scan)
+    if _find_checkin(ticket.duplicates, scan.id) is not None:
+        raise AlreadyAdmitted(ticket, seat=seat, date=checkin.date)  # it was a conflict when it was synced before
     kept = ticket.checkins if len(ticket.checkins) < MAX_CHECKINS else without_old_exit_pairs(ticket)
     after = replace(ticket, checkins=[*kept, checkin])
     action = "ticket.checked_in" if is_entry else "ticket.checked_out"
@@ -207,6 +214,7 @@ def _undo_scan(user: Identity, ticket: Ticket, seat: int | None, checkin_id: str
             # The scan has not arrived yet, for example from an offline device. Remember the undo, so that the scan will not count. If it
             # arrives at this moment, the write conflicts, and the next attempt finds the scan.
             _write(change_undone_item(ticket, _with_undone(ticket, checkin_id)))
+            raise NotCheckedIn("This ticket has no such scan yet. If it arrives later, it will not count.", ticket_id=ticket.id)
         raise NotCheckedIn(ticket_id=ticket.id)
     after = replace(_with_undone(ticket, undone.id), checkins=[checkin for checkin in ticket.checkins if checkin.id != undone.id])
     _require_undoable(ticket, after, undone)
@@ -267,7 +275,10 @@ def _find_scanned_ticket(user: Identity, scan: Scan) -> tuple[Ticket, int | None
 
 
 def _find_imported_ticket(code: str) -> Ticket | None:
-    """Return the imported ticket with a code. The QR code of another shop that runs Fairgate has an id that this shop does not know."""
+    """Return the imported ticket with this code, or None.
+
+    An imported ticket may have the QR code of another shop that runs Fairgate: its code is known here, but the ticket id in it is not.
+    """
     ticket_id = find_ticket_id(code)
     ticket = tickets.find_ticket(ticket_id) if ticket_id is not None else None
     return ticket if ticket is not None and ticket.is_imported else None
@@ -298,24 +309,30 @@ def _require_valid_code(ticket: Ticket, seat: int | None, scan: Scan) -> Ticket 
 
 
 def _require_valid_signature(user: Identity, ticket: Ticket, holder: Ticket | Guest, scan: Scan) -> None:
-    """Raise SignatureInvalid or CodeUnknown if the scan has a signature of this shop that differs from the stored signature.
+    """Raise SignatureInvalid or CodeUnknown if the scan has a signature other than the stored one. Another shop's signature is ignored.
 
     The stored signature decides, so that a ticket stays valid after a leaked key has been removed.
     """
-    if _has_our_signature(ticket, scan) and scan.qr_sig != holder.qr_sig:
+    if _has_comparable_signature(ticket, scan) and scan.qr_sig != holder.qr_sig:
         raise SignatureInvalid() if _may_learn_that_code_exists(user, ticket, holder) else CodeUnknown()
 
 
 def _require_right_event(user: Identity, ticket: Ticket, holder: Ticket | Guest, scan: Scan) -> None:
-    """Raise WrongEvent or CodeUnknown unless the ticket is for the scan's event or, if it is None, for an event at which the user works."""
+    """Raise WrongEvent or CodeUnknown unless the ticket is for the scan's event.
+
+    If the scan names no event, the user must work at the ticket's event.
+    """
     is_right = permissions.may_admit(user, ticket.event_id) if scan.event_id is None else ticket.event_id == scan.event_id
     if not is_right:
-        is_unguessed = _has_our_signature(ticket, scan) or scan.rotating is not None
+        is_unguessed = _has_comparable_signature(ticket, scan) or scan.rotating is not None  # the signature has been compared already
         raise WrongEvent() if is_unguessed or _may_learn_that_code_exists(user, ticket, holder) else CodeUnknown()
 
 
-def _has_our_signature(ticket: Ticket, scan: Scan) -> bool:
-    """Return whether the scan has a signature of this shop. The QR code of an imported ticket may have the signature of another shop."""
+def _has_comparable_signature(ticket: Ticket, scan: Scan) -> bool:
+    """Return whether the scan has a signature that must equal the stored signature.
+
+    The signature on an imported ticket may be another shop's, so it is not compared.
+    """
     is_foreign = ticket.is_imported and scan.ticket_id is not None and split_seat_id(scan.ticket_id)[0] != ticket.id
     return scan.qr_sig is not None and not is_foreign
 
@@ -363,7 +380,7 @@ def _exit_checkin(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) 
     count = max(1, inside_count) if scan.count == "all" else scan.count
     if count > inside_count:
         subject = "Only 1 person with this code is" if inside_count == 1 else f"Only {inside_count} people with this code are"
-        people = f"{subject} inside." if inside_count else "Nobody with this ticket is inside."
+        people = f"{subject} inside." if inside_count else "Nobody with this code is inside."
         raise NotCheckedIn(f"{people} Nobody was scanned out.", ticket_id=ticket.id, admitted=ticket_on_date.inside_count)
     return _checkin(user, scan, -count, seat, date=date)
 

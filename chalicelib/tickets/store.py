@@ -1,7 +1,7 @@
 """Table `tickets` (one item per ticket), table `guests` (the details of the guests of seats), and their transaction items.
 
-`dynamo.Table` replaces PynamoDB's `Meta` and its methods that read and write: `feature` names the table, `find` replaces `get`, and reads
-are strongly consistent except from an index.
+`dynamo.Table` replaces the `Meta` of a PynamoDB model, and the model's methods that read and write: `feature` names the table, `find`
+replaces `get`, and reads are strongly consistent except from an index.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +29,10 @@ EVENT_LANES = 4
 
 
 class CodeIndex(GlobalSecondaryIndex[Any]):
-    """The index that finds a ticket by a code that was typed by hand. Scanned text contains the ticket's id."""
+    """The index that finds a ticket by its code, if the code was typed, or scanned from a ticket that another system sold.
+
+    Our own QR codes contain the ticket's id.
+    """
 
     class Meta:
         index_name = "code"
@@ -100,7 +103,7 @@ class TicketRow(dynamo.Table):
     undone = StructAttribute(list[str], null=True)
     language = UnicodeAttribute(null=True)
     erased_at = NumberAttribute(null=True)
-    transfers = UnicodeAttribute(null=True)
+    transfers = UnicodeAttribute(null=True)  # the event's policy when the ticket was sold
     listed_at = NumberAttribute(null=True)
     event_lane = UnicodeAttribute()
     changed = UnicodeAttribute()
@@ -298,7 +301,8 @@ def void_resold_items(ticket: Ticket, stock_id: str) -> list[dynamo.TransactItem
 def query_listed_tickets(stock_id: str, after: str | None, limit: int) -> tuple[list[Ticket], str | None]:
     """Return up to `limit` tickets that are listed for resale from a stock and follow the position `after`, in listing order.
 
-    Also returns the position from which to continue, which is None on the last page. The reads are strongly consistent.
+    Also returns the position from which to continue, which is None after a page with fewer than `limit` listings. The reads are strongly
+    consistent.
     """
     range_condition = None if after is None else ListingRow.position > after
     positions = [row.position for row in ListingRow.query(stock_id, range_condition, limit=limit)]
@@ -420,7 +424,7 @@ def iterate_ticket_ids(event_id: str, after: str) -> Iterator[tuple[str, str]]:
 
 
 def position_at(at: int) -> str:
-    """Return the position that sorts before every change made in a second (epoch seconds)."""
+    """Return the position that sorts before every change made in the second `at` (epoch seconds) or later."""
     return f"{at:011}"
 
 

@@ -85,7 +85,7 @@ def _retry(door, gate, direction):
 def test_nobody_is_scanned_out_who_is_not_in(venue):
     reply = leave(venue)
     assert (reply.status, reply.json["error"]) == (409, "not_checked_in")
-    assert reply.json["message"] == "Nobody with this ticket is inside. Nobody was scanned out."
+    assert reply.json["message"] == "Nobody with this code is inside. Nobody was scanned out."
     venue.scan()
     assert leave(venue).status == 200
     assert (leave(venue).json["error"], leave(venue, "hello").json["error"]) == ("not_checked_in", "code_unknown")
@@ -292,3 +292,20 @@ def test_forgotten_exits_change_no_numbers(seed):
     assert after.inside_with_ticket_code == ticket.inside_with_ticket_code
     assert all(after.inside_with_guest_code(seat) == ticket.inside_with_guest_code(seat) for seat in (1, 2))
     assert [each for each in after.checkins if each.override_reason] == [each for each in checkins if each.override_reason]
+
+
+def test_a_scan_that_was_a_conflict_stays_one_after_people_have_left(venue):
+    exit_scan = venue.offline_scan("3", -8, direction="out")
+    scans = [venue.offline_scan("1", -10), venue.offline_scan("2", -9), exit_scan]
+    for expected in (["admitted", "conflict", "exited"], ["repeated", "conflict", "repeated"]):
+        reply = venue.sync("north", *scans)
+        assert [scan["outcome"] for scan in reply.json["scans"]] == expected
+    assert reply.json["scans"][1]["error"] == "already_admitted"
+    assert (venue.ticket.inside_count, len(venue.ticket.duplicates)) == (0, 1)
+
+
+def test_an_undo_of_a_scan_that_has_not_arrived_says_that_it_is_remembered(venue):
+    venue.scan()
+    reply = venue.undo(checkin_id="north/7", reason="A mistake")
+    assert (reply.status, reply.json["error"]) == (409, "not_checked_in")
+    assert reply.json["message"] == "This ticket has no such scan yet. If it arrives later, it will not count."
