@@ -63,7 +63,7 @@ def _size(value: Value) -> Value | None:
 def _ordered(compare: Callable[[Any, Any], bool], left: Value, right: Value) -> bool:
     """Compare two texts, two numbers or two binaries."""
     kind = type_of(left)
-    return kind in SCALARS and kind in right and compare(sortable(left), sortable(right))
+    return kind in SCALARS and kind in right and compare(SCALARS[kind](left[kind]), SCALARS[kind](right[kind]))
 
 
 def _begins_with(value: Value, prefix: Value) -> bool:
@@ -361,7 +361,7 @@ def _references_to_keys(texts: tuple[str | None, ...]) -> frozenset[str]:
 
 
 def _bound(path: Path, names: dict[str, Any]) -> Path:
-    return tuple([names.get(part, part) if type(part) is str else part for part in path])
+    return path if len(path) == 1 else tuple([names.get(part, part) if type(part) is str else part for part in path])
 
 
 def _with_names(expression: Any, names: dict[str, str]) -> Any:

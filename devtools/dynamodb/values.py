@@ -79,7 +79,7 @@ def canonical_number(text: str) -> str:
 
 def add_numbers(first: str, second: str, sign: int = 1) -> str:
     """Return the sum, or with sign -1 the difference, of two canonical numbers."""
-    if len(first) < 38 and len(second) < 38 and "." not in first and "." not in second:
+    if len(first) + len(second) < 38 and "." not in first + second:
         return str(int(first) + sign * int(second))
     return _canonical(_arithmetic.add if sign > 0 else _arithmetic.subtract, Decimal(first), Decimal(second), inexact=_OVERFLOW)
 
