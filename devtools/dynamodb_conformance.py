@@ -122,6 +122,8 @@ def main() -> int:
     with ExitStack() as on_exit:
         url = options.url or on_exit.enter_context(Server(Engine())).url
         results = run(options.folder, url, options.files, ["-k", options.k] if options.k else [])
+    if not results:
+        parser.exit(1, "No test ran. If an import failed above, check out the whole folder test/ of the suite.\n")
     print_results(results, options.files)
     return any(result == "failed" for result, _ in results.values())
 
