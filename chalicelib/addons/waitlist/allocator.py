@@ -7,9 +7,12 @@ fails because its entry or its buyer has just changed, the allocator plans the r
 The schedule runs the allocator for all lines once a minute. `is_following` marks a short run for one change (`service.follow`).
 """
 
+import heapq
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Iterator, Set
+from functools import partial
+from operator import itemgetter
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,6 +25,7 @@ from chalicelib.addons.waitlist.model import (
     NOTIFIED_ALL,
     BallotOffer,
     Census,
+    Draw,
     Entry,
     EntryState,
     Line,
@@ -33,7 +37,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.sale_rules import current_tier_status, event_phase
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import addons, deadline, ids, parallel, settings
+from chalicelib.foundation import addons, clock, deadline, ids, parallel, settings
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused, TooManyHolds
@@ -48,6 +52,7 @@ MAX_PAGES_WHILE_FOLLOWING = 4  # pages of the line
 MAX_OFFERS_WHILE_FOLLOWING = 20
 MAX_CHECKED_WHILE_FOLLOWING = 100  # open offers whose outcomes are checked
 MAX_CHECKED = 5000  # offers that a scheduled run checks; if there are more, the next run continues
+DRAWN_PLACES = 10_000  # places of a drawn order that are in memory at once: more than a run makes offers
 DRAWN_PAGE = 1000  # in the drawn order, offers are planned for this many places at once
 RELEASE_SECONDS = 60  # a release adds its tickets to the stock within this time after its draw has begun
 MAX_PASSED_OVER = 200  # per run: entries recorded as passed over for the first time
@@ -59,8 +64,11 @@ SHORTEST_OFFER_SECONDS = 900  # unless the sale ends earlier
 TURNS = Turns(patience=3600, keep=3600)
 NO_REQUEST = sys.maxsize  # the smallest wanted quantity if nobody can get an offer now
 MAX_FAILED_LINES = 3  # after this many failures in a row, the store is probably down for all lines
+RENEWAL_SECONDS = 10  # how often a run extends its lease
 SECONDS_FOR_OFFER = 3  # an offer begins only if at least this much time is left
 SECONDS_FOR_OTHERS = 30  # time left for the other followers of a change; the scheduled run serves the other lines within a minute
+
+Rank = tuple[int, str]  # the place of an entry in a drawn order: the lowest rank comes first
 
 
 class AllocationReport(Struct):
@@ -291,6 +299,8 @@ class _Pass:
         self.passed_over_count = 0
         self.kept_until = event.last_sale_at + KEPT_SECONDS
         self.prolonged_count = 0
+        self.leased_at = now  # when the lease was last extended
+        self.read_to = ""  # the last entry that was read for a drawn order
         self.is_stopped = False  # whether this pass can make no more offers
         self.full_stock_ids = set[str]()  # stocks whose shards can hold no more offers for now
         self.handled_entry_ids = set[str]()  # entries that got an offer or have just changed
@@ -332,19 +342,12 @@ class _Pass:
         return False
 
     def _serve_draws(self) -> None:
-        """Offer the tickets of each stock with a draw, in the drawn order. A draw ends when it has no more tickets or no more people.
-
-        Reads the whole line once, and keeps it in memory.
-        """
-        has_tickets = any(free_tickets(supply, self.remaining) for supply in self.drawn.values())
-        line = [place for page in store.read_pages(self.event.id) for place in page] if has_tickets else []
+        """Offer the tickets of each stock with a draw, in the drawn order. A draw ends when it has no more tickets or no more people."""
         for key, supply in self.drawn.items():
             draw = self.line.draws[supply.tier.stock_id]
             if not free_tickets(supply, self.remaining) and self.now < draw.begun_at + RELEASE_SECONDS:
                 continue
-            waiting = [place for place in line if place.entry.id <= draw.last_id and place.entry.accepts(supply.tier)]
-            waiting.sort(key=lambda place: draw.rank(place.entry))
-            self._serve_in_order(waiting, {key: supply})
+            self._serve_in_order(partial(self._rank_draw, draw), {key: supply})
             if self.is_stopped or not self.full_stock_ids.isdisjoint(supply.stock_ids) or deadline.remaining() < SECONDS_FOR_OFFER:
                 return  # the next run continues
             draws = {stock_id: other for stock_id, other in self.line.draws.items() if other != draw}
@@ -354,23 +357,20 @@ class _Pass:
     def _serve_ballot(self, draw: RoomState) -> None:
         """Offer all tickets in the drawn order. Once all ticket types are on sale, email the people who got no offer.
 
-        People without a number of this draw follow in order of arrival. Reads the whole line once, and keeps it in memory.
+        People without a number of this draw follow in order of arrival. If everybody has been considered for the tickets that are free now,
+        only people who have joined since then are considered. Each full count considers everybody again, because somebody may have saved a
+        card or may be below the purchase limit again.
         """
         supplies = self.stock.supplies
         if self._has_tickets(supplies):
-            # Accounts that proved the same address share a position, and the position gets one offer. Leave the other accounts out, because
-            # each attempt to hold tickets for them takes time and fails.
-            taken = {offer.position for offer in store.list_ballot_offers(self.event.id, draw.room)}
-            drawn, others = dict[int, Place](), list[Place]()
-            for place in (place for page in store.read_pages(self.event.id) for place in page):
-                if not _is_registered(self.current, self.event, place.entry):
-                    continue
-                position = _drawn_position(place.entry, draw)
-                if position is None:
-                    others.append(place)
-                elif position not in taken:
-                    drawn.setdefault(position, place)
-            self._serve_in_order([*(drawn[position] for position in sorted(drawn)), *others], supplies)
+            after = self.census.considered_to if self._is_left_over() else ""
+            taken = bytearray((draw.n or 0) + 1)
+            for offer in store.list_ballot_offers(self.event.id, draw.room):
+                taken[offer.position] = 1
+            self._serve_in_order(partial(self._rank_ballot, draw, taken, after), supplies)
+            is_complete = not (self.is_stopped or self.full_stock_ids or deadline.remaining() < SECONDS_FOR_OFFER)
+            self.census.left_over = self._list_free() if is_complete else {}
+            self.census.considered_to = max(after, self.read_to)
         tiers = self.current.visible_tiers(self.event)
         is_waiting = any(current_tier_status(self.current, tier, self.now) == "coming-soon" for tier in tiers)
         if not (self.is_stopped or self.full_stock_ids or is_waiting or self.event.is_paused):
@@ -421,11 +421,86 @@ class _Pass:
         """Return whether the event could meet an entry's request. Impossible requests must not earn better odds."""
         return any(entry.accepts(supply.tier) and entry.can_fit(supply.tier) for supply in self.stock.supplies.values())
 
-    def _serve_in_order(self, places: list[Place], supplies: dict[str, TierSupply]) -> None:
-        """Offer the supplies to places in a drawn order while tickets are left. Plans DRAWN_PAGE places at a time."""
-        for first in range(0, len(places), DRAWN_PAGE):
-            if self._has_tickets(supplies):
-                self._serve(places[first : first + DRAWN_PAGE], supplies, None)
+    def _list_free(self) -> dict[str, tuple[int, int]]:
+        """Return the number of free tickets and their price by key of the supply, for supplies with free tickets."""
+        free = {key: (free_tickets(supply, self.remaining), supply.tier.price_cents) for key, supply in self.stock.supplies.items()}
+        return {key: (count, price_cents) for key, (count, price_cents) in free.items() if count}
+
+    def _is_left_over(self) -> bool:
+        """Return whether the last census has all free tickets as left over, at the same prices."""
+        known = self.census.left_over
+        return all(key in known and known[key][0] >= count and known[key][1] == price for key, (count, price) in self._list_free().items())
+
+    def _rank_draw(self, draw: Draw) -> Iterator[tuple[Rank, Place]]:
+        """Read the line, and return the places that take part in a draw."""
+        for place in self._read_places():
+            if place.entry.id <= draw.last_id:
+                yield (0, draw.rank(place.entry)), place
+
+    def _rank_ballot(self, draw: RoomState, taken: bytearray, after: str) -> Iterator[tuple[Rank, Place]]:
+        """Read the line after the entry `after`, and return the places that take part in a ballot. `taken` is 1 for taken positions.
+
+        Accounts that proved the same address share a position, and the position gets one offer. Leaves the other accounts out, because each
+        attempt to hold tickets for them takes time and fails.
+        """
+        taken = taken.copy()
+        for place in self._read_places(after):
+            if not _is_registered(self.current, self.event, place.entry):
+                continue
+            position = _drawn_position(place.entry, draw)
+            if position is None:
+                yield (len(taken), place.entry.id), place
+            elif not taken[position]:
+                taken[position] = 1
+                yield (position, ""), place
+
+    def _read_places(self, after: str = "") -> Iterator[Place]:
+        """Read the line after the entry `after`. If time runs out or the lease is lost, ends early and stops this pass."""
+        for places in store.read_pages(self.event.id, after or None):
+            if not self._keep_lease() or deadline.remaining() < SECONDS_FOR_OFFER:
+                self.is_stopped = True
+                return
+            yield from places
+            self.read_to = places[-1].entry.id if places else self.read_to
+
+    def _serve_in_order(self, rank_places: Callable[[], Iterator[tuple[Rank, Place]]], supplies: dict[str, TierSupply]) -> None:
+        """Offer the supplies to places in a drawn order, until no tickets or no places are left.
+
+        `rank_places` reads the line, and returns its places in any order, each with another rank. Each reading keeps only the next
+        DRAWN_PLACES places that may get an offer. Plans offers for DRAWN_PAGE places at a time.
+        """
+        last: Rank = (-1, "")
+        while self._has_tickets(supplies):
+            found = self._find_next_places(rank_places(), last, supplies)
+            for first in range(0, len(found), DRAWN_PAGE):
+                if self._has_tickets(supplies):
+                    self._serve([place for _, place in found[first : first + DRAWN_PAGE]], supplies, None)
+            if len(found) < DRAWN_PLACES:
+                return
+            last = found[-1][0]
+
+    def _find_next_places(
+        self, ranked: Iterator[tuple[Rank, Place]], last: Rank, supplies: dict[str, TierSupply]
+    ) -> list[tuple[Rank, Place]]:
+        """Return the first DRAWN_PLACES places after the rank `last`. Leaves out places that the free tickets do not concern."""
+        free = [(supply.tier, free_tickets(supply, self.remaining)) for supply in supplies.values()]
+
+        def is_concerned(place: Place) -> bool:
+            entry = place.entry
+            most = max((count for tier, count in free if count and entry.accepts(tier) and entry.can_fit(tier)), default=0)
+            return most >= entry.quantity or (most > 0 and place.passed_at is None and self.passed_over_count < MAX_PASSED_OVER)
+
+        return heapq.nsmallest(DRAWN_PLACES, (each for each in ranked if each[0] > last and is_concerned(each[1])), key=itemgetter(0))
+
+    def _keep_lease(self) -> bool:
+        """Extend the lease from time to time. Stops this pass and returns False if another allocator has taken over."""
+        now = clock.now()
+        if now >= self.leased_at + RENEWAL_SECONDS:
+            self.leased_at = now
+            if not store.extend_lease(self.event.id, self.allocator, now):
+                self.is_stopped = True
+                return False
+        return True
 
     def _has_tickets(self, supplies: dict[str, TierSupply]) -> bool:
         return not self.is_stopped and any(free_tickets(supply, self.remaining) > 0 for supply in supplies.values())
@@ -440,6 +515,7 @@ class _Pass:
             places = next(pages, None)
             if places is None:
                 return True
+            self._keep_lease()
             if has_tickets:
                 self._serve(places, self.supplies, self.turns)
             if deadline.remaining() < SECONDS_FOR_OFFER:
@@ -470,6 +546,7 @@ class _Pass:
 
     def _prolong(self, places: list[Place]) -> None:
         """Keep entries longer if the event has been postponed since people joined. Later runs continue with the rest."""
+
         for entry in (place.entry for place in places if place.entry.ttl < self.kept_until):
             if self.prolonged_count == MAX_PROLONGED or deadline.remaining() < SECONDS_FOR_OFFER:
                 return
@@ -493,7 +570,8 @@ class _Pass:
     def _make_offers(self, planned: list[PlannedOffer]) -> bool:
         """Make planned offers. Returns False if an offer could not be made: the caller then plans the rest of the page again."""
         for offer in planned:
-            if deadline.remaining() < SECONDS_FOR_OFFER or (self.is_following and self.report.offered >= MAX_OFFERS_WHILE_FOLLOWING):
+            is_late = deadline.remaining() < SECONDS_FOR_OFFER or (self.is_following and self.report.offered >= MAX_OFFERS_WHILE_FOLLOWING)
+            if is_late or not self._keep_lease():
                 self.is_stopped = True
                 return False
             try:

@@ -132,7 +132,9 @@ class Census(Struct, kw_only=True):
     `full_at` is when the whole line was last counted (epoch seconds), or 0 before the first count. Later counts only add the entries after
     `counted_to`, the id of the last counted entry. `people_to` and `tickets_to` are the highest such numbers of the counted entries (see
     `Entry`). `groups` has the first MAX_GROUPS sets of tiers; entries for other sets are counted together, as if their sets had tiers in
-    common with every other set. `tiers` has (people, tickets) by tier id. `offered` is the number of open offers.
+    common with every other set. `tiers` has (people, tickets) by tier id. `offered` is the number of open offers. In a ballot,
+    `left_over` has the number and the price of the free tickets, by key of the supply, for which everybody up to the entry `considered_to`
+    was considered.
     """
 
     full_at: int
@@ -144,6 +146,8 @@ class Census(Struct, kw_only=True):
     segments: list[Segment] = []
     tiers: dict[str, tuple[int, int]] = {}
     offered: int = 0
+    left_over: dict[str, tuple[int, int]] = {}
+    considered_to: str = ""
 
     def add(self, entry: Entry) -> None:
         """Count the next entry of the line."""

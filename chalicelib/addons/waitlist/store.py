@@ -235,6 +235,12 @@ def take_lease(event_id: str, allocator: str, now: int, *, is_following: bool = 
     return dynamo.update_if(WaitlistRow(_LINES, event_id), changes, is_free)
 
 
+def extend_lease(event_id: str, allocator: str, now: int) -> bool:
+    """Extend the lease of this allocator to LEASE_SECONDS from `now`. Returns False if the allocator no longer holds the lease."""
+    changes = [WaitlistRow.leased_until.set(now + LEASE_SECONDS)]
+    return dynamo.update_if(WaitlistRow(_LINES, event_id), changes, WaitlistRow.leased_by == allocator)
+
+
 def end_lease(event_id: str, allocator: str) -> None:
     """End the lease of this allocator. Does nothing if another allocator holds the lease."""
     changes = [WaitlistRow.leased_by.remove(), WaitlistRow.leased_until.remove()]

@@ -1,13 +1,18 @@
 """Ballots: people register for days, the draw decides the order, and the waitlist offers the tickets in this order."""
 
+import gc
 import json
+from contextlib import suppress
 from datetime import datetime
+from unittest import mock
 
 import pytest
 
 from chalicelib.addons.waitlist import allocator, store
+from chalicelib.addons.waitlist.model import Entry, Place
 from chalicelib.catalog import service as catalog
-from chalicelib.foundation import clock, deadline
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, deadline, ids
 from chalicelib.notifications import outbox
 from chalicelib.notifications.store import list_event_notifications
 from chalicelib.tickets import service as tickets
@@ -17,7 +22,9 @@ from tests.addons.waitlist.ballots import DAYS, create_ballot, draw, make_draw, 
 from tests.addons.waitlist.lines import join, own, run_allocator
 from tests.checkin.test_dates import Tour
 from tests.simulation.call_log import record_calls
+from tests.simulation.limits import simulate
 from tests.simulation.randomness import repeatable_randomness
+from tests.simulation.scheduler import current_actor
 from tests.waiting_room import sale
 from tests.waiting_room.beacon import open_beacon
 from tests.waiting_room.test_entry_rules import create_account
@@ -156,6 +163,210 @@ def test_a_party_that_is_too_large_does_not_keep_the_tickets_from_smaller_ones(a
     invariants.check(time.now)
 
 
+@pytest.mark.parametrize("places_in_memory", [1, 2, 5])
+def test_everybody_is_considered_in_the_drawn_order_however_few_places_are_in_memory(api, time, monkeypatch, places_in_memory):
+    monkeypatch.setattr(allocator, "DRAWN_PLACES", places_in_memory)
+    monkeypatch.setattr(allocator, "DRAWN_PAGE", 2)
+    event_id, floor = create_ballot(api, time, capacity=3)
+    balcony = builders.create_tier(api, event_id, "Balcony", capacity=5, per_user_limit=4)
+    wishes = {f"p{number}": (1 + number % 3, [[floor], [balcony, floor], [floor, balcony]][number % 5 % 3]) for number in range(10)}
+    for user, (quantity, tier_ids) in wishes.items():
+        register(api, event_id, user, quantity=quantity, tier_ids=tier_ids)
+    make_draw(time)
+    late = {f"late{number}": (1, [balcony]) for number in range(3)}
+    for user, (quantity, tier_ids) in late.items():
+        assert join(api, user, event_id, quantity, tier_ids=tier_ids).status == 201
+    run_allocator()
+    free, expected = {floor: 3, balcony: 5}, dict[str, str]()
+    order = sorted(wishes, key=lambda user: own(api, user)[0]["drawn_position"])
+    for user in [*order, *late]:
+        quantity, tier_ids = (wishes | late)[user]
+        tier_id = next((tier_id for tier_id in tier_ids if free[tier_id] >= quantity), None)
+        if tier_id is not None:
+            free[tier_id] -= quantity
+            expected[user] = tier_id
+    offered = {user: entry["offer"]["items"][0]["tier_id"] for user in [*order, *late] if (entry := own(api, user)[0])["offer"]}
+    assert offered == expected
+    invariants.check(time.now)
+
+
+def join_many_late(event_id, tier_ids, count, now) -> None:
+    """Let people join the waitlist after the draw, without the API."""
+    fields = {"event_id": event_id, "tier_ids": tier_ids, "quantity": 1, "joined_at": now, "ttl": now + 10**7, "parts": 4}
+    entries = [Entry(id=f"{event_id}.{ids.new_id()}", user_id=f"late{number}", **fields) for number in range(count)]
+    dynamo.batch_put(row for entry in entries for row in (store._entry_row(entry), store._place_row(entry)))
+
+
+def read_slowly(monkeypatch, act, page_size=4):
+    """Let the line be read in small pages, with a call of `act` for each."""
+    read = store.read_pages
+
+    def read_pages(event_id, after=None, size=page_size):
+        for page in read(event_id, after, min(size, page_size)):
+            act(page)
+            yield page
+
+    monkeypatch.setattr(store, "LAST_PAGE", page_size)
+    monkeypatch.setattr(store, "read_pages", read_pages)
+
+
+def test_a_long_line_does_not_fill_the_memory(api, time, monkeypatch):
+    monkeypatch.setattr(allocator, "DRAWN_PLACES", 10)
+    event_id, tier_id = create_ballot(api, time)
+    register(api, event_id, "ada")
+    make_draw(time)
+    join_many_late(event_id, [tier_id], 400, time.now)
+    in_memory, make_offer = [], allocator.make_offer
+
+    def count_and_offer(*given, **named):
+        in_memory.append(sum(type(each) is Place for each in gc.get_objects()))
+        return make_offer(*given, **named)
+
+    monkeypatch.setattr(allocator, "make_offer", count_and_offer)
+    read_slowly(monkeypatch, lambda _: None)
+    gc.collect()
+    assert run_allocator()["offered"] == 3
+    assert max(in_memory) <= 10 + 2 * 4 * store.PARTS
+    assert statuses(api, "ada", "late0", "late1") == ["offered"] * 3
+
+
+@pytest.mark.parametrize("seconds", [25, 65])
+def test_one_run_offers_all_tickets_however_long_it_reads_the_line(api, time, monkeypatch, seconds):
+    """A run begins each minute, and a lease that nobody extends lasts half a minute."""
+    event_id, tier_id = create_ballot(api, time, capacity=20)
+    register(api, event_id, "ada")
+    make_draw(time)
+    join_many_late(event_id, [tier_id], 60, time.now)
+    began, offered, make_offer = time.now, [], allocator.make_offer
+
+    def take(seconds: float) -> None:
+        if (actor := current_actor()) is not None:
+            actor.pause("works", actor.wake + seconds)
+
+    def offer_slowly(*given, **named):
+        take(1)
+        made = make_offer(*given, **named)
+        offered.append(current_actor().wake)
+        return made
+
+    monkeypatch.setattr(allocator, "make_offer", offer_slowly)
+    read_slowly(monkeypatch, lambda page: take(len(page) * seconds / 61))
+    with clock.override(lambda: began + (0 if (actor := current_actor()) is None else actor.wake)):
+        simulate(
+            {f"run {number}": (60.0 * number, lambda number=number: allocator.allocate_all(began + 60 * number)) for number in range(3)}
+        )
+    assert len(offered) == 20
+    assert max(offered) <= seconds + 25
+
+
+def test_a_run_that_lost_the_lease_while_it_read_the_line_makes_no_offer(api, time, monkeypatch):
+    event_id, _ = create_ballot(api, time)
+    register(api, event_id, *USERS)
+    make_draw(time)
+
+    def lose_lease(_):
+        store.end_lease(event_id, store.find_line(event_id).leased_by)
+        assert store.take_lease(event_id, "other", time.now)
+        time.advance(allocator.RENEWAL_SECONDS)
+
+    with monkeypatch.context() as patched:
+        read_slowly(patched, lose_lease)
+        patched.setattr(allocator, "make_offer", mock.Mock(side_effect=AssertionError))
+        assert run_allocator()["offered"] == 0
+    assert store.find_line(event_id).leased_by == "other"
+    time.advance(60)
+    assert run_allocator()["offered"] == 3
+
+
+def test_a_reading_that_runs_out_of_time_offers_nothing(api, time, monkeypatch):
+    """The places that were not read may be before the others in the drawn order."""
+    event_id, _ = create_ballot(api, time)
+    register(api, event_id, *USERS)
+    make_draw(time)
+    with monkeypatch.context() as patched, deadline.within(10), suppress(deadline.DeadlineExceeded):
+        read_slowly(patched, lambda _: time.advance(8), page_size=1)
+        allocator.allocate_all(time.now)
+    assert offers(api, event_id) == []
+    time.advance(60)
+    assert run_allocator()["offered"] == 3
+    assert [offer["position"] for offer in offers(api, event_id)] == [1, 2, 3]
+
+
+@pytest.fixture
+def with_leftovers(api, time, monkeypatch):
+    """A ballot with a tier that nobody wants, after a run that considered everybody. Returns the event, the tiers, and the places read."""
+    monkeypatch.setattr(allocator, "PLACES_PER_SECOND", 0.01)  # a full count each 14 minutes
+    event_id, floor = create_ballot(api, time, capacity=1)
+    box = builders.create_tier(api, event_id, "Box", capacity=2, price_cents=8000)
+    register(api, event_id, *USERS[:4], tier_ids=[floor])
+    register(api, event_id, *USERS[4:], tier_ids=[floor, box], max_price_cents=8000)
+    set_price(api, box, 9000)
+    make_draw(time)
+    assert run_allocator()["offered"] == 1
+    read = list[str]()
+    read_slowly(monkeypatch, lambda page: read.extend(place.entry.user_id for place in page))
+    return event_id, floor, box, read
+
+
+def set_price(api, tier_id, price_cents):
+    assert api.patch(f"/tiers/{tier_id}", json={"price_cents": price_cents}, token=builders.admin_token()).status == 200
+
+
+def run_later(time, seconds=60) -> int:
+    time.advance(seconds)
+    return run_allocator()["offered"]
+
+
+def test_the_line_is_not_read_again_for_tickets_that_nobody_wants(api, time, with_leftovers):
+    _, _, _, read = with_leftovers
+    run_later(time)  # the census of the first run was made before the offers
+    read.clear()
+    for _ in range(5):
+        assert run_later(time) == 0
+    assert read == []
+    assert run_later(time, 900) == 0
+    assert set(read) < set(USERS), "the full count considers everybody again"
+
+
+def test_only_people_who_have_joined_are_considered_for_tickets_that_are_left_over(api, time, with_leftovers):
+    event_id, _, box, read = with_leftovers
+    run_later(time)
+    read.clear()
+    for user in ("late", "later"):
+        assert join(api, user, event_id, tier_ids=[box]).status == 201
+        assert run_later(time) == 1
+    assert set(read) <= {"late", "later"}
+    assert statuses(api, "late", "later") == ["offered"] * 2
+    invariants.check(time.now)
+
+
+def test_everybody_is_considered_when_a_price_falls_or_a_ticket_comes_back(api, time, with_leftovers):
+    _, _, box, _ = with_leftovers
+    run_later(time)
+    [winner] = [user for user in USERS if statuses(api, user) == ["offered"]]
+    assert api.delete(f"/waitlist/{own(api, winner)[0]['id']}", user=winner).status == 200
+    assert run_later(time) == 1
+    assert run_later(time) == 0
+    set_price(api, box, 8000)
+    assert run_later(time) == 2
+    invariants.check(time.now)
+
+
+def test_somebody_who_joins_while_a_run_considers_the_others_is_considered_by_the_next(api, time, with_leftovers, monkeypatch):
+    event_id, _, box, _ = with_leftovers
+    serve = allocator._Pass._serve_in_order
+
+    def serve_and_join(*given):
+        serve(*given)
+        monkeypatch.setattr(allocator._Pass, "_serve_in_order", serve)
+        assert join(api, "late", event_id, tier_ids=[box]).status == 201
+
+    monkeypatch.setattr(allocator._Pass, "_serve_in_order", serve_and_join)
+    assert run_later(time) == 0
+    assert run_later(time) == 1
+    assert statuses(api, "late") == ["offered"]
+
+
 def test_people_can_change_their_wishes_and_withdraw_until_the_draw(api, time):
     event_id, _ = create_ballot(api, time)
     register(api, event_id, "ada", "bob")
@@ -192,6 +403,22 @@ def test_tickets_that_nobody_wants_go_to_people_who_come_after_the_draw(api, tim
     assert run_allocator()["offered"] == 1
     assert (statuses(api, "late"), len(offers(api, event_id))) == (["offered"], 1)
     invariants.check(time.now)
+
+
+def test_the_first_account_with_an_address_has_its_place_even_if_the_second_could_get_other_tickets(api, time):
+    event_id, floor = create_ballot(api, time, entry="account", capacity=1)
+    balcony = builders.create_tier(api, event_id, "Balcony", capacity=1)
+    for user, tier_id in (("ada.l", floor), ("adal", balcony)):
+        create_account(user, f"{user}@gmail.com")
+        register(api, event_id, user, tier_ids=[tier_id], quantity=1)
+    assert (
+        api.patch(
+            f"/tiers/{floor}", json={"holdbacks": [{"id": "a", "reason": "press", "quantity": 1}]}, token=builders.admin_token()
+        ).status
+        == 200
+    )
+    draw(api, time)
+    assert statuses(api, "ada.l", "adal") == ["waiting", "waiting"]
 
 
 def test_one_address_gets_one_offer(api, time):

@@ -180,7 +180,9 @@ def test_tickets_that_nobody_in_the_draw_takes_go_to_those_who_joined_later_and_
     invariants.check(time.now)
 
 
-def test_a_party_that_is_too_large_does_not_stop_a_draw(api, time):
+@pytest.mark.parametrize("places_in_memory", [1, 4, 10_000])
+def test_a_party_that_is_too_large_does_not_stop_a_draw(api, time, monkeypatch, places_in_memory):
+    monkeypatch.setattr(allocator, "DRAWN_PLACES", places_in_memory)
     event_id, tier_id, _ = sold_out_with_holdback(api, time, release_to="draw")
     parties = {f"user-{number}": 1 + number % 3 for number in range(9)}
     for user, quantity in parties.items():
