@@ -11,6 +11,7 @@ import heapq
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Set
+from contextlib import suppress
 from functools import partial
 from operator import itemgetter
 
@@ -57,7 +58,7 @@ DRAWN_PAGE = 1000  # in the drawn order, offers are planned for this many places
 RELEASE_SECONDS = 60  # a release adds its tickets to the stock within this time after its draw has begun
 MAX_PASSED_OVER = 200  # per run: entries recorded as passed over for the first time
 MAX_NOTIFIED = 1000  # per run: people who get an email about a cancellation; one run of `send_messages` sends about as many emails
-MAX_PROLONGED = 200  # per run: entries that are kept longer because their event has been postponed
+MAX_PROLONGED = 2000  # per run: entries that are kept longer because their event has been postponed
 PLACES_PER_SECOND = 500  # the average speed of full counts: a line of 30,000 is counted each minute, and longer lines less often
 MAX_BUYERS = dynamo.MAX_BATCH_GET  # buyers who are checked at once
 SHORTEST_OFFER_SECONDS = 900  # unless the sale ends earlier
@@ -106,6 +107,9 @@ def allocate_each(lines: Iterable[Line], now: int, *, is_following: bool) -> All
             if isinstance(error, dynamo.STORE_ERRORS):
                 store_error = store_error or error
                 failed_in_a_row += 1
+                if not is_following:
+                    with suppress(*dynamo.STORE_ERRORS):
+                        store.save_run(line.event_id, now)  # so that the next run does not begin with this line
                 if failed_in_a_row == MAX_FAILED_LINES:
                     break
             continue
@@ -547,12 +551,14 @@ class _Pass:
     def _prolong(self, places: list[Place]) -> None:
         """Keep entries longer if the event has been postponed since people joined. Later runs continue with the rest."""
 
-        for entry in (place.entry for place in places if place.entry.ttl < self.kept_until):
-            if self.prolonged_count == MAX_PROLONGED or deadline.remaining() < SECONDS_FOR_OFFER:
-                return
-            if entry.id not in self.handled_entry_ids:
+        def prolong(entry: Entry) -> None:
+            if deadline.remaining() >= SECONDS_FOR_OFFER:
                 store.prolong_entry(entry, self.kept_until)
-                self.prolonged_count += 1
+
+        entries = [place.entry for place in places if place.entry.ttl < self.kept_until and place.entry.id not in self.handled_entry_ids]
+        entries = entries[: MAX_PROLONGED - self.prolonged_count]
+        parallel.call_each(prolong, entries)
+        self.prolonged_count += len(entries)
 
     def _serve(self, places: list[Place], supplies: dict[str, TierSupply], turns: Turns | None) -> None:
         """Offer the supplies to the people of a page in order, and record the entries that are passed over for the first time."""

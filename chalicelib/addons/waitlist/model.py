@@ -214,10 +214,10 @@ class Line(Struct, frozen=True, kw_only=True):
     `stock_ids` are the stocks of tiers that sold out while people waited for them: tickets returned to these stocks are for the line.
     `draws` has a draw for each stock whose free tickets are drawn now, instead of going to the first in the line. `namings` counts how
     often stocks or draws were added. Until `leased_until` (epoch seconds), only the allocator `leased_by` makes offers. `last_run_at` is
-    when a scheduled run last took the lease, in epoch seconds. `told_to` is the last entry whose owner was emailed and what about:
-    `<id of the entry>#<room>` if the draw of a room gave the owner no tickets, or `<id of the entry>#cancelled` if the event was cancelled.
-    It is None before the first email. Read it with `notified_up_to`. If there are too many open offers for one run, `checked_to` is the
-    entry of the last offer that was checked. `accepted`, `declined` and `expired` count entries whose offers have ended.
+    when a scheduled run last took the lease or failed, in epoch seconds. `told_to` is the last entry whose owner was emailed and what
+    about: `<id of the entry>#<room>` if the draw of a room gave the owner no tickets, or `<id of the entry>#cancelled` if the event was
+    cancelled. It is None before the first email. Read it with `notified_up_to`. If there are too many open offers for one run, `checked_to`
+    is the entry of the last offer that was checked. `accepted`, `declined` and `expired` count entries whose offers have ended.
     """
 
     event_id: str

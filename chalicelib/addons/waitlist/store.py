@@ -223,6 +223,11 @@ def set_draws(line: Line, draws: Mapping[str, Draw], items: Iterable[dynamo.Tran
     return True
 
 
+def save_run(event_id: str, now: int) -> None:
+    """Record that a scheduled run has tried the line of an event."""
+    dynamo.update_if(WaitlistRow(_LINES, event_id), [WaitlistRow.last_run_at.set(now)], _EXISTS)
+
+
 def take_lease(event_id: str, allocator: str, now: int, *, is_following: bool = False) -> bool:
     """Let only this allocator make offers for LEASE_SECONDS. Returns False if another allocator holds the lease.
 

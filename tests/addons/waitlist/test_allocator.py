@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from chalicelib.addons.waitlist import allocator, kept_stocks, store
+from chalicelib.addons.waitlist.model import Entry
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, deadline, settings
+from chalicelib.foundation import clock, deadline, ids, settings
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.store import scan_shards
 from tests import builders, invariants
@@ -626,6 +627,29 @@ def test_a_line_that_the_store_refuses_keeps_no_other_line_waiting(api, time, mo
     assert statuses(api, "w1", "w2") == ["waiting", "offered"]
 
 
+def test_lines_that_the_store_refuses_take_turns_with_the_others(api, time, monkeypatch):
+    """Three failures in a row end a run, so three broken lines must not come first in every run."""
+    shops = sorted(lines.sold_out_shop(api, time) for _ in range(4))
+    for event_id, _, _ in shops:
+        assert lines.join(api, "w1", event_id).status == 201
+    last, _, orders = shops[-1]
+    lines.give_back(api, orders[0])
+    end_offers = allocator.end_offers
+
+    def fail(line, *arguments):
+        if line.event_id != last:
+            raise dynamo.StoreUnavailable("throttled")
+        return end_offers(line, *arguments)
+
+    monkeypatch.setattr(allocator, "end_offers", fail)
+    for _ in range(2):
+        with pytest.raises(dynamo.StoreUnavailable):
+            allocator.allocate_all(time.now)
+        time.advance(60)
+    monkeypatch.undo()
+    assert store.find_entry("w1", last).state == "offered"
+
+
 def test_a_run_stops_while_the_store_is_down(api, time, monkeypatch):
     shops = [lines.sold_out_shop(api, time)[0] for _ in range(5)]
     for event_id in shops:
@@ -656,3 +680,15 @@ def test_people_who_wait_for_a_postponed_event_are_kept_until_after_its_new_date
     lines.give_back(api, orders[0])
     lines.run_allocator()
     assert statuses(api, "w1", "w2") == ["offered", "waiting"]
+
+
+def test_thousands_of_people_are_kept_longer_in_one_run(api, sold_out, time):
+    event_id, tier_id, _ = sold_out
+    fields = {"event_id": event_id, "tier_ids": [tier_id], "quantity": 1, "joined_at": time.now, "ttl": time.now + 10**7, "parts": 4}
+    entries = [Entry(id=f"{event_id}.{ids.new_id()}", user_id=f"w{number}", **fields) for number in range(1000)]
+    dynamo.batch_put(row for entry in entries for row in (store._entry_row(entry), store._place_row(entry)))
+    store.open_line(event_id, time.now + 10**7)
+    new_start = time.now + 150 * 86_400
+    assert api.patch(f"/events/{event_id}", json={"starts_at": clock.iso(new_start)}, token=builders.admin_token()).status == 200
+    lines.run_allocator()
+    assert min(place.entry.ttl for place in store.list_places(event_id)) > new_start
