@@ -5,7 +5,7 @@
 | `notices` | an event | the notice about the event's changes |
 | `open` | an event | when the open notice of the event is next due |
 | `user#<user>` | an event | the user's request for messages: a turn notice |
-| `rooms` | an event | the number of the newest room in which users have asked for messages |
+| `rooms` | an event | the number of the newest room in which users have asked for messages, and about when they last asked |
 | `<lane>#<event>#<room>` | a place | the user with this place. The items of a lane are in the order of their places |
 | `announcements#<event>` | an announcement | the announcement |
 | `announcing` | the time when it is due, an event and an announcement | the event. The row is deleted once all emails are queued |
@@ -16,7 +16,7 @@ whether somebody gets emails. The items in the lanes only help to find the turn 
 """
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
@@ -80,6 +80,15 @@ class RoomRow(EventNoticeRow):
     """A row of a room, of a lane, or of an open notice. Its `content` is the number of the room, a user's id, or an epoch second."""
 
     content = UnicodeAttribute()
+    asked_at = NumberAttribute(null=True)
+
+
+class ListedRoom(NamedTuple):
+    """A waiting room in which users have asked for messages. `asked_at` is None if an earlier version wrote the row."""
+
+    event_id: str
+    number: int
+    asked_at: int | None
 
 
 _ABSENT = EventNoticeRow.pk.does_not_exist()
@@ -192,19 +201,28 @@ def delete_turn_notice(user_id: str, event_id: str) -> None:
     EventNoticeRow(_user_key(user_id), event_id).delete()
 
 
-def put_room(event_id: str, room: int, ttl: int) -> None:
-    """Record that users of this room of the event have asked for messages. Does nothing if a newer room is recorded.
+def put_room(event_id: str, room: int, ttl: int, now: int) -> None:
+    """Record that users of this room of the event ask for messages now. Does nothing if a newer room is recorded.
 
     Never shortens the time for which the room is kept, because a user's place may be from before the event was postponed.
     """
-    row = RoomRow(_ROOMS, event_id, content=f"{room:012}", ttl=ttl)
-    lasts_longer = (RoomRow.content == row.content) & (RoomRow.ttl < ttl)
-    dynamo.put_if(row, _ABSENT | (RoomRow.content < row.content) | lasts_longer)
+    row = RoomRow(_ROOMS, event_id, content=f"{room:012}", ttl=ttl, asked_at=now)
+    is_same = RoomRow.content == row.content
+    is_written, stored = dynamo.put_if_returning(row, _ABSENT | (RoomRow.content < row.content) | (is_same & (RoomRow.ttl <= ttl)))
+    if not is_written and stored is not None:
+        row.ttl = stored.ttl
+        dynamo.put_if(row, is_same & (RoomRow.ttl == stored.ttl))
 
 
-def list_rooms() -> list[tuple[str, int]]:
-    """List the waiting rooms with users who have asked for messages, as (event id, room). The read is strongly consistent."""
-    return [(row.event_id, int(row.content)) for row in RoomRow.query(_ROOMS)]
+def list_rooms() -> list[ListedRoom]:
+    """List the waiting rooms with users who have asked for messages. The read is strongly consistent."""
+    rows = RoomRow.query(_ROOMS)
+    return [ListedRoom(row.event_id, int(row.content), None if row.asked_at is None else int(row.asked_at)) for row in rows]
+
+
+def delete_room(room: ListedRoom) -> None:
+    """Remove a room from the list, unless users have asked for messages since it was listed."""
+    dynamo.delete_if(RoomRow(_ROOMS, room.event_id), (RoomRow.content == f"{room.number:012}") & (RoomRow.asked_at == room.asked_at))
 
 
 def put_place(event_id: str, room: int, lane: Lane, place: Place) -> None:

@@ -8,6 +8,7 @@ its email is queued. The outbox queues each email once, so runs may overlap or c
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -37,12 +38,21 @@ RETENTION_SECONDS = 3 * 86_400  # after the sale
 MAX_PLACES = 1000  # per room, lane and run: at the initial rate of SES, one run sends about as many emails
 PORTION = 500  # places that are moved at once after the draw
 SECONDS_RESERVED = 30  # of each run, for sending the emails
+MAX_SECONDS = 20  # of each run, so that enough time is left to queue the emails about events, and to send push messages
+SECONDS_FOR_QUEUEING = 12  # of these, to queue the emails of the rooms in which people wait
+SECONDS_FOR_PLACES = 4  # of these, for the emails about places
 SECONDS_PER_RUN = 60
+GOLDEN_RATIO = (5**0.5 - 1) / 2
+STORED_SECONDS = 900  # how long this instance relies on a room that it has stored
+IDLE_SECONDS = 3600  # how long a room without places is still read after the last request
 MAX_TURN_SECONDS = 86_400  # how long a push service keeps a message for a browser that is offline
 # These emails may use half of the rate, so that neither a large draw nor a large wave holds up the emails about orders.
 SECONDS_OF_MAILS = 30
 
-_stored_rooms: Memory[str, tuple[int, int]] = Memory()  # by event id: the room that this instance has stored, and its `ttl`
+_stored_rooms: Memory[str, tuple[int, int, int]] = Memory()  # by event id: the room that this instance has stored, its `ttl`, and when
+
+T = TypeVar("T")
+LANES: tuple[Lane, ...] = get_args(Lane)
 
 
 class DuePlaces(Struct, frozen=True):
@@ -110,9 +120,10 @@ def request_messages(
     arrival, status = check_place(user_id, event_id, token, now)
     notice = TurnNotice(user_id=user_id, event_id=event_id, arrival=arrival, language=language, email=email, push=subscription)
     ttl = _ttl(arrival)
-    if _stored_rooms.entries.get(event_id) != (arrival.room, ttl):
-        store.put_room(event_id, arrival.room, ttl)
-        _stored_rooms.entries[event_id] = arrival.room, ttl
+    *stored, stored_at = _stored_rooms.entries.get(event_id, (0, 0, 0))
+    if stored != [arrival.room, ttl] or now >= stored_at + STORED_SECONDS:
+        store.put_room(event_id, arrival.room, ttl, now)
+        _stored_rooms.entries[event_id] = arrival.room, ttl, now
     store.save_turn_notice(notice, ttl)  # before the place, because a place without a notice is deleted
     # People who join or ask after the draw see their place on the page, so they need no email about it.
     key = _arrival_key(arrival) if status.position is None else _place_key(status.position, arrival)
@@ -147,23 +158,22 @@ def delete_notice(notice: TurnNotice, now: int) -> None:
     parallel.call_each(lambda place: store.delete_place(notice.event_id, arrival.room, *place), places)
 
 
+@deadline.within(MAX_SECONDS + SECONDS_RESERVED)
 def queue_mails(now: int) -> None:
     """Queue the due emails of all waiting rooms, up to half of the mail rate. Emails about turns come before emails about places.
 
     The other places stay in their lanes for the next run. An error in one room does not stop the other rooms or other emails.
     """
     max_mails = settings.current().mail_rate * SECONDS_OF_MAILS
-    rooms: list[tuple[str, int]] = []
+    rooms: list[tuple[str, int, Lane]] = []
     with _log_errors():
-        rooms = store.list_rooms()
-    # Each run starts with a different room, so that a large room cannot use up the rate or the time in every run.
-    first = now // SECONDS_PER_RUN % max(1, len(rooms))
+        rooms = _find_waiting_rooms(now)
     due: list[DuePlaces] = []
-    for event_id, room in rooms[first:] + rooms[:first]:
-        if deadline.remaining() < SECONDS_RESERVED:
-            return
+    for event_id, room, lane in _rotate(rooms, now):
+        if deadline.remaining() < SECONDS_RESERVED + SECONDS_FOR_PLACES:
+            break
         with _log_errors(event_id):
-            found = _find_due_places(event_id, room, now)
+            found = _find_due_places(event_id, room, lane, now)
             if found is not None:
                 due.append(found)
                 max_mails -= _queue(found.state, found.turns[:max_mails], "turn_near", now)
@@ -228,24 +238,58 @@ def _log_errors(event_id: str | None = None) -> Iterator[None]:
         logger.exception("turn_notice.failed", event_id=event_id)
 
 
-def _find_due_places(event_id: str, room: int, now: int) -> DuePlaces | None:
-    """Find the places of a room for which an email is due. First moves all places to their positions if the draw is new.
+def _rotate(items: Sequence[T], now: int) -> list[T]:
+    """Return the items, beginning with a different item in each run.
 
-    Returns None while no email is due. Raises NotFound.
+    The multiples of the golden ratio spread the beginnings evenly. So even if each run has time or emails for only a few of the items, each
+    item soon gets its turn.
     """
-    _, event = catalog.get_visible_event(event_id)
+    first = int(now // SECONDS_PER_RUN * GOLDEN_RATIO % 1 * len(items))
+    return [*items[first:], *items[:first]]
+
+
+def _find_waiting_rooms(now: int) -> list[tuple[str, int, Lane]]:
+    """Return the events on sale for which people wait for an email, by id, with the number of the room and the first lane with places.
+
+    If time runs out, leaves out the other rooms.
+    """
+
+    def find_lane(room: store.ListedRoom) -> Lane | None:
+        if deadline.remaining() >= SECONDS_RESERVED + SECONDS_FOR_QUEUEING:
+            with _log_errors(room.event_id):
+                return _find_lane(room, now)
+        return None
+
+    rooms = _rotate(store.list_rooms(), now)
+    lanes = parallel.call_each(find_lane, rooms)
+    return sorted((room.event_id, room.number, lane) for room, lane in zip(rooms, lanes, strict=True) if lane is not None)
+
+
+def _find_lane(room: store.ListedRoom, now: int) -> Lane | None:
+    """Return the first lane with places of a room on sale. Takes a room without places off the list some time after the last request."""
+    _, event = catalog.get_visible_event(room.event_id)
     if event.on_sale_at is None or not event.on_sale_at <= now <= event.last_sale_at:
         return None
-    before_draw = store.list_places(event_id, room, "before_draw", 1)
-    drawn = store.list_places(event_id, room, "place_mail_due", MAX_PLACES)
-    if not (before_draw or drawn or store.list_places(event_id, room, "turn_mail_due", 1)):
-        return None  # do not load the room, because nobody is waiting for an email
+    # Runs move places to later lanes, and write a place before they delete it from its earlier lane. So this order misses no place.
+    for lane in LANES:
+        if store.list_places(room.event_id, room.number, lane, 1):
+            return lane
+    if room.asked_at is not None and now > room.asked_at + IDLE_SECONDS:
+        store.delete_room(room)
+    return None
+
+
+def _find_due_places(event_id: str, room: int, lane: Lane, now: int) -> DuePlaces | None:
+    """Find the places of a room for which an email is due. First moves all places to their positions if the draw is new.
+
+    `lane` is the first lane with places. Returns None while no email is due. Raises NotFound.
+    """
     state = room_cache.get_room(event_id, now).state  # also runs the draw if it is due
     if state.room != room or state.key is None or state.stopped is not None or admission_plan.is_paused(state.segments, now):
         return None
-    if before_draw:
+    if lane == "before_draw":
         _move_to_positions(state)
-        drawn = store.list_places(event_id, room, "place_mail_due", MAX_PLACES)
+    drawn = store.list_places(event_id, room, "place_mail_due", MAX_PLACES) if lane != "turn_mail_due" else []
     until = _position_key(admission_plan.admitted_count(state.segments, now + LEAD_SECONDS)) + "~"  # after all members of a group
     turns: list[tuple[Lane, Place]] = [("place_mail_due", place) for place in drawn if place.key <= until]
     turns += [("turn_mail_due", place) for place in store.list_places(event_id, room, "turn_mail_due", MAX_PLACES, until)]

@@ -6,7 +6,7 @@ from unittest import mock
 
 import pytest
 
-from chalicelib.addons.messages import store, turn_notices
+from chalicelib.addons.messages import event_notices, store, turn_notices
 from chalicelib.catalog import sale_rules
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import moment_text
@@ -302,8 +302,11 @@ def test_a_run_reads_the_due_places_only(post, api, time):
     time.advance(60)
     with record_calls(measured=True) as calls:
         turn_notices.queue_mails(time.now)
-    assert set(calls) <= {"Query", "GetItem"}  # the room is not loaded any more
+    assert set(calls) <= {"Query", "GetItem", "DeleteItem"}  # the room is not loaded any more
     assert calls.of("", "waiting-room") == []
+    with record_calls() as calls:
+        turn_notices.queue_mails(time.now)
+    assert calls == ["Query"]  # of the rooms in which people wait
 
 
 def test_late_arrivals_and_people_who_ask_late_hear_of_their_turn_only(post, api, time, sale):
@@ -423,6 +426,102 @@ def test_a_run_stops_queueing_in_time_to_send(post, api, time, monkeypatch):
         assert calls.of("", "waiting-room") == []  # no further room
     turn_notices.queue_mails(time.now)
     assert len(queued_mails()) == 8
+
+
+def open_idle_rooms(api, time, count):
+    """Sales that are open, in whose rooms somebody once asked for messages. Returns their ids."""
+    event_ids = [create_sale(api, time, name=f"Sale {number}")[0] for number in range(count)]
+    for event_id in event_ids:
+        store.put_room(event_id, 1, time.now + 10 * DAY, time.now)
+    time.advance(SECONDS_TO_OPENING + 5)
+    return event_ids
+
+
+def test_the_lanes_of_idle_rooms_are_read_at_once(post, api, time):
+    open_idle_rooms(api, time, 20)
+    turn_notices.queue_mails(time.now)
+    with record_calls() as calls:
+        turn_notices.queue_mails(time.now)
+    assert len(calls) == 1 + 20 * 3
+    assert calls.sequential_round_trips == 1 + 3
+
+
+def test_idle_rooms_that_are_read_slowly_take_turns_and_leave_time_for_other_messages(post, api, time, monkeypatch):
+    """A run reads the lanes of three rooms. It is one of many in a shop with thousands of rooms."""
+    event_ids = open_idle_rooms(api, time, 20)
+    queued, queue_mails, read, list_places = [], event_notices.queue_mails, list[str](), store.list_places
+
+    def read_slowly(event_id, *arguments):
+        read.append(event_id)
+        time.advance(1)
+        return list_places(event_id, *arguments)
+
+    def note_time(now):
+        queued.append(deadline.remaining() - event_notices.SECONDS_RESERVED)
+        return queue_mails(now)
+
+    monkeypatch.setattr(store, "list_places", read_slowly)
+    monkeypatch.setattr(event_notices, "queue_mails", note_time)
+    monkeypatch.setattr(parallel, "FEW", 100)  # one after the other
+    for _ in range(20):
+        began = time.now
+        with deadline.within(70):
+            post.send()
+        time.set(began + 60)
+    assert min(queued) >= 70 - turn_notices.MAX_SECONDS - event_notices.SECONDS_RESERVED
+    assert set(read) == set(event_ids)
+
+
+def test_large_rooms_among_many_idle_rooms_take_turns(post, api, time):
+    large = [create_sale(api, time, name=name, wave_size=50, wave_seconds=60)[0] for name in ("One", "Two")]
+    for event_id in large:
+        join_and_ask(api, event_id, 25)
+    open_idle_rooms(api, time, 8)
+    counts = []
+    with settings.override(mail_rate=1), mock.patch.object(turn_notices, "SECONDS_OF_MAILS", 5):
+        for _ in range(4):
+            turn_notices.queue_mails(time.now)
+            counts.append([sum(row.event_id == event_id for row in NotificationRow.scan()) for event_id in large])
+            time.advance(60)
+    assert min(counts[-1]) >= 5
+
+
+def is_listed(event_id):
+    return event_id in [room.event_id for room in store.list_rooms()]
+
+
+def test_a_room_in_which_nobody_waits_is_not_read_for_ever_and_people_may_ask_again(post, api, time, sale):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    join_and_ask(api, event_id, 2)
+    run_until(post, time, opening + 1200)
+    assert is_listed(event_id), "an instance that has stored it a while ago does not store it again"
+    run_until(post, time, opening + turn_notices.IDLE_SECONDS)
+    assert not is_listed(event_id)
+    join_many(api, event_id, 3)
+    token = join(api, event_id, "late")
+    assert ask(api, event_id, "late", token).status == 200
+    assert is_listed(event_id)
+    assert run_until(post, time, time.now + 600) == [("late", "turn_near")]
+
+
+def test_a_room_stays_listed_while_people_ask(post, api, time, sale, monkeypatch):
+    """A run that finds no places may not take off the list a room in which somebody is just asking."""
+    event_id = sale[0]
+    join_and_ask(api, event_id, 1)
+    run_until(post, time, time.now + SECONDS_TO_OPENING + 2 * turn_notices.IDLE_SECONDS - 900)
+    put_place = store.put_place
+    store.put_room(event_id, 1, time.now + DAY, time.now - 2 * turn_notices.IDLE_SECONDS)
+    join_many(api, event_id, 3)
+    token = join(api, event_id, "late")
+
+    def run_before(*arguments):
+        monkeypatch.setattr(store, "put_place", put_place)
+        turn_notices.queue_mails(time.now)
+        put_place(*arguments)
+
+    monkeypatch.setattr(store, "put_place", run_before)
+    assert ask(api, event_id, "late", token).status == 200
+    assert run_until(post, time, time.now + 600) == [("late", "turn_near")]
 
 
 def test_mails_are_sent_though_the_rooms_cannot_be_read(post, api, time, sale, monkeypatch):
