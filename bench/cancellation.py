@@ -1,26 +1,31 @@
 """`python -m bench.cancellation`: how long 100,000 refunds and the ends of 30,000 expired reservations take.
 
-The first orders are really bought, cancelled and refunded, by one run of the sweep after another. On a virtual clock, calls to the store
-and to the provider take the latency of AWS and Stripe, and transactions also take processor time. The minutes for all orders are computed:
-the runs that were played, plus one run a minute for the other orders, each with as many refunds as the slowest full run. The same applies
-to the reservations, which all expire in the same minute. Takes five minutes of processor time.
+The first orders are really bought, cancelled and refunded, by one run of the sweep after another: with the calls that Stripe accepts to one
+endpoint by default, and with as many as Stripe accepts in total, which Stripe grants on request. On a virtual clock, calls to the store
+and to the provider take the latency of AWS and Stripe, and transactions also take processor time. The provider refuses calls above its
+limits. The minutes for all orders are computed from the minutes for the first orders, of which each takes the same share.
+
+The reservations all expire in the same minute. The minutes for all of them are computed: the runs that were played, plus one run a minute
+for the others, each with as many ends as the slowest full run. Takes seven minutes of processor time.
 """
 
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest import mock
 
+from msgspec import Struct
+
 from bench.app_in_process import app_in_process
 from bench.measure import Bound, print_bounds
-from chalicelib.foundation import clock, parallel, settings
+from chalicelib.foundation import clock, deadline, parallel, settings
 from chalicelib.payments import provider_tasks
-from chalicelib.payments.model import CheckoutPage, Payment, PaymentMetadata, ProviderPayment, ProviderRefund
+from chalicelib.payments.model import CheckoutPage, Payment, PaymentMetadata, ProviderPayment, ProviderRefund, TooManyCalls
 from chalicelib.payments.providers import protocol, stripe
 from chalicelib.purchases import event_cancellation, sweep
 from tests import builders
@@ -31,10 +36,13 @@ from tests.simulation.limits import Limits
 
 ORDERS = 100_000  # orders of the cancelled event
 EXPIRED = 30_000  # reservations of an event that expire together
-PLAYED_ORDERS, PLAYED_RESERVATIONS = 25_000, 10_000  # the part that is really refunded and ended
+PLAYED_RESERVATIONS = 10_000  # the part that is really ended
+# The part that is really refunded, by the calls a second that the provider accepts to one endpoint, and the bound in minutes.
+PLAYED_ORDERS = ((25, 10_000, 180), (100, 25_000, 60))
 START = 1_780_315_200
 PRICE_CENTS = 5000  # of an order
 PROVIDER_SECONDS = 0.35  # for one call
+REFUSAL_SECONDS = 0.08  # for a call that is one too many
 STORE_SECONDS = {"TransactWriteItems": 0.010}
 OTHER_STORE_SECONDS = 0.005
 # For each transaction. An order has two, which together take as much as a purchase on a function with 1,024 MB (docs/performance.md).
@@ -112,10 +120,14 @@ class VirtualTime(Listener):
         """Let calls to the store take time, and do the work of threads in this thread."""
         with ExitStack() as stack:
             stack.enter_context(intercept(self))
+            stack.enter_context(mock.patch.object(deadline, "time", SimpleNamespace(sleep=self._sleep)))
             stack.enter_context(mock.patch.object(parallel, "call_each", self._call_each))
             stack.enter_context(mock.patch.object(provider_tasks, "ThreadPoolExecutor", self._pool))
             stack.enter_context(mock.patch.object(provider_tasks, "wait", self._wait))
             yield
+
+    def _sleep(self, seconds: float) -> None:
+        self.waited += seconds
 
     def _call_each(self, act: Callable[[T], R], items: Sequence[T]) -> list[R]:
         threads, begun, ends, results = min(parallel.MAX_THREADS, len(items)), self.waited, [self.waited], dict[int, R]()
@@ -148,12 +160,33 @@ class VirtualTime(Listener):
         return SimpleNamespace(done=done)
 
 
-class RefundProvider:
-    """Stripe without a network: every payment succeeds, and each refund takes PROVIDER_SECONDS."""
+class Endpoint:
+    """An endpoint of the provider, which accepts `rate` calls a second on average, and as many at once (a token bucket)."""
 
-    def __init__(self, virtual: VirtualTime) -> None:
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._left, self._at = float(rate), 0.0
+
+    def accepts(self, now: float) -> bool:
+        """Count a call at `now`, unless it is one too many. Parallel calls may come a little out of order."""
+        if now > self._at:
+            self._left, self._at = min(self._rate, self._left + (now - self._at) * self._rate), now
+        is_accepted = self._left >= 1
+        self._left -= is_accepted
+        return is_accepted
+
+
+class RefundProvider:
+    """Stripe without a network: every payment succeeds, and each call of a job takes PROVIDER_SECONDS.
+
+    Each endpoint accepts `endpoint_rate` calls a second of jobs, by default as many as the settings say. `refused` counts the others.
+    """
+
+    def __init__(self, virtual: VirtualTime, endpoint_rate: int | None = None) -> None:
         self._virtual = virtual
-        self.refunded = 0
+        rate = settings.current().stripe_endpoint_rate if endpoint_rate is None else endpoint_rate
+        self._endpoints = defaultdict[str, Endpoint](lambda: Endpoint(rate))
+        self.refunded = self.refused = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(stripe, name)
@@ -167,6 +200,19 @@ class RefundProvider:
     def fetch_payment_by_id(self, provider_id: str, account: str | None) -> ProviderPayment:  # noqa: ARG002
         return provider_payment(provider_id, PRICE_CENTS, PRICE_CENTS)
 
+    def call(self, endpoint: str) -> None:
+        """Let a call of a job to this endpoint take time. Raises TooManyCalls."""
+        if not self._endpoints[endpoint].accepts(self._virtual.now()):
+            self.refused += 1
+            self._virtual.waited += REFUSAL_SECONDS
+            raise TooManyCalls()
+        self._virtual.waited += PROVIDER_SECONDS
+
+    def list_refunds_of_payment(self, payment_intent_id: str, account: str | None) -> list[ProviderRefund]:  # noqa: ARG002
+        """The first attempt at a refund lists nothing, and no attempt that fails creates one."""
+        self.call("list_refunds")
+        return []
+
     def create_refund(
         self,
         purchase_id: str,
@@ -178,7 +224,7 @@ class RefundProvider:
         *,
         returns_fee: bool,  # noqa: ARG002
     ) -> ProviderRefund:
-        self._virtual.waited += PROVIDER_SECONDS
+        self.call("create_refund")
         self.refunded += 1
         return ProviderRefund(
             provider="stripe",
@@ -209,13 +255,22 @@ def provider_payment(provider_id: str, amount: int, received: int) -> ProviderPa
     )
 
 
-def refund_orders(orders: int) -> tuple[list[int], KeyUnits]:
-    """Sell orders, cancel their event, and run the sweep each minute until all are refunded. Returns the refunds made by each run.
+class Refunds(Struct):
+    """The refunds that each run of the sweep made, the minutes from the first run to the end, and the number of refused calls."""
 
-    The units of keys are counted in the first COUNTED_RUNS runs, because later runs are like them.
+    runs: list[int]
+    minutes: float
+    refused: int
+
+
+def refund_orders(orders: int, endpoint_rate: int | None = None) -> tuple[Refunds, KeyUnits]:
+    """Sell orders, cancel their event, and run the sweep each minute until all are refunded.
+
+    The provider accepts `endpoint_rate` calls a second to one endpoint, by default as many as the settings say. The units of keys are
+    counted in the first COUNTED_RUNS runs, because later runs are like them.
     """
     virtual, runs = VirtualTime(), list[int]()
-    provider: Any = RefundProvider(virtual)
+    provider: Any = RefundProvider(virtual, endpoint_rate)
     with app_in_process() as api, clock.override(virtual.now), mock.patch.dict(protocol.EXTERNAL, {"stripe": provider}):
         event_id, tier_id = builders.create_shop(api, capacity=orders, price_cents=PRICE_CENTS)
         for number in range(orders):
@@ -234,7 +289,7 @@ def refund_orders(orders: int) -> tuple[list[int], KeyUnits]:
         cancelled = event_cancellation.find_cancellation(event_id)
         assert cancelled is not None
         assert cancelled.orders == orders
-    return runs, virtual.key_units
+    return Refunds(runs, (virtual.now() - first) / 60, provider.refused), virtual.key_units
 
 
 def end_reservations(reservations: int) -> tuple[list[int], KeyUnits]:
@@ -266,11 +321,16 @@ def _buy(api: Client, event_id: str, tier_id: str, user: str) -> None:
     assert builders.confirm(api, user, reserved, simulate=None).status == 201
 
 
-def take_bounds(orders: int = PLAYED_ORDERS, reservations: int = PLAYED_RESERVATIONS) -> Iterator[Bound]:
-    runs, units = refund_orders(orders)
-    print(f"{orders:,} orders; refunds made by each run of the sweep: {', '.join(f'{refunds:,}' for refunds in runs)}", flush=True)
-    yield Bound(f"minutes to refund {ORDERS:,} orders, computed from {orders:,} of them", total_minutes(ORDERS, runs), "min", 60)
-    yield from units.bounds(f"refunds of {orders:,} orders")
+def take_bounds(played: Iterable[tuple[int, int, int]] = PLAYED_ORDERS, reservations: int = PLAYED_RESERVATIONS) -> Iterator[Bound]:
+    for rate, orders, bound in played:
+        with settings.override(stripe_endpoint_rate=rate):
+            refunds, units = refund_orders(orders)
+        name = f"{orders:,} orders at {rate} calls a second"
+        print(f"{name}; refunds made by each run of the sweep: {', '.join(f'{made:,}' for made in refunds.runs)}", flush=True)
+        minutes = math.ceil(refunds.minutes * ORDERS / orders)
+        yield Bound(f"minutes to refund {ORDERS:,} orders, computed from {name}", minutes, "min", bound)
+        yield Bound(f"refused calls for {name}", refunds.refused, "calls", orders // 100)
+        yield from units.bounds(f"refunds of {name}")
     runs, units = end_reservations(reservations)
     print(f"{reservations:,} reservations; ended by each run of the sweep: {', '.join(f'{ended:,}' for ended in runs)}")
     yield Bound(f"minutes to end {EXPIRED:,} reservations, computed from {reservations:,} of them", total_minutes(EXPIRED, runs), "min", 10)

@@ -325,6 +325,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "How many calls a second Stripe accepts: 100 in live mode, 25 in test mode. Waves that follow the stock stay below this rate."
         ),
     ] = 100
+    stripe_endpoint_rate: Annotated[
+        int,
+        Meta(ge=1, le=10_000),
+        _says(
+            "How many calls a second Stripe accepts to one of its endpoints, such as the one for new payments: 25 unless Stripe has raised "
+            "the limit for your account. Waves that follow the stock and the jobs stay below this rate."
+        ),
+    ] = 25
     stripe_api_base: Annotated[str, _says("Address of a fake Stripe API. Empty: Stripe itself.")] = ""
     mollie_api_key: Annotated[
         str,

@@ -517,6 +517,10 @@ class ProviderUnavailable(ApiError):
         self.setup_error = setup_error
 
 
+class TooManyCalls(ProviderUnavailable):
+    """The provider refused a call because it got too many calls this second. The call has changed nothing and may be repeated soon."""
+
+
 class AccountRefused(ProviderUnavailable):
     """The provider refuses calls for one connected account, for example because it rejected the account. Other accounts still work."""
 

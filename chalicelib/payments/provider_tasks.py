@@ -17,7 +17,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, deadline, settings
 from chalicelib.foundation.log import logger
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import AccountRefused, ProviderUnavailable
+from chalicelib.payments.model import AccountRefused, ProviderUnavailable, TooManyCalls
 
 T = TypeVar("T")
 
@@ -28,25 +28,31 @@ Failure = Literal["unanswered", "error"]
 # Seconds until a failed task is tried again, by reason. The delay lets other tasks come first in the next run.
 RETRY_SECONDS: dict[Failure, int] = {"unanswered": 30, "error": 900}
 
-# A job uses at most RATE_SHARE of the provider's rate limit; the rest is for buyers. By Little's law, the number of tasks at once is
-# calls per second x seconds per call.
+# A job uses at most RATE_SHARE of the provider's rate limits; the rest is for buyers. By Little's law, the number of tasks at once is
+# calls per second x seconds per call and, because a task makes at most one call to an endpoint, calls of an endpoint per second x seconds
+# per task.
 RATE_SHARE = 0.8
+# A call that the provider refuses because it got too many is repeated after this many seconds, at most twice. Meanwhile, its thread starts
+# no other task, so the job makes fewer calls.
+REFUSED_SECONDS = (1.0, 2.0)
 MIN_CALL_SECONDS = 0.1  # a shorter call counts as this long
 MAX_AT_ONCE = 32
-NEWEST_SHARE = 0.2  # weight of the newest call in the moving average of the seconds a call takes
+NEWEST_SHARE = 0.2  # weight of the newest task in the moving averages of the seconds that a call and a task take
 # An account counts as silent if this many of its tasks in a row got no answer. The provider or the store counts as down if, since the last
 # answer to any task, this many tasks of the operator's account, or tasks of MAX_SILENT_ACCOUNTS different accounts, got no answer.
 MAX_UNANSWERED = 3
 MAX_SILENT_ACCOUNTS = 5
 SECONDS_TO_FINISH = 3  # reserved for handling the last answers
-SECONDS_FOR_TASK = SECONDS_TO_FINISH + 5  # with less time left, no task is started
+SECONDS_TO_ASK = 5  # for the calls of a task
+SECONDS_FOR_TASK = SECONDS_TO_FINISH + SECONDS_TO_ASK  # with less time left, no task is started
 
 
 class ProviderTask(Struct, frozen=True):
     """One question for the provider: `ask` only calls the provider, and `finish` gets the answer.
 
     If either fails, `postpone` gets the reason and delays the task, so that other tasks come first in the next run. `ask` makes at most
-    `max_calls` calls to the provider, one after the other, for the connected `account` or, with None, for the operator's account.
+    `max_calls` calls to the provider, one after the other and each to another endpoint, for the connected `account` or, with None, for
+    the operator's account. It is repeated if the provider got too many calls.
     """
 
     name: str
@@ -75,7 +81,8 @@ def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
     if (first := next(waiting, None)) is None:
         return result  # return before reading the provider's rate, which needs the provider's key
     waiting = chain((first,), waiting)
-    rate, call_seconds = payments.call_rate(), MIN_CALL_SECONDS
+    call_rate, endpoint_rate = payments.call_rate(), payments.endpoint_rate()
+    call_seconds = task_seconds = MIN_CALL_SECONDS
     silence, set_aside = _Silence(), list[ProviderTask]()
     with ThreadPoolExecutor(MAX_AT_ONCE) as pool:
         running: dict[Future[_Answer], ProviderTask] = {}
@@ -97,9 +104,10 @@ def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
                 task = running.pop(future)
                 if _finish(task, future, result, silence):
                     if future.exception() is None:
-                        seconds = future.result().seconds / task.max_calls
-                        call_seconds += NEWEST_SHARE * (seconds - call_seconds)
-                    at_once = tasks_at_once(rate, call_seconds)
+                        seconds = future.result().seconds
+                        call_seconds += NEWEST_SHARE * (seconds / task.max_calls - call_seconds)
+                        task_seconds += NEWEST_SHARE * (seconds - task_seconds)
+                    at_once = min(tasks_at_once(call_rate, call_seconds), tasks_at_once(endpoint_rate, task_seconds))
                 elif silence.in_a_row[-1] is None:
                     at_once = 1
                 # The next call waits neither for the other answers nor for the writes of their tasks.
@@ -111,9 +119,10 @@ def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
     return result
 
 
-def tasks_at_once(rate: int, call_seconds: float) -> int:
-    """Return how many tasks at once make RATE_SHARE of `rate` calls a second if each call takes `call_seconds`, from 1 to MAX_AT_ONCE."""
-    return max(1, min(MAX_AT_ONCE, int(rate * RATE_SHARE * max(call_seconds, MIN_CALL_SECONDS))))
+def tasks_at_once(rate: int, seconds: float) -> int:
+    """Return how many tasks at once make RATE_SHARE of `rate` calls a second if there is one call in `seconds`, from 1 to MAX_AT_ONCE."""
+    at_once = rate * RATE_SHARE * max(seconds, MIN_CALL_SECONDS)
+    return max(1, min(MAX_AT_ONCE, int(at_once + 0.01)))  # a moving average only approaches the value from below
 
 
 def alternate(*groups: Iterable[T]) -> Iterator[T]:
@@ -154,6 +163,10 @@ class _Silence:
 
     def add(self, account: str | None) -> None:
         self.in_a_row.append(account)
+        self.add_refused(account)
+
+    def add_refused(self, account: str | None) -> None:
+        """Note that the provider, which is not down, accepted no call for this account."""
         if account is not None:
             self._by_account[account] += 1
 
@@ -165,16 +178,27 @@ class _Silence:
 
 
 class _Answer(Struct, frozen=True):
-    """The value that `ask` returned, and the seconds that `ask` took."""
+    """The value that `ask` returned, and the seconds that `ask` took when it was not refused."""
 
     value: Any
     seconds: float
 
 
 def _ask(task: ProviderTask) -> _Answer:
-    started_at = clock.monotonic()
     with deadline.within(deadline.remaining() - SECONDS_TO_FINISH):
-        value = task.ask()
+        for seconds in REFUSED_SECONDS:
+            try:
+                return _ask_once(task)
+            except TooManyCalls:
+                if deadline.remaining() < seconds + SECONDS_TO_ASK:
+                    raise
+                deadline.wait(seconds)
+        return _ask_once(task)
+
+
+def _ask_once(task: ProviderTask) -> _Answer:
+    started_at = clock.monotonic()
+    value = task.ask()
     return _Answer(value, clock.monotonic() - started_at)
 
 
@@ -182,6 +206,7 @@ def _finish(task: ProviderTask, future: "Future[_Answer]", result: TasksResult, 
     """Pass the answer to the task, or postpone the task if it failed. Returns whether the provider and the store answered."""
     failure: Failure | None = None
     silent: str | None = None
+    is_refused = False
     try:
         task.finish(future.result().value)
     except settings.SettingsError:
@@ -190,19 +215,22 @@ def _finish(task: ProviderTask, future: "Future[_Answer]", result: TasksResult, 
         # After AccountRefused, the provider has answered, and accepts calls for other accounts.
         failure = "error" if isinstance(error, AccountRefused) else "unanswered"
         silent = task.account if error.setup_error is None else None
+        is_refused = isinstance(error, TooManyCalls)
     except Exception as error:
         # An error of the task is, for example, that the provider no longer has the payment.
         failure = "unanswered" if isinstance(error, dynamo.STORE_ERRORS) else "error"
         logger.exception("provider.task_failed", task=task.name)
     else:
         result.finished += 1
-    if failure == "unanswered":
+    if is_refused:
+        silence.add_refused(silent)
+    elif failure == "unanswered":
         silence.add(silent)
     else:
         silence.end(task.account)
     if failure is not None:
         _postpone(task, failure, result)
-    return failure != "unanswered"
+    return is_refused or failure != "unanswered"
 
 
 def _postpone(task: ProviderTask, failure: Failure, result: TasksResult) -> None:

@@ -173,6 +173,12 @@ def call_rate() -> int:
     return min((provider.call_rate() for provider in _offered_providers()), default=first.call_rate())
 
 
+def endpoint_rate() -> int:
+    """Return how many calls per second one endpoint of each external provider accepts: the lowest rate, as in `call_rate`."""
+    first, *_ = EXTERNAL.values()
+    return min((provider.endpoint_rate() for provider in _offered_providers()), default=first.endpoint_rate())
+
+
 def descriptions() -> list[ProviderDescription]:
     """Return the descriptions of all external providers, whether or not they take payments in this stage."""
     return [provider.DESCRIPTION for provider in EXTERNAL.values()]

@@ -311,7 +311,7 @@ def _record_draw(revision: int, event: Event, room: Room, counts: list[int], now
 
 
 def _wave_size_for_stock(event: Event, room: Room, total: int, now: int) -> int:
-    """Return how many buyers the next wave may admit: each must be able to buy up to the limit, and to pay within the provider's rate.
+    """Return how many buyers the next wave may admit: each must be able to buy up to the limit, and to pay within the provider's rates.
 
     Every buyer with a valid pass counts as still buying, so the estimate errs on the low side. A place may belong to a group, and each of
     its members may buy. A longer turn counts like any other, because nobody knows how many people have asked for one. The quotient is
@@ -323,7 +323,8 @@ def _wave_size_for_stock(event: Event, room: Room, total: int, now: int) -> int:
     stock = _event_stock(event, now)
     buying_count = admission_plan.active_pass_count(room.segments, total, sale_rules.pass_seconds(event), now)
     more_buyers = -(-stock.available // limit) - buying_count
-    payments_per_second = max(1, payments.call_rate() // settings.PROVIDER_CALLS_PER_PAYMENT)
+    # The calls of a payment go to different endpoints.
+    payments_per_second = max(1, min(payments.call_rate() // settings.PROVIDER_CALLS_PER_PAYMENT, payments.endpoint_rate()))
     return max(0, min(configured.wave_size, more_buyers, -(-payments_per_second * configured.interval // people)))
 
 

@@ -344,6 +344,10 @@ class FakeStripe:
         """Respond with 429 or 5xx. With `execute`, execute the request first and save its real response under its key."""
         self._faults.add("status", method, path, times, status=status, execute=execute, should_retry=should_retry)
 
+    def limit_endpoints(self, rate: int | None) -> None:
+        """Respond with 429 to more than `rate` requests to one endpoint in a second. With None, there is no limit."""
+        self._handler.endpoint_rate = rate
+
     def lose_next_response(
         self, method: str, path: str, *, times: int = 1, execute: bool = True, how: Literal["close", "hang"] = "close"
     ) -> None:

@@ -268,6 +268,9 @@ class RequestHandler:
         self._state, self._faults, self._log = state, faults, log
         self._secret_key, self._publishable_key = secret_key, publishable_key
         self._idempotency_keys = IdempotencyKeys(state)
+        self.endpoint_rate: int | None = None
+        self._calls: Counter[str] = Counter()  # by endpoint, since the beginning of `_second`
+        self._second = 0
 
     def handle(self, request: StripeRequest) -> StripeResponse:
         progress = _RequestProgress(request, self._state.new_id("req", 14))
@@ -342,9 +345,23 @@ class RequestHandler:
                 break
         else:
             raise unknown_url(request.method, request.path)
+        if self._is_above_rate(progress.route):
+            raise injected_error(429)
         if progress.from_browser and progress.route.browser_parameters is None:
             raise secret_key_required()
         progress.params = decode_form(request.encoded)
+
+    def _is_above_rate(self, route: Route) -> bool:
+        """Count the request. Returns whether its endpoint has got more than `endpoint_rate` requests in this second."""
+        if self.endpoint_rate is None:
+            return False
+        with self._state.lock:
+            if self._second != self._state.now():
+                self._second = self._state.now()
+                self._calls.clear()
+            endpoint = f"{route.method} {route.path}"
+            self._calls[endpoint] += 1
+            return self._calls[endpoint] > self.endpoint_rate
 
     def _execute_once(self, progress: _RequestProgress, fault: RequestFault | None) -> StripeResponse:
         """Execute the request, or return the response that is saved under its idempotency key."""

@@ -221,6 +221,7 @@ def test_a_refund_on_an_account_for_which_stripe_refuses_calls_is_left_to_a_pers
     assert shop.list_refunds() == [(10_000, "succeeded")]
 
 
+@pytest.mark.usefixtures("waits")
 @pytest.mark.parametrize("status", [429, 500])
 def test_an_account_without_an_answer_does_not_keep_the_tickets_of_others_off_sale(shop, account, status):
     """The checkouts of the account expired first, and there are more of them than a run tries without an answer."""

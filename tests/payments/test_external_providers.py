@@ -55,6 +55,9 @@ class PayBook:
     def call_rate(self):
         return 30
 
+    def endpoint_rate(self):
+        return 20
+
     def fetch_payment_by_id(self, provider_id, account):
         assert provider_id == "pb_1"
         return self.payment
@@ -130,11 +133,14 @@ def test_a_refund_is_made_where_the_money_is(shop, paybook):
 
 
 def test_the_rate_of_calls_is_the_lowest_of_those_that_are_set_up(shop, paybook):
-    assert payments.call_rate() == 30
-    with settings.override(stripe_call_rate=25):
-        assert payments.call_rate() == 25
+    assert (payments.call_rate(), payments.endpoint_rate()) == (30, 20)
+    with settings.override(stripe_call_rate=25, stripe_endpoint_rate=10):
+        assert (payments.call_rate(), payments.endpoint_rate()) == (25, 10)
     paybook.is_set_up = False
-    assert payments.call_rate() == 100
+    assert (payments.call_rate(), payments.endpoint_rate()) == (100, 25)
+    with settings.override(mollie_call_rate=40):
+        mollie = payments.external_provider("mollie")
+        assert (mollie.call_rate(), mollie.endpoint_rate()) == (40, 40)
 
 
 def test_lists_are_of_all_providers_that_are_set_up(shop, paybook):

@@ -1,18 +1,21 @@
 """Tasks for the payment provider run several at once, in the caller's context, without blocking each other."""
 
 import threading
+from collections import Counter
 from concurrent.futures import ALL_COMPLETED, wait
 from contextvars import ContextVar
 
 import pytest
 
+from bench.cancellation import Endpoint, VirtualTime
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import deadline, settings
+from chalicelib.foundation import clock, deadline, settings
 from chalicelib.payments import provider_tasks
-from chalicelib.payments.model import AccountRefused, ProviderUnavailable
+from chalicelib.payments.model import AccountRefused, ProviderUnavailable, TooManyCalls
 from chalicelib.payments.provider_tasks import (
     MAX_SILENT_ACCOUNTS,
     MAX_UNANSWERED,
+    REFUSED_SECONDS,
     ProviderTask,
     alternate,
     run_each,
@@ -57,7 +60,8 @@ def test_each_task_is_finished_with_its_answer_by_the_thread_of_the_caller(work)
 def test_several_run_at_once_after_the_provider_has_answered_the_first(work):
     together = threading.Barrier(8)  # opens only if so many tasks ask at the same time
     waiting = [work.task(name, ask=lambda: together.wait(timeout=60)) for name in range(8)]
-    assert run_each([work.task("first"), *waiting]).finished == 9
+    with settings.override(stripe_endpoint_rate=100):
+        assert run_each([work.task("first"), *waiting]).finished == 9
 
 
 @pytest.mark.parametrize(("call_seconds", "at_once"), [(0, 8), (0.25, 20), (0.35, 28), (2, 32)])
@@ -71,7 +75,89 @@ def test_the_number_at_once_follows_the_seconds_of_the_calls(work, time):
     together = threading.Barrier(32)
     slow = [work.task(name, ask=lambda: time.advance(30)) for name in range(10)]
     waiting = [work.task(name, ask=lambda: together.wait(timeout=60)) for name in range(32)]
-    assert run_each([*slow, *waiting]).finished == 42
+    with settings.override(stripe_endpoint_rate=100):
+        assert run_each([*slow, *waiting]).finished == 42
+
+
+@pytest.mark.parametrize(
+    ("max_calls", "endpoint_rate", "tasks_a_second"), [(1, 25, 20), (2, 25, 20), (1, 100, 80), (2, 100, 40), (2, 30, 24)]
+)
+def test_an_endpoint_gets_no_more_calls_than_it_accepts(work, max_calls, endpoint_rate, tasks_a_second):
+    """A call takes 0.35 seconds, and the calls of a task go to different endpoints. A job makes 80% of the accepted calls."""
+    virtual = VirtualTime()
+    endpoints, begun = [Endpoint(endpoint_rate) for _ in range(max_calls)], Counter()
+
+    def ask():
+        begun[int(virtual.now())] += 1
+        for endpoint in endpoints:
+            assert endpoint.accepts(virtual.now())
+            virtual.waited += 0.35
+
+    def finish():
+        virtual.waited += 0.005
+
+    with clock.override(virtual.now), virtual.simulated(), settings.override(stripe_endpoint_rate=endpoint_rate), deadline.within(50):
+        run_each(work.task(name, ask=ask, finish=finish, max_calls=max_calls) for name in range(5000))
+    assert work.postponed == []
+    assert sum(list(begun.values())[10:30]) == pytest.approx(20 * tasks_a_second, rel=0.08)
+
+
+def refuse(times):
+    """Return a question that the provider refuses so many times, because it got too many calls."""
+    refusals = iter(range(times))
+
+    def ask():
+        if next(refusals, None) is not None:
+            raise TooManyCalls()
+
+    return ask
+
+
+def test_a_call_that_is_one_too_many_is_repeated_after_seconds(work, time, monkeypatch):
+    monkeypatch.setattr(deadline.time, "sleep", lambda seconds: time.advance(int(seconds)))
+    begun = time.now
+    result = run_each([work.task("refused", ask=refuse(len(REFUSED_SECONDS)))])
+    assert (result.finished, work.postponed, time.now - begun) == (1, [], sum(REFUSED_SECONDS))
+
+
+@pytest.mark.usefixtures("waits")
+def test_a_provider_that_refuses_calls_is_not_silent(work):
+    """The tasks of the operator's account go on, and each is postponed only once."""
+    tasks = [work.task(name, ask=refuse(99)) for name in range(3 * MAX_UNANSWERED)]
+    result = run_each([*tasks, work.task("accepted")])
+    assert (result.gave_up, result.finished) == (False, 1)
+    assert sorted(work.postponed) == [(name, "unanswered") for name in range(3 * MAX_UNANSWERED)]
+    assert Counter(work.asked) == {name: 1 + len(REFUSED_SECONDS) for name in range(3 * MAX_UNANSWERED)} | {"accepted": 1}
+
+
+@pytest.mark.usefixtures("waits")
+def test_refused_accounts_do_not_make_the_provider_silent(work):
+    tasks = [work.task(number, ask=refuse(99), account=f"acct_{number}") for number in range(2 * MAX_SILENT_ACCOUNTS)]
+    assert not run_each([*tasks, work.task("accepted")]).gave_up
+    assert work.finished == ["accepted"]
+
+
+@pytest.mark.usefixtures("waits")
+def test_an_account_whose_calls_are_all_refused_postpones_its_other_tasks_without_a_call(work):
+    with settings.override(stripe_call_rate=1):
+        run_each(work.task(number, ask=refuse(99), account="acct_1") for number in range(10))
+    assert {*work.asked} == {*range(MAX_UNANSWERED)}
+    assert work.postponed == [(name, "unanswered") for name in range(10)]
+
+
+def test_a_refused_call_is_not_repeated_without_time_for_it(work, time):
+    with deadline.within(provider_tasks.SECONDS_FOR_TASK):
+        run_each([work.task("refused", ask=refuse(1))])
+    assert (work.asked, work.postponed) == (["refused"], [("refused", "unanswered")])
+
+
+def test_the_waits_for_refused_calls_do_not_count_as_slow_calls(work, time, monkeypatch):
+    """Otherwise a job would make even more calls at once."""
+    monkeypatch.setattr(deadline.time, "sleep", lambda seconds: time.advance(100))
+    seen = []
+    monkeypatch.setattr(provider_tasks, "tasks_at_once", lambda rate, seconds: seen.append(seconds) or 1)
+    run_each(work.task(name, ask=refuse(1)) for name in range(5))
+    assert max(seen) <= provider_tasks.MIN_CALL_SECONDS
 
 
 def test_the_next_call_does_not_wait_for_other_answers_to_be_handled(work, monkeypatch):
@@ -84,7 +170,8 @@ def test_the_next_call_does_not_wait_for_other_answers_to_be_handled(work, monke
             assert has_begun.wait(timeout=60)
 
     tasks = [work.task(name, ask=has_begun.set if name == 9 else None, finish=finish) for name in range(10)]
-    assert run_each(tasks).finished == 10
+    with settings.override(stripe_endpoint_rate=100):
+        assert run_each(tasks).finished == 10
 
 
 @pytest.mark.parametrize(("rate", "at_once"), [(1, 1), (25, 2), (100, 8), (10_000, 32)])
@@ -99,7 +186,7 @@ def test_concurrency_follows_from_the_rate_of_the_provider(work, rate, at_once):
         with lock:
             running -= 1
 
-    with settings.override(stripe_call_rate=rate):
+    with settings.override(stripe_call_rate=rate, stripe_endpoint_rate=rate):
         run_each(work.task(name, ask=ask) for name in range(100))
     assert 1 <= most <= at_once
 

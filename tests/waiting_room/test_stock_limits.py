@@ -37,12 +37,12 @@ def test_no_more_buyers_are_admitted_than_the_stock_suffices_for(api, time, grac
         assert len(admitted_users(api, event_id, tokens)) <= 4
 
 
-@pytest.mark.parametrize(("calls_per_second", "admitted"), [(4, 20), (100, 30)])
-def test_admissions_stay_within_the_providers_rate(api, time, calls_per_second, admitted):
-    """Two calls per payment, ten seconds between waves; with enough calls the second wave has its full size."""
+@pytest.mark.parametrize(("calls_per_second", "of_an_endpoint", "admitted"), [(4, 25, 20), (100, 25, 30), (100, 2, 20)])
+def test_admissions_stay_within_the_providers_rates(api, time, calls_per_second, of_an_endpoint, admitted):
+    """Two calls per payment, to different endpoints, ten seconds between waves; with enough calls the second wave has its full size."""
     event_id, _ = create_sale(api, time, capacity=600, wave_size=30, wave_seconds=10, follow_stock=True)
     tokens = join_many(api, event_id, 65)
-    with settings.override(stripe_call_rate=calls_per_second):
+    with settings.override(stripe_call_rate=calls_per_second, stripe_endpoint_rate=of_an_endpoint):
         time.advance(SECONDS_TO_OPENING)
         assert len(admitted_users(api, event_id, tokens)) == 30
         for _ in range(10):

@@ -81,6 +81,10 @@ def call_rate() -> int:
     return settings.current().mollie_call_rate
 
 
+def endpoint_rate() -> int:
+    return call_rate()  # Mollie states no limits for its endpoints
+
+
 def check_setup() -> None:
     """Refuse a live key outside production, a test key in production, and a stage whose webhooks could not arrive. Raises SettingsError."""
     key, stage = secret_settings.optional_secret("mollie_api_key"), settings.current().stage

@@ -48,7 +48,10 @@ class ExternalProvider(Protocol):
         """Whether buyers in this stage can pay through this provider."""
 
     def call_rate(self) -> int:
-        """Return how many calls per second the provider accepts."""
+        """Return how many calls per second the provider accepts in total."""
+
+    def endpoint_rate(self) -> int:
+        """Return how many calls per second one endpoint accepts, for example the endpoint that opens payments."""
 
     def verify_event(self, body: bytes, signature: str, now: int) -> ProviderEvent | None:
         """Return the event of a webhook if the provider recently signed exactly these bytes. Otherwise returns None."""

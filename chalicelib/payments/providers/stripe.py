@@ -42,6 +42,7 @@ from chalicelib.payments.model import (
     TaxCalculation,
     TaxNotCalculated,
     TaxPlace,
+    TooManyCalls,
 )
 from chalicelib.payments.providers import stripe_mapping as mapping
 
@@ -85,6 +86,10 @@ def is_offered() -> bool:
 
 def call_rate() -> int:
     return settings.current().stripe_call_rate
+
+
+def endpoint_rate() -> int:
+    return settings.current().stripe_endpoint_rate
 
 
 def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:
@@ -609,9 +614,10 @@ RETRIES = 2  # by the SDK, with its own jittered backoff and the same idempotenc
 def call(operation: Callable[["stripe.StripeClient"], Any], account: str | None = None) -> dict[str, Any]:
     """Call Stripe: run `operation` with the SDK's client and return the resulting object as JSON.
 
-    Raises ProviderUnavailable when Stripe cannot be reached, is overloaded or refuses our key, or when too little time is left for the
-    call. If the call is for a connected `account`, also raises AccountUnreachable if we may no longer act for it, and AccountRefused if
-    Stripe does not permit the call. Does not catch stripe.InvalidRequestError and stripe.CardError.
+    Raises TooManyCalls above Stripe's rate limits, and ProviderUnavailable when Stripe cannot be reached, is overloaded or refuses our
+    key, or when too little time is left for the call. If the call is for a connected `account`, also raises AccountUnreachable if we may
+    no longer act for it, and AccountRefused if Stripe does not permit the call. Does not catch stripe.InvalidRequestError and
+    stripe.CardError.
     """
     import stripe
 
@@ -631,7 +637,10 @@ def call(operation: Callable[["stripe.StripeClient"], Any], account: str | None 
         # Nobody can pay until the key is replaced.
         logger.exception("stripe.key_refused")
         raise ProviderUnavailable(setup_error=type(error).__name__) from error
-    except (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError) as error:
+    except stripe.RateLimitError as error:
+        logger.warning("stripe.too_many_calls")
+        raise TooManyCalls() from error
+    except (stripe.APIConnectionError, stripe.APIError) as error:
         # APIError: a 5xx, or an idempotency key that another of our calls is using right now.
         logger.warning("stripe.unavailable", error=type(error).__name__)
         raise ProviderUnavailable() from error

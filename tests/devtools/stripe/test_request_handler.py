@@ -46,6 +46,20 @@ def test_failed_requests_are_not_executed(shop, fake, status, kind, error):
     assert shop.create_intent().status == "requires_payment_method"
 
 
+def test_an_endpoint_accepts_a_limited_number_of_requests_in_a_second(shop, fake, clock):
+    fake.limit_endpoints(2)
+    intents = [shop.create_intent() for _ in range(2)]
+    with pytest.raises(stripe.RateLimitError):
+        shop.create_intent()
+    assert [shop.intents.retrieve(intent.id).id for intent in intents] == [intent.id for intent in intents], "another endpoint"
+    with pytest.raises(stripe.RateLimitError):
+        shop.intents.retrieve(intents[0].id)
+    clock.advance(1)
+    assert shop.create_intent().status == "requires_payment_method"
+    fake.limit_endpoints(None)
+    assert [shop.create_intent().status for _ in range(3)] == ["requires_payment_method"] * 3
+
+
 def test_a_fault_strikes_only_matching_requests(shop, fake):
     fake.fail_next_request("POST", f"{PATH}/*/confirm", status=500)
     intent = shop.create_intent()

@@ -331,3 +331,17 @@ def test_a_sweep_stops_when_its_time_is_over(api, time):
         builders.run_sweep()
     assert time.now - began <= 9
     invariants.check_recovery(time)
+
+
+def test_calls_that_stripe_refuses_are_repeated_in_the_same_run(shop, time, monkeypatch):
+    """Buyers use most of what Stripe accepts, so the endpoint of the sweep accepts one call a second."""
+    sessions = [shop.open_checkout(f"user-{number}", 1) for number in range(4)]
+    time.advance(200)
+    shop.fake.request_log.clear()
+    shop.fake.limit_endpoints(1)
+    monkeypatch.setattr(deadline.time, "sleep", lambda seconds: time.advance(int(seconds)))
+    before = count_unfinished()
+    report = builders.run_sweep()
+    assert {shop.purchase_state(session) for session in sessions} == {"expired"}
+    assert (report["undecided"], report["gave_up"], count_unfinished() - before) == (0, False, 0)
+    assert shop.fake.request_log.counts[CANCEL] > len(sessions), "some calls were refused"
