@@ -170,10 +170,10 @@ class StreamPoller:
 
 
 def _matches(value: Any, pattern: Any) -> bool:
-    """Match a record with a pattern of Lambda's event filtering: objects of objects, and of lists of the accepted values."""
+    """Match a record with a pattern of Lambda's event filtering: objects of objects, and of lists of accepted values and prefixes."""
     if isinstance(pattern, dict):
         return isinstance(value, dict) and all(_matches(value.get(name), part) for name, part in pattern.items())
-    return value in pattern
+    return any(value.startswith(part["prefix"]) if isinstance(part, dict) else value == part for part in pattern)
 
 
 def _failed_identifiers(response: Any) -> list[Any]:

@@ -8,6 +8,7 @@ need them.
 import json
 from collections.abc import Mapping
 from functools import lru_cache
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -18,6 +19,7 @@ from msgspec import Struct
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.edge import languages
 from chalicelib.foundation import clock, deadline, memory, outbound_http, secret_settings, settings
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.foundation.outbound_http import DestinationRefused, HostReply, SendFailed
 from chalicelib.tickets import qr, service, signature
@@ -28,6 +30,9 @@ SCOPE = "https://www.googleapis.com/auth/wallet_object.issuer"
 TOKEN_SECONDS = 3600
 MAX_REPLY_BYTES = 16_384
 SECONDS = 4.0  # per call; saving a ticket makes up to five
+# Google accepts 20 calls a second from all instances of a stage. The job has two, and the rest is for buyers who save their tickets.
+JOB_RATE = 8
+PAUSE_SECONDS = 30  # in which the job makes no calls after Google has refused one because there were too many
 
 Kind = Literal["eventTicketClass", "eventTicketObject"]
 
@@ -38,6 +43,11 @@ class GoogleFailed(Exception):
     def __init__(self, status: int | None, what: str) -> None:
         super().__init__(f"{what}: {status or 'no answer'}")
         self.status = status
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether there are too many calls at the moment, so the request is as good as any other and may be repeated soon."""
+        return self.status == HTTPStatus.TOO_MANY_REQUESTS
 
 
 class ServiceAccount(Struct, frozen=True):
@@ -50,6 +60,7 @@ class ServiceAccount(Struct, frozen=True):
 
 
 _tokens: Memory[str, tuple[str, int]] = Memory()  # the account's address -> its access token, and when it expires
+_turns: Memory[str, float] = Memory()  # "next" -> when the job may make its next call, on the clock of `clock.monotonic`
 
 
 def is_configured() -> bool:
@@ -129,6 +140,11 @@ def ticket_object(ticket: Ticket, serial: str, event: Event | None, tier: Tier |
     }
 
 
+def digest(body: Mapping[str, Any]) -> str:
+    """Return a short digest of a class or an object."""
+    return sha256(msgspec.json.encode(body, order="deterministic")).hexdigest()[:16]
+
+
 def save_link(saved: Mapping[str, Any]) -> str:
     """Return the address at which the owner of a phone saves an object that already exists at Google."""
     claims = {
@@ -150,9 +166,24 @@ def put(kind: Kind, body: Mapping[str, Any]) -> None:
     _require_success(reply, f"{kind} not written")
 
 
+def wait_for_turn(max_seconds: float) -> None:
+    """Wait until the job may call Google. Raises GoogleFailed if that takes longer than `max_seconds`, or than there is time."""
+    with _turns.lock:
+        now = clock.monotonic()
+        turn_at = max(now, _turns.entries.get("next", now))
+        if turn_at - now > min(max_seconds, deadline.remaining() - SECONDS):
+            raise GoogleFailed(HTTPStatus.TOO_MANY_REQUESTS, "no turn")
+        _turns.entries["next"] = turn_at + 1 / JOB_RATE
+    if turn_at > now:
+        deadline.wait(turn_at - now)
+
+
 def patch(kind: Kind, body: Mapping[str, Any]) -> bool:
     """Change a class or an object at Google. Returns False if it does not exist there. Raises GoogleFailed."""
     reply = _call("PATCH", f"/walletobjects/v1/{kind}/{body['id']}", body)
+    if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+        logger.warning("wallets.google_limit")
+        _turns.entries["next"] = clock.monotonic() + PAUSE_SECONDS
     if reply.status == HTTPStatus.NOT_FOUND:
         return False
     _require_success(reply, f"{kind} not changed")

@@ -44,7 +44,11 @@ from chalicelib.tickets.model import Ticket, TicketFrozen, TicketVoid
 COLOR = "#14161a"  # the background of passes for events without a brand
 LOGO_PIXELS = 480  # the width of a logo on a phone with the highest resolution
 MAX_DUE = 1000  # updates that are read at once
-PORTION = 100  # tickets whose passes are updated before the due updates are read again
+PORTION = 100  # tickets of an event whose passes are updated before the due updates are read again
+STORED_PORTION = 40  # stored updates that are made before the due updates are read again: Google accepts them in five seconds
+# How long an update waits for its turn at Google. The tickets of an event wait only a moment, so that their Apple passes change soon:
+# those without a turn become due as stored updates.
+SECONDS_FOR_TURN, EVENT_SECONDS_FOR_TURN = 10.0, 1.0
 SECONDS_RESERVED = 15  # of a run, for the pushes and for recording failures
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 30, 3600
 MAX_SECONDS = 3 * 86_400  # after this time, an update is given up, as a webhook is
@@ -55,10 +59,14 @@ Phone = tuple[Pass, str, str]  # a pass, a phone that has it, and the phone's pu
 
 
 class Attempt(Struct, frozen=True):
-    """An attempt at an update: the phones that need a push, and whether everything else succeeded."""
+    """An attempt at an update: the phones that need a push, and whether everything else succeeded.
+
+    `is_left` means that Google accepts no more calls at the moment, so the update has not failed, and stays due.
+    """
 
     phones: Sequence[Phone]
     is_done: bool
+    is_left: bool = False
 
 
 class WalletUnavailable(ApiError):
@@ -123,15 +131,18 @@ def make_pass(owner_id: str, ticket_id: str, wallet: Wallet, language: Language,
 def google_link(made: Pass) -> str:
     """Create or update a pass at Google. Returns the link with which the owner saves the pass. Raises WalletUnavailable.
 
-    The class is written first, because an object needs it.
+    The class is written first, because an object needs it, but only if Google does not have it yet, because Google limits the calls.
     """
     snapshot, ticket = catalog.snapshot(), tickets.get_ticket(made.ticket_id)
     event, tier = snapshot.events.get(ticket.event_id), snapshot.tiers.get(ticket.tier_id)
     saved = google.ticket_object(ticket, made.serial, event, tier, is_valid=_is_valid(made, ticket, snapshot))
     try:
         if event is not None:
-            google.put("eventTicketClass", _class(snapshot, event, tier, ticket.tier_id))
-            store.add_class(event.id, ticket.tier_id, made.ttl)
+            shared = _class(snapshot, event, tier, ticket.tier_id)
+            known, digest = store.find_class(event.id, ticket.tier_id), google.digest(shared)
+            if known != digest:
+                google.put("eventTicketClass", shared)
+                store.add_class(event.id, ticket.tier_id, digest, known, made.ttl)
         google.put("eventTicketObject", saved)
         # If the ticket or the event has changed in the meantime, its update may have run before our write.
         if not _is_valid(made, tickets.get_ticket(ticket.id), snapshots.load_current()):
@@ -179,17 +190,22 @@ def update_due(now: int) -> dict[str, Any]:
     """Make due updates until none are left or the time runs out. Returns a report of the run."""
     setup_errors = list_setup_errors(now)
     outcomes, turns = Counter[str](), Counter[str]()  # turns by event
-    while deadline.remaining() > SECONDS_RESERVED and (due := store.list_due(now, MAX_DUE)):
+    left = set[str]()  # keys of updates that stay due for the next run
+    while deadline.remaining() > SECONDS_RESERVED and (
+        due := [(key, update) for key, update in store.list_due(now, MAX_DUE) if key not in left]
+    ):
         events = [(key, update) for key, update in due if update.has_tickets]
-        outcomes += _update([(key, update) for key, update in due if not update.has_tickets][:PORTION], now)
+        stored = [(key, update) for key, update in due if not update.has_tickets]
+        before_events = [entry for entry in stored if not events or entry[0] < events[0][0]]
+        outcomes += _update(before_events[:STORED_PORTION] or stored[: google.JOB_RATE], now, left)
         if earlier := [(key, update) for key, update in events if not update.version]:
             _merge(earlier)
         elif events:
             first = now // 60 % len(events)  # each minute, a different event has the first turn
             key, update = min(events[first:] + events[:first], key=lambda entry: turns[entry[1].id])
             turns[update.id] += 1
-            outcomes += _update_portion(key, update, now)
-    counts = {name: outcomes[name] for name in ("updated", "failed", "given_up")}
+            outcomes += _update_portion(key, update, now, left)
+    counts = {name: outcomes[name] for name in ("updated", "failed", "given_up", "left")}
     return {"due": outcomes.total(), **counts, "setup_errors": setup_errors}
 
 
@@ -199,15 +215,16 @@ def _merge(earlier: Sequence[tuple[str, Update]]) -> None:
     parallel.call_each(lambda entry: store.delete_update(*entry), list(earlier))
 
 
-def _update_portion(key: str, update: Update, now: int) -> Counter[str]:
+def _update_portion(key: str, update: Update, now: int, left: set[str]) -> Counter[str]:
     """Update some passes of an event, and save the position. Returns the numbers of updates by outcome.
 
-    The first portion changes the event's classes at Google. Each part that fails becomes due again as a separate update.
+    The first portion changes the event's classes at Google. Each part that fails, or for which Google accepts no more calls, becomes due
+    again as a separate update.
     """
     found, position = store.list_tickets_with_passes(update.id, update.position, PORTION)
     tier_ids = store.list_classes(update.id) if update.position == store.START else []
     classes = [replace(update, position=store.END + tier_id) for tier_id in tier_ids]
-    outcomes = _update([(None, each) for each in (*classes, *(Update("ticket", ticket_id, now) for ticket_id in found))], now)
+    outcomes = _update([(None, each) for each in (*classes, *(Update("ticket", ticket_id, now) for ticket_id in found))], now, left)
     if position is None:
         store.delete_update(key, update)
     else:
@@ -215,12 +232,14 @@ def _update_portion(key: str, update: Update, now: int) -> Counter[str]:
     return outcomes
 
 
-def _update(due: Sequence[tuple[str | None, Update]], now: int) -> Counter[str]:
-    """Make updates, then delete or postpone them. Returns the number of updates by outcome. An update without a key is not stored yet."""
+def _update(due: Sequence[tuple[str | None, Update]], now: int, left: set[str]) -> Counter[str]:
+    """Make updates, then delete or postpone them. Returns the number of updates by outcome. An update without a key is not stored yet.
+
+    While Google accepts no more calls, stored updates stay due, and their keys are added to `left`. Others are stored, and due at once.
+    """
     if not due:
         return Counter()
-    snapshot = snapshots.load_current()  # an instance's snapshot may be older than the change
-    attempts = parallel.call_each(lambda entry: _attempt(entry[1], snapshot, now), due)
+    attempts = parallel.call_each(lambda entry: _attempt(*entry, now), due)
     phones = {token: (changed, device) for attempt in attempts for changed, device, token in attempt.phones}
     statuses = apple.push(list(phones)) if phones else {}
     unreached = set[str]()
@@ -230,10 +249,21 @@ def _update(due: Sequence[tuple[str | None, Update]], now: int) -> Counter[str]:
             store.unregister(changed, device)
         elif status != HTTPStatus.OK:
             unreached.add(token)
-    outcomes = Counter[str]()
+    outcomes, postponed = Counter[str](), list[Update]()
     for (key, update), attempt in zip(due, attempts, strict=True):
-        is_done = attempt.is_done and not any(token in unreached for *_, token in attempt.phones)
-        outcome = "updated" if is_done else "failed" if now - update.since < MAX_SECONDS else "given_up"
+        has_pushed = not any(token in unreached for *_, token in attempt.phones)
+        is_young = now - update.since < MAX_SECONDS
+        if attempt.is_left and has_pushed and is_young:
+            rest = update if update.kind == "event" else replace(update, position=store.END)
+            if key is None:
+                postponed.append(rest)
+                continue
+            if rest != update:
+                store.save_position(key, update, rest.position)
+            left.add(key)
+            outcomes["left"] += 1
+            continue
+        outcome = "updated" if attempt.is_done and has_pushed else "failed" if is_young else "given_up"
         if outcome == "failed":
             store.put_updates([replace(update, attempts=update.attempts + 1)], _next_attempt_at(update, now))
         elif outcome == "given_up":
@@ -241,6 +271,7 @@ def _update(due: Sequence[tuple[str | None, Update]], now: int) -> Counter[str]:
         if key is not None:
             store.delete_update(key, update)
         outcomes[outcome] += 1
+    store.put_updates(postponed, store.LEFT_AT)
     log.count("pass_updates_sent", outcomes["updated"])
     log.count("pass_updates_failed", outcomes["failed"] + outcomes["given_up"])
     return outcomes
@@ -253,29 +284,34 @@ def _next_attempt_at(update: Update, now: int) -> int:
     return ((now + delay // 2 - offset) // delay + 1) * delay + offset
 
 
-def _attempt(update: Update, snapshot: Catalog, now: int) -> Attempt:
+def _attempt(key: str | None, update: Update, now: int) -> Attempt:
     """Make an update. If Google fails, the phones with the same ticket still get their push."""
-    phones, is_done = list[Phone](), False
+    phones, is_done, is_left = list[Phone](), False, False
+    max_wait = EVENT_SECONDS_FOR_TURN if key is None else SECONDS_FOR_TURN
     try:
         if update.kind == "event":
-            _update_classes(update, snapshot)
+            _update_classes(update, max_wait)
         else:
             kept = store.list_passes(update.id)
-            phones = _touch_passes(kept, now)
-            _update_objects(update.id, kept, snapshot, now)
+            phones = _touch_passes(kept, now) if update.position == store.START else []
+            _update_objects(update.id, kept, now, max_wait)
         is_done = True
     except (GoogleFailed, DeadlineExceeded) as error:
-        logger.warning("wallets.update_failed", kind=update.kind, id=update.id, error=str(error))
+        is_left = isinstance(error, GoogleFailed) and error.is_limit
+        if not is_left:
+            logger.warning("wallets.update_failed", kind=update.kind, id=update.id, error=str(error))
     except Exception:
         logger.exception("wallets.update_failed", kind=update.kind, id=update.id)
-    return Attempt(phones, is_done)
+    return Attempt(phones, is_done, is_left)
 
 
-def _update_classes(update: Update, snapshot: Catalog) -> None:
+def _update_classes(update: Update, max_wait: float) -> None:
     """Change one class or all classes of an event at Google. Apple has no classes: each of its passes repeats these details."""
-    event = snapshot.events.get(update.id)
-    if event is not None:
-        for tier_id in [update.tier_id] if update.tier_id else store.list_classes(update.id):
+    for tier_id in [update.tier_id] if update.tier_id else store.list_classes(update.id):
+        google.wait_for_turn(max_wait)
+        snapshot = snapshots.load_current()  # an instance's snapshot may be older than the change
+        event = snapshot.events.get(update.id)
+        if event is not None:
             google.patch("eventTicketClass", _class(snapshot, event, snapshot.tiers.get(tier_id), tier_id))
 
 
@@ -285,7 +321,7 @@ def _touch_passes(kept: Sequence[Pass], now: int) -> list[Phone]:
     return [(changed, device, token) for changed in touched for device, token in store.list_devices(changed).items()]
 
 
-def _update_objects(ticket_id: str, kept: Sequence[Pass], snapshot: Catalog, now: int) -> None:
+def _update_objects(ticket_id: str, kept: Sequence[Pass], now: int, max_wait: float) -> None:
     """Change the objects of a ticket at Google.
 
     Passes of void tickets and of former owners stay void, so each is deleted once Google has accepted the change. Otherwise, a
@@ -295,10 +331,13 @@ def _update_objects(ticket_id: str, kept: Sequence[Pass], snapshot: Catalog, now
     objects = [each for each in kept if each.wallet == "google"]
     if not objects:
         return
-    ticket = tickets.get_ticket(ticket_id)
+    google.wait_for_turn(max_wait)
+    ticket, snapshot = tickets.get_ticket(ticket_id), snapshots.load_current()
     event, tier = snapshot.events.get(ticket.event_id), snapshot.tiers.get(ticket.tier_id)
     try:
-        for each in objects:
+        for number, each in enumerate(objects):
+            if number:
+                google.wait_for_turn(max_wait)
             is_valid = _is_valid(each, ticket, snapshot)
             is_known = google.patch("eventTicketObject", google.ticket_object(ticket, each.serial, event, tier, is_valid=is_valid))
             if is_known and (ticket.state == "void" or each.digest != store.code_digest(ticket.code)):

@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | `passes#<ticket>` | a pass: `<wallet>#<digest>` | the pass |
 | `event#<event>#<lane>` | a ticket | the ticket has passes |
-| `classes#<event>` | a tier | Google knows the class of this event and tier |
+| `classes#<event>` | a tier | Google knows the class of this event and tier: a digest of the class when a ticket was last saved |
 | `devices#<ticket>` | `<digest>#<device>` | the push token of a phone that has the Apple pass with this digest |
 | `device#<device>` | a serial | this phone has the Apple pass with this serial |
 | `due` | time and target: `<time>#0#<ticket>`, `<time>#1#<event>` or `<time>#1#<event>#<tier>` | the target's update, due at that time |
@@ -34,6 +34,7 @@ START, END = "0#", f"{LANES}#"  # positions among the tickets of an event that h
 # Passes listed for a phone: anybody can register passes under any device id, and list them as often as they like.
 MAX_LISTED = 100
 _DUE = "due"
+LEFT_AT = 1  # the due time of updates for which Google had no time, after changes and before retries, so that each target has only one
 
 Wallet = Literal["apple", "google"]
 
@@ -63,7 +64,8 @@ class Update(Struct, frozen=True):
     """An update that is due, of a ticket's passes or of all passes of an event. `attempts` counts failures since `since` (epoch seconds).
 
     `position` is how far an update of an event has come among its tickets. After END, the position names a tier: only the tier's class at
-    Google is left. At END itself, as in updates of earlier releases, all classes are left. `version` differs for each change of a target;
+    Google is left. At END itself, as in updates of earlier releases, all classes are left. The update of a ticket is at END if only its
+    passes at Google are left. `version` differs for each change of a target;
     it is empty in updates of earlier releases, whose rows have unique keys instead.
     """
 
@@ -184,8 +186,20 @@ def list_tickets_with_passes(event_id: str, position: str, limit: int) -> tuple[
     return found, None
 
 
-def add_class(event_id: str, tier_id: str, ttl: int) -> None:
-    TextRow(f"classes#{event_id}", tier_id, ttl=ttl).save()
+def find_class(event_id: str, tier_id: str) -> str | None:
+    """Return the digest of the class that Google has for an event and tier. Returns None if it is not known for certain."""
+    row = TextRow.find(f"classes#{event_id}", tier_id)
+    return None if row is None else row.content
+
+
+def add_class(event_id: str, tier_id: str, digest: str, before: str | None, ttl: int) -> None:
+    """Record that Google got a class with this digest. `before` is what `find_class` returned before the class was written.
+
+    If another request has written the class meanwhile, nobody knows which one came last, so the digest becomes unknown.
+    """
+    is_unchanged = TextRow.content == before if before is not None else TextRow.content.does_not_exist()
+    if not dynamo.put_if(TextRow(f"classes#{event_id}", tier_id, content=digest, ttl=ttl), is_unchanged):
+        TextRow(f"classes#{event_id}", tier_id, ttl=ttl).save()
 
 
 def list_classes(event_id: str) -> list[str]:
@@ -245,7 +259,7 @@ def delete_update(key: str, update: Update) -> None:
 
 
 def save_position(key: str, update: Update, position: str) -> None:
-    """Save how far the update of an event has come, unless the event has changed in the meantime."""
+    """Save how far an update has come, unless its target has changed in the meantime."""
     dynamo.put_if(UpdateRow(_DUE, key, content=replace(update, position=position)), UpdateRow.content == update)
 
 

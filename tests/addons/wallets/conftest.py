@@ -8,7 +8,7 @@ import pytest
 import app
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.foundation import clock, memory, settings
+from chalicelib.foundation import clock, deadline, memory, settings
 from chalicelib.tickets import service as tickets
 from infra.local.event_sources import create_poller
 from infra.local.schedules import scheduled_event
@@ -118,8 +118,12 @@ class WalletDoor(Door):
 
 
 @pytest.fixture
-def google() -> Iterator[FakeGoogle]:
+def google(monkeypatch) -> Iterator[FakeGoogle]:
+    """Google's API. Waits for a turn move only the clock that measures durations."""
+    monotonic = clock.monotonic
     with fakes.open_google() as opened:
+        monkeypatch.setattr(deadline.time, "sleep", opened.wait)
+        monkeypatch.setattr(clock, "monotonic", lambda: monotonic() + opened.waited)
         values = {"google_wallet_issuer": fakes.ISSUER, "google_wallet_key": opened.key, "google_wallet_api_base": opened.url}
         with settings.override(webhook_targets="local", **values):
             yield opened

@@ -3,7 +3,8 @@
 import json
 import socket
 import ssl
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -85,13 +86,33 @@ def apple_settings() -> dict[str, str]:
 
 
 class FakeGoogle:
-    """The classes and objects that Google knows. `status` is what it answers instead, unless it is 0."""
+    """The classes and objects that Google knows. `status` is what it answers instead, unless it is 0.
+
+    It accepts `rate` calls in a second of `clock.monotonic`, not counting access tokens, and answers 429 to others.
+    """
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.stored: dict[str, dict[str, Any]] = {}
         self.requests: list[str] = []
         self.status = 0
+        self.rate = 20
+        self.calls: Counter[int] = Counter()  # by second
+        self.refused = 0
+        self.waited = 0.0  # seconds for which the job has waited
+
+    def wait(self, seconds: float) -> None:
+        self.waited += seconds
+
+    def call_each(self, act: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """Do what `parallel.call_each` does, one item after the other, but as if all of them had waited at once."""
+        begun, ends, results = self.waited, [self.waited], []
+        for item in items:
+            self.waited = begun
+            results.append(act(item))
+            ends.append(self.waited)
+        self.waited = max(ends)
+        return results
 
     @property
     def key(self) -> str:
@@ -107,6 +128,11 @@ class FakeGoogle:
             return self.status, {"error": {"code": self.status}}
         if path == "/token":
             return self._grant(parse_qs(body.decode()))
+        second = int(clock.monotonic())
+        self.calls[second] += 1
+        if self.calls[second] > self.rate:
+            self.refused += 1
+            return 429, {"error": {"code": 429}}
         if headers.get("authorization") != f"Bearer token-{clock.now() // 3600}":
             return 401, {"error": {"code": 401}}
         content = json.loads(body)
@@ -154,7 +180,10 @@ def open_google() -> Iterator[FakeGoogle]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128  # as many connections may wait
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         google = FakeGoogle(server.server_port)
         Thread(target=server.serve_forever, daemon=True).start()
         yield google

@@ -311,9 +311,10 @@ def test_a_certificate_that_is_unusable_does_not_stop_other_updates(phone, apns,
     assert apns.pushes == [PUSH_TOKEN]
 
 
-def test_a_class_that_google_refuses_does_not_keep_a_change_from_phones(phone, apns, google):
+@pytest.mark.parametrize("status", [400, 429])
+def test_a_class_that_google_refuses_does_not_keep_a_change_from_phones(phone, apns, google, status):
     assert phone.door.add("google", 1).status == 200
-    google.status = 400
+    google.status = status
     phone.door.change_event(venue="Arena")
     phone.door.update()
     assert apns.pushes == [PUSH_TOKEN]

@@ -6,6 +6,7 @@ import pytest
 
 from chalicelib.addons.wallets import passes, store
 from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline
 from tests import builders, invariants
 from tests.addons.wallets.conftest import WalletDoor
 from tests.simulation import faults
@@ -51,7 +52,7 @@ def test_repeated_edits_are_one_update(shop, google, time):
         door.change_event(name=f"Concert {number}")
         door.wait(2)
     assert waiting() == 1
-    assert door.run_schedule() | {"setup_errors": []} == {"due": 5, "updated": 5, "failed": 0, "given_up": 0, "setup_errors": []}
+    assert door.run_schedule() | {"setup_errors": []} == {"due": 5, "updated": 5, "failed": 0, "given_up": 0, "left": 0, "setup_errors": []}
     assert classes(google) == 1
     assert sorted(patched(google)) == sorted(tickets(door))
     assert waiting() == 0
@@ -191,7 +192,7 @@ def test_classes_that_google_accepts_are_not_changed_again_with_others(shop, goo
     """An event may have many ticket types, and Google limits the calls of an issuer: each run gets on."""
     door, limit = shop[0], 3
     for number in range(6):
-        store.add_class(door.event_id, f"extra-{number}", time.now + 86_400)
+        store.add_class(door.event_id, f"extra-{number}", "digest", None, time.now + 86_400)
         google.stored[passes.google.class_id(door.event_id, f"extra-{number}")] = {}
     accept, calls = google.answer, []
 
@@ -238,3 +239,70 @@ def test_updates_of_earlier_releases_are_made(shop, google, time):
     door.run_schedule()
     assert sorted(patched(google)) == sorted([*tickets(door), *tickets(other)])
     assert waiting() == 0
+
+
+# Google's limit: 20 calls a second for two instances of the job and for buyers who save tickets.
+
+
+@pytest.fixture
+def large_event(shop, google, monkeypatch):
+    """An event with 124 tickets of two types in Google Wallet."""
+    door = shop[0]
+    tier_id = builders.create_tier(door.api, door.event_id, name="Balcony", capacity=120)
+    for number in range(30):
+        order_id = builders.create_order(door.api, (door.event_id, tier_id), PASSES, f"user-{number}")
+        for ticket in range(1, PASSES + 1):
+            door.time.advance(1)
+            added = door.api.post(f"/tickets/{order_id}-{ticket}/passes", json={"wallet": "google"}, user=f"user-{number}")
+            assert added.status == 200, added.json
+    monkeypatch.setattr(passes.parallel, "call_each", google.call_each)
+    google.requests.clear()
+    google.calls.clear()
+    return door
+
+
+def test_the_job_keeps_to_its_part_of_googles_limit(large_event, google):
+    large_event.change_event(name="Edited")
+    large_event.wait(5)
+    report = large_event.run_schedule()
+    assert (report["updated"], report["failed"], report["left"], waiting()) == (126, 0, 0, 0)
+    assert (max(google.calls.values()), google.refused) == (8, 0)
+    assert len(google.calls) <= 17, "15.75 seconds at eight calls a second"
+
+
+def test_the_rest_of_an_event_waits_for_the_next_run_when_google_has_no_time(large_event, google, time):
+    """Nothing has failed, so it comes soon, and repeated edits do not make the rest longer."""
+    for number in range(3):
+        large_event.change_event(name=f"Concert {number}")
+        large_event.wait(5)
+        with deadline.within(passes.SECONDS_RESERVED + 2):
+            report = large_event.run_schedule()
+        assert (report["failed"], google.refused) == (0, 0)
+    assert 0 < waiting() <= 126
+    for _ in range(2):
+        time.advance(60)
+        large_event.run_schedule()
+    assert waiting() == 0
+    names = {content["eventName"]["defaultValue"]["value"] for content in google.stored.values() if "eventName" in content}
+    assert "Concert 2" in names
+
+
+def test_after_a_refusal_the_job_makes_no_calls_for_a_while(shop, google, time):
+    """Buyers use the whole limit. The update stays where it is, and does not count as an attempt."""
+    door = shop[0]
+    builders.refund(door.api, door.order_id, tickets=tickets(door)[:2])
+    door.wait(5)
+    before = [key for key, _ in store.list_due(time.now, 10)]
+    google.rate = 0
+    google.calls.clear()
+    report = door.run_schedule()
+    due = store.list_due(time.now, 10)
+    assert (report["left"], report["failed"], [key for key, _ in due], sum(update.attempts for _, update in due)) == (2, 0, before, 0)
+    assert sum(google.calls.values()) <= 2
+    google.calls.clear()
+    google.rate = 20
+    time.advance(passes.google.PAUSE_SECONDS - 20)
+    assert door.run_schedule()["left"] == 2
+    assert sum(google.calls.values()) == 0
+    time.advance(20)
+    assert door.run_schedule()["updated"] == 2

@@ -57,10 +57,10 @@ def test_batches_in_order(db, poll_clock):
 
 
 def test_a_pattern_chooses_the_changes_that_the_handler_gets(db, poll_clock):
-    for key, value in (("1", "x"), ("2", "y"), ("1", "y"), ("3", "x"), ("4", "z")):
+    for key, value in (("1", "x"), ("2", "y2"), ("1", "y"), ("3", "x"), ("4", "z")):
         put(db, key, a=value)
     handler = RecordingHandler()
-    pattern = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"a": {"S": ["x", "y"]}}}}
+    pattern = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"a": {"S": ["x", {"prefix": "y"}]}}}}
     stream_poller = create_poller(db.engine, poll_clock, handler, batch_size=4, pattern=pattern)
     assert [stream_poller.poll_once() for _ in range(3)] == [4, 1, 0]
     assert handler.batches == [["1", "2", "3"]]
