@@ -101,7 +101,7 @@ else:
 
 auth.register_api_key_lookup(promoters.identify_api_key)
 operation.register_resolver("event_id", search.resolve_event_id)  # paths also take an event's slug
-# This check refuses to postpone an opening once the random number for its draw is public.
+# This check refuses to postpone an opening if the random number for its draw is public, but the draw has not been made.
 event_management.register_opening_change_check(waiting_room.check_opening_change)
 # Once the stage has reached its limit for emails that anybody can request, only addresses that are verified or have paid still get them.
 notifications.register_mail_limit_exemption(accounts.is_verified)

@@ -27,7 +27,7 @@ from chalicelib.foundation.ids import Id
 from chalicelib.tickets import qr
 from chalicelib.tickets.model import Direction, normalize_code
 
-MAX_SCANS = 100  # per sync; each scan takes about three store calls
+MAX_SCANS = 100  # per sync; each scan usually takes two to four store calls
 
 bp = Blueprint(__name__)
 
@@ -43,8 +43,9 @@ OverrideReason = Annotated[
 
 
 class CheckInBody(Struct, forbid_unknown_fields=True):
-    """`code` is the scanned text (`FG1:...`) or a ticket's code as printed. `count` people come in; `all` means everybody not yet admitted.
+    """`code` is the scanned text (`FG1:...` or `FG2:...`), or the code of a ticket or guest as printed.
 
+    `count` people come in; `all` means everybody not yet admitted.
     `event_id` is the event at this door. Without it, the ticket may be for any event at which the caller works. The `device` gives each
     scan a `scan_id`, so that a scan that is repeated, or sent later by a sync, counts only once.
 
@@ -138,7 +139,7 @@ def undo_check_in(request: RequestContext, ticket_id: str, body: UndoBody = _UND
     """Undo a check-in, so that the same people can enter again, or undo an exit, so that they count as inside again."""
     result = service.undo_check_in(request.require_user(), ticket_id, body.checkin_id, body.reason, request.now)
     is_entry = result.checkin.direction == "in"
-    message = "The check-in has been undone. These people can be admitted again." if is_entry else "The exit has been undone."
+    message = "The check-in has been undone. These people no longer count as inside." if is_entry else "The exit has been undone."
     return Reply(views.reply_view(result, catalog.snapshot(), message))
 
 
@@ -187,11 +188,10 @@ def _admit(request: RequestContext, body: CheckInBody | AdmitBody, *, ticket_id:
 def _scan_id(request: RequestContext, body: CheckInBody | AdmitBody) -> str:
     """Return the id that identifies a repeated scan and is stored with the ticket.
 
-    Marks the request as repeatable if it has a `scan_id` or an `Idempotency-Key`.
-
-    This is the device's id, or else an id from the `Idempotency-Key` header, or else a new id. The header does not need `execute_once`,
-    which would store the reply, because the ticket itself remembers its scans. The id also depends on the body: a key that is sent again
-    with another body is another scan. Raises InvalidInput for a `scan_id` without a `device`.
+    The id is `<device>/<scan_id>`, or else made from the `Idempotency-Key` header and the body, or else new. A key that is sent again with
+    another body is another scan. The header does not need `execute_once`, which would store the reply, because the ticket itself remembers
+    its scans. Marks the request as repeatable if it has a `scan_id` or an `Idempotency-Key`. Raises InvalidInput for a `scan_id` without a
+    `device`, and for a malformed `Idempotency-Key`.
     """
     if body.scan_id is not None:
         if body.device is None:

@@ -99,7 +99,10 @@ class TicketRefunded(ApiError):
 
 
 class AlreadyAdmitted(ApiError):
-    """Everyone on the ticket, or the guest of `seat`, is already inside on this date. `ticket` has the check-ins of all dates."""
+    """The ticket, or the guest of `seat`, has no place for these people on this date, or had none when their scan was first synced.
+
+    `ticket` has the check-ins of all dates.
+    """
 
     code: ClassVar[str] = "already_admitted"
     status: ClassVar[int] = 409

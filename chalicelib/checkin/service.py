@@ -70,7 +70,7 @@ from chalicelib.tickets.store import (
 
 MAX_ATTEMPTS = 5  # without a pause, because each failed attempt means that another change of the ticket has succeeded
 MAX_CHECKINS = 200  # per ticket; beyond this number, old exits and returns are removed, so that the ticket's item stays small
-KEPT_CHECKINS = 50  # the newest check-ins and exits always stay, because devices may send them again
+KEPT_CHECKINS = 50  # the newest check-ins and exits always stay, because a removed scan would count again if its device resent it
 
 T = TypeVar("T")
 
@@ -126,8 +126,9 @@ def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reaso
     for a seat, only a check-in or exit of its guest can be undone. If the undone scan arrives after this call, again or for the first
     time, it does not count, as long as it is among the last MAX_UNDONE undone scans of the ticket.
 
-    Raises NotCheckedIn if there is nothing to undo or the people have gone out again, AlreadyAdmitted if others have come in since the
-    exit, and TicketNotFound if there is no such ticket or the user does not work at its event.
+    Raises NotCheckedIn if there is nothing to undo or the people have gone out again, AlreadyAdmitted if others have taken the place
+    since the exit or two people would be inside with a guest's code, and TicketNotFound if there is no such ticket or the user does not
+    work at its event.
     """
     ticket_id, seat = split_seat_id(scanned_id)
     return _retry_conflicts(_get_door_ticket(user, ticket_id), lambda ticket: _undo_scan(user, ticket, seat, checkin_id, reason, now))
@@ -136,9 +137,9 @@ def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reaso
 def sync_scans(user: Identity, scans: Iterable[Scan], now: int) -> list[SyncedScan]:
     """Record scans that were made without a network, earliest first. Returns the outcome of each scan, in that order.
 
-    The scan that reaches the store first wins. A scan for more people than the ticket still admits is a conflict; the scan is kept
-    with the ticket and audited. Repeating the call with the same scans changes nothing and reports the same conflicts, even if people
-    have left since.
+    The scan that reaches the store first wins. A scan for more people than the ticket still admits is a conflict; the ticket keeps its
+    first MAX_DUPLICATES conflicts, and each kept conflict is audited. Repeating the call counts no scan twice, and never admits a kept
+    conflict, even if people have left since. All other scans that did not count are checked again.
     """
     return [_sync_scan(user, scan, now) for scan in sorted(scans, key=lambda scan: scan.at)]
 
@@ -189,13 +190,14 @@ def _record_scan(user: Identity, ticket: Ticket, seat: int | None, scan: Scan, n
     recorded_checkin = _find_checkin(ticket.checkins, scan.id)
     if recorded_checkin is not None:
         return CheckInResult(ticket, recorded_checkin, repeated=True)
-    if scan.id in ticket.undone:
+    is_kept_conflict = _find_checkin(ticket.duplicates, scan.id) is not None
+    if scan.id in ticket.undone and not is_kept_conflict:
         raise ScanUndone(ticket_id=ticket.id)
     _require_unexpired_password(ticket, scan)  # only now, because a recorded scan may be repeated later
     is_entry = scan.direction == "in"
     checkin = _entry_checkin(user, ticket, seat, scan) if is_entry else _exit_checkin(user, ticket, seat, scan)
-    if _find_checkin(ticket.duplicates, scan.id) is not None:
-        raise AlreadyAdmitted(ticket, seat=seat, date=checkin.date)  # it was a conflict when it was synced before
+    if is_kept_conflict:
+        raise AlreadyAdmitted(ticket, seat=seat, date=checkin.date)  # although people may have left since
     kept = ticket.checkins if len(ticket.checkins) < MAX_CHECKINS else without_old_exit_pairs(ticket)
     after = replace(ticket, checkins=[*kept, checkin])
     action = "ticket.checked_in" if is_entry else "ticket.checked_out"
@@ -211,10 +213,11 @@ def _undo_scan(user: Identity, ticket: Ticket, seat: int | None, checkin_id: str
     undone = _find_checkin(checkins, checkin_id) if checkin_id is not None else next(reversed(checkins), None)
     if undone is None:
         if checkin_id is not None and _find_checkin(ticket.checkins, checkin_id) is None and checkin_id not in ticket.undone:
-            # The scan has not arrived yet, for example from an offline device. Remember the undo, so that the scan will not count. If it
-            # arrives at this moment, the write conflicts, and the next attempt finds the scan.
+            # The scan has not been counted, for example because an offline device has not sent it yet. Remember the undo, so that the
+            # scan will not count. If it arrives at this moment, the write conflicts, and the next attempt finds the scan.
             _write(change_undone_item(ticket, _with_undone(ticket, checkin_id)))
-            raise NotCheckedIn("This ticket has no such scan yet. If it arrives later, it will not count.", ticket_id=ticket.id)
+            message = "No scan with this id counts for this ticket. If one arrives later, it will not count."
+            raise NotCheckedIn(message, ticket_id=ticket.id)
         raise NotCheckedIn(ticket_id=ticket.id)
     after = replace(_with_undone(ticket, undone.id), checkins=[checkin for checkin in ticket.checkins if checkin.id != undone.id])
     _require_undoable(ticket, after, undone)
@@ -258,7 +261,7 @@ def _keep_duplicate(user: Identity, ticket: Ticket, seat: int | None, scan: Scan
 
 
 def _find_scanned_ticket(user: Identity, scan: Scan) -> tuple[Ticket, int | None]:
-    """Find the ticket that a scan names, and the seat if the scan has a guest's code. Raises CodeUnknown and TicketNotFound."""
+    """Find the ticket of a scan, and the seat if the scan has a seat's id or a guest's code. Raises CodeUnknown and TicketNotFound."""
     if scan.code is None and scan.rotating is None:
         ticket_id, seat = split_seat_id(scan.ticket_id or "")
         return _get_door_ticket(user, ticket_id), seat
@@ -343,7 +346,7 @@ def _may_learn_that_code_exists(user: Identity, ticket: Ticket, holder: Ticket |
 
 
 def _require_unexpired_password(ticket: Ticket, scan: Scan) -> None:
-    """Raise CodeExpired if the one-time password of a wallet's code has expired."""
+    """Raise CodeExpired if the one-time password of a wallet's code is not current."""
     password = scan.rotating.password if scan.rotating is not None else None
     if password is not None and not signature.is_current(password, signature.totp_key(ticket.code, ticket.qr_sig), scan.at):
         raise CodeExpired(ticket_id=ticket.id)
@@ -379,9 +382,9 @@ def _exit_checkin(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) 
         seat, inside_count = None, min(1, ticket_on_date.inside_with_ticket_code)  # the guest may have come in with the ticket's code
     count = max(1, inside_count) if scan.count == "all" else scan.count
     if count > inside_count:
-        subject = "Only 1 person with this code is" if inside_count == 1 else f"Only {inside_count} people with this code are"
-        people = f"{subject} inside." if inside_count else "Nobody with this code is inside."
-        raise NotCheckedIn(f"{people} Nobody was scanned out.", ticket_id=ticket.id, admitted=ticket_on_date.inside_count)
+        subject = "Only 1 person" if inside_count == 1 else f"Only {inside_count} people"
+        reason = f"{subject} can go out with this code." if inside_count else "Nobody with this code is inside."
+        raise NotCheckedIn(f"{reason} Nobody was scanned out.", ticket_id=ticket.id, admitted=ticket_on_date.inside_count)
     return _checkin(user, scan, -count, seat, date=date)
 
 
@@ -408,8 +411,8 @@ def _with_undone(ticket: Ticket, scan_id: str) -> Ticket:
 def _require_undoable(ticket: Ticket, after: Ticket, undone: CheckIn) -> None:
     """Raise the refusal if the scans that remain on the date of the undone scan would contradict each other.
 
-    Raises AlreadyAdmitted if undoing an exit would put more people inside than the ticket and its overrides admit. Raises NotCheckedIn if
-    undoing a check-in would leave an exit of people who had not come in.
+    Raises AlreadyAdmitted if undoing an exit would put more people inside than the ticket and its overrides admit, or more than one with
+    a guest's code. Raises NotCheckedIn if undoing a check-in would leave an exit of people who had not come in.
     """
     before_on_date, after_on_date = ticket.with_checkins_on(undone.date), after.with_checkins_on(undone.date)
     if undone.direction == "out":
@@ -476,7 +479,7 @@ def _find_checkin(checkins: Iterable[CheckIn], checkin_id: str) -> CheckIn | Non
 def _save_checkins(
     before: Ticket, after: Ticket, action: str, user: Identity, details: dict[str, Any], now: int, *, is_entry: bool
 ) -> None:
-    """Write the check-ins of `after` and an audit entry. Raises TicketConflict if the ticket is no longer as `before`."""
+    """Write `change_checkins_item` and an audit entry. Raises TicketConflict if the condition of the item fails."""
     entry = _audit_item(before, action, user, details, now, (before.inside_count, after.inside_count))
     _write(change_checkins_item(before, after, is_entry=is_entry), entry)
 
@@ -485,7 +488,7 @@ def _write(ticket_item: dynamo.TransactItem, *items: dynamo.TransactItem) -> Non
     """Write the item that changes a ticket, and other items. Raises TicketConflict if the condition of `ticket_item` fails.
 
     Raises TooManyScans if the store refuses the ticket because it would exceed the maximum size of an item. A transaction that only
-    conflicted with another one is repeated by `dynamo.transact`, which then raises Contention.
+    conflicted with another one is repeated by `dynamo.transact`, which raises Contention if the conflicts continue.
     """
     try:
         dynamo.transact([ticket_item, *items])

@@ -1,4 +1,4 @@
-"""Table `tickets` (one item per ticket), table `guests` (the details of the guests of seats), and their transaction items.
+"""The tables `tickets`, `listings` (tickets for resale) and `guests` (details of the guests of seats), and their transaction items.
 
 `dynamo.Table` replaces the `Meta` of a PynamoDB model, and the model's methods that read and write: `feature` names the table, `find`
 replaces `get`, and reads are strongly consistent except from an index.
@@ -75,7 +75,7 @@ class TicketRow(dynamo.Table):
     feature = "tickets"
     contents = "Tickets, with the names and codes of their guests, their check-ins and their transfers."
     personal_data = dynamo.PersonalData(
-        "names on tickets", export="yes", erasure="the names are removed permanently; the ticket stays valid"
+        "names on tickets, of guests too", export="yes", erasure="the names are removed permanently; the ticket stays valid"
     )
     has_stream = True
 
@@ -174,7 +174,7 @@ def change_checkins_item(before: Ticket, after: Ticket, *, is_entry: bool) -> dy
     changes: dict[str, Any] = {"checkins": after.checkins or None, "admitted": after.inside_count or None}
     if after.undone != before.undone:
         changes["undone"] = after.undone or None
-    # The check-ins must be unchanged: if several scanners write at once, one succeeds, and the others read again and find nobody to admit.
+    # The check-ins must be unchanged: if several scanners write at once, one succeeds, and the others then check the changed ticket.
     condition = _same_scans(before)
     if is_entry:
         # The ticket must be valid, because a refund or a dispute may have come first. Its codes must be unchanged, because a transfer or a
@@ -490,7 +490,7 @@ class GuestRow(dynamo.Table):
     feature = "guests"
     contents = "Details of the guests of seats."
     personal_data = dynamo.PersonalData(
-        "names, addresses and answers of guests", export="yes", erasure="the names are removed; the ticket stays valid"
+        "email addresses and answers of guests", export="yes", erasure="emptied except the code; the ticket stays valid"
     )
 
     id = UnicodeAttribute(hash_key=True)

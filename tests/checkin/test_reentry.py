@@ -13,6 +13,8 @@ from chalicelib.tickets.model import CheckIn, Ticket
 from tests import builders, invariants
 from tests.checkin.conftest import Door
 
+NOT_COUNTED = "No scan with this id counts for this ticket. If one arrives later, it will not count."
+
 
 def open_door(api, time, *, set_fields, **fields):
     door = Door(api, time, **fields)
@@ -131,10 +133,10 @@ def test_some_people_of_a_table_leave_and_as_many_come_back(table):
     assert leave(table, count=3).json["ticket"]["admitted"] == 1
     reply = leave(table, count=2)
     assert (reply.status, reply.json["error"], reply.json["admitted"]) == (409, "not_checked_in", 1)
-    assert reply.json["message"] == "Only 1 person with this code is inside. Nobody was scanned out."
+    assert reply.json["message"] == "Only 1 person can go out with this code. Nobody was scanned out."
     assert table.refusal(count=4) == (409, "too_many_people")
     assert table.scan(count="all").json["checkin"]["count"] == 3
-    assert leave(table, count=5).json["message"] == "Only 4 people with this code are inside. Nobody was scanned out."
+    assert leave(table, count=5).json["message"] == "Only 4 people can go out with this code. Nobody was scanned out."
     assert leave(table, count="all").json["checkin"]["count"] == -4
 
 
@@ -152,6 +154,7 @@ def test_a_guest_leaves_with_the_own_code_and_comes_back(table):
 def test_a_guest_whom_the_host_brought_in_leaves_with_the_own_code(table):
     guest = add_guest(table)
     table.scan(count=4)
+    assert leave(table, guest.code, count=2).json["message"] == "Only 1 person can go out with this code. Nobody was scanned out."
     assert leave(table, guest.code).json["checkin"]["seat"] is None
     assert table.scan(guest.code).json["checkin"]["seat"] == 2
     assert table.refusal() == (409, "already_admitted")
@@ -308,4 +311,13 @@ def test_an_undo_of_a_scan_that_has_not_arrived_says_that_it_is_remembered(venue
     venue.scan()
     reply = venue.undo(checkin_id="north/7", reason="A mistake")
     assert (reply.status, reply.json["error"]) == (409, "not_checked_in")
-    assert reply.json["message"] == "This ticket has no such scan yet. If it arrives later, it will not count."
+    assert reply.json["message"] == NOT_COUNTED
+
+
+def test_a_conflict_stays_one_after_it_was_undone(venue):
+    venue.scan()
+    conflict = venue.offline_scan("2")
+    assert venue.sync("north", conflict).json["conflicts"] == 1
+    assert venue.undo(checkin_id="north/2").json["message"] == NOT_COUNTED
+    assert [(scan["outcome"], scan["error"]) for scan in venue.sync("north", conflict).json["scans"]] == [("conflict", "already_admitted")]
+    assert (venue.ticket.inside_count, len(venue.ticket.duplicates)) == (1, 1)

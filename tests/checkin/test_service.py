@@ -125,6 +125,7 @@ def test_an_undone_check_in_lets_the_people_in_again_and_is_audited(table):
     table.scan()
     undone = table.undo(checkin_id=first, reason="wrong ticket")
     assert (undone.status, undone.json["checkin"]["id"], undone.json["ticket"]["admitted"]) == (200, first, 1)
+    assert undone.json["message"] == "The check-in has been undone. These people no longer count as inside."
     assert table.undo(checkin_id=first).json["error"] == "not_checked_in"
     assert table.undo().json["ticket"]["admitted"] == 0
     assert (table.undo().status, table.undo().json["error"]) == (409, "not_checked_in")
