@@ -114,7 +114,16 @@ def _follow_guests(changes: Sequence[Change]) -> None:
 
 
 def _follow_sales(changes: Sequence[Change]) -> None:
-    catalog.follow_sales((event_id for change in changes for event_id in _event_ids(change)), clock.now())
+    moved = (change for change in changes if not (isinstance(change, EventChanged) and _keeps_stock(change)))
+    catalog.follow_sales((event_id for change in moved for event_id in _event_ids(change)), clock.now())
+
+
+def _keeps_stock(change: EventChanged) -> bool:
+    """Return whether an event has the same tickets before and after a change, for example if only its place has changed."""
+    if change.before is None or change.after is None:
+        return False
+    before, after = ((event.status, event.removed, event.capacity, event.dates, event.pool_id) for event in (change.before, change.after))
+    return before == after
 
 
 def _take_portion(published: CatalogPublished) -> list[Change]:

@@ -76,6 +76,17 @@ def test_tickets_get_their_numbers_through_the_function(api, time, local):
     assert api.get(f"/tickets/{order_id}-1", user="ada").json["number"]
 
 
+@pytest.mark.parametrize(("change", "is_read"), [({"venue": "Dome"}, False), ({"capacity": 50}, True)])
+def test_the_stock_is_read_only_if_a_change_may_move_tickets(api, time, local, monkeypatch, change, is_read):
+    event_id = builders.create_event(api, capacity=20)
+    create_poller(app.app, local, window_seconds=0).drain()
+    followed = []
+    monkeypatch.setattr(jobs.catalog, "follow_sales", lambda event_ids, _: followed.extend(event_ids))
+    assert api.patch(f"/events/{event_id}", json=change, token=builders.admin_token()).status == 200
+    create_poller(app.app, local, window_seconds=0).drain()
+    assert (event_id in followed) == is_read
+
+
 def test_no_stream_has_more_readers_than_dynamodb_allows():
     for feature in {feature for features in event_sources.CONSUMERS.values() for feature in features}:
         assert sum(feature in features for features in event_sources.CONSUMERS.values()) <= 2
