@@ -1,6 +1,7 @@
 """`python -m bench.large_catalog`: what a catalog of 10,000 events costs the instances, as in docs/performance.md.
 
-The events are made through the API's store and have three tiers each. Seconds of trips are virtual: the store has the limits and answer
+The events are made through the API's store and have three tiers each. For every ten events there is a promoter with an account and a brand,
+and an event of the bootstrap file, whose tiers have released holdbacks. Seconds of trips are virtual: the store has the limits and answer
 times of tests/simulation/limits.py. Parallel calls are made one after the other, so a start is faster than shown. Processor times
 depend on this machine. The load of a key with many instances is extrapolated from what ten instances add to it.
 """
@@ -23,7 +24,7 @@ from bench.measure import Bound, print_bounds
 from chalicelib.catalog import snapshots, store
 from chalicelib.catalog.event_management import update_event
 from chalicelib.catalog.forms import EventChanges
-from chalicelib.catalog.model import Event, Tier
+from chalicelib.catalog.model import Brand, Event, HoldbackRelease, PromoterAccount, PromoterChoices, Tier, VersionContent
 from chalicelib.catalog.revisions import CatalogChanging
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids, parallel
@@ -34,49 +35,78 @@ from tests.simulation.instances import simulated_fleet
 from tests.simulation.limits import Limits, SimulationReport, simulate
 
 EVENTS, TIERS = 10_000, 3
-INSTANCES, FLEET = 10, 1000
+INSTANCES, FLEET, STARTS = 10, 1000, 300  # STARTS: instances that start in the same second
 EDITS_PER_SECOND, SECONDS = 20, 10
 START = 1_780_315_200
+EVENT = Event(
+    id="", name="", venue="Festhalle", starts_at=START + 9_000_000, status="active", date="2026-09-13T16:00:00Z", managed_by="api"
+)
+TIER = Tier(
+    id="",
+    event_id="",
+    name="Floor",
+    price_cents=5000,
+    currency="chf",
+    capacity=500,
+    status="available",
+    stock_id="",
+    shards=7,
+    managed_by="api",
+)
 
 
 def write_events(count: int) -> list[str]:
     """Write published events with tiers as earlier versions stored them: without a log or a snapshot. Returns the ids of the events."""
     words = ["".join(random.choices("abcdefghijklmnoprstuvwz", k=random.randint(3, 9))) for _ in range(2000)]
-    event = Event(
-        id="", name="", venue="Festhalle", starts_at=START + 9_000_000, status="active", date="2026-09-13T16:00:00Z", managed_by="api"
-    )
-    tier = Tier(
-        id="",
-        event_id="",
-        name="Floor",
-        price_cents=5000,
-        currency="chf",
-        capacity=500,
-        status="available",
-        stock_id="",
-        shards=7,
-        managed_by="api",
-    )
     event_ids, rows = [], []
     for number in range(count):
         event_ids.append(ids.new_id())
         name, description = " ".join(random.choices(words, k=3)), " ".join(random.choices(words, k=30))
-        made = replace(event, id=event_ids[-1], name=f"{name} {number}", slug=f"event-{number}", city="Bern", description=description)
+        made = replace(EVENT, id=event_ids[-1], name=f"{name} {number}", slug=f"event-{number}", city="Bern", description=description)
         rows.append(store.CatalogRow("live", f"event#{made.id}", text=made))
         for price in range(TIERS):
             tier_id = ids.new_id()
-            made_tier = replace(tier, id=tier_id, event_id=made.id, stock_id=tier_id, price_cents=1000 * price)
+            made_tier = replace(TIER, id=tier_id, event_id=made.id, stock_id=tier_id, price_cents=1000 * price)
             rows.append(store.CatalogRow("live", f"tier#{tier_id}", text=made_tier))
     dynamo.batch_put(rows)
     dynamo.transact([store.increment_revision_item()])
     return event_ids
 
 
-def measure(name: str, work: Callable[[], object], prepare: Callable[[], object] = lambda: None) -> tuple[float, float, int]:
+def write_promoters(count: int) -> None:
+    """Write promoters with connected accounts and brands."""
+    rows = []
+    for _ in range(count):
+        promoter_id, color = ids.new_id(), f"#{random.randrange(16**6):06x}"
+        account = PromoterAccount(promoter_id, f"acct_{random.randbytes(8).hex()}", "active")
+        rows.append(store.CatalogRow("live", f"payments#{promoter_id}", text=account, by=promoter_id, at=START))
+        choices = PromoterChoices(promoter_id, brand=Brand(color, color))
+        rows.append(store.CatalogRow("live", f"promoter-taxes#{promoter_id}", text=choices, by=promoter_id, at=START))
+    dynamo.batch_put(rows)
+
+
+def publish_file(count: int) -> None:
+    """Serve a version with events of the bootstrap file. Each of their tiers has a released holdback and a ticket for resale at a price."""
+    events, tiers, rows = [], [], []
+    for number in range(count):
+        events.append(replace(EVENT, id=f"file-{number}", name=f"File {number}", managed_by="bootstrap"))
+        for tier_number in range(TIERS):
+            tier_id = f"file-{number}-{tier_number}"
+            tiers.append(replace(TIER, id=tier_id, event_id=f"file-{number}", stock_id=tier_id, managed_by="bootstrap"))
+            release = HoldbackRelease("artist", random.randint(1, 50), START + random.randrange(10_000), "time", "public", is_complete=True)
+            rows.append(store.put_releases_item(replace(tiers[-1], releases=[release], resale_prices=[100 * random.randint(10, 90)])))
+    for start in range(0, len(rows), dynamo.MAX_TRANSACT_ITEMS):
+        dynamo.transact(rows[start : start + dynamo.MAX_TRANSACT_ITEMS])
+    head = store.read_head()
+    copied_parts = store.write_version(1, VersionContent(events, tiers, {}), b"{}")
+    dynamo.transact(store.replace_head_items(head, replace(head.next(), version=1, copied_parts=copied_parts)))
+
+
+def measure(name: str, work: Callable[[], object], prepare: Callable[[], object] = lambda: None) -> tuple[float, float, int, float]:
     """Print the trips, units, virtual seconds and processor time of `work`, which runs three times.
 
-    The processor time is measured in the last run and excludes the local store. Returns the virtual seconds, the processor time in ms, and
-    the number of throttled calls.
+    The processor time is measured in the last run and excludes the local store. Returns the virtual seconds, the processor time in ms, the
+    number of throttled calls, and the read units of the busiest key.
     """
     prepare()
     with record_calls(measured=True) as calls:
@@ -98,13 +128,13 @@ def measure(name: str, work: Callable[[], object], prepare: Callable[[], object]
         began = time.process_time()
         work()
         cpu = 1000 * (time.process_time() - began - of_engine[0])
-    reads, writes = calls.capacity
+    (reads, writes), busiest = calls.capacity, max(report.busiest_reads.values())
     print(
         f"| {name} | {calls.sequential_round_trips} | {reads:,.0f} | {writes:,.0f} | {report.elapsed:.2f} s | {cpu:.0f} ms |"
-        f" {max(report.busiest_reads.values()):,.0f} |",
+        f" {busiest:,.0f} |",
         flush=True,
     )
-    return report.elapsed, cpu, report.throttles.total()
+    return report.elapsed, cpu, report.throttles.total(), busiest
 
 
 def elsewhere(change: Callable[[], object]) -> None:
@@ -170,28 +200,31 @@ def take_bounds(events: int = EVENTS, seconds: int = SECONDS) -> Iterator[Bound]
     random.seed(1)
     with app_in_process() as api:
         event_ids = write_events(events)
+        write_promoters(events // 10)
+        publish_file(events // 10)
 
         def edit() -> None:
             update_event(random.choice(event_ids), EventChanges(venue=f"Hall {random.random()}"), "bench", START)
 
         print("| what | trips | read units | write units | virtual | CPU | busiest key, units/s |")
         print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-        after_upgrade, upgrade_cpu, first_throttled = measure("start from the entries", snapshots.snapshot, snapshots.invalidate)
+        after_upgrade, upgrade_cpu, first_throttled, _ = measure("start from the entries", snapshots.snapshot, snapshots.invalidate)
         measure("write a snapshot", lambda: store.write_snapshot(snapshots.load_current()), edit)
         measure("start from the snapshot", snapshots.snapshot, snapshots.invalidate)
         for _ in range(100):
             edit()
-        start, cpu, throttled = measure("the same, 100 changes later", snapshots.snapshot, snapshots.invalidate)
-        _, edit_cpu, _ = measure("follow an edit", snapshots.snapshot, lambda: elsewhere(edit))
+        start, cpu, throttled, busiest = measure("the same, 100 changes later", snapshots.snapshot, snapshots.invalidate)
+        _, edit_cpu, *_ = measure("follow an edit", snapshots.snapshot, lambda: elsewhere(edit))
         measure("nothing has changed", snapshots.snapshot, snapshots.expire)
         measure("edit", edit)
-        catalog = f"a catalog of {events:,} events"
+        catalog, half_of_key = f"a catalog of {events:,} events", Limits().read_units / 2
         yield Bound(f"{catalog}: trips of a start, even the first after an upgrade", max(start, after_upgrade), "s", 1)
         # The next run of the sweep writes a snapshot, so few instances start without one.
         yield Bound(f"{catalog}: processor time of a start without a snapshot", upgrade_cpu, "ms", 1000)
         yield Bound(f"{catalog}: processor time of a start from the snapshot", cpu, "ms", 300)
         yield Bound(f"{catalog}: processor time to follow an edit", edit_cpu, "ms", 20)
         yield Bound(f"{catalog}: a start, even the first after an upgrade: throttled", first_throttled + throttled, "calls", 0)
+        yield Bound(f"{catalog}: {STARTS} starts in the same second: read units of the busiest key", STARTS * busiest, "/s", half_of_key)
         yield Bound(f"{catalog}: largest reply of GET /events", largest_list(api), "bytes", 1_000_000)
         with sequential_calls():
             few, _ = run_fleet(event_ids, INSTANCES, seconds)

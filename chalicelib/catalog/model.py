@@ -814,8 +814,9 @@ class CatalogHead(Struct, frozen=True):
 
     `public_revision` is the last revision that changed more than drafts. Each revision after `logged_since` has its entries in the log of
     changes. The stored snapshot, if there is one (`snapshot` is its number), has the entries of `snapshot_revision` in `snapshot_parts`
-    parts. The served version, if it is large, has a copy in `copied_parts` parts. The snapshot, and every catalog with the same number of
-    `invalidations`, has the entries as they were at the last invalidation or later.
+    parts. A snapshot that is not complete was written by an earlier version of Fairgate, and has only the events and tiers. The served
+    version, if it is large, has a copy in `copied_parts` parts. The snapshot, and every catalog with the same number of `invalidations`,
+    has the entries as they were at the last invalidation or later.
     """
 
     version: int = 0
@@ -828,6 +829,7 @@ class CatalogHead(Struct, frozen=True):
     snapshot: int = 0
     snapshot_revision: int = 0
     snapshot_parts: int = 0
+    is_snapshot_complete: bool = False
     copied_parts: int = 0
     invalidations: int = 0
     claims: tuple[RegionClaim, ...] = ()  # only in stages with a standby

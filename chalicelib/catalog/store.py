@@ -21,7 +21,8 @@
 | `tax-locations` | `<account>#<hash>` | the id that the payment provider gave an address, with which it calculates taxes |
 
 `live` is the source of truth. Reading all of it from its one key is slow in a large catalog, so instances read the snapshot and the changes
-since, which are spread over many keys. So is the copy of a large version. All these rows are reused in rotation, so a reader compares the
+since, which are spread over many keys. So is the copy of a large version. Snapshots of earlier versions of Fairgate have only the events
+and tiers; instances then read the other rows of `live`. All these rows are reused in rotation, so a reader compares the
 number in each row with the number that it expects. It reads `live` or the version itself if a row has a different number, or if the
 previous version of Fairgate changed the catalog without logging the change or copying the version.
 """
@@ -33,7 +34,7 @@ from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -58,6 +59,8 @@ from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation import memory, parallel, settings
 from chalicelib.foundation.money import TaxAddress
 
+C = TypeVar("C", bound=VersionContent)
+
 PART_BYTES = 300_000  # an item may take 400 KB
 _RELEASE = "release#"
 _ACCOUNT, _CHOICES = "payments#", "promoter-taxes#"  # these sort between the pause flags and _RELEASE, so that one query reads all of them
@@ -70,7 +73,7 @@ MAX_CHANGES = 500  # an instance that lags further behind reads the snapshot
 
 SNAPSHOT_ROWS = 4  # so a reader has minutes to read a snapshot before its rows are reused
 SNAPSHOT_PART_BYTES = 40_000  # 5 read units, so 300 instances can start in the same second before a key reaches half its limit
-MIN_SNAPSHOT_ENTRIES = 100  # a smaller catalog is read from `live`
+MIN_SNAPSHOT_ENTRIES = 100  # a catalog with fewer rows in `live` is read from there
 MAX_CHANGES_SINCE_SNAPSHOT = 100  # all new instances read these changes; after more, the sweep writes a new snapshot
 
 
@@ -100,6 +103,7 @@ class CatalogRow(dynamo.Table):
     snapshot = NumberAttribute(null=True)
     snapshot_revision = NumberAttribute(null=True)
     snapshot_parts = NumberAttribute(null=True)
+    complete_snapshot = NumberAttribute(null=True)  # the latest snapshot with the flags
     invalidations = NumberAttribute(null=True)
     copied_version = NumberAttribute(null=True)  # the latest version with a copy, even if it has no parts
     copied_parts = NumberAttribute(null=True)
@@ -140,19 +144,48 @@ class PauseFlag(Struct, frozen=True):
     at: int
 
 
-class Flags(Struct, frozen=True):
-    """The ids of paused events, and of stopped promoters with the prefix _PROMOTER.
+class TierStocks(Struct, frozen=True, omit_defaults=True):
+    """The releases of a bootstrap tier, its holdbacks with a stock of their own, and its resale prices."""
 
-    Also, by tier id, the releases of bootstrap tiers, their holdbacks with a stock of their own, and their resale prices; and, by promoter
-    id, promoters' payment accounts and choices.
+    releases: list[HoldbackRelease]
+    issuing: list[str] = []
+    resale_prices: list[int] = []
+
+
+class Flags(Struct, frozen=True):
+    """All rows of `live` besides the events and tiers created through the API.
+
+    These are the ids of paused events, and of stopped promoters with the prefix _PROMOTER; the stocks of bootstrap tiers by tier id; and
+    promoters' payment accounts and choices by promoter id.
     """
 
-    paused: set[str]
-    releases: dict[str, list[HoldbackRelease]]
-    issuing: dict[str, list[str]]
-    resale_prices: dict[str, list[int]]
-    accounts: dict[str, PromoterAccount]
-    choices: dict[str, PromoterChoices]
+    paused: set[str] = msgspec.field(default_factory=set)
+    stocks: dict[str, TierStocks] = msgspec.field(default_factory=dict)
+    accounts: dict[str, PromoterAccount] = msgspec.field(default_factory=dict)
+    choices: dict[str, PromoterChoices] = msgspec.field(default_factory=dict)
+
+    def apply(self, entry: CatalogEntry) -> None:
+        """Apply a change from the log. An event or a tier of the bootstrap file may have changed since, so only its flags count."""
+        if isinstance(entry, Event):
+            self._set_paused(entry.id, entry.paused)
+        elif isinstance(entry, Tier):
+            if entry.managed_by == "bootstrap":
+                self.stocks[entry.id] = TierStocks(entry.releases, entry.issuing, entry.resale_prices)
+        elif isinstance(entry, PromoterStop):
+            self._set_paused(f"{_PROMOTER}{entry.promoter_id}", entry.is_stopped)
+        elif isinstance(entry, PromoterAccount):
+            self.accounts[entry.promoter_id] = entry
+        else:
+            self.choices[entry.promoter_id] = entry
+
+    def _set_paused(self, flag_id: str, is_paused: bool) -> None:
+        (self.paused.add if is_paused else self.paused.discard)(flag_id)
+
+
+class SnapshotContent(VersionContent, frozen=True):
+    """The content of a snapshot. Earlier versions of Fairgate read and write it without the flags."""
+
+    flags: Flags = msgspec.field(default_factory=Flags)
 
 
 class PublicationPosition(Struct, frozen=True):
@@ -223,18 +256,16 @@ def _query_live(*, only_flags: bool = False) -> tuple[list[Event], list[Tier], F
     """Return the events, the tiers and the flags, or only the flags, with strong consistency."""
     events: list[Event] = []
     tiers: list[Tier] = []
-    flags = Flags(set(), {}, {}, {}, {}, {})
+    flags = Flags()
     for row in CatalogRow.query("live", CatalogRow.sk.between("pause#", "release$") if only_flags else None):
         sort_key = row.sk
         if sort_key.startswith(_RELEASE):
-            tier_id, text = sort_key.removeprefix(_RELEASE), row.text or {}
-            flags.releases[tier_id] = memory.convert(text["releases"], list[HoldbackRelease])
-            flags.issuing[tier_id] = list(text.get("issuing", []))
-            flags.resale_prices[tier_id] = list(text.get("resale_prices", []))
-        elif sort_key.startswith(_ACCOUNT):
+            flags.stocks[sort_key.removeprefix(_RELEASE)] = memory.convert(row.text, TierStocks)
+            continue
+        if sort_key.startswith(_ACCOUNT):
             flags.accounts[sort_key.removeprefix(_ACCOUNT)] = memory.convert(row.text, PromoterAccount)
             continue
-        elif sort_key.startswith(_CHOICES):
+        if sort_key.startswith(_CHOICES):
             flags.choices[sort_key.removeprefix(_CHOICES)] = memory.convert(row.text, PromoterChoices)
             continue
         item = _item(row)
@@ -253,16 +284,12 @@ def _build(head: CatalogHead, content: VersionContent, events: Iterable[Event], 
         for event in (*content.events, *events)
     ]
     stopped = frozenset(flag.removeprefix(_PROMOTER) for flag in flags.paused if flag.startswith(_PROMOTER))
-    served = content.tiers
-    if flags.releases:
-        served = [
-            msgspec.structs.replace(
-                tier, releases=flags.releases[tier.id], issuing=flags.issuing[tier.id], resale_prices=flags.resale_prices[tier.id]
-            )
-            if tier.id in flags.releases
-            else tier
-            for tier in served
-        ]
+    served = [
+        msgspec.structs.replace(tier, releases=stocks.releases, issuing=stocks.issuing, resale_prices=stocks.resale_prices)
+        if (stocks := flags.stocks.get(tier.id)) is not None
+        else tier
+        for tier in content.tiers
+    ]
     return Catalog.build(
         all_events,
         (*served, *tiers),
@@ -302,15 +329,17 @@ def _load_snapshot(head: CatalogHead) -> Catalog | None:
     if not head.snapshot:
         return None
     parts = {_snapshot_key(head.snapshot, index): head.snapshot for index in range(head.snapshot_parts)}
-    (bodies, changes), (content, (_, _, flags)) = parallel.both(
+    (bodies, changes), (content, live_flags) = parallel.both(
         lambda: parallel.both(lambda: _read_numbered("part", parts), lambda: _load_changes(head.snapshot_revision, head)),
-        lambda: parallel.both(lambda: _load_served(head), lambda: _query_live(only_flags=True)),
+        lambda: parallel.both(lambda: _load_served(head), lambda: None if head.is_snapshot_complete else _query_live(only_flags=True)[2]),
     )
     if bodies is None or changes is None:
         return None
     with _without_garbage_collection():
-        entries = _unpack(bodies)
-        # The log also has bootstrap events that were paused, tiers with releases, stopped promoters and accounts. They are in `live`.
+        entries = _unpack(bodies, SnapshotContent)
+        flags = entries.flags if live_flags is None else live_flags
+        for change in changes:
+            flags.apply(change)
         events = {event.id: event for event in (*entries.events, *changes) if isinstance(event, Event) and event.managed_by == "api"}
         tiers = {tier.id: tier for tier in (*entries.tiers, *changes) if isinstance(tier, Tier) and tier.managed_by == "api"}
         return _build(head, content, events.values(), tiers.values(), flags)
@@ -320,7 +349,7 @@ def _load_served(head: CatalogHead) -> VersionContent:
     """Load the content of the served version from its copy. Without a copy, load the version itself, whose parts have one key."""
     parts = {_copy_key(head.version, index): head.version for index in range(head.copied_parts)}
     bodies = _read_numbered("part", parts)
-    return _unpack(bodies) if bodies else load_content(head.version)
+    return _unpack(bodies, VersionContent) if bodies else load_content(head.version)
 
 
 def _read_numbered(sort_key: str, numbers: dict[str, int]) -> list[bytes] | None:
@@ -352,15 +381,17 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 def is_snapshot_due(head: CatalogHead, catalog: Catalog) -> bool:
-    """Return whether the catalog is large, and new instances would have to read many changes, or could not use the snapshot."""
+    """Return whether the catalog is large, and new instances would have to read many changes or flags, or could not use the snapshot."""
     is_old = head.snapshot_revision < head.logged_since or head.revision - head.snapshot_revision > MAX_CHANGES_SINCE_SNAPSHOT
-    return is_old and has_snapshots(catalog)
+    return (is_old or not head.is_snapshot_complete) and has_snapshots(catalog)
 
 
 def has_snapshots(catalog: Catalog) -> bool:
     """Return whether the catalog is large enough for snapshots."""
-    entries: list[Event | Tier] = [*catalog.events.values(), *catalog.tiers.values()]
-    return sum(entry.managed_by == "api" for entry in entries) >= MIN_SNAPSHOT_ENTRIES
+    events = sum(event.managed_by == "api" or event.paused for event in catalog.events.values())
+    tiers = sum(bool(tier.managed_by == "api" or tier.releases or tier.resale_prices) for tier in catalog.tiers.values())
+    promoters = len(catalog.accounts) + len(catalog.choices) + len(catalog.stopped_promoters)
+    return events + tiers + promoters >= MIN_SNAPSHOT_ENTRIES
 
 
 def write_snapshot(catalog: Catalog) -> bool:
@@ -369,19 +400,24 @@ def write_snapshot(catalog: Catalog) -> bool:
     Returns False if the head has a newer snapshot, or if the catalog was invalidated after its entries were read.
     """
     values = write_snapshot_parts(catalog)
-    is_newest = CatalogRow.snapshot_revision.does_not_exist() | (CatalogRow.snapshot_revision < catalog.revision)
+    is_newest = CatalogRow.snapshot_revision.does_not_exist() | (CatalogRow.snapshot_revision <= catalog.revision)
     is_valid = CatalogRow.invalidations.does_not_exist() | (CatalogRow.invalidations == catalog.head.invalidations)
     return dynamo.update_if(CatalogRow("head", "head"), CatalogRow.set_or_remove(values), is_newest & is_valid)
 
 
 def write_snapshot_parts(catalog: Catalog) -> dict[str, int]:
-    """Write the parts of a snapshot. Returns the attributes with which the head refers to the snapshot."""
+    """Write the parts of a snapshot. Returns the attributes with which the head refers to the snapshot.
+
+    The flags are read now, because the catalog lacks those of events and tiers that the served version does not have. They may be newer
+    than the catalog. This does no harm: a reader applies all changes since the catalog, in order, and its head is at least as new.
+    """
     events = [event for event in catalog.events.values() if event.managed_by == "api"]
     tiers = [tier for tier in catalog.tiers.values() if tier.managed_by == "api"]
     number = _next_number("snapshot")
-    bodies = _divide(_pack(VersionContent(_stored(events), tiers, {})), SNAPSHOT_PART_BYTES)
+    _, _, flags = _query_live(only_flags=True)
+    bodies = _divide(_pack(SnapshotContent(_stored(events), tiers, {}, flags)), SNAPSHOT_PART_BYTES)
     _write_numbered({_snapshot_key(number, index): body for index, body in enumerate(bodies)}, number)
-    return {"snapshot": number, "snapshot_revision": catalog.revision, "snapshot_parts": len(bodies)}
+    return {"snapshot": number, "snapshot_revision": catalog.revision, "snapshot_parts": len(bodies), "complete_snapshot": number}
 
 
 def _write_numbered(bodies: dict[str, bytes], number: int) -> None:
@@ -476,9 +512,9 @@ def write_version(version: int, content: VersionContent, document: bytes) -> int
     """
     packed = _pack(content)
     dynamo.batch_put([*_parts(version, "part", packed), *_parts(version, "document", zlib.compress(document))])
-    bodies = _divide(packed, SNAPSHOT_PART_BYTES)
-    if len(bodies) == 1:
+    if len(packed) <= SNAPSHOT_PART_BYTES / 2:  # reading the version itself, with strong consistency, takes twice the units
         return 0
+    bodies = _divide(packed, SNAPSHOT_PART_BYTES)
     _write_numbered({_copy_key(version, index): body for index, body in enumerate(bodies)}, version)
     return len(bodies)
 
@@ -582,9 +618,7 @@ def put_releases_item(tier: Tier) -> dynamo.TransactItem:
     """
     if tier.managed_by == "api":
         return put_tier_item(tier)
-    own_stocks = {"issuing": tier.issuing, "resale_prices": tier.resale_prices}
-    text: dict[str, Any] = {"releases": tier.releases} | {name: value for name, value in own_stocks.items() if value}
-    return dynamo.transact_put(CatalogRow("live", f"{_RELEASE}{tier.id}", text=text))
+    return dynamo.transact_put(CatalogRow("live", f"{_RELEASE}{tier.id}", text=TierStocks(tier.releases, tier.issuing, tier.resale_prices)))
 
 
 def set_paused_item(event_id: str, paused: bool, by: str, now: int) -> dynamo.TransactItem:
@@ -659,6 +693,7 @@ def _head(row: CatalogRow) -> CatalogHead:
         snapshot=int(row.snapshot or 0),
         snapshot_revision=int(row.snapshot_revision or 0),
         snapshot_parts=int(row.snapshot_parts or 0),
+        is_snapshot_complete=row.complete_snapshot is not None and row.complete_snapshot == row.snapshot,
         copied_parts=int(row.copied_parts or 0) if row.copied_version == row.version else 0,
         invalidations=int(row.invalidations or 0),
     )
@@ -689,8 +724,8 @@ def _pack(content: VersionContent | LoggedChange) -> bytes:
     return zlib.compress(msgspec.json.encode(content))
 
 
-def _unpack(bodies: Iterable[bytes]) -> VersionContent:
-    return memory.decoder(VersionContent).decode(zlib.decompress(b"".join(bodies)))
+def _unpack(bodies: Iterable[bytes], kind: type[C]) -> C:
+    return memory.decoder(kind).decode(zlib.decompress(b"".join(bodies)))
 
 
 def _sort_key(version: int) -> str:

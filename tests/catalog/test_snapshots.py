@@ -1,13 +1,15 @@
 """When an instance loads the catalog again."""
 
+import zlib
 from unittest import mock
 
+import msgspec
 import pytest
 from msgspec.structs import asdict, replace
 
-from chalicelib.catalog import revisions, store, tier_management
+from chalicelib.catalog import event_states, holdbacks, revisions, store, tier_management
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import in_display_order
+from chalicelib.catalog.model import Brand, PromoterAccount, PromoterStop, VersionContent, in_display_order
 from chalicelib.catalog.snapshots import CATALOG_SECONDS
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
@@ -201,11 +203,13 @@ def large(api, apply_document, time, monkeypatch):
     return event_ids
 
 
-def check_cold(*, reads_entries=False):
-    """Check that a new instance loads the right catalog, and whether it reads the entries themselves."""
-    with mock.patch.object(store, "load_live", wraps=store.load_live) as load_live:
+def check_cold(*, reads_entries=False, reads_flags=False):
+    """Check that a new instance loads the right catalog, and whether it reads all entries, or the flags, accounts and releases."""
+    query = mock.patch.object(store.CatalogRow, "query", wraps=store.CatalogRow.query)
+    with mock.patch.object(store, "load_live", wraps=store.load_live) as load_live, query as queried:
         loaded = store.load(store.read_head())
         assert load_live.called == reads_entries
+    assert ("live" in [call.args[0] for call in queried.call_args_list]) == (reads_entries or reads_flags)
     assert asdict(loaded) == asdict(store.load_live(loaded.head))
 
 
@@ -218,6 +222,111 @@ def test_a_new_instance_reads_the_snapshot_and_the_changes_since(api, apply_docu
     check_cold()
     apply_document([event("fest", name="New")])
     catalog.set_paused(large[1], False, "root", time.now)
+    check_cold()
+
+
+def stop(promoter_id, is_stopped, time):
+    change = PromoterStop(promoter_id, is_stopped)
+    dynamo.transact(event_states.set_promoter_stopped_items(catalog.load_current(), change, "root", time.now, is_logged=True))
+    catalog.expire()
+
+
+def change_account(promoter_id, state, time):
+    event_states.change_account(promoter_id, lambda _: PromoterAccount(promoter_id, f"acct_{promoter_id}", state), "root", time.now)
+
+
+def change_color(promoter_id, color, time):
+    event_states.change_choices(promoter_id, lambda before: replace(before, brand=Brand(color)), promoter_id, time.now)
+
+
+def test_promoters_and_releases_are_in_the_snapshot_and_the_log(api, apply_document, large, time):
+    """They too have one partition key, which a marketplace with hundreds of promoters would bring to its limit."""
+    owner = catalog.load_current().events[large[0]].promoter_id
+    for promoter_id in (owner, "bea", "cleo"):
+        change_account(promoter_id, "restricted", time)
+        change_color(promoter_id, "#123456", time)
+        stop(promoter_id, True, time)
+    holdbacks.open_resale_stock("fest-pass", 4500, "root", time.now)
+    catalog.set_paused("fest", True, "root", time.now)
+    check_cold()
+    assert builders.run_sweep()["catalog_snapshots"] == 1
+    check_cold()
+    change_account("bea", "active", time)
+    change_color("bea", "#654321", time)
+    change_account("dora", "pending", time)
+    stop(owner, False, time)
+    change_account(owner, "active", time)
+    holdbacks.open_resale_stock("fest-pass", 4600, "root", time.now)
+    catalog.set_paused("fest", False, "root", time.now)
+    check_cold()
+
+
+def test_a_pause_outlasts_versions_without_the_event(api, apply_document, large, time):
+    apply_document([event("fest"), event("other")], [ticket("fest-pass"), ticket("other-pass", "other")])
+    catalog.set_paused("other", True, "root", time.now)
+    with_other = store.load_content(store.read_head().version)
+    for content in (replace(with_other, events=with_other.events[:1], tiers=with_other.tiers[:1]), with_other):
+        head = store.read_head()
+        after = replace(head.next(), version=head.version + 1, copied_parts=store.write_version(head.version + 1, content, b"{}"))
+        dynamo.transact(store.replace_head_items(head, after))
+        catalog.expire()
+        assert store.write_snapshot(catalog.load_current())
+        check_cold()
+    assert catalog.load_current().events["other"].paused
+
+
+@pytest.fixture
+def former_snapshot(large, time):
+    """A snapshot as the previous version of Fairgate writes it: without promoters, pauses and releases. It is current."""
+    change_account("bea", "active", time)
+    current, number = catalog.load_current(), store.read_head().snapshot + 1
+    own = [[entry for entry in entries.values() if entry.managed_by == "api"] for entries in (current.events, current.tiers)]
+    body = zlib.compress(msgspec.json.encode(VersionContent(*own, {})))
+    store.CatalogRow(f"snapshot#{number}#0", "part", revision=number, body=body).save()
+    row = store.CatalogRow.find("head", "head")
+    row.snapshot, row.snapshot_revision, row.snapshot_parts = number, current.revision, 1
+    row.save()
+    store.CatalogRow("counter", "snapshot", version=number).save()
+    catalog.invalidate()
+
+
+def test_a_snapshot_of_the_previous_version_is_used_and_soon_replaced(api, large, former_snapshot, time):
+    check_cold(reads_flags=True)
+    change_account("bea", "restricted", time)
+    check_cold(reads_flags=True)
+    assert builders.run_sweep()["catalog_snapshots"] == 1
+    check_cold()
+    time.advance(60)
+    assert builders.run_sweep()["catalog_snapshots"] == 0
+
+
+def test_a_snapshot_of_the_previous_version_is_replaced_even_if_nothing_has_changed(api, large, former_snapshot, time):
+    assert builders.run_sweep()["catalog_snapshots"] == 1
+    check_cold()
+    time.advance(60)
+    assert builders.run_sweep()["catalog_snapshots"] == 0
+
+
+def test_the_previous_version_can_read_the_snapshot(api, large, time):
+    """It reads the events and tiers from it, and everything else from the rows themselves."""
+    change_account("bea", "active", time)
+    current = catalog.load_current()
+    assert store.write_snapshot(current)
+    head = store.read_head()
+    parts = [store.CatalogRow.find(f"snapshot#{head.snapshot}#{index}", "part") for index in range(head.snapshot_parts)]
+    read = msgspec.json.decode(zlib.decompress(b"".join(part.body for part in parts)), type=VersionContent)
+    assert {entry.id for entry in read.events} == set(large)
+    assert {entry.event_id for entry in read.tiers} == set(large)
+
+
+def test_a_catalog_with_many_promoters_or_releases_has_snapshots_too(api, apply_document, time, monkeypatch):
+    apply_document()
+    monkeypatch.setattr(store, "MIN_SNAPSHOT_ENTRIES", 3)
+    change_account("bea", "active", time)
+    change_color("bea", "#123456", time)
+    assert builders.run_sweep()["catalog_snapshots"] == 0
+    holdbacks.open_resale_stock("fest-pass", 4500, "root", time.now)
+    assert builders.run_sweep()["catalog_snapshots"] == 1
     check_cold()
 
 

@@ -1,6 +1,7 @@
 """How a version is stored."""
 
 import random
+import string
 
 import pytest
 
@@ -9,6 +10,7 @@ from chalicelib.catalog import snapshots, store
 from chalicelib.catalog.model import VersionContent
 from chalicelib.dynamodb import dynamo
 from tests.bootstrap.conftest import event, ticket
+from tests.simulation.call_log import record_calls
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -54,6 +56,16 @@ def test_new_instances_read_a_large_file_from_many_keys(large_file, monkeypatch)
     event_ids = large_file(3)
     monkeypatch.setattr(store, "load_content", None)
     assert load_as_a_new_instance() == event_ids
+
+
+def test_no_key_of_a_file_exceeds_half_its_limit_with_300_starts_in_a_second(apply_document):
+    """A read of the version itself, which must not be stale, takes twice the units of a read of the copy."""
+    letters = random.Random(1)
+    apply_document([event(f"e{index}", name="".join(letters.choices(string.ascii_letters, k=100))) for index in range(300)], [])
+    with record_calls(measured=True) as calls:
+        load_as_a_new_instance()
+    assert [entry.read_units for entry in calls.of("Query", "catalog")] == [1]  # `live`
+    assert [1 < entry.read_units <= 5 for entry in calls.of("BatchGetItem", "catalog")] == [True]
 
 
 def test_a_copy_that_a_later_attempt_has_begun_to_replace_is_not_used(large_file):
