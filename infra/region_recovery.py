@@ -45,6 +45,7 @@ from chalicelib.tickets.store import TicketRow, change_state_item, scan_tickets,
 from chalicelib.waiting_room.model import LATE
 from chalicelib.waiting_room.store import WaitingRoomRow
 
+SCANS = 16  # of a table at once: their pages of 1 MB are in memory together
 SPAN_SECONDS = 3600  # of the provider's books that are compared together
 # For one promoter's account and for all of them, to list the payments and then to compare. The payments of a large sale take minutes.
 ACCOUNT_SECONDS, ACCOUNTS_SECONDS = 240, 600
@@ -111,18 +112,18 @@ def recover(since: int, now: int, sold_until: int) -> RecoveryReport:
 
 
 class _Recovery:
-    """All records of the stage, in memory: about 10 KB for each order."""
+    """All records of the stage, in memory: about 10 KB for each order. A failback also repairs what arrives late, however old it is."""
 
     def __init__(self, since: int, now: int, sold_until: int) -> None:
         self.now, self.sold_until, self.report = now, sold_until, RecoveryReport()
-        self.purchases = {purchase.id: purchase for purchase in store.scan_purchases()}
+        self.purchases = {purchase.id: purchase for purchase in store.scan_purchases(SCANS)}
         self.tickets = defaultdict[str, list[Ticket]](list)
-        for ticket in scan_tickets():
+        for ticket in scan_tickets(SCANS):
             self.tickets[ticket.purchase_id].append(ticket)
         self.entries = defaultdict[str, list[LedgerEntry]](list)
-        for entry in scan_entries():
+        for entry in scan_entries(SCANS):
             self.entries[entry.purchase_id].append(entry)
-        self.shards = list(scan_shards())
+        self.shards = list(scan_shards(SCANS))
         self.shards_left = defaultdict[str, list[str]](list)  # by stock: those that may have tickets for lost orders
         for shard in self.shards:
             self.shards_left[shard.stock_id].append(shard.id)
@@ -320,7 +321,7 @@ class _Recovery:
                 dynamo.transact([refunds_at_provider.open_refund_case_item(purchase, refund, self.now)])
 
     def _correct_buyers(self) -> None:
-        found = {(record.user_id, record.event_id): record for record in store.scan_buyers()}
+        found = {(record.user_id, record.event_id): record for record in store.scan_buyers(SCANS)}
         own, moved = defaultdict[tuple[str, str], list[Purchase]](list), defaultdict[tuple[str, str], list[Purchase]](list)
         received, none = defaultdict[tuple[str, str], set[str]](set), frozenset[str]()
         for purchase in self.purchases.values():
@@ -432,7 +433,7 @@ class _Recovery:
     def _continue_stock_ledgers(self) -> None:
         """Let each stock ledger end where the entries of two regions part, and let no count fall below the last entry."""
         current, first = catalog.snapshot(), dict[str, Shard]()
-        totals = stocks_of(scan_shards())
+        totals = stocks_of(scan_shards(SCANS))
         for shard in self.shards:
             first.setdefault(shard.stock_id, shard)
         for event in current.events.values():
@@ -544,7 +545,7 @@ class _Recovery:
         """Raise the counters of waiting rooms beyond the numbers of all people who are likely to have joined in another region."""
         rooms, counters, highest = list[WaitingRoomRow](), dict[str, WaitingRoomRow](), Counter[str]()
         joined = defaultdict[str, list[int]](list)  # by `<event>#<room>`: when people joined
-        for row in WaitingRoomRow.scan():
+        for row in WaitingRoomRow.scan(segments=SCANS):
             kind, event_id, *_ = row.id.split("#")
             if kind == "room":
                 rooms.append(row)

@@ -248,9 +248,22 @@ class Table(Model):
         return list(map(cls.from_raw_data, client_of(region).query(TableName=cls.name(), ConsistentRead=True, **arguments)["Items"]))
 
     @classmethod
-    def scan(cls, *, consistent_read: bool = True, limit: int | None = None) -> Iterator[Self]:  # type: ignore[override]
-        """Iterate over all rows of the table, in no particular order."""
-        return cls._pages("scan", consistent_read, limit, None, {})
+    def scan(cls, *, consistent_read: bool = True, limit: int | None = None, segments: int = 1) -> Iterator[Self]:  # type: ignore[override]
+        """Iterate over all rows of the table, in no particular order. With `segments`, read this many pages at once, without a `limit`."""
+        if segments == 1:
+            return cls._pages("scan", consistent_read, limit, None, {})
+        arguments: dict[str, Any] = {"TableName": cls.name(), "ConsistentRead": consistent_read, "TotalSegments": segments}
+
+        def read() -> Iterator[dict[str, Any]]:
+            requests = [{**arguments, "Segment": number} for number in range(segments)]
+            while requests:
+                pages = parallel.call_each(lambda request: client().scan(**request), requests)
+                following = [(request, page.get("LastEvaluatedKey")) for request, page in zip(requests, pages, strict=True)]
+                requests = [{**request, "ExclusiveStartKey": last_key} for request, last_key in following if last_key]
+                for page in pages:
+                    yield from page["Items"]
+
+        return map(cls.from_raw_data, read())
 
     @classmethod
     def scan_slice(cls, after: str | None, limit: int) -> tuple[list[Self], str | None]:

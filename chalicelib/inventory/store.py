@@ -295,9 +295,9 @@ def scan_slice(after: str | None, limit: int) -> tuple[list[Shard], str | None]:
     return list(map(_shard, rows)), following
 
 
-def scan_shards() -> Iterator[Shard]:
-    """Read all shards, page by page. Use this only for checks, never in requests or scheduled jobs."""
-    return map(_shard, ShardRow.scan())
+def scan_shards(segments: int = 1) -> Iterator[Shard]:
+    """Read all shards, `segments` pages at once. Use this only for checks, never in requests or scheduled jobs."""
+    return map(_shard, ShardRow.scan(segments=segments))
 
 
 def _pool_is(is_pooled: bool) -> Condition:

@@ -68,9 +68,12 @@ def list_entries_between(event_id: str, first_purchase_id: str, last_purchase_id
     return map(_entry, store.query_event_between(event_id, first_purchase_id, last_purchase_id))
 
 
-def scan_entries() -> Iterator[LedgerEntry]:
-    """Yield all entries of all events. Reads the whole table, so it is only for rebuilding derived data, never for requests."""
-    return map(_entry, store.scan())
+def scan_entries(segments: int = 1) -> Iterator[LedgerEntry]:
+    """Yield all entries of all events, and read `segments` pages at once.
+
+    Reads the whole table, so it is only for rebuilding derived data, never for requests.
+    """
+    return map(_entry, store.scan(segments))
 
 
 def read_image(image: dict[str, Any]) -> LedgerEntry:

@@ -76,9 +76,9 @@ def query_event_between(event_id: str, first_purchase_id: str, last_purchase_id:
     return _merge_lanes(event_id, LedgerRow.entry.between(f"{first}#", f"{last}$"))  # `$` is the character after `#`
 
 
-def scan() -> Iterator[LedgerRow]:
+def scan(segments: int = 1) -> Iterator[LedgerRow]:
     """Yield all entries of all events in no particular order, with a strongly consistent read of the whole table."""
-    return LedgerRow.scan()
+    return LedgerRow.scan(segments=segments)
 
 
 def _merge_lanes(event_id: str, within: Condition | None) -> Iterator[LedgerRow]:

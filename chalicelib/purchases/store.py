@@ -556,12 +556,13 @@ def put_tombstone(purchase_id: str, now: int) -> None:
         raise Conflict
 
 
-def scan_purchases() -> Iterator[Purchase]:
-    """Yield all purchases except tombstones. Reads the whole table, so only checks and the demo may call it, never requests.
+def scan_purchases(segments: int = 1) -> Iterator[Purchase]:
+    """Yield all purchases except tombstones, and read `segments` pages at once.
 
-    Raises msgspec.DecodeError for a purchase that this version cannot decode. The next call of `next` continues after this purchase.
+    Reads the whole table, so only checks and the demo may call it, never requests. Raises msgspec.DecodeError for a purchase that this
+    version cannot decode. The next call of `next` continues after this purchase.
     """
-    return filter(None, map(_purchase, PurchaseRow.scan()))
+    return filter(None, map(_purchase, PurchaseRow.scan(segments=segments)))
 
 
 def scan_slice(after: str | None, limit: int) -> tuple[list[Purchase], str | None]:
@@ -573,9 +574,9 @@ def scan_slice(after: str | None, limit: int) -> tuple[list[Purchase], str | Non
     return list(filter(None, _decode(rows)[0].values())), following
 
 
-def scan_buyers() -> Iterable[BuyerRecord]:
+def scan_buyers(segments: int = 1) -> Iterable[BuyerRecord]:
     """Yield all buyers' records. Reads the whole table, like `scan_purchases`."""
-    return (_buyer_record(row) for row in BuyerRow.scan())
+    return (_buyer_record(row) for row in BuyerRow.scan(segments=segments))
 
 
 # Copies of purchases that this instance wrote a moment ago, so that the next step need not read them again.

@@ -428,9 +428,12 @@ def position_at(at: int) -> str:
     return f"{at:011}"
 
 
-def scan_tickets() -> Iterator[Ticket]:
-    """Iterate over all tickets. Reads the whole table: only for rebuilding derived data, never in requests."""
-    return map(_ticket, TicketRow.scan())
+def scan_tickets(segments: int = 1) -> Iterator[Ticket]:
+    """Iterate over all tickets, and read `segments` pages at once.
+
+    Reads the whole table: only for rebuilding derived data, never in requests.
+    """
+    return map(_ticket, TicketRow.scan(segments=segments))
 
 
 def current_ticket(cancelled: dynamo.ConditionFailed) -> Ticket:

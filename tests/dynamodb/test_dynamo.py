@@ -24,6 +24,30 @@ class Thing(dynamo.Table):
 ROUNDS = dynamo._MAX_STALLED_ROUNDS
 
 
+@pytest.mark.parametrize("segments", [2, 16])
+def test_a_table_is_scanned_in_segments_that_take_turns_page_by_page(monkeypatch, segments):
+    in_segment = [[f"{segment}-{number}" for number in range(segment + 1)] for segment in range(segments)]
+    requests = []
+
+    class Paging:
+        """A client whose pages have one item each."""
+
+        def scan(self, **request: Any) -> dict[str, Any]:
+            requests.append(request)
+            ids = in_segment[request["Segment"]]
+            start = ids.index(request["ExclusiveStartKey"]["id"]["S"]) + 1 if "ExclusiveStartKey" in request else 0
+            last = {"LastEvaluatedKey": {"id": {"S": ids[start]}}} if start + 1 < len(ids) else {}
+            return {"Items": [{"id": {"S": ids[start]}}], **last}
+
+    monkeypatch.setattr(dynamo, "client", Paging)
+    rows = Thing.scan(segments=segments)
+    first = next(rows)
+    assert len(requests) == segments
+    assert sorted(row.id for row in (first, *rows)) == sorted(each for ids in in_segment for each in ids)
+    assert {request["TotalSegments"] for request in requests} == {segments}
+    assert all(request["ConsistentRead"] for request in requests)
+
+
 class ThrottledClient:
     """A client of DynamoDB that processes as many of each batch's entries as `capacity(call number)` says, the first ones."""
 

@@ -4,19 +4,33 @@ import pytest
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, deadline, memory
+from chalicelib.inventory.store import ShardRow
+from chalicelib.ledger.store import LedgerRow
 from chalicelib.payments.providers import stripe
+from chalicelib.purchases.store import BuyerRow, PurchaseRow
 from chalicelib.reconciliation import jobs
 from chalicelib.tickets.seat_numbers import CounterRow
-from chalicelib.tickets.store import scan_tickets
+from chalicelib.tickets.store import TicketRow, scan_tickets
 from chalicelib.waiting_room.store import WaitingRoomRow
 from infra import region_recovery
 from tests import builders
 from tests.reconciliation.comparing import pay_without_webhooks
+from tests.simulation.call_log import record_calls
 
 
 def recover(time):
     memory.forget_everything()
     return region_recovery.recover(time.now - 3600, time.now, time.now)
+
+
+def test_large_tables_are_read_in_parallel(api, time):
+    """While the records are repaired, nobody can buy."""
+    builders.create_order(api, builders.create_shop(api), 2)
+    with record_calls() as calls:
+        recover(time)
+    for table in (PurchaseRow, TicketRow, LedgerRow, BuyerRow, ShardRow, WaitingRoomRow):
+        assert len(calls.of("Scan", table.feature)) >= region_recovery.SCANS, table
+    assert calls.sequential_round_trips < calls.round_trips / 3
 
 
 @pytest.mark.parametrize(
