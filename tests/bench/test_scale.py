@@ -34,7 +34,7 @@ SMALL = {
     "background_work": lambda: background_work.take_bounds(20, 40),
     "reports": lambda: reports.take_bounds(10),
     "joins": lambda: joins.take_bounds(20),
-    "cancellation": lambda: cancellation.take_bounds(30, 30),
+    "cancellation": lambda: cancellation.take_bounds([(100, 30, 60)], 30),
     "ballots": lambda: ballots.take_bounds(40),
     "large_catalog": lambda: large_catalog.take_bounds(40, 1),
     "sell_out": lambda: sell_out.take_bounds((100,)),
