@@ -198,7 +198,7 @@ export const es: typeof en = {
     offlineNotKept: "Sin conexión. No cierres esta página: este dispositivo no la ha guardado.",
     nothing: "No hay nada que vender. El promotor tiene que retener antes entradas con el motivo «Taquilla».",
     tickets: "Entradas",
-    left: (left, aside) => (aside ? `quedan ${left.toLocaleString("es")}, ${aside.toLocaleString("es")} apartadas en este dispositivo` : `quedan ${left.toLocaleString("es")}`),
+    left: (left, aside) => `queda${left === 1 ? "" : "n"} ${left.toLocaleString("es")}${aside ? `, ${aside.toLocaleString("es")} apartada${aside === 1 ? "" : "s"} en este dispositivo` : ""}`,
     number: "Cantidad",
     fewer: "Una menos",
     more: "Una más",

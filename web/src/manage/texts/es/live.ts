@@ -18,7 +18,7 @@ export const liveTexts: typeof english = {
   held: "Reservadas",
   heldNote: "entradas en proceso de pago",
   sold: "Vendidas",
-  ofCapacity: (capacity, left) => `de ${capacity.toLocaleString("es")}; quedan ${left.toLocaleString("es")}`,
+  ofCapacity: (capacity, left) => `de ${capacity.toLocaleString("es")}; queda${left === 1 ? "" : "n"} ${left.toLocaleString("es")}`,
   noLimit: "sin límite",
   perMinute: "Entradas por minuto",
   perMinuteNote: "en los últimos dos minutos",
