@@ -191,9 +191,7 @@ def update_due(now: int) -> dict[str, Any]:
     setup_errors = list_setup_errors(now)
     outcomes, turns = Counter[str](), Counter[str]()  # turns by event
     left = set[str]()  # keys of updates that stay due for the next run
-    while deadline.remaining() > SECONDS_RESERVED and (
-        due := [(key, update) for key, update in store.list_due(now, MAX_DUE) if key not in left]
-    ):
+    while deadline.remaining() > SECONDS_RESERVED and (due := [(key, update) for key, update in _list_due(now) if key not in left]):
         events = [(key, update) for key, update in due if update.has_tickets]
         stored = [(key, update) for key, update in due if not update.has_tickets]
         before_events = [entry for entry in stored if not events or entry[0] < events[0][0]]
@@ -207,6 +205,12 @@ def update_due(now: int) -> dict[str, Any]:
             outcomes += _update_portion(key, update, now, left)
     counts = {name: outcomes[name] for name in ("updated", "failed", "given_up", "left")}
     return {"due": outcomes.total(), **counts, "setup_errors": setup_errors}
+
+
+def _list_due(now: int) -> list[tuple[str, Update]]:
+    """List due updates, including changed events if more tickets than are read at once come before them."""
+    found = store.list_due(now, MAX_DUE)
+    return found if len(found) < MAX_DUE else list((dict(found) | dict(store.list_changed_events(MAX_DUE))).items())
 
 
 def _merge(earlier: Sequence[tuple[str, Update]]) -> None:

@@ -250,6 +250,11 @@ def list_due(now: int, limit: int) -> list[tuple[str, Update]]:
     return [(row.sk, row.content) for row in UpdateRow.query(_DUE, WalletRow.sk < f"{now + 1:011}", limit=limit)]
 
 
+def list_changed_events(limit: int) -> list[tuple[str, Update]]:
+    """List the updates of changed events with their keys. The read is strongly consistent."""
+    return [(row.sk, row.content) for row in UpdateRow.query(_DUE, WalletRow.sk.startswith(f"{0:011}#1#"), limit=limit)]
+
+
 def delete_update(key: str, update: Update) -> None:
     """Delete an update, unless its target has changed in the meantime."""
     if update.version:

@@ -7,6 +7,7 @@ import zipfile
 from hashlib import sha1
 
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from chalicelib.addons.wallets import passes, store
@@ -420,3 +421,24 @@ def test_a_wrong_certificate_is_told_by_the_health_and_not_to_the_first_buyer(do
         assert api.get("/health").json["errors"] == [error]
         assert api.get("/wallets").json == {"wallets": []}
         assert door.add("apple").status == 404
+
+
+def test_a_changed_event_reaches_phones_while_many_tickets_wait_for_google(phone, apns, google, time, monkeypatch):
+    monkeypatch.setattr(passes, "MAX_DUE", 3)
+    monkeypatch.setattr(passes, "STORED_PORTION", 2)
+    monkeypatch.setattr(passes.parallel, "call_each", google.call_each)
+    google.rate = 0
+    door = phone.door
+    door.stop_stream()
+    door.wait(5)
+    ticket, ticket_ids = door.tickets[0], [f"{number}-1" for number in range(9)]
+    for waiting in ticket_ids:
+        shared = {"digest": "0", "token": "", "language": "en", "changed_at": 0, "ttl": time.now + 9999}
+        store.create_pass(store.Pass(wallet="google", ticket_id=waiting, event_id="other", **shared))
+    store.put_updates([store.Update("ticket", waiting, time.now) for waiting in ticket_ids])
+    monkeypatch.setattr(passes.tickets, "get_ticket", lambda ticket_id: replace(ticket, id=ticket_id))
+    door.change_event(venue="Arena")
+    door.wait(5)
+    apns.pushes.clear()
+    report = door.run_schedule()
+    assert (len(apns.pushes), report["failed"]) == (1, 0)
