@@ -99,10 +99,7 @@ class TicketRefunded(ApiError):
 
 
 class AlreadyAdmitted(ApiError):
-    """The ticket, or the guest of `seat`, has no place for these people on this date, or had none when their scan was first synced.
-
-    `ticket` has the check-ins of all dates.
-    """
+    """Everyone on the ticket, or the guest of `seat`, is already inside on this date. `ticket` has the check-ins of all dates."""
 
     code: ClassVar[str] = "already_admitted"
     status: ClassVar[int] = 409
@@ -111,7 +108,7 @@ class AlreadyAdmitted(ApiError):
     def __init__(self, ticket: Ticket, *, seat: int | None, date: str | None) -> None:
         self.ticket, self.seat = ticket, seat
         ticket_on_date = ticket.with_checkins_on(date)
-        checkins = ticket_on_date.checkins_inside or ticket.checkins or ticket.duplicates  # the others if everyone has left since
+        checkins = ticket_on_date.checkins_inside
         first = next((checkin for checkin in checkins if seat is not None and checkin.seat == seat), checkins[0])
         gate = f" at gate {first.gate}" if first.gate else ""
         message, admitted = f"This ticket was used at {clock.iso(first.at)}{gate}.", ticket_on_date.inside_count

@@ -138,8 +138,8 @@ def sync_scans(user: Identity, scans: Iterable[Scan], now: int) -> list[SyncedSc
     """Record scans that were made without a network, earliest first. Returns the outcome of each scan, in that order.
 
     The scan that reaches the store first wins. A scan for more people than the ticket still admits is a conflict; the ticket keeps its
-    first MAX_DUPLICATES conflicts, and each kept conflict is audited. Repeating the call counts no scan twice, and never admits a kept
-    conflict, even if people have left since. All other scans that did not count are checked again.
+    first MAX_DUPLICATES conflicts, and each kept conflict is audited. Repeating the call counts no scan twice, and
+    checks each scan that did not count again.
     """
     return [_sync_scan(user, scan, now) for scan in sorted(scans, key=lambda scan: scan.at)]
 
@@ -190,14 +190,11 @@ def _record_scan(user: Identity, ticket: Ticket, seat: int | None, scan: Scan, n
     recorded_checkin = _find_checkin(ticket.checkins, scan.id)
     if recorded_checkin is not None:
         return CheckInResult(ticket, recorded_checkin, repeated=True)
-    is_kept_conflict = _find_checkin(ticket.duplicates, scan.id) is not None
-    if scan.id in ticket.undone and not is_kept_conflict:
+    if scan.id in ticket.undone:
         raise ScanUndone(ticket_id=ticket.id)
     _require_unexpired_password(ticket, scan)  # only now, because a recorded scan may be repeated later
     is_entry = scan.direction == "in"
     checkin = _entry_checkin(user, ticket, seat, scan) if is_entry else _exit_checkin(user, ticket, seat, scan)
-    if is_kept_conflict:
-        raise AlreadyAdmitted(ticket, seat=seat, date=checkin.date)  # although people may have left since
     kept = ticket.checkins if len(ticket.checkins) < MAX_CHECKINS else without_old_exit_pairs(ticket)
     after = replace(ticket, checkins=[*kept, checkin])
     action = "ticket.checked_in" if is_entry else "ticket.checked_out"

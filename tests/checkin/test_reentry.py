@@ -297,27 +297,8 @@ def test_forgotten_exits_change_no_numbers(seed):
     assert [each for each in after.checkins if each.override_reason] == [each for each in checkins if each.override_reason]
 
 
-def test_a_scan_that_was_a_conflict_stays_one_after_people_have_left(venue):
-    exit_scan = venue.offline_scan("3", -8, direction="out")
-    scans = [venue.offline_scan("1", -10), venue.offline_scan("2", -9), exit_scan]
-    for expected in (["admitted", "conflict", "exited"], ["repeated", "conflict", "repeated"]):
-        reply = venue.sync("north", *scans)
-        assert [scan["outcome"] for scan in reply.json["scans"]] == expected
-    assert reply.json["scans"][1]["error"] == "already_admitted"
-    assert (venue.ticket.inside_count, len(venue.ticket.duplicates)) == (0, 1)
-
-
 def test_an_undo_of_a_scan_that_has_not_arrived_says_that_it_is_remembered(venue):
     venue.scan()
     reply = venue.undo(checkin_id="north/7", reason="A mistake")
     assert (reply.status, reply.json["error"]) == (409, "not_checked_in")
     assert reply.json["message"] == NOT_COUNTED
-
-
-def test_a_conflict_stays_one_after_it_was_undone(venue):
-    venue.scan()
-    conflict = venue.offline_scan("2")
-    assert venue.sync("north", conflict).json["conflicts"] == 1
-    assert venue.undo(checkin_id="north/2").json["message"] == NOT_COUNTED
-    assert [(scan["outcome"], scan["error"]) for scan in venue.sync("north", conflict).json["scans"]] == [("conflict", "already_admitted")]
-    assert (venue.ticket.inside_count, len(venue.ticket.duplicates)) == (1, 1)
