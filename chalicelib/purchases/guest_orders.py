@@ -132,7 +132,7 @@ def _load_purchases(guest_id: str, purchase_ids: Iterable[str]) -> list[Purchase
 
 
 def _move_purchases(guest_id: str, user_id: str, purchase_ids: Iterable[str], now: int) -> GuestOrders:
-    """Move those of these purchases that are still the guest's. Returns what was moved."""
+    """Move the purchases that the guest still owns. Returns what was moved."""
     counts = GuestOrders(0, 0)
     for purchase in _load_purchases(guest_id, purchase_ids):
         count = store.retry_on_conflict(purchase, partial(_move_purchase, guest_id, user_id, now=now))

@@ -21,6 +21,7 @@ from zlib import crc32
 from msgspec import Struct
 from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.condition import Condition
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.struct_attribute import StructAttribute
@@ -247,12 +248,16 @@ def list_due(now: int, limit: int) -> list[tuple[str, Update]]:
 
     The read is strongly consistent.
     """
-    return [(row.sk, row.content) for row in UpdateRow.query(_DUE, WalletRow.sk < f"{now + 1:011}", limit=limit)]
+    return _query_due(WalletRow.sk < f"{now + 1:011}", limit)
 
 
 def list_changed_events(limit: int) -> list[tuple[str, Update]]:
     """List the updates of changed events with their keys. The read is strongly consistent."""
-    return [(row.sk, row.content) for row in UpdateRow.query(_DUE, WalletRow.sk.startswith(f"{0:011}#1#"), limit=limit)]
+    return _query_due(WalletRow.sk.startswith(_due_key(Update("event", "", 0), 0)), limit)
+
+
+def _query_due(condition: Condition, limit: int) -> list[tuple[str, Update]]:
+    return [(row.sk, row.content) for row in UpdateRow.query(_DUE, condition, limit=limit)]
 
 
 def delete_update(key: str, update: Update) -> None:
