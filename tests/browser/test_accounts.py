@@ -438,6 +438,22 @@ def is_refused(path: str) -> Callable[[Response], bool]:
     return lambda response: response.status == 401 and response.url.endswith(path)
 
 
+def test_the_button_to_sign_out_stays_where_it_is_while_the_page_loads(ada):
+    ada.page.goto("/sign-in")
+    sign_in(ada)
+    expect(ada.heading("Passkeys")).to_be_visible()
+    held: list[Route] = []
+    ada.page.route("**/auth/me", lambda route: held.append(route))
+    ada.page.goto("/account")
+    sign_out = ada.page.get_by_role("button", name="Sign out", exact=True)
+    before = sign_out.bounding_box()
+    await_routes(ada.page, held)
+    held[0].continue_()
+    expect(ada.heading("Passkeys")).to_be_visible()
+    ada.see("This device")
+    assert sign_out.bounding_box() == before
+
+
 def test_signing_out_reaches_all_tabs(ada):
     ada.page.goto("/sign-in")
     sign_in(ada)

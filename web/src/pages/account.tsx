@@ -1,4 +1,4 @@
-/** The account page: details, address, password, second factor, devices, waitlists, data, and signing out. */
+/** The account page: signing out, details, address, password, second factor, devices, waitlists and data. */
 
 import { ErrorBoundary, lazy, useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
@@ -95,9 +95,9 @@ function Demo() {
       <Outcome tone="calm" title={own.title}>
         <p>{own.text}</p>
       </Outcome>
+      <SignOut label={own.leave} />
       {ADDONS.reports && <OrdersLink />}
       {ADDONS.waitlist && <OwnWaitlists />}
-      <SignOut label={own.leave} />
     </>
   );
 }
@@ -107,6 +107,7 @@ function Account({ erased }: { erased: () => void }) {
   const { value: me, failure, reload } = useLoaded(getMe, "me");
   return (
     <>
+      <SignOut label={t.account.signOut} />
       <Invitations />
       {ADDONS.reports && <OrdersLink />}
       {ADDONS.waitlist && <OwnWaitlists />}
@@ -117,7 +118,6 @@ function Account({ erased }: { erased: () => void }) {
       {me && <Password email={me.email ?? ""} />}
       <ErrorBoundary>{me && <SecondFactor me={me} reload={reload} />}</ErrorBoundary>
       {me && <OwnData hasAccount onErased={erased} />}
-      <SignOut label={t.account.signOut} />
     </>
   );
 }
@@ -189,6 +189,7 @@ function Saved({ text }: { text: string }) {
   );
 }
 
+/** Above everything that loads, so that no tap lands on a part that has just appeared. */
 function SignOut({ label }: { label: string }) {
   const { t } = useTexts();
   const { route } = useLocation();
