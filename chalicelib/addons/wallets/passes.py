@@ -2,7 +2,8 @@
 
 An update is stored before it is made, and deleted only afterward, so nothing is lost if a run crashes or a service is down. Each update
 sends the current state of the ticket, so updates may be repeated, and their order does not matter. A ticket or event has one update,
-however often it changes. Changed tickets come before changed events, and events take turns.
+however often it changes. Changed tickets come before changed events, and events take turns. Updates of which only Google's part is left
+come last, so Apple's passes never wait for Google.
 """
 
 import secrets
@@ -44,11 +45,11 @@ from chalicelib.tickets.model import Ticket, TicketFrozen, TicketVoid
 COLOR = "#14161a"  # the background of passes for events without a brand
 LOGO_PIXELS = 480  # the width of a logo on a phone with the highest resolution
 MAX_DUE = 1000  # updates that are read at once
-PORTION = 100  # tickets of an event whose passes are updated before the due updates are read again
-STORED_PORTION = 40  # stored updates that are made before the due updates are read again: Google accepts them in five seconds
-# How long an update waits for its turn at Google. The tickets of an event wait only a moment, so that their Apple passes change soon:
-# those without a turn become due as stored updates.
-SECONDS_FOR_TURN, EVENT_SECONDS_FOR_TURN = 10.0, 1.0
+PORTION = 100  # tickets whose passes are updated before the due updates are read again
+GOOGLE_PORTION = 40  # updates of which only Google's part is left that are made before the due updates are read again: five seconds
+# How long an update waits for its turn at Google. Tickets wait only a moment, so that their Apple passes change soon. Without a turn, only
+# Google's part of the update stays due.
+SECONDS_FOR_TURN, TICKET_SECONDS_FOR_TURN = 10.0, 1.0
 SECONDS_RESERVED = 15  # of a run, for the pushes and for recording failures
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 30, 3600
 MAX_SECONDS = 3 * 86_400  # after this time, an update is given up, as a webhook is
@@ -190,27 +191,37 @@ def update_due(now: int) -> dict[str, Any]:
     """Make due updates until none are left or the time runs out. Returns a report of the run."""
     setup_errors = list_setup_errors(now)
     outcomes, turns = Counter[str](), Counter[str]()  # turns by event
-    left = set[str]()  # keys of updates that stay due for the next run
-    while deadline.remaining() > SECONDS_RESERVED and (due := [(key, update) for key, update in _list_due(now) if key not in left]):
-        events = [(key, update) for key, update in due if update.has_tickets]
-        stored = [(key, update) for key, update in due if not update.has_tickets]
-        before_events = [entry for entry in stored if not events or entry[0] < events[0][0]]
-        outcomes += _update(before_events[:STORED_PORTION] or stored[: google.JOB_RATE], now, left)
-        if earlier := [(key, update) for key, update in events if not update.version]:
+    after = ""  # up to this key, only Google's part was left of all updates of tickets
+    while deadline.remaining() > SECONDS_RESERVED:
+        due = store.list_due(now, MAX_DUE, after)
+        if earlier := [(key, update) for key, update in due if update.has_tickets and not update.version]:
             _merge(earlier)
-        elif events:
+            continue
+        portion = _list_changed_tickets(due)
+        if not portion and len(due) == MAX_DUE:
+            after = due[-1][0]
+            continue
+        events = [(key, update) for key, update in store.list_changed_events(MAX_DUE) if update.has_tickets]
+        if not portion:
+            due = store.list_due(now, MAX_DUE) if after else due
+            portion = _list_changed_tickets(due)
+        if not portion and not outcomes["left"]:
+            portion = [(key, update) for key, update in due if update.is_for_google][: google.JOB_RATE if events else GOOGLE_PORTION]
+        if not (portion or events):
+            break
+        outcomes += _update(portion, now)
+        if events:
             first = now // 60 % len(events)  # each minute, a different event has the first turn
             key, update = min(events[first:] + events[:first], key=lambda entry: turns[entry[1].id])
             turns[update.id] += 1
-            outcomes += _update_portion(key, update, now, left)
+            outcomes += _update_portion(key, update, now)
     counts = {name: outcomes[name] for name in ("updated", "failed", "given_up", "left")}
     return {"due": outcomes.total(), **counts, "setup_errors": setup_errors}
 
 
-def _list_due(now: int) -> list[tuple[str, Update]]:
-    """List due updates, including changed events if more tickets than are read at once come before them."""
-    found = store.list_due(now, MAX_DUE)
-    return found if len(found) < MAX_DUE else list((dict(found) | dict(store.list_changed_events(MAX_DUE))).items())
+def _list_changed_tickets(due: Sequence[tuple[str, Update]]) -> list[tuple[str, Update]]:
+    """Return the first PORTION of these updates that are of a ticket and may change passes at Apple."""
+    return [(key, update) for key, update in due if update.kind == "ticket" and not update.is_for_google][:PORTION]
 
 
 def _merge(earlier: Sequence[tuple[str, Update]]) -> None:
@@ -219,7 +230,7 @@ def _merge(earlier: Sequence[tuple[str, Update]]) -> None:
     parallel.call_each(lambda entry: store.delete_update(*entry), list(earlier))
 
 
-def _update_portion(key: str, update: Update, now: int, left: set[str]) -> Counter[str]:
+def _update_portion(key: str, update: Update, now: int) -> Counter[str]:
     """Update some passes of an event, and save the position. Returns the numbers of updates by outcome.
 
     The first portion changes the event's classes at Google. Each part that fails, or for which Google accepts no more calls, becomes due
@@ -228,7 +239,7 @@ def _update_portion(key: str, update: Update, now: int, left: set[str]) -> Count
     found, position = store.list_tickets_with_passes(update.id, update.position, PORTION)
     tier_ids = store.list_classes(update.id) if update.position == store.START else []
     classes = [replace(update, position=store.END + tier_id) for tier_id in tier_ids]
-    outcomes = _update([(None, each) for each in (*classes, *(Update("ticket", ticket_id, now) for ticket_id in found))], now, left)
+    outcomes = _update([(None, each) for each in (*classes, *(Update("ticket", ticket_id, now) for ticket_id in found))], now)
     if position is None:
         store.delete_update(key, update)
     else:
@@ -236,10 +247,10 @@ def _update_portion(key: str, update: Update, now: int, left: set[str]) -> Count
     return outcomes
 
 
-def _update(due: Sequence[tuple[str | None, Update]], now: int, left: set[str]) -> Counter[str]:
+def _update(due: Sequence[tuple[str | None, Update]], now: int) -> Counter[str]:
     """Make updates, then delete or postpone them. Returns the number of updates by outcome. An update without a key is not stored yet.
 
-    While Google accepts no more calls, stored updates stay due, and their keys are added to `left`. Others are stored, and due at once.
+    Google's part of an update stays due if Google accepts no more calls. The outcome is `left` if no other part had been left before.
     """
     if not due:
         return Counter()
@@ -261,11 +272,10 @@ def _update(due: Sequence[tuple[str | None, Update]], now: int, left: set[str]) 
             rest = update if update.kind == "event" else replace(update, position=store.END)
             if key is None:
                 postponed.append(rest)
-                continue
-            if rest != update:
+            elif rest != update:
                 store.save_position(key, update, rest.position)
-            left.add(key)
-            outcomes["left"] += 1
+            else:
+                outcomes["left"] += 1
             continue
         outcome = "updated" if attempt.is_done and has_pushed else "failed" if is_young else "given_up"
         if outcome == "failed":
@@ -291,7 +301,7 @@ def _next_attempt_at(update: Update, now: int) -> int:
 def _attempt(key: str | None, update: Update, now: int) -> Attempt:
     """Make an update. If Google fails, the phones with the same ticket still get their push."""
     phones, is_done, is_left = list[Phone](), False, False
-    max_wait = EVENT_SECONDS_FOR_TURN if key is None else SECONDS_FOR_TURN
+    max_wait = SECONDS_FOR_TURN if update.is_for_google and key is not None else TICKET_SECONDS_FOR_TURN
     try:
         if update.kind == "event":
             _update_classes(update, max_wait)

@@ -80,12 +80,17 @@ class Update(Struct, frozen=True):
     @property
     def has_tickets(self) -> bool:
         """Whether this is the update of an event, and passes of the event's tickets are left."""
-        return self.kind == "event" and not self.position.startswith(END)
+        return self.kind == "event" and not self.is_for_google
+
+    @property
+    def is_for_google(self) -> bool:
+        """Whether only classes or passes at Google are left."""
+        return self.position.startswith(END)
 
     @property
     def tier_id(self) -> str:
         """The tier whose class alone is left, or an empty string."""
-        return self.position.removeprefix(END) if self.position.startswith(END) else ""
+        return self.position.removeprefix(END) if self.is_for_google else ""
 
 
 class WalletRow(dynamo.Table):
@@ -243,12 +248,12 @@ def put_updates(updates: Sequence[Update], at: int = 0) -> None:
     dynamo.batch_put(UpdateRow(_DUE, _due_key(each, at), content=replace(each, version=ids.nonce())) for each in updates)
 
 
-def list_due(now: int, limit: int) -> list[tuple[str, Update]]:
+def list_due(now: int, limit: int, after: str = "") -> list[tuple[str, Update]]:
     """List the due updates with their keys: those of changed tickets, then those of changed events, then others by time.
 
-    The read is strongly consistent.
+    Lists up to `limit` updates that follow the key `after`. The read is strongly consistent.
     """
-    return _query_due(WalletRow.sk < f"{now + 1:011}", limit)
+    return _query_due(WalletRow.sk.between(f"{after} ", f"{now + 1:011}"), limit)  # a space comes before the characters of keys
 
 
 def list_changed_events(limit: int) -> list[tuple[str, Update]]:

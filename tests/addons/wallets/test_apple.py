@@ -423,22 +423,47 @@ def test_a_wrong_certificate_is_told_by_the_health_and_not_to_the_first_buyer(do
         assert door.add("apple").status == 404
 
 
-def test_a_changed_event_reaches_phones_while_many_tickets_wait_for_google(phone, apns, google, time, monkeypatch):
-    monkeypatch.setattr(passes, "MAX_DUE", 3)
-    monkeypatch.setattr(passes, "STORED_PORTION", 2)
+@pytest.fixture
+def behind_google(phone, google, time, monkeypatch):
+    """A phone whose update comes after the updates of 20 other tickets, which are in Google Wallet."""
     monkeypatch.setattr(passes.parallel, "call_each", google.call_each)
-    google.rate = 0
-    door = phone.door
-    door.stop_stream()
-    door.wait(5)
-    ticket, ticket_ids = door.tickets[0], [f"{number}-1" for number in range(9)]
+    phone.door.stop_stream()
+    phone.door.wait(5)
+    ticket, find, ticket_ids = phone.door.tickets[0], passes.tickets.get_ticket, [f"00{number:02}-1" for number in range(20)]
     for waiting in ticket_ids:
         shared = {"digest": "0", "token": "", "language": "en", "changed_at": 0, "ttl": time.now + 9999}
         store.create_pass(store.Pass(wallet="google", ticket_id=waiting, event_id="other", **shared))
+    others = {ticket_id: replace(ticket, id=ticket_id) for ticket_id in ticket_ids}
+    monkeypatch.setattr(passes.tickets, "get_ticket", lambda ticket_id: others.get(ticket_id) or find(ticket_id))
     store.put_updates([store.Update("ticket", waiting, time.now) for waiting in ticket_ids])
-    monkeypatch.setattr(passes.tickets, "get_ticket", lambda ticket_id: replace(ticket, id=ticket_id))
-    door.change_event(venue="Arena")
+    return phone
+
+
+@pytest.mark.parametrize("change", ["event", "ticket", "retry"])
+def test_a_change_reaches_phones_while_many_tickets_wait_for_google(behind_google, apns, google, time, monkeypatch, change):
+    monkeypatch.setattr(passes, "MAX_DUE", 3)
+    monkeypatch.setattr(passes, "PORTION", 2)
+    google.rate = 0
+    door = behind_google.door
+    door.run_schedule()
+    if change == "event":
+        door.change_event(venue="Arena")
+    elif change == "ticket":
+        builders.refund(door.api, door.order_id, tickets=[door.tickets[0].id])
+    else:
+        store.put_updates([store.Update("ticket", door.tickets[0].id, time.now, attempts=1)], time.now)
     door.wait(5)
-    apns.pushes.clear()
     report = door.run_schedule()
-    assert (len(apns.pushes), report["failed"]) == (1, 0)
+    assert (apns.pushes, report["failed"], report["given_up"]) == ([PUSH_TOKEN], 0, 0)
+    assert len(store.list_due(time.now, 100)) == 20
+
+
+def test_a_change_waits_only_a_moment_for_google_before_it_reaches_phones(behind_google, apns, google, time, monkeypatch):
+    begun, pushed_after, push, door = google.waited, [], passes.apple.push, behind_google.door
+    monkeypatch.setattr(passes.apple, "push", lambda tokens: pushed_after.append(google.waited - begun) or push(tokens))
+    builders.refund(door.api, door.order_id, tickets=[door.tickets[0].id])
+    door.wait(5)
+    report = door.run_schedule()
+    assert (len(pushed_after), apns.pushes) == (1, [PUSH_TOKEN])
+    assert pushed_after[0] <= 1
+    assert (report["updated"], report["failed"], store.list_due(time.now, 100)) == (21, 0, [])
