@@ -140,10 +140,11 @@ def google_link(made: Pass) -> str:
     try:
         if event is not None:
             shared = _class(snapshot, event, tier, ticket.tier_id)
-            known, digest = store.find_class(event.id, ticket.tier_id), google.digest(shared)
+            (known, kept_until), digest = store.find_class(event.id, ticket.tier_id), google.digest(shared)
             if known != digest:
                 google.put("eventTicketClass", shared)
-                store.add_class(event.id, ticket.tier_id, digest, known, made.ttl)
+            if known != digest or kept_until < made.ttl - store.SPARE_SECONDS:  # the event may have been postponed
+                store.add_class(event.id, ticket.tier_id, digest, known, max(kept_until, made.ttl))
         google.put("eventTicketObject", saved)
         # If the ticket or the event has changed in the meantime, its update may have run before our write.
         if not _is_valid(made, tickets.get_ticket(ticket.id), snapshots.load_current()):

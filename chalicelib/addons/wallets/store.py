@@ -31,6 +31,7 @@ from chalicelib.tickets.model import Ticket
 
 LANES = 4  # per event, because one key accepts only 1,000 writes a second; never lower this number
 KEPT_SECONDS = 400 * 86_400  # after the end of the event, or after the pass was made if that is later
+SPARE_SECONDS = 30 * 86_400  # by which a class may be deleted before its passes, so that few passes write it again
 START, END = "0#", f"{LANES}#"  # positions among the tickets of an event that have passes: `<lane>#<ticket>`
 # Passes listed for a phone: anybody can register passes under any device id, and list them as often as they like.
 MAX_LISTED = 100
@@ -192,14 +193,17 @@ def list_tickets_with_passes(event_id: str, position: str, limit: int) -> tuple[
     return found, None
 
 
-def find_class(event_id: str, tier_id: str) -> str | None:
-    """Return the digest of the class that Google has for an event and tier. Returns None if it is not known for certain."""
+def find_class(event_id: str, tier_id: str) -> tuple[str | None, int]:
+    """Return the digest of the class that Google has for an event and tier, and until when it is kept (epoch seconds).
+
+    The digest is None if it is not known for certain.
+    """
     row = TextRow.find(f"classes#{event_id}", tier_id)
-    return None if row is None else row.content
+    return (None, 0) if row is None else (row.content, int(row.ttl))
 
 
 def add_class(event_id: str, tier_id: str, digest: str, before: str | None, ttl: int) -> None:
-    """Record that Google got a class with this digest. `before` is what `find_class` returned before the class was written.
+    """Record that Google got a class with this digest. `before` is the digest that `find_class` returned before the class was written.
 
     If another request has written the class meanwhile, nobody knows which one came last, so the digest becomes unknown.
     """

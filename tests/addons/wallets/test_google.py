@@ -6,7 +6,7 @@ from hashlib import sha256
 import jwt
 import pytest
 
-from chalicelib.addons.wallets import passes
+from chalicelib.addons.wallets import passes, store
 from chalicelib.foundation import clock, settings
 from chalicelib.promoters import service
 from chalicelib.tickets import qr
@@ -276,6 +276,29 @@ def test_each_class_is_written_once_and_again_when_it_has_changed(door, google):
     door.change_event(venue="Arena")
     assert door.add("google").status == 200
     assert google.stored[google.object(door.tickets[0].id)["classId"]]["venue"]["name"]["defaultValue"]["value"] == "Arena"
+
+
+def test_a_class_is_known_for_as_long_as_the_passes_of_a_postponed_event(door, google, time):
+    def kept_until():
+        [row] = store.TextRow.query(f"classes#{door.event_id}")
+        return row.ttl
+
+    door.stop_stream()
+    assert door.add("google").status == 200
+    first = kept_until()
+    for days in (20, 700):
+        door.change_event(starts_at=clock.iso(time.now + days * 86_400))
+        assert door.add("google").status == 200  # the pass from before writes the class, which has changed
+        assert kept_until() == first
+        time.advance(1)
+        assert door.add("google", 2).status == 200
+        made = [each.ttl for each in store.list_passes(door.tickets[1].id)]
+        store.delete_pass(store.list_passes(door.tickets[1].id)[0])
+        assert (kept_until() > first) == (days > 30)
+    assert kept_until() == made[0]
+    door.change_event(venue="Arena")
+    assert door.add("google").status == 200
+    assert kept_until() == made[0], "a pass from before does not shorten it"
 
 
 def test_a_class_that_two_requests_write_at_once_is_written_again(door, google, monkeypatch):
