@@ -53,6 +53,7 @@ MAX_PAGES_WHILE_FOLLOWING = 4  # pages of the line
 MAX_OFFERS_WHILE_FOLLOWING = 20
 MAX_CHECKED_WHILE_FOLLOWING = 100  # open offers whose outcomes are checked
 MAX_CHECKED = 5000  # offers that a scheduled run checks; if there are more, the next run continues
+OFFERS_PORTION = 1000  # offers whose purchases are in memory at once, at six kilobytes each
 DRAWN_PLACES = 10_000  # places of a drawn order that are in memory at once: more than a run makes offers
 DRAWN_PAGE = 1000  # in the drawn order, offers are planned for this many places at once
 RELEASE_SECONDS = 60  # a release adds its tickets to the stock within this time after its draw has begun
@@ -415,11 +416,14 @@ class _Pass:
 
     def _count_offered_tickets(self) -> int:
         """Return the number of tickets in open offers. Reads the purchases of all offers, because outcomes are recorded late."""
-        offered = store.list_offered(self.event.id)
-        purchases, unreadable = _load_purchases(offered)
-        return sum(
-            entry.quantity for entry in offered if entry.purchase_id in unreadable or _is_open(purchases.get(entry.purchase_id or ""))
-        )
+        count, after = 0, None
+        while offered := store.list_offered(self.event.id, after, OFFERS_PORTION):
+            purchases, unreadable = _load_purchases(offered)
+            count += sum(
+                entry.quantity for entry in offered if entry.purchase_id in unreadable or _is_open(purchases.get(entry.purchase_id or ""))
+            )
+            after = offered[-1].id
+        return count
 
     def _could_win(self, entry: Entry) -> bool:
         """Return whether the event could meet an entry's request. Impossible requests must not earn better odds."""

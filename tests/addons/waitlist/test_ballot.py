@@ -482,6 +482,18 @@ def test_losers_are_told_in_portions_that_fit_into_a_run(api, time, monkeypatch)
     assert runs > 1
 
 
+def test_the_tickets_of_very_many_open_offers_are_counted_in_portions(api, time, monkeypatch):
+    monkeypatch.setattr(allocator, "OFFERS_PORTION", 2)
+    event_id, _ = create_ballot(api, time, capacity=5)
+    register(api, event_id, *USERS)
+    make_draw(time)
+    sizes, load = [], allocator._load_purchases
+    monkeypatch.setattr(allocator, "_load_purchases", lambda offered: sizes.append(len(offered)) or load(offered))
+    run_allocator()
+    assert store.find_line(event_id).notified_up_to(1) == "~"
+    assert sizes == [0, 2, 2, 1]
+
+
 def test_nothing_is_offered_before_the_round_of_the_beacon(api, time):
     with open_beacon(time):
         event_id, _ = create_ballot(api, time, randomness="key_and_beacon")
