@@ -396,6 +396,8 @@ class _Pass:
             return  # some held tickets belong to no offer, for example after a crash, and may still come back
         for places in store.read_pages(self.event.id, notified_to):
             for entry in (place.entry for place in places):
+                if self.is_stopped or not self._keep_lease():
+                    return
                 if deadline.remaining() < SECONDS_FOR_OFFER:  # a page may have thousands of people
                     if notified_to is not None:
                         store.save_notified_to(self.event.id, notified_to, draw.room)
@@ -419,6 +421,7 @@ class _Pass:
         count, after = 0, None
         while offered := store.list_offered(self.event.id, after, OFFERS_PORTION):
             purchases, unreadable = _load_purchases(offered)
+            self._keep_lease()
             count += sum(
                 entry.quantity for entry in offered if entry.purchase_id in unreadable or _is_open(purchases.get(entry.purchase_id or ""))
             )

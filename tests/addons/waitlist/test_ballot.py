@@ -482,6 +482,45 @@ def test_losers_are_told_in_portions_that_fit_into_a_run(api, time, monkeypatch)
     assert runs > 1
 
 
+def test_a_run_keeps_the_lease_while_it_tells_the_losers(api, time, monkeypatch):
+    event_id, _ = create_ballot(api, time, capacity=1)
+    register(api, event_id, *USERS)
+    make_draw(time)
+    queue, is_free = outbox.queue_notification, []
+
+    def queue_slowly(notification):
+        queue(notification)
+        time.advance(store.LEASE_SECONDS // 2)
+        is_free.append(store.take_lease(event_id, "other", time.now))
+
+    monkeypatch.setattr(outbox, "queue_notification", queue_slowly)
+    run_allocator()
+    assert is_free == [False] * 7
+
+
+def test_a_run_that_lost_the_lease_tells_no_more_losers(api, time, monkeypatch):
+    event_id, _ = create_ballot(api, time, capacity=1)
+    register(api, event_id, *USERS)
+    make_draw(time)
+    queue, told = outbox.queue_notification, []
+
+    def lose_lease(notification):
+        queue(notification)
+        told.append(notification.user_id)
+        store.end_lease(event_id, store.find_line(event_id).leased_by)
+        assert store.take_lease(event_id, "other", time.now)
+        time.advance(allocator.RENEWAL_SECONDS)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(outbox, "queue_notification", lose_lease)
+        run_allocator()
+    assert (len(told), store.find_line(event_id).notified_up_to(1)) == (1, None)
+    time.advance(60)
+    run_allocator()
+    assert store.find_line(event_id).notified_up_to(1) == "~"
+    assert len([found for found in list_event_notifications(event_id, 100, None)[0] if found.kind == "ballot_lost"]) == 7
+
+
 def test_the_tickets_of_very_many_open_offers_are_counted_in_portions(api, time, monkeypatch):
     monkeypatch.setattr(allocator, "OFFERS_PORTION", 2)
     event_id, _ = create_ballot(api, time, capacity=5)
