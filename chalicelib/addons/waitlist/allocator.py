@@ -300,7 +300,10 @@ class _Pass:
         self.wanted_keys, self.smallest = set[str](), dict[str, int]()
         census = None if is_following else store.find_census(event.id)
         self.is_full_count = not is_following and (census is None or now >= census.full_at + census.people // PLACES_PER_SECOND)
+        self.last_census = census
         self.census = _begin_census(event.id, now) if self.is_full_count else census or Census(full_at=now)
+        if self.is_full_count and census is not None and census.has_considered_all:
+            self.census.left_over, self.census.considered_to = census.left_over, census.considered_to
         self.passed_over_count = 0
         self.kept_until = event.last_sale_at + KEPT_SECONDS
         self.prolonged_count = 0
@@ -374,12 +377,20 @@ class _Pass:
                 taken[offer.position] = 1
             self._serve_in_order(partial(self._rank_ballot, draw, taken, after), supplies)
             is_complete = not (self.is_stopped or self.full_stock_ids or deadline.remaining() < SECONDS_FOR_OFFER)
-            self.census.left_over = self._list_free() if is_complete else {}
-            self.census.considered_to = max(after, self.read_to)
+            left_over, considered_to = self._list_free() if is_complete else {}, max(after, self.read_to)
+            if is_complete and self.last_census is not None:
+                self._save_considered(self.last_census, left_over, considered_to)
+            self.census.left_over, self.census.considered_to = left_over, considered_to
         tiers = self.current.visible_tiers(self.event)
         is_waiting = any(current_tier_status(self.current, tier, self.now) == "coming-soon" for tier in tiers)
         if not (self.is_stopped or self.full_stock_ids or is_waiting or self.event.is_paused):
             self._notify_losers(draw)
+
+    def _save_considered(self, last: Census, left_over: dict[str, tuple[int, int]], considered_to: str) -> None:
+        """Save who was considered in the last census. This run may have no time to read a very long line once more, to count it."""
+        known = replace(last, left_over=left_over, considered_to=considered_to, has_considered_all=self.is_full_count)
+        if known != last:
+            store.save_census(self.event.id, known, self.now, self.kept_until)
 
     def _notify_losers(self, draw: RoomState) -> None:
         """Email the people who took part in the draw and got no offer, and record their loss, which improves their odds in the next ballot.

@@ -134,7 +134,7 @@ class Census(Struct, kw_only=True):
     `Entry`). `groups` has the first MAX_GROUPS sets of tiers; entries for other sets are counted together, as if their sets had tiers in
     common with every other set. `tiers` has (people, tickets) by tier id. `offered` is the number of open offers. In a ballot,
     `left_over` has the number and the price of the free tickets, by key of the supply, for which everybody up to the entry `considered_to`
-    was considered.
+    was considered. `has_considered_all` says that a full count is due and has begun: everybody was considered, but not counted yet.
     """
 
     full_at: int
@@ -148,6 +148,7 @@ class Census(Struct, kw_only=True):
     offered: int = 0
     left_over: dict[str, tuple[int, int]] = {}
     considered_to: str = ""
+    has_considered_all: bool = False
 
     def add(self, entry: Entry) -> None:
         """Count the next entry of the line."""

@@ -352,6 +352,24 @@ def test_everybody_is_considered_when_a_price_falls_or_a_ticket_comes_back(api, 
     invariants.check(time.now)
 
 
+def test_a_run_counts_a_line_after_a_run_that_had_only_time_to_consider_everybody(api, time, with_leftovers, monkeypatch):
+    """One run has no time to read a very long line twice."""
+    event_id, _, _, read = with_leftovers
+    run_later(time)
+    read.clear()
+    time.advance(900)
+    with monkeypatch.context() as patched, suppress(deadline.DeadlineExceeded):
+        patched.setattr(allocator._Pass, "_serve_line", mock.Mock(side_effect=deadline.DeadlineExceeded))
+        allocator.allocate(store.find_line(event_id), time.now)
+    assert len(read) == 7
+    for _ in range(2):
+        assert run_later(time) == 0
+    assert len(read) == 7 + 7, "the next run counts the line, and the run after it reads nothing"
+    assert (store.find_census(event_id).people, store.find_census(event_id).full_at) == (7, time.now - 60)
+    run_later(time, 900)
+    assert len(read) == 7 + 7 + 2 * 7, "the next full count considers everybody again"
+
+
 def test_somebody_who_joins_while_a_run_considers_the_others_is_considered_by_the_next(api, time, with_leftovers, monkeypatch):
     event_id, _, box, _ = with_leftovers
     serve = allocator._Pass._serve_in_order
