@@ -5,10 +5,11 @@ import random
 import icalendar
 import pytest
 
-from chalicelib.addons.messages import event_notices, store
+from chalicelib.addons.messages import event_notices, push, store
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.changes import jobs as followers
+from chalicelib.foundation import deadline
 from chalicelib.notifications.store import list_event_notifications
 from tests import builders, invariants
 from tests.addons.messages.test_service import SPANISH, buy, create_account, html_of, records
@@ -226,6 +227,29 @@ def test_one_run_queues_the_mails_of_many_small_events(post, api, time):
     assert store.list_open_notices(time.now) == []
     post.deliver()
     assert len(changed(post)) == 2
+
+
+def test_notices_of_many_events_without_tickets_leave_time_for_push_messages(post, api, time, monkeypatch):
+    events = [builders.create_shop(api)[0] for _ in range(8)]
+    for event_id in events:
+        change(api, event_id, venue="The other hall")
+    post.follow()
+    time.advance(event_notices.QUIET_SECONDS)
+    save_notice, left, runs = store.save_notice, [], 0
+
+    def save_slowly(*given):
+        time.advance(5)
+        return save_notice(*given)
+
+    monkeypatch.setattr(store, "save_notice", save_slowly)
+    monkeypatch.setattr(push, "send_due", lambda *_: left.append(deadline.remaining() - push.SECONDS_RESERVED))
+    while store.list_open_notices(time.now) and runs < 20:
+        with deadline.within(60):
+            post.send()
+        runs += 1
+    assert store.list_open_notices(time.now) == []
+    assert min(left) > 0
+    assert runs > 1
 
 
 @pytest.mark.slow
