@@ -44,7 +44,7 @@ from chalicelib.tickets.model import Ticket, TicketFrozen, TicketVoid
 
 COLOR = "#14161a"  # the background of passes for events without a brand
 LOGO_PIXELS = 480  # the width of a logo on a phone with the highest resolution
-MAX_DUE = 1000  # updates that are read at once
+MAX_EVENTS = 1000  # that take turns
 PORTION = 100  # tickets whose passes are updated before the due updates are read again
 GOOGLE_PORTION = 40  # updates of which only Google's part is left that are made before the due updates are read again: five seconds
 # How long an update waits for its turn at Google. Tickets wait only a moment, so that their Apple passes change soon. Without a turn, only
@@ -192,25 +192,17 @@ def update_due(now: int) -> dict[str, Any]:
     """Make due updates until none are left or the time runs out. Returns a report of the run."""
     setup_errors = list_setup_errors(now)
     outcomes, turns = Counter[str](), Counter[str]()  # turns by event
-    after = ""  # up to this key, only Google's part was left of all updates of tickets
     while deadline.remaining() > SECONDS_RESERVED:
-        due = store.list_due(now, MAX_DUE, after)
-        if earlier := [(key, update) for key, update in due if update.has_tickets and not update.version]:
+        events = store.list_changed_events(MAX_EVENTS)
+        due, max_wait = store.list_changed_tickets(PORTION) or store.list_others(now, PORTION), TICKET_SECONDS_FOR_TURN
+        if earlier := [(key, update) for key, update in due if update.has_tickets]:
             _merge(earlier)
             continue
-        portion = _list_changed_tickets(due)
-        if not portion and len(due) == MAX_DUE:
-            after = due[-1][0]
-            continue
-        events = [(key, update) for key, update in store.list_changed_events(MAX_DUE) if update.has_tickets]
-        if not portion:
-            due = store.list_due(now, MAX_DUE) if after else due
-            portion = _list_changed_tickets(due)
-        if not portion and not outcomes["left"]:
-            portion = [(key, update) for key, update in due if update.is_for_google][: google.JOB_RATE if events else GOOGLE_PORTION]
-        if not (portion or events):
+        if not due and not outcomes["left"]:  # as long as Google accepts calls
+            due, max_wait = store.list_left_to_google(google.JOB_RATE if events else GOOGLE_PORTION), SECONDS_FOR_TURN
+        if not (due or events):
             break
-        outcomes += _update(portion, now)
+        outcomes += _update(due, now, max_wait)
         if events:
             first = now // 60 % len(events)  # each minute, a different event has the first turn
             key, update = min(events[first:] + events[:first], key=lambda entry: turns[entry[1].id])
@@ -218,11 +210,6 @@ def update_due(now: int) -> dict[str, Any]:
             outcomes += _update_portion(key, update, now)
     counts = {name: outcomes[name] for name in ("updated", "failed", "given_up", "left")}
     return {"due": outcomes.total(), **counts, "setup_errors": setup_errors}
-
-
-def _list_changed_tickets(due: Sequence[tuple[str, Update]]) -> list[tuple[str, Update]]:
-    """Return the first PORTION of these updates that are of a ticket and may change passes at Apple."""
-    return [(key, update) for key, update in due if update.kind == "ticket" and not update.is_for_google][:PORTION]
 
 
 def _merge(earlier: Sequence[tuple[str, Update]]) -> None:
@@ -240,7 +227,8 @@ def _update_portion(key: str, update: Update, now: int) -> Counter[str]:
     found, position = store.list_tickets_with_passes(update.id, update.position, PORTION)
     tier_ids = store.list_classes(update.id) if update.position == store.START else []
     classes = [replace(update, position=store.END + tier_id) for tier_id in tier_ids]
-    outcomes = _update([(None, each) for each in (*classes, *(Update("ticket", ticket_id, now) for ticket_id in found))], now)
+    updates = [*classes, *(Update("ticket", ticket_id, now) for ticket_id in found)]
+    outcomes = _update([(None, each) for each in updates], now, TICKET_SECONDS_FOR_TURN)
     if position is None:
         store.delete_update(key, update)
     else:
@@ -248,14 +236,15 @@ def _update_portion(key: str, update: Update, now: int) -> Counter[str]:
     return outcomes
 
 
-def _update(due: Sequence[tuple[str | None, Update]], now: int) -> Counter[str]:
+def _update(due: Sequence[tuple[str | None, Update]], now: int, max_wait: float) -> Counter[str]:
     """Make updates, then delete or postpone them. Returns the number of updates by outcome. An update without a key is not stored yet.
 
-    Google's part of an update stays due if Google accepts no more calls. The outcome is `left` if no other part had been left before.
+    An update that gets no turn at Google within `max_wait` seconds stays due for Google alone. If nothing else had been left of the update
+    before, its outcome is `left`.
     """
     if not due:
         return Counter()
-    attempts = parallel.call_each(lambda entry: _attempt(*entry, now), due)
+    attempts = parallel.call_each(lambda entry: _attempt(entry[1], now, max_wait), due)
     phones = {token: (changed, device) for attempt in attempts for changed, device, token in attempt.phones}
     statuses = apple.push(list(phones)) if phones else {}
     unreached = set[str]()
@@ -265,18 +254,13 @@ def _update(due: Sequence[tuple[str | None, Update]], now: int) -> Counter[str]:
             store.unregister(changed, device)
         elif status != HTTPStatus.OK:
             unreached.add(token)
-    outcomes, postponed = Counter[str](), list[Update]()
+    outcomes, left = Counter[str](), list[tuple[str | None, Update]]()
     for (key, update), attempt in zip(due, attempts, strict=True):
         has_pushed = not any(token in unreached for *_, token in attempt.phones)
         is_young = now - update.since < MAX_SECONDS
         if attempt.is_left and has_pushed and is_young:
-            rest = update if update.kind == "event" else replace(update, position=store.END)
-            if key is None:
-                postponed.append(rest)
-            elif rest != update:
-                store.save_position(key, update, rest.position)
-            else:
-                outcomes["left"] += 1
+            left.append((key, update))
+            outcomes["left"] += update.is_for_google
             continue
         outcome = "updated" if attempt.is_done and has_pushed else "failed" if is_young else "given_up"
         if outcome == "failed":
@@ -286,7 +270,10 @@ def _update(due: Sequence[tuple[str | None, Update]], now: int) -> Counter[str]:
         if key is not None:
             store.delete_update(key, update)
         outcomes[outcome] += 1
-    store.put_updates(postponed, store.LEFT_AT)
+    store.put_updates([update if update.is_for_google else replace(update, position=store.END) for _, update in left])
+    for key, update in left:
+        if key is not None:
+            store.delete_update(key, update)
     log.count("pass_updates_sent", outcomes["updated"])
     log.count("pass_updates_failed", outcomes["failed"] + outcomes["given_up"])
     return outcomes
@@ -299,10 +286,9 @@ def _next_attempt_at(update: Update, now: int) -> int:
     return ((now + delay // 2 - offset) // delay + 1) * delay + offset
 
 
-def _attempt(key: str | None, update: Update, now: int) -> Attempt:
+def _attempt(update: Update, now: int, max_wait: float) -> Attempt:
     """Make an update. If Google fails, the phones with the same ticket still get their push."""
     phones, is_done, is_left = list[Phone](), False, False
-    max_wait = SECONDS_FOR_TURN if update.is_for_google and key is not None else TICKET_SECONDS_FOR_TURN
     try:
         if update.kind == "event":
             _update_classes(update, max_wait)

@@ -36,7 +36,7 @@ START, END = "0#", f"{LANES}#"  # positions among the tickets of an event that h
 # Passes listed for a phone: anybody can register passes under any device id, and list them as often as they like.
 MAX_LISTED = 100
 _DUE = "due"
-LEFT_AT = 1  # the due time of updates for which Google had no time, after changes and before retries, so that each target has only one
+_TICKETS, _EVENTS, _FOR_GOOGLE = range(3)  # the order of updates in the keys; release 0.2.0 has words there, which come last
 
 Wallet = Literal["apple", "google"]
 
@@ -67,8 +67,8 @@ class Update(Struct, frozen=True):
 
     `position` is how far an update of an event has come among its tickets. After END, the position names a tier: only the tier's class at
     Google is left. At END itself, as in updates of earlier releases, all classes are left. The update of a ticket is at END if only its
-    passes at Google are left. `version` differs for each change of a target;
-    it is empty in updates of earlier releases, whose rows have unique keys instead.
+    passes at Google are left. `version` differs for each change of a target. It is empty in updates of release 0.2.0, whose rows have
+    unique keys instead.
     """
 
     kind: Literal["ticket", "event"]
@@ -245,24 +245,31 @@ def list_serials(device_id: str) -> list[str]:
 
 
 def put_updates(updates: Sequence[Update], at: int = 0) -> None:
-    """Make updates due at a time (epoch seconds), or at once, before all others.
+    """Make updates due at a time (epoch seconds), or at once.
 
     Each update replaces an update of the same target that is due at the same time, so that repeated changes do not pile up.
     """
     dynamo.batch_put(UpdateRow(_DUE, _due_key(each, at), content=replace(each, version=ids.nonce())) for each in updates)
 
 
-def list_due(now: int, limit: int, after: str = "") -> list[tuple[str, Update]]:
-    """List the due updates with their keys: those of changed tickets, then those of changed events, then others by time.
-
-    Lists up to `limit` updates that follow the key `after`. The read is strongly consistent.
-    """
-    return _query_due(WalletRow.sk.between(f"{after} ", f"{now + 1:011}"), limit)  # a space comes before the characters of keys
+def list_changed_tickets(limit: int) -> list[tuple[str, Update]]:
+    """List the updates of changed tickets with their keys. As in the other lists, the read is strongly consistent."""
+    return _query_due(WalletRow.sk.startswith(f"{0:011}#{_TICKETS}#"), limit)
 
 
 def list_changed_events(limit: int) -> list[tuple[str, Update]]:
-    """List the updates of changed events with their keys. The read is strongly consistent."""
-    return _query_due(WalletRow.sk.startswith(_due_key(Update("event", "", 0), 0)), limit)
+    """List the updates of changed events with their keys."""
+    return _query_due(WalletRow.sk.startswith(f"{0:011}#{_EVENTS}#"), limit)
+
+
+def list_left_to_google(limit: int) -> list[tuple[str, Update]]:
+    """List the updates, with their keys, of which only Google's part is left because Google accepted no more calls."""
+    return _query_due(WalletRow.sk.startswith(f"{0:011}#{_FOR_GOOGLE}#"), limit)
+
+
+def list_others(now: int, limit: int) -> list[tuple[str, Update]]:
+    """List the other due updates with their keys: those of release 0.2.0, then those that failed before, by time."""
+    return _query_due(WalletRow.sk.between(f"{0:011}#{_FOR_GOOGLE + 1}", f"{now + 1:011}"), limit)
 
 
 def _query_due(condition: Condition, limit: int) -> list[tuple[str, Update]]:
@@ -287,7 +294,8 @@ def _pass_row(stored: Pass) -> PassRow:
 
 
 def _due_key(update: Update, at: int) -> str:
-    key = f"{at:011}#{0 if update.kind == 'ticket' else 1}#{update.id}"
+    order = _FOR_GOOGLE if update.is_for_google else _TICKETS if update.kind == "ticket" else _EVENTS
+    key = f"{at:011}#{order}#{update.id}"
     return f"{key}#{update.tier_id}" if update.tier_id else key
 
 

@@ -297,7 +297,7 @@ def test_a_phone_that_apns_no_longer_knows_is_forgotten(phone, apns, time, statu
 
 @pytest.mark.parametrize("certificate", ["", "-----BEGIN nonsense"])
 def test_a_certificate_that_is_unusable_does_not_stop_other_updates(phone, apns, google, time, monkeypatch, caplog, certificate):
-    monkeypatch.setattr(passes, "MAX_DUE", 1)
+    monkeypatch.setattr(passes, "PORTION", 1)
     first, second = phone.door.tickets
     assert phone.door.add("google", 2).status == 200
     with settings.override(apple_pass_certificate=certificate):
@@ -441,7 +441,6 @@ def behind_google(phone, google, time, monkeypatch):
 
 @pytest.mark.parametrize("change", ["event", "ticket", "retry"])
 def test_a_change_reaches_phones_while_many_tickets_wait_for_google(behind_google, apns, google, time, monkeypatch, change):
-    monkeypatch.setattr(passes, "MAX_DUE", 3)
     monkeypatch.setattr(passes, "PORTION", 2)
     google.rate = 0
     door = behind_google.door
@@ -455,7 +454,7 @@ def test_a_change_reaches_phones_while_many_tickets_wait_for_google(behind_googl
     door.wait(5)
     report = door.run_schedule()
     assert (apns.pushes, report["failed"], report["given_up"]) == ([PUSH_TOKEN], 0, 0)
-    assert len(store.list_due(time.now, 100)) == 20
+    assert len(list(store.UpdateRow.query("due"))) == 20
 
 
 def test_a_change_waits_only_a_moment_for_google_before_it_reaches_phones(behind_google, apns, google, time, monkeypatch):
@@ -466,4 +465,4 @@ def test_a_change_waits_only_a_moment_for_google_before_it_reaches_phones(behind
     report = door.run_schedule()
     assert (len(pushed_after), apns.pushes) == (1, [PUSH_TOKEN])
     assert pushed_after[0] <= 1
-    assert (report["updated"], report["failed"], store.list_due(time.now, 100)) == (21, 0, [])
+    assert (report["updated"], report["failed"], list(store.UpdateRow.query("due"))) == (21, 0, [])
