@@ -11,8 +11,11 @@ CONSUMERS = {
 }
 # Function -> the changes for which Lambda calls it, as a pattern of Lambda's event filtering. The other functions get all changes.
 FILTERS: dict[str, dict[str, Any]] = {
-    # An update has become due at once. Retries, and updates for which Google had no time, are left to the schedule.
-    "update_passes": {"eventName": ["INSERT"], "dynamodb": {"Keys": {"pk": {"S": ["due"]}, "sk": {"S": [{"prefix": f"{0:011}#"}]}}}},
+    # A ticket or an event has changed. Retries, and updates for which Google had no time, are left to the schedule.
+    "update_passes": {
+        "eventName": ["INSERT"],
+        "dynamodb": {"Keys": {"pk": {"S": ["due"]}, "sk": {"S": [{"prefix": f"{0:011}#0#"}, {"prefix": f"{0:011}#1#"}]}}},
+    },
 }
 
 BATCH_SIZE = 500  # Lambda passes fewer changes if they exceed 6 MB

@@ -306,3 +306,20 @@ def test_after_a_refusal_the_job_makes_no_calls_for_a_while(shop, google, time):
     assert sum(google.calls.values()) == 0
     time.advance(20)
     assert door.run_schedule()["updated"] == 2
+
+
+def test_what_is_left_to_google_waits_for_the_schedule(door, google):
+    assert door.add("google").status == 200
+    google.calls.clear()
+    google.rate = 0
+    builders.refund(door.api, door.order_id, tickets=[door.tickets[0].id])
+    for _ in range(5):
+        door.wait(1)
+        if google.calls:
+            break
+    assert waiting() == 1
+    google.calls.clear()
+    google.rate = 20
+    door.wait(5)
+    assert sum(google.calls.values()) == 0
+    assert door.run_schedule()["updated"] == 1
