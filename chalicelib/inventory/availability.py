@@ -5,7 +5,9 @@ An instance reads the display item of a group at most every CHECK_SECONDS. When 
 there are.
 """
 
+import heapq
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.cache import OVERLAP_SECONDS
@@ -33,6 +35,8 @@ from chalicelib.inventory.model import Stock, shard_ids
 
 SHARDS_PER_PAGE = 25
 CHECK_SECONDS = 1  # between two reads of the figures that an instance shows
+GROUPS_PER_SECOND = 20  # of a long list, whose figures are read less often
+MAX_REFRESHED = 100  # groups that one call refreshes, so that no request takes long: the other groups follow with the next calls
 
 
 def read_stock(shard_counts: Mapping[str, int]) -> dict[str, Stock]:
@@ -68,9 +72,11 @@ def cached_stock(groups: Iterable[StockGroup], now: int, base_seconds: int = CHE
 
     While any instance needs the figures, the stocks are read every `base_seconds`, or up to three times less often while they do not
     change. Another instance may show the same figures for CHECK_SECONDS longer. While the store is down, every instance shows its last
-    figures. Callers that do not display the figures can pass a longer `base_seconds`.
+    figures. Callers that do not display the figures can pass a longer `base_seconds`. It also becomes longer for many groups: a second for
+    each GROUPS_PER_SECOND of them.
     """
     groups = [group for group in groups if group.shard_counts]
+    base_seconds = max(base_seconds, len(groups) // GROUPS_PER_SECOND)
     if _select_stale(groups, now, base_seconds):
         # One thread loads the figures. Other threads wait only if their figures have been stale for longer than the overlap.
         must_wait = bool(_select_stale(groups, now - OVERLAP_SECONDS, base_seconds))
@@ -130,12 +136,15 @@ def _load_figures(groups: Sequence[StockGroup], now: int, base_seconds: int) -> 
 
 
 def _refresh(groups: Sequence[StockGroup], displays: Mapping[str, Display], now: int, base_seconds: int) -> None:
+    """Refresh the display items whose turn it is, beginning with those that have been due for longest."""
     requests = []
     for group in groups:
         due = _seconds_due(group, displays[group.id], now, base_seconds)
         if displays[group.id].is_turn_of(instance_name(), due, now):
-            requests.append(RefreshRequest(displays[group.id], {stock_id: group.shard_counts[stock_id] for stock_id in due}))
-    for display in refresh_displays(requests, instance_name(), now):
+            shard_counts = {stock_id: group.shard_counts[stock_id] for stock_id in due}
+            requests.append((max(due.values()), RefreshRequest(displays[group.id], shard_counts)))
+    longest_due = heapq.nlargest(MAX_REFRESHED, requests, key=itemgetter(0))
+    for display in refresh_displays([request for _, request in longest_due], instance_name(), now):
         keep_display(display, now)
         if not display.is_leased_to_another(instance_name(), now):
             note_refresh(display.group_id)

@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock
-from chalicelib.inventory import display
+from chalicelib.inventory import availability, display
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.display import PATIENCE_SECONDS, StockGroup, invalidate_figures
@@ -96,6 +96,43 @@ def test_figures_that_do_not_change_are_read_a_third_as_often():
     assert instance.show(NOW + 15).available == 7
     sell(1)
     assert instance.show(NOW + 16).available == 6
+
+
+def groups_of(count):
+    for number in range(count):
+        dynamo.batch_put(inventory.new_shards(f"t{number}", capacity=10, sold=0, shard_count=2, is_open=True))
+    return [StockGroup(f"g{number}", {f"t{number}": 2}) for number in range(count)]
+
+
+def test_the_figures_of_many_groups_are_read_less_often(monkeypatch):
+    monkeypatch.setattr(availability, "GROUPS_PER_SECOND", 2)
+    groups = groups_of(20)  # every ten seconds, and a third as often while nothing changes
+
+    def keys_read(now):
+        with clock.override(lambda: now), record_calls() as calls:
+            cached_stock(groups, now)
+        return sum(len(entry.keys) for entry in calls.of("BatchGetItem", "inventory"))
+
+    with DisplayingInstance().active():
+        assert [keys_read(now) for now in range(NOW, NOW + 10)] == [40, *[0] * 9]
+        assert sum(keys_read(now) for now in range(NOW + 10, NOW + 100)) <= 40 * 5
+        with record_calls() as calls:
+            assert cached_stock(groups[:1], NOW + 100)["t0"].available == 10
+        assert len(calls) > 0, "an event's own page shows the newest figures"
+
+
+def test_one_call_refreshes_only_some_of_many_groups(monkeypatch):
+    monkeypatch.setattr(availability, "MAX_REFRESHED", 8)
+    monkeypatch.setattr(availability, "GROUPS_PER_SECOND", 1)
+    groups = groups_of(20)
+    with DisplayingInstance().active():
+        cached_stock(groups, NOW)
+        refreshed = []
+        for now in range(NOW + 100, NOW + 105):
+            with clock.override(partial(int, now)), record_calls() as calls:
+                assert len(cached_stock(groups, now)) == 20
+            refreshed.append(sum(len(entry.keys) for entry in calls.of("BatchGetItem", "inventory")))
+    assert refreshed[:4] == [16, 16, 8, 0]
 
 
 def test_an_instance_shows_its_own_sales_after_a_second():
