@@ -35,7 +35,7 @@ KINDS = ("place_drawn", "turn_near")
 
 LEAD_SECONDS = 300  # how long before the turn the email is queued
 RETENTION_SECONDS = 3 * 86_400  # after the sale
-MAX_PLACES = 1000  # per room, lane and run: at the initial rate of SES, one run sends about as many emails
+MIN_PLACES = 1000  # that are read per room, lane and run; more if more emails may be sent
 PORTION = 500  # places that are moved at once after the draw
 SECONDS_RESERVED = 30  # of each run, for sending the emails
 MAX_SECONDS = 20  # of each run, so that enough time is left to queue the emails about events, and to send push messages
@@ -173,7 +173,7 @@ def queue_mails(now: int) -> None:
         if deadline.remaining() < SECONDS_RESERVED + SECONDS_FOR_PLACES:
             break
         with _log_errors(event_id):
-            found = _find_due_places(event_id, room, lane, now)
+            found = _find_due_places(event_id, room, lane, now, max(max_mails, MIN_PLACES))
             if found is not None:
                 due.append(found)
                 max_mails -= _queue(found.state, found.turns[:max_mails], "turn_near", now)
@@ -279,20 +279,21 @@ def _find_lane(room: store.ListedRoom, now: int) -> Lane | None:
     return None
 
 
-def _find_due_places(event_id: str, room: int, lane: Lane, now: int) -> DuePlaces | None:
-    """Find the places of a room for which an email is due. First moves all places to their positions if the draw is new.
+def _find_due_places(event_id: str, room: int, lane: Lane, now: int, limit: int) -> DuePlaces | None:
+    """Find the places of a room for which an email is due, up to `limit` in each lane.
 
-    `lane` is the first lane with places. Returns None while no email is due. Raises NotFound.
+    First moves all places to their positions if the draw is new. `lane` is the first lane with places. Returns None while no email is due.
+    Raises NotFound.
     """
     state = room_cache.get_room(event_id, now).state  # also runs the draw if it is due
     if state.room != room or state.key is None or state.stopped is not None or admission_plan.is_paused(state.segments, now):
         return None
     if lane == "before_draw":
         _move_to_positions(state)
-    drawn = store.list_places(event_id, room, "place_mail_due", MAX_PLACES) if lane != "turn_mail_due" else []
+    drawn = store.list_places(event_id, room, "place_mail_due", limit) if lane != "turn_mail_due" else []
     until = _position_key(admission_plan.admitted_count(state.segments, now + LEAD_SECONDS)) + "~"  # after all members of a group
     turns: list[tuple[Lane, Place]] = [("place_mail_due", place) for place in drawn if place.key <= until]
-    turns += [("turn_mail_due", place) for place in store.list_places(event_id, room, "turn_mail_due", MAX_PLACES, until)]
+    turns += [("turn_mail_due", place) for place in store.list_places(event_id, room, "turn_mail_due", limit, until)]
     turns.sort(key=lambda turn: turn[1].key)
     return DuePlaces(state, turns, [("place_mail_due", place) for place in drawn if place.key > until])
 

@@ -9,7 +9,7 @@ from chalicelib.addons.messages import event_notices, push, store
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.changes import jobs as followers
-from chalicelib.foundation import deadline
+from chalicelib.foundation import deadline, settings
 from chalicelib.notifications.store import list_event_notifications
 from tests import builders, invariants
 from tests.addons.messages.test_service import SPANISH, buy, create_account, html_of, records
@@ -21,6 +21,11 @@ from tests.simulation.call_log import record_calls
 def change(api, event_id, **fields):
     reply = api.patch(f"/events/{event_id}", json=fields, token=builders.admin_token())
     assert reply.status == 200, reply.json
+
+
+def limit_tickets(monkeypatch, count):
+    """Let a run queue the emails of so many tickets."""
+    monkeypatch.setattr(event_notices, "SECONDS_OF_MAILS", count / settings.current().mail_rate)
 
 
 def text_of(mail):
@@ -197,7 +202,7 @@ def test_cancelling_the_event_first_prevents_its_mails(post, api, time):
 @pytest.mark.slow
 def test_mails_of_a_large_event_are_queued_in_portions_over_several_runs(post, api, time, monkeypatch):
     monkeypatch.setattr(event_notices, "PORTION", 2)
-    monkeypatch.setattr(event_notices, "MAX_TICKETS", 4)
+    limit_tickets(monkeypatch, 4)
     shop = builders.create_shop(api, capacity=50)
     for number in range(11):
         buy(api, shop, user=f"user-{number:02}")
@@ -252,10 +257,27 @@ def test_notices_of_many_events_without_tickets_leave_time_for_push_messages(pos
     assert runs > 1
 
 
+def test_a_run_queues_as_many_mails_as_the_rate_allows_until_the_next_run(post, api, time, monkeypatch):
+    monkeypatch.setattr(event_notices, "PORTION", 1)
+    monkeypatch.setattr(event_notices, "SECONDS_OF_MAILS", 1)
+    shop = builders.create_shop(api)
+    for number in range(9):
+        buy(api, shop, user=f"user-{number}")
+        time.advance(1)
+    change(api, shop[0], venue="The other hall")
+    post.follow()
+    time.advance(event_notices.QUIET_SECONDS)
+    queued = []
+    for rate in (2, 5):
+        with settings.override(mail_rate=rate):
+            queued.append(event_notices.queue_mails(time.now))
+    assert queued == [2, 5]
+
+
 @pytest.mark.slow
 def test_a_large_event_keeps_no_small_one_waiting(post, api, time, monkeypatch):
     monkeypatch.setattr(event_notices, "PORTION", 1)
-    monkeypatch.setattr(event_notices, "MAX_TICKETS", 2)
+    limit_tickets(monkeypatch, 2)
     large, small = builders.create_shop(api, capacity=50), builders.create_shop(api)
     for number in range(20):
         buy(api, large, user=f"user-{number}")
@@ -422,7 +444,7 @@ def test_notices_of_the_previous_version_are_found(post, api, time, monkeypatch,
     change(api, shop[0], venue="The other hall")
     post.follow()
     if has_begun:
-        monkeypatch.setattr(event_notices, "MAX_TICKETS", 1)
+        limit_tickets(monkeypatch, 1)
         time.advance(event_notices.QUIET_SECONDS)
         event_notices.queue_mails(time.now)
     store.EventNoticeRow("open", shop[0]).delete()

@@ -577,15 +577,17 @@ def stop_while_hidden(api, event_id, users):
 
 
 def test_places_of_people_who_stopped_do_not_block_the_lane(post, api, time, sale, monkeypatch):
-    monkeypatch.setattr(turn_notices, "MAX_PLACES", 4)
+    monkeypatch.setattr(turn_notices, "MIN_PLACES", 4)
+    monkeypatch.setattr(turn_notices, "SECONDS_OF_MAILS", 4)
     tokens = join_and_ask(api, sale[0], 12)
     time.advance(SECONDS_TO_OPENING + 5)
-    turn_notices.queue_mails(time.now)
-    users = users_by_position(api, sale[0], tokens)
-    stop_while_hidden(api, sale[0], users[4:8])
-    turn_notices.queue_mails(time.now)
-    assert list_lanes() == {"place_mail_due": users[8:], "turn_mail_due": [users[3]]}
-    turn_notices.queue_mails(time.now)
+    with settings.override(mail_rate=1):
+        turn_notices.queue_mails(time.now)
+        users = users_by_position(api, sale[0], tokens)
+        stop_while_hidden(api, sale[0], users[4:8])
+        turn_notices.queue_mails(time.now)
+        assert list_lanes() == {"place_mail_due": users[8:], "turn_mail_due": [users[3]]}
+        turn_notices.queue_mails(time.now)
     assert list_lanes() == {"turn_mail_due": [users[3], *users[8:]]}
     assert not set(users[4:8]) & set(queued_mails())
 
