@@ -36,25 +36,12 @@ class Update(msgspec.Struct, eq=False):
     creates_item: bool  # whether it puts an item where there was none
 
 
-# Operators and functions. They take the values of their operands, which are None for attributes that the item does not have.
+# Operators and functions
 
 
-def _if_present(apply: Callable[..., Any], missing: Any = False) -> Callable[..., Any]:
-    """Return the operator with this result, or this error, when one of its operands is missing."""
-
-    def apply_if_present(*operands: Value | None) -> Any:
-        if None not in operands:
-            return apply(*operands)
-        if isinstance(missing, str):
-            raise invalid(missing)
-        return missing
-
-    return apply_if_present
-
-
-def _size(value: Value) -> Value | None:
+def _size(value: Value | None) -> Value | None:
     """Return the value of size(): the bytes of a text or binary, or the number of members; None for other types."""
-    ((kind, content),) = value.items()
+    ((kind, content),) = value.items() if value is not None else (("NULL", True),)
     if kind in ("N", "BOOL", "NULL"):
         return None
     return {"N": str(len(content.encode() if kind == "S" else SCALARS[kind](content) if kind == "B" else content))}
@@ -116,8 +103,14 @@ class Operand(msgspec.Struct, frozen=True):
 
 
 class Operator(msgspec.Struct, frozen=True):
+    """`apply` takes the values of the operands. If the item lacks one of them, `missing` is the result, or the message of the error.
+
+    Where `missing` is not given, `apply` takes None for a value that the item lacks.
+    """
+
     apply: Callable[..., Any]
     operands: tuple[Operand, ...]
+    missing: bool | str | None = None
     result: str = ""  # its type, unless the operator is a test, or the result has the type of an operand
 
 
@@ -127,38 +120,44 @@ _ANY = Operand(frozenset(("path", "value", "size")), _TYPES)  # of conditions
 _SCALAR = _ANY.of_types("S", "N", "B")
 _PART = Operand(frozenset(("path", "value", "if_not_exists", "+", "-")), _TYPES)  # of what is set
 _SET = Operand(_PART.kinds | {"list_append"}, _TYPES)
-_at_most = _if_present(partial(_ordered, operator.le))
+_at_most = partial(_ordered, operator.le)
 
 _TESTS = {
-    "=": Operator(_if_present(operator.eq), (_ANY, _ANY)),
-    "<>": Operator(_if_present(operator.ne, missing=True), (_ANY, _ANY)),
-    "<": Operator(_if_present(partial(_ordered, operator.lt)), (_SCALAR, _SCALAR)),
-    "<=": Operator(_at_most, (_SCALAR, _SCALAR)),
-    ">": Operator(_if_present(partial(_ordered, operator.gt)), (_SCALAR, _SCALAR)),
-    ">=": Operator(_if_present(partial(_ordered, operator.ge)), (_SCALAR, _SCALAR)),
-    "between": Operator(lambda value, low, high: _at_most(low, value) and _at_most(value, high), (_SCALAR,) * 3),
+    "=": Operator(operator.eq, (_ANY, _ANY), missing=False),
+    "<>": Operator(operator.ne, (_ANY, _ANY), missing=True),
+    "<": Operator(partial(_ordered, operator.lt), (_SCALAR, _SCALAR), missing=False),
+    "<=": Operator(_at_most, (_SCALAR, _SCALAR), missing=False),
+    ">": Operator(partial(_ordered, operator.gt), (_SCALAR, _SCALAR), missing=False),
+    ">=": Operator(partial(_ordered, operator.ge), (_SCALAR, _SCALAR), missing=False),
+    "between": Operator(lambda value, low, high: _at_most(low, value) and _at_most(value, high), (_SCALAR,) * 3, missing=False),
     "in": Operator(lambda value, *others: value is not None and value in others, (_ANY,)),
-    "attribute_exists": Operator(lambda value: value is not None, (_PATH,)),
-    "attribute_not_exists": Operator(lambda value: value is None, (_PATH,)),
-    "attribute_type": Operator(_if_present(lambda value, name: name["S"] in value), (_ANY, _VALUE.of_types("S"))),
-    "begins_with": Operator(_if_present(_begins_with), (_ANY.of_types("S", "B"),) * 2),
-    "contains": Operator(_if_present(_contains), (_ANY, _ANY)),
+    "attribute_exists": Operator(partial(operator.is_not, None), (_PATH,)),
+    "attribute_not_exists": Operator(partial(operator.is_, None), (_PATH,)),
+    "attribute_type": Operator(lambda value, name: name["S"] in value, (_ANY, _VALUE.of_types("S")), missing=False),
+    "begins_with": Operator(_begins_with, (_ANY.of_types("S", "B"),) * 2, missing=False),
+    "contains": Operator(_contains, (_ANY, _ANY), missing=False),
 }
 _CONDITION = Operand(frozenset((*_TESTS, "and", "or", "not")), _TYPES)
 _OPERATORS = _TESTS | {
     "and": Operator(lambda left, right: left and right, (_CONDITION, _CONDITION)),
     "or": Operator(lambda left, right: left or right, (_CONDITION, _CONDITION)),
     "not": Operator(operator.not_, (_CONDITION,)),
-    "size": Operator(_if_present(_size, missing=None), (_ANY.of_types(*_TYPES - {"N", "BOOL", "NULL"}),), "N"),
-    "+": Operator(_if_present(partial(_sum, 1), _MISSING), (_PART.of_types("N"),) * 2),
-    "-": Operator(_if_present(partial(_sum, -1), _MISSING), (_PART.of_types("N"),) * 2),
-    "list_append": Operator(_if_present(_appended, _MISSING), (_PART.of_types("L"),) * 2, "L"),
+    "size": Operator(_size, (_ANY.of_types(*_TYPES - {"N", "BOOL", "NULL"}),), result="N"),
+    "+": Operator(partial(_sum, 1), (_PART.of_types("N"),) * 2, _MISSING),
+    "-": Operator(partial(_sum, -1), (_PART.of_types("N"),) * 2, _MISSING),
+    "list_append": Operator(_appended, (_PART.of_types("L"),) * 2, _MISSING, "L"),
     "if_not_exists": Operator(lambda value, default: value or default, (_PATH, _SET)),
-    "SET": Operator(_if_present(lambda value: value, _MISSING), (_SET,)),
+    "SET": Operator(lambda value: value, (_SET,), _MISSING),
     "REMOVE": Operator(lambda: None, ()),
     "ADD": Operator(partial(_combined, True), (_PATH, _VALUE.of_types("N", *SETS))),
     "DELETE": Operator(partial(_combined, False), (_PATH, _VALUE.of_types(*SETS))),
 }
+
+
+def _result_without(missing: bool | str) -> bool:
+    if isinstance(missing, str):
+        raise invalid(missing)
+    return missing
 
 
 class _Compiler(Parser):
@@ -175,18 +174,32 @@ class _Compiler(Parser):
                 return lambda item, values: value_at(item, _bound(path, values))
             name, *inner = path
             return (lambda item, _: value_at(item, path)) if inner else lambda item, _: item.get(name)
-        apply, operands = self._checked(kind, nodes).apply, [self.compile(operand) for operand in nodes]
+        operator, operands = self._checked(kind, nodes), [self.compile(operand) for operand in nodes]
+        apply, missing = operator.apply, operator.missing
+        if kind == "SET" and nodes[0][0] not in ("path", "if_not_exists"):  # the value that is set is never missing
+            return operands[0]
+        if len(operands) == 1 and missing is None:
+            (only,) = operands
+            return lambda item, values: apply(only(item, values))
         if len(operands) == 2:
             first, second = operands
             if kind == "and":  # without the second operand if the first one decides
                 return lambda item, values: first(item, values) and second(item, values)
             if kind == "or":
                 return lambda item, values: first(item, values) or second(item, values)
-            return lambda item, values: apply(first(item, values), second(item, values))
-        if len(operands) == 1:
-            (only,) = operands
-            return lambda item, values: apply(only(item, values))
-        return lambda item, values: apply(*[operand(item, values) for operand in operands])
+
+            def apply_to_both(item: Item, values: Values) -> Any:
+                left, right = first(item, values), second(item, values)
+                is_missing = missing is not None and (left is None or right is None)
+                return _result_without(missing) if is_missing else apply(left, right)
+
+            return apply_to_both
+
+        def apply_to_all(item: Item, values: Values) -> Any:
+            given = [operand(item, values) for operand in operands]
+            return _result_without(missing) if missing is not None and None in given else apply(*given)
+
+        return apply_to_all
 
     def _checked(self, kind: str, nodes: list[Node]) -> Operator:
         """Return an operator or function after checking its operands. Raises ApiError."""
