@@ -121,18 +121,20 @@ def check_name(name: str) -> int:
 
 def check_value(value: Any, depth: int = 1) -> int:
     """Bring a value into canonical form; returns its size in bytes. Raises ApiError if it is invalid."""
-    if type(value) is not dict:
-        raise malformed("Unexpected value type in payload")
-    if len(value) != 1:
-        raise invalid("Supplied AttributeValue is empty or has several datatypes, but must contain exactly one of them")
+    try:
+        ((kind, content),) = value.items()
+    except AttributeError:
+        raise malformed("Unexpected value type in payload") from None
+    except ValueError:
+        raise invalid("Supplied AttributeValue is empty or has several datatypes, but must contain exactly one of them") from None
     if depth > MAX_DEPTH:
         raise invalid("Nesting Levels have exceeded supported limits: attributes can be nested in 32 levels")
-    ((kind, content),) = value.items()
-    if kind == "S" and type(content) is str:
-        return len(content) if content.isascii() else text_size(content)
-    if kind == "N" and type(content) is str:
-        value["N"], size = _sized_number(content)
-        return size
+    if type(content) is str:
+        if kind == "S":
+            return len(content) if content.isascii() else text_size(content)
+        if kind == "N":
+            value["N"], size = _sized_number(content)
+            return size
     size = 3
     if kind == "M" and type(content) is dict:
         for name, member in content.items():
