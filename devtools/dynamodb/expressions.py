@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from devtools.dynamodb.syntax import Node, Parser, Part, Path, Request, path_text, value_at
-from devtools.dynamodb.values import SCALARS, SETS, ApiError, Item, Value, add_numbers, check_name, check_value, invalid, sortable, type_of
+from devtools.dynamodb.values import SCALARS, SETS, ApiError, Item, Value, add_numbers, check_depth, check_name, check_value, invalid, sortable, type_of
 
 Values = dict[str, Value]
 Evaluate = Callable[[Item, Values], Any]
@@ -265,14 +265,14 @@ class _Compiler(Parser):
                     self.fail(f"{problem}; path one: {path_text(other)}, path two: {path_text(one)}")
 
 
-def project(item: Item, paths: Iterable[Path]) -> Item:
+def project(item: Item, paths: Iterable[Path], values: Values) -> Item:
     """Return the parts of the item at these paths, which do not overlap. The elements of a list close up."""
     tree: dict[Any, Any] = {}
     for path in paths:
-        branch = tree
-        for part in path[:-1]:
+        branch, (*parts, last) = tree, _bound(path, values)
+        for part in parts:
             branch = branch.setdefault(part, {})
-        branch[path[-1]] = None
+        branch[last] = None
     projected: Item = _projected({"M": item}, tree).get("M", {})
     return projected
 
@@ -298,16 +298,18 @@ def apply_update(update: Update, old: Item, values: Values) -> Item:
     new = dict(old)
     owned: dict[Path, Any] = {(): new}
     for path, value in [(path, evaluate(old, values)) for path, evaluate in update.actions]:
-        part = path[-1]
-        parent: Any = new if len(path) == 1 else _owned(path[:-1], part, owned)
-        if value is not None and len(path) > 1:
-            check_value(value, len(path))
+        part, parent = path[-1], new
+        if len(path) > 1:
+            path = _bound(path, values)
+            part, parent = path[-1], _owned(path[:-1], path[-1], owned)
+            if value is not None:
+                check_depth(value, len(path))
         if type(part) is int and part >= len(parent):
             parent.append(value)
-        else:
+        elif value is not None or type(part) is int:
             parent[part] = value
-        if value is None and type(part) is str:
-            del parent[part]
+        else:
+            parent.pop(part, None)
     for elements in owned.values():
         if type(elements) is list:
             elements[:] = [element for element in elements if element is not None]  # without those that were removed
@@ -333,16 +335,14 @@ def compile_expressions(request: Request, *parameters: str) -> tuple[tuple[Any, 
     """Return the compiled expressions of these parameters, None for missing ones, and the values of the request. Raises ApiError."""
     names: dict[str, str] | None = request.get("ExpressionAttributeNames")
     values = request.get("ExpressionAttributeValues")
-    texts = tuple([request.get(parameter) for parameter in parameters])
+    texts = tuple(map(request.get, parameters))
     if names is values is None and texts.count(None) == len(texts):
         return texts, {}
-    given = names or {}
-    keys = _keys(texts, given)
-    compiled_names = given | {reference: reference for reference in keys} if keys else given
-    compiled, used, checks = _compiled(parameters, texts, None if names is None else tuple(compiled_names.items()))
+    keys = _keys(texts, names) if names else {}
+    compiled_names = {**names, **{reference: reference for reference in keys}} if names and keys else names
+    compiled, used, checks = _compiled(parameters, texts, None if compiled_names is None else tuple(compiled_names.items()))
     if keys:
         _check_contents("ExpressionAttributeNames", keys, check_name)
-        compiled = tuple([_with_names(expression, keys) for expression in compiled])
     if values is not None:
         _check_contents("ExpressionAttributeValues", values, check_value)
     if values is None or values.keys() != used.keys() or not values:
@@ -358,7 +358,7 @@ def compile_expressions(request: Request, *parameters: str) -> tuple[tuple[Any, 
 def _keys(texts: tuple[str | None, ...], names: dict[str, str]) -> dict[str, Any]:
     """Return the references to keys of maps, with these keys, so that expressions can be compiled once for all keys."""
     # The compiler compares paths, so no reference is returned if two names are equal.
-    keys = _references_to_keys(texts) if names else frozenset()
+    keys = _references_to_keys(texts)
     are_distinct = keys and len({*names.values()}) == len(names) and "#" not in "".join(names.values())
     return {reference: names[reference] for reference in keys if reference in names} if are_distinct else {}
 
@@ -373,14 +373,9 @@ def _references_to_keys(texts: tuple[str | None, ...]) -> frozenset[str]:
     return frozenset(name for dot, name in references if dot) - {name for dot, name in references if not dot}
 
 
-def _bound(path: Path, names: dict[str, Any]) -> Path:
-    return path if len(path) == 1 else tuple([names.get(part, part) if type(part) is str else part for part in path])
-
-
-def _with_names(expression: Any, names: dict[str, str]) -> Any:
-    if isinstance(expression, Update):
-        return Update([(_bound(path, names), value) for path, value in expression.actions], expression.roots, expression.creates_item)
-    return [_bound(path, names) for path in expression] if isinstance(expression, list) else expression
+def _bound(path: Path, values: Values) -> Path:
+    """Return the path with keys of maps instead of references to them."""
+    return tuple([values.get(part, part) if type(part) is str and part[0] == "#" else part for part in path])
 
 
 @lru_cache(2048)

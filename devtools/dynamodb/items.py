@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from devtools.dynamodb.expressions import Evaluate, Update, Values, apply_update, compile_expressions, project
-from devtools.dynamodb.syntax import Path, Request, translate_older_parameters, value_at
+from devtools.dynamodb.syntax import Path, Request, translate_older_parameters
 from devtools.dynamodb.tables import Index, Key, KeyFault, Outcome, Table
 from devtools.dynamodb.values import KB, MAX_ITEM_BYTES, ApiError, Item, check_item, decode_item, encode_item, invalid, item_size, refuse_if
 
@@ -121,7 +121,7 @@ def _write(kind: str, allowed_returns: tuple[str, ...], engine: Any, request: Re
     if returns != "NONE" and (attributes := old if returns.endswith("_OLD") else new):
         if returns.startswith("UPDATED"):
             paths = [path for path, _ in write.update.actions] if write.update is not None else []
-            attributes = project(attributes, [path for path in paths if value_at(attributes, path) is not None])
+            attributes = project(attributes, paths, write.values)
         response |= {"Attributes": attributes} if attributes else {}
     if "ReturnConsumedCapacity" in request:
         response |= Capacity(request).write(table, old, new).report(is_list=False)
@@ -170,18 +170,19 @@ class Read(msgspec.Struct, gc=False):
     wanted: Item
     request: Request
     paths: list[Path] | None
+    values: Values
 
     def returned(self, encoded: bytes) -> Item:
         item = decode_item(encoded)
-        return item if self.paths is None else project(item, self.paths)
+        return item if self.paths is None else project(item, self.paths, self.values)
 
 
 def _prepared_reads(engine: Any, request: Request, keys: list[Item]) -> list[Read]:
     """Return the reads of these keys of the request's table after checking the request. Raises ApiError."""
     translate_older_parameters(request)
-    (paths,), _ = compile_expressions(request, "ProjectionExpression")
+    (paths,), values = compile_expressions(request, "ProjectionExpression")
     table = engine.table(request["TableName"])
-    return [Read(table, table.key_of(key), key, request, paths) for key in keys]
+    return [Read(table, table.key_of(key), key, request, paths, values) for key in keys]
 
 
 def get_item(engine: Any, request: Request) -> Response:

@@ -160,7 +160,7 @@ class _Read:
             seen = item if index is None else index.part(item)
             size, scanned = size + (item_size(seen) if is_measured else 0), scanned + 1
             if self.filter is None or self.filter.test(seen, self.values):
-                found.append(seen if self.paths is None else project(item, self.paths))
+                found.append(seen if self.paths is None else project(item, self.paths, self.values))
             if size >= _MAX_PAGE_BYTES:
                 is_complete = False
                 break

@@ -58,10 +58,30 @@ def test_texts_are_compiled_once_for_all_keys_of_maps():
         assert condition.test(wire_item(ITEM), values)
         update, values = compiled("UpdateExpression", "REMOVE #map.#key", names)
         assert key not in plain_item(apply_update(update, wire_item(ITEM), values))["tree"]
-        paths, _ = compiled("ProjectionExpression", "#map.#key", names)
-        assert plain_item(project(wire_item(ITEM), paths)) == {"tree": {key: member}}
+        paths, values = compiled("ProjectionExpression", "#map.#key", names)
+        assert plain_item(project(wire_item(ITEM), paths, values)) == {"tree": {key: member}}
     one, other = (compiled("ConditionExpression", "#map.#key = :v", {"#map": "tree", "#key": key}, v=1)[0] for key in "ab")
     assert one is other
+
+
+def test_keys_of_maps_that_look_like_references():
+    names = {"#map": "tree", "#key": ":v", "#same": ":v"}
+    update, values = compiled("UpdateExpression", "SET #map.#key = :v, #same = :v", names, v=1)
+    new = apply_update(update, wire_item(ITEM), values)
+    assert plain_item(new)["tree"][":v"] == plain_item(new)[":v"] == 1
+    paths, values = compiled("ProjectionExpression", "#map.#key", {"#map": "tree", "#key": ":v"})
+    assert plain_item(project(new, paths, values)) == {"tree": {":v": 1}}
+
+
+@pytest.mark.parametrize("depth", [30, 31])
+def test_depth_of_values_that_updates_nest(depth):
+    value = 1
+    for _ in range(depth - 1):
+        value = [value]
+    for text in ("SET tree.a = :v", "SET tree.a = if_not_exists(tree.b, :v)"):
+        assert updated(text, v=value)["tree"]["a"] == value
+    with pytest.raises(ApiError, match="32 levels"):
+        updated("SET tree.a = :v", v=[value, value] if depth == 31 else [[value]])
 
 
 @pytest.mark.parametrize(
@@ -142,5 +162,5 @@ def test_overlapping_and_repeated_actions(text):
 
 
 def test_projections():
-    paths, _ = compiled("ProjectionExpression", "series[2], series[0], tree.a, tree.absent, absent")
-    assert plain_item(project(wire_item(ITEM), paths)) == {"series": [1, 3], "tree": {"a": {"b": 1}}}
+    paths, values = compiled("ProjectionExpression", "series[2], series[0], tree.a, tree.absent, absent")
+    assert plain_item(project(wire_item(ITEM), paths, values)) == {"series": [1, 3], "tree": {"a": {"b": 1}}}
