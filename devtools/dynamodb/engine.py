@@ -187,7 +187,7 @@ class Engine:
             "t": self._define,
             "p": partial(self._apply_write, False),
             "d": partial(self._apply_write, True),
-            "c": lambda arn, *record: self.streams[arn].restore(*record),
+            "c": lambda arn, *record: self.streams[arn].add(*record),
             "s": lambda arn, definition: self.streams.update({arn: Stream(definition)}),
             "n": lambda sequence: setattr(self, "sequence", max(self.sequence, sequence)),
             "k": lambda token, *known: self.tokens.update({token: Token(*known)}),
@@ -209,7 +209,7 @@ class Engine:
         if sequence:
             self.sequence = max(self.sequence, sequence)
             if outcome.table.stream is not None:
-                outcome.table.stream.add(outcome.key, sequence, at, expired, outcome.old_encoded, outcome.encoded)
+                outcome.table.stream.add(sequence, at, expired, outcome.old_encoded, outcome.encoded)
 
     def _define(self, name: str, definition: dict[str, Any] | None, at: float) -> None:
         table = self.tables.get(name)
@@ -240,7 +240,7 @@ class Engine:
             records += [("h", consumer, *position) for consumer, position in self.positions.items()]
             for stream in self.streams.values():
                 stream.trim(now)
-                records += [("c", stream.arn, sequence, at, *rest) for sequence, at, _, *rest in stream.records]
+                records += [("c", stream.arn, *record) for record in stream.records]
             records += [("k", token, known.digest, known.at) for token, known in self.tokens.items() if now - known.at < TOKEN_SECONDS]
             records.append(("n", self.sequence))
             return mark(), records

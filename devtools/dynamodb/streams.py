@@ -9,7 +9,6 @@ from zlib import crc32
 import msgspec
 
 from devtools.dynamodb.syntax import Request
-from devtools.dynamodb.tables import Key
 from devtools.dynamodb.values import ApiError, Item, decode_item, invalid, item_size, refuse_if, sortable
 
 SHARD_COUNT = 4
@@ -20,8 +19,8 @@ _ITERATOR_SECONDS = 15 * 60
 _FIRST_SEQUENCE = 10**20  # DynamoDB's sequence numbers have 21 digits or more
 _MAX_RECORDS, _MAX_SCANNED, _MAX_BYTES, _MAX_LISTED = 1000, 10_000, 1024 * 1024, 100
 
-# A change record: sequence number, time, shard, whether the item expired, the encoded old and new item.
-Record = tuple[int, float, int, bool, bytes | None, bytes | None]
+# A change record: sequence number, time, whether the item expired, the encoded old and new item.
+Record = tuple[int, float, bool, bytes | None, bytes | None]
 
 
 class Stream:
@@ -38,8 +37,8 @@ class Stream:
         self.processed: dict[str, int] = {}  # consumer -> the last sequence number that it has processed
         self.shard_ids = [f"shardId-{int(definition['created'] * 1000):020}-{shard:08x}" for shard in range(SHARD_COUNT)]
 
-    def add(self, key: Key, sequence: int, at: float, expired: bool, old: bytes | None, new: bytes | None) -> None:
-        self.records.append((sequence, at, crc32(str(key[0]).encode()) % SHARD_COUNT, expired, old, new))
+    def add(self, sequence: int, at: float, expired: bool, old: bytes | None, new: bytes | None) -> None:
+        self.records.append((sequence, at, expired, old, new))
         if self.records[0][1] < at - RECORD_SECONDS - _TRIM_SECONDS:
             self.trim(at)
 
@@ -54,14 +53,13 @@ class Stream:
         """Return the index of the first record after a sequence number."""
         return bisect_right(self.records, sequence, key=itemgetter(0))
 
-    def restore(self, sequence: int, at: float, expired: bool, old: bytes | None, new: bytes | None) -> None:
-        """Add a record of which the key is only in its images."""
-        item = decode_item(old or new or b"")
-        self.add(tuple(sortable(item[name]) for name in self.key_names), sequence, at, expired, old, new)
+    def shard(self, record: Record) -> int:
+        """Return the number of the shard that has a record, which is the same for all records of an item."""
+        return crc32(str(sortable(decode_item(record[3] or record[4] or b"")[self.key_names[0]])).encode()) % SHARD_COUNT
 
     def wire_record(self, record: Record, region: str, *, for_lambda: bool = False) -> dict[str, Any]:
         """Return a record as GetRecords does, or as Lambda passes it to a handler."""
-        sequence, at, _, expired, *encoded = record
+        sequence, at, expired, *encoded = record
         old, new = (decode_item(image) if image is not None else None for image in encoded)
         item: Item = old or new or {}
         images: dict[str, Item] = {"Keys": {name: item[name] for name in self.key_names}}
@@ -175,11 +173,11 @@ def get_records(engine: Any, request: Request) -> Request:
     engine.settle(pending)
     found, size = list[Record](), 0
     for record in scanned:
-        if record[2] == shard:
+        if stream.shard(record) == shard:
             if len(found) == limit or size > _MAX_BYTES:
                 break
             found.append(record)
-            size += len(record[4] or b"") + len(record[5] or b"")
+            size += len(record[3] or b"") + len(record[4] or b"")
         position = record[0]
     response: Request = {"Records": [stream.wire_record(record, engine.region) for record in found]}
     if stream.closed_at is None or scanned:
