@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from devtools.dynamodb.syntax import Node, Parser, Part, Path, Request, path_text, value_at
-from devtools.dynamodb.values import SCALARS, SETS, ApiError, Item, Value, add_numbers, check_depth, check_name, check_value, invalid, sortable, type_of
+from devtools.dynamodb.syntax import Node, Parser, Part, Path, Request, check_depth, path_text, value_at
+from devtools.dynamodb.values import SCALARS, SETS, ApiError, Item, Value, add_numbers, check_name, check_value, invalid, sortable, type_of
 
 Values = dict[str, Value]
 Evaluate = Callable[[Item, Values], Any]
@@ -41,9 +41,9 @@ class Update(msgspec.Struct, eq=False):
 
 def _size(value: Value | None) -> Value | None:
     """Return the value of size(): the bytes of a text or binary, or the number of members; None for other types."""
-    ((kind, content),) = value.items() if value is not None else (("NULL", True),)
-    if kind in ("N", "BOOL", "NULL"):
+    if value is None or type_of(value) in ("N", "BOOL", "NULL"):
         return None
+    ((kind, content),) = value.items()
     return {"N": str(len(content.encode() if kind == "S" else SCALARS[kind](content) if kind == "B" else content))}
 
 
@@ -103,14 +103,9 @@ class Operand(msgspec.Struct, frozen=True):
 
 
 class Operator(msgspec.Struct, frozen=True):
-    """`apply` takes the values of the operands. If the item lacks one of them, `missing` is the result, or the message of the error.
-
-    Where `missing` is not given, `apply` takes None for a value that the item lacks.
-    """
-
-    apply: Callable[..., Any]
+    apply: Callable[..., Any]  # takes the values of the operands
     operands: tuple[Operand, ...]
-    missing: bool | str | None = None
+    missing: bool | str | None = None  # the result, or an error, if the item lacks an operand; None: `apply` takes None for the operand
     result: str = ""  # its type, unless the operator is a test, or the result has the type of an operand
 
 
@@ -169,18 +164,12 @@ class _Compiler(Parser):
             (reference,) = nodes
             return lambda _item, values: values[reference]
         if kind == "path":
-            (path,) = nodes
-            if any(str(part).startswith("#") for part in path):
-                return lambda item, values: value_at(item, _bound(path, values))
-            name, *inner = path
-            return (lambda item, _: value_at(item, path)) if inner else lambda item, _: item.get(name)
+            name, *inner = path = nodes[0]
+            return (lambda item, values: value_at(item, _bound(path, values))) if inner else lambda item, _: item.get(name)
         operator, operands = self._checked(kind, nodes), [self.compile(operand) for operand in nodes]
         apply, missing = operator.apply, operator.missing
         if kind == "SET" and nodes[0][0] not in ("path", "if_not_exists"):  # the value that is set is never missing
             return operands[0]
-        if len(operands) == 1 and missing is None:
-            (only,) = operands
-            return lambda item, values: apply(only(item, values))
         if len(operands) == 2:
             first, second = operands
             if kind == "and":  # without the second operand if the first one decides
@@ -190,8 +179,7 @@ class _Compiler(Parser):
 
             def apply_to_both(item: Item, values: Values) -> Any:
                 left, right = first(item, values), second(item, values)
-                is_missing = missing is not None and (left is None or right is None)
-                return _result_without(missing) if is_missing else apply(left, right)
+                return _result_without(missing) if missing is not None and (left is None or right is None) else apply(left, right)
 
             return apply_to_both
 
@@ -298,12 +286,11 @@ def apply_update(update: Update, old: Item, values: Values) -> Item:
     new = dict(old)
     owned: dict[Path, Any] = {(): new}
     for path, value in [(path, evaluate(old, values)) for path, evaluate in update.actions]:
-        part, parent = path[-1], new
+        part, parent = path[-1], owned[()]
         if len(path) > 1:
             path = _bound(path, values)
             part, parent = path[-1], _owned(path[:-1], path[-1], owned)
-            if value is not None:
-                check_depth(value, len(path))
+            check_depth(value, path)
         if type(part) is int and part >= len(parent):
             parent.append(value)
         elif value is not None or type(part) is int:
@@ -341,8 +328,7 @@ def compile_expressions(request: Request, *parameters: str) -> tuple[tuple[Any, 
     keys = _keys(texts, names) if names else {}
     compiled_names = {**names, **{reference: reference for reference in keys}} if names and keys else names
     compiled, used, checks = _compiled(parameters, texts, None if compiled_names is None else tuple(compiled_names.items()))
-    if keys:
-        _check_contents("ExpressionAttributeNames", keys, check_name)
+    _check_contents("ExpressionAttributeNames", keys, check_name)
     if values is not None:
         _check_contents("ExpressionAttributeValues", values, check_value)
     if values is None or values.keys() != used.keys() or not values:
@@ -373,7 +359,7 @@ def _references_to_keys(texts: tuple[str | None, ...]) -> frozenset[str]:
     return frozenset(name for dot, name in references if dot) - {name for dot, name in references if not dot}
 
 
-def _bound(path: Path, values: Values) -> Path:
+def _bound(path: Path, values: dict[str, Any]) -> Path:
     """Return the path with keys of maps instead of references to them."""
     return tuple([values.get(part, part) if type(part) is str and part[0] == "#" else part for part in path])
 

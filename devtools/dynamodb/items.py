@@ -120,8 +120,7 @@ def _write(kind: str, allowed_returns: tuple[str, ...], engine: Any, request: Re
     response: Response = {}
     if returns != "NONE" and (attributes := old if returns.endswith("_OLD") else new):
         if returns.startswith("UPDATED"):
-            paths = [path for path, _ in write.update.actions] if write.update is not None else []
-            attributes = project(attributes, paths, write.values)
+            attributes = project(attributes, [path for path, _ in write.update.actions] if write.update is not None else [], write.values)
         response |= {"Attributes": attributes} if attributes else {}
     if "ReturnConsumedCapacity" in request:
         response |= Capacity(request).write(table, old, new).report(is_list=False)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, NoReturn
 
-from devtools.dynamodb.values import SETS, Item, Value, check_name, check_value, invalid, refuse_if, refuse_value_if, type_of
+from devtools.dynamodb.values import SETS, Item, Value, check_name, check_value, encode_item, invalid, refuse_if, refuse_value_if, type_of
 
 Part = str | int
 Path = tuple[Part, ...]  # attribute names and indexes of lists
@@ -194,6 +194,12 @@ def value_at(item: Item, path: Path) -> Value | None:
             elements = value.get("L", ())
             value = elements[part] if int(part) < len(elements) else None
     return value  # type: ignore[no-any-return]
+
+
+def check_depth(value: Value | None, path: Path) -> None:
+    """Raise ApiError if a valid value is nested too deeply to be at this path. Encoded, each level takes four bytes at least."""
+    if value is not None and len(encode_item(value)) > 4 * (_MAX_PATH_LENGTH - len(path)):
+        check_value(value, len(path))
 
 
 def path_text(path: Path) -> str:

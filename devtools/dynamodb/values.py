@@ -147,12 +147,6 @@ def check_value(value: Any, depth: int = 1) -> int:
     return _check_rare_value(value, kind, content)
 
 
-def check_depth(value: Value, depth: int) -> None:
-    """Raise ApiError if a valid value is nested too deeply to be at this depth of an item. A level takes four bytes or more."""
-    if len(encode_item(value)) > 4 * (MAX_DEPTH - depth):
-        check_value(value, depth)
-
-
 def _check_rare_value(value: Value, kind: str, content: Any) -> int:
     if kind in ("BOOL", "NULL") and type(content) is bool:
         refuse_value_if(kind == "NULL" and not content, "Null attribute value types must have the value of true")
