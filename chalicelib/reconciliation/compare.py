@@ -36,6 +36,8 @@ from chalicelib.purchases.provider_events import EventResult
 MAX_UNKNOWN_PAYMENTS = 10
 MAX_RECHECKS = 100  # open findings that one run compares again
 RECHECK_SECONDS = 240  # of a run, at most a quarter, so that open cases cannot keep the books of this day from being compared
+LATER_SECONDS = 30  # payments opened after a span are listed for this long at a time
+LISTED_PER_CALL = 100  # payments
 # Each open dispute is compared once a day, in the quarter of an hour that its id selects, so no run has all of them.
 QUARTER_SECONDS, QUARTERS = 900, 96
 
@@ -159,9 +161,9 @@ def compare_span(since: int, until: int, now: int, max_unknown: int | None = MAX
     return report
 
 
-def concerns_only(account: str, error: Exception) -> bool:
-    """Return whether an error in the comparison of a promoter's account does not concern the other accounts. Logs such an error."""
-    concerns_others = (
+def concerns_only(account: str | None, error: Exception) -> bool:
+    """Return whether an error in the comparison of an account does not concern the other accounts. Logs such an error."""
+    concerns_others = isinstance(error, StoreIsBehind) or (
         isinstance(error, FATAL_ERRORS) and not isinstance(error, deadline.DeadlineExceeded) and not dynamo.is_invalid_data(error)
     )
     if not concerns_others:
@@ -284,7 +286,7 @@ def _recheck_payment(run: ComparisonRun, purchase_id: str, provider: str, paymen
 
 
 def _compare_payments(run: ComparisonRun) -> set[str]:
-    """Compare each payment of this span with its purchase. Returns the ids of payments that received money; see `_our_payments`."""
+    """Compare each payment of this span with its purchase. Returns the ids of the payments that received money."""
     paid: set[str] = set()
     our_payments = _our_payments(run, paid)
     while batch := list(islice(our_payments, dynamo.MAX_BATCH_GET)):
@@ -304,19 +306,13 @@ def _compare_payments(run: ComparisonRun) -> set[str]:
 
 
 def _our_payments(run: ComparisonRun, paid: set[str]) -> Iterator[ProviderPayment]:
-    """Yield our payments that were opened in this span, and add the ids of payments that received money to `paid`.
-
-    A purchase made at the end of the span may open its payment after the span, so `paid` also covers payments that were opened later.
-    """
-    current, report = settings.current(), run.report
-    until = report.until + catalog.longest_hold_seconds() + current.checkout_seconds
-    for payment in payments.list_payments(report.since, until, run.account):
-        if payment.namespace != current.provider_namespace or payment.purchase_id is None:
+    """Yield our payments that were opened in this span, and add the ids of payments that received money to `paid`."""
+    for payment in payments.list_payments(run.report.since, run.report.until, run.account):
+        if payment.namespace != settings.current().provider_namespace or payment.purchase_id is None:
             continue
         if payment.amount_received:
             paid.add(payment.id)
-        if payment.created < report.until:
-            yield payment
+        yield payment
 
 
 def _check_unknown_limit(run: ComparisonRun, unknown: list[ProviderPayment]) -> None:
@@ -441,14 +437,33 @@ def _find_tickets_without_payment(run: ComparisonRun, paid: set[str], event_ids:
         current = catalog.snapshot()
         owners = {event_id: current.event_account(event_id) for event_id in event_ids}
         event_ids = [event_id for event_id, owner in owners.items() if owner is not None and run.account in owner.all_ids]
-    for entry in _captured_entries(run.report, event_ids):
-        if entry.account != run.account or entry.reference in paid:
-            continue
+    entries = [entry for entry in _captured_entries(run.report, event_ids) if entry.account == run.account]
+    for entry in _without_later_payments(run, [entry for entry in entries if entry.reference not in paid]):
         with run.isolate_errors(entry.purchase_id, entry.reference, payment_at=entry.provider, account=entry.account):
             purchase = queries.load_purchase(entry.purchase_id)
             if purchase is not None:
                 found = payments.external_provider(entry.provider).find_payment_by_id(entry.reference, purchase.account)
                 _compare_tickets(run, purchase, entry.provider, entry.reference, found)
+
+
+def _without_later_payments(run: ComparisonRun, entries: list[LedgerEntry]) -> list[LedgerEntry]:
+    """Return the entries without a payment in the lists after this span. They are to be looked up one by one.
+
+    A purchase made at the end of the span may open its payment after the span. The later payments are listed while their lists have taken
+    fewer calls than looking up the remaining entries would take. So however long a hold lasts, a span takes at most about twice as many
+    calls as with the better of the two ways, and fits into a turn if it is short enough.
+    """
+    since, calls = run.report.until, 0.0
+    end = since + catalog.longest_hold_seconds() + settings.current().checkout_seconds
+    while since < end and calls < len(entries):
+        until, paid, count = min(since + LATER_SECONDS, end), set[str](), 0
+        for payment in payments.list_payments(since, until, run.account):
+            count += 1
+            if payment.amount_received:
+                paid.add(payment.id)
+        entries = [entry for entry in entries if entry.reference not in paid]
+        since, calls = until, calls + 1 + count / LISTED_PER_CALL
+    return entries
 
 
 def _compare_tickets(

@@ -156,6 +156,22 @@ def test_tickets_without_a_payment_at_stripe_are_shown(shop, exists):
     assert (list_findings(shop), shop.purchase_state(session)) == ({}, "paid")
 
 
+def test_payments_opened_after_the_span_are_listed_only_if_that_takes_fewer_calls(shop, time):
+    """One ticket's payment was opened later, one is unknown. The first list after the span has the first; the other is looked up."""
+    sessions = [buy_without_webhooks(shop, user, 1) for user in ("ada", "bob")]
+    later, unknown = [shop.fetch_payment_intent(session).id for session in sessions]
+    shop.fake.overwrite_object("payment_intent", later, created=time.now + 5)
+    shop.fake.remove_object("payment_intent", unknown)
+    since = time.now - 3600
+    shop.fake.request_log.clear()
+    report = compare.compare_span(since, time.now + 1, time.now + 60)
+    assert (report.payments, report.findings) == (0, {"tickets_without_payment": 1})
+    assert list_findings(shop) == {sessions[1]["id"]: f"tickets_without_payment-{unknown}"}
+    counts = shop.fake.request_log.counts
+    assert (counts["GET /v1/payment_intents"], counts["GET /v1/payment_intents/:id"]) == (2, 1)
+    shop.fake.clear_webhook_rules()
+
+
 def test_a_payment_that_cannot_be_processed_does_not_stop_the_comparison(shop, monkeypatch):
     shop.lose_webhooks()
     sessions = [shop.open_checkout(user, 1) for user in ("ada", "bob")]
