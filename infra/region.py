@@ -89,7 +89,9 @@ def take_over(*, force: bool = False, wait: Wait = time.sleep) -> RecoveryReport
     sells = max(known, key=lambda claim: claim.term)
     if sells.region == current.region and sells.until > clock.now():
         raise RegionError(f"Stage {current.stage} already sells in {current.region}.")
-    own = RegionClaim(current.region, max(claim.term for claim in known) + 1, 0, is_alone=force)
+    mine = [claim for claim in ask_region(current.region) or [] if claim.region == current.region]  # the witness has an earlier one
+    sold_until = max((max(claim.until, claim.sold_until) for claim in mine), default=0)
+    own = RegionClaim(current.region, max(claim.term for claim in known) + 1, 0, is_alone=force, sold_until=sold_until)
     try:
         claim_sales([current.region], own, 0)
         claim_sales([witness], own, 0)
@@ -114,7 +116,6 @@ def take_over(*, force: bool = False, wait: Wait = time.sleep) -> RecoveryReport
     _say("Repairing the records ...")
     last_sign = max([claim.until for claim in theirs if claim.until], default=claimed_at) - LEASE_SECONDS
     since = min(claimed_at, last_sign) - BEFORE_SECONDS - catalog.longest_hold_seconds() - current.checkout_seconds
-    sold_until = max((claim.until for claim in known if claim.region == current.region), default=0)
     report = region_recovery.recover(since, clock.now(), sold_until)
     if any(claim.term > own.term for name in (current.region, witness) for claim in ask_region(name) or []):
         raise RegionError("Another run lets another region sell. Nothing is on sale here.")

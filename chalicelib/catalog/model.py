@@ -800,13 +800,14 @@ class RegionClaim(Struct, frozen=True):
     """What a region of a stage with a standby says about itself: it may sell until `until` (epoch seconds), in its `term`.
 
     The region with the highest term is the active one. `is_alone` means that an operator has made sure that no other region runs, so this
-    region continues even if nobody answers.
+    region continues even if nobody answers. `sold_until` is when the region last sold, once it has stopped.
     """
 
     region: str
     term: int
     until: int
     is_alone: bool = False
+    sold_until: int = 0
 
 
 class CatalogHead(Struct, frozen=True):

@@ -148,6 +148,8 @@ def invalidate() -> None:
 # may sell once the time has passed. The claims are read together with the head, so the fence costs no call.
 
 LEASE_SECONDS = 180  # three runs of the sweep, so that two failed runs do not stop a sale
+# For the requests that a region has accepted before it stops. The other region waits longer than this before it sells.
+LAST_REQUEST_SECONDS = 30
 
 
 def seconds_to_sell() -> float:
@@ -168,7 +170,7 @@ def extend_lease(now: int) -> None:
     found = [claims for region in current.other_regions if (claims := ask_region(region)) is not None]
     if any(claim.term > own.term for claims in found for claim in claims):
         logger.warning("region.taken_over", term=own.term)
-        store.extend_claim(own, 0)
+        store.extend_claim(own, 0, sold_until=min(own.until, now + LAST_REQUEST_SECONDS))
     elif found or own.is_alone:
         store.extend_claim(own, now + LEASE_SECONDS)
     else:

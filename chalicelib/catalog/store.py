@@ -110,6 +110,7 @@ class CatalogRow(dynamo.Table):
     term = NumberAttribute(null=True)  # of a region's claim
     until = NumberAttribute(null=True)
     alone = BooleanAttribute(null=True)
+    sold_until = NumberAttribute(null=True)
 
 
 _EXISTS, _ABSENT = CatalogRow.pk.exists(), CatalogRow.pk.does_not_exist()
@@ -218,17 +219,19 @@ def read_claims(region: str) -> list[RegionClaim]:
 def save_claim(region: str, claim: RegionClaim) -> None:
     """Write a claim into the catalog's table of a region."""
     row = CatalogRow(_HEAD, f"{_REGION}{claim.region}", term=claim.term, until=claim.until, alone=claim.is_alone or None)
+    row.sold_until = claim.sold_until or None
     dynamo.client_of(region).put_item(TableName=CatalogRow.name(), Item=row.serialize())
 
 
-def extend_claim(claim: RegionClaim, until: int) -> bool:
+def extend_claim(claim: RegionClaim, until: int, sold_until: int = 0) -> bool:
     """Let this region sell until this time (epoch seconds), or no longer. Returns False if the claim has changed meanwhile."""
     row = CatalogRow(_HEAD, f"{_REGION}{claim.region}")
-    return dynamo.update_if(row, [CatalogRow.until.set(until)], (CatalogRow.term == claim.term) & (CatalogRow.until == claim.until))
+    actions = CatalogRow.set_or_remove({"until": until, "sold_until": sold_until or None})
+    return dynamo.update_if(row, actions, (CatalogRow.term == claim.term) & (CatalogRow.until == claim.until))
 
 
 def _claim(row: CatalogRow) -> RegionClaim:
-    return RegionClaim(row.sk.removeprefix(_REGION), int(row.term or 0), int(row.until or 0), bool(row.alone))
+    return RegionClaim(row.sk.removeprefix(_REGION), int(row.term or 0), int(row.until or 0), bool(row.alone), int(row.sold_until or 0))
 
 
 def load(head: CatalogHead, known: Catalog | None = None) -> Catalog:

@@ -1,6 +1,7 @@
 """The commands for a second region, and the fence between the regions: in three regions of an emulated AWS, which copies no items."""
 
 import json
+from unittest.mock import Mock
 
 import pytest
 
@@ -9,6 +10,8 @@ from chalicelib.catalog.model import RegionClaim
 from chalicelib.catalog.snapshots import LEASE_SECONDS, claim_sales, seconds_to_sell
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, memory, settings
+from chalicelib.inventory.store import ShardRow, scan_shards
+from chalicelib.purchases.store import PurchaseRow
 from infra import region, tables
 from infra.template import permissions
 from tests import builders, engines
@@ -113,6 +116,35 @@ def test_a_failover_without_the_witness_needs_a_person(api, time, two_regions):
         region.take_over(force=True, wait=lambda seconds: time.advance(int(seconds)))
         memory.forget_everything()
         assert "standby" not in builders.run_sweep()
+
+
+@pytest.mark.parametrize("is_repeated", [False, True])
+def test_a_failback_takes_back_a_free_order_of_the_region_that_has_stopped(api, time, two_regions, monkeypatch, is_repeated):
+    """Not an order that the other region has sold since, and also if the first attempt was killed."""
+    began = time.now
+    time.advance(60)
+    free = two_regions[0], builders.create_tier(api, two_regions[0], "Free", price_cents=0)
+    late, other = builders.create_order(api, free, 1, "ada"), builders.create_order(api, free, 1, "bob")
+    with settings.override(region=STANDBY):
+        memory.forget_everything()
+        region.take_over(wait=lambda seconds: time.advance(int(seconds)))
+    memory.forget_everything()
+    assert builders.run_sweep() == {"standby": True}
+    [stopped] = [claim for claim in snapshots.ask_region(FIRST) if claim.region == FIRST]
+    claim_sales([STANDBY], stopped, stopped.until)  # as DynamoDB copies it
+    claim_sales([WITNESS], RegionClaim(FIRST, 1, 0), began)  # the witness has only what `fairgate standby` wrote
+    time.advance(600)
+    dynamo.update_now(PurchaseRow(other), [PurchaseRow.ended_at.set(time.now)])
+    for number, shard in enumerate(shard for shard in scan_shards() if shard.stock_id.startswith(free[1])):
+        capacity = 1 if number == 0 else 0
+        dynamo.update_now(ShardRow(shard.id), [ShardRow.capacity.set(capacity), ShardRow.available.set(0), ShardRow.sold.set(capacity)])
+    if is_repeated:
+        with monkeypatch.context() as killed:
+            killed.setattr(region.region_recovery, "recover", Mock(side_effect=KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                region.take_over(wait=lambda seconds: time.advance(int(seconds)))
+    report = region.take_over(wait=lambda seconds: time.advance(int(seconds)))
+    assert (report.orders_returned, report.oversold) == ([late], {})
 
 
 def test_the_standby_gets_a_replica_of_each_table_and_the_witness_the_first_claim(api, monkeypatch, capsys):
