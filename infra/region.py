@@ -6,6 +6,7 @@ All three work on the stage and the region that the environment names. `standby`
 
 import json
 import os
+import sqlite3
 import sys
 import time
 from argparse import ArgumentParser
@@ -151,6 +152,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 report = take_over(force=chosen.force)
     except (RegionError, settings.SettingsError) as error:
         return output.print_failure(str(error), 2)
+    except sqlite3.OperationalError as error:
+        return output.print_failure(f"The temporary file cannot be written: {error}. Set TMPDIR to another folder, and run it again.", 2)
     except ProviderUnavailable:
         return output.print_failure("The payment provider does not respond, so lost payments are unknown. Run the command again.", 2)
     except dynamo.STORE_ERRORS as error:

@@ -4,15 +4,21 @@ DynamoDB copies each table to the standby on its own, so an order may have arriv
 purchase decides, as always. What contradicts it is brought into line, and then every payment of the last hours is applied again, through
 the comparison with the provider: a purchase that is missing or unpaid here gets its tickets, or its money is refunded. Nothing is done
 twice, so the recovery can be repeated. No other process may write to the tables meanwhile.
+
+The tables are read once, into a temporary file, which is then read purchase by purchase. So the command needs little memory, however many
+orders there are.
 """
 
 import math
+import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct, field, msgpack
 from msgspec.structs import asdict, replace
 from pynamodb.attributes import NumberAttribute
 from pynamodb.expressions.update import Action
@@ -30,7 +36,7 @@ from chalicelib.ledger.model import LedgerEntry
 from chalicelib.ledger.service import scan_entries
 from chalicelib.ledger.store import LedgerRow, entry_key
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import Payment, ProviderRefund
+from chalicelib.payments.model import Payment, ProviderPayment, ProviderRefund
 from chalicelib.purchases import holds, ledger_entries, provider_events, refunds_at_provider, settlement, store, sweep, sweep_store
 from chalicelib.purchases.model import ACTIVE_STATES, MOVED_PREFIX, BuyerRecord, LineItem, Purchase, Refund
 from chalicelib.purchases.store import BuyerRow, PurchaseRow
@@ -45,7 +51,7 @@ from chalicelib.tickets.store import TicketRow, change_state_item, scan_tickets,
 from chalicelib.waiting_room.model import LATE
 from chalicelib.waiting_room.store import WaitingRoomRow
 
-SCANS = 16  # of a table at once: their pages of 1 MB are in memory together
+SCANS = 8  # of a table at once: their pages of 1 MB are in memory together, as objects of about 15 MB each
 SPAN_SECONDS = 3600  # of the provider's books that are compared together
 # For one promoter's account and for all of them, to list the payments and then to compare. The payments of a large sale take minutes.
 ACCOUNT_SECONDS, ACCOUNTS_SECONDS = 240, 600
@@ -102,44 +108,89 @@ def recover(since: int, now: int, sold_until: int) -> RecoveryReport:
         while compared.until <= now:
             until = min(compared.until + SPAN_SECONDS, now + 1)
             compared.add(compare.compare_account(None, compared.until, until, now, max_unknown=None, open_cases=open_cases))
-        with_payments = {payment.account for payment in recovery.payments}
         with deadline.within(ACCOUNTS_SECONDS):
-            for account in sorted(recovery.accounts, key=lambda each: (each not in with_payments, each)):
+            for account in sorted(recovery.accounts, key=lambda each: (each not in recovery.paying_accounts, each)):
                 if account not in report.accounts_unread:
                     with recovery.isolate(account):
                         compared.add(compare.compare_account(account, since, now + 1, now, open_cases=open_cases))
     return report
 
 
+class _Spool:
+    """Records of several types in a temporary file, each with a key, to read all records of one key together.
+
+    SQLite deletes the name of the file at once, so nothing is left of the file when the process ends, in whatever way.
+    """
+
+    def __init__(self, *types: Any) -> None:
+        self._decoders = [msgpack.Decoder(each) for each in types]
+        self._file = sqlite3.connect("")
+        self._file.execute("PRAGMA journal_mode = OFF")
+        for number in range(len(types)):
+            self._file.execute(f"CREATE TABLE records_{number} (key TEXT, record BLOB)")
+
+    def add(self, number: int, records: Iterable[tuple[str, Any]]) -> None:
+        """Add records, with their keys, of the type with this number."""
+        rows = ((key, msgpack.encode(record)) for key, record in records)
+        self._file.executemany(f"INSERT INTO records_{number} VALUES (?, ?)", rows)
+
+    def groups(self, *numbers: int) -> Iterator[tuple[str, list[list[Any]]]]:
+        """Yield each key, in order, with the records that have this key: a list for each type, or for the types with these numbers."""
+        chosen = numbers or range(len(self._decoders))
+        tables = (f"SELECT key, {index}, record FROM records_{number}" for index, number in enumerate(chosen))
+        decoders = [self._decoders[number].decode for number in chosen]
+        for key, rows in groupby(self._file.execute(f"{' UNION ALL '.join(tables)} ORDER BY 1, 2"), itemgetter(0)):
+            found: list[list[Any]] = [[] for _ in chosen]
+            for _, index, record in rows:
+                found[index].append(decoders[index](record))
+            yield key, found
+
+    def close(self) -> None:
+        self._file.close()
+
+
+# The types in the spool of the orders, by purchase id, and in the spool of the buyers, by buyer and event.
+_PURCHASE, _PAYMENT, _TICKET, _ENTRY = range(4)
+_RECORD, _OWN, _MOVED, _RECEIVED = range(4)
+_MAX_SECONDS = 10**11  # less a time in epoch seconds, all of one length: the latest time sorts first
+
+
 class _Recovery:
-    """All records of the stage, in memory: about 10 KB for each order. A failback also repairs what arrives late, however old it is."""
+    """All records of the stage, on disk, and in memory only what is active or has changed, and sums.
+
+    A failback also repairs what arrives late, however old it is.
+    """
 
     def __init__(self, since: int, now: int, sold_until: int) -> None:
         self.now, self.sold_until, self.report = now, sold_until, RecoveryReport()
-        self.purchases = {purchase.id: purchase for purchase in store.scan_purchases(SCANS)}
-        self.tickets = defaultdict[str, list[Ticket]](list)
-        for ticket in scan_tickets(SCANS):
-            self.tickets[ticket.purchase_id].append(ticket)
-        self.entries = defaultdict[str, list[LedgerEntry]](list)
-        for entry in scan_entries(SCANS):
-            self.entries[entry.purchase_id].append(entry)
         self.shards = list(scan_shards(SCANS))
         self.shards_left = defaultdict[str, list[str]](list)  # by stock: those that may have tickets for lost orders
         for shard in self.shards:
             self.shards_left[shard.stock_id].append(shard.id)
-        self.torn: list[tuple[Purchase | None, list[Ticket]]] = []  # orders whose purchase did not arrive, or not as an order
-        self.report.purchases = len(self.purchases)
-        ours = settings.current().provider_namespace
+        self.orders = _Spool(Purchase, ProviderPayment, Ticket, LedgerEntry)
+        self.buyers = _Spool(BuyerRecord, Purchase, Purchase, str)
+        self.purchases = dict[str, Purchase]()  # those that are active, and those that the recovery has changed
+        self.found = set[str]()  # the purchases that have holds in the shards
+        self.paid = set[str]()  # active purchases whose payments have arrived at the provider
+        self.unknown = list[Purchase]()  # did not arrive, but their payments did: their tickets are free for them again
+        self.torn: list[tuple[Purchase | None, list[Ticket], list[LedgerEntry]]] = []  # whose purchase did not arrive, or not as an order
+        self.sold = Counter[str]()  # by shard, for known orders
+        self.given, self.sold_of_tier = Counter[str](), Counter[str]()  # the last seat number of each event, and tickets that are not void
+        self.paying_accounts = set[str | None]()
+        self.orders.add(_PURCHASE, ((purchase.id, purchase) for purchase in store.scan_purchases(SCANS)))
+        self.orders.add(_TICKET, ((ticket.purchase_id, ticket) for ticket in scan_tickets(SCANS)))
+        self.orders.add(_ENTRY, ((entry.purchase_id, entry) for entry in scan_entries(SCANS)))
         self.accounts = catalog.snapshot().account_ids()
-        found = [*payments.list_payments(since, now + 1, None)]
+        self._add_payments(payments.list_payments(since, now + 1, None))
         with deadline.within(ACCOUNTS_SECONDS):
             for account in self.accounts:
                 with self.isolate(account):
-                    found += payments.list_payments(since, now + 1, account)
-        self.payments = [payment for payment in found if payment.namespace == ours and payment.amount_received]
-        # The purchases that did not arrive, but whose payments did: their tickets are free for them again.
-        lost = (payment for payment in self.payments if payment.is_paid and payment.purchase_id not in self.purchases)
-        self.unknown = [purchase for payment in lost if (purchase := provider_events.find_lost_purchase(payment)) is not None]
+                    self._add_payments(payments.list_payments(since, now + 1, account))
+
+    def _add_payments(self, found: Iterable[ProviderPayment]) -> None:
+        ours = settings.current().provider_namespace
+        paid = (payment for payment in found if payment.namespace == ours and payment.amount_received)
+        self.orders.add(_PAYMENT, ((payment.purchase_id or "", payment) for payment in paid))
 
     @contextmanager
     def isolate(self, account: str | None) -> Iterator[None]:
@@ -158,30 +209,48 @@ class _Recovery:
     def bring_into_line(self) -> None:
         self._return_lost_orders()
         self._end_earlier_reservations()
-        for purchase_id in sorted(self.tickets.keys() - self.purchases.keys()):
-            self._withdraw(None, purchase_id)
-        for purchase in self.purchases.values():
-            if purchase.was_order:
-                self._complete_records(purchase)
-            elif self.tickets.get(purchase.id):
-                self._withdraw(purchase, purchase.id)
-            self._correct_entries(purchase.id, purchase)
-            self._correct_cases(purchase)
-        for purchase_id in self.entries.keys() - self.purchases.keys():
-            if sum(entry.amount_cents for entry in self.entries[purchase_id]):  # others are payments of unknown purchases, refunded
-                self._remove_entries(self.entries[purchase_id])
+        for purchase_id, [purchases, _, tickets, entries] in self.orders.groups():
+            if purchases:
+                self._bring_into_line(self.purchases.get(purchase_id, purchases[0]), tickets, entries)
+                continue
+            if tickets:
+                self._withdraw(None, tickets, entries)
+            if sum(entry.amount_cents for entry in entries):  # others are payments of unknown purchases, refunded
+                self._remove_entries(entries)
+        self.orders.close()
         self._correct_shards()
         self._correct_buyers()
         self._skip_numbers()
         self._skip_places()
         self._continue_stock_ledgers()
 
+    def _bring_into_line(self, purchase: Purchase, tickets: list[Ticket], entries: list[LedgerEntry]) -> None:
+        """Correct the tickets, the ledger entries and the cases of a purchase. Adds up what shards, buyers and counters must say."""
+        if purchase.was_order:
+            tickets = self._complete_records(purchase, tickets)
+            for seat in _sold_seats(purchase):
+                self.sold[seat.shard_id] += seat.quantity
+        elif tickets:
+            self._withdraw(purchase, tickets, entries)
+            tickets = []
+        self._correct_entries(purchase, entries)
+        self._correct_cases(purchase)
+        if purchase.id not in self.purchases:
+            self._note_buyers([purchase])
+        received = (ticket for ticket in tickets if ticket.owner_id != purchase.user_id)
+        self.buyers.add(_RECEIVED, ((_buyer_key(ticket.owner_id, ticket.event_id), ticket.id) for ticket in received))
+        for ticket in tickets:
+            self.sold_of_tier[ticket.tier_id] += ticket.state != "void"
+            if ticket.serial is not None:
+                self.given[ticket.event_id] = max(self.given[ticket.event_id], ticket.serial.first + ticket.admits - 1)
+
+    def _active(self) -> list[Purchase]:
+        return [purchase for _, purchase in sorted(self.purchases.items()) if purchase.state in ACTIVE_STATES]
+
     def _end_earlier_reservations(self) -> None:
         """End all but the latest active purchase of a buyer at an event: the end of the others did not arrive."""
         latest: dict[tuple[str, str], Purchase] = {}
-        for purchase in sorted(self.purchases.values(), key=lambda each: each.id):
-            if purchase.state not in ACTIVE_STATES:
-                continue
+        for purchase in self._active():
             key = purchase.user_id, purchase.event_id
             if (earlier := latest.get(key)) is not None:
                 self._overwrite(replace(earlier, state="expired", ended_at=self.now))
@@ -196,40 +265,69 @@ class _Recovery:
 
         These are orders whose payment the other region has refunded, and the latest free ones, where more is sold than there is.
         """
-        for payment in self.payments:
-            order = self.purchases.get(payment.purchase_id or "")
-            intent = payment.payment_intent_id
-            if order is None or not order.is_order or intent is None or not order.is_own_payment(intent) or payment.net_received:
-                continue
-            if order.refunded_total(intent, include_due=True) < payment.amount_refunded:
-                found = list[ProviderRefund]()
-                with self.isolate(payment.account):
-                    found = payments.external_provider(payment.provider).list_refunds_of_payment(intent, payment.account)
-                made = next((refund for refund in found if refund.status != "failed"), None)
-                if made is None:
-                    continue  # the comparison with the provider follows
-                self._return(order, Refund(
-                    id=f"lost-{intent}", status=made.status, amount_cents=payment.amount_refunded, currency=payment.currency, reason="late",
-                    by="fairgate", at=self.now, payment_intent_id=intent, provider_id=made.id, provider=payment.provider,
-                    taxes=order.kept_taxes, included_fee_cents=order.kept_included_fee_cents,
-                ))  # fmt: skip
         free = Counter[str]()
         for shard in self.shards:
             free[shard.stock_id] += shard.capacity
-        orders = [purchase for purchase in self.purchases.values() if purchase.was_order]
-        for order in orders:
-            for seat in _sold_seats(order):
-                free[seat.stock_id] -= seat.quantity
-        late = [order for order in orders if order.is_order and order.total_cents == 0 and (order.ended_at or 0) <= self.sold_until]
-        for order in sorted(late, key=lambda each: each.ended_at or 0, reverse=True):
-            seats = _sold_seats(order)
-            if any(free[seat.stock_id] < 0 for seat in seats):
-                for seat in seats:
-                    free[seat.stock_id] += seat.quantity
+        for order, payment in self._look_through(free).values():
+            found, intent = list[ProviderRefund](), str(payment.payment_intent_id)
+            with self.isolate(payment.account):
+                found = payments.external_provider(payment.provider).list_refunds_of_payment(intent, payment.account)
+            made = next((refund for refund in found if refund.status != "failed"), None)
+            if made is None:
+                continue  # the comparison with the provider follows
+            self._return(order, Refund(
+                id=f"lost-{intent}", status=made.status, amount_cents=payment.amount_refunded, currency=payment.currency, reason="late",
+                by="fairgate", at=self.now, payment_intent_id=intent, provider_id=made.id, provider=payment.provider,
+                taxes=order.kept_taxes, included_fee_cents=order.kept_included_fee_cents,
+            ))  # fmt: skip
+            free.update(_sold_by_stock(order))
+            free.subtract(_sold_by_stock(self.purchases[order.id]))
+        if any(count < 0 for count in free.values()):
+            self._return_free_orders(free)
+
+    def _look_through(self, free: Counter[str]) -> dict[str, tuple[Purchase, ProviderPayment]]:
+        """Look at each purchase with its payments, once. Subtracts what the orders have from the `free` tickets of the stocks.
+
+        Returns by id the orders whose payment the other region has refunded, each with the payment.
+        """
+        held_for = {Hold(shard.id, hold_id, 0).purchase_id for shard in self.shards for hold_id in shard.holds}
+        refunded = dict[str, tuple[Purchase, ProviderPayment]]()
+        for _, [purchases, found] in self.orders.groups(_PURCHASE, _PAYMENT):
+            self.paying_accounts |= {payment.account for payment in found}
+            if not purchases:
+                lost = (provider_events.find_lost_purchase(payment) for payment in found if payment.is_paid)
+                self.unknown += (purchase for purchase in lost if purchase is not None)
+                continue
+            [purchase] = purchases
+            self.report.purchases += 1
+            if purchase.id in held_for:
+                self.found.add(purchase.id)
+            if purchase.state in ACTIVE_STATES:
+                self.purchases[purchase.id] = purchase
+                if any(payment.is_paid for payment in found):
+                    self.paid.add(purchase.id)
+            if purchase.was_order:
+                free.subtract(_sold_by_stock(purchase))
+            for payment in found:
+                if _is_refunded_elsewhere(purchase, payment):
+                    refunded[purchase.id] = purchase, payment
+        return refunded
+
+    def _return_free_orders(self, free: Counter[str]) -> None:
+        """Take back the latest free orders of the time in which this region last sold, until no stock has less than no `free` tickets."""
+        latest = _Spool(Purchase)
+        orders = (self.purchases.get(order.id, order) for _, [found] in self.orders.groups(_PURCHASE) for order in found)
+        late = (order for order in orders if order.is_order and order.total_cents == 0 and (order.ended_at or 0) <= self.sold_until)
+        latest.add(_PURCHASE, ((f"{_MAX_SECONDS - (order.ended_at or 0)} {order.id}", order) for order in late))
+        for _, [[order]] in latest.groups():
+            sold = _sold_by_stock(order)
+            if any(free[stock_id] < 0 for stock_id in sold):
+                free.update(sold)
                 self._return(order, Refund(
                     id="lost", status="succeeded", amount_cents=0, currency=order.currency, reason="late", by="fairgate", at=self.now,
                     provider="free",
                 ))  # fmt: skip
+        latest.close()
 
     def _return(self, order: Purchase, refund: Refund) -> None:
         """Refund an order, and let its seats no longer count as sold, in one transaction.
@@ -250,16 +348,19 @@ class _Recovery:
         self.purchases[order.id] = after
         self.report.orders_returned.append(order.id)
 
-    def _withdraw(self, purchase: Purchase | None, purchase_id: str) -> None:
+    def _withdraw(self, purchase: Purchase | None, tickets: list[Ticket], entries: list[LedgerEntry]) -> None:
         """Delete the tickets of a purchase that is not an order here. They are issued again with the same codes, if they can be."""
-        found = sorted(self.tickets.pop(purchase_id), key=lambda ticket: ticket.number)
-        self.torn.append((purchase, found))
+        found = sorted(tickets, key=lambda ticket: ticket.number)
+        self.torn.append((purchase, found, entries))
         self.report.tickets_withdrawn += len(found)
         dynamo.batch_delete(TicketRow(ticket.id) for ticket in found)
 
-    def _complete_records(self, order: Purchase) -> None:
-        """Issue the missing tickets of an order, and give all of them the states that its refunds and disputes require."""
-        known = {ticket.number: ticket for ticket in self.tickets.get(order.id, [])}
+    def _complete_records(self, order: Purchase, tickets: list[Ticket]) -> list[Ticket]:
+        """Issue the missing tickets of an order, and give all of them the states that its refunds and disputes require.
+
+        Returns all tickets of the order.
+        """
+        known = {ticket.number: ticket for ticket in tickets}
         if len(known) < order.quantity:
             lines = [TicketLine(line.tier_id, line.admits, line.ticket_prices, order.currency) for line in order.lines]
             at, attendees = order.ended_at or self.now, store.load_details(order).attendees
@@ -269,7 +370,6 @@ class _Recovery:
                 if ticket.number not in known:
                     dynamo.transact([item])
                     known[ticket.number] = ticket
-                    self.tickets[order.id].append(ticket)
                     self.report.tickets_issued_again += 1
         kept = "frozen" if order.is_disputed else "valid"
         reasons = {number: "disputed" for dispute in order.disputes for number in dispute.voided}
@@ -280,10 +380,11 @@ class _Recovery:
                 dynamo.transact([change_state_item(ticket.id, ticket.state, kept)])  # type: ignore[arg-type]
                 if ticket.state == "void":
                     dynamo.update_now(TicketRow(ticket.id), [TicketRow.void_reason.remove()])
+        return list(known.values())
 
-    def _correct_entries(self, purchase_id: str, purchase: Purchase) -> None:
+    def _correct_entries(self, purchase: Purchase, entries: list[LedgerEntry]) -> None:
         """Add the entries that a purchase's payment and refunds require, and remove the entries of changes that did not arrive."""
-        known = {(entry.kind, entry.reference): entry for entry in self.entries.get(purchase_id, [])}
+        known = {(entry.kind, entry.reference): entry for entry in entries}
         payment = purchase.payment
         provider = payment.provider if payment is not None else next((entry.provider for entry in known.values()), "free")
         if not payments.is_external(provider) and provider != "simulated":
@@ -320,25 +421,29 @@ class _Recovery:
             if refund.status in ("due", "pending"):
                 dynamo.transact([refunds_at_provider.open_refund_case_item(purchase, refund, self.now)])
 
+    def _note_buyers(self, purchases: Iterable[Purchase]) -> None:
+        """Keep these purchases, in their final state, for the records of their buyers."""
+        noted = [purchase for purchase in purchases if _has_record(purchase)]
+        moved = ((purchase.moved_from, purchase) for purchase in noted if purchase.moved_from is not None)
+        self.buyers.add(_OWN, ((_buyer_key(purchase.user_id, purchase.event_id), purchase) for purchase in noted))
+        self.buyers.add(_MOVED, ((_buyer_key(user_id, purchase.event_id), purchase) for user_id, purchase in moved))
+
     def _correct_buyers(self) -> None:
-        found = {(record.user_id, record.event_id): record for record in store.scan_buyers(SCANS)}
-        own, moved = defaultdict[tuple[str, str], list[Purchase]](list), defaultdict[tuple[str, str], list[Purchase]](list)
-        received, none = defaultdict[tuple[str, str], set[str]](set), frozenset[str]()
-        for purchase in self.purchases.values():
-            own[purchase.user_id, purchase.event_id].append(purchase)
-            if purchase.moved_from is not None:
-                moved[purchase.moved_from, purchase.event_id].append(purchase)
-        for ticket in (ticket for tickets in self.tickets.values() for ticket in tickets):
-            if ticket.owner_id != self.purchases[ticket.purchase_id].user_id:
-                received[ticket.owner_id, ticket.event_id].add(ticket.id)
-        for key in found.keys() | {key for key, purchases in own.items() if any(map(_has_record, purchases))} | received.keys():
-            before = found.get(key) or BuyerRecord(*key, None, 0, 0, 0, none, none, none, none, none, 0)
-            after = _buyer_record(before, own[key], moved[key], received[key])
+        none = frozenset[str]()
+        self._note_buyers(self.purchases.values())
+        self.buyers.add(_RECORD, ((_buyer_key(record.user_id, record.event_id), record) for record in store.scan_buyers(SCANS)))
+        for key, [records, own, moved, received] in self.buyers.groups():
+            if not (records or own or received):
+                continue
+            event_id, _, user_id = key.partition("#")
+            before = records[0] if records else BuyerRecord(user_id, event_id, None, 0, 0, 0, none, none, none, none, none, 0)
+            after = _buyer_record(before, own, moved, set(received))
             if after != before:
                 values = {name: set(value) if isinstance(value, frozenset) else value for name, value in asdict(after).items()}
                 stored = {name: value or None for name, value in values.items() if name not in ("user_id", "event_id")}
-                dynamo.update_now(BuyerRow(*key), BuyerRow.set_or_remove(stored))
+                dynamo.update_now(BuyerRow(user_id, event_id), BuyerRow.set_or_remove(stored))
                 self.report.buyers_corrected += 1
+        self.buyers.close()
 
     def _correct_shards(self) -> None:
         """Let the shards have exactly the tickets of known orders as sold, and of active purchases as held.
@@ -346,11 +451,7 @@ class _Recovery:
         Sold tickets without an order stay sold, because somebody may have them. So do holds without a purchase, until they expire. If a
         stock has too few tickets for all, the latest reservations end; a payment that comes in later is settled or refunded.
         """
-        sold = Counter[str]()
-        for order in (purchase for purchase in self.purchases.values() if purchase.was_order):
-            for seat in _sold_seats(order):
-                sold[seat.shard_id] += seat.quantity
-        wanted, free, lost = self._wanted_again(), Counter[str](), Counter[str]()
+        sold, wanted, free, lost = self.sold, self._wanted_again(), Counter[str](), Counter[str]()
         not_sold = self._sold_to_reservations()
         for shard in self.shards:
             surplus = max(0, shard.sold - sold[shard.id] - not_sold[shard.id])
@@ -382,8 +483,7 @@ class _Recovery:
         """Return the holds of each shard. `free` has the tickets of each stock that are not sold, from which the holds are taken."""
         held = defaultdict[str, dict[str, tuple[int, int]]](dict)
         arrived = {hold_id: hold for shard in self.shards for hold_id, hold in shard.holds.items()}
-        active = [purchase for purchase in self.purchases.values() if purchase.state in ACTIVE_STATES]
-        for purchase in sorted(active, key=lambda each: (each.expires_at <= self.now, each.id)):
+        for purchase in sorted(self._active(), key=lambda each: (each.expires_at <= self.now, each.id)):
             needed = Counter[str]()
             for hold in purchase.holds:
                 needed[hold.stock_id] += hold.quantity
@@ -394,12 +494,12 @@ class _Recovery:
             free -= needed
             for hold in purchase.holds:
                 held[hold.shard_id][hold.hold_id] = (hold.quantity, purchase.expires_at)
-        again = {tickets[0].purchase_id for purchase, tickets in self.torn if purchase is None}
+        again = {tickets[0].purchase_id for purchase, tickets, _ in self.torn if purchase is None}
         again |= {purchase.id for purchase in self.unknown}
         for shard in self.shards:
             for hold_id, (quantity, expires_at) in shard.holds.items():
                 purchase_id = Hold(shard.id, hold_id, quantity).purchase_id
-                if purchase_id not in self.purchases and purchase_id not in again and free[shard.stock_id] >= quantity:
+                if purchase_id not in self.found and purchase_id not in again and free[shard.stock_id] >= quantity:
                     free[shard.stock_id] -= quantity
                     held[shard.id][hold_id] = (quantity, expires_at)
         kept = {hold_id for holds_here in held.values() for hold_id in holds_here}
@@ -409,10 +509,9 @@ class _Recovery:
     def _sold_to_reservations(self) -> Counter[str]:
         """Return by shard the tickets that count as sold already for paid purchases that are still reservations here."""
         arrived = {hold_id for shard in self.shards for hold_id in shard.holds}
-        paid = {payment.purchase_id for payment in self.payments if payment.is_paid}
-        paid |= {purchase.id for purchase, _ in self.torn if purchase is not None}
+        paid = self.paid | {purchase.id for purchase, _, _ in self.torn if purchase is not None}
         found = Counter[str]()
-        for purchase in (purchase for purchase in self.purchases.values() if purchase.state in ACTIVE_STATES and purchase.id in paid):
+        for purchase in (purchase for purchase in self._active() if purchase.id in paid):
             for hold in purchase.holds:
                 found[hold.shard_id] += hold.quantity if hold.hold_id not in arrived else 0
         return found
@@ -451,11 +550,13 @@ class _Recovery:
 
     def complete_orders(self) -> None:
         """Complete the orders whose tickets arrived, but which are unpaid or unknown here, unless a provider has their payment."""
-        for purchase, tickets in self.torn:
-            if purchase is not None and purchase.state not in ACTIVE_STATES:
-                continue  # it has ended since
+        for purchase, tickets, entries in sorted(self.torn, key=lambda each: each[0] is not None):
+            if purchase is not None:
+                purchase = self.purchases.get(purchase.id, purchase)
+                if purchase.state not in ACTIVE_STATES:
+                    continue  # it has ended since
             if purchase is None or purchase.payment is None:
-                captured = next((entry for entry in self.entries.get(tickets[0].purchase_id, []) if entry.kind == "captured"), None)
+                captured = next((entry for entry in entries if entry.kind == "captured"), None)
                 cents = sum(ticket.price_cents for ticket in tickets)
                 provider = captured.provider if captured is not None else "free"
                 if payments.is_external(provider) or (cents and captured is None):
@@ -529,17 +630,12 @@ class _Recovery:
 
     def _skip_numbers(self) -> None:
         """Raise the counters of seats beyond all numbers that tickets may have got in another region. The tickets may have been printed."""
-        given, sold = Counter[str](), Counter[str]()
-        for ticket in (ticket for tickets in self.tickets.values() for ticket in tickets):
-            sold[ticket.tier_id] += ticket.state != "void"
-            if ticket.serial is not None:
-                given[ticket.event_id] = max(given[ticket.event_id], ticket.serial.first + ticket.admits - 1)
         known = {counter.id: counter for counter in CounterRow.scan()}
         events = catalog.snapshot().events.values()
         open_now = {event.id for event in events if event.status != "draft" and event_phase(event, self.now) == "open"}
         for event_id in sorted(known.keys() | open_now):
-            last = max(int(known[event_id].last) if event_id in known else 0, given[event_id])
-            self._skip(NUMBERS_SKIPPED + _unsold_seats(event_id, sold, last), last, CounterRow(event_id), CounterRow.last)
+            last = max(int(known[event_id].last) if event_id in known else 0, self.given[event_id])
+            self._skip(NUMBERS_SKIPPED + _unsold_seats(event_id, self.sold_of_tier, last), last, CounterRow(event_id), CounterRow.last)
 
     def _skip_places(self) -> None:
         """Raise the counters of waiting rooms beyond the numbers of all people who are likely to have joined in another region."""
@@ -631,6 +727,25 @@ def _shard_actions(shard: Shard) -> list[Action]:
 def _sold_seats(order: Purchase) -> list[Hold]:
     """Return what counts as sold for an order in its stocks."""
     return [*order.holds_of_tickets(sold_tickets(order)), *order.promo_holds, *order.resale_holds]
+
+
+def _sold_by_stock(order: Purchase) -> Counter[str]:
+    sold = Counter[str]()
+    for seat in _sold_seats(order):
+        sold[seat.stock_id] += seat.quantity
+    return sold
+
+
+def _is_refunded_elsewhere(order: Purchase, payment: ProviderPayment) -> bool:
+    """Return whether the provider has paid back the whole payment of an order by refunds that the order does not have."""
+    intent = payment.payment_intent_id
+    if not order.is_order or intent is None or not order.is_own_payment(intent) or payment.net_received:
+        return False
+    return order.refunded_total(intent, include_due=True) < payment.amount_refunded
+
+
+def _buyer_key(user_id: str, event_id: str) -> str:
+    return f"{event_id}#{user_id}"
 
 
 def _has_record(purchase: Purchase) -> bool:

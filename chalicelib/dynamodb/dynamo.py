@@ -260,8 +260,8 @@ class Table(Model):
                 pages = parallel.call_each(lambda request: client().scan(**request), requests)
                 following = [(request, page.get("LastEvaluatedKey")) for request, page in zip(requests, pages, strict=True)]
                 requests = [{**request, "ExclusiveStartKey": last_key} for request, last_key in following if last_key]
-                for page in pages:
-                    yield from page["Items"]
+                while pages:  # a page in memory is many times larger than in the table, so that none is kept
+                    yield from pages.pop()["Items"]
 
         return map(cls.from_raw_data, read())
 

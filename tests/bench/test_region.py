@@ -1,8 +1,12 @@
 """Small runs of `bench.region`: a region dies or is cut off in a drop, the standby takes over, and the first region comes back."""
 
+import gc
+
 import pytest
 
 from bench import region
+from chalicelib.dynamodb import dynamo
+from chalicelib.purchases.model import Purchase
 
 pytestmark = pytest.mark.not_on_moto
 
@@ -26,3 +30,22 @@ def test_the_tickets_that_a_filled_store_lacks_are_issued_again():
     report, _ = region.repair(orders=20)
     assert (report.purchases, report.tickets_issued_again, report.lost_sales, report.oversold) == (20, 2, {}, {})
     assert report.shards_corrected == report.entries_added == report.buyers_corrected == 0
+
+
+def test_a_repair_keeps_few_orders_in_memory(monkeypatch):
+    """However many orders there are."""
+    transact, counts = dynamo.transact, []
+
+    def count_purchases():
+        gc.collect()
+        return sum(type(each) is Purchase for each in gc.get_objects())
+
+    def transact_and_count(*arguments, **options):
+        counts.append(count_purchases())
+        return transact(*arguments, **options)
+
+    of_other_tests = count_purchases()
+    monkeypatch.setattr(dynamo, "transact", transact_and_count)
+    report, _ = region.repair(orders=60)
+    assert report.tickets_issued_again == 10
+    assert max(counts) < of_other_tests + 10

@@ -181,5 +181,12 @@ def test_every_function_may_read_which_region_sells(monkeypatch):
         assert (allowed["Action"], len(allowed["Resource"])) == (["dynamodb:Query"], count)
 
 
+def test_a_full_disk_ends_the_command(monkeypatch, capsys):
+    monkeypatch.setattr(region.aws_stage, "require", lambda _: None)
+    monkeypatch.setattr(region, "take_over", Mock(side_effect=region.sqlite3.OperationalError("database or disk is full")))
+    assert region.main(["failover"]) == 2
+    assert "TMPDIR" in capsys.readouterr().err
+
+
 def test_a_region_without_a_standby_has_no_commands():
     assert region.main(["failover"]) == 2
