@@ -12,11 +12,13 @@ orders there are.
 import math
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
+from functools import partial
+from itertools import groupby, islice
 from operator import itemgetter
-from typing import Any
+from threading import Lock
+from typing import Any, TypeVar
 
 from msgspec import Struct, field, msgpack
 from msgspec.structs import asdict, replace
@@ -28,7 +30,7 @@ from chalicelib.catalog import stock_ledger
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.catalog.store import increment_revision_item
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import deadline, ids, settings
+from chalicelib.foundation import clock, deadline, ids, parallel, settings
 from chalicelib.inventory.model import Hold, Shard, stocks_of
 from chalicelib.inventory.store import ShardRow, read_shards, scan_shards
 from chalicelib.ledger import money_cases
@@ -37,6 +39,7 @@ from chalicelib.ledger.service import scan_entries
 from chalicelib.ledger.store import LedgerRow, entry_key
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, ProviderPayment, ProviderRefund
+from chalicelib.payments.provider_tasks import tasks_at_once
 from chalicelib.purchases import holds, ledger_entries, provider_events, refunds_at_provider, settlement, store, sweep, sweep_store
 from chalicelib.purchases.model import ACTIVE_STATES, MOVED_PREFIX, BuyerRecord, LineItem, Purchase, Refund
 from chalicelib.purchases.store import BuyerRow, PurchaseRow
@@ -53,6 +56,8 @@ from chalicelib.waiting_room.store import WaitingRoomRow
 
 SCANS = 8  # of a table at once: their pages of 1 MB are in memory together, as objects of about 15 MB each
 SPAN_SECONDS = 3600  # of the provider's books that are compared together
+CHUNK = 1000  # records that are written together
+CALL_SECONDS = 0.35  # for a page of Stripe's lists
 # For one promoter's account and for all of them, to list the payments and then to compare. The payments of a large sale take minutes.
 ACCOUNT_SECONDS, ACCOUNTS_SECONDS = 240, 600
 LOST_SECONDS = 300  # of joins that may be missing: a region that is cut off continues until its lease ends
@@ -60,13 +65,16 @@ BURST_SECONDS = 20  # in which more people may join than in the minutes before, 
 # Besides the unsold seats of an event, which may have been sold, returned and sold again, and besides the likely joins of a waiting room.
 NUMBERS_SKIPPED = 100
 
+T = TypeVar("T")
+
 
 class RecoveryReport(Struct):
     """What the recovery has done, as counts. `lost_sales` are sold tickets by stock whose order did not arrive: nobody can buy them.
 
     `oversold` are tickets by stock that were sold beyond the capacity. `compared` says what became of payments, and `records` what still
     contradicts other records and is an open case, which is checked while the region already sells. `accounts_unread` are promoters'
-    accounts that could not be read in time. Once the region sells, the schedule compares them, from a time before anything was lost.
+    accounts that could not be read in time. Once the region sells, the schedule compares them, and the accounts without a payment, from a
+    time before anything was lost.
     """
 
     purchases: int = 0
@@ -108,12 +116,14 @@ def recover(since: int, now: int, sold_until: int) -> RecoveryReport:
         while compared.until <= now:
             until = min(compared.until + SPAN_SECONDS, now + 1)
             compared.add(compare.compare_account(None, compared.until, until, now, max_unknown=None, open_cases=open_cases))
-        with deadline.within(ACCOUNTS_SECONDS):
-            for account in sorted(recovery.accounts, key=lambda each: (each not in recovery.paying_accounts, each)):
-                if account not in report.accounts_unread:
-                    with recovery.isolate(account):
-                        compared.add(compare.compare_account(account, since, now + 1, now, open_cases=open_cases))
+        paying = sorted(account for account in recovery.paying_accounts if account is not None and account not in report.accounts_unread)
+        for found in recovery.call_each_account(partial(_compare_account, since=since, now=now, open_cases=open_cases), paying):
+            compared.add(found)
     return report
+
+
+def _compare_account(account: str, since: int, now: int, open_cases: Sequence[money_cases.Case]) -> ReconciliationReport:
+    return compare.compare_account(account, since, now + 1, now, open_cases=open_cases)
 
 
 class _Spool:
@@ -124,15 +134,17 @@ class _Spool:
 
     def __init__(self, *types: Any) -> None:
         self._decoders = [msgpack.Decoder(each) for each in types]
-        self._file = sqlite3.connect("")
+        self._file, self._lock = sqlite3.connect("", check_same_thread=False), Lock()
         self._file.execute("PRAGMA journal_mode = OFF")
         for number in range(len(types)):
             self._file.execute(f"CREATE TABLE records_{number} (key TEXT, record BLOB)")
 
     def add(self, number: int, records: Iterable[tuple[str, Any]]) -> None:
-        """Add records, with their keys, of the type with this number."""
+        """Add records, with their keys, of the type with this number. Several threads may do so at once."""
         rows = ((key, msgpack.encode(record)) for key, record in records)
-        self._file.executemany(f"INSERT INTO records_{number} VALUES (?, ?)", rows)
+        while chunk := list(islice(rows, CHUNK)):
+            with self._lock:
+                self._file.executemany(f"INSERT INTO records_{number} VALUES (?, ?)", chunk)
 
     def groups(self, *numbers: int) -> Iterator[tuple[str, list[list[Any]]]]:
         """Yield each key, in order, with the records that have this key: a list for each type, or for the types with these numbers."""
@@ -155,6 +167,15 @@ _RECORD, _OWN, _MOVED, _RECEIVED = range(4)
 _MAX_SECONDS = 10**11  # less a time in epoch seconds, all of one length: the latest time sorts first
 
 
+class _Counter(Struct, frozen=True):
+    """A counter with its `stored` number, the `last` number that anybody got, and how many more to skip."""
+
+    row: dynamo.Table
+    stored: int
+    last: int
+    skipped: int
+
+
 class _Recovery:
     """All records of the stage, on disk, and in memory only what is active or has changed, and sums.
 
@@ -163,6 +184,8 @@ class _Recovery:
 
     def __init__(self, since: int, now: int, sold_until: int) -> None:
         self.now, self.sold_until, self.report = now, sold_until, RecoveryReport()
+        # A stock ledger has a fork if both regions have added entries. Its last entry may be one that this region added before it stopped.
+        self.forked_since = min(since, sold_until - SPAN_SECONDS) if sold_until else since
         self.shards = list(scan_shards(SCANS))
         self.shards_left = defaultdict[str, list[str]](list)  # by stock: those that may have tickets for lost orders
         for shard in self.shards:
@@ -180,17 +203,36 @@ class _Recovery:
         self.orders.add(_PURCHASE, ((purchase.id, purchase) for purchase in store.scan_purchases(SCANS)))
         self.orders.add(_TICKET, ((ticket.purchase_id, ticket) for ticket in scan_tickets(SCANS)))
         self.orders.add(_ENTRY, ((entry.purchase_id, entry) for entry in scan_entries(SCANS)))
-        self.accounts = catalog.snapshot().account_ids()
+        self.due_cases = list[dynamo.TransactItem]()
+        refunds = (case for case in money_cases.list_open_cases() if case.kind == "refund")
+        self.open_refunds = {(case.purchase_id, case.id, case.next_at is None) for case in refunds}
         self._add_payments(payments.list_payments(since, now + 1, None))
-        with deadline.within(ACCOUNTS_SECONDS):
-            for account in self.accounts:
-                with self.isolate(account):
-                    self._add_payments(payments.list_payments(since, now + 1, account))
+        accounts = sorted(catalog.snapshot().account_ids())
+        self.call_each_account(lambda account: self._add_payments(payments.list_payments(since, now + 1, account)), accounts)
 
     def _add_payments(self, found: Iterable[ProviderPayment]) -> None:
         ours = settings.current().provider_namespace
         paid = (payment for payment in found if payment.namespace == ours and payment.amount_received)
         self.orders.add(_PAYMENT, ((payment.purchase_id or "", payment) for payment in paid))
+
+    def call_each_account(self, act: Callable[[str], T], accounts: Sequence[str]) -> list[T]:
+        """Call `act` with each promoter's account, as many at once as the provider allows, for at most ACCOUNTS_SECONDS.
+
+        Returns the results for the accounts that could be read.
+        """
+        results = list[T]()
+        if not accounts:
+            return results
+        at_once = tasks_at_once(payments.endpoint_rate(), CALL_SECONDS)
+
+        def work(first: int) -> None:
+            for account in accounts[first::at_once]:
+                with self.isolate(account):
+                    results.append(act(account))
+
+        with deadline.within(ACCOUNTS_SECONDS):
+            parallel.call_each(work, range(min(at_once, len(accounts))))
+        return results
 
     @contextmanager
     def isolate(self, account: str | None) -> Iterator[None]:
@@ -218,6 +260,7 @@ class _Recovery:
             if sum(entry.amount_cents for entry in entries):  # others are payments of unknown purchases, refunded
                 self._remove_entries(entries)
         self.orders.close()
+        self._open_cases()
         self._correct_shards()
         self._correct_buyers()
         self._skip_numbers()
@@ -418,8 +461,15 @@ class _Recovery:
 
     def _correct_cases(self, purchase: Purchase) -> None:
         for refund in purchase.refunds:
-            if refund.status in ("due", "pending"):
-                dynamo.transact([refunds_at_provider.open_refund_case_item(purchase, refund, self.now)])
+            name = purchase.id, refund.id, payments.is_paid_back_by_hand(refund.provider)
+            if refund.status in ("due", "pending") and name not in self.open_refunds:
+                self.due_cases.append(refunds_at_provider.open_refund_case_item(purchase, refund, self.now))
+        if len(self.due_cases) >= CHUNK:
+            self._open_cases()
+
+    def _open_cases(self) -> None:
+        parallel.call_each(lambda item: dynamo.transact([item]), self.due_cases)
+        self.due_cases.clear()
 
     def _note_buyers(self, purchases: Iterable[Purchase]) -> None:
         """Keep these purchases, in their final state, for the records of their buyers."""
@@ -535,16 +585,21 @@ class _Recovery:
         totals = stocks_of(scan_shards(SCANS))
         for shard in self.shards:
             first.setdefault(shard.stock_id, shard)
-        for event in current.events.values():
-            self.report.entries_removed += stock_ledger.cut_fork(event.id)
-            last = stock_ledger.find_last(event.id)
+
+        def continue_ledger(event_id: str) -> int:
+            last, removed = stock_ledger.find_last(event_id), 0
+            if last is not None and last.entry.at >= clock.iso(self.forked_since) and (removed := stock_ledger.cut_fork(event_id)):
+                last = stock_ledger.find_last(event_id)
             counted = {line.tier_id: line for line in last.entry.lines} if last is not None else {}
-            for tier in current.event_tiers(event.id):
+            for tier in current.event_tiers(event_id):
                 line, stock = counted.get(stock_ledger.public_id(tier)), totals.get(tier.stock_id)
                 if line is not None and stock is not None:
                     missing = max(0, (line.returned or 0) - stock.returned), max(0, (line.unpaid or 0) - stock.unpaid)
                     if any(missing):
                         dynamo.update_now(ShardRow(first[tier.stock_id].id), [ShardRow.r.add(missing[0]), ShardRow.u.add(missing[1])])
+            return removed
+
+        self.report.entries_removed += sum(parallel.call_each(continue_ledger, list(current.events)))
 
     # Orders that did not arrive as orders
 
@@ -633,25 +688,30 @@ class _Recovery:
         known = {counter.id: counter for counter in CounterRow.scan()}
         events = catalog.snapshot().events.values()
         open_now = {event.id for event in events if event.status != "draft" and event_phase(event, self.now) == "open"}
+        counters = list[_Counter]()
         for event_id in sorted(known.keys() | open_now):
-            last = max(int(known[event_id].last) if event_id in known else 0, self.given[event_id])
-            self._skip(NUMBERS_SKIPPED + _unsold_seats(event_id, self.sold_of_tier, last), last, CounterRow(event_id), CounterRow.last)
+            stored = int(known[event_id].last) if event_id in known else 0
+            last = max(stored, self.given[event_id])
+            skipped = NUMBERS_SKIPPED + _unsold_seats(event_id, self.sold_of_tier, last)
+            counters.append(_Counter(CounterRow(event_id), stored, last, skipped))
+        self._skip(counters, CounterRow.last)
 
     def _skip_places(self) -> None:
         """Raise the counters of waiting rooms beyond the numbers of all people who are likely to have joined in another region."""
-        rooms, counters, highest = list[WaitingRoomRow](), dict[str, WaitingRoomRow](), Counter[str]()
+        rooms, known, highest = list[WaitingRoomRow](), dict[str, WaitingRoomRow](), Counter[str]()
         joined = defaultdict[str, list[int]](list)  # by `<event>#<room>`: when people joined
         for row in WaitingRoomRow.scan(segments=SCANS):
             kind, event_id, *_ = row.id.split("#")
             if kind == "room":
                 rooms.append(row)
             elif kind == "counter":
-                counters[row.id] = row
+                known[row.id] = row
             elif kind == "entry" and row.arrival is not None:
                 room = f"{event_id}#{row.arrival.room}"
                 counter_id = f"counter#{room}#{_counter_name(row.arrival.counter)}"
                 highest[counter_id] = max(highest[counter_id], row.arrival.number + row.arrival.weight - 1)
                 joined[room].append(row.arrival.joined_at)
+        counters = list[_Counter]()
         for row in rooms:
             event_id = row.id.partition("#")[2]
             room, is_closed = f"{event_id}#{int(row.room)}", row.closed_counts is not None or row.n is not None
@@ -659,11 +719,13 @@ class _Recovery:
             skipped = self._likely_joins(event_id, joined[room])
             for counter in (*drawn, *late):
                 counter_id = f"counter#{room}#{_counter_name(counter)}"
-                counted = counters.get(counter_id) or WaitingRoomRow(counter_id)
+                counted = known.get(counter_id) or WaitingRoomRow(counter_id)
                 if not counted.closed:
-                    last = max(int(counted.arrivals or 0), highest[counter_id])
+                    stored = int(counted.arrivals or 0)
+                    last = max(stored, highest[counter_id])
                     share = -(-skipped // len(late if is_closed else drawn)) if (counter in late) == is_closed or last else 0
-                    self._skip(share, last, counted, WaitingRoomRow.arrivals)
+                    counters.append(_Counter(counted, stored, last, share))
+        self._skip(counters, WaitingRoomRow.arrivals)
 
     def _likely_joins(self, event_id: str, joined: list[int]) -> int:
         """Return twice as many people as join in LOST_SECONDS, at the highest rate of the last seconds and minutes, and NUMBERS_SKIPPED.
@@ -680,11 +742,11 @@ class _Recovery:
             rates += [len(recent) / max(10, newest - min(recent))] if recent else []
         return NUMBERS_SKIPPED + int(2 * LOST_SECONDS * max(rates))
 
-    def _skip(self, count: int, last: int, row: dynamo.Table, attribute: NumberAttribute) -> None:
-        """Let a counter continue after its last number and `count` more."""
-        if last + count:
-            dynamo.update_now(row, [attribute.set(last + count)])
-            self.report.numbers_skipped += count
+    def _skip(self, counters: Iterable[_Counter], attribute: NumberAttribute) -> None:
+        """Let counters continue after their last numbers and what they skip."""
+        behind = [each for each in counters if each.last + each.skipped > each.stored]
+        parallel.call_each(lambda each: dynamo.update_now(each.row, [attribute.set(each.last + each.skipped)]), behind)
+        self.report.numbers_skipped += sum(each.skipped for each in behind)
 
 
 def _counter_name(counter: int) -> str:

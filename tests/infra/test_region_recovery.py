@@ -1,16 +1,26 @@
 """The recovery of a region's records: what it does with single losses. `tests/bench/test_region.py` plays whole drops."""
 
-import pytest
+import zlib
+from threading import current_thread
 
+import pytest
+from msgspec.structs import replace
+
+from bench import large_catalog
+from chalicelib.catalog import stock_ledger
+from chalicelib.catalog.stock_ledger import StockLedgerRow, StoredEntry
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, deadline, memory
 from chalicelib.inventory.store import ShardRow
+from chalicelib.ledger import money_cases
+from chalicelib.ledger.money_cases import CaseRow
 from chalicelib.ledger.store import LedgerRow
 from chalicelib.payments.providers import stripe
 from chalicelib.purchases.store import BuyerRow, PurchaseRow
-from chalicelib.reconciliation import jobs
+from chalicelib.reconciliation import compare, jobs
 from chalicelib.tickets.seat_numbers import CounterRow
 from chalicelib.tickets.store import TicketRow, scan_tickets
+from chalicelib.waiting_room import store as rooms
 from chalicelib.waiting_room.store import WaitingRoomRow
 from infra import region_recovery
 from tests import builders
@@ -148,3 +158,84 @@ def test_a_reservation_that_cannot_keep_its_tickets_ends_although_they_arrived(a
     dynamo.update_now(ShardRow(shard.id), [ShardRow.capacity.set(2), ShardRow.sold.set(2), ShardRow.available.set(0)])
     report = recover(time)
     assert (PurchaseRow.find(torn).state, report.tickets_withdrawn, report.orders_completed) == ("expired", 2, 0)
+
+
+def open_past_events(count):
+    """Events on sale, each with a stock ledger, seat numbers, and late arrivals in the eight counters of its waiting room."""
+    event_ids = large_catalog.write_events(count)
+    stock_ledger.record_totals(event_ids)
+    dynamo.batch_put([CounterRow(event_id, last=100, prefix="T") for event_id in event_ids])
+    for event_id in event_ids:
+        dynamo.transact([rooms.create_room_item(event_id, 8, 1)])
+        dynamo.batch_put([WaitingRoomRow(f"counter#{event_id}#1#{number}", arrivals=3) for number in range(8)])
+
+
+def test_calls_for_events_of_the_past_are_few_and_parallel(api, time):
+    with clock.override(lambda: large_catalog.START):
+        open_past_events(50)
+    time.now = large_catalog.START + 30 * 86_400
+    with record_calls() as calls:
+        recover(time)
+    assert len(calls.of("Query", "stock-ledger")) == 2 * 50  # the last entries, here and in the sweep
+    assert len(calls.of("UpdateItem", "waiting-room")) == 0  # since nobody can have joined
+    assert calls.sequential_round_trips < 80
+
+
+@pytest.mark.parametrize("days", [0, 3])
+def test_a_stock_ledger_ends_where_the_entries_of_two_regions_part(api, time, days):
+    """Also if the first region comes back long after it added its last entries."""
+    event_id, _ = builders.create_shop(api)
+    for _ in range(3):
+        stock_ledger.record_totals([event_id])
+        builders.create_tier(api, event_id, f"Tier {time.now}")
+        time.advance(20)
+    stopped_at, last = time.now, stock_ledger.find_last(event_id)
+    other = StoredEntry(replace(last.entry, previous="of another region", number=last.entry.number + 1), b"{}")
+    dynamo.batch_put([StockLedgerRow(event_id, other.entry.number, body=zlib.compress(other.entry.encode()))])
+    time.advance(days * 86_400)
+    memory.forget_everything()
+    assert region_recovery.recover(time.now - 3600, time.now, stopped_at).entries_removed == 1
+    assert (stock_ledger.cut_fork(event_id), stock_ledger.find_last(event_id).entry.previous) == (0, last.hash)  # the totals of the sweep
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_only_the_missing_case_of_a_refund_is_written(shop, is_lost):
+    order_id = shop.buy("ada", 1)
+    shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False)
+    builders.refund(shop.api, order_id)
+    [case] = money_cases.list_open_cases()
+    shop.time.advance(5)
+    if is_lost:
+        dynamo.batch_delete([CaseRow(case.purchase_id, f"refund#{case.id}")])
+    with record_calls() as calls:
+        recover(shop.time)
+    assert len(calls.of("TransactWriteItems", "cases")) == is_lost
+    assert [(each.id, each.next_at is None) for each in money_cases.list_open_cases()] == [(case.id, False)]
+
+
+def test_accounts_are_read_at_once_and_compared_if_they_have_payments(shop, monkeypatch):
+    """The schedule compares the others."""
+    idle = [shop.connect_account(f"idle-{number}") for number in range(3)]
+    busy = []
+    for user in ("ada", "bob"):
+        busy.append(shop.connect_account(user))
+        pay_without_webhooks(shop, user, 1)
+    threads, compared = [], []
+    list_payments, compare_account = stripe.list_payments, compare.compare_account
+
+    def list_and_note(since, until, account):
+        threads.append(current_thread())
+        return list_payments(since, until, account)
+
+    def compare_and_note(account, *arguments, **options):
+        compared.append(account)
+        return compare_account(account, *arguments, **options)
+
+    monkeypatch.setattr(stripe, "list_payments", list_and_note)
+    monkeypatch.setattr(compare, "compare_account", compare_and_note)
+    report = recover(shop.time)
+    assert len(set(threads)) > 2
+    assert {account for account in compared if account is not None} == set(busy)
+    assert report.accounts_unread == []
+    assert idle
+    shop.account = None
