@@ -4,7 +4,7 @@ The table is the one in docs/performance.md. Seconds are virtual: the store has 
 and parallel calls are made one after the other. Processor times depend on this machine and include the local store. Takes a few minutes.
 
 The sweep runs over the events of bench.large_catalog, with three tiers and 21 shards each. Some of these events have an unpaid reservation.
-The reconciliation is measured by its reads of the ledger only; a run usually compares three spans of five minutes.
+The reconciliation is measured by its reads of the ledger only, for three spans. A run usually compares one.
 """
 
 import argparse
