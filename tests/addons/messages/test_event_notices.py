@@ -25,7 +25,8 @@ def change(api, event_id, **fields):
 
 def limit_tickets(monkeypatch, count):
     """Let a run queue the emails of so many tickets."""
-    monkeypatch.setattr(event_notices, "SECONDS_OF_MAILS", count / settings.current().mail_rate)
+    monkeypatch.setattr(event_notices, "SECONDS_OF_MAILS", 0)
+    monkeypatch.setattr(event_notices, "MIN_TICKETS", count)
 
 
 def text_of(mail):
@@ -257,9 +258,10 @@ def test_notices_of_many_events_without_tickets_leave_time_for_push_messages(pos
     assert runs > 1
 
 
-def test_a_run_queues_as_many_mails_as_the_rate_allows_until_the_next_run(post, api, time, monkeypatch):
+def test_a_run_queues_a_part_of_the_mails_that_the_rate_allows(post, api, time, monkeypatch):
     monkeypatch.setattr(event_notices, "PORTION", 1)
     monkeypatch.setattr(event_notices, "SECONDS_OF_MAILS", 1)
+    monkeypatch.setattr(event_notices, "MIN_TICKETS", 2)
     shop = builders.create_shop(api)
     for number in range(9):
         buy(api, shop, user=f"user-{number}")
@@ -268,7 +270,7 @@ def test_a_run_queues_as_many_mails_as_the_rate_allows_until_the_next_run(post, 
     post.follow()
     time.advance(event_notices.QUIET_SECONDS)
     queued = []
-    for rate in (2, 5):
+    for rate in (1, 5):
         with settings.override(mail_rate=rate):
             queued.append(event_notices.queue_mails(time.now))
     assert queued == [2, 5]
