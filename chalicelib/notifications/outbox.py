@@ -22,6 +22,15 @@ from chalicelib.notifications.model import (
 from chalicelib.notifications.store import Due
 
 URGENT_SECONDS = 86_400  # how much earlier urgent notifications are queued; no email should ever wait this long
+BULK_SECONDS, MIN_BULK = 20, 1000
+
+
+def bulk_limit() -> int:
+    """Return how many emails to many people a run queues: MIN_BULK, or what may be sent in BULK_SECONDS of a minute if that is more.
+
+    The rest of the minute is for other emails.
+    """
+    return max(settings.current().mail_rate * BULK_SECONDS, MIN_BULK)
 
 
 def new_notification(

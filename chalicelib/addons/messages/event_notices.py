@@ -32,7 +32,7 @@ from chalicelib.catalog.model import Catalog, Event
 from chalicelib.changes.model import EventChanged
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import rate_limits
-from chalicelib.foundation import addons, deadline, parallel, secret_settings, settings
+from chalicelib.foundation import addons, deadline, parallel, secret_settings
 from chalicelib.foundation.log import logger
 from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Fact, Notification, notification_id
@@ -44,8 +44,6 @@ from chalicelib.tickets.store import position_at, query_changed_tickets
 QUIET_SECONDS = 300  # from the last change until the emails are queued
 MAX_DELAY_SECONDS = 1800  # from the first change until the emails are queued, even if more changes keep coming
 PORTION = 250  # tickets
-# A run stops after as many tickets as emails may be sent in SECONDS_OF_MAILS, or MIN_TICKETS. The rest of the minute is for other emails.
-SECONDS_OF_MAILS, MIN_TICKETS = 20, 1000
 HEARD_SECONDS = 60  # for this long after a change, an instance may still sell tickets with the event's old details
 SECONDS_RESERVED = 42  # of each run: 12 to send the push messages, and 30 to send the emails
 UNLISTED_MINUTES = 15  # how often to look for notices that the previous version wrote during an upgrade
@@ -76,7 +74,7 @@ def _note_changes(event_id: str, changes: Iterable[tuple[EventDetails, int]]) ->
 
 
 def queue_mails(now: int) -> int:
-    """Queue the due emails about changes to events and announcements. Returns the number of tickets.
+    """Queue the due emails about changes to events and announcements, for about `outbox.bulk_limit` tickets. Returns the number of tickets.
 
     Notices and announcements take turns, and queue one portion in each turn. Each run begins with a different notice or announcement. So
     neither a large event nor an error delays the emails of other events.
@@ -87,7 +85,7 @@ def queue_mails(now: int) -> int:
     notices = deque((event_id, _queue_portions(event_id, now)) for event_id in event_ids)
     notices.extend((due[1], _queue_announcement(*due, now)) for due in store.list_due_announcements(now))
     notices.rotate(now // 60)
-    tickets, max_tickets = 0, max(settings.current().mail_rate * SECONDS_OF_MAILS, MIN_TICKETS)
+    tickets, max_tickets = 0, outbox.bulk_limit()
     while notices and tickets < max_tickets and deadline.remaining() >= SECONDS_RESERVED:
         event_id, portions = notices.popleft()
         try:

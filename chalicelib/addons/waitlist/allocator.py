@@ -58,8 +58,7 @@ DRAWN_PLACES = 10_000  # places of a drawn order that are in memory at once: mor
 DRAWN_PAGE = 1000  # in the drawn order, offers are planned for this many places at once
 RELEASE_SECONDS = 60  # a release adds its tickets to the stock within this time after its draw has begun
 MAX_PASSED_OVER = 200  # per run: entries recorded as passed over for the first time
-# A run tells as many people of a cancellation as may get an email in SECONDS_OF_MAILS. The rest of the minute is for other emails.
-SECONDS_OF_MAILS, MIN_NOTIFIED, MAX_NOTIFIED = 20, 1000, 10_000
+MAX_NOTIFIED = 10_000  # people whom one run tells of a cancellation, even if more emails may be queued
 MAX_PROLONGED = 2000  # per run: entries that are kept longer because their event has been postponed
 PLACES_PER_SECOND = 500  # the average speed of full counts: a line of 30,000 is counted each minute, and longer lines less often
 MAX_BUYERS = dynamo.MAX_BATCH_GET  # buyers who are checked at once
@@ -172,7 +171,9 @@ def _notify_of_cancellation(event: Event, line: Line, now: int) -> bool:
     notified_to = line.notified_up_to(CANCELLATION)
     if notified_to == NOTIFIED_ALL or event.status != "cancelled" or now > event.last_sale_at or not addons.is_on("messages"):
         return True
-    limit = min(max(settings.current().mail_rate * SECONDS_OF_MAILS, MIN_NOTIFIED), MAX_NOTIFIED)
+    from chalicelib.notifications import outbox  # imported here because few runs need it
+
+    limit = min(outbox.bulk_limit(), MAX_NOTIFIED)
     entries = [place.entry for place in next(store.read_pages(event.id, notified_to, limit // store.PARTS), [])]
     parallel.call_each(lambda entry: _queue_email("waitlist_cancelled", entry, now), entries)
     store.save_notified_to(event.id, entries[-1].id if entries else NOTIFIED_ALL, CANCELLATION)

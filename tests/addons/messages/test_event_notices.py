@@ -10,6 +10,7 @@ from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.changes import jobs as followers
 from chalicelib.foundation import deadline, settings
+from chalicelib.notifications import outbox
 from chalicelib.notifications.store import list_event_notifications
 from tests import builders, invariants
 from tests.addons.messages.test_service import SPANISH, buy, create_account, html_of, records
@@ -25,8 +26,8 @@ def change(api, event_id, **fields):
 
 def limit_tickets(monkeypatch, count):
     """Let a run queue the emails of so many tickets."""
-    monkeypatch.setattr(event_notices, "SECONDS_OF_MAILS", 0)
-    monkeypatch.setattr(event_notices, "MIN_TICKETS", count)
+    monkeypatch.setattr(outbox, "BULK_SECONDS", 0)
+    monkeypatch.setattr(outbox, "MIN_BULK", count)
 
 
 def text_of(mail):
@@ -260,8 +261,8 @@ def test_notices_of_many_events_without_tickets_leave_time_for_push_messages(pos
 
 def test_a_run_queues_a_part_of_the_mails_that_the_rate_allows(post, api, time, monkeypatch):
     monkeypatch.setattr(event_notices, "PORTION", 1)
-    monkeypatch.setattr(event_notices, "SECONDS_OF_MAILS", 1)
-    monkeypatch.setattr(event_notices, "MIN_TICKETS", 2)
+    monkeypatch.setattr(outbox, "BULK_SECONDS", 1)
+    monkeypatch.setattr(outbox, "MIN_BULK", 2)
     shop = builders.create_shop(api)
     for number in range(9):
         buy(api, shop, user=f"user-{number}")
