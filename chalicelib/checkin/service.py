@@ -138,8 +138,8 @@ def sync_scans(user: Identity, scans: Iterable[Scan], now: int) -> list[SyncedSc
     """Record scans that were made without a network, earliest first. Returns the outcome of each scan, in that order.
 
     The scan that reaches the store first wins. A scan for more people than the ticket still admits is a conflict; the ticket keeps its
-    first MAX_DUPLICATES conflicts, and each kept conflict is audited. Repeating the call counts no scan twice, and
-    checks each scan that did not count again.
+    first MAX_DUPLICATES conflicts, and each kept conflict is audited. Repeating the call counts no scan twice, and checks each
+    scan that did not count again.
     """
     return [_sync_scan(user, scan, now) for scan in sorted(scans, key=lambda scan: scan.at)]
 

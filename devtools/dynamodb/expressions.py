@@ -166,8 +166,8 @@ class _Compiler(Parser):
         if kind == "path":
             name, *inner = path = nodes[0]
             return (lambda item, values: value_at(item, _bound(path, values))) if inner else lambda item, _: item.get(name)
-        operator, operands = self._checked(kind, nodes), [self.compile(operand) for operand in nodes]
-        apply, missing = operator.apply, operator.missing
+        checked, operands = self._checked(kind, nodes), [self.compile(operand) for operand in nodes]
+        apply, missing = checked.apply, checked.missing
         if kind == "SET" and nodes[0][0] not in ("path", "if_not_exists"):  # the value that is set is never missing
             return operands[0]
         if len(operands) == 2:

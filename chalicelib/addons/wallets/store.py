@@ -254,22 +254,22 @@ def put_updates(updates: Sequence[Update], at: int = 0) -> None:
 
 def list_changed_tickets(limit: int) -> list[tuple[str, Update]]:
     """List the updates of changed tickets with their keys. As in the other lists, the read is strongly consistent."""
-    return _query_due(WalletRow.sk.startswith(f"{0:011}#{_TICKETS}#"), limit)
+    return _query_due(WalletRow.sk.startswith(_due_prefix(0, _TICKETS)), limit)
 
 
 def list_changed_events(limit: int) -> list[tuple[str, Update]]:
     """List the updates of changed events with their keys."""
-    return _query_due(WalletRow.sk.startswith(f"{0:011}#{_EVENTS}#"), limit)
+    return _query_due(WalletRow.sk.startswith(_due_prefix(0, _EVENTS)), limit)
 
 
 def list_left_to_google(limit: int) -> list[tuple[str, Update]]:
     """List the updates, with their keys, of which only Google's part is left because Google accepted no more calls."""
-    return _query_due(WalletRow.sk.startswith(f"{0:011}#{_FOR_GOOGLE}#"), limit)
+    return _query_due(WalletRow.sk.startswith(_due_prefix(0, _FOR_GOOGLE)), limit)
 
 
 def list_others(now: int, limit: int) -> list[tuple[str, Update]]:
-    """List the other due updates with their keys: those of release 0.2.0, then those that failed before, by time."""
-    return _query_due(WalletRow.sk.between(f"{0:011}#{_FOR_GOOGLE + 1}", f"{now + 1:011}"), limit)
+    """List all other updates that are due, with their keys. Those of release 0.2.0 come first, then retries by time."""
+    return _query_due(WalletRow.sk.between(_due_prefix(0, _FOR_GOOGLE + 1), f"{now + 1:011}"), limit)
 
 
 def _query_due(condition: Condition, limit: int) -> list[tuple[str, Update]]:
@@ -295,8 +295,12 @@ def _pass_row(stored: Pass) -> PassRow:
 
 def _due_key(update: Update, at: int) -> str:
     order = _FOR_GOOGLE if update.is_for_google else _TICKETS if update.kind == "ticket" else _EVENTS
-    key = f"{at:011}#{order}#{update.id}"
+    key = f"{_due_prefix(at, order)}{update.id}"
     return f"{key}#{update.tier_id}" if update.tier_id else key
+
+
+def _due_prefix(at: int, order: int) -> str:
+    return f"{at:011}#{order}#"
 
 
 def _passes_key(ticket_id: str) -> str:
