@@ -14,11 +14,10 @@ import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from itertools import groupby, islice
 from operator import itemgetter
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from msgspec import Struct, field, msgpack
 from msgspec.structs import asdict, replace
@@ -117,13 +116,11 @@ def recover(since: int, now: int, sold_until: int) -> RecoveryReport:
             until = min(compared.until + SPAN_SECONDS, now + 1)
             compared.add(compare.compare_account(None, compared.until, until, now, max_unknown=None, open_cases=open_cases))
         paying = sorted(account for account in recovery.paying_accounts if account is not None and account not in report.accounts_unread)
-        for found in recovery.call_each_account(partial(_compare_account, since=since, now=now, open_cases=open_cases), paying):
+        for found in recovery.call_each_account(
+            lambda account: compare.compare_account(account, since, now + 1, now, open_cases=open_cases), paying
+        ):
             compared.add(found)
     return report
-
-
-def _compare_account(account: str, since: int, now: int, open_cases: Sequence[money_cases.Case]) -> ReconciliationReport:
-    return compare.compare_account(account, since, now + 1, now, open_cases=open_cases)
 
 
 class _Spool:
@@ -186,9 +183,9 @@ class _Recovery:
         self.now, self.sold_until, self.report = now, sold_until, RecoveryReport()
         # A stock ledger has a fork if both regions have added entries. Its last entry may be one that this region added before it stopped.
         self.forked_since = min(since, sold_until - SPAN_SECONDS) if sold_until else since
-        self.shards = list(scan_shards(SCANS))
+        self.shards = {shard.id: shard for shard in scan_shards(SCANS)}
         self.shards_left = defaultdict[str, list[str]](list)  # by stock: those that may have tickets for lost orders
-        for shard in self.shards:
+        for shard in self.shards.values():
             self.shards_left[shard.stock_id].append(shard.id)
         self.orders = _Spool(Purchase, ProviderPayment, Ticket, LedgerEntry)
         self.buyers = _Spool(BuyerRecord, Purchase, Purchase, str)
@@ -271,8 +268,7 @@ class _Recovery:
         """Correct the tickets, the ledger entries and the cases of a purchase. Adds up what shards, buyers and counters must say."""
         if purchase.was_order:
             tickets = self._complete_records(purchase, tickets)
-            for seat in _sold_seats(purchase):
-                self.sold[seat.shard_id] += seat.quantity
+            self.sold.update(_count_sold(purchase, "shard_id"))
         elif tickets:
             self._withdraw(purchase, tickets, entries)
             tickets = []
@@ -309,7 +305,7 @@ class _Recovery:
         These are orders whose payment the other region has refunded, and the latest free ones, where more is sold than there is.
         """
         free = Counter[str]()
-        for shard in self.shards:
+        for shard in self.shards.values():
             free[shard.stock_id] += shard.capacity
         for order, payment in self._look_through(free).values():
             found, intent = list[ProviderRefund](), str(payment.payment_intent_id)
@@ -323,8 +319,8 @@ class _Recovery:
                 by="fairgate", at=self.now, payment_intent_id=intent, provider_id=made.id, provider=payment.provider,
                 taxes=order.kept_taxes, included_fee_cents=order.kept_included_fee_cents,
             ))  # fmt: skip
-            free.update(_sold_by_stock(order))
-            free.subtract(_sold_by_stock(self.purchases[order.id]))
+            free.update(_count_sold(order, "stock_id"))
+            free.subtract(_count_sold(self.purchases[order.id], "stock_id"))
         if any(count < 0 for count in free.values()):
             self._return_free_orders(free)
 
@@ -333,7 +329,7 @@ class _Recovery:
 
         Returns by id the orders whose payment the other region has refunded, each with the payment.
         """
-        held_for = {Hold(shard.id, hold_id, 0).purchase_id for shard in self.shards for hold_id in shard.holds}
+        held_for = {Hold(shard.id, hold_id, 0).purchase_id for shard in self.shards.values() for hold_id in shard.holds}
         refunded = dict[str, tuple[Purchase, ProviderPayment]]()
         for _, [purchases, found] in self.orders.groups(_PURCHASE, _PAYMENT):
             self.paying_accounts |= {payment.account for payment in found}
@@ -350,7 +346,7 @@ class _Recovery:
                 if any(payment.is_paid for payment in found):
                     self.paid.add(purchase.id)
             if purchase.was_order:
-                free.subtract(_sold_by_stock(purchase))
+                free.subtract(_count_sold(purchase, "stock_id"))
             for payment in found:
                 if _is_refunded_elsewhere(purchase, payment):
                     refunded[purchase.id] = purchase, payment
@@ -363,7 +359,7 @@ class _Recovery:
         late = (order for order in orders if order.is_order and order.total_cents == 0 and (order.ended_at or 0) <= self.sold_until)
         latest.add(_PURCHASE, ((f"{_MAX_SECONDS - (order.ended_at or 0)} {order.id}", order) for order in late))
         for _, [[order]] in latest.groups():
-            sold = _sold_by_stock(order)
+            sold = _count_sold(order, "stock_id")
             if any(free[stock_id] < 0 for stock_id in sold):
                 free.update(sold)
                 self._return(order, Refund(
@@ -377,15 +373,13 @@ class _Recovery:
 
         Otherwise, a recovery that is repeated after a crash would take these seats for those of a lost order.
         """
-        seats = Counter[str]()
-        for seat in _sold_seats(order):
-            seats[seat.shard_id] += seat.quantity
         after = replace(order.with_refunds(replace(refund, tickets=order.kept_tickets)), state="refunded", version=order.version + 1)
         items = [dynamo.transact_update(PurchaseRow(order.id), _purchase_actions(after), PurchaseRow.version == order.version)]
-        for index, shard in enumerate(self.shards):
-            if (returned := min(seats[shard.id], shard.sold)) > 0:
+        for shard_id, sold in _count_sold(order, "shard_id").items():
+            shard = self.shards.get(shard_id)
+            if shard is not None and (returned := min(sold, shard.sold)) > 0:
                 changed = replace(shard, sold=shard.sold - returned, available=shard.available + returned, version=shard.version + 1)
-                self.shards[index] = changed
+                self.shards[shard_id] = changed
                 items.append(dynamo.transact_update(ShardRow(shard.id), _shard_actions(changed), ShardRow.version == shard.version))
         dynamo.transact(items)
         self.purchases[order.id] = after
@@ -503,7 +497,7 @@ class _Recovery:
         """
         sold, wanted, free, lost = self.sold, self._wanted_again(), Counter[str](), Counter[str]()
         not_sold = self._sold_to_reservations()
-        for shard in self.shards:
+        for shard in self.shards.values():
             surplus = max(0, shard.sold - sold[shard.id] - not_sold[shard.id])
             again = min(surplus, wanted[shard.stock_id])
             wanted[shard.stock_id] -= again
@@ -512,7 +506,7 @@ class _Recovery:
             free[shard.stock_id] += shard.capacity - sold[shard.id]
         held = self._keep_holds(free)
         by_stock = defaultdict[str, list[Shard]](list)
-        for shard in self.shards:
+        for shard in self.shards.values():
             by_stock[shard.stock_id].append(shard)
         for stock_id, shards in by_stock.items():
             taken = {shard.id: sold[shard.id] + sum(quantity for quantity, _ in held[shard.id].values()) for shard in shards}
@@ -532,7 +526,7 @@ class _Recovery:
     def _keep_holds(self, free: Counter[str]) -> dict[str, dict[str, tuple[int, int]]]:
         """Return the holds of each shard. `free` has the tickets of each stock that are not sold, from which the holds are taken."""
         held = defaultdict[str, dict[str, tuple[int, int]]](dict)
-        arrived = {hold_id: hold for shard in self.shards for hold_id, hold in shard.holds.items()}
+        arrived = {hold_id: hold for shard in self.shards.values() for hold_id, hold in shard.holds.items()}
         for purchase in sorted(self._active(), key=lambda each: (each.expires_at <= self.now, each.id)):
             needed = Counter[str]()
             for hold in purchase.holds:
@@ -546,7 +540,7 @@ class _Recovery:
                 held[hold.shard_id][hold.hold_id] = (hold.quantity, purchase.expires_at)
         again = {tickets[0].purchase_id for purchase, tickets, _ in self.torn if purchase is None}
         again |= {purchase.id for purchase in self.unknown}
-        for shard in self.shards:
+        for shard in self.shards.values():
             for hold_id, (quantity, expires_at) in shard.holds.items():
                 purchase_id = Hold(shard.id, hold_id, quantity).purchase_id
                 if purchase_id not in self.found and purchase_id not in again and free[shard.stock_id] >= quantity:
@@ -558,7 +552,7 @@ class _Recovery:
 
     def _sold_to_reservations(self) -> Counter[str]:
         """Return by shard the tickets that count as sold already for paid purchases that are still reservations here."""
-        arrived = {hold_id for shard in self.shards for hold_id in shard.holds}
+        arrived = {hold_id for shard in self.shards.values() for hold_id in shard.holds}
         paid = self.paid | {purchase.id for purchase, _, _ in self.torn if purchase is not None}
         found = Counter[str]()
         for purchase in (purchase for purchase in self._active() if purchase.id in paid):
@@ -583,7 +577,7 @@ class _Recovery:
         """Let each stock ledger end where the entries of two regions part, and let no count fall below the last entry."""
         current, first = catalog.snapshot(), dict[str, Shard]()
         totals = stocks_of(scan_shards(SCANS))
-        for shard in self.shards:
+        for shard in self.shards.values():
             first.setdefault(shard.stock_id, shard)
 
         def continue_ledger(event_id: str) -> int:
@@ -786,15 +780,11 @@ def _shard_actions(shard: Shard) -> list[Action]:
     return [getattr(ShardRow, name).set(value) for name, value in values.items()]
 
 
-def _sold_seats(order: Purchase) -> list[Hold]:
-    """Return what counts as sold for an order in its stocks."""
-    return [*order.holds_of_tickets(sold_tickets(order)), *order.promo_holds, *order.resale_holds]
-
-
-def _sold_by_stock(order: Purchase) -> Counter[str]:
+def _count_sold(order: Purchase, by: Literal["stock_id", "shard_id"]) -> Counter[str]:
+    """Return what counts as sold for an order, by stock or by shard."""
     sold = Counter[str]()
-    for seat in _sold_seats(order):
-        sold[seat.stock_id] += seat.quantity
+    for seat in (*order.holds_of_tickets(sold_tickets(order)), *order.promo_holds, *order.resale_holds):
+        sold[getattr(seat, by)] += seat.quantity
     return sold
 
 
