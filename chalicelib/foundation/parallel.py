@@ -1,11 +1,15 @@
 """Parallel calls to the store, because many calls of 5 ms each, one after the other, would take seconds."""
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import copy_context
 from threading import Thread
 from typing import Any, TypeVar, cast
 
+from chalicelib.foundation import clock
+
 MAX_THREADS = 32  # the client of the store has 64 connections
+MIN_CALL_SECONDS = 0.1  # a shorter call to another company counts as this long
 FEW = 1  # up to this number of calls run without threads; simulations set a higher number, because they cannot schedule threads
 
 T = TypeVar("T")
@@ -41,6 +45,26 @@ def call_each(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
     if errors:
         raise errors[min(errors)]
     return [results[number] for number in range(len(items))]
+
+
+def call_in_rounds(act: Callable[[T], R], waiting: deque[T], rate: float) -> Iterator[tuple[T, R]]:
+    """Call `act` with the items of a queue, in rounds of several at once, so that there are about `rate` calls a second.
+
+    Yields each item with its result. More items may be added to the queue meanwhile. Errors are raised as in `call_each`.
+    """
+    seconds = 0.0  # that the last round took
+    while waiting:
+        batch = [waiting.popleft() for _ in range(min(len(waiting), calls_at_once(rate, seconds)))]
+        began_at = clock.monotonic()
+        results = call_each(act, batch)
+        seconds = clock.monotonic() - began_at
+        yield from zip(batch, results, strict=True)
+
+
+def calls_at_once(rate: float, seconds: float) -> int:
+    """Return how many calls at once make `rate` calls a second if each call takes `seconds`, by Little's law, from 1 to MAX_THREADS."""
+    at_once = rate * max(seconds, MIN_CALL_SECONDS)
+    return max(1, min(MAX_THREADS, int(at_once + 0.01)))  # a moving average only approaches the value from below
 
 
 def both(first: Callable[[], T], second: Callable[[], R]) -> tuple[T, R]:

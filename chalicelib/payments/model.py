@@ -18,6 +18,8 @@ WITHOUT_MONEY: tuple[ProviderName, ...] = (
     "complimentary",
 )  # orders paid this way have no ledger entries, and nothing to refund
 FIRST_PROVIDER: ProviderName = "stripe"  # the provider of records that name no provider, because it was then the only provider
+# The share of an endpoint's rate limit that comparisons with the provider's books use. Buyers need the same endpoints at the same time.
+COMPARISON_SHARE = 0.25
 PaymentStatus = Literal["open", "captured", "declined", "replaced"]
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "cancelled"]
 DisputeStatus = Literal["open", "won", "lost"]

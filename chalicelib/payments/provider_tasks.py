@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 from msgspec import Struct
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, deadline, settings
+from chalicelib.foundation import clock, deadline, parallel, settings
 from chalicelib.foundation.log import logger
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import AccountRefused, ProviderUnavailable, TooManyCalls
@@ -28,15 +28,12 @@ Failure = Literal["unanswered", "error"]
 # Seconds until a failed task is tried again, by reason. The delay lets other tasks come first in the next run.
 RETRY_SECONDS: dict[Failure, int] = {"unanswered": 30, "error": 900}
 
-# A job uses at most RATE_SHARE of the provider's rate limits; the rest is for buyers. By Little's law, the number of tasks at once is
-# calls per second x seconds per call and, because a task makes at most one call to an endpoint, calls of an endpoint per second x seconds
-# per task.
+# A job uses at most RATE_SHARE of the provider's rate limits; the rest is for buyers. Because a task makes at most one call to an endpoint,
+# the limit of an endpoint is also a limit of tasks per second.
 RATE_SHARE = 0.8
 # A call that the provider refuses because it got too many is repeated after this many seconds, at most twice. Meanwhile, its thread starts
 # no other task, so the job makes fewer calls.
 REFUSED_SECONDS = (1.0, 2.0)
-MIN_CALL_SECONDS = 0.1  # a shorter call counts as this long
-MAX_AT_ONCE = 32
 NEWEST_SHARE = 0.2  # weight of the newest task in the moving averages of the seconds that a call and a task take
 # An account counts as silent if this many of its tasks in a row got no answer. The provider or the store counts as down if, since the last
 # answer to any task, this many tasks of the operator's account, or tasks of MAX_SILENT_ACCOUNTS different accounts, got no answer.
@@ -82,9 +79,9 @@ def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
         return result  # return before reading the provider's rate, which needs the provider's key
     waiting = chain((first,), waiting)
     call_rate, endpoint_rate = payments.call_rate(), payments.endpoint_rate()
-    call_seconds = task_seconds = MIN_CALL_SECONDS
+    call_seconds = task_seconds = parallel.MIN_CALL_SECONDS
     silence, set_aside = _Silence(), list[ProviderTask]()
-    with ThreadPoolExecutor(MAX_AT_ONCE) as pool:
+    with ThreadPoolExecutor(parallel.MAX_THREADS) as pool:
         running: dict[Future[_Answer], ProviderTask] = {}
         at_once = 1  # until the provider answers for the first time
 
@@ -120,9 +117,8 @@ def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
 
 
 def tasks_at_once(rate: int, seconds: float) -> int:
-    """Return how many tasks at once make RATE_SHARE of `rate` calls a second if there is one call in `seconds`, from 1 to MAX_AT_ONCE."""
-    at_once = rate * RATE_SHARE * max(seconds, MIN_CALL_SECONDS)
-    return max(1, min(MAX_AT_ONCE, int(at_once + 0.01)))  # a moving average only approaches the value from below
+    """Return how many tasks at once make RATE_SHARE of `rate` calls a second if there is one call in `seconds`."""
+    return parallel.calls_at_once(rate * RATE_SHARE, seconds)
 
 
 def alternate(*groups: Iterable[T]) -> Iterator[T]:

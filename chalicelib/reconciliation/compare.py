@@ -6,10 +6,11 @@ after a crash it is repeated from its beginning.
 """
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from threading import Lock
 from typing import Any
 from zlib import crc32
 
@@ -25,7 +26,15 @@ from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import LedgerEntry
 from chalicelib.ledger.money_cases import Case
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import FIRST_PROVIDER, AccountRefused, EventSubject, ProviderPayment, ProviderUnavailable, account_detail
+from chalicelib.payments.model import (
+    COMPARISON_SHARE,
+    FIRST_PROVIDER,
+    AccountRefused,
+    EventSubject,
+    ProviderPayment,
+    ProviderUnavailable,
+    account_detail,
+)
 from chalicelib.payments.provider_tasks import MAX_SILENT_ACCOUNTS
 from chalicelib.purchases import provider_events, queries
 from chalicelib.purchases.errors import FATAL_ERRORS
@@ -95,6 +104,7 @@ class ComparisonRun:
         self.report, self.now, self.account = report, now, account
         self.unknown_left = max_unknown
         self.compared: dict[str, bool] = {}  # id of a refund or dispute -> whether it is ours
+        self._lock = Lock()  # payments are looked up in threads
         self.open_findings = {(case.purchase_id, case.id) for case in open_cases if case.kind == "finding"}
 
     def mark_compared(self, provider_id: str, namespace: str | None) -> bool:
@@ -111,12 +121,13 @@ class ComparisonRun:
     def update_finding(self, purchase_id: str, kind: str, about: str, differs: bool, details: dict[str, Any]) -> None:
         """Open the finding `<kind>-<about>` of a purchase if there is a difference, or close the finding if there is none."""
         finding = (purchase_id, f"{kind}-{about}")
-        if differs:
-            self.report.count_finding(kind)
-            if finding not in self.open_findings:
-                money_cases.open_finding(*finding, self.now, details)
-        elif finding in self.open_findings:
-            money_cases.close_finding(*finding)
+        with self._lock:
+            if differs:
+                self.report.count_finding(kind)
+                if finding not in self.open_findings:
+                    money_cases.open_finding(*finding, self.now, details)
+            elif finding in self.open_findings:
+                money_cases.close_finding(*finding)
 
     @contextmanager
     def isolate_errors(self, purchase_id: str, about: str, *, payment_at: str | None = None, account: str | None = None) -> Iterator[None]:
@@ -438,20 +449,25 @@ def _find_tickets_without_payment(run: ComparisonRun, paid: set[str], event_ids:
         owners = {event_id: current.event_account(event_id) for event_id in event_ids}
         event_ids = [event_id for event_id, owner in owners.items() if owner is not None and run.account in owner.all_ids]
     entries = [entry for entry in _captured_entries(run.report, event_ids) if entry.account == run.account]
-    for entry in _without_later_payments(run, [entry for entry in entries if entry.reference not in paid]):
+    unmatched = _without_later_payments(run, [entry for entry in entries if entry.reference not in paid])
+
+    def look_up(entry: LedgerEntry) -> None:
         with run.isolate_errors(entry.purchase_id, entry.reference, payment_at=entry.provider, account=entry.account):
             purchase = queries.load_purchase(entry.purchase_id)
             if purchase is not None:
                 found = payments.external_provider(entry.provider).find_payment_by_id(entry.reference, purchase.account)
                 _compare_tickets(run, purchase, entry.provider, entry.reference, found)
 
+    for _ in parallel.call_in_rounds(look_up, deque(unmatched), payments.endpoint_rate() * COMPARISON_SHARE):
+        pass
+
 
 def _without_later_payments(run: ComparisonRun, entries: list[LedgerEntry]) -> list[LedgerEntry]:
-    """Return the entries without a payment in the lists after this span. They are to be looked up one by one.
+    """Return the entries without a payment in the lists after this span. They are to be looked up.
 
     A purchase made at the end of the span may open its payment after the span. The later payments are listed while their lists have taken
     fewer calls than looking up the remaining entries would take. So however long a hold lasts, a span takes at most about twice as many
-    calls as with the better of the two ways, and fits into a turn if it is short enough.
+    calls as with the better of the two ways.
     """
     since, calls = run.report.until, 0.0
     end = since + catalog.longest_hold_seconds() + settings.current().checkout_seconds

@@ -1,12 +1,12 @@
 """Calls that run at once: bounded, in the caller's context, and stopped by the first error."""
 
-from collections import Counter
+from collections import Counter, deque
 from contextvars import ContextVar
 from threading import Barrier, Lock, current_thread
 
 import pytest
 
-from chalicelib.foundation import deadline, parallel
+from chalicelib.foundation import clock, deadline, parallel
 from chalicelib.foundation.parallel import MAX_THREADS, both, call_each
 
 
@@ -43,6 +43,26 @@ def test_one_call_needs_no_thread():
 def test_each_thread_makes_its_share_of_the_calls():
     by_thread = Counter(call_each(lambda _: current_thread(), range(3 * MAX_THREADS)))
     assert set(by_thread.values()) == {3}
+
+
+def test_rounds_have_as_many_calls_as_the_rate_permits(monkeypatch):
+    """Each call takes two seconds, so with ten calls a second, twenty are made at once after the first round."""
+    now, rounds = 0, []
+
+    def call_each(act, batch):
+        nonlocal now
+        now += 2
+        rounds.append(len(batch))
+        return [act(item) for item in batch]
+
+    monkeypatch.setattr(parallel, "call_each", call_each)
+    monkeypatch.setattr(clock, "monotonic", lambda: now)
+    waiting = deque(range(30))
+    for number, text in parallel.call_in_rounds(str, waiting, 10):
+        assert text == str(number)
+        waiting.extend([100] * (number == 0))
+    assert rounds == [1, 20, 10]
+    assert (parallel.calls_at_once(10, 0), parallel.calls_at_once(10, 60), parallel.calls_at_once(0.1, 1)) == (1, MAX_THREADS, 1)
 
 
 def test_two_different_calls_are_made_at_once():

@@ -9,7 +9,7 @@ import pytest
 
 from bench.cancellation import Endpoint, VirtualTime
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, deadline, settings
+from chalicelib.foundation import clock, deadline, parallel, settings
 from chalicelib.payments import provider_tasks
 from chalicelib.payments.model import AccountRefused, ProviderUnavailable, TooManyCalls
 from chalicelib.payments.provider_tasks import (
@@ -157,7 +157,7 @@ def test_the_waits_for_refused_calls_do_not_count_as_slow_calls(work, time, monk
     seen = []
     monkeypatch.setattr(provider_tasks, "tasks_at_once", lambda rate, seconds: seen.append(seconds) or 1)
     run_each(work.task(name, ask=refuse(1)) for name in range(5))
-    assert max(seen) <= provider_tasks.MIN_CALL_SECONDS
+    assert max(seen) <= parallel.MIN_CALL_SECONDS
 
 
 def test_the_next_call_does_not_wait_for_other_answers_to_be_handled(work, monkeypatch):

@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
+from chalicelib.payments import service as payments
 from chalicelib.purchases import store
 from chalicelib.reconciliation import compare
 from tests import builders
@@ -232,10 +233,23 @@ def test_hundreds_of_payments_are_fetched_in_pages_and_read_in_batches(shop):
     with faults.record_calls() as calls:
         report = compare_last_hour(shop)
     assert (report.payments, report.repaired, report.findings) == (251, {}, {})
-    assert shop.fake.request_log.counts["GET /v1/payment_intents"] == 3
+    assert shop.fake.request_log.counts["GET /v1/payment_intents"] == 5, "three pages, and two halves of the hour without payments"
     assert len(calls.of("BatchGetItem", "purchases")) == 3
     assert not calls.of("PutItem")
     assert shop.purchase_state(session) == "paid"
+
+
+def test_each_payment_of_a_long_list_is_compared_once(shop):
+    """Lists have several payments of the same second, also where they are split."""
+    for number in range(420):
+        if number % 3 == 0:
+            shop.time.advance(1)
+        shop.dashboard.v1.payment_intents.create({"amount": 500, "currency": "usd", "metadata": shop.payment_metadata(f"unknown-{number}")})
+    shop.fake.deliver()
+    shop.fake.request_log.clear()
+    found = [payment.purchase_id for payment in payments.list_payments(shop.time.now - 3600, shop.time.now + 1, None)]
+    assert sorted(found) == sorted(f"unknown-{number}" for number in range(420))
+    assert 5 <= shop.fake.request_log.counts["GET /v1/payment_intents"] <= 12
 
 
 def test_a_comparison_without_differences_leaves_no_open_case(shop):

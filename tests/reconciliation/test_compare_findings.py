@@ -1,11 +1,14 @@
 """Differences from Stripe's books that are no lost webhook: unknown purchases, other stages, other amounts, tickets without a payment."""
 
+from threading import Barrier
+
 import pytest
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import ids
+from chalicelib.foundation import ids, settings
 from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
+from chalicelib.payments.providers import stripe
 from chalicelib.purchases import provider_events as event_application
 from chalicelib.purchases import store
 from chalicelib.reconciliation import compare
@@ -154,6 +157,21 @@ def test_tickets_without_a_payment_at_stripe_are_shown(shop, exists):
     shop.fake.overwrite_object("payment_intent", intent_id, **{name: value for name, value in before.items() if name != "id"})
     recheck(shop)
     assert (list_findings(shop), shop.purchase_state(session)) == ({}, "paid")
+
+
+def test_payments_are_looked_up_several_at_once(shop, monkeypatch):
+    for user in ("ada", "bob"):
+        shop.fake.remove_object("payment_intent", shop.fetch_payment_intent(buy_without_webhooks(shop, user, 1)).id)
+    find, together = stripe.find_payment_by_id, Barrier(2)
+
+    def find_together(provider_id, account):
+        together.wait(timeout=60)
+        return find(provider_id, account)
+
+    monkeypatch.setattr(stripe, "find_payment_by_id", find_together)
+    with settings.override(stripe_endpoint_rate=100):
+        assert compare_last_hour(shop).findings == {"tickets_without_payment": 2}
+    shop.fake.clear_webhook_rules()
 
 
 def test_payments_opened_after_the_span_are_listed_only_if_that_takes_fewer_calls(shop, time):

@@ -36,7 +36,7 @@ class ExternalProvider(Protocol):
     The protocols below are for providers with more features, which their DESCRIPTION lists.
 
     Each function raises ProviderUnavailable if the company cannot be reached. Lists with `since` and `until` contain the objects that were
-    created in [since, until), in epoch seconds, newest first. Two providers never use the same id.
+    created in [since, until), in epoch seconds, in any order. Two providers never use the same id.
 
     `account` is the id of the connected account to act for, None for the operator's own account. It has no default, so that no caller
     forgets it. Functions that get a Payment act for the payment's account.
