@@ -7,7 +7,8 @@ Each feature registers its jobs, with their intervals, in its `jobs.py`.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from importlib import import_module
 from typing import Any
@@ -38,14 +39,22 @@ def seconds_to_write(*, extends: bool = False) -> float:
     return float(lease.seconds_to_sell())
 
 
+@contextmanager
+def may_write() -> Iterator[None]:
+    """Give the block the time in which this region may still write. The sweep extends this time each minute."""
+    with deadline.within(seconds_to_write()):
+        yield
+
+
 def scheduled_job(
-    bp: Blueprint, name: str, *, minutes: int, description: str, extends: bool = False
+    bp: Blueprint, name: str, *, minutes: int, description: str, extends: bool = False, in_parts: bool = False
 ) -> Callable[[Callable[[], Report]], Any]:
     """Register `run() -> report` as a function `(event, context) -> report` that EventBridge calls every `minutes` minutes.
 
     The report is logged as `<name>.done`. The job's deadline is shortly before Lambda would end the job. The result is recorded for admins
     (`record_run`). An exception is logged as `<name>.failed` and raised again, so that Lambda counts it as an error and retries. In a
-    region that may not write, the job does nothing. With `extends`, the job first extends the time in which the region may write.
+    region that may not write, the job does nothing. With `extends`, the job first extends the time in which the region may write. Its
+    deadline is then the end of this time, unless it works `in_parts`, each with `may_write`.
 
     Changes of a table may call the job too (`infra/event_sources.py`). The job then does all its work, and no change has to be read.
     """
@@ -64,7 +73,7 @@ def scheduled_job(
                     with deadline.within(lambda_seconds(event.context)):
                         if not (left := seconds_to_write(extends=extends)):
                             return {"standby": True}
-                        with deadline.within(left):
+                        with deadline.within(math.inf if in_parts else left):
                             report = run()
                 except Exception as error:
                     logger.exception(f"{name}.failed")

@@ -4,22 +4,19 @@ The comparison of the books goes account by account and span by span. Each run c
 operator's account, then with the promoters' accounts, beginning with the one whose last turn was longest ago.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from chalice.app import Blueprint
 from msgspec import Struct
-from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.struct_attribute import StructAttribute
-from chalicelib.edge.scheduled import scheduled_job
+from chalicelib.edge.scheduled import may_write, scheduled_job
 from chalicelib.foundation import clock, deadline, log, settings
 from chalicelib.ledger import money_cases
-from chalicelib.ledger.money_cases import Case
 from chalicelib.payments import service as payments
 from chalicelib.payments.provider_tasks import MAX_SILENT_ACCOUNTS
 from chalicelib.purchases.sweep_store import load_changed
@@ -33,14 +30,15 @@ SETTLE_SECONDS = 600  # younger payments are still being processed
 DAY_SECONDS = 86_400
 
 # The operator's account has at most half of a run, or three quarters if no promoter has an account. Each promoter's account has at most one
-# turn in a run, of TURN_SECONDS or a quarter of the run (in a stage with a standby, a run ends with the lease of the region).
-# RECORDS_SECONDS or a fifth of the run are kept for the records.
+# turn in a run. The last RECORDS_SECONDS are for the records.
 TURN_SECONDS, RECORDS_SECONDS = 180, records.SECONDS_PER_RUN
 
-# An unfinished span is compared again from its beginning. After a span for which the time was too short, the next span of the account is a
-# quarter as long, until it fits. After each span that was compared, it is twice as long, so an account usually needs one span for a run.
+# An unfinished span is compared again from its beginning. So the next span of an account is as long as fits into a turn, judging by the
+# span before: FILLED of the time. It is at most twice as long, because a span that is too long costs the whole turn. If no span could be
+# compared in a turn, the next one is a quarter as long.
 SPAN_SECONDS = 900  # the first
 MIN_SPAN_SECONDS, MAX_SPAN_SECONDS = 1, 6 * 3600
+FILLED = 0.7
 
 
 class LastRun(Struct):
@@ -51,12 +49,15 @@ class LastRun(Struct):
     report: ReconciliationReport
 
 
-@scheduled_job(bp, "reconcile", minutes=15, description="Compares our books with the payment provider's and repairs the differences.")
+@scheduled_job(
+    bp, "reconcile", minutes=15, description="Compares our books with the payment provider's and repairs the differences.", in_parts=True
+)
 def reconcile() -> dict[str, Any]:
     try:
         report = compare_books(clock.now())
     finally:  # even while the provider does not answer
-        checked = records.run(clock.now())
+        with may_write():
+            checked = records.run(clock.now())
     compared = msgspec.to_builtins(report) if report is not None else {"off": "No payment provider takes payments on this stage."}
     return {**compared, "records": msgspec.to_builtins(checked)}
 
@@ -68,85 +69,103 @@ def compare_books(now: int) -> ReconciliationReport | None:
     several others in a row, get no answer; the next run then starts with the unfinished span. If only the operator's account fails, the
     promoters' accounts get their turns first.
     """
-    if not payments.has_external_provider():
-        return None
-    run_seconds = deadline.remaining()
-    turn_seconds, kept_seconds = min(TURN_SECONDS, run_seconds / 4), min(RECORDS_SECONDS, run_seconds / 5)
-    end = now - SETTLE_SECONDS - catalog.longest_hold_seconds() - settings.current().checkout_seconds
-    operator = load_operator(end - FIRST_RUN_SECONDS, now)
-    since = int(operator.until)
-    open_cases = money_cases.list_open_cases()  # read once, because each order of a cancelled event has a case while it is refunded
-    event_ids, accounts = load_changed(since, now), load_accounts(since)
-    with deadline.within(run_seconds / 2 if accounts else run_seconds * 3 / 4):
-        # Events report decisions of disputes, but Stripe keeps events for only 30 days, so open disputes are also fetched once a day.
-        report = ReconciliationReport(since, since, repaired=compare.recheck_open_cases(open_cases, int(operator.at), now))
-        operator_seconds = deadline.remaining()
-    failure = _take_turn(operator, operator_seconds, end, now, report, event_ids, open_cases)
-    is_silent, silent_count = failure is not None and compare.is_silence(failure), 0
-    for account in accounts:
-        if account.until >= end:
-            continue
-        if deadline.remaining() < kept_seconds + turn_seconds:
-            break
-        error = _take_turn(account, turn_seconds, end, now, report, event_ids if account.until >= since else None, open_cases)
-        if error is None or not compare.is_silence(error):
-            is_silent, silent_count = False, 0
-        elif is_silent:
-            break  # neither the operator's account nor the first of the others gets an answer
-        else:
-            silent_count += 1
-        if error is not None:
-            compare.report_unread(report, str(account.account), int(account.until), now)
-            if silent_count == MAX_SILENT_ACCOUNTS:
+    return _Run(now).finish() if payments.has_external_provider() else None
+
+
+class _Run:
+    def __init__(self, now: int) -> None:
+        self._now = now
+        self._end = now - SETTLE_SECONDS - catalog.longest_hold_seconds() - settings.current().checkout_seconds
+        self._operator = load_operator(self._end - FIRST_RUN_SECONDS, now)
+        self._since = int(self._operator.until)
+        # Read once, because each order of a cancelled event has a case while it is refunded.
+        self._open_cases = money_cases.list_open_cases()
+        self._event_ids, self._accounts = load_changed(self._since, now), load_accounts(self._since)
+        self._report = ReconciliationReport(self._since, self._since)
+
+    def finish(self) -> ReconciliationReport:
+        operator = self._operator
+        failure = self._compare_operator()
+        self._compare_promoters(failure)
+        if failure is not None:
+            raise failure
+        self._report.until = int(operator.until)
+        operator.at, operator.report = self._now, self._report
+        operator.save_turn(int(operator.until), int(operator.seconds))
+        log.gauge("money_matters", len(money_cases.list_open_cases()))
+        return self._report
+
+    def _compare_operator(self) -> Exception | None:
+        """Compare the operator's account, and fetch its open disputes that are due. Returns the error if no span could be compared."""
+        with deadline.within(deadline.remaining() * (1 / 2 if self._accounts else 3 / 4)):
+            # Events report decisions of disputes, but Stripe keeps events for only 30 days, so open disputes are also fetched once a day.
+            with may_write():
+                self._report.repaired = compare.recheck_open_cases(self._open_cases, int(self._operator.at), self._now)
+            seconds = deadline.remaining()
+        return self._take_turn(self._operator, seconds, self._event_ids)
+
+    def _compare_promoters(self, failure: Exception | None) -> None:
+        """Give the promoters' accounts their turns. `failure` is the error with which the turn of the operator's account has ended."""
+        is_silent, silent_count = failure is not None and compare.is_silence(failure), 0
+        for account in self._accounts:
+            began = int(account.until)
+            if began >= self._end:
+                continue
+            if deadline.remaining() < RECORDS_SECONDS + TURN_SECONDS:
+                break
+            account.at = self._now
+            error = self._take_turn(account, TURN_SECONDS, self._event_ids if began >= self._since else None)
+            if error is None or not compare.is_silence(error):
+                is_silent, silent_count = False, 0
+            elif is_silent:
+                break  # neither the operator's account nor the first of the others gets an answer
+            else:
+                silent_count += 1
+            with may_write():
+                if error is None:
+                    self._close_unread(str(account.account), began)
+                else:
+                    compare.report_unread(self._report, str(account.account), int(account.until), self._now)
+            if error is not None and silent_count == MAX_SILENT_ACCOUNTS:
                 raise error
-    if failure is not None:
-        raise failure
-    if accounts:
-        operator.save_turn(int(operator.until), now, int(operator.seconds), report)
-    log.gauge("money_matters", len(money_cases.list_open_cases()))
-    return report
 
-
-def _take_turn(
-    account: "ReconciliationRow",
-    turn_seconds: float,
-    end: int,
-    now: int,
-    report: ReconciliationReport,
-    event_ids: set[str] | None,
-    open_cases: Sequence[Case],
-) -> Exception | None:
-    """Compare spans of an account until `end` or for `turn_seconds`. Returns the error if no span could be compared.
-
-    The finding that a promoter's account cannot be read closes as soon as a turn has compared a span.
-    """
-    account_id, began = account.account, int(account.until)
-    until = began
-    try:
-        with deadline.within(turn_seconds):
-            while account.until < end:
-                reached, until = int(account.until), min(int(account.until + account.seconds), end)
-                found = compare.compare_account(
-                    account_id, reached, until, now, event_ids=event_ids, open_cases=open_cases, repeats_failed=False
-                )
-                report.add(found if account_id is None else replace(found, until=report.until))
-                seconds = min(2 * int(account.seconds), MAX_SPAN_SECONDS)
-                if not account.save_turn(until, now, seconds, report if account_id is None else None):
-                    return None  # another run is active and has compared this span
-    except Exception as error:
-        if not compare.concerns_only(account_id, error):
-            raise
-        # The operator's disputes that are due since `at` are fetched again.
-        at, seconds = int(account.at) if account_id is None else now, max((until - int(account.until)) // 4, MIN_SPAN_SECONDS)
-        account.save_turn(int(account.until), at, seconds, account.report)
-        if account.until == began:
-            return error
-    if account_id is not None:
-        unread = compare.unread_finding(account_id)
-        found_at = next((case.details["compared_until"] for case in open_cases if (case.purchase_id, case.id) == unread), "")
-        if found_at >= clock.iso(began):  # not a finding of the command about an earlier time
+    def _close_unread(self, account: str, since: int) -> None:
+        """Close the finding that an account cannot be read, unless it is a finding of the command about a time before `since`."""
+        unread = compare.unread_finding(account)
+        found_at = next((case.details["compared_until"] for case in self._open_cases if (case.purchase_id, case.id) == unread), "")
+        if found_at >= clock.iso(since):
             money_cases.close_finding(*unread)
-    return None
+
+    def _take_turn(self, account: "ReconciliationRow", turn_seconds: float, event_ids: set[str] | None) -> Exception | None:
+        """Compare spans of an account until the end of this run, or while there is time. Returns the error if no span could be compared."""
+        began, ends_at = int(account.until), clock.monotonic() + turn_seconds
+        seconds, longest_seconds = int(account.seconds), 0.0  # of the next span, and of the longest comparison
+        while account.until < self._end and seconds >= account.seconds / 4:
+            since, until = int(account.until), min(int(account.until) + seconds, self._end)
+            started_at = clock.monotonic()
+            try:
+                with deadline.within(ends_at - started_at), may_write():
+                    longest_seconds = longest_seconds or deadline.remaining()
+                    found = compare.compare_account(
+                        account.account, since, until, self._now, event_ids=event_ids, open_cases=self._open_cases, repeats_failed=False
+                    )
+            except Exception as error:
+                if not compare.concerns_only(account.account, error):
+                    raise
+                seconds = max((until - since) // 4, MIN_SPAN_SECONDS)
+                account.save_turn(since, seconds)
+                failed_at = clock.monotonic()
+                if failed_at - started_at >= longest_seconds * 0.9 and ends_at - failed_at >= longest_seconds:
+                    continue  # the region may write again
+                return error if since == began else None
+            self._report.add(found)
+            compared_at = clock.monotonic()
+            speed = FILLED * (until - since) / max(compared_at - started_at, 1)  # seconds to compare in each second that a turn has left
+            longest = min(2 * int(account.seconds), MAX_SPAN_SECONDS, speed * longest_seconds)
+            if not account.save_turn(until, max(int(longest), MIN_SPAN_SECONDS)):
+                return None  # another run is active and has compared this span
+            seconds = int(min(account.seconds, speed * (ends_at - compared_at)))
+        return None
 
 
 # The table `reconciliation` has an item for each account, and the progress of `records.py`. The item of the operator's account also has the
@@ -174,12 +193,13 @@ class ReconciliationRow(dynamo.Table):
         """The promoter's account, or None for the operator's."""
         return None if self.id == _ID else str(self.id).removeprefix(_ACCOUNT)
 
-    def save_turn(self, until: int, now: int, seconds: int, report: ReconciliationReport | None) -> bool:
-        """Save the result of a turn. Returns False and writes nothing if another run has changed `until`."""
-        row = ReconciliationRow(self.id, until=until, at=now, seconds=seconds, report=report)
-        if not dynamo.put_if(row, ReconciliationRow.until == self.until):
-            return False
-        self.until, self.at, self.seconds, self.report = until, now, seconds, report
+    def save_turn(self, until: int, seconds: int) -> bool:
+        """Save the account with this `until` and length of the next span. Returns False and saves nothing if another run has done so."""
+        row = ReconciliationRow(self.id, until=until, at=self.at, seconds=seconds, report=self.report)
+        with may_write():
+            if not dynamo.put_if(row, ReconciliationRow.until == self.until):
+                return False
+        self.until, self.seconds = until, seconds
         return True
 
 

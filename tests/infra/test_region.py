@@ -4,15 +4,18 @@ import json
 from unittest.mock import Mock
 
 import pytest
+from chalice.app import Blueprint
 
 from chalicelib.catalog import snapshots
 from chalicelib.catalog.model import RegionClaim
 from chalicelib.catalog.snapshots import LEASE_SECONDS, claim_sales, seconds_to_sell
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, memory, settings
+from chalicelib.edge.scheduled import may_write, scheduled_job
+from chalicelib.foundation import clock, deadline, memory, settings
 from chalicelib.inventory.store import ShardRow, scan_shards
 from chalicelib.purchases.store import PurchaseRow
 from infra import region, tables
+from infra.local.schedules import scheduled_event
 from infra.template import permissions
 from tests import builders, engines
 
@@ -50,6 +53,30 @@ def test_a_region_with_a_lease_sells_and_extends_it(api, time, two_regions):
         assert "standby" not in builders.run_sweep()
     memory.forget_everything()
     assert seconds_to_sell() == LEASE_SECONDS
+
+
+def test_a_job_that_works_in_parts_goes_on_while_the_sweep_extends_the_lease(time, two_regions):
+    def reconcile():
+        for _ in range(5):
+            with may_write():
+                time.advance(60)
+                lefts.append(deadline.remaining())
+            builders.run_sweep()
+            memory.forget_everything()
+        return {}
+
+    lefts = []
+    memory.forget_everything()
+    scheduled_job(Blueprint("jobs"), "reconcile", minutes=15, description="A job.", in_parts=True)(reconcile)(scheduled_event(), None)
+    assert lefts == [LEASE_SECONDS - 60] * 5
+
+
+def test_a_part_of_a_job_has_no_time_after_another_region_has_taken_over(two_regions):
+    claim_sales([WITNESS], RegionClaim(STANDBY, 2, 0), 0)
+    builders.run_sweep()
+    memory.forget_everything()
+    with may_write(), pytest.raises(deadline.DeadlineExceeded):
+        deadline.require(0.1)
 
 
 def test_a_region_without_a_lease_only_reads(api, time, two_regions):

@@ -1,6 +1,7 @@
 """The schedule of the comparison with Stripe's books: how far each run comes, also after crashes and next to other runs."""
 
 import contextlib
+import math
 from collections import Counter
 from zlib import crc32
 
@@ -150,7 +151,7 @@ def test_without_differences_only_the_position_is_written(shop):
     assert (report.payments, report.repaired, report.findings, report.unheard) == (2, {}, {}, 0)
     assert shop.fake.request_log.counts == {f"GET /v1/{name}": 1 for name in LISTS}
     writes = [call for call in calls.entries if call.operation not in ("Scan", "Query", "GetItem", "BatchGetItem")]
-    assert [(call.operation, call.tables) for call in writes] == [("PutItem", ["reconciliation"])]
+    assert [(call.operation, call.tables) for call in writes] == [("PutItem", ["reconciliation"])] * 2  # the position, and the report
     # Purchases and events; the head of the catalog and four lanes of the one event that sells. The catalog is known. The open cases
     # are read before and after the spans.
     assert len(calls.of("BatchGetItem")) == 2
@@ -387,7 +388,7 @@ def test_accounts_take_turns(shop, accounts, monkeypatch):
     turns = []
     for _ in range(8):
         asked.clear()
-        run_on_lambda(shop, seconds=300)
+        run_on_lambda(shop, seconds=450)
         found = dict.fromkeys(account for account in asked if account is not None)
         assert 1 <= len(found) <= 2
         turns += found
@@ -410,21 +411,36 @@ def test_an_account_with_too_much_for_its_turn_is_compared_in_shorter_spans(shop
         assert ({account_position(account) for account in others}, shop.list_open_cases()) == ({load_position()}, [])
 
 
-@pytest.mark.parametrize("seconds", [LAMBDA_SECONDS, 120])
-def test_too_much_on_the_operators_account_is_compared_in_shorter_spans_and_delays_no_other(shop, accounts, monkeypatch, seconds):
-    """Its refunds of a quarter of an hour take one and a half runs to list. In a stage with a standby, a run may have only 120 seconds."""
-    slow_down(monkeypatch, shop, lambda account, span: 3 * seconds * span // 1800 if account is None else 0)
+@pytest.mark.parametrize(("seconds_to_write", "fails"), [(math.inf, True), (120, False)])
+def test_too_much_on_the_operators_account_is_compared_in_shorter_spans_and_delays_no_other(
+    shop, accounts, monkeypatch, seconds_to_write, fails
+):
+    """Its refunds of a quarter of an hour take one and a half runs to list. With a standby, each span may have only 120 seconds."""
+    monkeypatch.setattr(scheduled, "seconds_to_write", lambda *, extends=False: seconds_to_write)
+    slow_down(monkeypatch, shop, lambda account, span: 3 * LAMBDA_SECONDS * span // 1800 if account is None else 0)
     shop.time.advance(900)
     now, reached = shop.time.now, load_position()
-    with deadline.within(seconds), pytest.raises(ProviderUnavailable):
+    with deadline.within(LAMBDA_SECONDS), pytest.raises(ProviderUnavailable) if fails else contextlib.nullcontext():
         jobs.reconcile(_event(), None)
-    assert load_position() == reached
+    assert (load_position() == reached) == fails
+    reached = load_position()
     assert {account_position(account) for account in accounts} == {now - BEHIND}
     assert records.ProgressRow.find("records").progress.part == "done"
     assert shop.list_open_cases() == []
     for _ in range(4):
-        run_on_lambda(shop, seconds)
+        run_on_lambda(shop)
         assert load_position() > reached
+        reached = load_position()
+
+
+def test_a_turn_compares_as_much_as_fits_and_begins_no_span_that_would_not(shop, accounts, monkeypatch):
+    """The refunds of three seconds take a second to list, so a turn of 447 seconds has 1341 of them."""
+    slow_down(monkeypatch, shop, lambda account, seconds: seconds // 3 if account is None else 0)
+    shop.time.advance(6 * 3600)
+    reached = load_position()
+    for _ in range(4):
+        run_on_lambda(shop)
+        assert load_position() >= reached + 900
         reached = load_position()
 
 
