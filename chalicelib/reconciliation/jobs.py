@@ -156,7 +156,7 @@ class _Run:
                 account.save_turn(since, seconds)
                 failed_at = clock.monotonic()
                 if failed_at - started_at >= longest_seconds * 0.9 and ends_at - failed_at >= longest_seconds:
-                    continue  # the region may write again
+                    continue  # the lease of the region was too short for this span, and has been extended meanwhile
                 return error if since == began else None
             self._report.add(found)
             compared_at = clock.monotonic()
