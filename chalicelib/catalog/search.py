@@ -6,7 +6,8 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
-from itertools import islice
+from itertools import chain, islice
+from threading import Lock
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -23,8 +24,8 @@ from chalicelib.foundation.memory import Memory
 from chalicelib.inventory.availability import CHECK_SECONDS, cached_stock
 from chalicelib.inventory.model import Stock
 
-# The index is kept in memory; the first search on each snapshot of the catalog builds it. It ignores accents and case, and accepts
-# incomplete words. If no indexed word begins with a word of the query, that word is compared with all indexed words by trigrams, so
+# The index is kept in memory. The first search builds it, and later ones update it. It ignores accents and case, and accepts incomplete
+# words. If no indexed word begins with a word of the query, that word is compared with all indexed words by trigrams, so
 # `metalica` finds `Metallica`.
 
 MIN_SIMILARITY = 0.5  # Dice coefficient of the trigrams of two words
@@ -51,21 +52,42 @@ def split_words(text: str) -> list[str]:
     return _WORD.findall(fold(text))
 
 
-class TextIndex:
-    """An index of words. A document has an id and weighted texts: a name counts more than a description."""
+Document = tuple[str, Mapping[str, int]]  # an id, and texts with their weights: a name counts more than a description
 
-    def __init__(self, documents: Iterable[tuple[str, Mapping[str, int]]]) -> None:
+
+class TextIndex:
+    """An index of the words of documents."""
+
+    def __init__(self, documents: Iterable[Document] = ()) -> None:
         self._weights: dict[str, dict[str, int]] = {}  # word -> document id -> the weight of the heaviest text that contains the word
-        for document_id, texts in documents:
-            for text, weight in texts.items():
-                for word in _index_words(text, MAX_WORDS):
-                    known = self._weights.setdefault(word, {})
-                    known[document_id] = max(weight, known.get(document_id, 0))
-        self._words = sorted(self._weights)
+        self._words: list[str] = []  # sorted
         self._words_by_trigram: dict[str, list[str]] = {}
-        for word in self._words:
+        self.update((), documents)
+
+    def update(self, removed: Iterable[Document], added: Iterable[Document]) -> None:
+        """Remove documents, with the texts that they had, and then add documents."""
+        emptied, new = dict[str, None](), dict[str, None]()
+        for document_id, texts in removed:
+            for word in _weigh_words(texts):
+                del self._weights[word][document_id]
+                if not self._weights[word]:
+                    emptied[word] = None
+        for document_id, texts in added:
+            for word, weight in _weigh_words(texts).items():
+                if word not in self._weights:
+                    self._weights[word] = {}
+                    new[word] = None
+                self._weights[word][document_id] = weight
+        for word in emptied:
+            if not self._weights[word]:
+                del self._weights[word]
+                for trigram in _trigrams(word):
+                    self._words_by_trigram[trigram].remove(word)
+        for word in new:
             for trigram in _trigrams(word):
                 self._words_by_trigram.setdefault(trigram, []).append(word)
+        if emptied or new:
+            self._words = sorted(word for word in chain(self._words, new) if word in self._weights)
 
     def search(self, query: str) -> dict[str, int]:
         """Map the ids of the documents that have all words of the query to their scores. A query without words matches nothing."""
@@ -98,6 +120,14 @@ class TextIndex:
         return [(known, round(_SIMILAR * similarity)) for known, similarity in similar if similarity >= MIN_SIMILARITY]
 
 
+def _weigh_words(texts: Mapping[str, int]) -> dict[str, int]:
+    """Map each indexed word of weighted texts to the weight of the heaviest text that contains it."""
+    weights: dict[str, int] = {}
+    for text, weight in sorted(texts.items(), key=lambda entry: entry[1]):
+        weights.update(dict.fromkeys(_index_words(text, MAX_WORDS), weight))
+    return weights
+
+
 def _index_words(text: str, limit: int) -> list[str]:
     """Return the first `limit` different words of a text as the index has them."""
     return list(dict.fromkeys(word[:MAX_WORD_LENGTH] for word in split_words(text[:MAX_CHARACTERS])))[:limit]
@@ -120,7 +150,7 @@ _OVER = 1_000_000  # the first turn of events that are over
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NAME, _PLACE, _TEXT = 3, 2, 1
 
-_indexes: Memory[str, tuple[Catalog, TextIndex]] = Memory()
+_indexes: Memory[str, "_EventIndex"] = Memory()
 
 # Sort key of events: the search score or the turn of `in_turns` first, then the display order.
 Key = tuple[int, int, int, str]
@@ -199,7 +229,7 @@ def _rank(catalog: Catalog, public_events: Sequence[Event], query: EventQuery, n
     accepts = _filter(query)
     if query.q is None:
         return [(key, event) for key, event in in_turns(public_events, now) if accepts(event)]
-    scores = _index(catalog, public_events).search(query.q)
+    scores = _indexes.entries.setdefault("events", _EventIndex()).search(catalog, public_events, query.q)
     ranked = [((-scores[event.id], *event.sort_key), event) for event in public_events if event.id in scores and accepts(event)]
     return sorted(ranked, key=lambda entry: entry[0])
 
@@ -237,13 +267,30 @@ def _load_stocks(catalog: Catalog, events: Iterable[Event], now: int, base_secon
     return cached_stock((catalog.stock_group(event.id) for event in open_events), now, base_seconds)
 
 
-def _index(catalog: Catalog, public_events: Sequence[Event]) -> TextIndex:
-    """Return the index of this catalog's public events, which the first search builds."""
-    known = _indexes.entries.get("events")
-    if known is None or known[0] is not catalog:
-        known = catalog, TextIndex((event.id, _texts(event)) for event in public_events)
-        _indexes.entries["events"] = known
-    return known[1]
+class _EventIndex:
+    """The index of the public events. Each search first updates it with the events that have changed since the last search."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._catalog: Catalog | None = None
+        self._events: dict[str, Event] = {}
+        self._index = TextIndex()
+
+    def search(self, catalog: Catalog, public_events: Sequence[Event], query: str) -> dict[str, int]:
+        """Return what `TextIndex.search` returns, for the public events of this catalog."""
+        with self._lock:
+            if catalog is not self._catalog:
+                events = {event.id: event for event in public_events}
+                # An event that has not changed is the same object in each snapshot.
+                removed = [event for event in self._events.values() if events.get(event.id) is not event]
+                added = [event for event in public_events if self._events.get(event.id) is not event]
+                self._index.update(map(_document, removed), map(_document, added))
+                self._catalog, self._events = catalog, events
+            return self._index.search(query)
+
+
+def _document(event: Event) -> Document:
+    return event.id, _texts(event)
 
 
 def _texts(event: Event) -> dict[str, int]:

@@ -34,6 +34,18 @@ def _events(api, time):
 
 
 @pytest.mark.usefixtures("_events")
+def test_after_an_edit_only_the_words_of_the_changed_event_are_indexed(api, monkeypatch):
+    [reading] = api.get("/events", query={"q": "lesung"}).json
+    indexed, document = [], search._document
+    monkeypatch.setattr(search, "_document", lambda event: (indexed.append(event.name), document(event))[1])
+    assert api.patch(f"/events/{reading['id']}", json={"name": "Poetry"}, **promoter()).status == 200
+    assert (names(api, q="lesung"), names(api, q="poetry"), names(api, q="metallica")) == ([], ["Poetry"], ["Metallica"])
+    assert indexed == ["Lesung", "Poetry"]
+    assert api.post(f"/events/{reading['id']}/cancel", **promoter()).status == 200
+    assert names(api, q="poetry") == ["Poetry"]
+
+
+@pytest.mark.usefixtures("_events")
 @pytest.mark.parametrize(
     ("query", "found"),
     [

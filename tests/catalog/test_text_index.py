@@ -1,5 +1,7 @@
 """Search by words: without accents and case, by beginnings, and with typing errors."""
 
+from random import Random
+
 import pytest
 
 from chalicelib.catalog.search import MAX_CHARACTERS, MAX_WORD_LENGTH, MAX_WORDS, TextIndex
@@ -54,3 +56,20 @@ def test_the_index_has_only_the_beginning_of_a_long_word():
     index = TextIndex([("a", {long + "y" * 10_000: 1})])
     assert index._words == [long]
     assert index.search(long + "yyy") == {"a": 100}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_updated_index_finds_the_same_as_a_new_one(seed):
+    choices = Random(seed)
+    words = [f"{first}{middle}{last}" for first in ("jazz", "fest", "konz") for middle in ("", "er", "ival") for last in ("", "a", "en")]
+    index, documents = TextIndex(), dict[str, dict[str, int]]()
+    for _ in range(60):
+        changed = {str(choices.randrange(8)) for _ in range(choices.randrange(4))}
+        removed = [(key, documents.pop(key)) for key in changed if key in documents]
+        added = [(key, {" ".join(choices.sample(words, 3)): weight for weight in (1, 3)}) for key in changed if choices.random() < 0.8]
+        documents.update(added)
+        index.update(removed, added)
+        fresh = TextIndex(documents.items())
+        assert index._words == fresh._words
+        for query in (*words, "jaz", "festvalen", "konzzert"):
+            assert index.search(query) == fresh.search(query)
