@@ -42,7 +42,7 @@ from devtools.dynamodb import items, queries, streams, tables
 from devtools.dynamodb.items import TOKEN_SECONDS, Token
 from devtools.dynamodb.streams import RECORD_SECONDS, Stream, sequence_number
 from devtools.dynamodb.tables import Key, Outcome, Table, check_table_name
-from devtools.dynamodb.values import ApiError, checked_request, decode_item, encode_item, malformed, operation_models
+from devtools.dynamodb.values import ApiError, Item, checked_request, decode_item, encode_item, malformed, operation_models
 
 __all__ = ["ApiError", "Commit", "Engine", "Record", "StoreFailed", "Waiter", "respond"]
 
@@ -97,8 +97,7 @@ class Engine:
         self.streams: dict[str, Stream] = {}  # including streams that were closed in the last 24 hours
         self.tokens: dict[str, Token] = {}
         self.positions: dict[str, tuple[str, str]] = {}  # consumer -> its stream, and the last sequence number that it has processed
-        self.sequence = 0
-        self.last_label = 0
+        self.sequence = self.last_label = 0
         self.last_pending: Pending | None = None
 
     def call(self, operation: str, request: dict[str, Any] | bytes | str) -> dict[str, Any]:
@@ -129,27 +128,27 @@ class Engine:
         self, outcomes: list[Outcome], records: list[Record], *, is_transaction: bool = False, expired: bool = False
     ) -> Pending | None:
         """Commit and make changes, with other records; called under the lock. An unchanged item makes no record."""
-        now = self.clock()
-        made: list[tuple[Outcome, int]] = []
+        now, commit, sequence = self.clock(), self.commit, self.sequence
+        made: list[Outcome] = []
         for outcome in outcomes:
             table, old, new = outcome.table, outcome.old_encoded, outcome.encoded
             if old == new or (old and new and len(old) == len(new) and outcome.old == outcome.new):  # or in another order
                 continue
-            number = self.sequence + 1 + len(made) if table.stream is not None else 0
-            made.append((outcome, number))
-            if self.commit is not None and new is not None:
-                records.append(("p", table.name, new, number, now))
-            elif self.commit is not None:
-                records.append(("d", table.name, encode_item(table.key_attributes(outcome.old or {})), number, now, expired))
-        pending = None
-        if self.commit is not None and records:
+            made.append(outcome)
+            if table.stream is not None:
+                sequence = outcome.sequence = sequence + 1
+            if commit is not None and new is not None:
+                records.append(("p", table.name, new, outcome.sequence, now))
+            elif commit is not None:
+                records.append(("d", table.name, encode_item(table.key_attributes(outcome.old or {})), outcome.sequence, now, expired))
+        if commit is not None and records:
             locations = [(outcome.table, outcome.key) for outcome in outcomes]
-            pending = self.last_pending = Pending(self.commit(records), locations, is_transaction)
+            pending = self.last_pending = Pending(commit(records), locations, is_transaction)
             for table, key in locations:
                 table.pending[key] = table.last_pending = pending
-        for outcome, number in made:
-            self._store(outcome, number, now, expired)
-        return pending or outcomes[0].table.pending.get(outcomes[0].key)
+        for outcome in made:
+            self._store(outcome, now, expired)
+        return outcomes[0].table.pending.get(outcomes[0].key)
 
     def record(self, record: Record) -> Pending | None:
         """Commit and apply a record that concerns no item; called under the lock."""
@@ -177,9 +176,8 @@ class Engine:
                 del self.tokens[token]
 
     def forget_closed_streams(self) -> None:
-        for arn, stream in list(self.streams.items()):
-            if stream.closed_at is not None and self.clock() - stream.closed_at > RECORD_SECONDS:
-                del self.streams[arn]
+        first = self.clock() - RECORD_SECONDS
+        self.streams = {arn: stream for arn, stream in self.streams.items() if stream.closed_at is None or stream.closed_at >= first}
 
     def apply(self, records: Iterable[Record]) -> None:
         """Repeat the changes of records, without `commit`. No other thread may call the engine meanwhile."""
@@ -201,15 +199,16 @@ class Engine:
         key = table.key_of_item(item)
         old_encoded = table.items.get(key)
         old = decode_item(old_encoded) if table.indexes and old_encoded is not None else None
-        self._store(Outcome(table, key, old_encoded, old, *((None, None) if is_deleted else (encoded, item))), sequence, at, expired)
+        new: tuple[bytes | None, Item | None] = (None, None) if is_deleted else (encoded, item)
+        self._store(Outcome(table, key, old_encoded, old, *new, sequence), at, expired)
 
-    def _store(self, outcome: Outcome, sequence: int, at: float, expired: bool) -> None:
-        """Make a write, with a change record unless its number is 0."""
+    def _store(self, outcome: Outcome, at: float, expired: bool) -> None:
+        """Make a write, and its change record if it has a number."""
         outcome.table.store(outcome)
-        if sequence:
-            self.sequence = max(self.sequence, sequence)
+        if outcome.sequence:
+            self.sequence = max(self.sequence, outcome.sequence)
             if outcome.table.stream is not None:
-                outcome.table.stream.add(sequence, at, expired, outcome.old_encoded, outcome.encoded)
+                outcome.table.stream.add(outcome.sequence, at, expired, outcome.old_encoded, outcome.encoded)
 
     def _define(self, name: str, definition: dict[str, Any] | None, at: float) -> None:
         table = self.tables.get(name)

@@ -11,14 +11,14 @@ from typing import Any
 
 import msgspec
 
-from devtools.dynamodb.syntax import Node, Parser, Part, Path, Request, check_depth, path_text, value_at
+from devtools.dynamodb.syntax import Check, Node, Parser, Part, Path, Request, check_depth, path_text, value_at
 from devtools.dynamodb.values import SCALARS, SETS, ApiError, Item, Value, add_numbers, check_name, check_value, invalid, sortable, type_of
 
 Values = dict[str, Value]
 Evaluate = Callable[[Item, Values], Any]
-Check = Callable[[Values], object]
 
 _REFERENCE, _PLAIN_KEY = re.compile(r"(\.\s*)?(#\w+)"), re.compile(r"\.\s*[A-Za-z]")
+_KEYS = "#"  # the entry of the values of a request that maps references to keys of maps
 _WRONG_TYPE = "Type mismatch: an operand in the update expression has an incorrect data type"
 _WRONG_PATH = "The document path provided in the update expression is invalid for update"
 _MISSING = "The provided expression refers to an attribute that does not exist in the item"
@@ -109,7 +109,7 @@ class Operator(msgspec.Struct, frozen=True):
     result: str = ""  # its type, unless the operator is a test, or the result has the type of an operand
 
 
-_TYPES = frozenset((*SCALARS, *SETS, "L", "M", "BOOL", "NULL"))
+_TYPES, _NO_TYPES = frozenset((*SCALARS, *SETS, "L", "M", "BOOL", "NULL")), frozenset[str]()
 _PATH, _VALUE = Operand(frozenset(("path",)), _TYPES), Operand(frozenset(("value",)), _TYPES)
 _ANY = Operand(frozenset(("path", "value", "size")), _TYPES)  # of conditions
 _SCALAR = _ANY.of_types("S", "N", "B")
@@ -172,6 +172,11 @@ class _Compiler(Parser):
             return operands[0]
         if len(operands) == 2:
             first, second = operands
+            if nodes[0][0] == "path" and len(nodes[0][1]) == 1 and nodes[1][0] == "value":  # as in most expressions
+                (name,), reference = nodes[0][1], nodes[1][1]
+                if missing is None:
+                    return lambda item, values: apply(item.get(name), values[reference])
+                return lambda item, values: apply(item[name], values[reference]) if name in item else _result_without(missing)
             if kind == "and":  # without the second operand if the first one decides
                 return lambda item, values: first(item, values) and second(item, values)
             if kind == "or":
@@ -201,9 +206,9 @@ class _Compiler(Parser):
         is_wrong = kind in _TESTS and len(nodes) == 2 and nodes[0][0] == "path" and nodes[0] == nodes[1]
         self.refuse_if(is_wrong, f"The first operand must be distinct from the remaining operands; operator: {kind}")
         if kind == "attribute_type":
-            self.checks.append(lambda values: self._check_type_name(values[nodes[1][1]]["S"]))
+            self.checks.append((nodes[1][1], _NO_TYPES, lambda values: self._check_type_name(values[nodes[1][1]]["S"])))
         if kind == "between" and nodes[1][0] == nodes[2][0] == "value":
-            self.checks.append(lambda values: self._check_range(values[nodes[1][1]], values[nodes[2][1]]))
+            self.checks.append((nodes[1][1], _NO_TYPES, lambda values: self._check_range(values[nodes[1][1]], values[nodes[2][1]])))
         return operator
 
     def _check_operand(self, kind: str, operand: Operand, node: Node) -> None:
@@ -215,8 +220,7 @@ class _Compiler(Parser):
         result = _OPERATORS[node[0]].result if node[0] in _OPERATORS else ""
         self.refuse_if(result and result not in operand.types, problem + result)
         if node[0] == "value" and operand.types is not _TYPES:
-            allowed, reference = operand.types, node[1]
-            self.checks.append(lambda values: allowed.isdisjoint(values[reference]) and self.fail(problem + type_of(values[reference])))
+            self.checks.append((node[1], operand.types, lambda values: self.fail(problem + type_of(values[node[1]]))))
 
     def _check_type_name(self, name: str) -> None:
         self.refuse_if(name not in _TYPES, f"Invalid attribute type name found; type: {name}, valid types: {sorted(_TYPES)}")
@@ -286,18 +290,19 @@ def apply_update(update: Update, old: Item, values: Values) -> Item:
     new = dict(old)
     owned: dict[Path, Any] = {(): new}
     for path, value in [(path, evaluate(old, values)) for path, evaluate in update.actions]:
-        part, parent = path[-1], owned[()]
+        parent: Any = new
         if len(path) > 1:
             path = _bound(path, values)
-            part, parent = path[-1], _owned(path[:-1], path[-1], owned)
+            parent = _owned(path[:-1], path[-1], owned)
             check_depth(value, path)
+        part = path[-1]
         if type(part) is int and part >= len(parent):
             parent.append(value)
         elif value is not None or type(part) is int:
             parent[part] = value
         else:
             parent.pop(part, None)
-    for elements in owned.values():
+    for elements in owned.values() if len(owned) > 1 else ():
         if type(elements) is list:
             elements[:] = [element for element in elements if element is not None]  # without those that were removed
     return new
@@ -305,14 +310,15 @@ def apply_update(update: Update, old: Item, values: Values) -> Item:
 
 def _owned(path: Path, member: Part, owned: dict[Path, Any]) -> Any:
     """Return the map or list at a path, of which `member` is a part, copied once. Raises ApiError if the item does not have it."""
-    if path not in owned:
+    known = owned.get(path)
+    if known is None:
         parent, part, kind = _owned(path[:-1], path[-1], owned), path[-1], "M" if type(member) is str else "L"
         value = parent.get(part) if type(part) is str else parent[part] if int(part) < len(parent) else None
         if value is None or kind not in value:
             raise invalid(_WRONG_PATH)
-        owned[path] = value[kind].copy()
-        parent[part] = {kind: owned[path]}
-    return owned[path]
+        known = owned[path] = value[kind].copy()
+        parent[part] = {kind: known}
+    return known
 
 
 # All expressions of a request
@@ -325,10 +331,14 @@ def compile_expressions(request: Request, *parameters: str) -> tuple[tuple[Any, 
     texts = tuple(map(request.get, parameters))
     if names is values is None and texts.count(None) == len(texts):
         return texts, {}
-    keys = _keys(texts, names) if names else {}
-    compiled_names = {**names, **{reference: reference for reference in keys}} if names and keys else names
-    compiled, used, checks = _compiled(parameters, texts, None if compiled_names is None else tuple(compiled_names.items()))
-    _check_contents("ExpressionAttributeNames", keys, check_name)
+    keys: dict[str, Any] = {}
+    references = _references_to_keys(texts) if names else ()
+    # Keys of maps are bound later, so that expressions are compiled once for all keys. The compiler compares paths, so names must differ.
+    if names and references and len({*names.values()}) == len(names) and "#" not in "".join(names.values()):
+        keys = {reference: name for reference, name in names.items() if reference in references}
+        _check_contents("ExpressionAttributeNames", keys, check_name)
+    known = [(name, name if name in keys else text) for name, text in names.items()] if names and keys else (names or {}).items()
+    compiled, used, checks = _compiled(parameters, texts, tuple(known) if names is not None else None)
     if values is not None:
         _check_contents("ExpressionAttributeValues", values, check_value)
     if values is None or values.keys() != used.keys() or not values:
@@ -336,17 +346,10 @@ def compile_expressions(request: Request, *parameters: str) -> tuple[tuple[Any, 
             if reference not in (values or {}):
                 raise invalid(f"Invalid {parameter}: An expression attribute value is not defined; attribute value: {reference}")
         _check_references("ExpressionAttributeValues", ":", values, used.keys(), any(compiled))
-    for check in checks:
-        check(values or {})
-    return compiled, {**(values or {}), **keys} if keys else values or {}
-
-
-def _keys(texts: tuple[str | None, ...], names: dict[str, str]) -> dict[str, Any]:
-    """Return the references to keys of maps, with these keys, so that expressions can be compiled once for all keys."""
-    # The compiler compares paths, so no reference is returned if two names are equal.
-    keys = _references_to_keys(texts)
-    are_distinct = keys and len({*names.values()}) == len(names) and "#" not in "".join(names.values())
-    return {reference: names[reference] for reference in keys if reference in names} if are_distinct else {}
+    for reference, types, check in checks:
+        if values and types.isdisjoint(values[reference]):
+            check(values)
+    return compiled, {**(values or {}), _KEYS: keys} if keys else values or {}
 
 
 @lru_cache(2048)
@@ -361,7 +364,8 @@ def _references_to_keys(texts: tuple[str | None, ...]) -> frozenset[str]:
 
 def _bound(path: Path, values: dict[str, Any]) -> Path:
     """Return the path with keys of maps instead of references to them."""
-    return tuple([values.get(part, part) if type(part) is str and part[0] == "#" else part for part in path])
+    keys = values.get(_KEYS)
+    return path if keys is None else tuple(map(keys.get, path, path))
 
 
 @lru_cache(2048)

@@ -77,8 +77,8 @@ def _prepared(engine: Any, kind: str, request: Request) -> Write:
             index.check(request["Item"])
     else:
         key = table.key_of(request["Key"])
-    if update is not None and (keys := update.roots.intersection(table.key_names)):
-        raise invalid(f"Cannot update attribute {min(keys)}. This attribute is part of the key")
+    if update is not None and not update.roots.isdisjoint(table.key_names):
+        raise invalid(f"Cannot update attribute {min(update.roots & {*table.key_names})}. This attribute is part of the key")
     return Write(kind, table, key, request, condition.test if condition is not None else None, values, update)
 
 
@@ -94,10 +94,10 @@ def _attempt(
             try:
                 if engine.tables.get(write.table.name) is not write.table:  # it was deleted meanwhile
                     raise ApiError("ResourceNotFoundException", "Requested resource not found")
-                change = write.table.pending.get(write.key)
-                if change is not None and change.is_transaction and engine.has_conflicts:
-                    raise ApiError(*_CONFLICT)
-                pending.append(change)
+                if (change := write.table.pending.get(write.key)) is not None:
+                    if change.is_transaction and engine.has_conflicts:
+                        raise ApiError(*_CONFLICT)
+                    pending.append(change)
                 outcomes.append(write.attempt())
                 errors.append(None)
             except ApiError as fault:

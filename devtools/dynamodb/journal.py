@@ -388,11 +388,9 @@ class Journal(AbstractContextManager["Journal"]):
         self.durable = self.last
         self.failure: str | None = None  # why it accepts no more writes, and what to do
         self._pending: deque[bytes] = deque()
-        self._mutex = threading.Lock()
+        self._mutex, self._compaction_lock = threading.Lock(), threading.Lock()
         self._waiting: list[tuple[float, threading.Lock]] = []
-        self._is_writing = False
-        self._compaction_bytes = 0
-        self._compaction_lock = threading.Lock()
+        self._is_writing, self._compaction_bytes = False, 0
         self._compaction: threading.Thread | None = None
         self._file = FrameFile(_path(folder, "journal", end.generation), end, BYTES_AHEAD)
         self._file.sync()  # what a killed process wrote may not be on disk yet

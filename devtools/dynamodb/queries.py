@@ -165,10 +165,8 @@ class _Read:
                 is_complete = False
                 break
         response: dict[str, Any] = {"Count": len(found), "ScannedCount": scanned}
-        if request.get("Select") != "COUNT":
-            response["Items"] = found
-        if not is_complete:
-            response["LastEvaluatedKey"] = {name: item[name] for name in self.names}
+        response |= {"Items": found} if request.get("Select") != "COUNT" else {}
+        response |= {"LastEvaluatedKey": {name: item[name] for name in self.names}} if not is_complete else {}
         return response | Capacity(request).read(self.table, size, request, self.index).report(is_list=False)
 
 

@@ -18,13 +18,11 @@ from itertools import count
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 from devtools.dynamodb.engine import Engine, StoreFailed, respond
-from devtools.dynamodb.values import ApiError, malformed
+from devtools.dynamodb.values import KB, ApiError, malformed
 from devtools.http_messages import BadRequest, Request, RequestReader, encode_response
 
 HOST = "127.0.0.1"
-MAX_REQUEST_BYTES = 16 * 1024 * 1024
-MAX_HEADER_BYTES = 16 * 1024
-READ_BYTES = 64 * 1024
+MAX_REQUEST_BYTES, MAX_HEADER_BYTES, READ_BYTES = 16 * KB * KB, 16 * KB, 64 * KB
 STOP_SECONDS = 5  # for the last response of a connection
 EXPIRY_SECONDS = 60  # between two searches for expired items
 POLL_SECONDS = 0.02  # between two looks whether the server is to stop

@@ -134,9 +134,8 @@ def describe_stream(engine: Any, request: Request) -> Request:
         "CreationRequestDateTime": stream.definition["created"],
         "KeySchema": stream.definition["key_schema"],
         "Shards": shards[:limit],
+        **({"LastEvaluatedShardId": shards[limit - 1]["ShardId"]} if len(shards) > limit else {}),
     }
-    if len(shards) > limit:
-        description["LastEvaluatedShardId"] = shards[limit - 1]["ShardId"]
     return {"StreamDescription": description}
 
 
@@ -179,7 +178,5 @@ def get_records(engine: Any, request: Request) -> Request:
             found.append(record)
             size += len(record[3] or b"") + len(record[4] or b"")
         position = record[0]
-    response: Request = {"Records": [stream.wire_record(record, engine.region) for record in found]}
-    if stream.closed_at is None or scanned:
-        response["NextShardIterator"] = _iterator(engine, stream, shard, position)
-    return response
+    following = {"NextShardIterator": _iterator(engine, stream, shard, position)} if stream.closed_at is None or scanned else {}
+    return {"Records": [stream.wire_record(record, engine.region) for record in found], **following}

@@ -11,6 +11,7 @@ from devtools.dynamodb.values import SETS, Item, Value, check_name, check_value,
 Part = str | int
 Path = tuple[Part, ...]  # attribute names and indexes of lists
 Node = tuple[Any, ...]  # an operator or function and its operands, ("path", path) or ("value", reference)
+Check = tuple[str, frozenset[str], Callable[[dict[str, Value]], object]]  # a value's reference and types, and what to call for other types
 Request = dict[str, Any]
 
 _MAX_BYTES, _MAX_OPERATORS, _MAX_PATH_LENGTH, _MAX_OPERANDS_OF_IN, _MAX_REFERENCE_LENGTH = 4096, 300, 32, 100, 255
@@ -34,7 +35,7 @@ class Parser:
         self.roots: set[Part] = set()  # the first parts of all paths
         self.used_names: set[str] = set()
         self.used_values: set[str] = set()
-        self.checks: list[Callable[[dict[str, Value]], object]] = []  # of the values of a request, which the compiler adds
+        self.checks: list[Check] = []  # of the values of a request, which the compiler adds
 
     def fail(self, message: str) -> NoReturn:
         raise invalid(f"Invalid {self.parameter}: {message}")

@@ -46,6 +46,7 @@ class Outcome(msgspec.Struct, gc=False):
     old: Item | None  # only given if the table has indexes
     encoded: bytes | None
     new: Item | None
+    sequence: int = 0  # of the change record; 0: none
 
 
 class Partitions:
@@ -189,10 +190,12 @@ class Table:
     def key_of(self, attributes: Item) -> Key:
         """Return the key of a request, which has the key attributes and nothing else. Raises ApiError."""
         check_item(attributes)
-        wrong = [name for name, kind, _ in self._key_parts if kind not in attributes.get(name, ())]
-        if wrong or len(attributes) != len(self._key_parts):
-            raise KeyFault("The provided key element does not match the schema")
-        return self.key_of_item(attributes)
+        try:
+            if len(attributes) == len(self._key_parts):
+                return tuple([_key_content(attributes[name][kind], name, kind, limit) for name, kind, limit in self._key_parts])
+        except KeyError:
+            pass
+        raise KeyFault("The provided key element does not match the schema")
 
     def key_of_item(self, item: Item) -> Key:
         """Return the key of an item with valid values. Raises ApiError."""
@@ -225,7 +228,11 @@ def key_part(value: Value, name: str, kind: str, limit: int, where: str = "") ->
     """Return the value of a key attribute in Python. Raises ApiError if it has another type, is empty or too large."""
     if kind not in value:
         raise KeyFault(f"Type mismatch for key {name}: expected type {kind}, actual type {type_of(value)}{where}")
-    content, part = value[kind], SCALARS[kind](value[kind])
+    return _key_content(value[kind], name, kind, limit, where)
+
+
+def _key_content(content: str, name: str, kind: str, limit: int, where: str = "") -> Any:
+    part = SCALARS[kind](content)
     if not content:
         raise KeyFault(f"A key attribute cannot contain an empty {'string' if kind == 'S' else 'binary'} value. Key: {name}{where}")
     if 4 * len(content) > limit and kind != "N" and len(part.encode() if kind == "S" else part) > limit:

@@ -79,7 +79,7 @@ def canonical_number(text: str) -> str:
 
 def add_numbers(first: str, second: str, sign: int = 1) -> str:
     """Return the sum, or with sign -1 the difference, of two canonical numbers."""
-    if len(first) + len(second) < 38 and "." not in first + second:
+    if "." not in first and "." not in second and len(first) + len(second) < 38:
         return str(int(first) + sign * int(second))
     return _canonical(_arithmetic.add if sign > 0 else _arithmetic.subtract, Decimal(first), Decimal(second), inexact=_OVERFLOW)
 
@@ -107,9 +107,6 @@ def check_item(item: Item) -> int:
     return size
 
 
-item_size = check_item  # of an item whose values are valid
-
-
 @lru_cache(_CACHE_SIZE)
 def check_name(name: str) -> int:
     """Return the size of an attribute's name. Raises ApiError if it is empty or too long."""
@@ -121,6 +118,25 @@ def check_name(name: str) -> int:
 
 def check_value(value: Any, depth: int = 1) -> int:
     """Bring a value into canonical form; returns its size in bytes. Raises ApiError if it is invalid."""
+    if type(value) is dict and len(value) == 1 and depth <= MAX_DEPTH:
+        if type(text := value.get("S")) is str:
+            return len(text) if text.isascii() else text_size(text)
+        if type(text := value.get("N")) is str:
+            value["N"], size = _sized_number(text)
+            return size
+        size = 3
+        if type(members := value.get("M")) is dict:
+            for name, member in members.items():
+                size += 1 + text_size(name) + check_value(member, depth + 1)
+            return size
+        if type(elements := value.get("L")) is list:
+            for element in elements:
+                size += 1 + check_value(element, depth + 1)
+            return size
+    return _check_rare_value(value, depth)
+
+
+def _check_rare_value(value: Any, depth: int) -> int:
     try:
         ((kind, content),) = value.items()
     except AttributeError:
@@ -129,25 +145,6 @@ def check_value(value: Any, depth: int = 1) -> int:
         raise invalid("Supplied AttributeValue is empty or has several datatypes, but must contain exactly one of them") from None
     if depth > MAX_DEPTH:
         raise invalid("Nesting Levels have exceeded supported limits: attributes can be nested in 32 levels")
-    if type(content) is str:
-        if kind == "S":
-            return len(content) if content.isascii() else text_size(content)
-        if kind == "N":
-            value["N"], size = _sized_number(content)
-            return size
-    size = 3
-    if kind == "M" and type(content) is dict:
-        for name, member in content.items():
-            size += 1 + text_size(name) + check_value(member, depth + 1)
-        return size
-    if kind == "L" and type(content) is list:
-        for member in content:
-            size += 1 + check_value(member, depth + 1)
-        return size
-    return _check_rare_value(value, kind, content)
-
-
-def _check_rare_value(value: Value, kind: str, content: Any) -> int:
     if kind in ("BOOL", "NULL") and type(content) is bool:
         refuse_value_if(kind == "NULL" and not content, "Null attribute value types must have the value of true")
         return 1
@@ -185,6 +182,7 @@ _SIZED: dict[str, Callable[[str], tuple[str, int]]] = {
     "NS": _sized_number,
     "BS": _canonical_binary,
 }
+item_size = check_item  # of an item whose values are valid
 
 
 def type_of(value: Value) -> str:
