@@ -44,8 +44,8 @@ from chalicelib.purchases.provider_events import EventResult
 # How many payments of unknown purchases one comparison may refund. More of them mean the wrong store, or a store restored from a backup.
 MAX_UNKNOWN_PAYMENTS = 10
 MAX_RECHECKS = 100  # open findings that one run compares again
-RECHECK_SECONDS = 240  # of a run, at most a quarter, so that open cases cannot keep the books of this day from being compared
-LATER_SECONDS = 30  # payments opened after a span are listed for this long at a time
+RECHECK_SECONDS = 240  # for rechecks, at most a quarter of a run, so that they do not delay the comparison of the current books
+LATER_SECONDS = 30  # payments opened after a span are listed in slices of this length
 LISTED_PER_CALL = 100  # payments
 # Each open dispute is compared once a day, in the quarter of an hour that its id selects, so no run has all of them.
 QUARTER_SECONDS, QUARTERS = 900, 96
@@ -463,11 +463,11 @@ def _find_tickets_without_payment(run: ComparisonRun, paid: set[str], event_ids:
 
 
 def _without_later_payments(run: ComparisonRun, entries: list[LedgerEntry]) -> list[LedgerEntry]:
-    """Return the entries without a payment in the lists after this span. They are to be looked up.
+    """Return the entries whose payment is not in the lists after this span either. The caller looks them up.
 
-    A purchase made at the end of the span may open its payment after the span. The later payments are listed while their lists have taken
-    fewer calls than looking up the remaining entries would take. So however long a hold lasts, a span takes at most about twice as many
-    calls as with the better of the two ways.
+    A purchase made at the end of the span may open its payment after the span. The later payments are listed as long as this has
+    taken fewer calls than looking up the remaining entries would take. So however long a hold lasts, a span takes at most about twice as
+    many calls as the cheaper of the two ways would.
     """
     since, calls = run.report.until, 0.0
     end = since + catalog.longest_hold_seconds() + settings.current().checkout_seconds

@@ -25,7 +25,7 @@ from chalicelib.reconciliation.compare import ReconciliationReport
 
 bp = Blueprint(__name__)
 
-FIRST_RUN_SECONDS = 3600  # the very first run goes back this far; no payments are older, because every deployment has the schedule
+FIRST_RUN_SECONDS = 3600  # the first run goes back this far. No payment is older, because the first deployment also starts this job
 SETTLE_SECONDS = 600  # younger payments are still being processed
 DAY_SECONDS = 86_400
 
@@ -33,9 +33,9 @@ DAY_SECONDS = 86_400
 # turn in a run. The last RECORDS_SECONDS are for the records.
 TURN_SECONDS, RECORDS_SECONDS = 180, records.SECONDS_PER_RUN
 
-# An unfinished span is compared again from its beginning. So the next span of an account is as long as fits into a turn, judging by the
-# span before: FILLED of the time. It is at most twice as long, because a span that is too long costs the whole turn. If no span could be
-# compared in a turn, the next one is a quarter as long.
+# An unfinished span is compared again from its beginning. So the next span of an account is sized to take the fraction FILLED of a turn, at
+# the pace of the previous span. It is at most twice as long as that span, because a span that is too long wastes the whole turn. If a span
+# could not be compared, the next one is a quarter as long.
 SPAN_SECONDS = 900  # the first
 MIN_SPAN_SECONDS, MAX_SPAN_SECONDS = 1, 6 * 3600
 FILLED = 0.7
@@ -65,9 +65,9 @@ def reconcile() -> dict[str, Any]:
 def compare_books(now: int) -> ReconciliationReport | None:
     """Continue the comparison where the last run stopped, and return the report of this run.
 
-    Returns None if no external provider takes payments here. Raises StoreIsBehind, and ProviderUnavailable if the operator's account, or
-    several others in a row, get no answer; the next run then starts with the unfinished span. If only the operator's account fails, the
-    promoters' accounts get their turns first.
+    Returns None if no external provider takes payments here. Raises StoreIsBehind, and ProviderUnavailable if the provider does not answer
+    for the operator's account, or for several others in a row; the next run then starts with the unfinished span. If only the operator's
+    account fails, the promoters' accounts get their turns first.
     """
     return _Run(now).finish() if payments.has_external_provider() else None
 
@@ -118,7 +118,7 @@ class _Run:
             if error is None or not compare.is_silence(error):
                 is_silent, silent_count = False, 0
             elif is_silent:
-                break  # neither the operator's account nor the first of the others gets an answer
+                break  # the provider answers neither for the operator's account nor for the first of the others
             else:
                 silent_count += 1
             with may_write():
@@ -130,16 +130,16 @@ class _Run:
                 raise error
 
     def _close_unread(self, account: str, since: int) -> None:
-        """Close the finding that an account cannot be read, unless it is a finding of the command about a time before `since`."""
+        """Close the finding that an account cannot be read, unless `fairgate reconcile` opened it for a time before `since`."""
         unread = compare.unread_finding(account)
         found_at = next((case.details["compared_until"] for case in self._open_cases if (case.purchase_id, case.id) == unread), "")
         if found_at >= clock.iso(since):
             money_cases.close_finding(*unread)
 
     def _take_turn(self, account: "ReconciliationRow", turn_seconds: float, event_ids: set[str] | None) -> Exception | None:
-        """Compare spans of an account until the end of this run, or while there is time. Returns the error if no span could be compared."""
+        """Compare spans of an account, within the turn's time. Returns the error if no span could be compared."""
         began, ends_at = int(account.until), clock.monotonic() + turn_seconds
-        seconds, longest_seconds = int(account.seconds), 0.0  # of the next span, and of the longest comparison
+        seconds, longest_seconds = int(account.seconds), 0.0  # the length of the next span; the time limit of the first one
         while account.until < self._end and seconds >= account.seconds / 4:
             since, until = int(account.until), min(int(account.until) + seconds, self._end)
             started_at = clock.monotonic()
@@ -160,7 +160,7 @@ class _Run:
                 return error if since == began else None
             self._report.add(found)
             compared_at = clock.monotonic()
-            speed = FILLED * (until - since) / max(compared_at - started_at, 1)  # seconds to compare in each second that a turn has left
+            speed = FILLED * (until - since) / max(compared_at - started_at, 1)  # how many seconds of the books to compare per second
             longest = min(2 * int(account.seconds), MAX_SPAN_SECONDS, speed * longest_seconds)
             if not account.save_turn(until, max(int(longest), MIN_SPAN_SECONDS)):
                 return None  # another run is active and has compared this span
