@@ -159,6 +159,7 @@ def test_tickets_without_a_payment_at_stripe_are_shown(shop, exists):
     assert (list_findings(shop), shop.purchase_state(session)) == ({}, "paid")
 
 
+@pytest.mark.usefixtures("threaded_store")
 def test_payments_are_looked_up_several_at_once(shop, monkeypatch):
     for user in ("ada", "bob"):
         shop.fake.remove_object("payment_intent", shop.fetch_payment_intent(buy_without_webhooks(shop, user, 1)).id)
