@@ -25,8 +25,8 @@ from chalicelib.inventory.availability import CHECK_SECONDS, cached_stock
 from chalicelib.inventory.model import Stock
 
 # The index is kept in memory. The first search builds it, and later ones update it. It ignores accents and case, and accepts incomplete
-# words. If no indexed word begins with a word of the query, that word is compared with all indexed words by trigrams, so
-# `metalica` finds `Metallica`.
+# words. If no indexed word begins with a word of the query, that word is compared with all indexed words by trigrams, so `metalica` finds
+# `Metallica`.
 
 MIN_SIMILARITY = 0.5  # Dice coefficient of the trigrams of two words
 MIN_TYPO_LENGTH = 4  # shorter words have too few trigrams

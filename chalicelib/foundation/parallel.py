@@ -1,4 +1,4 @@
-"""Parallel calls to the store, because many calls of 5 ms each, one after the other, would take seconds."""
+"""Parallel calls to the store and to other companies, because many calls, one after the other, would take seconds or minutes."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence

@@ -139,13 +139,13 @@ class _Run:
     def _take_turn(self, account: "ReconciliationRow", turn_seconds: float, event_ids: set[str] | None) -> Exception | None:
         """Compare spans of an account, within the turn's time. Returns the error if no span could be compared."""
         began, ends_at = int(account.until), clock.monotonic() + turn_seconds
-        seconds, longest_seconds = int(account.seconds), 0.0  # the length of the next span; the time limit of the first one
+        seconds, time_limit = int(account.seconds), 0.0  # the length of the next span; how long the first comparison may take
         while account.until < self._end and seconds >= account.seconds / 4:
             since, until = int(account.until), min(int(account.until) + seconds, self._end)
             started_at = clock.monotonic()
             try:
                 with deadline.within(ends_at - started_at), may_write():
-                    longest_seconds = longest_seconds or deadline.remaining()
+                    time_limit = time_limit or deadline.remaining()
                     found = compare.compare_account(
                         account.account, since, until, self._now, event_ids=event_ids, open_cases=self._open_cases, repeats_failed=False
                     )
@@ -155,14 +155,15 @@ class _Run:
                 seconds = max((until - since) // 4, MIN_SPAN_SECONDS)
                 account.save_turn(since, seconds)
                 failed_at = clock.monotonic()
-                if failed_at - started_at >= longest_seconds * 0.9 and ends_at - failed_at >= longest_seconds:
+                has_used_time = failed_at - started_at >= 0.9 * time_limit  # calls stop shortly before a deadline
+                if has_used_time and ends_at - failed_at >= time_limit:
                     continue  # the lease of the region was too short for this span, and has been extended meanwhile
                 return error if since == began else None
             self._report.add(found)
             compared_at = clock.monotonic()
             speed = FILLED * (until - since) / max(compared_at - started_at, 1)  # how many seconds of the books to compare per second
-            longest = min(2 * int(account.seconds), MAX_SPAN_SECONDS, speed * longest_seconds)
-            if not account.save_turn(until, max(int(longest), MIN_SPAN_SECONDS)):
+            fitting = min(2 * int(account.seconds), MAX_SPAN_SECONDS, speed * time_limit)
+            if not account.save_turn(until, max(int(fitting), MIN_SPAN_SECONDS)):
                 return None  # another run is active and has compared this span
             seconds = int(min(account.seconds, speed * (ends_at - compared_at)))
         return None
