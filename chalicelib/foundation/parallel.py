@@ -2,8 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from threading import Thread
 from typing import Any, TypeVar, cast
 
 from chalicelib.foundation import clock
@@ -15,21 +15,23 @@ FEW = 1  # up to this number of calls run without threads; simulations set a hig
 T = TypeVar("T")
 R = TypeVar("R")
 
+_pool = ThreadPoolExecutor(2 * MAX_THREADS, "parallel")  # its threads are used again, because it takes long to start one
+
 
 def call_each(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """Call `act` with each item, up to MAX_THREADS at once and in any order. Returns the results in the order of the items.
 
     The threads have the caller's context, such as its deadline and request id. If a call raises, no further call begins, and the error is
-    raised once the running calls have ended.
+    raised once the running calls have ended. The caller's own thread works too, so calls within calls end even if no other thread is free.
     """
     if len(items) <= FEW:
         return [act(item) for item in items]
     results: dict[int, R] = {}
     errors: dict[int, BaseException] = {}
-    threads = min(MAX_THREADS, len(items))
+    numbers = iter(range(len(items)))
 
-    def work(first: int) -> None:
-        for number in range(first, len(items), threads):
+    def work() -> None:
+        for number in numbers:
             if errors:
                 return
             try:
@@ -37,11 +39,11 @@ def call_each(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
             except BaseException as error:
                 errors[number] = error
 
-    started = [Thread(target=copy_context().run, args=(work, first)) for first in range(threads)]
-    for thread in started:
-        thread.start()
-    for thread in started:
-        thread.join()
+    helpers = [_pool.submit(copy_context().run, work) for _ in range(min(MAX_THREADS, len(items)) - 1)]
+    work()
+    for helper in helpers:
+        if not helper.cancel():
+            helper.result()
     if errors:
         raise errors[min(errors)]
     return [results[number] for number in range(len(items))]

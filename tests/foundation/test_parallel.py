@@ -1,6 +1,6 @@
 """Calls that run at once: bounded, in the caller's context, and stopped by the first error."""
 
-from collections import Counter, deque
+from collections import deque
 from contextvars import ContextVar
 from threading import Barrier, Lock, current_thread
 
@@ -40,9 +40,23 @@ def test_one_call_needs_no_thread():
     assert call_each(str, []) == []
 
 
-def test_each_thread_makes_its_share_of_the_calls():
-    by_thread = Counter(call_each(lambda _: current_thread(), range(3 * MAX_THREADS)))
-    assert set(by_thread.values()) == {3}
+def test_calls_within_calls_end_although_no_thread_is_free():
+    def count(depth):
+        return 1 if depth == 0 else sum(call_each(lambda _: count(depth - 1), range(MAX_THREADS)))
+
+    assert count(3) == MAX_THREADS**3
+
+
+def test_threads_are_used_again():
+    together = Barrier(MAX_THREADS)
+
+    def thread_of(_):
+        together.wait(timeout=60)
+        return current_thread()
+
+    threads = {thread for _ in range(10) for thread in call_each(thread_of, range(MAX_THREADS))}
+    assert current_thread() in threads
+    assert len(threads) <= 1 + 2 * MAX_THREADS
 
 
 def test_rounds_have_as_many_calls_as_the_rate_permits(monkeypatch):
