@@ -23,7 +23,7 @@ from bootstrap import files, interrupts
 from chalicelib.addons.images import rendering
 from chalicelib.addons.outgoing_webhooks import model as webhooks
 from chalicelib.addons.waitlist import model as waitlist
-from chalicelib.catalog import custom_options, fields, forms, tier_management
+from chalicelib.catalog import custom_options, fields, forms, quotas
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.checkin.api import MAX_SCANS
 from chalicelib.edge import auth, deprecations, error_replies, idempotency, routes, scheduled
@@ -35,7 +35,7 @@ from chalicelib.purchases import model as purchases
 from chalicelib.tickets import model as ticket_model
 from infra import accessibility, cli, cold_starts, dead_letters, event_sources, package, tables
 from infra.local import environment
-from infra.template import alarms, functions, permissions
+from infra.template import alarms, functions, policies
 from infra.template.stages import ROOT, deployed_stages
 
 Row = Sequence[str]
@@ -200,7 +200,7 @@ def _sizes() -> str:
             ("what is sent along with a checkout", f"{answers.MAX_DETAILS_BYTES // _KB} KB"),
             ("answers to the questions of packages", f"{answers.MAX_ANSWERS_BYTES // _KB} KB"),
             ("free-form answers about a guest", f"{ticket_model.MAX_ANSWERS_BYTES // _KB} KB"),
-            ("tiers of an event", f"{tier_management.MAX_TIERS}"),
+            ("tiers of an event", f"{quotas.MAX_TIERS}"),
             ("capacity of an event or a tier", f"{fields.MAX_CAPACITY:,} tickets"),
             (
                 "metadata of an event or a tier",
@@ -303,13 +303,13 @@ def _functions() -> str:
         if name in functions.MEMORY_MB:
             configured["lambda_memory_size"] = functions.MEMORY_MB[name]
         users = {
-            "the secret": permissions.READS_SECRETS,
-            "mail": permissions.SENDS_MAILS,
-            "images": permissions.FILES,
-            "metrics": permissions.READS_METRICS,
+            "the secret": policies.READS_SECRETS,
+            "mail": policies.SENDS_MAILS,
+            "images": policies.FILES,
+            "metrics": policies.READS_METRICS,
         }
         used = [what for what, by in users.items() if name in by]
-        written = [table for table, actions in permissions.TABLES[name].items() if _WRITES & set(actions.split())]
+        written = [table for table, actions in policies.TABLES[name].items() if _WRITES & set(actions.split())]
         size, seconds = f"{configured['lambda_memory_size']} MB", f"{configured['lambda_timeout']} s"
         rows.append((f"`{name}`", _caller(name), size, seconds, ", ".join(used), _code(written)))
     return _table(("function", "called", "memory", "timeout", "uses", "tables that it may write"), rows)

@@ -186,7 +186,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     _print_seed(terminalreporter)
     ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
     if ended and _is_whole(config) and (unused := store_calls.unused(store_calls.made)):
-        terminalreporter.section("FAILED: infra/template/permissions.py", red=True)
+        terminalreporter.section("FAILED: infra/template/policies.py", red=True)
         for function, action, table in unused:
             terminalreporter.line(f"{function} is allowed to {action} {table}, which no test makes it do")
 

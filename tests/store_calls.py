@@ -48,7 +48,7 @@ class AccessRefused(BaseException):
 @cache
 def permitted() -> frozenset[StoreCall]:
     """Return the calls that the roles allow."""
-    from infra.template.permissions import FILES, READS_METRICS, READS_SECRETS, SENDS_MAILS, TABLES
+    from infra.template.policies import FILES, READS_METRICS, READS_SECRETS, SENDS_MAILS, TABLES
 
     of_tables = {
         (function, action, table) for function, tables in TABLES.items() for table, actions in tables.items() for action in actions.split()
@@ -156,7 +156,7 @@ def _on_file_call(model: Any, params: dict[str, Any], **_: Any) -> None:
 def _require(function: str, action: str, table: str) -> None:
     made.add((function, action, table))
     if (function, action, table) not in permitted():
-        advice = "allow it in infra/template/permissions.py, or if another function is to serve the route, see infra/template/api.py"
+        advice = "allow it in infra/template/policies.py, or if another function is to serve the route, see infra/template/api.py"
         raise AccessRefused(f"{function} may not {action} {table}: {advice}")
 
 

@@ -25,13 +25,14 @@ from chalicelib.catalog.event_management import EventNotDraft
 from chalicelib.catalog.event_states import AlreadyCancelled, EventHasSales, EventIncomplete
 from chalicelib.catalog.forms import DateRule, EventChanges, EventFields, NewEvent, NewTier, StateChange, TierChanges, TierFields
 from chalicelib.catalog.model import MAX_DATES, EventStatus
-from chalicelib.catalog.permissions import EventLimitReached, EventQuotaReached, PromoterUnverified
+from chalicelib.catalog.permissions import PromoterUnverified
+from chalicelib.catalog.quotas import EventLimitReached, EventQuotaReached, TooManyTickets, TooManyTiers
 from chalicelib.catalog.response_cache import MAX_LISTED, TicketTypesQuery
 from chalicelib.catalog.revisions import CHANGE_ERRORS, CatalogChanging, expected_version, versioned_reply
 from chalicelib.catalog.sale_rules import RoundPublic, SaleFrozen
 from chalicelib.catalog.search import EventQuery
 from chalicelib.catalog.stock_ledger import MAX_PAGES, StockLedgerView
-from chalicelib.catalog.tier_management import TierHasSales, TierNameTaken, TooManyTickets, TooManyTiers
+from chalicelib.catalog.tier_management import TierHasSales, TierNameTaken
 from chalicelib.catalog.views import (
     AdminEventView,
     AdminEventWithTiersView,

@@ -6,7 +6,7 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
-from chalicelib.catalog import capacities, event_states, forms, permissions, sale_rules, search, snapshots, store, tier_management
+from chalicelib.catalog import capacities, event_states, forms, quotas, sale_rules, search, snapshots, store, tier_management
 from chalicelib.catalog.forms import DateRule, EventChanges, EventFields
 from chalicelib.catalog.model import Catalog, Event, EventStatus, Tier
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, change_event, commit, get_changeable_event
@@ -64,7 +64,7 @@ def create_event(
         if promoter_id in catalog.stopped_promoters:
             raise Forbidden("This promoter is locked. Contact the shop.")
         if promoter_id == actor:  # admins may give a promoter any number of events
-            permissions.check_event_count(catalog, actor, now)
+            quotas.check_event_count(catalog, actor, now)
         event = replace(new, slug=search.new_slug(catalog, event_id, new.name))
         event, shards = (event, []) if event.capacity is None else capacities.add_pool(catalog, event)
         details = {"name": event.name, "status": event.status}

@@ -1,7 +1,7 @@
 """Commit changes to the catalog, and put an applied version on sale.
 
 Each change is one transaction with its audit entry, and creates a new revision of the catalog. All instances see a change within a few
-seconds. If two changes are concurrent, the second is rebuilt on the result of the first. A caller may name the version of an entry that
+seconds (`snapshots`). If two changes are concurrent, the second is rebuilt on the result of the first. A caller may name the version of an entry that
 they have seen; the change is then refused if the entry has changed since.
 """
 
@@ -14,7 +14,7 @@ from msgspec import Struct, UnsetType
 from msgspec.structs import asdict, replace
 
 from chalicelib.audit import service as audit
-from chalicelib.catalog import permissions, snapshots, stock_ledger, store
+from chalicelib.catalog import quotas, snapshots, stock_ledger, store
 from chalicelib.catalog.model import Catalog, CatalogHead, Event, Tier
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.rate_limits import RateLimited
@@ -174,7 +174,7 @@ def _try_commit(build: Callable[[Catalog], CatalogChange[T]]) -> tuple[Catalog, 
         changed: Catalog = catalog.with_changes(entries)  # complete, because the transaction checks that the revision has not changed
         event_ids: set[str] = {entry.id if isinstance(entry, Event) else entry.event_id for entry in entries}
         for event_id in event_ids:
-            permissions.check_text_size(catalog, changed, event_id)
+            quotas.check_text_size(catalog, changed, event_id)
         written: list[dynamo.TransactItem] = [*change.items, *stock_ledger.change_items(catalog, changed, event_ids)]
         items = [*store.next_revision_items(catalog.head, changed.head, entries), *written]
         is_logged = len(items) <= dynamo.MAX_TRANSACT_ITEMS

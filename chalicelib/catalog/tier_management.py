@@ -7,14 +7,12 @@ from typing import Any, ClassVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.accounts import profiles
 from chalicelib.audit import service as audit
-from chalicelib.catalog import capacities, forms, publications, sale_rules, snapshots, store
+from chalicelib.catalog import capacities, forms, publications, quotas, sale_rules, snapshots, store
 from chalicelib.catalog.capacities import CatalogStock, HoldbackInUse
 from chalicelib.catalog.custom_options import MAX_OPTIONS, CustomOption, check_option
 from chalicelib.catalog.forms import TierChanges, TierFields
 from chalicelib.catalog.model import MAX_HOLDBACK_IDS, Catalog, Event, EventDate, Holdback, ReleaseTo, Tier, in_display_order
-from chalicelib.catalog.permissions import deleted_drafts, strict_count
 from chalicelib.catalog.revisions import (
     ANY_VERSION,
     CatalogChange,
@@ -31,13 +29,9 @@ from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.capacity import resize_stock
-from chalicelib.inventory.model import MAX_HOLDS, UNLIMITED, CapacityInUse, Shard, Stock, default_shard_count
+from chalicelib.inventory.model import UNLIMITED, CapacityInUse, Shard, Stock, default_shard_count
 
 DEFAULT_CURRENCY = "USD"
-# Per event: one transaction reorders all of them, together with the catalog's head, the row of the log and the audit entry. Lists of tiers
-# have no pages.
-MAX_TIERS = dynamo.MAX_TRANSACT_ITEMS - 3
-MAX_EVENT_TICKETS = 2_000_000  # per event: each run of the sweep must be able to read all of its shards
 MAX_SETTLE_ROUNDS = 10
 MAX_SETTLED_TIERS = 20  # in one transaction
 MAX_NAME_LENGTH = 100  # for the name of a copy
@@ -47,25 +41,6 @@ class TierNameTaken(ApiError):
     code: ClassVar[str] = "tier_name_taken"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "The event already has a ticket type with this name. Choose another name."
-
-
-class TooManyTiers(ApiError):
-    code: ClassVar[str] = "too_many_tiers"
-    status: ClassVar[int] = 409
-    default_message: ClassVar[str] = (
-        f"The event has reached its limit of ticket types: {MAX_TIERS}, or fewer until an admin of the shop has verified its promoter."
-    )
-
-
-class TooManyTickets(ApiError):
-    """The ticket types have too many tickets in total. A type counts with the largest capacity that it ever had; `limit` is the total."""
-
-    code: ClassVar[str] = "too_many_tickets"
-    status: ClassVar[int] = 409
-    default_message: ClassVar[str] = (
-        f"The event would exceed its limit of tickets: {MAX_EVENT_TICKETS:,} for all ticket types together, "
-        "or fewer until an admin of the shop has verified its promoter. Choose a smaller capacity."
-    )
 
 
 class TierHasSales(ApiError):
@@ -123,7 +98,7 @@ def check_copies(catalog: Catalog, event: Event, tiers: Sequence[Tier], dates: S
     """Raise TooManyTiers if an event may not have all the copies that `copy_tiers` creates."""
     more = sum(copied.id not in catalog.tiers for _, copied in _copies(tiers, dates))
     if more:
-        _check_tier_count(catalog, event, more)
+        quotas.check_tier_count(catalog, event, more)
 
 
 def copy_tiers(tiers: Sequence[Tier], dates: Sequence[EventDate], actor: str, now: int) -> None:
@@ -201,7 +176,7 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
         items = capacities.holdback_stock_items(before, after) if changes_pool else []
         if changes_stock:
             after = replace(after, shards=max(before.shards, _default_shards(after.capacity, catalog.events.get(after.event_id))))
-            _check_ticket_count(catalog, after)
+            quotas.check_ticket_count(catalog, after)
             shrunk = before
             shards = capacities.shrink_stocks(catalog, before, after)
             released_to = capacities.released_to(before, after)
@@ -366,8 +341,8 @@ def _commit_tier(
         event = get_changeable_event(catalog, new.event_id)
         tier = complete(catalog, new)
         _check_frozen(catalog, None, tier, now)
-        _check_tier_count(catalog, event)
-        _check_ticket_count(catalog, tier)
+        quotas.check_tier_count(catalog, event)
+        quotas.check_ticket_count(catalog, tier)
         _check_date_capacities(catalog, None, tier)
         tier = sale_rules.with_tier_changes(catalog, None, tier, now)
         details = {"name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
@@ -387,38 +362,6 @@ def _commit_tier(
             capacities.complete_pool(new.event_id)
 
 
-def _check_tier_count(catalog: Catalog, event: Event, more: int = 1) -> None:
-    """Raise TooManyTiers if an event may not have this many more tiers."""
-    listed, limit = len(catalog.listed_tiers(event.id)), min(settings.current().unverified_tiers, MAX_TIERS)
-    owner, max_drafts = event.promoter_id, settings.current().unverified_drafts
-    is_crowded = owner is not None and deleted_drafts(catalog, owner) >= max_drafts
-    wanted = strict_count(listed, len(catalog.event_tiers(event.id))) + more
-    if not is_crowded and wanted <= limit:
-        return
-    if event.promoter_id is not None and not profiles.is_verified(event.promoter_id):
-        message = "The shop accepts no more ticket types now. Ask the shop to verify you." if is_crowded else None
-        raise TooManyTiers(message, event_id=event.id, limit=limit)
-    if (listed + more if owner is None else wanted) > MAX_TIERS:
-        raise TooManyTiers(event_id=event.id, limit=MAX_TIERS)
-
-
-def _check_ticket_count(catalog: Catalog, after: Tier) -> None:
-    """Raise TooManyTickets if the event's tiers would have too many tickets with this new or changed tier, unless it does not grow."""
-    before = catalog.tiers.get(after.id)
-    if before is not None and _size(after) <= _size(before):
-        return
-    others = [tier for tier in catalog.event_tiers(after.event_id) if tier.id != after.id]
-    kept = _size(after) + sum(_size(tier) for tier in others if not tier.removed)
-    limit = settings.current().unverified_tickets
-    if strict_count(kept, _size(after) + sum(map(_size, others))) <= limit:
-        return
-    promoter_id = catalog.events[after.event_id].promoter_id
-    if promoter_id is None or profiles.is_verified(promoter_id):
-        limit = MAX_EVENT_TICKETS
-    if limit < MAX_EVENT_TICKETS or kept > limit:
-        raise TooManyTickets(event_id=after.event_id, limit=limit, path="$.capacity")
-
-
 def _check_date_capacities(catalog: Catalog, before: Tier | None, after: Tier) -> None:
     """Raise InvalidInput if a new tier, or a tier with more tickets or more dates, would exceed the capacity of a date."""
     event = catalog.events[after.event_id]
@@ -435,13 +378,6 @@ def _check_frozen(catalog: Catalog, before: Tier | None, after: Tier, now: int) 
         frozen = replace(frozen, field="on_sale")  # the name of the field in the API
     if frozen is not None:
         raise sale_rules.SaleFrozen(frozen)
-
-
-def _size(tier: Tier) -> int:
-    """Return the capacity of a tier. If it once was larger or has no limit, return the number of tickets for which it has shards."""
-    if tier.capacity is not None and tier.shards <= default_shard_count(tier.capacity):
-        return tier.capacity
-    return tier.shards * MAX_HOLDS
 
 
 def _new_tier(tier_id: str, event_id: str, fields: TierFields, now: int) -> Tier:
@@ -661,7 +597,7 @@ def reorder_tiers(event_id: str, tier_ids: Sequence[str], seen_ids: Sequence[str
         if sorted(tier_ids) != sorted(present) or seen_ids not in (None, list(present)):
             raise StaleOrder(package_ids=list(present))
         # Some events have one tier more than MAX_TIERS, from earlier versions. In their order, the first tier keeps its number.
-        first_place = present[tier_ids[0]].display_order if len(tier_ids) > MAX_TIERS else 0
+        first_place = present[tier_ids[0]].display_order if len(tier_ids) > quotas.MAX_TIERS else 0
         moved = [
             replace(present[tier_id], display_order=place, version=present[tier_id].version + 1, updated_at=now)
             for place, tier_id in enumerate(tier_ids, first_place)

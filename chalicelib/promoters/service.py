@@ -1,4 +1,7 @@
-"""Promoters and event staff: read and change profiles and event roles with permission checks, and invite people."""
+"""Promoters and event staff: read and change profiles and event roles with permission checks, and invite people.
+
+`catalog/quotas.py` limits how many events a promoter may have, and `catalog/permissions.py` says who may do what at an event.
+"""
 
 from collections.abc import Callable
 from itertools import islice

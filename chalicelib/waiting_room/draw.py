@@ -1,6 +1,7 @@
 """The draw, which shuffles the line. A keyed permutation gives each arrival its position, and a commitment fixes the key in advance.
 
-The order may also depend on a round of the public beacon drand, which nobody can foresee or choose (see "The beacon" below).
+The order may also depend on a round of the public beacon drand, which nobody can foresee or choose (see "The beacon" below). `due_changes`
+runs the draw of a room when its sale opens.
 
 Anyone can check a draw, with `verify.py` on the command line or with `web/waiting-room.js` in a browser. This module uses only the standard
 library, so that `verify.py` runs wherever Python does. Only the check of a round's signature needs a package.

@@ -12,7 +12,7 @@ import sys
 
 from chalicelib.foundation import addons, settings
 from infra import deployment_zip, event_sources, tables
-from infra.template import mails, permissions, queues
+from infra.template import mails, policies, queues
 from infra.template.stages import Template, addon_names, function_settings, stack_settings
 
 API = "APIHandler"  # Chalice's logical id of the function behind the API
@@ -126,7 +126,7 @@ def alias_permission_id(logical_id: str) -> str:
 
 def policy(stage: str, function: str) -> Template:
     """Return the policy of a function's role."""
-    return permissions.policy(stage, function, logs_id(function), dead_letters_id(function))
+    return policies.policy(stage, function, logs_id(function), dead_letters_id(function))
 
 
 def _zip(stage: str, function: str) -> str:

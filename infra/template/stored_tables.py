@@ -7,7 +7,7 @@ cannot forbid replacing an existing entry. The previous day's copy reveals such 
 import json
 
 from infra import tables
-from infra.template.permissions import append_only
+from infra.template.policies import append_only
 from infra.template.stages import Template, Throughput, addon_names, stack_settings
 
 

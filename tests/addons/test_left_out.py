@@ -13,7 +13,7 @@ import app
 from chalicelib.foundation import addons, settings
 from infra import cold_starts, tables
 from infra.cold_starts import EVENT, Client, Instance
-from infra.template import functions, permissions
+from infra.template import functions, policies
 from infra.template.additions import template_additions
 from infra.template.stages import ROOT
 from tests.repository import ROOT as REPOSITORY
@@ -68,8 +68,8 @@ def test_the_template_has_nothing_of_an_addon():
 def test_functions_use_no_table_for_the_sake_of_an_addon_that_is_left_out():
     of_guests = {"accounts", "audit", "buyers", "purchases", "sessions", "sessions/index/user"}
     of_ledgers = {"catalog", "inventory", "stock-ledger", "waiting-room"}
-    assert permissions.tables_of("core", "follow_changes").keys() == {"sweep", "ticket-numbers", "tickets", *of_guests, *of_ledgers}
-    assert permissions.tables_of("dev", "follow_changes") == permissions.TABLES["follow_changes"]
+    assert policies.tables_of("core", "follow_changes").keys() == {"sweep", "ticket-numbers", "tickets", *of_guests, *of_ledgers}
+    assert policies.tables_of("dev", "follow_changes") == policies.TABLES["follow_changes"]
 
 
 def test_routes_of_addons_are_not_found():

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from chalicelib.catalog import event_states, forms, tier_management
+from chalicelib.catalog import event_states, forms, quotas, tier_management
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import MAX_HOLDS
@@ -248,7 +248,7 @@ def test_an_invalid_change_of_a_tier_is_refused_and_names_the_field(api, change,
 
 
 def test_an_event_has_no_more_tiers_than_a_list_shows(api, monkeypatch):
-    monkeypatch.setattr(tier_management, "MAX_TIERS", 2)
+    monkeypatch.setattr(quotas, "MAX_TIERS", 2)
     event_id = create_draft(api)["id"]
     for number in range(2):
         create_kind(api, event_id, name=f"Kind {number}")

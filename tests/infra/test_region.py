@@ -16,7 +16,7 @@ from chalicelib.inventory.store import ShardRow, scan_shards
 from chalicelib.purchases.store import PurchaseRow
 from infra import region, tables
 from infra.local.schedules import scheduled_event
-from infra.template import permissions
+from infra.template import policies
 from tests import builders, engines
 
 FIRST, STANDBY, WITNESS = "us-east-1", "eu-west-1", "eu-west-3"
@@ -201,9 +201,9 @@ def test_the_standby_gets_a_replica_of_each_table_and_the_witness_the_first_clai
 
 
 def test_every_function_may_read_which_region_sells(monkeypatch):
-    monkeypatch.setattr(permissions, "regions_of", lambda _: [FIRST, STANDBY, WITNESS])
+    monkeypatch.setattr(policies, "regions_of", lambda _: [FIRST, STANDBY, WITNESS])
     for function, count in (("project_reports", 1), ("sweep", 3)):
-        statements = permissions.policy("prod", function, "Logs", None)["Statement"]
+        statements = policies.policy("prod", function, "Logs", None)["Statement"]
         [allowed] = [statement for statement in statements if statement.get("Sid") == "ReadRegions"]
         assert (allowed["Action"], len(allowed["Resource"])) == (["dynamodb:Query"], count)
 

@@ -18,7 +18,7 @@ from chalicelib.foundation import settings
 from chalicelib.ledger.store import LedgerRow
 from infra import chalice_package, event_sources, lint, tables
 from infra.deploy.account import secret_name
-from infra.template import api, functions, permissions, stages, stored_tables
+from infra.template import api, functions, policies, stages, stored_tables
 from infra.template.additions import template_additions
 from infra.template.api import WEBHOOK_PATHS
 from infra.template.stages import deployed_stages
@@ -179,7 +179,7 @@ def test_traces_hold_no_addresses_because_some_have_tokens():
 
 def test_the_api_may_not_read_a_whole_table():
     """So a list that scans one fails before anybody's table is large."""
-    assert "Scan" not in " ".join(permissions.TABLES["api_handler"].values()).split()
+    assert "Scan" not in " ".join(policies.TABLES["api_handler"].values()).split()
 
 
 @pytest.mark.parametrize("function", functions.FUNCTIONS)
@@ -194,7 +194,7 @@ def test_a_policy_names_all_indexes_of_a_table_at_once_only_if_the_function_may_
             names = [f"{table}/index/{name}" for of, name in indexes if of == table and fnmatch(name, pattern)] if pattern else [table]
             for name in names:
                 allowed.setdefault(name, set()).update(action.removeprefix("dynamodb:") for action in statement["Action"])
-    assert allowed == {table: set(actions.split()) for table, actions in permissions.tables_of("dev", function).items()}
+    assert allowed == {table: set(actions.split()) for table, actions in policies.tables_of("dev", function).items()}
 
 
 def test_no_role_is_larger_than_iam_takes(monkeypatch):
@@ -204,9 +204,7 @@ def test_no_role_is_larger_than_iam_takes(monkeypatch):
     monkeypatch.setattr(stages, "_stacks", lambda: {stage: STACKS["dev"]})
     for function in functions.FUNCTIONS:
         characters = len(json.dumps(_as_iam_gets_it(functions.policy(stage, function)), separators=(",", ":")))
-        assert characters < 10_240, (
-            f"the policy of {function} has {characters} characters, more than IAM takes: infra/template/permissions.py"
-        )
+        assert characters < 10_240, f"the policy of {function} has {characters} characters, more than IAM takes: infra/template/policies.py"
 
 
 def _as_iam_gets_it(value):
@@ -230,7 +228,7 @@ def test_no_function_may_change_the_ledgers_the_audit_or_invoices(function):
     append_only = {LedgerRow.feature, AuditRow.feature, StockLedgerRow.feature, "invoices"}
     assert {arn["Fn::Sub"].partition("fairgate-dev-")[2] for arn in denied["Resource"]} == append_only
     for feature in append_only:
-        assert set(permissions.TABLES[function].get(feature, "").split()) <= {"GetItem", "PutItem", "Query"}
+        assert set(policies.TABLES[function].get(feature, "").split()) <= {"GetItem", "PutItem", "Query"}
 
 
 @pytest.mark.parametrize("function", event_sources.CONSUMERS)
@@ -274,7 +272,7 @@ def test_every_function_of_the_app_is_one_of_the_template():
         *(function.name for function in app.app.pure_lambda_functions),
     }
     assert made == set(functions.MADE_BY_CHALICE) == set(CONFIG["lambda_functions"])
-    assert functions.FUNCTIONS.keys() == permissions.TABLES.keys() == {*made, *functions.SHARE_ROUTES}
+    assert functions.FUNCTIONS.keys() == policies.TABLES.keys() == {*made, *functions.SHARE_ROUTES}
     assert CONFIG["autogen_policy"] is False
 
 

@@ -10,7 +10,7 @@ from chalicelib.foundation import deadline, settings
 from chalicelib.promoters import service as promoters
 from tests import builders, invariants
 from tests.accounts.conftest import PASSWORD, mailbox, register  # noqa: F401
-from tests.promoters.test_quotas import verify
+from tests.catalog.test_quotas import verify
 from tests.promoters.test_suspension import sign_up_promoter
 from tests.simulation.call_log import record_calls
 

@@ -12,7 +12,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import NO_BRAND
 from tests import builders, invariants, pictures
 from tests.accounts.conftest import PASSWORD
-from tests.promoters.test_quotas import verify
+from tests.catalog.test_quotas import verify
 from tests.promoters.test_suspension import sign_up_promoter
 from tests.simulation.instance_memory import InstanceMemory, separate_memories
 

@@ -4,7 +4,7 @@ import zlib
 
 import pytest
 
-from chalicelib.catalog import tier_management
+from chalicelib.catalog import quotas
 from chalicelib.foundation import clock, settings
 from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.waiting_room import room_cache
@@ -93,7 +93,7 @@ def test_people_who_wait_see_what_is_left_of_each_tier(api, time):
 def test_people_who_wait_see_what_is_left_of_as_many_tiers_as_an_event_may_have(api, time, monkeypatch):
     """The document stays small, and polls read the stock only once, because they also need it to say whether joining has stopped."""
     event_id, _ = create_sale(api, time, capacity=12_345)
-    for number in range(1, tier_management.MAX_TIERS):
+    for number in range(1, quotas.MAX_TIERS):
         builders.create_tier(api, event_id, name=f"Block {number}", capacity=12_345)
     time.advance(SECONDS_TO_OPENING)
 
@@ -105,7 +105,7 @@ def test_people_who_wait_see_what_is_left_of_as_many_tiers_as_an_event_may_have(
 
     poll()
     reply, reads = poll()
-    assert list(reply.json["tickets"].values()) == [{"available": 12_345, "taken": 0}] * tier_management.MAX_TIERS
+    assert list(reply.json["tickets"].values()) == [{"available": 12_345, "taken": 0}] * quotas.MAX_TIERS
     assert len(reply.body) < 7_500
     assert len(zlib.compress(reply.body)) < 2_000, "as the CDN sends it"
     monkeypatch.setattr(room_cache, "tickets_left", lambda event, now: None)

@@ -30,9 +30,10 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.capacities import NO_STOCK_LEFT, CapacityTooSmall
 from chalicelib.catalog.custom_options import CustomOption, SentAnswer
 from chalicelib.catalog.forms import given_fields
+from chalicelib.catalog.quotas import TooManyTickets, TooManyTiers
 from chalicelib.catalog.revisions import CHANGE_ERRORS, expected_version, versioned_reply
 from chalicelib.catalog.sale_rules import SaleFrozen
-from chalicelib.catalog.tier_management import StaleOrder, TierNameTaken, TooManyOptions, TooManyTickets, TooManyTiers
+from chalicelib.catalog.tier_management import StaleOrder, TierNameTaken, TooManyOptions
 from chalicelib.edge import idempotency, rate_limits
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.languages import LanguageQuery

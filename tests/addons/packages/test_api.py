@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from chalicelib.catalog import store, tier_management
+from chalicelib.catalog import quotas, store
 from chalicelib.foundation import clock, settings
 from tests import builders, invariants
 from tests.addons.packages.requests import PACKAGE, call, create_event, create_package, path, promoter
@@ -406,7 +406,7 @@ def test_as_many_packages_as_an_event_may_have_are_reordered_at_once(threaded_st
 
 def test_an_event_with_one_package_more_than_allowed_is_reordered_in_the_log(threaded_store, api, monkeypatch):
     """Earlier versions allowed 98."""
-    monkeypatch.setattr(tier_management, "MAX_TIERS", 98)
+    monkeypatch.setattr(quotas, "MAX_TIERS", 98)
     event = create_event(api)
     with settings.override(unverified_tiers=98):
         ids = [create_package(api, event, name=f"Table {number}", display_order=number)["id"] for number in range(98)]

@@ -7,7 +7,7 @@ import pytest
 
 from tests import builders
 from tests.accounts.conftest import PASSWORD, mailbox  # noqa: F401
-from tests.promoters.test_quotas import verify
+from tests.catalog.test_quotas import verify
 from tests.promoters.test_suspension import change, sign_up_promoter
 
 

@@ -15,9 +15,9 @@ from infra.local.schedules import scheduled_event
 from tests import builders, engines, invariants, pictures
 from tests.addons.wallets import fakes
 from tests.addons.wallets.fakes import FakeApns, FakeGoogle
+from tests.catalog.test_quotas import verify
 from tests.checkin.conftest import Door
 from tests.client import ClientReply
-from tests.promoters.test_quotas import verify
 from tests.promoters.test_suspension import sign_up_promoter
 
 BOUND_SECONDS = 5  # in which a pass follows its ticket

@@ -17,7 +17,7 @@ from tests import builders
 from tests.addons.documents.test_fonts import SCRIPTS
 from tests.addons.wallets import fakes
 from tests.addons.wallets.conftest import BOUND_SECONDS
-from tests.promoters.test_quotas import verify
+from tests.catalog.test_quotas import verify
 from tests.promoters.test_suspension import sign_up_promoter
 
 pytestmark = pytest.mark.not_on_moto  # the changes come from the streams

@@ -7,7 +7,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import secret_settings
 from chalicelib.notifications import providers
 from infra.local.schedules import scheduled_event
-from infra.template import permissions
+from infra.template import policies
 from tests import builders, store_calls
 from tests.accounts.conftest import register
 
@@ -48,11 +48,11 @@ def test_requests_and_the_job_of_mails_look_for_what_sends_them(api):
 
 
 def test_unused_rights_are_found(monkeypatch):
-    monkeypatch.setattr(permissions, "TABLES", {"sweep": {"sweep": "GetItem PutItem", "catalog": "Query"}})
-    monkeypatch.setattr(permissions, "FILES", {})
-    monkeypatch.setattr(permissions, "READS_SECRETS", ("sweep",))
-    monkeypatch.setattr(permissions, "SENDS_MAILS", ())
-    monkeypatch.setattr(permissions, "READS_METRICS", ())
+    monkeypatch.setattr(policies, "TABLES", {"sweep": {"sweep": "GetItem PutItem", "catalog": "Query"}})
+    monkeypatch.setattr(policies, "FILES", {})
+    monkeypatch.setattr(policies, "READS_SECRETS", ("sweep",))
+    monkeypatch.setattr(policies, "SENDS_MAILS", ())
+    monkeypatch.setattr(policies, "READS_METRICS", ())
     store_calls.permitted.cache_clear()
     try:
         assert store_calls.unused([("sweep", "GetItem", "sweep")]) == [

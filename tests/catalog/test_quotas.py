@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.catalog import permissions, tier_management
+from chalicelib.catalog import quotas
 from chalicelib.catalog import service as catalog
 from chalicelib.edge import auth, rate_limits
 from chalicelib.edge.languages import LANGUAGES
@@ -80,7 +80,7 @@ def test_events_are_counted_more_strictly_before_the_verification(api, time):
     assert refused.json["error"] == "event_limit_reached", "a draft counts, even if its date has passed"
     assert api.patch(f"/events/{drafts[1]}", json={"starts_at": clock.iso(time.now + 3600)}, **by).status == 200
     assert api.post(f"/events/{drafts[1]}/publish", **by).status == 200
-    time.advance(permissions.RECENT_SECONDS)
+    time.advance(quotas.RECENT_SECONDS)
     by = {"token": builders.token(promoter_id, "promoter")}
     assert api.post("/events", json=DRAFT, **by).status == 201, "a published event that has ended no longer counts"
     refused = api.post("/events", json=DRAFT, **by)
@@ -121,7 +121,7 @@ def test_tickets_are_limited_before_the_verification(api, monkeypatch):
     assert api.post(tiers, json=TIER | {"name": "B", "capacity": 460}, **by).status == 201
     verify(api, promoter_id)
     assert api.post(tiers, json=TIER | {"name": "C", "capacity": 501}, **by).status == 201
-    monkeypatch.setattr(tier_management, "MAX_EVENT_TICKETS", 1000)
+    monkeypatch.setattr(quotas, "MAX_EVENT_TICKETS", 1000)
     refused = api.post(tiers, json=TIER | {"name": "D", "capacity": 40}, **by)
     assert (refused.json["error"], refused.json["limit"]) == ("too_many_tickets", 1000)
     assert api.post(tiers, json=TIER | {"name": "D", "capacity": 39}, **by).status == 201
@@ -267,7 +267,7 @@ def test_strangers_cannot_fill_the_memory_of_all_instances_with_dates(api, time)
 
 def test_a_verified_promoter_cannot_fill_the_memory_of_all_instances(api, time, monkeypatch):
     """Five hundred events with 97 ticket types each would take gigabytes."""
-    monkeypatch.setattr("chalicelib.catalog.permissions.MAX_PROMOTER_MEGABYTES", 1)
+    monkeypatch.setattr("chalicelib.catalog.quotas.MAX_PROMOTER_MEGABYTES", 1)
     promoter_id, by = sign_up_promoter(api)
     verify(api, promoter_id)
     long = {"description": "\U0001f600" * 10_000, "metadata": {"notes": "x" * 8_000}}
@@ -284,7 +284,7 @@ def test_a_verified_promoter_cannot_fill_the_memory_of_all_instances(api, time, 
 
 
 def test_a_verified_promoter_cannot_fill_the_memory_of_all_instances_with_events_that_are_soon_over(api, time, monkeypatch):
-    monkeypatch.setattr("chalicelib.catalog.permissions.MAX_PROMOTER_MEGABYTES", 1)
+    monkeypatch.setattr("chalicelib.catalog.quotas.MAX_PROMOTER_MEGABYTES", 1)
     promoter_id, by = sign_up_promoter(api)
     verify(api, promoter_id)
     long = {"description": "\U0001f600" * 10_000, "metadata": {"notes": "x" * 8_000}}
@@ -301,7 +301,7 @@ def test_a_verified_promoter_cannot_fill_the_memory_of_all_instances_with_events
         assert [create_short(**long).status for _ in range(25)] == [201] * 21 + [400] * 4
         small = [create_short() for _ in range(10)]
         assert [created.status for created in small] == [201] * 9 + [409]
-        time.advance(permissions.RECENT_SECONDS)
+        time.advance(quotas.RECENT_SECONDS)
         later = {"token": builders.token(promoter_id, "promoter")}
         filled = [api.patch(f"/events/{each.json['id']}", json=long, **later).status for each in small[:9]]
         filled += [create_short(later, **long).status for _ in range(14)]
@@ -370,7 +370,7 @@ def test_strangers_cannot_fill_the_memory_of_all_instances_with_deleted_entries(
 
 def test_ten_deleted_ticket_types_of_a_verified_promoter_count_as_one(api, monkeypatch):
     """They stay in the memory of every instance."""
-    monkeypatch.setattr(tier_management, "MAX_TIERS", 3)
+    monkeypatch.setattr(quotas, "MAX_TIERS", 3)
     promoter_id, by = sign_up_promoter(api)
     verify(api, promoter_id)
     tiers = f"/events/{create_draft(api, by)}/tiers"
