@@ -1,8 +1,8 @@
 """Commit changes to the catalog, and put an applied version on sale.
 
 Each change is one transaction with its audit entry, and creates a new revision of the catalog. All instances see a change within a few
-seconds (`snapshots`). If two changes are concurrent, the second is rebuilt on the result of the first. A caller may name the version of an entry that
-they have seen; the change is then refused if the entry has changed since.
+seconds (`snapshots`). If two changes are concurrent, the second is rebuilt on the result of the first. A caller may name the version of an
+entry that they have seen; the change is then refused if the entry has changed since.
 """
 
 import random

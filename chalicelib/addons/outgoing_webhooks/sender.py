@@ -1,6 +1,7 @@
 """Send queued messages. For each attempt, a run claims the delivery, sends the message once and records the result.
 
-Endpoints take turns, and each has only a few attempts in progress at once, so a slow or broken endpoint delays only its own messages.
+The endpoint that has taken the least time so far comes next, and each has only a few attempts in progress at once, so a slow or broken
+endpoint delays only its own messages.
 Signatures follow Standard Webhooks (https://www.standardwebhooks.com), version `v1`: HMAC-SHA256 with a shared secret.
 """
 
@@ -9,8 +10,8 @@ import random
 from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import Iterable, Sequence
+from heapq import heapify, heappop, heappush
 from threading import Lock
-from typing import TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -43,11 +44,9 @@ MIN_SECONDS = outbound_http.LOOKUP_SECONDS + outbound_http.SECONDS + 3
 HEADERS = {"Content-Type": "application/json", "User-Agent": "Fairgate-Webhooks/1"}
 GONE = 410
 
-T = TypeVar("T")
-
 
 class EndpointRun(Struct):
-    """An endpoint's part of a run: the ids of due deliveries, and the number of failures in a row.
+    """An endpoint's part of a run: the ids of due deliveries, the seconds that its attempts took, and the number of failures in a row.
 
     `failing_since` is the stored value.
     """
@@ -55,8 +54,14 @@ class EndpointRun(Struct):
     endpoint: Endpoint
     ids: deque[str]
     failing_since: int | None
+    seconds: float = 0.0
     failures: int = 0
     lock: Lock = field(default_factory=Lock)
+
+    @property
+    def order(self) -> tuple[bool, float]:
+        """Runs with a smaller order are next: those that work before those that fail, and then those that have taken less time."""
+        return self.failing_since is not None, self.seconds
 
 
 def signed_headers(message_id: str, timestamp: int, body: bytes, signing_secrets: Iterable[str]) -> dict[str, str]:
@@ -143,33 +148,33 @@ def _give_up(endpoint: Endpoint, delivery_ids: list[str], now: int) -> int:
 
 
 def _run(runs: list[EndpointRun]) -> int:
-    """Make attempts until none are left or time runs out. Failing endpoints come last. Returns the number of attempts."""
-    # There is one turn for each parallel attempt to an endpoint. A worker takes a turn, and then puts it back at the end of its queue.
-    turns = [run for number in range(MAX_PER_ENDPOINT) for run in runs if number < len(run.ids)]
-    working = deque(run for run in turns if run.failing_since is None)
-    failing = deque(run for run in turns if run.failing_since is not None)
+    """Make attempts until none are left or time runs out. Returns the number of attempts."""
+    # There is one turn for each parallel attempt to an endpoint. A worker takes a turn, and puts it back after the attempt.
+    attempts = [run for number in range(MAX_PER_ENDPOINT) for run in runs if number < len(run.ids)]
+    turns = [(run.order, number, run) for number, run in enumerate(attempts)]
+    heapify(turns)
+    lock = Lock()
 
-    def take_turns(_: int) -> int:
+    def take_turn() -> tuple[int, EndpointRun, str] | None:
+        with lock:
+            while turns:
+                order, number, run = heappop(turns)
+                if order < run.order:  # its other attempts took time
+                    heappush(turns, (run.order, number, run))
+                elif run.ids and run.failures < MAX_FAILURES:
+                    return number, run, run.ids.popleft()
+        return None  # other workers hold the remaining turns
+
+    def work(_: int) -> int:
         made = 0
-        while deadline.remaining() > MIN_SECONDS:
-            run = _pop(working) or _pop(failing)
-            if run is None:  # other workers hold the remaining turns
-                break
-            if (delivery_id := _pop(run.ids)) is None:
-                continue
+        while deadline.remaining() > MIN_SECONDS and (turn := take_turn()) is not None:
+            number, run, delivery_id = turn
             made += _attempt(run, delivery_id)
-            if run.failures < MAX_FAILURES:
-                (working if run.failing_since is None else failing).append(run)
+            with lock:
+                heappush(turns, (run.order, number, run))
         return made
 
-    return sum(parallel.call_each(take_turns, range(min(MAX_AT_ONCE, len(turns)))))
-
-
-def _pop(entries: deque[T]) -> T | None:
-    try:
-        return entries.popleft()
-    except IndexError:
-        return None
+    return sum(parallel.call_each(work, range(min(MAX_AT_ONCE, len(attempts)))))
 
 
 def _attempt(run: EndpointRun, delivery_id: str) -> bool:
@@ -180,7 +185,10 @@ def _attempt(run: EndpointRun, delivery_id: str) -> bool:
         return False
     began = clock.monotonic()
     reply, attempt = _send(run.endpoint, claimed, now)
-    _record_result(run, claimed, replace(attempt, milliseconds=round(1000 * (clock.monotonic() - began))), reply)
+    seconds = clock.monotonic() - began
+    with run.lock:
+        run.seconds += seconds
+    _record_result(run, claimed, replace(attempt, milliseconds=round(1000 * seconds)), reply)
     return True
 
 

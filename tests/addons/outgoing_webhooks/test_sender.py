@@ -376,6 +376,27 @@ def test_endpoints_that_do_not_answer_hold_up_no_other_endpoint(promoter, poller
     assert attempts["/hooks-silent"] >= 8
 
 
+def test_endpoints_that_answer_slowly_leave_time_for_the_others(promoter, poller, receiver, time, monkeypatch):
+    """Each run has time for some ten slow answers, and four endpoints answer slowly."""
+    endpoints = [*(promoter.send("POST", url=f"{receiver.url}-slow").json for _ in range(4)), promoter.create(receiver)]
+    for endpoint in endpoints:
+        for _ in range(20):
+            promoter.send("POST", f"/{endpoint['id']}/test")
+    tick, attempts = [0.0], Counter()
+
+    def post(destination, *_):
+        attempts[destination.target] += 1
+        tick[0] += 4.5 if destination.target == "/hooks-slow" else 0.1
+        return outbound_http.HostReply(200, b"", None)
+
+    monkeypatch.setattr(sender, "MAX_AT_ONCE", 1)
+    monkeypatch.setattr(clock, "monotonic", lambda: tick[0])
+    monkeypatch.setattr(outbound_http, "post", post)
+    retry()
+    assert attempts["/hooks"] == 20
+    assert 4 <= attempts["/hooks-slow"] < 20
+
+
 @pytest.mark.slow
 def test_more_endpoints_than_a_run_can_read_are_all_served(promoter, receiver, time, monkeypatch):
     """Each run has time to look at a few of the endpoints."""
