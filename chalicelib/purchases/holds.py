@@ -1,6 +1,6 @@
 """Holds of a purchase: the stocks that the purchase takes tickets from, and how its holds are converted, released or extended.
 
-`reservations.py` decides how long a hold lasts, and `hold_recovery.py` ends holds that have expired.
+`reservations.py` decides how long a hold lasts, `checkout.py` extends it, and `hold_recovery.py` ends holds that have expired.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,7 @@
 """Refunds at the provider: create them, check pending refunds, and record their status.
 
 A request creates its refund at once. The sweep creates the refunds that are still due, and checks the pending refunds. Every step is safe
-to repeat.
+to repeat. The add-on `messages` (`order_notices`) emails the buyer about a refund.
 """
 
 from collections.abc import Callable, Iterator, Sequence

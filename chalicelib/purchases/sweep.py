@@ -1,10 +1,11 @@
 """The sweep, which runs every minute and finishes what requests left behind.
 
-A run corrects shards that a pause or resume did not reach, recovers expired holds, adds totals to the stock ledgers, requests the refunds
-of cancelled events, releases holdbacks, makes due refunds and charges (`refunds_at_provider.DueCases`), deletes unneeded saved cards and
-the leftovers of unfinished publications and deletions, and reports tiers with few tickets. A run ends before the next run begins, and its
-work is saved. Postponed work comes last in the next run, so nobody waits behind a payment that never completes. Checkouts whose payment
-must be cancelled at the provider are processed in the order in which they expired, across all events, while the accounts take turns.
+A run corrects shards that a pause or resume did not reach, recovers expired holds (`hold_recovery`), adds totals to the stock ledgers,
+requests the refunds of cancelled events, releases holdbacks, makes due refunds and charges (`refunds_at_provider.DueCases`), deletes
+unneeded saved cards and the leftovers of unfinished publications and deletions, and reports tiers with few tickets. A run ends before the
+next run begins, and its work is saved. Postponed work comes last in the next run, so nobody waits behind a payment that never completes.
+Checkouts whose payment must be cancelled at the provider are processed in the order in which they expired, across all events, while the
+accounts take turns.
 """
 
 from collections import Counter, defaultdict

@@ -2,4 +2,6 @@
 
 from chalicelib.foundation.addons import Addon
 
-ADDON = Addon(routes="api", jobs="jobs", functions=("send_messages",), follow_changes="service.follow", personal_items="api.PERSONAL_ITEMS")
+ADDON = Addon(
+    routes="api", jobs="jobs", functions=("send_messages",), follow_changes="order_notices.follow", personal_items="api.PERSONAL_ITEMS"
+)

@@ -8,7 +8,7 @@ from chalicelib.edge import auth
 from chalicelib.foundation import clock, settings
 from chalicelib.notifications.store import list_event_notifications
 from tests import builders, invariants
-from tests.addons.messages.test_service import SPANISH, buy, create_account, html_of, offer_to, reminders
+from tests.addons.messages.test_order_notices import SPANISH, buy, create_account, html_of, offer_to, reminders
 from tests.addons.waitlist import ballots, lines
 from tests.simulation import faults
 from tests.simulation.interference import interfere_before

@@ -6,7 +6,7 @@ from chalicelib.notifications import ses_reports
 from chalicelib.notifications.providers import MailRefused
 from chalicelib.notifications.store import NotificationRow
 from tests import builders
-from tests.addons.messages.test_service import buy
+from tests.addons.messages.test_order_notices import buy
 
 
 def list_messages(api, token=None, **query):

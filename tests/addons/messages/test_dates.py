@@ -12,7 +12,7 @@ from chalicelib.notifications.store import NotificationRow
 from tests import builders, pdfs
 from tests.addons.messages.test_announcements import receivers, save
 from tests.addons.messages.test_event_notices import changed, pass_time, text_of
-from tests.addons.messages.test_service import buy
+from tests.addons.messages.test_order_notices import buy
 from tests.checkin.test_dates import DAY, Tour
 
 

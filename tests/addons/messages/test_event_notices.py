@@ -13,7 +13,7 @@ from chalicelib.foundation import deadline, settings
 from chalicelib.notifications import outbox
 from chalicelib.notifications.store import list_event_notifications
 from tests import builders, invariants
-from tests.addons.messages.test_service import SPANISH, buy, create_account, html_of, records
+from tests.addons.messages.test_order_notices import SPANISH, buy, create_account, html_of, records
 from tests.bootstrap.conftest import event, ticket
 from tests.simulation import faults
 from tests.simulation.call_log import record_calls

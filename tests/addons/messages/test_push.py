@@ -13,7 +13,7 @@ from chalicelib.foundation import clock, log, outbound_http, parallel, settings
 from chalicelib.notifications import outbox
 from tests import builders
 from tests.addons.messages.push_service import Browser, open_push_service
-from tests.addons.messages.test_service import SPANISH, create_account
+from tests.addons.messages.test_order_notices import SPANISH, create_account
 from tests.addons.messages.test_turn_notices import WAVES, ask, run_until, stop
 from tests.addons.outgoing_webhooks.receiver import Answer
 from tests.simulation.call_log import record_calls

@@ -16,7 +16,7 @@ from chalicelib.notifications.store import NotificationRow, query_queued
 from chalicelib.waiting_room import store as waiting_room_store
 from chalicelib.waiting_room.store import WaitingRoomRow
 from tests import builders
-from tests.addons.messages.test_service import SPANISH, create_account
+from tests.addons.messages.test_order_notices import SPANISH, create_account
 from tests.simulation.call_log import record_calls
 from tests.waiting_room import test_entry_rules as entry_rules
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many, reserve, users_by_position

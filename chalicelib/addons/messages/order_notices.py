@@ -1,4 +1,7 @@
-"""Decide who is notified of a change, and queue each notification once, even if changes arrive repeatedly or out of order."""
+"""Decide who is notified of a change to an order, a refund or a ticket.
+
+Each notification is queued once, even if changes arrive repeatedly or out of order.
+"""
 
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
