@@ -240,7 +240,7 @@ def log_in(request: RequestContext, body: LoginBody) -> Reply[TokensView]:
 
 @route(bp, "POST", "/auth/staff/begin", access="public", statuses=(201,), errors=(NotFound, StaffSignInUnavailable, RateLimited))
 def begin_staff_sign_in(request: RequestContext) -> Reply[StaffSignInView]:
-    """Begin to sign in through the operator's provider. The browser stores a cookie; send it to the `address`."""
+    """Begin to sign in through the operator's identity provider. The browser stores a cookie. Then send the browser to the `address`."""
     from chalicelib.accounts import staff_sign_in  # imported here because few stages need it
 
     with limited_by_address(request, SIGN_UP):
@@ -260,7 +260,7 @@ def begin_staff_sign_in(request: RequestContext) -> Reply[StaffSignInView]:
     ),
 )
 def log_in_staff(request: RequestContext, body: ProviderReply) -> Reply[TokensView]:
-    """Sign in with the reply of the operator's provider, in the browser that began the sign-in."""
+    """Sign in with the reply of the operator's identity provider, in the browser that began the sign-in."""
     from chalicelib.accounts import staff_sign_in
 
     wants_cookie, secret = session_cookie.is_requested(request), session_cookie.read_staff_secret(request)

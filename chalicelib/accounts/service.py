@@ -727,7 +727,7 @@ def _begin_session(request: RequestContext, account: Account) -> Tokens:
 
 
 def begin_staff_session(request: RequestContext, account: Account, roles: tuple[Role, ...], entry: dynamo.TransactItem) -> Tokens:
-    """Begin a session for somebody whom the operator's provider has signed in, with an audit entry. The session adds `roles`.
+    """Begin a session for a person whom the operator's identity provider has signed in, with an audit entry. The session adds `roles`.
 
     The session lasts as long as an admin's. It needs no second factor on any stage, because the provider is responsible for second factors.
     Raises AccountChanging.

@@ -47,7 +47,8 @@ class Session(Struct, frozen=True, kw_only=True):
 
     Times are epoch seconds. `rotated_at` is the time of the last request that used a refresh token, or of the sign-in if no token has been
     used yet; `device` is the device that made this request. `moved_to` is the id of the account to which a guest's orders move. A staff
-    session has `staff_roles`, which the operator's provider gave for this session alone, and ends ADMIN_SECONDS after the sign-in.
+    session has `staff_roles`, which the operator's identity provider granted for this session only, and ends ADMIN_SECONDS after the
+    sign-in.
     """
 
     id: str

@@ -78,7 +78,7 @@ class NewSecondFactorView(Struct, frozen=True):
 
 
 class StaffSignInView(Struct, frozen=True):
-    """The address of the operator's provider where people sign in. The provider then sends them back to the sign-in page."""
+    """The address at the operator's identity provider where people sign in. The provider then sends them back to the sign-in page."""
 
     address: str
 

@@ -240,7 +240,7 @@ def test_an_appeal_is_written_answered_and_gives_a_place(new_buyer, api, time):
     manager.page.goto(f"/manage/events/{drop_id}/promo-codes")
     manager.press("New promo code")
     manager.page.get_by_label("Code", exact=True).fill("CLUB-9")
-    manager.page.get_by_label("How many people may join with it").fill("9")
+    manager.page.get_by_label("How many people may join with this code").fill("9")
     manager.press("Create code")
     manager.see("For the waiting room")
     buyer.page.reload()

@@ -107,7 +107,7 @@ def promo_codes(manager: Manager) -> Iterator[str]:
     manager.see("15% off")
     manager.press("New promo code")
     manager.fill("Number of codes", "12")
-    manager.fill("Beginning of each code (optional)", "FANS-")
+    manager.fill("Start of each code (optional)", "FANS-")
     manager.fill("Percent", "5")
     yield "several"
     manager.press("Create code")

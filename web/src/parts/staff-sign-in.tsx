@@ -1,4 +1,4 @@
-/** Signing in through the operator's provider: the way there, and the way back with its reply. Loaded only on stages that have one. */
+/** Signing in through the operator's identity provider: the way there, and the way back with its reply. Loaded only on stages that have one. */
 
 import { useEffect } from "preact/hooks";
 import { ApiFailure } from "../api";

@@ -1,4 +1,4 @@
-/** The texts about signing in through the operator's provider, in German. */
+/** The texts about signing in through the operator's identity provider, in German. */
 
 import type { staffTexts as english } from "./en-staff-sign-in";
 

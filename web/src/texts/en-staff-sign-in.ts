@@ -1,4 +1,4 @@
-/** The texts about signing in through the operator's provider, in English. */
+/** The texts about signing in through the operator's identity provider, in English. */
 
 export const staffTexts = {
   begin: "Sign in as staff",

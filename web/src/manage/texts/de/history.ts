@@ -104,7 +104,7 @@ export const ownFields: typeof englishFields = {
   resale_prices: "Preise im Weiterverkauf",
   options: "Fragen",
   availability: "Bestand, den Käufer sehen",
-  per_user_limit: "Höchstens pro Käufer",
+  per_user_limit: "Höchstens pro Bestellung (per_user_limit)",
   max_per_transaction: "Höchstens pro Bestellung",
   has_waiting_room: "Warteraum",
   has_ballot: "Verlosung",

@@ -40,7 +40,7 @@ export const profileTexts: typeof english = {
 
 export const defaultTaxesTexts: typeof englishTaxes = {
   title: "Standardsteuern",
-  lead: "Die Steuern in Ihren Preisen, nach Land und Region des Events. Diese Steuern gelten für Ticketarten ohne eigene Angabe zur Steuer und für Tickets, die ab jetzt reserviert werden. Bestellungen behalten die Steuer ihres Verkaufs.",
+  lead: "Die Steuern in Ihren Preisen, nach Land und Region des Events. Sie gelten für Ticketarten ohne eigene Angabe zur Steuer. Änderungen gelten für Tickets, die danach reserviert werden; Bestellungen behalten die Steuer ihres Verkaufs.",
   automatic: "Stripe soll die Steuern berechnen",
   automaticNote: "Richten Sie zuerst Stripe Tax bei Stripe ein. Es ermittelt die Steuern in Ihren Preisen nach der Adresse des Orts; die Preise bleiben, wie sie sind. Für andere Tickets, zum Beispiel von der Abendkasse, gelten die Steuern unten.",
   country: "Land",

@@ -32,7 +32,7 @@ export const promoTexts: typeof english = {
   minimum: (currency) => `Mindestbestellwert (${currency})`,
   minimumNote: "Der Mindestpreis aller Tickets zusammen, vor dem Rabatt.",
   forTickets: "Nur für diese Tickets. Wenn Sie keine wählen, gilt der Code für alle.",
-  opens: "Zugangscode: schaltet diese Tickets vor dem Verkaufsstart frei, und auch solche, die nur mit Code verkauft werden. Ein Rabatt ist nicht nötig.",
+  opens: "Zugangscode: schaltet diese Tickets vor dem Verkaufsstart frei und, wenn sie nur mit Code verkauft werden, auch danach. Ein Rabatt ist nicht nötig.",
   skipsLine: "Käufer mit diesem Code brauchen nach dem Verkaufsstart nicht in den Warteraum",
   holdback: "Welche Tickets er verkauft",
   holdbackNote: "Mit zurückgehaltenen Tickets verkauft der Code nur diese, auch wenn die anderen Tickets ausverkauft sind.",

@@ -103,7 +103,7 @@ export const ownFields = {
   resale_prices: "Prices of tickets for resale",
   options: "Questions",
   availability: "Stock shown to buyers",
-  per_user_limit: "Maximum per buyer",
+  per_user_limit: "Maximum per order (per_user_limit)",
   max_per_transaction: "Maximum per order",
   has_waiting_room: "Waiting room",
   has_ballot: "Ballot",

@@ -103,7 +103,7 @@ const ownFields: typeof englishFields = {
   resale_prices: "Precios de la reventa",
   options: "Preguntas",
   availability: "Disponibilidad que se muestra",
-  per_user_limit: "Máximo por comprador",
+  per_user_limit: "Máximo por pedido (per_user_limit)",
   max_per_transaction: "Máximo por pedido",
   has_waiting_room: "Sala de espera",
   has_ballot: "Sorteo de entradas",

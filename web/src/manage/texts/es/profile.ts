@@ -40,7 +40,7 @@ export const profileTexts: typeof english = {
 
 export const defaultTaxesTexts: typeof englishTaxes = {
   title: "Impuestos predeterminados",
-  lead: "Los impuestos incluidos en tus precios, según el país y la región del evento. Se aplican a los tipos de entrada que no indican ninguno y a las entradas que se reserven a partir de ahora. Los pedidos conservan el impuesto de su venta.",
+  lead: "Los impuestos incluidos en tus precios, según el país y la región del evento. Se aplican a los tipos de entrada que no indican ninguno. Los cambios valen para las entradas que se reserven desde entonces; los pedidos conservan el impuesto de su venta.",
   automatic: "Que Stripe calcule los impuestos",
   automaticNote: "Configura antes Stripe Tax en Stripe. Calcula los impuestos incluidos en tus precios según la dirección del recinto; los precios no cambian. Las entradas que no se pagan con Stripe, como las de taquilla, llevan los impuestos de abajo.",
   country: "País",

@@ -32,7 +32,7 @@ export const promoTexts: typeof english = {
   minimum: (currency: string) => `Compra mínima (${currency})`,
   minimumNote: "El precio mínimo de todas las entradas juntas, antes del descuento.",
   forTickets: "Solo para estas entradas. Si no eliges ninguna, vale para todas.",
-  opens: "Código de acceso: permite comprar estas entradas antes de que empiece la venta, y también las que solo se venden con código. No necesita descuento.",
+  opens: "Código de acceso: permite comprar estas entradas antes de que empiece la venta y, si solo se venden con código, también después. No necesita descuento.",
   skipsLine: "Con este código no hace falta pasar por la sala de espera una vez abierta la venta",
   holdback: "Qué entradas vende",
   holdbackNote: "Con entradas retenidas, el código vende solo esas, también cuando las demás se han agotado.",
