@@ -1,4 +1,4 @@
-"""The rehearsal of a sale: a made-up crowd plays an event from the bootstrap files before the sale takes place.
+"""The rehearsal of a sale: a simulated crowd plays an event from the bootstrap files before the sale takes place.
 
 The event's own waiting room, tickets, limits and times decide, with the handlers of the product, on a virtual clock, against DynamoDB's
 limits. The clock starts some minutes before the event goes on sale. Payments are simulated. The same seed always plays the same sale.

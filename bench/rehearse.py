@@ -1,4 +1,4 @@
-"""`fairgate rehearse <event id>`: play the sale of an event with a made-up crowd, and write a page about it.
+"""`fairgate rehearse <event id>`: play the sale of an event with a simulated crowd, and write a page about it.
 
 Exits with 1 if the answer is "no go", and with 2 if the event cannot be played. 20,000 people take about two minutes. With `--url`, the
 crowd plays the sale of a deployed stage in real time instead. With `--drop`, the page shows the figures of the drop too.
@@ -30,27 +30,41 @@ def _count(text: str) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fairgate rehearse", description="Play the sale of an event with a made-up crowd.")
-    parser.add_argument("event_id", help="the id of the event in the bootstrap files")
-    parser.add_argument("--file", dest="files", type=Path, action="append", help="a bootstrap file (default: that of `make plan`)")
+    parser = argparse.ArgumentParser(
+        prog="fairgate rehearse", description="Rehearse the sale of an event with a simulated crowd, and answer go or no go."
+    )
+    parser.add_argument("event_id", help="id of the event in the bootstrap files")
+    parser.add_argument(
+        "--file", dest="files", type=Path, action="append", help="bootstrap file; can be repeated (default: the files of `fairgate plan`)"
+    )
     parser.add_argument("--people", type=_count, help="number of people who want tickets (default: 2000; with --url: 200)")
-    parser.add_argument("--seed", type=int, default=1, help="another seed makes up another crowd (default: 1)")
-    parser.add_argument("--instances", type=_count, default=100, help="instances of the API that the stage may run at once (default: 100)")
-    parser.add_argument("--provider-rate", type=_count, default=100, help="calls a second that the payment provider accepts (default: 100)")
-    parser.add_argument("--mail-rate", type=_count, default=14, help="emails a second that the mail provider accepts (default: 14)")
-    parser.add_argument("--url", help="play on the stage with this API, in real time: a copy of the event that opens in some minutes")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the simulated crowd; each seed gives a different crowd (default: 1)")
+    parser.add_argument("--instances", type=_count, default=100, help="maximum number of concurrent instances of the API (default: 100)")
+    parser.add_argument(
+        "--provider-rate", type=_count, default=100, help="calls per second that the payment provider accepts (default: 100)"
+    )
+    parser.add_argument("--mail-rate", type=_count, default=14, help="emails per second that the mail provider accepts (default: 14)")
+    parser.add_argument(
+        "--url", help="address of a stage's API: rehearse there in real time, with a copy of the event that opens in a few minutes"
+    )
     parser.add_argument("--token", help="with --url: access token of the event's promoter or an admin")
-    parser.add_argument("--rate", type=_count, default=50, help="with --url: requests a second at most (default: 50)")
+    parser.add_argument("--rate", type=_count, default=50, help="with --url: maximum number of requests per second (default: 50)")
     parser.add_argument(
-        "--minutes", type=_count, default=30, help="with --url: minutes after the opening when the crowd leaves (default: 30)"
+        "--minutes", type=_count, default=30, help="with --url: minutes from the opening until the crowd leaves (default: 30)"
     )
     parser.add_argument(
-        "--saved", type=Path, metavar="FILE", help="show this earlier rehearsal, the .json file beside its page, and play none"
+        "--saved",
+        type=Path,
+        metavar="FILE",
+        help="show an earlier rehearsal instead of running one; FILE is the .json file next to its page",
     )
     parser.add_argument(
-        "--drop", type=Path, metavar="FILE", help="report of the drop (fairgate verify --report), shown beside the rehearsal"
+        "--drop",
+        type=Path,
+        metavar="FILE",
+        help="report of the actual sale, from `fairgate verify --report`, to show next to the rehearsal",
     )
-    parser.add_argument("--page", type=Path, default=PAGE, help=f"where to write the page (default: {PAGE})")
+    parser.add_argument("--page", type=Path, default=PAGE, help=f"file for the page (default: {PAGE})")
     add_json_option(parser)
     return parser
 

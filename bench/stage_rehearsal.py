@@ -1,4 +1,4 @@
-"""`fairgate rehearse <event id> --url URL --token TOKEN`: the made-up crowd plays an event of a deployed stage over HTTP, in real time.
+"""`fairgate rehearse <event id> --url URL --token TOKEN`: the simulated crowd plays an event of a deployed stage over HTTP, in real time.
 
 The crowd, its seed and the report are those of the rehearsal in this process. Payments are simulated, or the tickets are free: each
 checkout asks for a simulated payment, and the rehearsal ends if the stage refuses the first one. The people, the rate of requests and the

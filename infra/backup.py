@@ -292,10 +292,10 @@ def parser() -> ArgumentParser:
         ("drill", drill, "Load the files of a backup into new tables, compare them with the files, and delete them; see docs/backup.md."),
     ):
         command = add(name, description=text)
-        command.add_argument("folder", type=Path, help="folder with the files of the backup")
+        command.add_argument("folder", type=Path, help="folder of the backup")
         add_json_option(command)
         if run is load:
-            command.add_argument("--create-tables", action="store_true", help="first create the tables that the stage lacks")
+            command.add_argument("--create-tables", action="store_true", help="first create any tables that do not exist")
         command.set_defaults(run=run)
     return parser
 

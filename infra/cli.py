@@ -62,16 +62,16 @@ _ROWS = (
         ("run", "run --port 9000 --data second-shop --reset"),
         first=("--build-pages",),
     ),
-    _catalog("validate", "check bootstrap files and list every fault; needs no store", "validate bootstrap/bootstrap-tickets.json"),
-    _catalog("plan", "show what apply would change, including sold and held tickets", "plan", f"{_DEV} plan --json"),
+    _catalog("validate", "check bootstrap files without a store, and list every fault", "validate bootstrap/bootstrap-tickets.json"),
+    _catalog("plan", "show what apply would change, and how many tickets are sold or on hold", "plan", f"{_DEV} plan --json"),
     _catalog("apply", "put the content of bootstrap files on sale, all or nothing", "apply", f"{_PROD} apply --yes"),
-    _catalog("status", "show which version is on sale, since when and by whom", "status", f"{_PROD} status --json"),
+    _catalog("status", "show which version is on sale, since when, and who applied it", "status", f"{_PROD} status --json"),
     _catalog("drift", "compare what is on sale with bootstrap files", f"{_PROD} drift"),
     _catalog("rollback", "apply the document of an older version as a new version", f"{_PROD} rollback 3"),
     Command(
         "rehearse",
         _CATALOG,
-        "play a sale with a made-up crowd before it opens; go or no go",
+        "rehearse a sale with a simulated crowd before it opens: go or no go",
         "bench.rehearse",
         (
             "rehearse summer-fest --people 5000",
@@ -82,22 +82,24 @@ _ROWS = (
     ),
     _catalog("export", "write what is on sale as a bootstrap file", "export --output on-sale.json"),
     _catalog(
-        "import-stripe", "make a bootstrap file of the products of a Stripe account", "import-stripe --capacity 200 --output stripe.json"
+        "import-stripe",
+        "create a bootstrap file from the products of a Stripe account",
+        "import-stripe --capacity 200 --output stripe.json",
     ),
     _catalog(
         "import-pretix",
-        "convert the export of a pretix event to files for the other commands",
+        "convert the export of a pretix event into files for the other commands",
         "import-pretix fest_pretixdata.json --currency EUR --date 2027-06-01T20:00:00 --venue 'Town Hall' --output fest",
     ),
     _catalog(
         "import-eventbrite",
-        "convert the reports of Eventbrite to files for the other commands",
+        "convert reports from Eventbrite into files for the other commands",
         "import-eventbrite attendees.csv --orders orders.csv --waiting-list waitlist.csv --venue 'Town Hall' --output fest",
     ),
     _catalog("import-tickets", "import tickets that another system sold", f"{_PROD} import-tickets sold.csv --event summer-fest --apply"),
     _catalog(
         "import-waitlist",
-        "let people who waited in another system join a waitlist",
+        "add people from another system's waitlist to a waitlist",
         f"{_PROD} import-waitlist fest/fest-waiting.csv --event fest --apply",
     ),
     _catalog("export-promoter", "write all data of a promoter to an archive", f"{_PROD} export-promoter ada@example.com --output ada.zip"),
@@ -106,7 +108,7 @@ _ROWS = (
     Command(
         "stages",
         _STAGE,
-        "list the stages, and with AWS credentials what is deployed",
+        "list the stages and, with AWS credentials, what is deployed",
         "infra.deploy.stages",
         ("stages", "--region eu-central-1 stages --json"),
     ),
@@ -121,7 +123,7 @@ _ROWS = (
     Command(
         "domain",
         _STAGE,
-        "open the shop at a promoter's own domain: certificate, CDN, deployment",
+        "serve the shop on a promoter's own domain: certificate, CDN, deployment",
         "infra.domains",
         (f"{_PROD} domain tickets.example.com --promoter north", f"{_PROD} domain tickets.example.com"),
         "Run the command again. It uses the certificate that it has requested.",
@@ -138,7 +140,7 @@ _ROWS = (
     Command(
         "smoke-test",
         _STAGE,
-        "check as a buyer would that a stage serves and sells",
+        "check, as a buyer would, that a stage answers requests and sells tickets",
         "infra.smoke_test",
         (f"smoke-test {_SHOP}", f"smoke-test {_SHOP} --only-reads"),
         "If a ticket was reserved, it returns to the stock when its hold expires.",
@@ -146,7 +148,7 @@ _ROWS = (
     Command(
         "replay",
         _DATA,
-        "show or replay the events that functions gave up on (dead letters)",
+        "show or replay the events that functions failed to process (dead letters)",
         "infra.dead_letters",
         (f"{_PROD} replay", f"{_PROD} replay follow-changes --replay"),
         "Some letters may already be replayed. The others are in their queues and become visible again within an hour.",
@@ -169,7 +171,7 @@ _ROWS = (
     ),
     _backup("backup", "save all data of a stage to files", f"{_PROD} backup backups/prod-monday"),
     _backup("restore", "load a backup into the empty tables of a stage", f"{_PROD} restore backups/prod-monday --create-tables"),
-    _backup("drill", "prove that a backup can be loaded", f"{_PROD} drill backups/prod-monday"),
+    _backup("drill", "test that a backup can be restored", f"{_PROD} drill backups/prod-monday"),
     Command(
         "standby",
         _REGIONS,
@@ -180,9 +182,9 @@ _ROWS = (
         ("standby",),
     ),
     _takeover(
-        "failover", "let this region sell instead of the other one, which may be dead", "eu-west-1", "failover --report failover.json"
+        "failover", "let this region take over the sales, even if the other region is down", "eu-west-1", "failover --report failover.json"
     ),
-    _takeover("failback", "let this region sell again after a failover", "eu-central-1", "failback"),
+    _takeover("failback", "return the sales to this region after a failover", "eu-central-1", "failback"),
     Command(
         "verify",
         "From outside the shop",

@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> ArgumentParser:
     parser = ArgumentParser(prog="fairgate completion", description="Write a shell's completion script to standard output.")
-    parser.add_argument("shell", choices=SHELLS)
+    parser.add_argument("shell", choices=SHELLS, help="shell that runs the script")
     return parser
 
 

@@ -1,7 +1,7 @@
 """`fairgate replay [FUNCTION ...] [--replay] [--discard]`: show or replay the events that a stage's functions gave up on.
 
 Without an option it lists the letters, says whether each can be replayed, and changes nothing. It works on the stage that the environment
-names; see docs/runbook.md, dead-letters. Exit code 0: no letters are left; 1: some are left; 2: the command failed.
+names; see docs/runbook.md#dead-letters. Exit code 0: no letters are left; 1: some are left; 2: the command failed.
 """
 
 import json
@@ -282,9 +282,9 @@ def main(argv: Sequence[str] | None = None, client_of: ClientOf | None = None) -
 
 def parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog="fairgate replay", description="Show or replay the events that functions gave up on; see docs/runbook.md, dead-letters."
+        prog="fairgate replay", description="Show or replay the events that functions failed to process; see docs/runbook.md#dead-letters."
     )
-    parser.add_argument("functions", nargs="*", metavar="FUNCTION", help=f"only these: {', '.join(QUEUES)}")
+    parser.add_argument("functions", nargs="*", metavar="FUNCTION", help=f"only the dead letters of these functions: {', '.join(QUEUES)}")
     parser.add_argument("--replay", action="store_true", help="replay all letters that can be replayed, and delete them")
     parser.add_argument("--discard", action="store_true", help="delete the letters whose changes are too old to replay")
     add_json_option(parser)

@@ -1,4 +1,4 @@
-"""`fairgate domain NAME --promoter ID`: open the shop at a promoter's own domain with the promoter's events.
+"""`fairgate domain NAME --promoter ID`: serve the shop on a promoter's own domain, with the promoter's events.
 
 A CDN distribution has one certificate, so the command requests one for all domains of the stage, shows the DNS records that prove the
 ownership, waits for the certificate, writes both into infra/stages.json, and deploys the stage. If it is interrupted, run it again: it
@@ -61,9 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="fairgate domain", description="Open the shop at a promoter's own domain; see docs/promoters.md.")
-    parser.add_argument("name", help="the domain, such as tickets.example.com")
-    parser.add_argument("--promoter", metavar="ID", help="the promoter whose events the domain lists; without it, the domain is removed")
+    parser = ArgumentParser(prog="fairgate domain", description="Serve the shop on a promoter's own domain; see docs/promoters.md.")
+    parser.add_argument("name", help="domain, such as tickets.example.com")
+    parser.add_argument(
+        "--promoter", metavar="ID", help="promoter whose events the domain lists; without this option, the domain is removed"
+    )
     parser.add_argument("--wait", type=int, default=30, metavar="MINUTES", help="how long to wait for the certificate (default: 30)")
     parser.add_argument("--stage", default=os.environ.get("STAGE", ""), help="name of the stage (STAGE)")
     parser.add_argument("--yes", action="store_true", help="deploy without asking")

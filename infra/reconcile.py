@@ -82,8 +82,8 @@ def parser() -> ArgumentParser:
         description="Compare Fairgate's books with the payment provider's; see docs/reconciliation.md.",
     )
     parser.add_argument("--since", type=_time, metavar="TIME", help="start of the period, e.g. 2026-11-01T00:00:00Z")
-    parser.add_argument("--until", type=_time, metavar="TIME", help="end of the period, not included")
-    parser.add_argument("--records", action="store_true", help="compare the records of the stage with each other instead")
+    parser.add_argument("--until", type=_time, metavar="TIME", help="end of the period (exclusive)")
+    parser.add_argument("--records", action="store_true", help="compare the stage's records with each other instead")
     add_json_option(parser)
     parser.add_argument(
         "--pay-back-unknown", action="store_true", help="refund the payments of unknown purchases, no matter how many there are"

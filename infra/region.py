@@ -199,11 +199,11 @@ def parser() -> ArgumentParser:
     standby = add("standby", description="Add a replica of each table in the second region of FAIRGATE_REGIONS; see docs/regions.md.")
     add_json_option(standby)
     for name, text in (
-        ("failover", "Let this region sell instead of the other one, which may be dead; see docs/regions.md."),
-        ("failback", "Let this region sell again after a failover, once it works; see docs/regions.md."),
+        ("failover", "Let this region take over the sales, even if the other region is down; see docs/regions.md."),
+        ("failback", "Return the sales to this region after a failover, once it works again; see docs/regions.md."),
     ):
         command = add(name, description=text)
-        command.add_argument("--force", action="store_true", help="do not ask the witness: the other region certainly does not run")
+        command.add_argument("--force", action="store_true", help="do not ask the witness; only if the other region has certainly stopped")
         add_json_option(command)
         command.add_argument("--report", type=Path, metavar="FILE", help="also write the report to this file, as JSON")
     return parser

@@ -1,4 +1,4 @@
-"""`fairgate smoke-test URL [FILE ...]`: check as a buyer would that a stage serves and sells.
+"""`fairgate smoke-test URL [FILE ...]`: check, as a buyer would, that a stage answers requests and sells tickets.
 
 URL is the address of the API, `.../api/v1`. Prints a line for each check. Exit code 0: all checks passed; 1: a check failed; 2: wrong
 arguments.
@@ -246,7 +246,7 @@ def parser() -> ArgumentParser:
     parser = ArgumentParser(prog="fairgate smoke-test", description="Check that a stage serves and sells; see docs/deployment.md.")
     parser.add_argument("url", help="address of the API, such as https://shop.example.com/api/v1")
     parser.add_argument("files", nargs="*", metavar="FILE", help=f"bootstrap files that were applied (default: {SHIPPED_FILE.name})")
-    parser.add_argument("--only-reads", action="store_true", help="buy nothing")
+    parser.add_argument("--only-reads", action="store_true", help="only read, and buy nothing")
     parser.add_argument("--stripe-api", default=STRIPE_API, help="address of Stripe's API (default: Stripe itself)")
     add_json_option(parser)
     return parser

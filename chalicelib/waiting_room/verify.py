@@ -1150,31 +1150,39 @@ def _escaped(text: str) -> str:
 
 
 def parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="python verify.pyz", description="Check a draw or a stock ledger from outside, or report on a drop.")
+    parser = ArgumentParser(
+        prog="python verify.pyz", description="Check a shop's draw or stock ledger from outside the shop, or report on a sale."
+    )
     parser.add_argument("proof", metavar="PROOF", nargs="?", help="file or http(s) address of the proof document")
-    parser.add_argument("tokens", metavar="TOKENS", nargs="?", help="file of lines `token` or `token position`; - for standard input")
     parser.add_argument(
-        "--token", metavar="TOKEN", action="append", default=[], help="a token to check, or 'TOKEN POSITION' to compare its position too"
+        "tokens", metavar="TOKENS", nargs="?", help="file with `token` or `token position` on each line; - means standard input"
     )
-    parser.add_argument("--entries", metavar="ENTRIES", help="address of the list of entries, or folder with its pages, to check all of it")
+    parser.add_argument(
+        "--token", metavar="TOKEN", action="append", default=[], help="token to check, or 'TOKEN POSITION' to check its position too"
+    )
+    parser.add_argument(
+        "--entries", metavar="ENTRIES", help="address of the list of entries, or a folder with its pages: check the entire list"
+    )
     parser.add_argument("--entry", metavar="ENTRY", action="append", default=[], help="file or address of the proof of a single entry")
-    parser.add_argument("--ballot", metavar="BALLOT", help="address of the offers of a ballot (.../events/<id>/ballot), or file with them")
-    parser.add_argument("--root", metavar="HEX", help="the root of the list of entries that you noted before the opening")
-    parser.add_argument("--round", metavar="NUMBER", type=int, help="the round of the beacon that you noted before the opening")
-    parser.add_argument("--chain", metavar="HEX", help="the hash of the beacon's chain that you noted, if it is not drand's quicknet")
-    parser.add_argument("--commitment", metavar="HEX", help="the commitment that you noted before the opening")
-    parser.add_argument("--ledger", metavar="LEDGER", help="address of an event's stock ledger, file with a page, or folder with its pages")
+    parser.add_argument("--ballot", metavar="BALLOT", help="address of a ballot's offers (.../events/<id>/ballot), or a file with them")
+    parser.add_argument("--root", metavar="HEX", help="root of the list of entries, as you noted it before the opening")
+    parser.add_argument("--round", metavar="NUMBER", type=int, help="round of the beacon, as you noted it before the opening")
+    parser.add_argument("--chain", metavar="HEX", help="hash of the beacon's chain, as you noted it; not needed for drand's quicknet")
+    parser.add_argument("--commitment", metavar="HEX", help="commitment, as you noted it before the opening")
     parser.add_argument(
-        "--earlier", metavar="LEDGER", action="append", default=[], help="an earlier download of the stock ledger, to compare"
+        "--ledger", metavar="LEDGER", help="address of an event's stock ledger, a file with a page, or a folder with its pages"
     )
-    parser.add_argument("--report", metavar="EVENT", help="address of an event (.../events/<id>): print the report of its sale as JSON")
-    parser.add_argument("--key", metavar="HEX", help="the public key of the stock ledger that you noted")
+    parser.add_argument(
+        "--earlier", metavar="LEDGER", action="append", default=[], help="earlier download of the stock ledger, to compare with"
+    )
+    parser.add_argument("--report", metavar="EVENT", help="address of an event (.../events/<id>): print a report on its sale as JSON")
+    parser.add_argument("--key", metavar="HEX", help="public key of the stock ledger, as you noted it")
     parser.add_argument(
         "--memory",
         metavar="MB",
         type=int,
         default=MEMORY_MEGABYTES,
-        help=f"how much memory all documents may take (default: {MEMORY_MEGABYTES})",
+        help=f"maximum memory for all documents, in megabytes (default: {MEMORY_MEGABYTES})",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
     return parser

@@ -16,7 +16,7 @@ _STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m devtools.dynamodb", description="Serve DynamoDB on 127.0.0.1.")
-    parser.add_argument("--port", type=int, default=8000, help="the port (default: 8000; 0: any free one)")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: 8000); 0 takes any free port")
     parser.add_argument("--folder", type=Path, help="keep the data in this folder (default: in memory until the process ends)")
     parser.add_argument("--region", default="us-east-1", help="the region in ARNs (default: us-east-1)")
     options = parser.parse_args(arguments)

@@ -80,17 +80,17 @@ def parser() -> ArgumentParser:
     add = parser.add_argument
     variable = os.environ.get
     add("--stage", default=variable("STAGE", ""), help="name of the stage (STAGE)")
-    add("--stack", default=variable("STACK", ""), help="name of its CloudFormation stack (STACK; default: fairgate-STAGE)")
+    add("--stack", default=variable("STACK", ""), help="name of the stage's CloudFormation stack (STACK; default: fairgate-STAGE)")
     add(
         "--bucket",
         default=variable("BUCKET", ""),
-        help="bucket for packages (BUCKET; default: one that is created for the account and region)",
+        help="S3 bucket for packages (BUCKET; default: a bucket that is created for the account and region)",
     )
     add("--files", default=variable("FILES", ""), help="bootstrap files, separated by spaces (FILES; default: the project's own)")
     add("--parameters", default=variable("PARAMETERS", ""), help="template parameters: 'Name=value Other=value' (PARAMETERS)")
     add("--architecture", default=variable("ARCH", "arm64"), help="processor architecture of the functions (ARCH; default: arm64)")
     add("--folder", default=variable("FOLDER", ""), help="output folder of `make package` (FOLDER; default: .build/STAGE)")
-    add("--url", default=variable("API_URL", ""), help="the API's address for the smoke test (API_URL; default: the stack's)")
+    add("--url", default=variable("API_URL", ""), help="address of the API for the smoke test (API_URL; default: the address in the stack)")
     add("--skip", default=variable("SKIP", ""), help="steps to leave out: check, test, package (SKIP)")
     add("--yes", action="store_const", const="1", default=variable("YES", ""), help="make changes without asking (YES=1)")
     add(

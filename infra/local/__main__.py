@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 SIGNAL_CHECK_SECONDS = 0.5
 # Variables that are also options -> what they do.
 OPTIONS = {
-    "PORT": "port of 127.0.0.1, 0 for any free one; default: 8000",
-    "DATA": "folder of the data; default: .data",
+    "PORT": "port on 127.0.0.1, or 0 for any free port; default: 8000",
+    "DATA": "folder for the data; default: .data",
     "RESET": "delete the data in that folder first",
     "RELOAD": "restart after each edit of the code or the bootstrap file",
 }
@@ -87,7 +87,9 @@ def parser() -> ArgumentParser:
     for name, text in OPTIONS.items():
         switch: dict[str, Any] = {"action": "store_const", "const": "1"} if name in ("RESET", "RELOAD") else {}
         parser.add_argument(f"--{name.lower()}", help=f"{text} ({name})", **switch)
-    parser.add_argument("--build-pages", action="store_true", help="build the web pages first, as `fairgate run` and `make run` always do")
+    parser.add_argument(
+        "--build-pages", action="store_true", help="build the web pages first; `fairgate run` and `make run` always do this"
+    )
     return parser
 
 

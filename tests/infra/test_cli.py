@@ -265,7 +265,7 @@ def unused_address():
 # Commands for the meanings in docs/command-line.md: the code, words of its meaning, and what prepares the command. The tests of `replay`,
 # `rehearse`, `deploy` and `failover` have the other meanings.
 EXIT_CODES = [
-    (0, "the command is done", lambda tmp_path: ("validate", catalog_file(tmp_path))),
+    (0, "the command succeeded", lambda tmp_path: ("validate", catalog_file(tmp_path))),
     (0, "nothing to do", find_nothing_to_do),
     (1, "was refused", ask_for_an_unknown_version),
     (1, "faults in a file", lambda tmp_path: ("validate", catalog_file(tmp_path, price_cents="dear"))),
@@ -277,7 +277,11 @@ EXIT_CODES = [
     (2, "settings are wrong", lambda _: ("--stage", "porduction", "deploy")),
     (2, "does not respond", lambda _: ("verify", f"{unused_address()}/api/v1/events/fest/waiting-room/proof")),
     (3, "nobody confirmed the changes of `apply`", close_without_confirming),
-    (3, "lacks an option", lambda tmp_path: write_proof(tmp_path, entry="verified_address", entries={"root": "0" * 64, "pages": 16})),
+    (
+        3,
+        "option that you left out",
+        lambda tmp_path: write_proof(tmp_path, entry="verified_address", entries={"root": "0" * 64, "pages": 16}),
+    ),
 ]
 
 
@@ -292,7 +296,7 @@ def test_the_page_has_each_exit_code_once():
     tested = {code for code, *_ in EXIT_CODES} | {INTERRUPTED, cli.CLOSED_PIPE}
     assert list(documented_exit_codes()) == sorted(tested)
     assert "Ctrl-C" in documented_exit_codes()[INTERRUPTED]
-    assert "nothing reads the output" in documented_exit_codes()[cli.CLOSED_PIPE]
+    assert "the program that reads the output has ended" in documented_exit_codes()[cli.CLOSED_PIPE]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
