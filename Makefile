@@ -17,16 +17,16 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 py
 
 help:
 	@echo "make run       start everything on this machine: http://127.0.0.1:8000"
-	@echo "                 PORT=9000              use another port (0: any free one)"
+	@echo "                 PORT=9000              use another port (0: any free port)"
 	@echo "                 DATA=folder            keep the data in another folder (default: .data)"
 	@echo "                 BOOTSTRAP_FILE_PATH=f  put other bootstrap files on sale (f:g:h)"
 	@echo "                 RESET=1                delete the data in that folder first"
 	@echo "                 RELOAD=1               restart after each edit of the code or the bootstrap file"
 	@echo "                 FAIRGATE_<NAME>=value  change a setting; docs/settings.md lists them all"
 	@echo "                 .env                   set any of these for every run (example: .env.example)"
-	@echo "make plan      show what the bootstrap file would change in the running make run, including sold and held tickets"
+	@echo "make plan      show what the bootstrap file would change in the local run, and how many tickets are sold or on hold"
 	@echo "make apply     put the bootstrap file on sale; ask before closing or shrinking something (YES=1: do not ask)"
-	@echo "make status    show which version of the catalog is on sale, since when and by whom"
+	@echo "make status    show which version of the catalog is on sale, since when, and who applied it"
 	@echo "                 STAGE=dev              all three: for a deployed stage instead (DATA=folder: for the run with that folder)"
 	@echo "                 FILES='a.json b.json'  other files than bootstrap/bootstrap-tickets.json and, in a local run, its demo"
 	@echo "make test      run the tests, without the slow ones (about six minutes)"
@@ -36,7 +36,7 @@ help:
 	@echo "make proof     try every flow with every fault, races, a model in every order, a day, histories, mistakes (20 minutes)"
 	@echo "make coverage  run the tests of make test, and list the lines of the product that no test reaches (12 minutes)"
 	@echo "make shots     take pictures of every page and state: phone and desktop, light and dark, other languages; into .build/shots"
-	@echo "make check     check format, lint, types (Python and TypeScript), modules loaded per function, template and licences"
+	@echo "make check     check format, lint, types (Python and TypeScript), modules loaded per function, template and licenses"
 	@echo "make audit     look for known vulnerabilities of the Python and npm packages (needs a network and npm)"
 	@echo "make format    format the files and fix what the linter can fix"
 	@echo "make docs      write the generated tables of the documentation (settings, errors, routes, ...) and the functions' policies"
@@ -163,7 +163,7 @@ emulate: $(STAMP)
 
 admin: $(STAMP)
 	@test -n "$(STAGE)" && test -n "$(EMAIL)" || \
-		{ echo "Name the stage and the e-mail address: make admin STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com" >&2; exit 2; }
+		{ echo "Name the stage and the email address: make admin STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com" >&2; exit 2; }
 	@$(BIN)/fairgate $(STAGE_OPTION) admin $(ARGS) "$(EMAIL)"
 
 release: $(STAMP)

@@ -356,7 +356,7 @@ def read_waiting(report: Report, tree: Tree) -> tuple[dict[str, list[dict[str, s
             name = quoted(" ".join(filter(None, (row["event"], row["ticket_type"]))))
             notes.append(f"{place} {'several events have' if len(events) > 1 else 'the event does not sell'} its ticket type: {name}")
         elif not is_address(row["email"]):
-            notes.append(f"{place} {quoted(row['email'])} is not an e-mail address")
+            notes.append(f"{place} {quoted(row['email'])} is not an email address")
         else:
             rows[events[0]] += [{"email": row["email"], "tier": ticket_id} for ticket_id in wanted] * min(_quantity(row), MAX_WAITING)
     return rows, [*notes, *left_out(behind)]

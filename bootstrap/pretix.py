@@ -400,7 +400,7 @@ def read_waiting(file: Path, source: SourceEvent, tree: Tree) -> tuple[dict[str,
         elif event_id is None or ticket_id not in tree["ticket_types"]:
             notes.append(f"{file}: line {line}: left out, because the event does not sell its product: {ticket_id}")
         elif not is_address(row["Email"]):
-            notes.append(f"{file}: line {line}: left out, because {quoted(row['Email'])} is not an e-mail address")
+            notes.append(f"{file}: line {line}: left out, because {quoted(row['Email'])} is not an email address")
         else:
             rows[event_id].append({"email": row["Email"], "tier": ticket_id})
     return rows, [*notes, *([f"{with_voucher} people with a voucher: left out of the waiting list"] if with_voucher else [])]

@@ -32,9 +32,9 @@ class SoldTickets:
         self._places: dict[str, str] = {}  # of codes
 
     def check_address(self, address: str, place: str) -> None:
-        """Note a fault unless the address is empty or an e-mail address."""
+        """Note a fault unless the address is empty or an email address."""
         if address and not is_address(address):
-            self.faults[place] = f"{quoted(address)} is not an e-mail address"
+            self.faults[place] = f"{quoted(address)} is not an email address"
 
     def check_code(self, code: str, place: str, name: str = "code") -> bool:
         """Return whether the door can read the code, and no earlier ticket has it. Otherwise, note a fault."""

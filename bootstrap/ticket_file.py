@@ -129,7 +129,7 @@ def _read_row(line: int, values: Mapping[str, str], known_tiers: Mapping[str, st
     name, email, buyer_email = (values.get(field, "") for field in ("name", "email", "buyer_email"))
     for field, address in (("email", email), ("buyer_email", buyer_email)):
         if address and not is_address(address):
-            return RowFault(line, field, f"{quoted(address)} is not an e-mail address")
+            return RowFault(line, field, f"{quoted(address)} is not an email address")
     try:
         attendee = msgspec.convert({"name": name, "email": email or None}, Attendee) if name or email else None
     except msgspec.ValidationError:
@@ -138,7 +138,7 @@ def _read_row(line: int, values: Mapping[str, str], known_tiers: Mapping[str, st
 
 
 def is_address(text: str) -> bool:
-    """Return whether a text is an e-mail address."""
+    """Return whether a text is an email address."""
     try:
         msgspec.convert(text, Email)
     except msgspec.ValidationError:

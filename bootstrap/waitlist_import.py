@@ -45,7 +45,7 @@ def import_people(event_id: str, people: dict[str, list[str]], now: int, *, is_d
     report = WaitlistReport()
     for email, tier_ids in people.items():
         if not is_address(email):
-            report.refused[email[:MAX_QUOTE_LENGTH]] = "is not an e-mail address"
+            report.refused[email[:MAX_QUOTE_LENGTH]] = "is not an email address"
             continue
         user_id = accounts.find_user_id(email) if accounts.is_verified(email) else None
         if user_id is None:

@@ -1,6 +1,6 @@
 """`python -m devtools.dynamodb_conformance FOLDER` judges the engine by ScyllaDB's tests of DynamoDB's interface.
 
-FOLDER is a checkout of github.com/scylladb/scylladb, which is not part of this repository (its licence is the AGPL). Its tests in
+FOLDER is a checkout of github.com/scylladb/scylladb, which is not part of this repository (its license is the AGPL). Its tests in
 test/alternator are written to run against any implementation, AWS included. They run here as they run against AWS: tests that only expect
 something of Scylla are left out, and tests that are known to fail on Scylla count. `--url` names another server to judge.
 """

@@ -69,8 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> ArgumentParser:
     parser = ArgumentParser(prog="fairgate admin", description="Make a person an admin; see docs/accounts.md.")
-    parser.add_argument("email", help="e-mail address of the person")
-    parser.add_argument("--remove-second-factor", action="store_true", help="let the person sign in with the password alone")
+    parser.add_argument("email", help="email address of the person")
+    parser.add_argument(
+        "--remove-second-factor", action="store_true", help="remove the person's second factor, so that the password is enough to sign in"
+    )
     add_json_option(parser)
     return parser
 
@@ -79,7 +81,7 @@ def _read_address(text: str) -> str:
     try:
         return msgspec.convert(text, Email)
     except msgspec.ValidationError:
-        raise WrongInput(f"{text!r} is not an e-mail address such as ada@example.com") from None
+        raise WrongInput(f"{text!r} is not an email address such as ada@example.com") from None
 
 
 def _make_admin(email: str, *, removes_second_factor: bool) -> tuple[MadeAdmin, str]:

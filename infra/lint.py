@@ -1,4 +1,4 @@
-"""Check the templates of all stages with cfn-lint, the committed policies, the licences of dependencies, and all files for secrets.
+"""Check the templates of all stages with cfn-lint, the committed policies, the licenses of dependencies, and all files for secrets.
 
 `python -m infra.lint` finds errors that CloudFormation would reject, and warnings. It does not build the packages.
 """
@@ -28,8 +28,8 @@ MAX_TEMPLATE_BYTES = 1_000_000
 # Holds an empty file for each template without problems: a full run checks, packages and tests the same template, and each check takes
 # many seconds.
 FAULTLESS = ROOT / ".build" / "faultless-templates"
-# Licences of dependencies that put no condition on a program that uses them. The MPL and the OFL bind changes to their own files only.
-ALLOWED_LICENCES = re.compile(r"\b(MIT|MIT-0|0?BSD|Apache|ISC|PSF|Python|MPL|Mozilla|Zope|OFL|Public Domain|CC0|BlueOak)\b")
+# Licenses of dependencies that put no condition on a program that uses them. The MPL and the OFL bind changes to their own files only.
+ALLOWED_LICENSES = re.compile(r"\b(MIT|MIT-0|0?BSD|Apache|ISC|PSF|Python|MPL|Mozilla|Zope|OFL|Public Domain|CC0|BlueOak)\b")
 # Packages that were looked at: python-stdnum (LGPL) is used as it is and can be replaced in the zips; python-bidi (LGPL) and saxonche (MPL
 # 2.0, which its metadata lacks) only run tests.
 CHECKED_PACKAGES = {"python-bidi", "python-stdnum", "saxonche"}
@@ -41,7 +41,7 @@ NPM_LOCKS = ("web", "tests/browser", "bench/lighthouse")
 def main(argv: Sequence[str] | None = None) -> int:
     ArgumentParser(prog="python -m infra.lint", description=__doc__).parse_args(argv)
     committed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    problems = [*chalice_package.stale_files(), *licence_problems(), *secret_problems(ROOT / name for name in committed if name)]
+    problems = [*chalice_package.stale_files(), *license_problems(), *secret_problems(ROOT / name for name in committed if name)]
     for stage in deployed_stages():
         with tempfile.TemporaryDirectory() as folder:
             chalice_package.write(stage, "arm64", Path(folder), template_alone=True)
@@ -69,13 +69,13 @@ def template_problems(file: Path) -> list[str]:
     return found
 
 
-def licence_problems() -> list[str]:
-    """Return the installed Python packages and the locked npm packages whose licence is unknown or not allowed."""
-    licences = {found.name: _licence(found.metadata) for found in distributions() if found.name not in CHECKED_PACKAGES}
+def license_problems() -> list[str]:
+    """Return the installed Python packages and the locked npm packages whose license is unknown or not allowed."""
+    licenses = {found.name: _license(found.metadata) for found in distributions() if found.name not in CHECKED_PACKAGES}
     for folder in NPM_LOCKS:
         packages = json.loads((ROOT / folder / "package-lock.json").read_text())["packages"]
-        licences |= {path.rpartition("node_modules/")[2]: str(package.get("license")) for path, package in packages.items() if path}
-    return [f"{name}: its licence is {text!r}" for name, text in sorted(licences.items()) if not ALLOWED_LICENCES.search(text)]
+        licenses |= {path.rpartition("node_modules/")[2]: str(package.get("license")) for path, package in packages.items() if path}
+    return [f"{name}: its license is {text!r}" for name, text in sorted(licenses.items()) if not ALLOWED_LICENSES.search(text)]
 
 
 def secret_problems(files: Iterable[Path]) -> list[str]:
@@ -91,7 +91,7 @@ def secret_problems(files: Iterable[Path]) -> list[str]:
     ]
 
 
-def _licence(metadata: PackageMetadata) -> str:
+def _license(metadata: PackageMetadata) -> str:
     classifiers = [text for text in metadata.get_all("Classifier") or [] if text.startswith("License ::")]
     found = metadata.get_all("License-Expression") or classifiers or metadata.get_all("License") or []
     return ", ".join(map(str, found))

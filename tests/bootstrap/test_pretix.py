@@ -178,7 +178,7 @@ def test_a_second_run_changes_nothing(run, moved):
         (lambda event: event["orders"][1]["positions"][0].update(item=99), "$.event.orders[1].positions[0].item: the export has no item"),
         (lambda event: event["orders"][1]["positions"][0].update(subevent=5), "$.event.orders[1].positions[0].subevent: "),
         (lambda event: event["orders"][0]["positions"][0].update(attendee_email="x"), "$.event.orders[0].positions[0].attendee_email: "),
-        (lambda event: event["orders"][0].update(email="x y"), '$.event.orders[0].email: "x y" is not an e-mail address'),
+        (lambda event: event["orders"][0].update(email="x y"), '$.event.orders[0].email: "x y" is not an email address'),
         (lambda event: event["items"][0].update(price="dear"), "$.event.items[0].price: "),
     ],
 )

@@ -436,7 +436,7 @@ def rename(name, new):
         (rewrite("promoter.json", b"#17643f", b"#ffffff"), None, '"promoter.json" is not valid'),
         (rewrite("team.csv", b",staff", b",admin"), None, '"team.csv" is not valid'),
         (rewrite("team.csv", b"door@", b"door"), None, '"team.csv" names'),
-        (rewrite("tickets/", b"ada@example.com", b"nobody"), None, "is not an e-mail address"),
+        (rewrite("tickets/", b"ada@example.com", b"nobody"), None, "is not an email address"),
         (lambda files: files.update({"tickets/other.csv": b"code,tier\r\n"}), None, "belongs to an event that the archive does not have"),
     ],
 )

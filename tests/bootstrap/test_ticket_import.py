@@ -214,9 +214,9 @@ def test_the_tier_and_the_address_are_checked(import_file):
     result = import_file(
         "A-0001,balcony,,,\nA-0002,fest-pass,,not an address,\nA-0003,fest-pass,,,@\n", header=f"{HEADER[:-1]},buyer_email\n"
     )
-    assert 'line 4: buyer_email: "@" is not an e-mail address' in result.out
+    assert 'line 4: buyer_email: "@" is not an email address' in result.out
     assert 'line 2: tier: "balcony" is not a tier of the event; name the tier: --tier NAME=TIER_ID' in result.out
-    assert 'line 3: email: "not an address" is not an e-mail address' in result.out
+    assert 'line 3: email: "not an address" is not an email address' in result.out
 
 
 def test_people_find_their_tickets_by_the_address_of_the_buyer_or_else_of_the_attendee(import_file):

@@ -1,4 +1,4 @@
-"""A person's own data in a real browser: another e-mail address, a copy of all that is kept, and its deletion."""
+"""A person's own data in a real browser: another email address, a copy of all that is kept, and its deletion."""
 
 import json
 import re

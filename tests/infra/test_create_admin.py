@@ -77,7 +77,7 @@ def test_an_account_whose_address_is_not_verified_does_not_become_an_admin(api, 
 
 @pytest.mark.parametrize(
     ("email", "password", "code", "why"),
-    [("ada", PASSWORD, 2, "not an e-mail address"), (EMAIL, "short", 1, "12 to 128"), (EMAIL, "password1234", 1, "easy to guess")],
+    [("ada", PASSWORD, 2, "not an email address"), (EMAIL, "short", 1, "12 to 128"), (EMAIL, "password1234", 1, "easy to guess")],
 )
 def test_what_cannot_be_is_refused(api, typed, capsys, email, password, code, why):
     typed(f"{password}\n")

@@ -1,19 +1,19 @@
-"""The licences of dependencies, and secrets in files. `make check` also checks the templates of all stages."""
+"""The licenses of dependencies, and secrets in files. `make check` also checks the templates of all stages."""
 
 import re
 
 from infra import lint
 
 
-def test_the_licences_of_all_dependencies_are_allowed():
-    assert lint.licence_problems() == []
+def test_the_licenses_of_all_dependencies_are_allowed():
+    assert lint.license_problems() == []
 
 
-def test_a_licence_that_nobody_has_allowed_is_named(monkeypatch):
-    monkeypatch.setattr(lint, "ALLOWED_LICENCES", re.compile("nothing"))
-    problems = lint.licence_problems()
-    assert "boto3: its licence is 'Apache-2.0'" in problems  # from Python's index
-    assert "preact: its licence is 'MIT'" in problems  # from npm's
+def test_a_license_that_nobody_has_allowed_is_named(monkeypatch):
+    monkeypatch.setattr(lint, "ALLOWED_LICENSES", re.compile("nothing"))
+    problems = lint.license_problems()
+    assert "boto3: its license is 'Apache-2.0'" in problems  # from Python's index
+    assert "preact: its license is 'MIT'" in problems  # from npm's
 
 
 def test_a_secret_in_a_file_is_named_with_its_line(tmp_path):

@@ -166,7 +166,7 @@ def test_wrong_variables_are_named(refused, monkeypatch, command, variables, exp
 def test_an_invalid_address_is_quoted_in_the_error(refused, monkeypatch, email):
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     with settings.override(stage="dev"):
-        assert f"{email!r} is not an e-mail address such as ada@example.com" in refused(create_admin, [email])
+        assert f"{email!r} is not an email address such as ada@example.com" in refused(create_admin, [email])
 
 
 def test_commands_of_the_pages_name_the_region_of_their_stage():
@@ -186,7 +186,7 @@ WITH_MAKE = [
     ("plan STAGE=porduction", TYPO),
     ("apply YES=yes", "YES must be 1 (do not ask) or 0, not 'yes'"),
     ("status STAGE=dev", NO_REGION),
-    ("admin STAGE=dev", "Name the stage and the e-mail address: make admin STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com"),
+    ("admin STAGE=dev", "Name the stage and the email address: make admin STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com"),
     ("admin STAGE=porduction EMAIL=ada@example.com", TYPO),
     ("package STAGE=porduction", "stage must be dev or prod or core, not 'porduction'; the nearest name is prod"),
     ("emulate STAGE=porduction", TYPO),
