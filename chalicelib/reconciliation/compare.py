@@ -44,7 +44,7 @@ from chalicelib.purchases.provider_events import EventResult
 # How many payments of unknown purchases one comparison may refund. More of them mean the wrong store, or a store restored from a backup.
 MAX_UNKNOWN_PAYMENTS = 10
 MAX_RECHECKS = 100  # open findings that one run compares again
-RECHECK_SECONDS = 240  # for rechecks, at most a quarter of a run, so that they do not delay the comparison of the current books
+RECHECK_SECONDS = 240  # time for rechecks, and at most a quarter of a run, so that they do not delay the comparison of the current books
 LATER_SECONDS = 30  # payments opened after a span are listed in slices of this length
 LISTED_PER_CALL = 100  # payments
 # Each open dispute is compared once a day, in the quarter of an hour that its id selects, so no run has all of them.
@@ -153,8 +153,8 @@ class ComparisonRun:
 def compare_span(since: int, until: int, now: int, max_unknown: int | None = MAX_UNKNOWN_PAYMENTS) -> ReconciliationReport:
     """Compare [since, until) of the operator's account and then of each promoter's account, as `compare_account` does.
 
-    A promoter's account that cannot be read becomes a finding. Raises ProviderUnavailable if the operator's account, or several others in a
-    row, get no answer, and StoreIsBehind; repairs made before the error are kept.
+    A promoter's account that cannot be read becomes a finding. Raises StoreIsBehind. Raises ProviderUnavailable if the provider does not
+    respond for the operator's account, or for several promoters' accounts in a row. Repairs made before an error are kept.
     """
     open_cases, silent_count = list(money_cases.list_open_cases()), 0
     report = compare_account(None, since, until, now, max_unknown, open_cases=open_cases)
@@ -183,7 +183,7 @@ def concerns_only(account: str | None, error: Exception) -> bool:
 
 
 def is_silence(error: Exception) -> bool:
-    """Return whether the error is that the provider did not answer in time."""
+    """Return whether the error means that the provider did not respond in time."""
     is_unanswered = isinstance(error, ProviderUnavailable) and not isinstance(error, AccountRefused)
     return is_unanswered or isinstance(error, deadline.DeadlineExceeded)
 
@@ -199,12 +199,12 @@ def compare_account(
     event_ids: Iterable[str] | None = None,
     repeats_failed: bool = True,
 ) -> ReconciliationReport:
-    """Compare everything in [since, until), in epoch seconds, of an account, repair differences, and return the report.
+    """Compare everything of an account in [since, until), in epoch seconds. Repair differences, and return the report.
 
     `account` is a promoter's account, or None for the operator's account. `open_cases` are the cases that were open before. `event_ids` are
     the events whose ledger is read to find tickets without a payment, by default all events on sale at `since`. `max_unknown` limits how
-    many payments of unknown purchases may be refunded; None means no limit. Unless it `repeats_failed`, events that an open finding names
-    are not processed again. Raises ProviderUnavailable and StoreIsBehind; repairs made before the error are kept.
+    many payments of unknown purchases may be refunded; None means no limit. If `repeats_failed` is false, events that already have
+    an open finding are not processed again. Raises ProviderUnavailable and StoreIsBehind; repairs made before the error are kept.
     """
     run = ComparisonRun(ReconciliationReport(since, until), now, max_unknown, open_cases, account)
     paid = _compare_payments(run)
@@ -233,11 +233,11 @@ def report_unread(report: ReconciliationReport, account: str, since: int, now: i
 
 
 def recheck_open_cases(open_cases: Sequence[Case], since: int, now: int) -> dict[str, int]:
-    """Compare the disputes that are due after `since` again, and the payments of some findings, and close the resolved cases.
+    """Compare the disputes whose turn has come since `since` and the payments of some findings again, and close the resolved cases.
 
     The findings are chosen at random, so that findings that stay open do not keep the others from being compared. Returns the number of
-    repairs by kind. If a promoter's account does not answer, its other cases are left to later runs. If the operator's account does not, or
-    its share of the time has passed, all other cases are.
+    repairs by kind. If the provider does not respond for a promoter's account, the remaining cases of this account are left to later runs.
+    If it does not respond for the operator's account, or the time for rechecks has passed, all remaining cases are left to later runs.
     """
     run = ComparisonRun(ReconciliationReport(now, now), now, 0, open_cases)
     quarters = {quarter % QUARTERS for quarter in range(since // QUARTER_SECONDS + 1, now // QUARTER_SECONDS + 1)[:QUARTERS]}
@@ -423,7 +423,8 @@ def _compare_disputes(run: ComparisonRun) -> None:
 def _process_missed_events(run: ComparisonRun, *, repeats_failed: bool) -> None:
     """Process the events of this span that no webhook delivered, such as the decision of a dispute. Their payments may be of any age.
 
-    If processing an event fails, only a comparison that `repeats_failed` processes it again, so that a span with many such events ends.
+    Events whose processing failed before are processed again only if `repeats_failed`. Otherwise, a span with many such events could not be
+    finished.
     """
     events = payments.list_events(run.report.since, run.report.until, run.account)
     while batch := list(islice(events, dynamo.MAX_BATCH_GET)):
@@ -465,9 +466,9 @@ def _find_tickets_without_payment(run: ComparisonRun, paid: set[str], event_ids:
 def _without_later_payments(run: ComparisonRun, entries: list[LedgerEntry]) -> list[LedgerEntry]:
     """Return the entries whose payment is not in the lists after this span either. The caller looks them up.
 
-    A purchase made at the end of the span may open its payment after the span. The later payments are listed as long as this has
-    taken fewer calls than looking up the remaining entries would take. So however long a hold lasts, a span takes at most about twice as
-    many calls as the cheaper of the two ways would.
+    A purchase made at the end of the span may open its payment after the span. Later payments are listed only while this has taken fewer
+    calls than looking up the remaining entries would take. However long a hold lasts, a span therefore takes at most about twice as many
+    calls as the cheaper of the two methods alone.
     """
     since, calls = run.report.until, 0.0
     end = since + catalog.longest_hold_seconds() + settings.current().checkout_seconds

@@ -20,7 +20,7 @@ from chalicelib.foundation.money import Tax, TaxShare, add_taxes
 if TYPE_CHECKING:
     from chalicelib.addons.documents.invoices import Invoice, InvoiceLine
 
-DIGITS = 2  # EN 16931 allows no more decimals, and its rules allow the roundings of several lines to differ by a whole unit
+DIGITS = 2  # EN 16931 allows no more. With fewer, the rounding of ten lines could exceed its tolerance of one unit of the currency
 INVOICE, CREDIT_NOTE = "380", "381"  # UNTDID 1001
 PAYMENT_MEANS = "1"  # UNTDID 4461: not defined, because the invoice is already paid
 DISCOUNT = "95"  # UNTDID 5189
@@ -30,7 +30,7 @@ _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class _Line(Struct, frozen=True):
-    """A line in minor units. `net_cents` is without tax and after the discount, which is `discount_cents` without tax."""
+    """A line of a document, in minor units. `net_cents` is after the discount. Both `net_cents` and `discount_cents` are without tax."""
 
     text: str
     quantity: int
@@ -41,12 +41,12 @@ class _Line(Struct, frozen=True):
 
     @property
     def category(self) -> str:
-        """The category of the tax: S has a rate, E is exempt for a reason, and Z is a rate of zero."""
+        """The category of the tax: S for a rate above zero, E for an exemption with a reason, Z for a rate of zero without a reason."""
         return "S" if Decimal(self.tax.percent) else "E" if self.tax.exempt_because is not None else "Z"
 
 
 def missing_terms(invoice: "Invoice") -> list[str]:
-    """Return the names of the required terms that a document lacks to be an electronic invoice. Returns an empty list if none is missing.
+    """Return the names of the terms that an electronic invoice requires and the document lacks.
 
     `taxes` means that a part of the total has neither a tax nor an exemption. `currency` means that the currency does not have two
     decimals.
