@@ -103,7 +103,7 @@ def test_a_cashier_sells_for_cash_and_by_card_offline_too_and_closes_the_day(ser
     code = cashier.sell(seen="Sold offline")
     assert find_ticket_id(code) is None
     page.reload()
-    cashier.see("Sales of this device: 1 not sent yet")
+    cashier.see("Sales on this device: 1 not sent yet")
     cashier.press("Sell for $50")
     cashier.see("tickets must be set aside first")
     check_offline = page.get_by_text("No network. You can sell the tickets that this device has set aside.")
@@ -113,12 +113,12 @@ def test_a_cashier_sells_for_cash_and_by_card_offline_too_and_closes_the_day(ser
     assert find_ticket_id(code) is not None
     assert code not in cashier.stored()
 
-    cashier.open("Sales of this device")
+    cashier.open("Sales on this device")
     page.get_by_role("button", name="Refund", exact=True).last.click()
     cashier.press("Refunded in cash")
     cashier.see("refunded: $50")
     cashier.open("Close the day")
-    page.get_by_label("Cash that you have counted (USD)").fill("98.50")
+    page.get_by_label("Cash counted (USD)").fill("98.50")
     cashier.press("Save the count")
     cashier.see("Counted $98.50: $1.50 short")
     check(page, "box_office_closing")

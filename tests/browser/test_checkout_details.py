@@ -267,7 +267,7 @@ def test_a_company_pays_by_transfer_and_the_promoter_records_it(new_buyer, api, 
     page.get_by_label("Choose a statement").set_input_files({"name": "bank.csv", "mimeType": "text/csv", "buffer": statement.encode()})
     for text in (
         "1 transfer recorded.",
-        "1 transfer recorded before.",
+        "1 transfer already recorded.",
         "1 transfer without an order number of this event.",
         "$105.50 of $100 received",
         "Send $5.50 back to the buyer, then record it here with a minus sign.",

@@ -26,7 +26,7 @@ export const waitlistTexts = {
       ? `Ahead of you: ${people(count)} waiting for ${tickets(wanted)}.`
       : `Ahead of you: about ${people(rounded(count))} waiting for about ${tickets(rounded(wanted))}.`;
   },
-  waitingNote: "We cannot promise that tickets will be returned. If they are, your offer appears under Account and on the page of the event.",
+  waitingNote: "We cannot promise that tickets will be returned. If they are, your offer appears under Account and on the event page.",
   registered: "You are registered for the ballot",
   almost: "Your registration is not complete",
   wished: (count: number) => `You asked for ${tickets(count)}`,

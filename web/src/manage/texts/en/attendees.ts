@@ -15,7 +15,7 @@ export const attendeeTexts = {
     frozen: "Frozen by a dispute",
     void: "No longer valid",
   },
-  note: "One line for each person a ticket admits. Use the addresses only for this event: the history records who opens or downloads this list.",
+  note: "The list has one row for each person whom a ticket admits. Use the addresses only for this event: the history records who opens or downloads this list.",
   none: "No attendees",
   noneText: "People appear here as soon as someone buys.",
   noMatch: "Nobody matches. Codes, numbers and email addresses must be complete; for names, the beginning is enough. Purchases from the last few seconds may be missing.",

@@ -11,11 +11,11 @@ export const bankTransferTexts = {
   date: "Date on the statement",
   dateNote: "The same date and amount are recorded only once for an order.",
   record: "Record the transfer",
-  fileNote: "Or choose your bank statement as a CSV file with the columns reference, amount and date. Other payments in the file are ignored. For each day in the file, include all transfers of that day.",
+  fileNote: "Or choose your bank statement as a CSV file with the columns reference, amount and date. Other payments in the file are ignored. The file must contain all transfers of each day that it covers.",
   file: "Choose a statement",
   results: {
     recorded: (count: number) => `${rows(count)} recorded.`,
-    known: (count: number) => `${rows(count)} recorded before.`,
+    known: (count: number) => `${rows(count)} already recorded.`,
     no_order: (count: number) => `${rows(count)} without an order number of this event.`,
     several_orders: (count: number) => `${rows(count)} with several order numbers. Record each order's share separately.`,
     no_refund: (count: number) => `${rows(count)} sent to buyers, but no refund of this amount is due.`,
@@ -27,6 +27,6 @@ export const bankTransferTexts = {
   received: (amount: string, total: string) => `${amount} of ${total} received`,
   until: (when: string) => `tickets held until ${when}`,
   cancel: "Cancel the order",
-  cancelText: "Its tickets are released at once, and the buyer gets an email. You have to send back what has arrived.",
+  cancelText: "The tickets are released at once, and the buyer gets an email. You have to send back any money that has arrived.",
   toReturn: (amount: string) => `Send ${amount} back to the buyer, then record it here with a minus sign.`,
 };

@@ -7,8 +7,8 @@ export const fieldTexts = {
     address: { label: "Address" },
     city: { label: "City" },
     category: { label: "Category" },
-    country: { label: "Country", note: "Its code, such as ES or GB. It decides which of the default taxes in your profile apply." },
-    region: { label: "Region", note: "Only if it has taxes of its own: the end of its ISO code, such as CN for ES-CN." },
+    country: { label: "Country", note: "The country's code, such as ES or GB. It decides which of the default taxes in your profile apply." },
+    region: { label: "Region", note: "Only if the region has its own taxes. Enter the end of its ISO code, such as CN for ES-CN." },
     postal_code: { label: "Postal code", note: "Needed if Stripe calculates the taxes." },
     description: { label: "Description" },
     starts_at: { label: "Starts" },
@@ -19,7 +19,7 @@ export const fieldTexts = {
     },
     refundable_until: {
       label: "Buyers may return tickets until",
-      note: "Until then, buyers can return unused tickets themselves and get the full price back. The email about the change tells them.",
+      note: "Until then, buyers can return unused tickets themselves and get the full price back. The email about the change mentions this.",
     },
     timezone: { label: "Time zone", note: "All times on this page are in this time zone." },
     on_sale_at: {
@@ -107,10 +107,10 @@ export const fieldTexts = {
     requires_code: { label: "Only with a code", note: "Buyers need a promo code that unlocks these tickets. The waitlist does not offer them." },
   },
   included: {
-    "included_fee.cents": { label: "Fee in the price", note: "Per ticket. Buyers see it beside the price, and pay nothing on top." },
+    "included_fee.cents": { label: "Fee in the price", note: "Per ticket. Buyers see it beside the price, and pay nothing extra." },
     "included_fee.percent": { label: "Plus a percentage of the price" },
     "tax.none": { label: "No tax", note: "Receipts do not mention tax, whatever your default taxes are." },
     "tax.percent": { label: "Tax in the price, in percent", note: "For example 8.875. If empty, the default taxes in your profile apply." },
-    "tax.exempt_because": { label: "Why it is exempt", note: "For a tax of 0 percent. Receipts show it." },
+    "tax.exempt_because": { label: "Reason for the exemption", note: "For a tax of 0 percent. Receipts show it." },
   },
 };

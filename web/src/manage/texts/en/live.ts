@@ -85,7 +85,7 @@ export const liveTexts = {
     address_used: "The email address already has a place",
     code_required: "No code",
     code_invalid: "Wrong or expired code",
-    code_used: "The code was used up",
+    code_used: "The code has been used up",
     card_required: "No payment card",
     card_used: "The payment card already has a place",
   } as Record<string, string>,

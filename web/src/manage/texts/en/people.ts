@@ -12,7 +12,7 @@ export const peopleTexts = {
   inviteTitle: "Invite someone",
   invite: "Send invitation",
   email: "Email address",
-  emailNote: "They get an email. They can accept the invitation when they have signed in with exactly this address.",
+  emailNote: "They get an email. They can accept the invitation once they have signed in with exactly this address.",
   role: "Role",
   roleNotes: {
     staff: "Checks tickets at the door. Sees tickets, but no prices or orders, and cannot change anything.",
