@@ -85,7 +85,9 @@ def check_event_count(catalog: Catalog, promoter_id: str, now: int) -> None:
         return
     if not profiles.is_verified(promoter_id):
         if is_crowded:
-            raise EventQuotaReached("The shop accepts no more drafts now. Ask the shop to verify you.", limit=limits.unverified_drafts)
+            raise EventQuotaReached(
+                "The shop accepts no more drafts at the moment. Ask the shop to verify you.", limit=limits.unverified_drafts
+            )
         raise EventQuotaReached(limit=limits.unverified_events)
     recent = [event for event in total if event.created_at > now - RECENT_SECONDS]
     counted = {event.id for event in own if _is_current(event, now)} | {event.id for event in recent if event.deleted_at is None}
@@ -102,7 +104,7 @@ def check_tier_count(catalog: Catalog, event: Event, more: int = 1) -> None:
     if not is_crowded and wanted <= limit:
         return
     if event.promoter_id is not None and not profiles.is_verified(event.promoter_id):
-        message = "The shop accepts no more ticket types now. Ask the shop to verify you." if is_crowded else None
+        message = "The shop accepts no more ticket types at the moment. Ask the shop to verify you." if is_crowded else None
         raise TooManyTiers(message, event_id=event.id, limit=limit)
     if (listed + more if owner is None else wanted) > MAX_TIERS:
         raise TooManyTiers(event_id=event.id, limit=MAX_TIERS)

@@ -447,7 +447,7 @@ def _first_stricter_tier_field(before: Tier, after: Tier) -> str | None:
 
 
 def _first_dearer_field(tier: Tier, others: Sequence[Tier]) -> str | None:
-    """Return the field that makes a tier dearer than the cheapest of the others, as a whole or for each person whom it admits."""
+    """Return the field that makes a tier more expensive than the cheapest of the others, as a whole or for each person whom it admits."""
     if any(tier.currency != other.currency for other in others):
         return "currency"
     if any(tier.price_cents > other.price_cents for other in others):

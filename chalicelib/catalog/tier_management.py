@@ -455,7 +455,7 @@ def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:
         raise InvalidInput(message, path="$.date_ids", rule="date_in_use", tier_id=tier.id)
     was_cancelled = before is not None and event.status != "cancelled" and event.for_tiers([before]).status == "cancelled"
     if before is not None and was_cancelled and before.date_ids != tier.date_ids:
-        message = "All dates of this ticket type are cancelled and its tickets are refunded. Make a new ticket type for other dates."
+        message = "All dates of this ticket type are cancelled and its tickets are refunded. Create a new ticket type for other dates."
         raise InvalidInput(message, path="$.date_ids", rule="date_cancelled", tier_id=tier.id)
     costs_money_now = tier.price_cents > 0 and (before is None or before.price_cents == 0)
     if costs_money_now and event.status != "draft" and sale_rules.lacks_account(catalog, event):

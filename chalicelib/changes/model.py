@@ -33,7 +33,7 @@ class ReservationMade(PurchaseChange, frozen=True, kw_only=True):
 class WaitlistOffered(PurchaseChange, frozen=True, kw_only=True):
     """Tickets were offered to a person on the waitlist and are held until `purchase.expires_at`. Follows ReservationMade.
 
-    If the person has saved a card, the offer follows only once the card could not be charged.
+    If the person has saved a card, this change follows only once charging the card has failed.
 
     The purchase is the offer and has a `waitlist_entry_id`. An accepted offer ends with OrderPaid; an offer that is not taken up ends with
     ReservationExpired or ReservationCancelled.

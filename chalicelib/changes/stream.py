@@ -89,7 +89,7 @@ def _consume_all(name: str, consume: Callable[[Sequence[Change]], None], records
 
 
 def _find_failure(name: str, consume: Callable[[Sequence[Change]], None], records: list[Record]) -> int | None:
-    """Consume records together, and one by one if that fails. Stops at the first that fails, and returns its index, or None."""
+    """Consume records together, and one by one if that fails. Returns the index of the first record that fails, where it stops, or None."""
     try:
         consume([change for record in records for change in record_changes(record)])
         return None

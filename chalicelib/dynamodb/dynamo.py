@@ -128,7 +128,7 @@ class StoreUnavailable(Exception):
 
 
 class Contention(StoreUnavailable):
-    """The store works, but other writers kept changing the same item, so all attempts were in vain. The caller may repeat the request."""
+    """The store works, but other writers kept changing the same item, so all attempts failed. The caller may repeat the request."""
 
 
 _RETURNING_OLD_ITEM = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
@@ -260,7 +260,7 @@ class Table(Model):
                 pages = parallel.call_each(lambda request: client().scan(**request), requests)
                 following = [(request, page.get("LastEvaluatedKey")) for request, page in zip(requests, pages, strict=True)]
                 requests = [{**request, "ExclusiveStartKey": last_key} for request, last_key in following if last_key]
-                while pages:  # a page in memory is many times larger than in the table, so that none is kept
+                while pages:  # a page in memory is many times larger than in the table, so no page is kept
                     yield from pages.pop()["Items"]
 
         return map(cls.from_raw_data, read())

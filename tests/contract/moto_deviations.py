@@ -12,7 +12,7 @@ def stored_as_sent(*numbers: str) -> dict[str, object]:
 
 MOTO = (
     Deviation(
-        "refuses the whole request instead of canceling the transaction with a reason, so that `CancellationReasons` are missing",
+        "refuses the whole request instead of canceling the transaction with a reason, so `CancellationReasons` is missing",
         'TransactWriteItems, Errors: TransactionCanceledException, "Validation Error: Code: ValidationError"',
         {
             "test_updates.py::test_refused_updates_in_a_transaction[no attribute to add to]": (INVALID, True, None),
@@ -27,7 +27,7 @@ MOTO = (
         },
     ),
     Deviation(
-        "refuses the whole request, too, if an update makes an item too large",
+        "also refuses the whole request if an update makes an item too large",
         'TransactWriteItems, Errors: TransactionCanceledException, "Item size to update has exceeded the maximum allowed size"',
         {
             "test_transactions.py::test_an_item_that_becomes_too_large": (INVALID, None),
@@ -193,7 +193,7 @@ MOTO = (
         },
     ),
     Deviation(
-        "omits LastEvaluatedKey when a limit is just met",
+        "omits LastEvaluatedKey when a limit is exactly met",
         'Query, Limit: "processes the number of items up to the limit ... and a key in LastEvaluatedKey"',
         {
             "test_reading.py::test_a_limit_that_is_just_met_has_a_last_key": (False, None),

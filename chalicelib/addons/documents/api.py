@@ -145,7 +145,7 @@ class VatCheckView(Struct, frozen=True, kw_only=True):
     """The result of checking the buyer's VAT id before the invoice was issued.
 
     `malformed` and `well_formed` describe the form and the check digits of the id. If the shop asks VIES, the result is the answer of VIES:
-    `valid`, `invalid`, or `unavailable` if VIES did not answer. With the `reference` from VIES, the seller can prove the enquiry.
+    `valid`, `invalid`, or `unavailable` if VIES did not answer. With the `reference` from VIES, the seller can prove the inquiry.
     """
 
     result: Literal["malformed", "well_formed", "valid", "invalid", "unavailable"]

@@ -62,7 +62,7 @@ class VatCheck(Struct, frozen=True, omit_defaults=True):
     """The result of checking the buyer's VAT id before the invoice was issued, and when the check was made (epoch seconds).
 
     `malformed` and `well_formed` describe the form and the check digits, `valid` and `invalid` are the answer of VIES, and `unavailable`
-    means that VIES did not answer. `reference` is the number with which the seller can prove the enquiry at VIES.
+    means that VIES did not answer. `reference` is the number with which the seller can prove that VIES was asked.
     """
 
     result: Literal["malformed", "well_formed", "valid", "invalid", "unavailable"]
@@ -303,7 +303,7 @@ def _invoice(purchase: Purchase, paid: LedgerEntry, issuer: InvoiceIssuer, event
 def _correction(corrected: Invoice, entry: LedgerEntry) -> Invoice:
     """Return the document that takes back all or a part of another document because of a ledger entry. It has no number yet.
 
-    It has the corrected document's time of issue, which is the earliest time at which it may be issued itself.
+    Its `issued_at` is that of the corrected document, because the correction must not be issued earlier.
     """
     return replace(
         corrected,
