@@ -381,7 +381,7 @@ class Day:
                 status = self.api.get(f"/events/{self.queue_id}/waiting-room/status", query={"token": token})
                 assert status.status == 200, status.json
             self.result.counts["free tickets lost"] = len(lost)
-            self.result.counts["tickets honoured"] = len(self.shown.codes) - len(lost)
+            self.result.counts["tickets honored"] = len(self.shown.codes) - len(lost)
 
     def _is_lost(self, ticket_id: str, code: str, tickets: dict[str, Any], by_id: dict[str, Any]) -> bool:
         """Return whether a free ticket that a buyer has seen is lost. A paid one must have its code, or its money is back."""

@@ -84,7 +84,7 @@ CRITERIA = (
         "A",
         "met",
         "Links in texts are underlined. States and the results of scans have words.",
-        ("axe", "tests/browser/test_door.py::test_each_reason_has_its_words_and_the_colour_of_its_kind"),
+        ("axe", "tests/browser/test_door.py::test_each_reason_has_its_words_and_the_color_of_its_kind"),
     ),
     Criterion(
         "9.1.4.2",

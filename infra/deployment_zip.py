@@ -81,25 +81,25 @@ WITH_SOURCE = ("app.py", "chalicelib")
 _LAMBDA_FOLDER = "/var/task"
 
 
-def prepare(artefact: Path) -> None:
+def prepare(artifact: Path) -> None:
     """Rewrite the zip that Chalice built, and write the zips for documents and of fonts beside it.
 
     The same code always gives the same zips.
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        with zipfile.ZipFile(artefact) as source:
+        with zipfile.ZipFile(artifact) as source:
             source.extractall(folder, [entry for entry in source.infolist() if not entry.is_dir() and is_loaded(entry.filename)])
         trim_aws_descriptions(folder / "botocore" / "data")
         _compile(folder)
-        artefact.unlink()
+        artifact.unlink()
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         packages = {file: file.relative_to(folder).parts[0].partition("-")[0].partition(".")[0] for file in files}
         fonts = [file for file in files if packages[file] in FONT_PACKAGES]
         code = [file for file in files if packages[file] not in FONT_PACKAGES]
-        _write(folder, fonts, artefact.with_name(FONTS_ZIP), f"{LAYER_FOLDER}/")
-        _write(folder, code, artefact.with_name(DOCUMENTS_ZIP))
-        _write(folder, [file for file in code if packages[file] not in DOCUMENT_PACKAGES], artefact)
+        _write(folder, fonts, artifact.with_name(FONTS_ZIP), f"{LAYER_FOLDER}/")
+        _write(folder, code, artifact.with_name(DOCUMENTS_ZIP))
+        _write(folder, [file for file in code if packages[file] not in DOCUMENT_PACKAGES], artifact)
 
 
 def is_loaded(name: str) -> bool:
@@ -159,8 +159,8 @@ def _compile(folder: Path) -> None:
                 source.unlink()
 
 
-def _write(folder: Path, files: Sequence[Path], artefact: Path, prefix: str = "") -> None:
-    with zipfile.ZipFile(artefact, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target:
+def _write(folder: Path, files: Sequence[Path], artifact: Path, prefix: str = "") -> None:
+    with zipfile.ZipFile(artifact, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target:
         for file in files:
             entry = zipfile.ZipInfo(prefix + str(file.relative_to(folder)).replace(os.sep, "/"), (2020, 1, 1, 0, 0, 0))
             entry.external_attr = 0o644 << 16  # Lambda runs as a separate user, who must be able to read the file

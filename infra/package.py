@@ -150,27 +150,27 @@ def build(stage: str, architecture: str, target: Path, *, snapstart: bool = Fals
 def package_problems(target: Path, architecture: str) -> list[str]:
     """Return the problems of the package in the folder `target`."""
     problems = lint.template_problems(target / "sam.json") + missing_requirements(target)
-    return problems + check_artefact(target, architecture)
+    return problems + check_artifact(target, architecture)
 
 
-def check_artefact(target: Path, architecture: str) -> list[str]:
+def check_artifact(target: Path, architecture: str) -> list[str]:
     """Return the problems of the zips in `target`: their sizes, their content, or a failure to run."""
     print(f"written to  {target.relative_to(ROOT)}")
     return [f"{name}: {problem}" for name in MAX_BYTES for problem in _zip_problems(target / name, architecture)]
 
 
-def _zip_problems(artefact: Path, architecture: str) -> list[str]:
-    max_packed, max_unpacked = MAX_BYTES[artefact.name]
-    with zipfile.ZipFile(artefact) as zipped:
+def _zip_problems(artifact: Path, architecture: str) -> list[str]:
+    max_packed, max_unpacked = MAX_BYTES[artifact.name]
+    with zipfile.ZipFile(artifact) as zipped:
         entries = zipped.infolist()
-    packed, unpacked = artefact.stat().st_size, sum(entry.file_size for entry in entries)
-    print(f"{artefact.name:<16}{packed:>12,} bytes (budget {max_packed:,}); unpacked {unpacked:,} (budget {max_unpacked:,})")
+    packed, unpacked = artifact.stat().st_size, sum(entry.file_size for entry in entries)
+    print(f"{artifact.name:<16}{packed:>12,} bytes (budget {max_packed:,}); unpacked {unpacked:,} (budget {max_unpacked:,})")
     problems = []
     if packed > max_packed:
         problems.append(f"the zip has {packed:,} bytes and exceeds its budget of {max_packed:,}: {_ADVICE}")
     if unpacked > max_unpacked:
         problems.append(f"the unpacked zip has {unpacked:,} bytes and exceeds its budget of {max_unpacked:,}: {_ADVICE}")
-    if artefact.name == deployment_zip.FONTS_ZIP:
+    if artifact.name == deployment_zip.FONTS_ZIP:
         return problems
     if f"chalicelib/{PACKAGED_SHELL}" not in {entry.filename for entry in entries}:
         problems.append(f"the zip lacks {PACKAGED_SHELL}, so the shop's pages would have no scripts")
@@ -178,7 +178,7 @@ def _zip_problems(artefact: Path, architecture: str) -> list[str]:
     return (
         problems
         + [f"the zip contains {name}, which must not be deployed" for name in unwanted[:5]]
-        + _check_runs_alone(artefact, architecture)
+        + _check_runs_alone(artifact, architecture)
     )
 
 
@@ -194,25 +194,25 @@ def missing_requirements(target: Path) -> list[str]:
     return [f"the zip lacks {name}: is there a wheel of this version for Lambda's Python?" for name in missing]
 
 
-def _foreign_extensions(artefact: Path, architecture: str) -> list[str]:
+def _foreign_extensions(artifact: Path, architecture: str) -> list[str]:
     """Return the compiled extensions in the zip whose headers name other processors."""
-    with zipfile.ZipFile(artefact) as zipped:
+    with zipfile.ZipFile(artifact) as zipped:
         machines = {name: zipped.read(name)[ELF_MACHINE] for name in zipped.namelist() if name.endswith(".so")}
     return [f"{name} is not for {architecture}" for name, machine in machines.items() if machine != ELF_MACHINES[architecture]]
 
 
-def _check_runs_alone(artefact: Path, architecture: str) -> list[str]:
+def _check_runs_alone(artifact: Path, architecture: str) -> list[str]:
     """Unpack the zip and call its functions without the packages installed here; every module must already be compiled.
 
     Runs only on Linux with the functions' architecture, because the zip contains compiled extensions.
     """
     if sys.platform != "linux" or platform.machine() not in ARCHITECTURES[architecture]:
         print(f"not tried   the zip is for Linux on {architecture}, and this is {sys.platform} on {platform.machine()}")
-        return _foreign_extensions(artefact, architecture)
-    is_for_documents = artefact.name == deployment_zip.DOCUMENTS_ZIP
+        return _foreign_extensions(artifact, architecture)
+    is_for_documents = artifact.name == deployment_zip.DOCUMENTS_ZIP
     with tempfile.TemporaryDirectory() as folder:
         deployed: set[str] = set()
-        for file in (artefact, artefact.with_name(deployment_zip.FONTS_ZIP)) if is_for_documents else (artefact,):
+        for file in (artifact, artifact.with_name(deployment_zip.FONTS_ZIP)) if is_for_documents else (artifact,):
             with zipfile.ZipFile(file) as zipped:
                 zipped.extractall(folder)
                 deployed |= set(zipped.namelist())

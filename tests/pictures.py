@@ -16,7 +16,7 @@ GPS_INFO, ORIENTATION = 0x8825, 0x0112
 
 
 def picture(form: str = "JPEG", size: tuple[int, int] = (800, 600), mode: str = "RGB", color: Any = RED, **options: Any) -> bytes:
-    """Return a picture in one colour, with a blue rectangle in the upper left corner if the mode is RGB."""
+    """Return a picture in one color, with a blue rectangle in the upper left corner if the mode is RGB."""
     image = Image.new(mode, size, color)
     if mode == "RGB":
         image.paste(BLUE, (0, 0, size[0] // 4, size[1] // 4))

@@ -168,7 +168,7 @@ def test_a_byte_order_mark_semicolons_and_other_names_of_columns_are_read(run, t
     written = {entry.name: entry.read_text() for entry in (tmp_path / "out").iterdir()}
     assert written == {entry.name: entry.read_text() for entry in expected.iterdir()}
     assert "--map venue=Ort: no report has this column" in run("import-eventbrite", ATTENDEES, "--map", "venue=Ort").err
-    assert "--map colour=...: this field does not exist" in run("import-eventbrite", ATTENDEES, "--map", "colour=Ort").err
+    assert "--map color=...: this field does not exist" in run("import-eventbrite", ATTENDEES, "--map", "color=Ort").err
 
 
 @pytest.mark.parametrize(

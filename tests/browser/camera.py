@@ -19,6 +19,6 @@ def show(film: Path, picture: bytes | None) -> None:
         image = Image.open(io.BytesIO(picture)).convert("L")
         image.thumbnail(SIZE)
         seen.paste(image, ((SIZE[0] - image.width) // 2, (SIZE[1] - image.height) // 2))
-    colours = bytes([128]) * (SIZE[0] * SIZE[1] // 2)  # none
-    frame = b"FRAME\n" + seen.tobytes() + colours
+    colors = bytes([128]) * (SIZE[0] * SIZE[1] // 2)  # none
+    frame = b"FRAME\n" + seen.tobytes() + colors
     film.write_bytes(f"YUV4MPEG2 W{SIZE[0]} H{SIZE[1]} F10:1 Ip A1:1 C420\n".encode() + frame * FRAMES)

@@ -14,7 +14,7 @@ from tests.browser.async_checks import wait_until
 from tests.browser.chromium import FOLDER
 
 AXE = FOLDER / "node_modules" / "axe-core" / "axe.min.js"
-# The dark page differs from the light page in its colours only. The rule about orientations has no tag, because axe calls it experimental.
+# The dark page differs from the light page in its colors only. The rule about orientations has no tag, because axe calls it experimental.
 RULES = {
     "light": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]},
     "dark": {"type": "rule", "values": ["color-contrast", "css-orientation-lock"]},

@@ -238,7 +238,7 @@ def test_a_table_enters_singly_or_together_and_is_found_by_name(door, new_staff)
     expect(staff.page.get_by_role("region", name="Who is in")).to_contain_text("4 of 4 people")
 
 
-def test_each_reason_has_its_words_and_the_colour_of_its_kind(door, api, time, new_staff):  # noqa: F811
+def test_each_reason_has_its_words_and_the_color_of_its_kind(door, api, time, new_staff):  # noqa: F811
     refunded, good = door.sell(quantity=2)
     builders.refund(api, refunded.purchase_id, tickets=[refunded.id])
     other = Door(api, time)

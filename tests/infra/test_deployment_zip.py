@@ -19,7 +19,7 @@ SERVICE = {"operations": {"GetItem": {"name": "GetItem", "documentation": "Reads
 
 
 @pytest.fixture
-def artefact(tmp_path):
+def artifact(tmp_path):
     path = tmp_path / "deployment.zip"
     with zipfile.ZipFile(path, "w") as made:
         made.writestr("app.py", "import package.module\ndef fail():\n    raise RuntimeError\n")
@@ -49,9 +49,9 @@ def artefact(tmp_path):
     return path
 
 
-def test_the_zip_has_what_is_loaded_and_the_source_of_our_code_alone(artefact):
-    deployment_zip.prepare(artefact)
-    with zipfile.ZipFile(artefact) as prepared:
+def test_the_zip_has_what_is_loaded_and_the_source_of_our_code_alone(artifact):
+    deployment_zip.prepare(artifact)
+    with zipfile.ZipFile(artifact) as prepared:
         assert prepared.namelist() == [
             f"__pycache__/app.{sys.implementation.cache_tag}.pyc",
             "app.py",
@@ -72,9 +72,9 @@ def test_the_zip_has_what_is_loaded_and_the_source_of_our_code_alone(artefact):
     assert service == {"operations": {"GetItem": {"name": "GetItem"}}, "shapes": {"documentation": {"type": "string"}}}
 
 
-def test_fonts_are_in_a_layer_alone(artefact):
-    deployment_zip.prepare(artefact)
-    with zipfile.ZipFile(artefact.with_name("fonts.zip")) as fonts, zipfile.ZipFile(artefact.with_name("documents.zip")) as documents:
+def test_fonts_are_in_a_layer_alone(artifact):
+    deployment_zip.prepare(artifact)
+    with zipfile.ZipFile(artifact.with_name("fonts.zip")) as fonts, zipfile.ZipFile(artifact.with_name("documents.zip")) as documents:
         assert set(fonts.namelist()) == {
             "python/manimgx_fonts/__init__.pyc",
             "python/manimgx_fonts/NotoSansThai[wght].ttf",
@@ -83,9 +83,9 @@ def test_fonts_are_in_a_layer_alone(artefact):
         assert not [name for name in documents.namelist() if "manimgx" in name]
 
 
-def test_only_the_zip_for_documents_has_the_packages_for_documents(artefact):
-    deployment_zip.prepare(artefact)
-    with zipfile.ZipFile(artefact) as first, zipfile.ZipFile(artefact.with_name("documents.zip")) as second:
+def test_only_the_zip_for_documents_has_the_packages_for_documents(artifact):
+    deployment_zip.prepare(artifact)
+    with zipfile.ZipFile(artifact) as first, zipfile.ZipFile(artifact.with_name("documents.zip")) as second:
         assert first.testzip() is second.testzip() is None
         assert set(second.namelist()) - set(first.namelist()) == {
             "facturx/facturx.pyc",
@@ -96,18 +96,18 @@ def test_only_the_zip_for_documents_has_the_packages_for_documents(artefact):
         assert set(first.namelist()) <= set(second.namelist())
 
 
-def test_the_same_code_gives_the_same_zip(artefact):
-    before = artefact.read_bytes()
-    deployment_zip.prepare(artefact)
-    first = artefact.read_bytes()
-    artefact.write_bytes(before)
-    deployment_zip.prepare(artefact)
-    assert artefact.read_bytes() == first
+def test_the_same_code_gives_the_same_zip(artifact):
+    before = artifact.read_bytes()
+    deployment_zip.prepare(artifact)
+    first = artifact.read_bytes()
+    artifact.write_bytes(before)
+    deployment_zip.prepare(artifact)
+    assert artifact.read_bytes() == first
 
 
-def test_compiled_code_runs_without_comparing_its_source(artefact, tmp_path):
-    deployment_zip.prepare(artefact)
-    with zipfile.ZipFile(artefact) as prepared:
+def test_compiled_code_runs_without_comparing_its_source(artifact, tmp_path):
+    deployment_zip.prepare(artifact)
+    with zipfile.ZipFile(artifact) as prepared:
         prepared.extractall(tmp_path / "task")
     (tmp_path / "task" / "app.py").touch()  # would make Python compile it again, if it compared the times
     command = [sys.executable, "-I", "-v", "-c", "import sys; sys.path.insert(0, sys.argv[1]); import app; app.fail()", tmp_path / "task"]
@@ -117,11 +117,11 @@ def test_compiled_code_runs_without_comparing_its_source(artefact, tmp_path):
     assert "wrote" not in result.stderr
 
 
-def test_a_module_that_cannot_be_compiled_ends_the_build(artefact):
-    with zipfile.ZipFile(artefact, "a") as made:
+def test_a_module_that_cannot_be_compiled_ends_the_build(artifact):
+    with zipfile.ZipFile(artifact, "a") as made:
         made.writestr("package/broken.py", "def (:\n")
     with pytest.raises(ValueError, match="package cannot be compiled"):
-        deployment_zip.prepare(artefact)
+        deployment_zip.prepare(artifact)
 
 
 def test_the_descriptions_of_aws_are_short_and_botocore_can_use_them(tmp_path):

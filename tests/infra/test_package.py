@@ -23,9 +23,9 @@ def folder(tmp_path, monkeypatch):
 
 def test_an_extension_for_another_architecture_is_a_problem(folder, monkeypatch, capsys):
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
-    assert package.check_artefact(folder, "x86_64") == []
+    assert package.check_artifact(folder, "x86_64") == []
     zips = ("deployment.zip", "documents.zip")
-    assert package.check_artefact(folder, "arm64") == [f"{name}: msgspec/_core.abi3.so is not for arm64" for name in zips]
+    assert package.check_artifact(folder, "arm64") == [f"{name}: msgspec/_core.abi3.so is not for arm64" for name in zips]
     assert "not tried" in capsys.readouterr().out
 
 
@@ -34,7 +34,7 @@ def test_a_zip_that_does_not_run_or_is_too_large_is_a_problem(folder, monkeypatc
     architecture = next((name for name, machines in functions.ARCHITECTURES.items() if platform.machine() in machines), None)
     if sys.platform != "linux" or architecture is None:
         pytest.skip("runs the zip on Linux")
-    too_large, fails = package.check_artefact(folder, architecture)
+    too_large, fails = package.check_artifact(folder, architecture)
     assert too_large.startswith("documents.zip: the zip has ")
     assert fails.startswith("documents.zip: the unpacked zip does not run on its own: ")
 

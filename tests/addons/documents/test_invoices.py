@@ -461,13 +461,13 @@ class Vies:
             raise self.answer
         if self.answer is not None:
             return HostReply(*self.answer, None)
-        enquiry = self.asked[-1]
-        if enquiry.get("requesterNumber") == "000000000":
+        inquiry = self.asked[-1]
+        if inquiry.get("requesterNumber") == "000000000":
             return HostReply(400, b'{"actionSucceed": false, "errorWrappers": [{"error": "INVALID_REQUESTER_INFO"}]}', None)
-        is_valid = (enquiry["countryCode"], enquiry["vatNumber"]) in self.known
-        reference = "WAPIAAAA1" if "requesterNumber" in enquiry else ""
+        is_valid = (inquiry["countryCode"], inquiry["vatNumber"]) in self.known
+        reference = "WAPIAAAA1" if "requesterNumber" in inquiry else ""
         reply = {"valid": is_valid, "requestIdentifier": reference, "name": "ADA & SONS", "address": "-" * 2000}
-        return HostReply(200, json.dumps(enquiry | reply).encode(), None)
+        return HostReply(200, json.dumps(inquiry | reply).encode(), None)
 
 
 @pytest.fixture
@@ -504,7 +504,7 @@ def test_the_form_of_a_vat_id_is_checked_and_stops_nobody(api, time, fest, vat_i
     assert row["vat_id_check"] == (result or "")
 
 
-def test_vies_says_whether_a_vat_id_exists_and_the_seller_can_prove_the_enquiry(api, time, fest, vies):
+def test_vies_says_whether_a_vat_id_exists_and_the_seller_can_prove_the_inquiry(api, time, fest, vies):
     save_profile(api, invoices=SELLER | {"tax_id": "PT 501.442.600"})
     order_id, unknown = buy(api, fest, invoice=BUYER), buy(api, fest, "bob", invoice=BUYER | {"vat_id": "EL094259216"})
     time.advance(5)

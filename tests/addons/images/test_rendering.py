@@ -67,7 +67,7 @@ def test_transparency_becomes_white():
     )
 
 
-def test_colours_of_print_and_of_16_bits_are_converted():
+def test_colors_of_print_and_of_16_bits_are_converted():
     cmyk = pictures.picture(mode="CMYK", color=(0, 255, 255, 0))
     shown = opened(rendering.render_image(cmyk).jpeg)
     assert (shown.mode, is_near(shown.getpixel((50, 50)), (255, 0, 0), 12)) == ("RGB", True)
@@ -75,7 +75,7 @@ def test_colours_of_print_and_of_16_bits_are_converted():
     assert is_near(opened(rendering.render_image(grey).jpeg).getpixel((50, 50)), (128, 128, 128))
 
 
-def test_a_colour_profile_is_applied_and_left_out():
+def test_a_color_profile_is_applied_and_left_out():
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     rendered = rendering.render_image(pictures.picture(icc_profile=lab))
     assert "icc_profile" not in opened(rendered.jpeg).info

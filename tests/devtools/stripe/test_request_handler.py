@@ -162,7 +162,7 @@ def test_errors_are_saved_after_processing_began(shop):
     assert len(shop.charges.list().data) == 1
 
 
-@pytest.mark.parametrize("wrong", [{"amount": "many"}, {"colour": "red"}])
+@pytest.mark.parametrize("wrong", [{"amount": "many"}, {"color": "red"}])
 def test_parameters_that_fail_validation_leave_the_key_free(shop, wrong):
     with pytest.raises(stripe.InvalidRequestError):
         shop.create_intent(key="k1", **wrong)

@@ -4,7 +4,7 @@ import pytest
 import stripe
 
 REFUSED = [
-    ({"colour": "red"}, "parameter_unknown", "colour"),
+    ({"color": "red"}, "parameter_unknown", "color"),
     ({"payment_method_types": ["card"]}, "parameter_unknown", "payment_method_types"),
     ({"automatic_payment_methods": {"enabled": True, "color": "x"}}, "parameter_unknown", "automatic_payment_methods[color]"),
     ({"automatic_payment_methods": {"allow_redirects": "never"}}, "parameter_missing", "automatic_payment_methods[enabled]"),
@@ -29,7 +29,7 @@ REFUSED = [
     ({"metadata": {"k": {"deep": "v"}}}, None, "metadata[k]"),
     ({"metadata": {f"k{n}": "v" for n in range(51)}}, None, "metadata"),
     ({"payment_method": "pm_nobody"}, "resource_missing", "payment_method"),
-    ({"expand": ["latest_charge.colour"], "confirm": True, "payment_method": "pm_card_visa"}, None, "expand"),
+    ({"expand": ["latest_charge.color"], "confirm": True, "payment_method": "pm_card_visa"}, None, "expand"),
     ({"expand": ["amount"]}, None, "expand"),
 ]
 
