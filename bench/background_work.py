@@ -154,7 +154,8 @@ def measure_reconciliation(events: int) -> Iterator[Bound]:
     sweep_store.mark_due(event_ids[:SELLING], since // 60 + 10)
 
     def read_ledgers(of: Sequence[str]) -> None:
-        list(compare._captured_entries(ReconciliationReport(since, since + 300), of))
+        report, turn = ReconciliationReport(since, since + 300), compare.Turn(since + 300)
+        list(compare._captured_entries(compare.ComparisonRun(report, START, turn, []), of))
 
     def read_changed() -> None:
         read_ledgers(sorted(sweep_store.load_changed(since, since + 1800) or ()))

@@ -64,7 +64,10 @@ def list_event_entries(event_id: str) -> Iterator[LedgerEntry]:
 
 
 def list_entries_between(event_id: str, first_purchase_id: str, last_purchase_id: str) -> Iterator[LedgerEntry]:
-    """Yield entries like `list_event_entries`, but only for purchases from the first to the last id, both included."""
+    """Yield entries like `list_event_entries`, but only for purchases from the first to the last id, both included.
+
+    Reads a few hundred entries at a time, so that a caller who stops early has read little too much.
+    """
     return map(_entry, store.query_event_between(event_id, first_purchase_id, last_purchase_id))
 
 

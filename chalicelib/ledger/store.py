@@ -20,6 +20,7 @@ from chalicelib.dynamodb.struct_attribute import StructAttribute
 
 # 4,000 write units, or 2,000 entries, a second for each event. Never change this number: old entries would not be found.
 LANES = 4
+PAGE_SIZE = 250  # of a lane, for callers that stop early
 
 # All characters of ids sort above `#` and `$`, so keys sort by purchase id, and no id can be mistaken for the beginning of another id.
 _ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -69,11 +70,11 @@ def query_event(event_id: str) -> Iterator[LedgerRow]:
 
 
 def query_event_between(event_id: str, first_purchase_id: str, last_purchase_id: str) -> Iterator[LedgerRow]:
-    """Yield entries like `query_event`, but only for purchases from the first to the last id, both included."""
+    """Yield entries like `query_event`, but only for purchases from the first to the last id, both included, PAGE_SIZE from each lane."""
     first, last = _checked_id(first_purchase_id), _checked_id(last_purchase_id)
     if first > last:
         return iter(())  # DynamoDB rejects a range that ends before it begins
-    return _merge_lanes(event_id, LedgerRow.entry.between(f"{first}#", f"{last}$"))  # `$` is the character after `#`
+    return _merge_lanes(event_id, LedgerRow.entry.between(f"{first}#", f"{last}$"), PAGE_SIZE)  # `$` is the character after `#`
 
 
 def scan(segments: int = 1) -> Iterator[LedgerRow]:
@@ -81,9 +82,9 @@ def scan(segments: int = 1) -> Iterator[LedgerRow]:
     return LedgerRow.scan(segments=segments)
 
 
-def _merge_lanes(event_id: str, within: Condition | None) -> Iterator[LedgerRow]:
+def _merge_lanes(event_id: str, within: Condition | None, page_size: int | None = None) -> Iterator[LedgerRow]:
     event_id = _checked_id(event_id)
-    lanes = [LedgerRow.query(f"{event_id}#{number}", within) for number in range(LANES)]
+    lanes = [LedgerRow.query(f"{event_id}#{number}", within, page_size=page_size) for number in range(LANES)]
     return heapq.merge(*lanes, key=lambda row: row.entry)
 
 

@@ -1,11 +1,12 @@
 """The payment stored in a purchase, the provider's view of payments, refunds, disputes, payouts and events, and payment errors."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
 from chalicelib.accounts.model import BankAccount
+from chalicelib.foundation import deadline
 from chalicelib.foundation.errors import ApiError, InvalidInput
 from chalicelib.foundation.money import TaxAddress, TaxShare
 from chalicelib.foundation.settings import ExternalProviderName
@@ -20,10 +21,16 @@ WITHOUT_MONEY: tuple[ProviderName, ...] = (
 FIRST_PROVIDER: ProviderName = "stripe"  # the provider of records that name no provider, because it was then the only provider
 # The share of an endpoint's rate limit that comparisons with the provider's books use. Buyers need the same endpoints at the same time.
 COMPARISON_SHARE = 0.25
+# A call that the provider refuses because it got too many is repeated after each of these seconds. A comparison is more patient, because a
+# call that stays refused ends it.
+REFUSED_SECONDS, PATIENT_SECONDS = (1.0, 2.0), (1.0, 2.0, 4.0, 8.0, 16.0)
+SECONDS_TO_REPEAT = 5  # with less time left, no call is repeated
 PaymentStatus = Literal["open", "captured", "declined", "replaced"]
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "cancelled"]
 DisputeStatus = Literal["open", "won", "lost"]
 EventSubject = Literal["payment", "payment_changes", "refunds_of_payment", "refund", "dispute", "account", "fee"]
+
+T = TypeVar("T")
 
 
 class ConnectedAccount(Struct, frozen=True, omit_defaults=True):
@@ -521,6 +528,21 @@ class ProviderUnavailable(ApiError):
 
 class TooManyCalls(ProviderUnavailable):
     """The provider refused a call because it got too many calls this second. The call has changed nothing and may be repeated soon."""
+
+
+def repeat_refused(waits: Sequence[float], call: Callable[..., T], *arguments: Any) -> T:
+    """Call a function that calls the provider. Repeat it after each of these `waits` (seconds) as long as it raises TooManyCalls.
+
+    Raises TooManyCalls if the last call was refused too, or if too little time is left to repeat it.
+    """
+    for seconds in waits:
+        try:
+            return call(*arguments)
+        except TooManyCalls:
+            if deadline.remaining() < seconds + SECONDS_TO_REPEAT:
+                raise
+            deadline.wait(seconds)
+    return call(*arguments)
 
 
 class AccountRefused(ProviderUnavailable):

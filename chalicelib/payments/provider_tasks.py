@@ -17,7 +17,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, deadline, parallel, settings
 from chalicelib.foundation.log import logger
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import AccountRefused, ProviderUnavailable, TooManyCalls
+from chalicelib.payments.model import REFUSED_SECONDS, SECONDS_TO_REPEAT, AccountRefused, ProviderUnavailable, TooManyCalls, repeat_refused
 
 T = TypeVar("T")
 
@@ -31,17 +31,13 @@ RETRY_SECONDS: dict[Failure, int] = {"unanswered": 30, "error": 900}
 # A job uses at most RATE_SHARE of the provider's rate limits; the rest is for buyers. Because a task makes at most one call to an endpoint,
 # the limit of an endpoint is also a limit of tasks per second.
 RATE_SHARE = 0.8
-# A call that the provider refuses because it got too many is repeated after this many seconds, at most twice. Meanwhile, its thread starts
-# no other task, so the job makes fewer calls.
-REFUSED_SECONDS = (1.0, 2.0)
 NEWEST_SHARE = 0.2  # weight of the newest task in the moving averages of the seconds that a call and a task take
 # An account counts as silent if this many of its tasks in a row got no answer. The provider or the store counts as down if, since the last
 # answer to any task, this many tasks of the operator's account, or tasks of MAX_SILENT_ACCOUNTS different accounts, got no answer.
 MAX_UNANSWERED = 3
 MAX_SILENT_ACCOUNTS = 5
 SECONDS_TO_FINISH = 3  # reserved for handling the last answers
-SECONDS_TO_ASK = 5  # for the calls of a task
-SECONDS_FOR_TASK = SECONDS_TO_FINISH + SECONDS_TO_ASK  # with less time left, no task is started
+SECONDS_FOR_TASK = SECONDS_TO_FINISH + SECONDS_TO_REPEAT  # with less time left, no task is started
 
 
 class ProviderTask(Struct, frozen=True):
@@ -181,15 +177,9 @@ class _Answer(Struct, frozen=True):
 
 
 def _ask(task: ProviderTask) -> _Answer:
+    """Ask the provider. While a refused call waits, its thread starts no other task, so the job makes fewer calls."""
     with deadline.within(deadline.remaining() - SECONDS_TO_FINISH):
-        for seconds in REFUSED_SECONDS:
-            try:
-                return _ask_once(task)
-            except TooManyCalls:
-                if deadline.remaining() < seconds + SECONDS_TO_ASK:
-                    raise
-                deadline.wait(seconds)
-        return _ask_once(task)
+        return repeat_refused(REFUSED_SECONDS, _ask_once, task)
 
 
 def _ask_once(task: ProviderTask) -> _Answer:

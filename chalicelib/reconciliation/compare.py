@@ -29,11 +29,14 @@ from chalicelib.payments import service as payments
 from chalicelib.payments.model import (
     COMPARISON_SHARE,
     FIRST_PROVIDER,
+    PATIENT_SECONDS,
+    SECONDS_TO_REPEAT,
     AccountRefused,
     EventSubject,
     ProviderPayment,
     ProviderUnavailable,
     account_detail,
+    repeat_refused,
 )
 from chalicelib.payments.provider_tasks import MAX_SILENT_ACCOUNTS
 from chalicelib.purchases import provider_events, queries
@@ -44,8 +47,11 @@ from chalicelib.purchases.provider_events import EventResult
 # How many payments of unknown purchases one comparison may refund. More of them mean the wrong store, or a store restored from a backup.
 MAX_UNKNOWN_PAYMENTS = 10
 MAX_RECHECKS = 100  # open findings that one run compares again
+# An object that the provider never returns does not stop the comparison for good: a span of SHORTEST_SECONDS skips up to MAX_SKIPPED.
+SHORTEST_SECONDS, MAX_SKIPPED = 1, 3
 RECHECK_SECONDS = 240  # time for rechecks, and at most a quarter of a run, so that they do not delay the comparison of the current books
-LATER_SECONDS = 30  # payments opened after a span are listed in slices of this length
+# Payments opened after a span are listed in slices, of LATER_SECONDS first. After a slice that took few calls, the next is twice as long.
+LATER_SECONDS, FEW_CALLS = 30, 40
 LISTED_PER_CALL = 100  # payments
 # Each open dispute is compared once a day, in the quarter of an hour that its id selects, so no run has all of them.
 QUARTER_SECONDS, QUARTERS = 900, 96
@@ -91,19 +97,45 @@ class StoreIsBehind(Exception):
     """The provider has payments for many purchases that are not in this store: it is the wrong store, or was restored from a backup."""
 
 
+class Turn:
+    """What the comparisons of successive spans of an account share: a limit of refunds, and what they have read beyond their spans.
+
+    No span of the turn ends after `ends_at`, in epoch seconds. `unknown_left` is how many more payments of unknown purchases may be
+    refunded; None means no limit.
+    """
+
+    def __init__(self, ends_at: int, unknown_left: int | None = MAX_UNKNOWN_PAYMENTS) -> None:
+        self.last_id, self.unknown_left = ids.lowest_id(ends_at), unknown_left
+        self.next_entries: dict[str, str] = {}  # event id -> the first purchase that may have an entry to compare
+        # The ids of payments that received money, with the end of the time in which they were opened. The turn has listed all that were
+        # opened before `listed_until` and since the beginning of the current span.
+        self.paid: list[tuple[int, set[str]]] = []
+        self.listed_until, self.slice_seconds = 0, LATER_SECONDS
+
+    def add_listed(self, until: int, paid: set[str]) -> None:
+        """Note the ids of the payments that received money, from those that were opened until `until`."""
+        if until > self.listed_until:
+            self.paid.append((until, paid))
+            self.listed_until = until
+
+    def without_paid(self, entries: list[LedgerEntry], since: int) -> list[LedgerEntry]:
+        """Return the entries whose payment is not among those that received money. Forgets the payments that were opened before `since`."""
+        self.paid = [(until, paid) for until, paid in self.paid if until > since]
+        all_paid = set[str]().union(*(paid for _, paid in self.paid))
+        return [entry for entry in entries if entry.reference not in all_paid]
+
+
 class ComparisonRun:
-    """The state of a running comparison: its report, how many more unknown payments it may refund, and the open cases.
+    """The state of a running comparison: its report, the turn that it belongs to, and the open cases.
 
     `open_findings` holds the (purchase id, finding id) of every finding among them. `account` is the promoter's account that is compared,
     or None for the operator's account.
     """
 
-    def __init__(
-        self, report: ReconciliationReport, now: int, max_unknown: int | None, open_cases: Iterable[Case], account: str | None = None
-    ) -> None:
-        self.report, self.now, self.account = report, now, account
-        self.unknown_left = max_unknown
+    def __init__(self, report: ReconciliationReport, now: int, turn: Turn, open_cases: Iterable[Case], account: str | None = None) -> None:
+        self.report, self.now, self.turn, self.account = report, now, turn, account
         self.compared: dict[str, bool] = {}  # id of a refund or dispute -> whether it is ours
+        self.skipped = 0
         self._lock = Lock()  # payments are looked up in threads
         self.open_findings = {(case.purchase_id, case.id) for case in open_cases if case.kind == "finding"}
 
@@ -133,21 +165,28 @@ class ComparisonRun:
     def isolate_errors(self, purchase_id: str, about: str, *, payment_at: str | None = None, account: str | None = None) -> Iterator[None]:
         """Turn an error inside the block into a finding, so that the error does not stop the rest of the comparison.
 
-        ProviderUnavailable and FATAL_ERRORS still stop the comparison, unless the store refused the data itself, or the provider refuses
-        only calls for one account. If `about` is on a promoter's account, pass the `account`. If it is a payment, also pass the name of its
-        provider as `payment_at`, so that later runs compare the payment again.
+        ProviderUnavailable and FATAL_ERRORS still stop the comparison, unless the store refused the data itself, the provider refuses only
+        calls for one account, or this object is skipped because the provider never returns it. If `about` is on a promoter's account, pass
+        the `account`. If it is a payment, also pass the name of its provider as `payment_at`, so that later runs compare the payment again.
         """
         error_name = None
         try:
             yield
         except Exception as error:
-            if is_silence(error) or (isinstance(error, FATAL_ERRORS) and not dynamo.is_invalid_data(error)):
+            is_fatal = is_silence(error) or (isinstance(error, FATAL_ERRORS) and not dynamo.is_invalid_data(error))
+            if is_fatal and not self._skips(error):
                 raise
             logger.exception("reconciliation.not_dealt_with", purchase_id=purchase_id, about=about)
             error_name = type(error).__name__
         payment_details = {"provider": payment_at, "capture": about} if payment_at is not None else {}
         details = {"error": error_name, **payment_details, **account_detail(account)}
         self.update_finding(purchase_id, "not_dealt_with", about, error_name is not None, details)
+
+    def _skips(self, error: Exception) -> bool:
+        """Return whether to skip an object because of this error. Shortly before a deadline, the object may not be at fault."""
+        is_unanswered = type(error) is ProviderUnavailable and error.setup_error is None and deadline.remaining() > 2 * SECONDS_TO_REPEAT
+        self.skipped += is_unanswered
+        return is_unanswered and self.report.until - self.report.since <= SHORTEST_SECONDS and self.skipped <= MAX_SKIPPED
 
 
 def compare_span(since: int, until: int, now: int, max_unknown: int | None = MAX_UNKNOWN_PAYMENTS) -> ReconciliationReport:
@@ -157,10 +196,10 @@ def compare_span(since: int, until: int, now: int, max_unknown: int | None = MAX
     respond for the operator's account, or for several promoters' accounts in a row. Repairs made before an error are kept.
     """
     open_cases, silent_count = list(money_cases.list_open_cases()), 0
-    report = compare_account(None, since, until, now, max_unknown, open_cases=open_cases)
+    report = compare_account(None, since, until, now, Turn(until, max_unknown), open_cases=open_cases)
     for account in catalog.snapshot().account_ids():
         try:
-            report.add(compare_account(account, since, until, now, max_unknown, open_cases=open_cases))
+            report.add(compare_account(account, since, until, now, Turn(until, max_unknown), open_cases=open_cases))
             silent_count = 0
         except Exception as error:
             if not concerns_only(account, error):
@@ -193,7 +232,7 @@ def compare_account(
     since: int,
     until: int,
     now: int,
-    max_unknown: int | None = MAX_UNKNOWN_PAYMENTS,
+    turn: Turn,
     *,
     open_cases: Iterable[Case],
     event_ids: Iterable[str] | None = None,
@@ -202,16 +241,16 @@ def compare_account(
     """Compare everything of an account in [since, until), in epoch seconds. Repair differences, and return the report.
 
     `account` is a promoter's account, or None for the operator's account. `open_cases` are the cases that were open before. `event_ids` are
-    the events whose ledger is read to find tickets without a payment, by default all events on sale at `since`. `max_unknown` limits how
-    many payments of unknown purchases may be refunded; None means no limit. If `repeats_failed` is false, events that already have
-    an open finding are not processed again. Raises ProviderUnavailable and StoreIsBehind; repairs made before the error are kept.
+    the events whose ledger is read to find tickets without a payment, by default all events on sale at `since`. Successive spans of an
+    account share a `turn`. If `repeats_failed` is false, events that already have an open finding are not processed again. Raises
+    ProviderUnavailable and StoreIsBehind; repairs made before the error are kept.
     """
-    run = ComparisonRun(ReconciliationReport(since, until), now, max_unknown, open_cases, account)
-    paid = _compare_payments(run)
+    run = ComparisonRun(ReconciliationReport(since, until), now, turn, open_cases, account)
+    turn.add_listed(until, _compare_payments(run))
     _compare_refunds(run)
     _compare_disputes(run)
     _process_missed_events(run, repeats_failed=repeats_failed)
-    _find_tickets_without_payment(run, paid, _list_on_sale(since) if event_ids is None else sorted(event_ids))
+    _find_tickets_without_payment(run, _list_on_sale(since) if event_ids is None else sorted(event_ids))
     report = run.report
     log.count("reconciliation_repaired", sum(report.repaired.values()))
     log.count("reconciliation_findings", sum(report.findings.values()))
@@ -239,7 +278,7 @@ def recheck_open_cases(open_cases: Sequence[Case], since: int, now: int) -> dict
     repairs by kind. If the provider does not respond for a promoter's account, the remaining cases of this account are left to later runs.
     If it does not respond for the operator's account, or the time for rechecks has passed, all remaining cases are left to later runs.
     """
-    run = ComparisonRun(ReconciliationReport(now, now), now, 0, open_cases)
+    run = ComparisonRun(ReconciliationReport(now, now), now, Turn(now, 0), open_cases)
     quarters = {quarter % QUARTERS for quarter in range(since // QUARTER_SECONDS + 1, now // QUARTER_SECONDS + 1)[:QUARTERS]}
     disputes = [case for case in open_cases if case.kind == "dispute" and crc32(case.id.encode()) % QUARTERS in quarters]
     findings = [case for case in open_cases if case.kind == "finding" and "capture" in case.details]
@@ -312,7 +351,7 @@ def _compare_payments(run: ComparisonRun) -> set[str]:
             with run.isolate_errors(purchase_id, payment.id, payment_at=payment.provider, account=payment.account):
                 # Reading an unreadable purchase again raises the error, which becomes a finding.
                 purchase = queries.load_purchase(purchase_id) if purchase_id in unreadable else purchases.get(purchase_id)
-                _compare_payment(run, payment, purchase)
+                repeat_refused(PATIENT_SECONDS, _compare_payment, run, payment, purchase)
     return paid
 
 
@@ -328,10 +367,10 @@ def _our_payments(run: ComparisonRun, paid: set[str]) -> Iterator[ProviderPaymen
 
 def _check_unknown_limit(run: ComparisonRun, unknown: list[ProviderPayment]) -> None:
     """Count payments of unknown purchases. Beyond the limit, open findings and raise StoreIsBehind instead of refunding them."""
-    if run.unknown_left is None:
+    if run.turn.unknown_left is None:
         return
-    run.unknown_left -= len(unknown)
-    if run.unknown_left < 0:
+    run.turn.unknown_left -= len(unknown)
+    if run.turn.unknown_left < 0:
         for payment in unknown:
             _update_unknown_finding(run, payment, differs=True)
         raise StoreIsBehind(f"{len(unknown)} payments belong to purchases that this store does not have")
@@ -438,48 +477,50 @@ def _process_missed_events(run: ComparisonRun, *, repeats_failed: bool) -> None:
                 run.report.count_finding("not_dealt_with")
                 continue
             with run.isolate_errors(owner_id, event.id, account=event.account):
-                result = provider_events.process_event(event, run.now)
+                result = repeat_refused(PATIENT_SECONDS, provider_events.process_event, event, run.now)
                 run.report.unheard += result.result not in ("not_ours", "seen")
                 run.count_repaired(_event_repair(event.subject, result), result)
 
 
-def _find_tickets_without_payment(run: ComparisonRun, paid: set[str], event_ids: Sequence[str]) -> None:
+def _find_tickets_without_payment(run: ComparisonRun, event_ids: Sequence[str]) -> None:
     """Find payments that our ledger shows as received for purchases of this span, but that the provider did not receive."""
     if run.account is not None:
         current = catalog.snapshot()
         owners = {event_id: current.event_account(event_id) for event_id in event_ids}
         event_ids = [event_id for event_id, owner in owners.items() if owner is not None and run.account in owner.all_ids]
-    entries = [entry for entry in _captured_entries(run.report, event_ids) if entry.account == run.account]
-    unmatched = _without_later_payments(run, [entry for entry in entries if entry.reference not in paid])
+    unmatched = _without_listed_payments(run, [entry for entry in _captured_entries(run, event_ids) if entry.account == run.account])
 
     def look_up(entry: LedgerEntry) -> None:
         with run.isolate_errors(entry.purchase_id, entry.reference, payment_at=entry.provider, account=entry.account):
             purchase = queries.load_purchase(entry.purchase_id)
             if purchase is not None:
-                found = payments.external_provider(entry.provider).find_payment_by_id(entry.reference, purchase.account)
+                find_payment = payments.external_provider(entry.provider).find_payment_by_id
+                found = repeat_refused(PATIENT_SECONDS, find_payment, entry.reference, purchase.account)
                 _compare_tickets(run, purchase, entry.provider, entry.reference, found)
 
     for _ in parallel.call_in_rounds(look_up, deque(unmatched), payments.endpoint_rate() * COMPARISON_SHARE):
         pass
 
 
-def _without_later_payments(run: ComparisonRun, entries: list[LedgerEntry]) -> list[LedgerEntry]:
-    """Return the entries whose payment is not in the lists after this span either. The caller looks them up.
+def _without_listed_payments(run: ComparisonRun, entries: list[LedgerEntry]) -> list[LedgerEntry]:
+    """Return the entries whose payment is not in the lists. The caller looks them up.
 
     A purchase made at the end of the span may open its payment after the span. Later payments are listed only while this has taken fewer
-    calls than looking up the remaining entries would take. However long a hold lasts, a span therefore takes at most about twice as many
-    calls as the cheaper of the two methods alone.
+    calls than looking up the remaining entries would take. However long a hold lasts, a span therefore takes at most a few times as many
+    calls as the cheaper of the two methods alone. The turn keeps the lists, because later payments are often the same for its next spans.
     """
-    since, calls = run.report.until, 0.0
-    end = since + catalog.longest_hold_seconds() + settings.current().checkout_seconds
-    while since < end and calls < len(entries):
-        until, paid, count = min(since + LATER_SECONDS, end), set[str](), 0
-        for payment in payments.list_payments(since, until, run.account):
-            count += 1
-            if payment.amount_received:
-                paid.add(payment.id)
+    turn, calls = run.turn, 0.0
+    entries = turn.without_paid(entries, run.report.since)
+    end = run.report.until + catalog.longest_hold_seconds() + settings.current().checkout_seconds
+    while turn.listed_until < end and calls < len(entries):
+        until = min(turn.listed_until + turn.slice_seconds, end)
+        listed = list(payments.list_payments(turn.listed_until, until, run.account))
+        paid = {payment.id for payment in listed if payment.amount_received}
+        turn.add_listed(until, paid)
         entries = [entry for entry in entries if entry.reference not in paid]
-        since, calls = until, calls + 1 + count / LISTED_PER_CALL
+        calls += 1 + len(listed) / LISTED_PER_CALL
+        if len(listed) < FEW_CALLS * LISTED_PER_CALL:
+            turn.slice_seconds *= 2
     return entries
 
 
@@ -503,9 +544,25 @@ def _list_on_sale(since: int) -> list[str]:
     return [event.id for event in catalog.load_current().events.values() if event.last_sale_at >= since]
 
 
-def _captured_entries(report: ReconciliationReport, event_ids: Sequence[str]) -> Iterator[LedgerEntry]:
-    first_id, last_id = ids.lowest_id(report.since), ids.lowest_id(report.until)
-    for start in range(0, len(event_ids), parallel.MAX_THREADS):
-        chunk = event_ids[start : start + parallel.MAX_THREADS]
-        for entries in parallel.call_each(lambda event_id: list(ledger.list_entries_between(event_id, first_id, last_id)), chunk):
-            yield from (entry for entry in entries if entry.kind == "captured" and payments.is_external(entry.provider))
+def _captured_entries(run: ComparisonRun, event_ids: Sequence[str]) -> Iterator[LedgerEntry]:
+    """Yield the entries about payments for purchases of this span.
+
+    The turn remembers which purchase comes next at each event, so its next spans do not read the ledgers of quiet events again.
+    """
+    first_id, end_id, next_entries = ids.lowest_id(run.report.since), ids.lowest_id(run.report.until), run.turn.next_entries
+
+    def read(event_id: str) -> list[LedgerEntry]:
+        found, next_id = [], run.turn.last_id
+        for entry in ledger.list_entries_between(event_id, max(first_id, next_entries.get(event_id, "")), run.turn.last_id):
+            if entry.purchase_id >= end_id:
+                next_id = entry.purchase_id
+                break
+            if entry.kind == "captured" and payments.is_external(entry.provider):
+                found.append(entry)
+        next_entries[event_id] = found[0].purchase_id if found else next_id  # this span may be compared again, after an error
+        return found
+
+    waiting = [event_id for event_id in event_ids if next_entries.get(event_id, "") < end_id]
+    for start in range(0, len(waiting), parallel.MAX_THREADS):
+        for entries in parallel.call_each(read, waiting[start : start + parallel.MAX_THREADS]):
+            yield from entries

@@ -35,10 +35,12 @@ TURN_SECONDS, RECORDS_SECONDS = 180, records.SECONDS_PER_RUN
 
 # An unfinished span is compared again from its beginning. So the next span of an account is sized to take the fraction FILLED of a turn, at
 # the pace of the previous span. It is at most twice as long as that span, because a span that is too long wastes the whole turn. If a span
-# could not be compared, the next one is a quarter as long.
+# could not be compared, the next one is a quarter as long. The pace of a span that was cut short says little about longer ones.
 SPAN_SECONDS = 900  # the first
-MIN_SPAN_SECONDS, MAX_SPAN_SECONDS = 1, 6 * 3600
+MIN_SPAN_SECONDS, MAX_SPAN_SECONDS = compare.SHORTEST_SECONDS, 6 * 3600
 FILLED = 0.7
+SECONDS_TO_COMPARE = 10  # with less time left, no span is begun
+UNKNOWN_SECONDS = DAY_SECONDS // compare.MAX_UNKNOWN_PAYMENTS  # after this, one more payment of an unknown purchase may be refunded
 
 
 class LastRun(Struct):
@@ -139,20 +141,32 @@ class _Run:
     def _take_turn(self, account: "ReconciliationRow", turn_seconds: float, event_ids: set[str] | None) -> Exception | None:
         """Compare spans of an account, within the turn's time. Returns the error if no span could be compared."""
         began, ends_at = int(account.until), clock.monotonic() + turn_seconds
+        turn = compare.Turn(self._end, account.unknown_left(self._now))
         seconds, time_limit = int(account.seconds), 0.0  # the length of the next span; how long the first comparison may take
-        while account.until < self._end and seconds >= account.seconds / 4:
+        while account.until < self._end and seconds >= account.seconds / 4 and ends_at - clock.monotonic() > SECONDS_TO_COMPARE:
             since, until = int(account.until), min(int(account.until) + seconds, self._end)
-            started_at = clock.monotonic()
+            started_at, unknown_left = clock.monotonic(), turn.unknown_left
             try:
                 with deadline.within(ends_at - started_at), may_write():
                     time_limit = time_limit or deadline.remaining()
                     found = compare.compare_account(
-                        account.account, since, until, self._now, event_ids=event_ids, open_cases=self._open_cases, repeats_failed=False
+                        account.account,
+                        since,
+                        until,
+                        self._now,
+                        turn,
+                        event_ids=event_ids,
+                        open_cases=self._open_cases,
+                        repeats_failed=False,
                     )
             except Exception as error:
+                account.count_unknown(unknown_left, turn, self._now)
                 if not compare.concerns_only(account.account, error):
+                    if isinstance(error, compare.StoreIsBehind):
+                        account.save_turn(since, int(account.seconds))
                     raise
-                seconds = max((until - since) // 4, MIN_SPAN_SECONDS)
+                had_little_time = seconds < account.seconds
+                seconds = int(account.seconds) if had_little_time else max((until - since) // 4, MIN_SPAN_SECONDS)
                 account.save_turn(since, seconds)
                 failed_at = clock.monotonic()
                 has_used_time = failed_at - started_at >= 0.9 * time_limit  # calls stop shortly before a deadline
@@ -162,10 +176,12 @@ class _Run:
             self._report.add(found)
             compared_at = clock.monotonic()
             speed = FILLED * (until - since) / max(compared_at - started_at, 1)  # how many seconds of the books to compare per second
-            fitting = min(2 * int(account.seconds), MAX_SPAN_SECONDS, speed * time_limit)
-            if not account.save_turn(until, max(int(fitting), MIN_SPAN_SECONDS)):
+            fitting = int(min(2 * account.seconds, MAX_SPAN_SECONDS, speed * time_limit))
+            shortest = MIN_SPAN_SECONDS if until - since == account.seconds else int(account.seconds)
+            account.count_unknown(unknown_left, turn, self._now)
+            if not account.save_turn(until, max(fitting, shortest)):
                 return None  # another run is active and has compared this span
-            seconds = int(min(account.seconds, speed * (ends_at - compared_at)))
+            seconds = max(int(min(account.seconds, speed * (ends_at - compared_at))), MIN_SPAN_SECONDS)
         return None
 
 
@@ -187,6 +203,7 @@ class ReconciliationRow(dynamo.Table):
     until = NumberAttribute()
     at = NumberAttribute()
     seconds = NumberAttribute(null=True)  # earlier versions saved none for the operator's account
+    unknown_at = NumberAttribute(null=True)  # when all refunds of payments of unknown purchases are possible again
     report = StructAttribute(ReconciliationReport, null=True)
 
     @property
@@ -194,9 +211,19 @@ class ReconciliationRow(dynamo.Table):
         """The promoter's account, or None for the operator's."""
         return None if self.id == _ID else str(self.id).removeprefix(_ACCOUNT)
 
+    def unknown_left(self, now: int) -> int:
+        """Return how many payments of unknown purchases may be refunded now. The limit is for a day, and returns little by little."""
+        return compare.MAX_UNKNOWN_PAYMENTS - -(-max(int(self.unknown_at or 0) - now, 0) // UNKNOWN_SECONDS)
+
+    def count_unknown(self, left_before: int | None, turn: compare.Turn, now: int) -> None:
+        """Count the payments of unknown purchases that the turn has found since it had `left_before`."""
+        found = (left_before or 0) - max(turn.unknown_left or 0, 0)
+        if found:
+            self.unknown_at = max(int(self.unknown_at or 0), now) + found * UNKNOWN_SECONDS
+
     def save_turn(self, until: int, seconds: int) -> bool:
         """Save the account with this `until` and length of the next span. Returns False and saves nothing if another run has done so."""
-        row = ReconciliationRow(self.id, until=until, at=self.at, seconds=seconds, report=self.report)
+        row = ReconciliationRow(self.id, until=until, at=self.at, seconds=seconds, unknown_at=self.unknown_at, report=self.report)
         with may_write():
             if not dynamo.put_if(row, ReconciliationRow.until == self.until):
                 return False

@@ -20,6 +20,7 @@ from chalicelib.foundation.log import logger
 from chalicelib.foundation.money import TaxAddress
 from chalicelib.payments.model import (
     COMPARISON_SHARE,
+    PATIENT_SECONDS,
     UNREACHABLE,
     AccountLink,
     AccountRefused,
@@ -45,6 +46,7 @@ from chalicelib.payments.model import (
     TaxNotCalculated,
     TaxPlace,
     TooManyCalls,
+    repeat_refused,
 )
 from chalicelib.payments.providers import stripe_mapping as mapping
 
@@ -582,7 +584,7 @@ def _list_created(list_name: ListName, since: int, until: int, account: str | No
         created = {"gte": span.since, "lt": span.until}
         params = {"created": created, "limit": MAX_PAGE_SIZE, **span.after, **extra_params}
         try:
-            return _fetch_page(list_name, params, account)
+            return repeat_refused(PATIENT_SECONDS, _fetch_page, list_name, params, account)
         except stripe.InvalidRequestError as error:
             if account is None:
                 raise
