@@ -308,7 +308,8 @@ def _owner(promoter_id: str) -> str:
 
 
 def _api_key_entry(key: ApiKey, action: str, actor: str, now: int) -> dynamo.TransactItem:
-    details = {"key": key.id, "name": key.name, "role": key.role, "events": sorted(key.event_ids), "expires_at": clock.iso(key.expires_at)}
+    """Return an audit entry without the key's name, because the name may name a person and the entry is never erased."""
+    details = {"key": key.id, "role": key.role, "events": sorted(key.event_ids), "expires_at": clock.iso(key.expires_at)}
     return audit.entry_item(f"account#{key.promoter_id}", action, actor, now, details)
 
 

@@ -111,6 +111,7 @@ def test_keys_expire_and_can_be_deleted(api, promoter, time):
     assert "API key" in refused.json["message"]
     actions = [entry.action for entry in audit.list_entries(f"account#{promoter_id}")]
     assert (actions.count("api_key.created"), actions.count("api_key.deleted")) == (2, 1)
+    assert "Till" not in str(audit.list_entries(f"account#{promoter_id}")), "a name may name a person, and nobody can erase an entry"
 
 
 def test_a_key_is_shown_once_and_only_its_digest_is_stored(api, promoter, time):

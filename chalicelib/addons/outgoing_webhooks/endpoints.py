@@ -229,7 +229,9 @@ def _change(
         after = replace(after, version=before.version + 1, updated_at=now)
         old, new = _shown(before), _shown(after)
         changes = {name: (old[name], new[name]) for name in new if old[name] != new[name]}
-        entry = audit.entry_item(_subject(after), action, actor, now, {"promoter_id": promoter_id}, changes=changes)
+        fields = [*(name for name in ("url", "description") if getattr(before, name) != getattr(after, name)), *changes]
+        details = {"promoter_id": promoter_id, "fields": fields}
+        entry = audit.entry_item(_subject(after), action, actor, now, details, changes=changes)
         try:
             dynamo.transact([store.replace_endpoint_item(before, after), entry, *items_for(after)])
             return after
@@ -263,7 +265,5 @@ def _subject(endpoint: Endpoint) -> str:
 
 
 def _shown(endpoint: Endpoint) -> dict[str, Any]:
-    """Return the fields of an endpoint for the audit log, with only the host of its address, because the path may be secret."""
-    host = urlsplit(endpoint.url).netloc
-    details = {"host": host, "description": endpoint.description, "event_types": endpoint.event_types}
-    return details | {"disabled_reason": endpoint.disabled_reason}
+    """Return the fields whose values the audit log shows. The others may name a person or be secret, and the log is never erased."""
+    return {"event_types": endpoint.event_types, "disabled_reason": endpoint.disabled_reason}

@@ -38,6 +38,18 @@ def test_the_promoter_hears_of_each_new_address(promoter, receiver, mailbox):  #
     assert "secret" not in mailbox.mails[1].text
 
 
+def test_the_audit_log_names_what_changed_without_texts_or_addresses(promoter, receiver):
+    """A description or a host may name a person, and nobody can erase an entry."""
+    created = promoter.create(receiver, description="Ada Lovelace, +49 30 5550199")
+    promoter.send("PATCH", f"/{created['id']}", url=f"{receiver.url}/other", description="Call Ada", event_types=["order.paid"])
+    promoter.send("DELETE", f"/{created['id']}")
+    entries = {entry.action.partition(".")[2]: entry for entry in audit.list_entries(f"webhook_endpoint#{created['id']}")}
+    assert sorted(entries["changed"].details["fields"]) == ["description", "event_types", "url"]
+    assert entries["changed"].changes["event_types"].after == ["order.paid"]
+    assert entries["deleted"].details == {"promoter_id": PROMOTER, "event_types": ["order.paid"], "disabled_reason": None}
+    assert [text for text in ("Ada", receiver.url.split("/")[2]) if text in str(entries.values())] == []
+
+
 def test_the_secret_is_in_no_other_reply_and_in_no_audit(promoter, receiver):
     key = {"Idempotency-Key": "k"}
     created = promoter.send("POST", url=receiver.url, headers=key).json
