@@ -227,7 +227,7 @@ def _refund_view(refund: Refund, purchase: Purchase, people: Mapping[str, Person
         by=refund.by,
         by_name=person.name if person is not None else None,
         by_role=person.role if person is not None else None,
-        note=refund.note,
+        note=None if purchase.is_erased else refund.note,  # earlier releases kept the notes of erased buyers
         attempt=refund.attempt,
         reference=refund.provider_id,
         failure=refund.failure,

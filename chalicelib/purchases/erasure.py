@@ -107,9 +107,10 @@ def _erase_purchase(purchase: Purchase) -> None:
 
 
 def _erased(purchase: Purchase) -> Purchase:
-    """Return the purchase marked as erased, without its saved card and the managers' answers to requests to return tickets."""
+    """Return the purchase marked as erased, without its saved card, the notes on refunds and the answers to requests to return tickets."""
     requests = [replace(request, answer=None) for request in purchase.return_requests]
-    return replace(purchase, is_erased=True, return_requests=requests, saved_card=None)
+    refunds = [replace(refund, note=None) for refund in purchase.refunds]
+    return replace(purchase, is_erased=True, refunds=refunds, return_requests=requests, saved_card=None)
 
 
 def _erase_owner(ticket: Ticket) -> None:

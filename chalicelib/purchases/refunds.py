@@ -257,7 +257,7 @@ def _plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by:
         fee_cents=fees,
         seats_returned=request.return_seats,
         payment_intent_id=payment.payment_intent_id,
-        note=request.note,
+        note=None if purchase.is_erased else request.note,
         method=None if purchase.box_office is None else request.method or purchase.box_office.method,
         taxes=purchase.taxes_of_return(amount, numbers),
         included_fee_cents=purchase.included_fee_of_return(amount, numbers),
