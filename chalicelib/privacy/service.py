@@ -26,15 +26,18 @@ from chalicelib.purchases.model import CheckoutDetails
 from chalicelib.purchases.views import FullOrderView, full_order_view
 from chalicelib.tickets import seats
 from chalicelib.tickets.views import SeatView, TicketView, seat_view, ticket_view
+from chalicelib.waiting_room import appeals
 from chalicelib.waiting_room import service as waiting_room
+from chalicelib.waiting_room.views import AppealView, appeal_view
 
 
 class CoreExportView(Struct, frozen=True, kw_only=True):
     """The data kept about a user: account, passkeys, promoter profile, roles at events, and a page of orders with their tickets.
 
     `seats` are the seats of these tickets that have a guest. `ticket_emails` are the addresses with which the user accepted tickets from
-    other people, by ticket id. Add-ons add their own data: `webhook_endpoints`, `waitlist` with the user's present and past entries, and
-    `event_notices` with the waiting rooms about which the user gets emails.
+    other people, by ticket id. `appeals` are the user's appeals against refusals of waiting rooms, by event id. Add-ons add their own data:
+    `webhook_endpoints`, `waitlist` with the user's present and past entries, and `event_notices` with the waiting rooms about which the
+    user gets emails.
 
     `next_cursor` is null on the last page.
     """
@@ -49,6 +52,7 @@ class CoreExportView(Struct, frozen=True, kw_only=True):
     tickets: list[TicketView]
     seats: list[SeatView]
     ticket_emails: dict[str, str]
+    appeals: dict[str, AppealView]
     next_cursor: str | None
 
 
@@ -109,6 +113,7 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
             [seat_view(seat, identity.user_id) for seat in seats.list_seats(guest_seats)],
             last,
         ),
+        appeals={event_id: appeal_view(appeal) for event_id, appeal in appeals.list_of_user(identity.user_id).items()},
         **show_addons(read_addons(identity.user_id), now),
     )
 
@@ -177,6 +182,7 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
         lambda: parallel.both(lambda: erasure.find_personal_details(identity.user_id), lambda: read_addons(identity.user_id)),
     )
     _check_events(identity.user_id, request.now)
+    moved = {purchase.moved_from for purchase in details.purchases if purchase.moved_from is not None}
     deletions: list[Callable[[], object]] = [
         lambda: erasure.erase_personal_details(details),
         lambda: members.delete_memberships(memberships),
@@ -184,6 +190,7 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
         lambda: parallel.call_each(sessions.end_session, session_ids),  # including the sessions from before a guest registered
         lambda: delete_from_addons(found, identity.user_id, request.now),
         lambda: waiting_room.forget_losses(identity.user_id),
+        lambda: parallel.call_each(appeals.empty_texts, sorted({identity.user_id} | moved)),
         lambda: event_states.forget_brand(identity.user_id, request.now),
     ]
     parallel.call_each(lambda delete: delete(), deletions)

@@ -24,6 +24,7 @@ from chalicelib.waiting_room.store import WaitingRoomRow
 
 MAX_APPEALS = 2_000  # for each event
 MAX_TEXT = 1_000
+LIST_SECONDS = 730 * 86_400  # how long the list of a user's appeals is kept after the latest of them
 COUNT_SECONDS = 5
 
 _counts: TtlCache[AppealCounts] = TtlCache(lambda: COUNT_SECONDS, max_keys=1_000)  # by event id
@@ -44,11 +45,13 @@ def write(event_id: str, user_id: str, refusal: str, text: str, expires_at: int,
     row = WaitingRoomRow(_row_id(event_id, new.id), appeal=new, holder_id=user_id, ttl=expires_at)
     row.lane, row.entry = _lane(event_id, "open"), _place_in_lane(new)
     counter, arrivals = WaitingRoomRow(_counter_id(event_id)), WaitingRoomRow.arrivals
+    listed = [WaitingRoomRow.members.add({row.id}), WaitingRoomRow.ttl.set(max(expires_at, now + LIST_SECONDS))]
     try:
         dynamo.transact(
             [
                 dynamo.transact_put(row, WaitingRoomRow.id.does_not_exist()),
                 dynamo.transact_update(counter, [arrivals.add(1)], arrivals.does_not_exist() | (arrivals < MAX_APPEALS)),
+                dynamo.transact_update(WaitingRoomRow(_list_id(user_id)), listed),
             ]
         )
     except dynamo.ConditionFailed as cancelled:
@@ -73,6 +76,24 @@ def find(event_id: str, appeal_id: str) -> tuple[Appeal, str] | None:
     return None if row is None else (row.appeal, row.holder_id)
 
 
+def list_of_user(user_id: str) -> dict[str, Appeal]:
+    """Return the user's appeals by event id, without emptied appeals."""
+    return {row.id.split("#")[1]: row.appeal for row in _rows_of_user(user_id)}
+
+
+def empty_texts(user_id: str) -> None:
+    """Empty the texts of the user's appeals and of the answers. The decisions stay. Safe to repeat."""
+    while rows := _rows_of_user(user_id):  # a manager may answer in between
+        for row in rows:
+            emptied = replace(row.appeal, text="", answer="")
+            dynamo.update_if(row, [WaitingRoomRow.appeal.set(emptied)], WaitingRoomRow.appeal == row.appeal)
+
+
+def _rows_of_user(user_id: str) -> list[WaitingRoomRow]:
+    listed = WaitingRoomRow.find(_list_id(user_id))
+    return [] if listed is None else [row for row in WaitingRoomRow.find_all(listed.members) if row.appeal.text]
+
+
 def list_appeals(event_id: str, status: AppealStatus, limit: int, after: str | None) -> list[tuple[str, Appeal]]:
     """Return at most `limit` appeals with a status after the position `after`, each with its position.
 
@@ -85,7 +106,11 @@ def list_appeals(event_id: str, status: AppealStatus, limit: int, after: str | N
 
 
 def answer(event_id: str, appeal: Appeal, status: AppealStatus, text: str, actor: str, now: int) -> Appeal:
-    """Record the answer to an open appeal. Returns the appeal as stored, even if it already has this answer. Raises AppealAnswered."""
+    """Record the answer to an open appeal. Returns the appeal as stored, even if it already has this answer. Raises AppealAnswered.
+
+    An erased user's appeal has no text, and keeps no text of the answer either.
+    """
+    text = text if appeal.text else ""
     if (appeal.status, appeal.answer) == (status, text):
         return appeal
     after = replace(appeal, status=status, answer=text, answered_at=now)
@@ -128,6 +153,10 @@ def _row_id(event_id: str, appeal_id: str) -> str:
 
 def _counter_id(event_id: str) -> str:
     return f"appeals#{event_id}"
+
+
+def _list_id(user_id: str) -> str:
+    return f"appeals-of#{user_id}"
 
 
 def _lane(event_id: str, status: AppealStatus) -> str:

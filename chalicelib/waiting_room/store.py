@@ -9,6 +9,7 @@
 | `pass#<event>#<pass>` | the session of another shop in which a pass was used |
 | `code#<event>#<address>#<user>` | the code that was mailed to an address for a user |
 | `appeal#<event>#<appeal>`, `appeals#<event>` | an appeal, and the numbers of appeals (`appeals.py`) |
+| `appeals-of#<user>` | the names of the rows of a user's appeals |
 | `excluded#<event>#<room>#<reason>` | the number of requests to which the rule of entry gave no new place |
 | `lane#<event>#<room>#<lane>` | the newest build of a lane of the list (`entries.py`); how many entries are missing because of groups |
 | `page#<event>#<room>#<build>#<page>` | a page of the list of entries |
@@ -89,8 +90,8 @@ class WaitingRoomRow(dynamo.Table):
     contents = "Waiting rooms, their arrival counters, and the places of users."
     personal_data = dynamo.PersonalData(
         "the places of users in line, digests of their addresses and cards, their appeals, and the ballots that they lost",
-        export="no, users see them on the page of the event",
-        erasure="expires; lost ballots are deleted",
+        export="only the appeals; users see their places on the page of the event",
+        erasure="expires; lost ballots are deleted, and the texts of appeals and answers are emptied",
     )
 
     id = UnicodeAttribute(hash_key=True)
@@ -130,7 +131,7 @@ class WaitingRoomRow(dynamo.Table):
     content = BinaryAttribute(legacy_encoding=False, null=True)
     rule = UnicodeAttribute(null=True)  # of entry; absent: `open`
     groups = BooleanAttribute(null=True)  # absent in rooms of earlier versions
-    members = UnicodeSetAttribute(null=True)  # of a group: the names of their rows
+    members = UnicodeSetAttribute(null=True)  # of a group: the names of their rows; or the names of the rows of a user's appeals
     holder_id = UnicodeAttribute(null=True)  # the id of the user whose digest is the arrival's `holder`
     code = UnicodeAttribute(null=True)  # a keyed digest
     attempts = NumberAttribute(null=True)

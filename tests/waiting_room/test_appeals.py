@@ -8,6 +8,7 @@ from chalicelib.waiting_room import appeals, room_cache, service
 from chalicelib.waiting_room.service import ENTRY_RETENTION_SECONDS
 from chalicelib.waiting_room.store import WaitingRoomRow
 from tests import builders, invariants
+from tests.accounts.conftest import PASSWORD, sign_up
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, reserve
 from tests.waiting_room.test_access_codes import create_code, get_proof, try_join
 from tests.waiting_room.test_entry_rules import join_proven, mails, prove  # noqa: F401
@@ -203,6 +204,55 @@ def test_a_crash_after_the_answer_costs_nobody_the_place(api, time, presale, mon
     assert get_proof(api, event_id, time)["total"] == 2
     assert answer(api, event_id, appeal_id, "granted").status == 200
     assert get_proof(api, event_id, time)["total"] == 3
+
+
+def test_an_export_has_the_appeals_and_an_erasure_empties_their_texts(api, presale):
+    event_id, _ = presale
+    refusals = {user: refuse(api, event_id, user) for user in ("ada", "bob", "cy")}
+    ids = {user: write(api, event_id, user, refusal, f"I am {user}").json["id"] for user, refusal in refusals.items()}
+    answer(api, event_id, ids["bob"], "denied", "Dear Bob")
+    exported = {user: api.get("/me/export", user=user).json["appeals"] for user in (*ids, "eve")}
+    assert exported["eve"] == {}
+    assert [exported[user][event_id]["text"] for user in ids] == ["I am ada", "I am bob", "I am cy"]
+    for user in ("ada", "bob", "ada"):
+        assert api.delete("/auth/me", user=user).status == 200
+    answer(api, event_id, ids["ada"], "granted", "Dear Ada")
+    assert answer(api, event_id, ids["ada"], "granted", "Dear Ada").status == 200
+    listed = [appeal for status in ("open", "granted", "denied") for appeal in list_appeals(api, event_id, status=status)["appeals"]]
+    assert {(appeal["id"], appeal["text"], appeal["answer"]) for appeal in listed} == {
+        (ids["cy"], "I am cy", ""),
+        (ids["ada"], "", ""),
+        (ids["bob"], "", ""),
+    }
+    assert [api.get("/me/export", user=user).json["appeals"].keys() == {event_id} for user in ("cy", "ada")] == [True, False]
+
+
+def test_an_erasure_empties_the_appeal_of_a_guest_whose_orders_moved_to_the_account(api, presale):
+    event_id, _ = presale
+    guest = api.post("/auth/guest").json
+    guest_id = guest["user"]["id"]
+    assert write(api, event_id, guest_id, refuse(api, event_id, guest_id)).status == 200
+    assert builders.buy(api, guest_id, *builders.create_shop(api)).status == 201
+    tokens = sign_up(api)
+    assert api.post("/auth/guest/orders", json={"refresh_token": guest["refresh_token"]}, token=tokens["access_token"]).status == 200
+    assert api.delete("/auth/me", json={"password": PASSWORD}, token=tokens["access_token"]).status == 200
+    assert [appeal["text"] for appeal in list_appeals(api, event_id)["appeals"]] == [""]
+
+
+def test_an_answer_during_an_erasure_is_emptied_too(api, presale, monkeypatch):
+    event_id, _ = presale
+    appeal_id = write(api, event_id, "ada", refuse(api, event_id, "ada")).json["id"]
+    update_if = dynamo.update_if
+
+    def answer_first(*args):
+        monkeypatch.setattr(dynamo, "update_if", update_if)
+        assert answer(api, event_id, appeal_id, "denied", "Dear Ada").status == 200
+        return update_if(*args)
+
+    monkeypatch.setattr(dynamo, "update_if", answer_first)
+    assert api.delete("/auth/me", user="ada").status == 200
+    [appeal] = list_appeals(api, event_id, status="denied")["appeals"]
+    assert (appeal["text"], appeal["answer"], appeal["status"]) == ("", "", "denied")
 
 
 def test_appeals_expire_with_the_places(api, time, presale):
