@@ -70,17 +70,13 @@ class TooManyTickets(ApiError):
 def check_event_count(catalog: Catalog, promoter_id: str, now: int) -> None:
     """Raise EventQuotaReached or EventLimitReached if a promoter may not have one more event.
 
-    The drafts of all unverified promoters together are limited, because every instance keeps them in its memory. Reads the profile only if
-    the promoter has many events, or if there are many drafts.
+    Unverified promoters may create no event while all promoters together have too many drafts, because every instance keeps them in its
+    memory. Reads the profile only if the promoter has many events, or if there are many drafts.
     """
     limits = settings.current()
     total = [event for event in catalog.events.values() if event.promoter_id == promoter_id]
     own = [event for event in total if event.deleted_at is None]
-    unpublished = _deleted_drafts(catalog, promoter_id) + sum(
-        event.status in ("draft", "cancelled") and event.promoter_id is not None and event.deleted_at is None
-        for event in catalog.events.values()
-    )
-    is_crowded = unpublished >= limits.unverified_drafts
+    is_crowded = _is_crowded(catalog, promoter_id, now)
     if _strict_count(len(own), len(total)) < limits.unverified_events and not is_crowded:
         return
     if not profiles.is_verified(promoter_id):
@@ -161,6 +157,23 @@ def check_text_size(before: Catalog, after: Catalog, event_id: str) -> None:
 def _strict_count(kept: int, total: int) -> int:
     """Return how many entries count for an unverified promoter. `total` includes the deleted entries, which stay in the store."""
     return kept + (total - kept) // DELETED_PER_ENTRY
+
+
+def _is_crowded(catalog: Catalog, promoter_id: str, now: int) -> bool:
+    """Return whether the stage has so many drafts and cancelled events of promoters that this promoter must be verified to create more.
+
+    Events of promoters whom an admin has stopped do not count, nor do cancelled events that are over or have a verified promoter. Reads
+    profiles only if the cancelled events decide.
+    """
+    limit = settings.current().unverified_drafts - _deleted_drafts(catalog, promoter_id)
+    kept = [event for event in catalog.events.values() if event.deleted_at is None and not event.suspended]
+    drafts = sum(event.status == "draft" and event.promoter_id is not None for event in kept)
+    cancelled = [event for event in kept if event.status == "cancelled" and event.last_sale_at >= now]
+    owners = [event.promoter_id for event in cancelled if event.promoter_id is not None]
+    if not drafts < limit <= drafts + len(owners):
+        return drafts >= limit
+    verified = profiles.load_sellers(set(owners))
+    return drafts + sum(owner not in verified for owner in owners) >= limit
 
 
 def _deleted_drafts(catalog: Catalog, promoter_id: str) -> int:

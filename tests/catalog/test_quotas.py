@@ -9,7 +9,7 @@ from chalicelib.edge.languages import LANGUAGES
 from chalicelib.foundation import clock, settings
 from chalicelib.promotions import management
 from tests import builders
-from tests.promoters.test_suspension import DRAFT, TIER, sign_up_promoter
+from tests.promoters.test_suspension import DRAFT, TIER, change, sign_up_promoter
 from tests.simulation.call_log import record_calls
 
 CODE = {"code": "CODE", "discount_type": "percentage", "discount_value": 10}
@@ -344,6 +344,43 @@ def test_strangers_cannot_fill_the_memory_of_all_instances_with_many_drafts(api)
         assert api.post("/events", json=DRAFT, **other).status == 409
         verify(api, promoter_id)
         assert api.post("/events", json=DRAFT, **other).status == 201
+
+
+def test_drafts_of_promoters_whom_an_admin_has_stopped_keep_nobody_out(api):
+    stranger_id, by = sign_up_promoter(api, "one@example.com")
+    _, other = sign_up_promoter(api, "two@example.com")
+    drafts = [create_draft(api, by) for _ in range(2)]
+    with settings.override(unverified_drafts=2):
+        assert api.post("/events", json=DRAFT, **other).status == 409
+        assert api.delete(f"/events/{drafts[0]}", **by).status == 200
+        create_draft(api, by)
+        assert change(api, stranger_id, locked=True).status == 200
+        assert api.post("/events", json=DRAFT, **other).status == 201
+        assert change(api, stranger_id, locked=False).status == 200
+        assert api.post("/events", json=DRAFT, **other).status == 409
+
+
+def test_cancelled_events_of_verified_promoters_and_past_ones_keep_nobody_out(api, time):
+    promoter_id, by = sign_up_promoter(api, "one@example.com")
+    _, other = sign_up_promoter(api, "two@example.com")
+    cancelled = [create_draft(api, by, starts_at=clock.iso(time.now + 3600)) for _ in range(2)]
+    for event_id in cancelled:
+        assert api.post(f"/events/{event_id}/cancel", token=builders.admin_token()).status == 200
+
+    def create() -> int:
+        with settings.override(unverified_drafts=2):
+            reply = api.post("/events", json=DRAFT, **other)
+        if reply.status == 201:
+            api.delete(f"/events/{reply.json['id']}", **other)
+        return reply.status
+
+    assert create() == 409
+    verify(api, promoter_id)
+    assert create() == 201
+    verify(api, promoter_id, verified=False)
+    assert create() == 409
+    time.advance(3601)
+    assert create() == 201
 
 
 def test_strangers_cannot_fill_the_memory_of_all_instances_with_deleted_entries(api):
