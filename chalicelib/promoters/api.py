@@ -435,7 +435,7 @@ def list_members(request: RequestContext, event_id: str, query: PageQuery) -> Re
     return Reply(MembersView([member_view(membership) for membership in shown], next_cursor))
 
 
-@route(bp, "DELETE", "/events/{event_id}/members/{member_id}", access="door", errors=(MemberChanging,))
+@route(bp, "DELETE", "/events/{event_id}/members/{member_id}", access="user", errors=(MemberChanging,))
 def remove_member(request: RequestContext, event_id: str, member_id: str) -> Reply[MemberView]:
     """Remove a member's role at an event, or your own role (`me`); access ends within 15 minutes, when the access token expires."""
     return Reply(member_view(service.remove_member(request.require_user(), event_id, member_id, request.now)))
