@@ -9,6 +9,7 @@ written, and a repeated call writes the missing orders.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from itertools import chain
 
@@ -23,6 +24,7 @@ from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.checkin.service import door_span
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
+from chalicelib.foundation import parallel
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.capacity import DirectSale
@@ -44,7 +46,7 @@ from chalicelib.purchases.model import (
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import CODE_ALPHABET, IMPORTED_OWNER_PREFIX, Attendee, Ticket, TicketLine, normalize_code, ticket_id
-from chalicelib.tickets.store import find_ticket_id, load_tickets
+from chalicelib.tickets.store import find_seat_id, find_ticket_id, load_tickets
 from chalicelib.waiting_room.model import GUEST_PREFIX
 
 # Tickets sold by another system, and the ids of their orders in this shop.
@@ -416,10 +418,14 @@ def sell_at_counter(event: Event, tier: Tier, sale: CounterSale, language: Langu
 
 
 def _require_unused(codes: Sequence[str]) -> None:
-    """Raise InvalidInput if a ticket has one of these codes: a cashier who knows its code must not take its place at the door."""
-    for index, code in enumerate(codes):
-        if find_ticket_id(code) is not None:
-            raise InvalidInput("Another ticket already has this code.", path=f"$.codes[{index}]")
+    """Raise InvalidInput if a ticket or a guest has one of these codes: a cashier who knows it must not take their place at the door.
+
+    Takes one round trip.
+    """
+    lookups = [partial(find, code) for find in (find_ticket_id, find_seat_id) for code in codes]
+    for number, found in enumerate(parallel.call_each(lambda look_up: look_up(), lookups)):
+        if found is not None:
+            raise InvalidInput("Another ticket already has this code.", path=f"$.codes[{number % len(codes)}]")
 
 
 def _require_open(event: Event, now: int) -> None:

@@ -13,6 +13,7 @@ from chalicelib.ledger import service as ledger
 from chalicelib.purchases import box_office, store
 from chalicelib.purchases.guest_orders import order_token
 from chalicelib.tickets.model import new_code
+from chalicelib.tickets.service import find_ticket
 from tests import builders, invariants
 from tests.catalog.requests import create_draft, create_kind, create_published, promoter
 from tests.simulation import faults
@@ -259,6 +260,17 @@ def test_a_sale_cannot_use_the_code_of_another_ticket(api, shop, time):
     reply = sell_offline(api, shop, "till-1/offline-2", time, 2, codes=[new_code(), code])
     assert (reply.status, reply.json["path"]) == (400, "$.codes[1]")
     sold(sell_offline(api, shop, "till-1/offline-2", time, 2, codes=[new_code(), new_code()]))
+
+
+def test_a_sale_cannot_use_the_code_of_a_guest(api, time):
+    """A cashier sees the codes that guests show, and must not be able to keep a guest out."""
+    shop = create_published(api, price_cents=PRICE, admits=2, holdbacks=[COUNTER])
+    ticket_id = builders.buy(api, "ada", *shop).json["tickets"][0]["id"]
+    assert api.put(f"/seats/{ticket_id}.2/guest", json={"name": "Gus"}, user="ada").status == 200
+    [guest] = find_ticket(ticket_id).guests
+    reply = sell(api, shop, quantity=2, codes=[new_code(), guest.code])
+    assert (reply.status, reply.json.get("path")) == (400, "$.codes[1]")
+    sold(sell(api, shop, quantity=2, codes=[new_code(), new_code()]))
 
 
 def test_a_quota_is_sold_at_the_price_at_which_it_was_set_aside(api, shop, time):
