@@ -346,25 +346,3 @@ class AlreadyRegistered(ApiError):
 def email_key(email: str) -> str:
     """Return the comparable form of an address, which is the same for addresses that differ only in case."""
     return email.lower()
-
-
-# Providers that deliver `name+anything` to `name`, as their manuals say. Gmail also ignores dots and has two domains. For all other
-# domains, a plus or a dot may be part of another person's address.
-_GMAIL = ("gmail.com", "googlemail.com")
-_WITH_TAGS = {
-    *_GMAIL,
-    *("outlook.com", "hotmail.com", "live.com", "msn.com"),
-    *("icloud.com", "me.com", "mac.com"),
-    *("proton.me", "protonmail.com", "pm.me"),
-    *("fastmail.com", "fastmail.fm"),
-}
-
-
-def mailbox_key(email: str) -> str:
-    """Return the mailbox that an address leads to: the address in lower case, without the parts that well-known providers ignore."""
-    name, _, domain = email_key(email).rpartition("@")
-    if domain in _WITH_TAGS:
-        name = name.partition("+")[0] or name
-    if domain in _GMAIL:
-        name, domain = name.replace(".", ""), _GMAIL[0]
-    return f"{name}@{domain}"

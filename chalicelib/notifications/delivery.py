@@ -17,7 +17,7 @@ from chalicelib.foundation import clock, deadline, log, parallel, settings
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.notifications import outbox, providers, ses_reports, store
-from chalicelib.notifications.model import MailMessage, Notification
+from chalicelib.notifications.model import MailMessage, Notification, mailbox_key
 from chalicelib.notifications.providers import MailFailed, MailProvider, MailRefused, ProviderBusy
 from chalicelib.notifications.store import MAX_WAIT_SECONDS, Due
 
@@ -169,14 +169,16 @@ def _is_within_limits(claimed: Notification, message: MailMessage) -> bool:
     """
     if claimed.failure is not None and not claimed.failure.startswith(NOT_COMPOSED):
         return True
-    now, address = clock.now(), message.to.lower()
+    now, mailbox = clock.now(), mailbox_key(message.to)
     counted: list[tuple[RateLimit, str]] = []
     if message.is_to_stranger:
-        counted.append((rate_limits.RECIPIENT, address))
+        counted.append((rate_limits.RECIPIENT, mailbox))
+    elif message.is_returnable:  # counted apart, so that free orders cannot delay it
+        counted.append((rate_limits.RECIPIENT, f"paid {mailbox}"))
     if message.budget is not None:
         counted.append((rate_limits.UNVERIFIED_MAIL if message.is_short else rate_limits.PROMOTER_MAIL, message.budget))
     if message.is_short:  # last, so that an email that waits for another limit does not use up its day
-        counted.append((rate_limits.SHORT_MAIL, f"{address} {claimed.event_id}"))
+        counted.append((rate_limits.SHORT_MAIL, f"{mailbox} {claimed.event_id}"))
     exceeded, until = _count(counted, now)
     if exceeded is None:
         return True

@@ -33,8 +33,9 @@ class MailMessage(Struct, frozen=True):
     `notification_id` is the id of its notification. The Message-ID is derived from that id, so that an email that was sent twice can be
     recognized.
 
-    The last three fields decide toward which limits the email counts. `is_to_stranger` means that a stranger may have caused the email,
-    because nobody has paid and the address is not the verified address of an account. `is_short` means that the email therefore contains no
+    The last four fields decide toward which limits the email counts. `is_to_stranger` means that a stranger may have caused the email,
+    because nobody has paid and the address is not the verified address of an account. `is_returnable` means that it is not such an address
+    either, and that somebody has paid but may get the whole price back. `is_short` means that the email therefore contains no
     text of the promoter or the buyer, and that stricter limits apply. `budget` is the id of the event's promoter, SHOP_BUDGET for an event
     of the shop, or None if something else limits such emails, for example the price of the tickets.
     """
@@ -48,6 +49,7 @@ class MailMessage(Struct, frozen=True):
     notification_id: str | None = None
     headers: dict[str, str] = {}
     is_to_stranger: bool = False
+    is_returnable: bool = False
     is_short: bool = False
     budget: str | None = None
 
@@ -116,3 +118,25 @@ class SnsRefused(ApiError):
 def notification_id(kind: str, subject_id: str, version: str | int) -> str:
     """Return a notification's id, which is the same whenever the same change is reported. `kind` and `version` contain no dot."""
     return f"{kind}.{subject_id}.{version}"
+
+
+# Providers that deliver `name+anything` to `name`, as their manuals say. Gmail also ignores dots and has two domains. For all other
+# domains, a plus or a dot may be part of another person's address.
+_GMAIL = ("gmail.com", "googlemail.com")
+_WITH_TAGS = {
+    *_GMAIL,
+    *("outlook.com", "hotmail.com", "live.com", "msn.com"),
+    *("icloud.com", "me.com", "mac.com"),
+    *("proton.me", "protonmail.com", "pm.me"),
+    *("fastmail.com", "fastmail.fm"),
+}
+
+
+def mailbox_key(email: str) -> str:
+    """Return the mailbox that an address leads to: the address in lower case, without the parts that well-known providers ignore."""
+    name, _, domain = email.lower().rpartition("@")
+    if domain in _WITH_TAGS:
+        name = name.partition("+")[0] or name
+    if domain in _GMAIL:
+        name, domain = name.replace(".", ""), _GMAIL[0]
+    return f"{name}@{domain}"

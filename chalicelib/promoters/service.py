@@ -14,7 +14,7 @@ from chalicelib.accounts import directory, mails, members, profiles
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.directory import RightsChange
 from chalicelib.accounts.members import ApiKey, Membership, TooManyApiKeys
-from chalicelib.accounts.model import Account, email_key
+from chalicelib.accounts.model import Account
 from chalicelib.accounts.profiles import SHOP, LegalKind, LegalText, LegalTextEntry, Promoter, PromoterChange
 from chalicelib.catalog import event_states, permissions, sharing
 from chalicelib.catalog import service as catalog
@@ -34,6 +34,7 @@ from chalicelib.foundation.money import DefaultTax
 from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.model import Stock
 from chalicelib.notifications import service as notifications
+from chalicelib.notifications.model import mailbox_key
 from chalicelib.notifications.service import MailDraft
 from chalicelib.payments.model import AccountLink, AccountUnreachable, ProviderAccount
 
@@ -439,7 +440,7 @@ def connect_account(identity: Identity, promoter_id: str, language: Language, no
     link = provider.create_account_link(stored.id, settings.current().page_url("manage/profile"))
     account, promoter = parallel.both(lambda: accounts.find_account(promoter_id), lambda: profiles.find_promoter(promoter_id))
     addresses = (account.email if account is not None else None, promoter.email if promoter is not None else None)
-    for key, address in {email_key(address): address for address in reversed(addresses) if address is not None}.items():
+    for key, address in {mailbox_key(address): address for address in reversed(addresses) if address is not None}.items():
         if may_notify("payment_account_link", key, now):
             notifications.send(mails.draft("payment_account_link", address, language, settings.current().page_url("forgot-password")))
     return link

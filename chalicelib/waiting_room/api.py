@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
-from chalicelib.accounts.model import AddressBody, Email, mailbox_key
+from chalicelib.accounts.model import AddressBody, Email
 from chalicelib.catalog import permissions
 from chalicelib.edge import cursors, proof_of_work
 from chalicelib.edge.cursors import Cursor
@@ -18,6 +18,7 @@ from chalicelib.edge.proof_of_work import WORK_ERRORS
 from chalicelib.edge.rate_limits import CARD_CHECK, ENTRY_CODE, JOIN, RateLimited, count_effect_or_refuse, limited, limited_by_address
 from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.foundation.errors import InvalidInput
+from chalicelib.notifications.model import mailbox_key
 from chalicelib.payments.model import PROVIDER_ERRORS, CardRefused, PaymentsUnavailable, ProviderId
 from chalicelib.waiting_room import appeals, room_cache, service, tokens
 from chalicelib.waiting_room.admission_plan import Segment

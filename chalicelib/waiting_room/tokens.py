@@ -17,9 +17,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.accounts.model import mailbox_key
 from chalicelib.catalog.model import Event
 from chalicelib.foundation import memory, secret_settings, settings
+from chalicelib.notifications.model import mailbox_key
 from chalicelib.waiting_room.model import DEMO_PREFIX, GUEST_PREFIX, Arrival, EntryReason, TokenUnknown
 
 MAX_LENGTH = 1024

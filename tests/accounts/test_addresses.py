@@ -3,8 +3,8 @@
 import pytest
 
 from chalicelib.accounts import service, sessions, store
-from chalicelib.accounts.model import mailbox_key
 from chalicelib.foundation import settings
+from chalicelib.notifications.model import mailbox_key
 from tests import builders
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, register, sign_up
 from tests.simulation import faults

@@ -53,7 +53,8 @@ def compose(notification: Notification) -> MailMessage | None:
         event = _valid_for(notification, event.in_language(notification.language))
         address = _address(notification, event)
         promoter = find_verified_promoter(event)
-        is_owner, is_paid = _is_owner(notification, address), _is_paid(notification)
+        is_owner, paid = _is_owner(notification, address), _find_paid_order(notification)
+        is_paid = paid is not None
         is_trusted = is_known(event, promoter)
         if notification.kind == "announcement" and not is_trusted:
             raise Moot
@@ -81,6 +82,7 @@ def compose(notification: Notification) -> MailMessage | None:
         notification_id=notification.id,
         headers=headers,
         is_to_stranger=is_to_stranger,
+        is_returnable=not is_owner and paid is not None and _is_returnable(paid, event),
         budget=None if notification.kind in turn_notices.KINDS or (is_paid and notification.kind not in TO_HOLDERS) else _budget(event),
     )
 
@@ -186,20 +188,27 @@ def _budget(event: Event) -> str:
     return SHOP_BUDGET if event.promoter_id is None else event.promoter_id
 
 
-def _is_paid(notification: Notification) -> bool:
-    """Return whether the email is about a paid order. The price of orders limits how many such emails somebody can cause.
+def _find_paid_order(notification: Notification) -> Purchase | None:
+    """Return the paid order that the email is about. The price of orders limits how many such emails somebody can cause.
 
-    Returns False for emails about a single ticket, because a ticket can be transferred again and again. Also returns False for emails about
+    Returns None for emails about a single ticket, because a ticket can be transferred again and again. Also returns None for emails about
     an offer or a bank transfer, because nobody has paid yet. Of the emails about refunds, only those about the first refunds of an order
     count, because a cheap order can have many refunds.
     """
     if "ticket_id" in notification.facts or "order_id" not in notification.facts or notification.kind in (*OFFERS, *TRANSFERS):
-        return False
+        return None
     purchase = queries.load_purchase(str(notification.facts["order_id"]))
     if purchase is None or not purchase.costs_money:
-        return False
+        return None
     first_refunds = {refund.id for refund in purchase.refunds[:MAX_PAID_REFUNDS]}
-    return "refund_id" not in notification.facts or notification.facts["refund_id"] in first_refunds
+    return purchase if "refund_id" not in notification.facts or notification.facts["refund_id"] in first_refunds else None
+
+
+def _is_returnable(purchase: Purchase, event: Event) -> bool:
+    """Return whether the terms of a paid order give its whole price back, so that the price limits no emails."""
+    returns = purchase.returns
+    has_fee = returns is None or returns.policy == "none" or any(returns.fee(line.price_cents) for line in purchase.lines)
+    return event.refundable_until is not None or not has_fee
 
 
 def _is_owner(notification: Notification, address: str) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.addons.messages import event_notices
-from chalicelib.foundation import settings
+from chalicelib.foundation import clock, settings
 from chalicelib.notifications.providers import MailFailed
 from chalicelib.purchases import queries
 from tests import builders, pdfs
@@ -402,3 +402,62 @@ def test_buyers_of_free_tickets_learn_of_a_change_unless_the_event_is_suspended(
     subjects = ["Your order at Shop"] if locked else ["Your order at Shop", "An event in your order at Shop has changed"]
     assert [mail["Subject"] for mail in mails] == subjects
     assert SPAM not in "".join(map(whole_text, mails))
+
+
+@pytest.mark.parametrize("is_verified", [False, True])
+def test_tags_and_dots_do_not_make_another_recipient(api, post, is_verified):
+    shop = publish(api, is_verified=is_verified)
+    with settings.override(limit_recipient="3/86400"):
+        for number in range(6):
+            order(api, shop, number, f"vic.tim+{number}@gmail.com")
+        assert len(post.deliver()) == (3 if is_verified else 1)
+
+
+def publish_returnable(api: Client, time, **policy: Any) -> tuple[str, str]:
+    """A paid event at which buyers may return tickets."""
+    shop = builders.create_shop(api, price_cents=5000)
+    fields = {"returns": {"policy": "refund", **policy}, "starts_at": clock.iso(time.now + 30 * 86_400)}
+    assert api.patch(f"/events/{shop[0]}", json=fields, token=builders.admin_token()).status == 200
+    return shop
+
+
+def test_orders_whose_whole_price_comes_back_cause_few_emails_to_strangers(api, post, time):
+    shop = publish_returnable(api, time)
+    with settings.override(limit_recipient="3/86400"):
+        for number in range(4):
+            found = order(api, shop, number)
+            post.deliver()
+            assert api.post(f"/orders/{found['id']}/return", json={}, user=f"bot-{number}").status == 200
+        assert len(post.deliver()) == 3
+        time.advance(86_400)
+        assert len(post.deliver()) == 6
+
+
+def test_free_orders_do_not_delay_emails_about_returnable_orders(api, post, time):
+    free, shop = publish(api, is_verified=True), publish_returnable(api, time)
+    with settings.override(limit_recipient="2/86400"):
+        for number in range(4):
+            order(api, free, number)
+        assert len(post.deliver()) == 2
+        order(api, shop, 4)
+        assert len(post.deliver()) == 3
+
+
+@pytest.mark.parametrize("policy", [{"fee_cents": 100}, {"fee_percent": 10}])
+def test_orders_that_keep_a_fee_are_not_limited(api, post, time, policy):
+    shop = publish_returnable(api, time, **policy)
+    with settings.override(limit_recipient="1/86400"):
+        for number in range(3):
+            order(api, shop, number)
+        assert len(post.deliver()) == 3
+
+
+def test_verified_buyers_get_all_emails_about_returnable_orders(api, post, time):
+    account = Account(user_id="ada", email=VICTIM, roles=("user",), created_at=1, verified_at=1)
+    accounts.create_account(account, "correct horse battery")
+    shop = publish_returnable(api, time)
+    with settings.override(limit_recipient="1/86400"):
+        for _ in range(3):
+            assert builders.buy(api, "ada", *shop, 1).status == 201
+            time.advance(61)
+        assert len(post.deliver()) == 3
