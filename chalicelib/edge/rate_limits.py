@@ -138,10 +138,14 @@ WIDE_FACTOR = 10
 WIDE_FACTOR_IN_SALES = 100
 
 UNREPORTED_EFFECTS_SHARE = 1000
-# One network may make at most 1/20 of the wrong guesses for an event, and a /48 network twice as many.
-GUESSES_SHARE, WIDE_FACTOR_OF_GUESSES = 20, 2
-# Above the limit of an event, a network may still make a tenth of its wrong guesses, in a period that is this many times as long.
-SPARE_GUESSES_SHARE, SPARE_GUESSES_PERIODS = 10, 24
+# One network may use up at most 1/20 of a limit that all networks share, and a /48 network twice as much.
+NETWORK_SHARE, WIDE_SHARE_FACTOR = 20, 2
+# Of a limit for the whole stage, a /32 network may use up half. These shares are for this `address_factor`, and grow with it.
+WIDEST_SHARE_FACTOR, USUAL_ADDRESS_FACTOR = 10, 10
+# Above such a limit, a network may still use a tenth of its share, in a period that is this many times as long.
+SPARE_SHARE, SPARE_PERIODS = 10, 24
+# This part of the stage's requested emails is a reserve for networks that have used little of it.
+RESERVED_MAIL_SHARE = 5
 
 T = TypeVar("T")
 Address = IPv4Address | IPv6Address
@@ -153,16 +157,16 @@ class RateLimit(Struct, frozen=True):
 
     `counts_bounded`: requests that are bounded by a record also count for the user, because one user can have many such records.
     `counts_first`: requests count for the user before they are executed, because their effects, such as emails, cannot be taken back.
-    `wide_factor`: the limit of a /48 network, as a multiple of the limit of one address. `crowd_factor`: another factor for addresses, if
-    many people who share an address do the same thing at the same time. `setting`: the setting of another limit, for the same quota in
-    counters of its own. `share`: only this part of the quota in the setting, such as 4 for a quarter.
+    `wide_factor`: the limit of a /48 network, as a multiple of the limit of one address. `stage_limit`: networks may use up a share of this
+    limit of the whole stage, and have no other limits. `setting`: the setting of another limit, for the same quota in counters of its own.
+    `share`: only this part of the quota in the setting, such as 4 for a quarter.
     """
 
     name: str
     counts_bounded: bool = False
     counts_first: bool = False
     wide_factor: int = WIDE_FACTOR
-    crowd_factor: int = 1
+    stage_limit: "RateLimit | None" = None
     setting: str | None = None
     share: int = 1
 
@@ -185,6 +189,9 @@ CATALOG = RateLimit("catalog", counts_first=True)  # not counted for admins
 WRITES_PER_REQUEST = 50  # a request that writes more items counts as several requests of `limit_writes`
 # Emails of the outbox, counted by `count_effect` for each address or for each promoter.
 RECIPIENT, SHORT_MAIL = RateLimit("recipient"), RateLimit("short_mail")
+# Emails that anybody can request, counted for each mailbox: all of them, and above that limit each kind (one a day by default).
+ALL_REQUESTED = RateLimit("all_requested", setting="recipient", share=4)
+KIND_REQUESTED = RateLimit("kind_requested", setting="recipient", share=40)
 PROMOTER_MAIL, UNVERIFIED_MAIL = RateLimit("promoter_mail"), RateLimit("unverified_mail")
 # `count_effect_or_refuse` counts these for each event, for the whole stage, and for each promoter, who could otherwise use up the stage's
 # limit.
@@ -201,12 +208,13 @@ LEAVE_GROUP = RateLimit("leave_group")  # counted for the place of an email addr
 # Counted by address only: anonymous callers may look at an offered ticket. Also limits returns, and documents, which take a long time to
 # draw.
 TRANSFER = RateLimit("transfer")
-# Counted for the email address, not for the caller. Each kind of email that lets people into their account has its own `scope` and
+# Counted for the whole stage, see `may_mail_strangers`. Neither kind can use up the limit of the other.
+REQUESTED_MAIL = RateLimit("requested_mail")
+REQUESTED_CODES = RateLimit("requested_codes", setting="requested_mail")
+# Counted for the mailbox, not for the caller. Each kind of email that lets people into their account has its own `scope` and
 # therefore its own limit, which a stranger cannot use up by requesting other emails for the address.
-MAIL = RateLimit("mail", counts_first=True)
-# Codes for waiting rooms: before a draw, a whole campus or the customers of a mobile carrier ask for them from one address.
-ENTRY_CODE = RateLimit("entry_code", counts_first=True, crowd_factor=10, setting="mail")
-REQUESTED_MAIL = RateLimit("requested_mail")  # counted for the whole stage, see `may_mail_strangers`
+MAIL = RateLimit("mail", counts_first=True, stage_limit=REQUESTED_MAIL)
+ENTRY_CODE = RateLimit("entry_code", counts_first=True, stage_limit=REQUESTED_CODES, setting="mail")  # codes for waiting rooms
 
 
 class RateLimited(ApiError):
@@ -314,7 +322,7 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, *, scope: s
         return
     now, quota = request.now * 1000, limit.quota
     address = source_address(request)
-    by_address = _address_counters(limit, source_networks(request, limit.wide_factor), now)
+    by_address = _address_counters(limit, address, now)
     attempt = Attempt(limit, Counter(_key(limit, "user", scope, user_id), quota, now), address)
     attempt.begin(by_address)
     try:
@@ -325,9 +333,11 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, *, scope: s
     attempt.end(None)
 
 
-def _address_counters(limit: RateLimit, networks: Sequence[tuple[str, int]], now: int) -> list[Counter]:
-    """Return the counters of networks, each with its factor. `now` is in milliseconds."""
-    quota, factor = limit.quota, settings.current().address_factor * limit.crowd_factor
+def _address_counters(limit: RateLimit, address: Address | None, now: int) -> list[Counter]:
+    """Return the counters of the networks of an address. `now` is in milliseconds."""
+    if limit.stage_limit is not None:
+        return [counter for counter, _ in _network_counters(limit.stage_limit, "", now // 1000)]
+    quota, factor, networks = limit.quota, settings.current().address_factor, _networks(address, limit.wide_factor)
     return [Counter(_key(limit, "address", network), Quota(quota.count * factor * wide, quota.seconds), now) for network, wide in networks]
 
 
@@ -338,7 +348,7 @@ def require_billed_call(limit: RateLimit, user_id: str, now: int) -> None:
     """
     if settings.current().rate_limits == "off":
         return
-    by_address = _address_counters(limit, _networks(_address(log.caller_address()), limit.wide_factor), now * 1000)
+    by_address = _address_counters(limit, _address(log.caller_address()), now * 1000)
     counters: list[tuple[Counter, CountedBy]] = [(Counter(_key(limit, "user", user_id), limit.quota, now * 1000), "user")]
     counters += [(counter, "address") for counter in by_address]
     for counter, by in counters:
@@ -369,25 +379,50 @@ def _add_effect(counter: Counter) -> bool:
     return counter.begin() and counter.add(counter.remaining() // UNREPORTED_EFFECTS_SHARE)
 
 
-def may_notify(kind: str, email_key: str, now: int) -> bool:
-    """Count an email that tells somebody about a change that has been made. Returns False above the limit for emails to one address.
+def may_notify(kind: str, mailbox: str, now: int) -> bool:
+    """Count an email that tells somebody about a change that has been made. Returns False above the limit for emails to one mailbox.
 
     Such an email must not make the request fail, so it is allowed if the store is unavailable.
     """
-    return _may_mail(MAIL, f"{kind} {email_key}", now)
+    return _may_mail(lambda: count_effect(MAIL, f"{kind} {mailbox}", now) == 0)
 
 
-def may_mail_strangers(now: int) -> bool:
+def may_mail_mailbox(mailbox: str, now: int) -> bool:
+    """Count an email that anybody can request. Returns False above the limit for all such emails to one mailbox, of whatever kind."""
+    return _may_mail(lambda: count_effect(ALL_REQUESTED, mailbox, now) == 0)
+
+
+def may_mail_kind(kind: str, mailbox: str, now: int) -> bool:
+    """Count an email above the limit of `may_mail_mailbox`, where one kind of emails must not keep the others from the owner."""
+    return _may_mail(lambda: count_effect(KIND_REQUESTED, f"{kind} {mailbox}", now) == 0)
+
+
+def may_mail_strangers(now: int, limit: RateLimit = REQUESTED_MAIL) -> bool:
     """Count an email to an address that nobody has confirmed. Returns False above the limit for the whole stage.
 
-    The email is allowed if the store is unavailable.
+    The last part of the limit is a reserve for networks that have used little of it, each of which gets a few emails a day. Otherwise,
+    strangers in sixteen networks could keep everybody from their emails. The email is allowed if the store is unavailable.
     """
-    return _may_mail(REQUESTED_MAIL, "", now)
+    return _may_mail(lambda: _count_for_stage(limit, now))
 
 
-def _may_mail(limit: RateLimit, key: str, now: int) -> bool:
+def _count_for_stage(limit: RateLimit, now: int) -> bool:
+    if settings.current().rate_limits == "off":
+        return True
+    quota, reserved = limit.quota, limit.quota.count // RESERVED_MAIL_SHARE
+    if _add_effect(Counter(_key(limit, "user", ""), Quota(quota.count - reserved, quota.seconds), now * 1000)):
+        return True
+    spare = [counter for counter, _ in _network_counters(limit, "", now, is_spare=True)]
+    if not (reserved and spare):
+        return False
+    counters = [*spare, Counter(_key(limit, "user", "reserve"), Quota(reserved, quota.seconds), now * 1000)]
+    return all(counter.wait() <= 0 for counter in counters) and all(_add_effect(counter) for counter in counters)
+
+
+def _may_mail(count: Callable[[], bool]) -> bool:
+    """Return whether `count` grants an email. Returns True if the store is unavailable."""
     try:
-        return count_effect(limit, key, now) == 0
+        return count()
     except dynamo.STORE_ERRORS as failure:
         if not dynamo.is_unavailable(failure):
             raise
@@ -433,12 +468,16 @@ def _guess_counters(limit: RateLimit, event_id: str, now: int) -> list[tuple[Cou
 
 
 def _network_counters(limit: RateLimit, event_id: str, now: int, *, is_spare: bool = False) -> list[tuple[Counter, CountedBy]]:
-    """Return the counters of the wrong guesses of the caller's networks, or of their spare guesses above the limit of the event."""
+    """Return the counters of the shares of the caller's networks in the limit of an event, or of the stage if `event_id` is empty.
+
+    If `is_spare` is set, return the counters of what the networks may still use above that limit.
+    """
     counters: list[tuple[Counter, CountedBy]] = []
-    for network, factor in _networks(_address(log.caller_address()), WIDE_FACTOR_OF_GUESSES):
-        count, seconds, names = limit.quota.count * factor // GUESSES_SHARE, limit.quota.seconds, [event_id, network]
+    scale, widest_factor = (1, None) if event_id else (settings.current().address_factor / USUAL_ADDRESS_FACTOR, WIDEST_SHARE_FACTOR)
+    for network, factor in _networks(_address(log.caller_address()), WIDE_SHARE_FACTOR, widest_factor):
+        count, seconds, names = int(limit.quota.count * factor * scale / NETWORK_SHARE), limit.quota.seconds, [event_id, network]
         if is_spare:
-            count, seconds, names = count // SPARE_GUESSES_SHARE, seconds * SPARE_GUESSES_PERIODS, [*names, "spare"]
+            count, seconds, names = count // SPARE_SHARE, seconds * SPARE_PERIODS, [*names, "spare"]
         counters.append((Counter(_key(limit, "address", *names), Quota(max(1, count), seconds), now * 1000), "address"))
     return counters
 
@@ -504,12 +543,13 @@ def source_networks(request: RequestContext, wide_factor: int = WIDE_FACTOR) -> 
     return _networks(source_address(request), wide_factor)
 
 
-def _networks(address: Address | None, wide_factor: int) -> list[tuple[str, int]]:
+def _networks(address: Address | None, wide_factor: int, widest_factor: int | None = None) -> list[tuple[str, int]]:
     if address is None:
         return []
     if address.version == 4:
         return [(str(address), 1)]
-    return [(str(ip_network((address, bits), strict=False)), factor) for bits, factor in ((64, 1), (48, wide_factor))]
+    factors = ((64, 1), (48, wide_factor), (32, widest_factor))
+    return [(str(ip_network((address, bits), strict=False)), factor) for bits, factor in factors if factor is not None]
 
 
 def source_address(request: RequestContext) -> Address | None:

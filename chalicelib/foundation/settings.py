@@ -558,20 +558,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _says("How many legal texts a promoter, or the shop, may publish. Replaced terms and refund policies are stored for good."),
     ] = "100/86400"
     address_factor: Annotated[
-        int, Meta(ge=1, le=10_000), _says("Rate limit of a source address, as a multiple of the limit of a user.")
+        int,
+        Meta(ge=1, le=10_000),
+        _says("Rate limit of a source address, as a multiple of the limit of a user. Its share of the stage's emails grows with this."),
     ] = 10
-    limit_mail: Annotated[RateText, _says("How often emails may be requested for one address."), _group("Limits of emails")] = "5/900"
+    limit_mail: Annotated[RateText, _says("How often emails of a kind may be requested for one mailbox."), _group("Limits of emails")] = (
+        "5/900"
+    )
     limit_requested_mail: Annotated[
         RateText,
         _says(
             "How many emails that anybody can request for any address the whole stage sends: links of accounts and of lost tickets, and "
-            "invitations. Above the limit, they go only to verified accounts and to buyers who have paid."
+            "invitations. Codes for waiting rooms have a limit of the same size. One source address may use up a twentieth of each, more "
+            "with a higher `FAIRGATE_ADDRESS_FACTOR`: before a large drop, raise the limit to 20 times the number of people who may share "
+            "an address. Above the limit, emails go only to verified accounts and to buyers who have paid."
         ),
     ] = "5000/3600"
     limit_recipient: Annotated[
         RateText,
         _says(
-            "How many emails strangers can cause for one address; further emails wait. "
+            "How many emails strangers can cause for one mailbox; further emails wait. Of the emails that anybody can request, it gets a "
+            "quarter of this number, and a fortieth of each kind above that. "
             "This also limits how often one ticket may change hands, and how often the emails about one order may be sent again."
         ),
     ] = "40/86400"

@@ -11,10 +11,11 @@ from msgspec import Struct
 
 from chalicelib.edge import rate_limits
 from chalicelib.edge.languages import Language
+from chalicelib.edge.rate_limits import REQUESTED_MAIL, RateLimit
 from chalicelib.foundation import clock, deadline, log, settings
 from chalicelib.foundation.log import logger
 from chalicelib.notifications import providers
-from chalicelib.notifications.model import MailMessage
+from chalicelib.notifications.model import MailMessage, mailbox_key
 from chalicelib.notifications.providers import MailFailed
 
 
@@ -57,7 +58,7 @@ def send(draft: MailDraft) -> bool:
 
 
 # Emails that anybody can request for any address. Bounces of many made-up addresses would ruin the sender's reputation, so a stage sends
-# only a limited number of such emails (docs/decisions/0165-emails-to-made-up-addresses.md).
+# only a limited number of such emails, and few a day to one mailbox (decisions 165 and 246 in docs/decisions).
 
 WITHHELD_SECONDS = 1.0  # longer than handing over an email usually takes
 
@@ -69,18 +70,38 @@ def register_mail_limit_exemption(is_exempt: Callable[[str], bool]) -> None:
     _exemptions.append(is_exempt)
 
 
-def send_requested(draft: MailDraft, now: int) -> bool:
+def send_requested(draft: MailDraft, now: int, stage_limit: RateLimit = REQUESTED_MAIL) -> bool:
     """Send an email that anybody can request. Above the limit for the whole stage, send it only to an exempt address.
 
-    Up to the limit, the call looks nothing up. Above the limit, it takes WITHHELD_SECONDS for every address, because its duration must not
-    reveal who is a customer. Returns False and logs the reason if the email was not sent.
+    Up to the limits, the call looks nothing up. Above a limit, it takes WITHHELD_SECONDS for every address, because its duration must not
+    reveal who is a customer: the `kind` of the email depends on that. Returns False and logs the reason if the email was not sent.
     """
-    if rate_limits.may_mail_strangers(now):
-        return send(draft)
     ends_at = clock.monotonic() + WITHHELD_SECONDS
-    is_sent = _send_if_exempt(draft)
+    is_usual = rate_limits.may_mail_mailbox(mailbox_key(draft.to), now)
+    if not (is_usual or _may_mail_kind(draft, now)):
+        is_sent = False
+    elif not rate_limits.may_mail_strangers(now, stage_limit):
+        is_sent = _send_if_exempt(draft)
+    else:
+        is_sent = send(draft)
+        if is_usual:
+            return is_sent
     deadline.wait(max(0.0, min(ends_at - clock.monotonic(), deadline.remaining() - 1)))
     return is_sent
+
+
+def may_mail_mailbox(draft: MailDraft, now: int) -> bool:
+    """Count a requested email for its mailbox. Returns False and logs the reason above the limit for the mailbox."""
+    return rate_limits.may_mail_mailbox(mailbox_key(draft.to), now) or _may_mail_kind(draft, now)
+
+
+def _may_mail_kind(draft: MailDraft, now: int) -> bool:
+    if rate_limits.may_mail_kind(draft.kind, mailbox_key(draft.to), now):
+        return True
+    logger.info(
+        "mail.not_sent", kind=draft.kind, reason="the limit of requested emails to this mailbox is reached (FAIRGATE_LIMIT_RECIPIENT)"
+    )
+    return False
 
 
 def _send_if_exempt(draft: MailDraft) -> bool:

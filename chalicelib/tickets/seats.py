@@ -126,17 +126,21 @@ def get_invitable_seat(owner_id: str, named_seat: str) -> tuple[Seat, str]:
 def send_invitation(seat: Seat, language: Language, now: int) -> Seat:
     """Email the invitation's link to the guest of a seat.
 
-    If the email cannot be sent, `invited_at` does not change, and the invitation can be sent again. Above the limit of requested emails,
-    guests of free tickets get no email, even at confirmed addresses, because `invited_at` would reveal who is a customer.
+    If the email cannot be sent, `invited_at` does not change, and the invitation can be sent again. This includes emails above the limit of
+    the mailbox. Above the stage's limit of requested emails, guests of free tickets get no email, even at confirmed addresses, because
+    `invited_at` would reveal who is a customer.
     """
     details, token = seat.details, seat.token
     assert details is not None
     assert details.email is not None
     assert token is not None
+    draft = draft_invitation(details.email, token, _event(seat), language)
+    if not notifications.may_mail_mailbox(draft, now):
+        return seat
     if not seat.ticket.price_cents and not rate_limits.may_mail_strangers(now):
         log.count("mails_withheld")
         return seat
-    if not notifications.send(draft_invitation(details.email, token, _event(seat), language)):
+    if not notifications.send(draft):
         return seat
     store.record_invitation(details, now)
     return replace(seat, details=replace(details, invited_at=now))

@@ -819,7 +819,7 @@ def mail_code(event_id: str, user_id: str, email: str, language: Language, now: 
     digest = tokens.code_digest(event_id, address, user_id, code)
     store.put_code(event_id, address, tokens.user_key(user_id), digest, now + CODE_SECONDS)
     values = {"code": code, "event": {"name": _name_for_strangers(cached.event)}}
-    notifications.send_requested(MailDraft("entry_code", email, language, values), now)
+    notifications.send_requested(MailDraft("entry_code", email, language, values), now, rate_limits.REQUESTED_CODES)
 
 
 def _get_joinable_room(event_id: str, now: int) -> CachedRoom:

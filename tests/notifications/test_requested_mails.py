@@ -118,7 +118,7 @@ def test_neither_the_reply_nor_its_time_shows_whether_an_address_is_confirmed(ap
     create_account("ada", "owner@example.com", verified_at=1)
     reach_limit(api)
     replies = [
-        REQUESTS[kind](api, email, from_another_network(number))
+        REQUESTS[kind](api, email, from_another_network(10 + number))
         for number, email in enumerate((BUYER, "owner@example.com", "x@example.com"))
     ]
     shown = [{name: value for name, value in reply.json.items() if name not in ("request_id", "email")} for reply in replies]
@@ -166,7 +166,7 @@ def test_guests_of_free_tickets_are_invited_once_the_limit_allows_it(api, time, 
     assert (reply.status, reply.json["guest"]["invited_at"] is not None) == (200, price_cents > 0)
     assert len(mailbox.mails) == (price_cents > 0)
     time.advance(1800)
-    again = api.post(f"/seats/{order_id}-1.2/invitation", user="ada", **from_another_network(9))
+    again = api.post(f"/seats/{order_id}-1.2/invitation", user="ada", **from_another_network(10))
     assert again.json["guest"]["invited_at"] is not None
     assert len(mailbox.mails) == (price_cents > 0) + 1
 
@@ -177,3 +177,91 @@ def test_emails_are_sent_while_the_counters_are_unavailable(api, mailbox):  # no
     with faults.fail_from(1, faults.throttled, table="rate-limits"):
         assert api.post("/lost-tickets", json={"email": "x@example.com"}).status == 200
     assert mailbox.kinds("x@example.com") == ["find_tickets"]
+
+
+@pytest.mark.parametrize(
+    ("address", "factor", "expected"),
+    [
+        ("198.51.100.7", 10, 10),
+        ("198.51.100.7", 40, 40),
+        ("2001:db8:1:1::{:x}", 10, 10),
+        ("2001:db8:1:{:x}::1", 10, 20),
+        ("2001:db8:{:x}::1", 10, 100),
+    ],
+)
+def test_one_network_gets_only_a_share_of_the_requested_emails(api, mailbox, address, factor, expected):  # noqa: F811
+    with settings.override(limit_requested_mail="200/3600", address_factor=factor):
+        for number in range(130):
+            email = f"made-up-{number}@example.com"
+            last = api.post("/lost-tickets", json={"email": email}, source_ip=address.format(number))
+        assert len(mailbox.mails) == expected
+        assert (last.status, last.json["by"]) == (429, "address")
+        assert api.post("/lost-tickets", json={"email": BUYER}, source_ip="203.0.113.7").status == 200
+    assert mailbox.kinds(BUYER) == ["find_tickets"]
+
+
+def test_the_last_fifth_of_the_limit_is_for_networks_with_few_requests(api, time, mailbox):  # noqa: F811
+    with settings.override(limit_requested_mail="200/3600"):
+
+        def request(address, number):
+            before = len(mailbox.mails)
+            assert api.post("/lost-tickets", json={"email": f"{address}-{number}@example.com"}, source_ip=address).status == 200
+            return len(mailbox.mails) - before
+
+        sent = [sum(request(f"198.51.100.{network}", number) for number in range(10)) for network in range(20)]
+        assert sent == [10] * 16 + [1] * 4, "above the limit, one each"
+        assert [request("203.0.113.1", number) for number in range(3)] == [1, 0, 0]
+        assert sum(request(f"192.0.2.{network}", 0) for network in range(60)) == 40 - 4 - 1, "the limit includes the reserve"
+        assert len(mailbox.mails) == 200
+        time.advance(3600)
+        assert request("203.0.113.2", 0) == 1
+
+
+@pytest.mark.parametrize("address", ["ada@example.com", "ada.l+{}@gmail.com"])
+def test_a_mailbox_gets_a_few_requested_emails_a_day_whoever_requests_them(api, time, mailbox, address):  # noqa: F811
+    with settings.override(limit_requested_mail="5000/3600"):
+        for number in range(24 * 4):
+            for kind, request in enumerate(REQUESTS.values()):
+                request(api, address.format(f"{number}-{kind}"), {"source_ip": f"198.51.100.{number}"})
+            time.advance(900)
+    assert 20 <= len(mailbox.mails) <= 10 + 10 + len({mail.kind for mail in mailbox.mails})
+
+
+def test_other_emails_do_not_keep_the_owner_from_a_new_password(api, time, mailbox):  # noqa: F811
+    create_account("ada", BUYER, verified_at=1)
+    with settings.override(limit_requested_mail="5000/3600", limit_mail="99/900"):
+        for number in range(30):
+            assert api.post("/lost-tickets", json={"email": BUYER}, **from_another_network(number)).status == 200
+        assert len(mailbox.mails) == 11, "ten, and the first of its kind above them"
+        for number in range(3):
+            assert api.post("/auth/password/forgot", json={"email": BUYER}, **from_another_network(30 + number)).status == 200
+    assert mailbox.kinds(BUYER)[11:] == ["reset_password"]
+
+
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_above_the_limit_of_a_mailbox_neither_reply_nor_time_shows_who_has_an_account(api, mailbox, waited, kind):  # noqa: F811
+    create_account("ada", BUYER, verified_at=1)
+    with settings.override(limit_requested_mail="5000/3600", limit_recipient="4/86400"):
+        for email in (BUYER, "made-up@example.com"):
+            assert api.post("/lost-tickets", json={"email": email}, **from_another_network(1)).status == 200
+        assert waited == []
+        replies = [[REQUESTS[kind](api, email, from_another_network(2)) for _ in range(3)] for email in (BUYER, "made-up@example.com")]
+    shown = [
+        [{name: value for name, value in reply.json.items() if name not in ("request_id", "email")} for reply in of_address]
+        for of_address in replies
+    ]
+    assert shown[0] == shown[1]
+    assert waited == [notifications.WITHHELD_SECONDS] * 6, "also if the first of its kind is sent"
+
+
+def test_invitations_of_guests_count_for_their_mailbox(api, mailbox):  # noqa: F811
+    event_id = builders.create_event(api)
+    with settings.override(rate_limits="off"):
+        order_id = builders.create_order(api, (event_id, builders.create_tier(api, event_id, price_cents=500, admits=9)), 1)
+    with settings.override(limit_recipient="8/86400", limit_requested_mail="5000/3600"):
+        invited = [
+            api.put(f"/seats/{order_id}-1.{seat}/guest", json={"name": "Bob", "email": f"bob+{seat}@gmail.com"}, user="ada").json
+            for seat in range(2, 7)
+        ]
+    assert [seat["guest"]["invited_at"] is not None for seat in invited] == [True] * 3 + [False] * 2
+    assert len(mailbox.mails) == 3
