@@ -334,12 +334,13 @@ def test_a_sweep_stops_when_its_time_is_over(api, time):
 
 
 def test_calls_that_stripe_refuses_are_repeated_in_the_same_run(shop, time, monkeypatch):
-    """Buyers use most of what Stripe accepts, so the endpoint of the sweep accepts one call a second."""
+    """Buyers use most of what Stripe accepts, so the endpoint of the sweep accepts one call a second. Calls come one after the other."""
     sessions = [shop.open_checkout(f"user-{number}", 1) for number in range(4)]
     time.advance(200)
     shop.fake.request_log.clear()
     shop.fake.limit_endpoints(1)
     monkeypatch.setattr(deadline.time, "sleep", lambda seconds: time.advance(int(seconds)))
+    monkeypatch.setattr(parallel, "MAX_THREADS", 1)
     before = count_unfinished()
     report = builders.run_sweep()
     assert {shop.purchase_state(session) for session in sessions} == {"expired"}
