@@ -1,5 +1,8 @@
 """Sessions and their refresh tokens. A refresh token is opaque and valid for one use.
 
+`service.change_password` and others raise the `generation` of an account, and `service` then refuses its older sessions. Access tokens stay
+valid for a few minutes (`edge.auth.ACCESS_SECONDS`).
+
 A session ends seven days after its last use, or later if `keep_session` was called. The session of an admin ends twelve hours after the
 sign-in.
 

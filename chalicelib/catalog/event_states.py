@@ -2,6 +2,8 @@
 
 The event is written first, so that tiers created at the same time are opened or closed accordingly. The shards, which decide what can be
 sold, are written afterwards. If a crash prevents that, the sweep or a repeated call writes the shards.
+
+`sale_rules` decides what buyers see: upcoming, on sale, sold out or over.
 """
 
 from collections.abc import Callable, Mapping, Sequence

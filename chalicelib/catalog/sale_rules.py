@@ -1,4 +1,7 @@
-"""Rules that decide when tickets are on sale, and what may not change around an opening. They read nothing but the line of an event."""
+"""Rules that decide when tickets are on sale, the status that buyers see, and what may not change around an opening.
+
+The rules read nothing but the line of an event.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Literal

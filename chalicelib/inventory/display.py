@@ -1,4 +1,4 @@
-"""Stock figures for display. Each group of stocks has one item, and one instance at a time refreshes it.
+"""Stock figures for display, which `availability` reads. Each group of stocks has one item, and one instance at a time refreshes it.
 
 The module contains the types and rules, then the table, then this instance's copies of the items, and finally the refresh.
 """

@@ -1,6 +1,7 @@
 """Reservations: check the limits and the waiting-room pass (`waiting_room.service.require_pass`), hold the tickets, and write the purchase.
 
-The purchase owns the holds. Tickets that need an access code are held together with a use of the code.
+The purchase owns the holds. `store.create` enforces the limit for each buyer, also against simultaneous requests. Tickets that need an
+access code are held together with a use of the code.
 """
 
 from collections.abc import Mapping, Sequence
