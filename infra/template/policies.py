@@ -83,7 +83,7 @@ TABLES: dict[str, dict[str, str]] = {
         "tickets": "BatchGetItem",
     },
     "follow_changes": {
-        "accounts": "GetItem",
+        "accounts": "BatchGetItem GetItem",
         "accounts/index/by_lane": "Query",
         "audit": "PutItem",
         "buyers": "BatchGetItem GetItem UpdateItem",

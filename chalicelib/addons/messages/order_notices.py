@@ -6,6 +6,7 @@ Each notification is queued once, even if changes arrive repeatedly or out of or
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
+from chalicelib.accounts import service as accounts
 from chalicelib.addons.messages import event_notices
 from chalicelib.catalog import service as catalog
 from chalicelib.changes.model import (
@@ -47,12 +48,22 @@ def follow(changes: Sequence[Change]) -> None:
     changes = [change for change in changes if not change.is_copy]
     oldest = clock.now() - MAX_AGE_SECONDS
     event_notices.note_changes([change for change in changes if isinstance(change, EventChanged) and change.at >= oldest])
+    unreachable = _orders_without_address(changes)
     for change in changes:
+        if isinstance(change, OrderPaid) and change.purchase.id in unreachable:
+            continue
         for notification in _notifications(change):
             if change.at >= oldest:
                 outbox.queue_notification(notification)
             else:
                 logger.info("notification.too_old", kind=notification.kind, subject_id=notification.subject_id)
+
+
+def _orders_without_address(changes: Sequence[Change]) -> set[str]:
+    """Return the ids of the paid orders whose buyers have neither given an address nor an account."""
+    paid = [change.purchase for change in changes if isinstance(change, OrderPaid) and not change.purchase.has_details]
+    known = {account.user_id for account in accounts.find_accounts({purchase.user_id for purchase in paid})} if paid else set()
+    return {purchase.id for purchase in paid if purchase.user_id not in known}
 
 
 def _notifications(change: Change) -> Iterator[Notification]:
