@@ -47,8 +47,9 @@ from chalicelib.purchases.provider_events import EventResult
 # How many payments of unknown purchases one comparison may refund. More of them mean the wrong store, or a store restored from a backup.
 MAX_UNKNOWN_PAYMENTS = 10
 MAX_RECHECKS = 100  # open findings that one run compares again
-# An object that the provider never returns does not stop the comparison for good: a span of SHORTEST_SECONDS skips up to MAX_SKIPPED.
-SHORTEST_SECONDS, MAX_SKIPPED = 1, 3
+# An object that the provider never returns does not stop the comparison for good: a span of this length, in seconds, skips it. If several
+# objects are not returned, the provider is at fault.
+SHORTEST_SECONDS = 1
 RECHECK_SECONDS = 240  # time for rechecks, and at most a quarter of a run, so that they do not delay the comparison of the current books
 # Payments opened after a span are listed in slices, of LATER_SECONDS first. After a slice that took few calls, the next is twice as long.
 LATER_SECONDS, FEW_CALLS = 30, 40
@@ -135,7 +136,7 @@ class ComparisonRun:
     def __init__(self, report: ReconciliationReport, now: int, turn: Turn, open_cases: Iterable[Case], account: str | None = None) -> None:
         self.report, self.now, self.turn, self.account = report, now, turn, account
         self.compared: dict[str, bool] = {}  # id of a refund or dispute -> whether it is ours
-        self.skipped = 0
+        self.unanswered = 0
         self._lock = Lock()  # payments are looked up in threads
         self.open_findings = {(case.purchase_id, case.id) for case in open_cases if case.kind == "finding"}
 
@@ -185,8 +186,8 @@ class ComparisonRun:
     def _skips(self, error: Exception) -> bool:
         """Return whether to skip an object because of this error. Shortly before a deadline, the object may not be at fault."""
         is_unanswered = type(error) is ProviderUnavailable and error.setup_error is None and deadline.remaining() > 2 * SECONDS_TO_REPEAT
-        self.skipped += is_unanswered
-        return is_unanswered and self.report.until - self.report.since <= SHORTEST_SECONDS and self.skipped <= MAX_SKIPPED
+        self.unanswered += is_unanswered
+        return is_unanswered and self.report.until - self.report.since <= SHORTEST_SECONDS and self.unanswered == 1
 
 
 def compare_span(since: int, until: int, now: int, max_unknown: int | None = MAX_UNKNOWN_PAYMENTS) -> ReconciliationReport:
@@ -366,11 +367,8 @@ def _our_payments(run: ComparisonRun, paid: set[str]) -> Iterator[ProviderPaymen
 
 
 def _check_unknown_limit(run: ComparisonRun, unknown: list[ProviderPayment]) -> None:
-    """Count payments of unknown purchases. Beyond the limit, open findings and raise StoreIsBehind instead of refunding them."""
-    if run.turn.unknown_left is None:
-        return
-    run.turn.unknown_left -= len(unknown)
-    if run.turn.unknown_left < 0:
+    """If there are more payments of unknown purchases than may be refunded, open findings and raise StoreIsBehind."""
+    if run.turn.unknown_left is not None and len(unknown) > run.turn.unknown_left:
         for payment in unknown:
             _update_unknown_finding(run, payment, differs=True)
         raise StoreIsBehind(f"{len(unknown)} payments belong to purchases that this store does not have")
@@ -390,6 +388,9 @@ def _update_unknown_finding(run: ComparisonRun, payment: ProviderPayment, *, dif
 
 def _compare_payment(run: ComparisonRun, payment: ProviderPayment, purchase: Purchase | None) -> None:
     result = provider_events.apply_payment(purchase, payment, run.now)
+    is_returned = purchase is None and result.purchase is None and result.changed
+    if is_returned and run.turn.unknown_left is not None:
+        run.turn.unknown_left -= 1
     purchase = run.count_repaired(_payment_repair(result), result)
     is_on_account = result.result == provider_events.ON_ACCOUNT
     is_left = is_on_account or (purchase is None and result.result in ("refund_failed", "other_region"))

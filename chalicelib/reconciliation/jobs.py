@@ -216,10 +216,10 @@ class ReconciliationRow(dynamo.Table):
         return compare.MAX_UNKNOWN_PAYMENTS - -(-max(int(self.unknown_at or 0) - now, 0) // UNKNOWN_SECONDS)
 
     def count_unknown(self, left_before: int | None, turn: compare.Turn, now: int) -> None:
-        """Count the payments of unknown purchases that the turn has found since it had `left_before`."""
-        found = (left_before or 0) - max(turn.unknown_left or 0, 0)
-        if found:
-            self.unknown_at = max(int(self.unknown_at or 0), now) + found * UNKNOWN_SECONDS
+        """Count the payments of unknown purchases that the turn has refunded since it had `left_before`."""
+        refunded = (left_before or 0) - (turn.unknown_left or 0)
+        if refunded:
+            self.unknown_at = max(int(self.unknown_at or 0), now) + refunded * UNKNOWN_SECONDS
 
     def save_turn(self, until: int, seconds: int) -> bool:
         """Save the account with this `until` and length of the next span. Returns False and saves nothing if another run has done so."""

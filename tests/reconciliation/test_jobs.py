@@ -556,6 +556,21 @@ def test_at_most_ten_payments_of_unknown_purchases_are_refunded_in_a_day(shop):
     compare.compare_span(shop.time.now - 2 * 86_400, shop.time.now, shop.time.now, max_unknown=None)
 
 
+def test_refunds_that_stripe_cannot_make_do_not_count(shop):
+    start_schedule(shop)
+    ReconciliationRow.find("last").save_turn(shop.time.now, 60)
+    shop.lose_webhooks()
+    for _ in range(4):
+        shop.pay_in_dashboard(ids.new_id())
+        shop.time.advance(20)
+    shop.fake.fail_next_request("POST", "/v1/refunds", status=500, times=3 * 3)
+    shop.time.advance(BEHIND)
+    for _ in range(8):
+        with contextlib.suppress(ProviderUnavailable):
+            run_on_lambda(shop)
+    assert (len(shop.fake.objects("refund")), shop.list_open_cases(), load_position()) == (4, [], shop.time.now - BEHIND)
+
+
 def test_no_account_is_compared_with_the_wrong_store(shop):
     start_schedule(shop)
     account, reached = shop.start_onboarding("idle"), load_position()

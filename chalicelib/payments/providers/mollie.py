@@ -22,6 +22,7 @@ import msgspec
 from chalicelib.foundation import clock, deadline, effects, ids, log, money, secret_settings, settings
 from chalicelib.foundation.deadline import DeadlineExceeded
 from chalicelib.foundation.log import logger
+from chalicelib.foundation.memory import Memory
 from chalicelib.foundation.settings import SettingsError
 from chalicelib.payments.model import (
     CheckoutPage,
@@ -45,10 +46,13 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 T = TypeVar("T")
 
+ListName = Literal["payments", "refunds", "chargebacks"]
+
 PARAMETER = "token"  # of the webhook's address
 DESCRIPTION = ProviderDescription(name="mollie", title="Mollie", signature_parameter=PARAMETER)
 
 MAX_PAGE_SIZE = 250  # Mollie's maximum
+KEPT_SECONDS = 600  # less than the time between two runs of the reconciliation
 MAX_DESCRIPTION = 255
 CONNECT_SECONDS = 2
 READ_SECONDS = 6
@@ -170,7 +174,7 @@ def find_payment_changes(provider_id: str) -> PaymentChanges | None:
 
 
 def list_payments(since: int, until: int, account: str | None) -> Iterator[ProviderPayment]:
-    return (_convert_payment(payment) for payment in _list_created("payments", since, until))
+    return _list_created("payments", _convert_payment, since, until)
 
 
 # Refunds.
@@ -223,8 +227,7 @@ def find_refund(provider_id: str, account: str | None) -> ProviderRefund | None:
 
 
 def list_refunds(since: int, until: int, account: str | None) -> Iterator[ProviderRefund]:
-    found = _list_created("refunds", since, until, **_EMBED_PAYMENT)
-    return (_convert_refund(refund, _payment_of(refund)) for refund in found)
+    return _list_created("refunds", lambda refund: _convert_refund(refund, _payment_of(refund)), since, until, **_EMBED_PAYMENT)
 
 
 # Chargebacks.
@@ -237,8 +240,7 @@ def fetch_dispute(provider_id: str, account: str | None) -> ProviderDispute:
 
 
 def list_disputes(since: int, until: int, account: str | None) -> Iterator[ProviderDispute]:
-    found = _list_created("chargebacks", since, until, **_EMBED_PAYMENT)
-    return (_convert_chargeback(chargeback, _payment_of(chargeback)) for chargeback in found)
+    return _list_created("chargebacks", lambda found: _convert_chargeback(found, _payment_of(found)), since, until, **_EMBED_PAYMENT)
 
 
 # Events and payouts.
@@ -404,18 +406,46 @@ def _payment_object(api: "Client", payment_id: str) -> Any:
     return MolliePayment({"id": payment_id}, api)  # type: ignore[no-untyped-call]
 
 
-def _list_created(list_name: Literal["payments", "refunds", "chargebacks"], since: int, until: int, **params: Any) -> Iterator[Json]:
-    """Yield the objects that were created in [since, until), newest first. Mollie's lists have the newest first and no filter."""
-    page = _call(lambda api: getattr(api, list_name).list(limit=MAX_PAGE_SIZE, **params))
-    while page is not None:
-        for found in page["_embedded"][list_name]:
-            created = _created(found)
-            if created < since:
+def _list_created(list_name: ListName, convert: Callable[[Json], T], since: int, until: int, **params: Any) -> Iterator[T]:
+    """Yield the objects that were created in [since, until), newest first.
+
+    Mollie's lists have the newest object first and no filter. So a run that compares many spans reads each list only once: what a list has
+    shown is kept for KEPT_SECONDS, and the next call continues after it.
+    """
+    listing = _listings.entries.get(list_name)
+    if listing is None or until >= listing.began_at or clock.now() > listing.began_at + KEPT_SECONDS:
+        listing = _Listing(clock.now(), lambda: _call(lambda api: getattr(api, list_name).list(limit=MAX_PAGE_SIZE, **params)))
+        _listings.entries[list_name] = listing
+    for found in listing.read(lambda page: [(_created(each), convert(each)) for each in page["_embedded"][list_name]]):
+        if found[0] < since:
+            return
+        if found[0] < until:
+            yield found[1]
+
+
+class _Listing:
+    """A list of Mollie's that was begun at `began_at` (epoch seconds): the objects of its first pages, and how to fetch the next page."""
+
+    def __init__(self, began_at: int, fetch_page: Callable[[], Any]) -> None:
+        self.began_at = began_at
+        self._fetch_page: Callable[[], Any] | None = fetch_page
+        self._objects: list[tuple[int, Any]] = []  # each with the time when it was created, newest first
+
+    def read(self, convert: Callable[[Any], list[tuple[int, Any]]]) -> Iterator[tuple[int, Any]]:
+        """Yield the objects, each with the time when it was created. Fetches further pages only if the caller goes on."""
+        position = 0
+        while True:
+            while position < len(self._objects):
+                yield self._objects[position]
+                position += 1
+            if self._fetch_page is None:
                 return
-            if created < until:
-                yield found
-        following = page
-        page = _call(lambda _: following.get_next()) if following.has_next() else None  # noqa: B023 (called at once)
+            page = self._fetch_page()
+            self._objects += convert(page)
+            self._fetch_page = (lambda page=page: _call(lambda _: page.get_next())) if page.has_next() else None
+
+
+_listings: Memory[str, _Listing] = Memory(max_entries=3)
 
 
 def _idempotency_key(purpose: str, purchase_id: str, params: Json) -> str:
