@@ -154,7 +154,7 @@ def measure_reconciliation(events: int) -> Iterator[Bound]:
     sweep_store.mark_due(event_ids[:SELLING], since // 60 + 10)
 
     def read_ledgers(of: Sequence[str]) -> None:
-        report, turn = ReconciliationReport(since, since + 300), compare.Turn(since + 300)
+        report, turn = ReconciliationReport(since, since + 300), compare.Turn(since + 300, compare.RefundLimit())
         list(compare._captured_entries(compare.ComparisonRun(report, START, turn, []), of))
 
     def read_changed() -> None:

@@ -131,12 +131,12 @@ def _check_stage(chosen: Namespace) -> None:
 
 def _compare(chosen: Namespace) -> ReconciliationReport:
     now, report = clock.now(), ReconciliationReport(chosen.since, chosen.since)
-    max_unknown = None if chosen.pay_back_unknown else compare.MAX_UNKNOWN_PAYMENTS
+    limit = compare.RefundLimit(None) if chosen.pay_back_unknown else compare.RefundLimit()
     while report.until < chosen.until:
         until = min(report.until + SPAN_SECONDS, chosen.until)
         print(f"{clock.iso(report.until)} to {clock.iso(until)} ...", file=sys.stderr, flush=True)
         try:
-            report.add(compare.compare_span(report.until, until, now, max_unknown))
+            report.add(compare.compare_span(report.until, until, now, limit))
         except ProviderUnavailable:
             raise ComparisonFailed(
                 f"The payment provider does not respond, or refuses the key. Continue later with --since {clock.iso(report.until)}"

@@ -114,10 +114,17 @@ def recover(since: int, now: int, sold_until: int) -> RecoveryReport:
         open_cases = money_cases.list_open_cases()
         while compared.until <= now:
             until = min(compared.until + SPAN_SECONDS, now + 1)
-            compared.add(compare.compare_account(None, compared.until, until, now, compare.Turn(until, None), open_cases=open_cases))
+            compared.add(
+                compare.compare_account(
+                    None, compared.until, until, now, compare.Turn(until, compare.RefundLimit(None)), open_cases=open_cases
+                )
+            )
         paying = sorted(account for account in recovery.paying_accounts if account is not None and account not in report.accounts_unread)
         for found in recovery.call_each_account(
-            lambda account: compare.compare_account(account, since, now + 1, now, compare.Turn(now + 1), open_cases=open_cases), paying
+            lambda account: compare.compare_account(
+                account, since, now + 1, now, compare.Turn(now + 1, compare.RefundLimit()), open_cases=open_cases
+            ),
+            paying,
         ):
             compared.add(found)
     return report

@@ -54,13 +54,17 @@ def call_in_rounds(act: Callable[[T], R], waiting: deque[T], rate: float) -> Ite
 
     Yields each item with its result. More items may be added to the queue meanwhile. Errors are raised as in `call_each`.
     """
-    seconds = 0.0  # that the last round took
+    seconds = 0.0  # that a call of the last round took; the median, because some may have waited before they were repeated
+
+    def act_and_measure(item: T) -> tuple[R, float]:
+        began_at = clock.monotonic()
+        return act(item), clock.monotonic() - began_at
+
     while waiting:
         batch = [waiting.popleft() for _ in range(min(len(waiting), calls_at_once(rate, seconds)))]
-        began_at = clock.monotonic()
-        results = call_each(act, batch)
-        seconds = clock.monotonic() - began_at
-        yield from zip(batch, results, strict=True)
+        measured = call_each(act_and_measure, batch)
+        seconds = sorted(taken for _, taken in measured)[len(measured) // 2]
+        yield from ((item, result) for item, (result, _) in zip(batch, measured, strict=True))
 
 
 def calls_at_once(rate: float, seconds: float) -> int:

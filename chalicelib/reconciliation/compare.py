@@ -98,15 +98,20 @@ class StoreIsBehind(Exception):
     """The provider has payments for many purchases that are not in this store: it is the wrong store, or was restored from a backup."""
 
 
+class RefundLimit(Struct):
+    """How many more payments of unknown purchases may be refunded. None means no limit."""
+
+    left: int | None = MAX_UNKNOWN_PAYMENTS
+
+
 class Turn:
     """What the comparisons of successive spans of an account share: a limit of refunds, and what they have read beyond their spans.
 
-    No span of the turn ends after `ends_at`, in epoch seconds. `unknown_left` is how many more payments of unknown purchases may be
-    refunded; None means no limit.
+    No span of the turn ends after `ends_at`, in epoch seconds.
     """
 
-    def __init__(self, ends_at: int, unknown_left: int | None = MAX_UNKNOWN_PAYMENTS) -> None:
-        self.last_id, self.unknown_left = ids.lowest_id(ends_at), unknown_left
+    def __init__(self, ends_at: int, limit: RefundLimit) -> None:
+        self.last_id, self.limit = ids.lowest_id(ends_at), limit
         self.next_entries: dict[str, str] = {}  # event id -> the first purchase that may have an entry to compare
         # The ids of payments that received money, with the end of the time in which they were opened. The turn has listed all that were
         # opened before `listed_until` and since the beginning of the current span.
@@ -187,20 +192,20 @@ class ComparisonRun:
         """Return whether to skip an object because of this error. Shortly before a deadline, the object may not be at fault."""
         is_unanswered = type(error) is ProviderUnavailable and error.setup_error is None and deadline.remaining() > 2 * SECONDS_TO_REPEAT
         self.unanswered += is_unanswered
-        return is_unanswered and self.report.until - self.report.since <= SHORTEST_SECONDS and self.unanswered == 1
+        return is_unanswered and self.report.until - self.report.since == SHORTEST_SECONDS and self.unanswered == 1
 
 
-def compare_span(since: int, until: int, now: int, max_unknown: int | None = MAX_UNKNOWN_PAYMENTS) -> ReconciliationReport:
+def compare_span(since: int, until: int, now: int, limit: RefundLimit | None = None) -> ReconciliationReport:
     """Compare [since, until) of the operator's account and then of each promoter's account, as `compare_account` does.
 
     A promoter's account that cannot be read becomes a finding. Raises StoreIsBehind. Raises ProviderUnavailable if the provider does not
     respond for the operator's account, or for several promoters' accounts in a row. Repairs made before an error are kept.
     """
-    open_cases, silent_count = list(money_cases.list_open_cases()), 0
-    report = compare_account(None, since, until, now, Turn(until, max_unknown), open_cases=open_cases)
+    open_cases, silent_count, limit = list(money_cases.list_open_cases()), 0, limit or RefundLimit()
+    report = compare_account(None, since, until, now, Turn(until, limit), open_cases=open_cases)
     for account in catalog.snapshot().account_ids():
         try:
-            report.add(compare_account(account, since, until, now, Turn(until, max_unknown), open_cases=open_cases))
+            report.add(compare_account(account, since, until, now, Turn(until, limit), open_cases=open_cases))
             silent_count = 0
         except Exception as error:
             if not concerns_only(account, error):
@@ -279,7 +284,7 @@ def recheck_open_cases(open_cases: Sequence[Case], since: int, now: int) -> dict
     repairs by kind. If the provider does not respond for a promoter's account, the remaining cases of this account are left to later runs.
     If it does not respond for the operator's account, or the time for rechecks has passed, all remaining cases are left to later runs.
     """
-    run = ComparisonRun(ReconciliationReport(now, now), now, Turn(now, 0), open_cases)
+    run = ComparisonRun(ReconciliationReport(now, now), now, Turn(now, RefundLimit(0)), open_cases)
     quarters = {quarter % QUARTERS for quarter in range(since // QUARTER_SECONDS + 1, now // QUARTER_SECONDS + 1)[:QUARTERS]}
     disputes = [case for case in open_cases if case.kind == "dispute" and crc32(case.id.encode()) % QUARTERS in quarters]
     findings = [case for case in open_cases if case.kind == "finding" and "capture" in case.details]
@@ -368,7 +373,7 @@ def _our_payments(run: ComparisonRun, paid: set[str]) -> Iterator[ProviderPaymen
 
 def _check_unknown_limit(run: ComparisonRun, unknown: list[ProviderPayment]) -> None:
     """If there are more payments of unknown purchases than may be refunded, open findings and raise StoreIsBehind."""
-    if run.turn.unknown_left is not None and len(unknown) > run.turn.unknown_left:
+    if run.turn.limit.left is not None and len(unknown) > run.turn.limit.left:
         for payment in unknown:
             _update_unknown_finding(run, payment, differs=True)
         raise StoreIsBehind(f"{len(unknown)} payments belong to purchases that this store does not have")
@@ -389,8 +394,8 @@ def _update_unknown_finding(run: ComparisonRun, payment: ProviderPayment, *, dif
 def _compare_payment(run: ComparisonRun, payment: ProviderPayment, purchase: Purchase | None) -> None:
     result = provider_events.apply_payment(purchase, payment, run.now)
     is_returned = purchase is None and result.purchase is None and result.changed
-    if is_returned and run.turn.unknown_left is not None:
-        run.turn.unknown_left -= 1
+    if is_returned and run.turn.limit.left is not None:
+        run.turn.limit.left -= 1
     purchase = run.count_repaired(_payment_repair(result), result)
     is_on_account = result.result == provider_events.ON_ACCOUNT
     is_left = is_on_account or (purchase is None and result.result in ("refund_failed", "other_region"))

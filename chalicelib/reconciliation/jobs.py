@@ -141,11 +141,12 @@ class _Run:
     def _take_turn(self, account: "ReconciliationRow", turn_seconds: float, event_ids: set[str] | None) -> Exception | None:
         """Compare spans of an account, within the turn's time. Returns the error if no span could be compared."""
         began, ends_at = int(account.until), clock.monotonic() + turn_seconds
-        turn = compare.Turn(self._end, account.unknown_left(self._now))
+        limit = compare.RefundLimit(account.unknown_left(self._now))
+        turn = compare.Turn(self._end, limit)
         seconds, time_limit = int(account.seconds), 0.0  # the length of the next span; how long the first comparison may take
         while account.until < self._end and seconds >= account.seconds / 4 and ends_at - clock.monotonic() > SECONDS_TO_COMPARE:
             since, until = int(account.until), min(int(account.until) + seconds, self._end)
-            started_at, unknown_left = clock.monotonic(), turn.unknown_left
+            started_at, allowed = clock.monotonic(), limit.left
             try:
                 with deadline.within(ends_at - started_at), may_write():
                     time_limit = time_limit or deadline.remaining()
@@ -160,7 +161,7 @@ class _Run:
                         repeats_failed=False,
                     )
             except Exception as error:
-                account.count_unknown(unknown_left, turn, self._now)
+                account.count_unknown((allowed or 0) - (limit.left or 0), self._now)
                 if not compare.concerns_only(account.account, error):
                     if isinstance(error, compare.StoreIsBehind):
                         account.save_turn(since, int(account.seconds))
@@ -178,7 +179,7 @@ class _Run:
             speed = FILLED * (until - since) / max(compared_at - started_at, 1)  # how many seconds of the books to compare per second
             fitting = int(min(2 * account.seconds, MAX_SPAN_SECONDS, speed * time_limit))
             shortest = MIN_SPAN_SECONDS if until - since == account.seconds else int(account.seconds)
-            account.count_unknown(unknown_left, turn, self._now)
+            account.count_unknown((allowed or 0) - (limit.left or 0), self._now)
             if not account.save_turn(until, max(fitting, shortest)):
                 return None  # another run is active and has compared this span
             seconds = max(int(min(account.seconds, speed * (ends_at - compared_at))), MIN_SPAN_SECONDS)
@@ -215,9 +216,8 @@ class ReconciliationRow(dynamo.Table):
         """Return how many payments of unknown purchases may be refunded now. The limit is for a day, and returns little by little."""
         return compare.MAX_UNKNOWN_PAYMENTS - -(-max(int(self.unknown_at or 0) - now, 0) // UNKNOWN_SECONDS)
 
-    def count_unknown(self, left_before: int | None, turn: compare.Turn, now: int) -> None:
-        """Count the payments of unknown purchases that the turn has refunded since it had `left_before`."""
-        refunded = (left_before or 0) - (turn.unknown_left or 0)
+    def count_unknown(self, refunded: int, now: int) -> None:
+        """Count refunds of payments of unknown purchases."""
         if refunded:
             self.unknown_at = max(int(self.unknown_at or 0), now) + refunded * UNKNOWN_SECONDS
 

@@ -60,19 +60,22 @@ def test_threads_are_used_again():
 
 
 def test_rounds_have_as_many_calls_as_the_rate_permits(monkeypatch):
-    """Each call takes two seconds, so with ten calls a second, twenty are made at once after the first round."""
+    """A call takes two seconds, so with ten calls a second, twenty are made at once after the first round. One call is repeated later."""
     now, rounds = 0, []
 
-    def call_each(act, batch):
+    def act(number):
         nonlocal now
-        now += 2
+        now += 60 if number == 5 else 2
+        return str(number)
+
+    def call_each(act, batch):
         rounds.append(len(batch))
         return [act(item) for item in batch]
 
     monkeypatch.setattr(parallel, "call_each", call_each)
     monkeypatch.setattr(clock, "monotonic", lambda: now)
     waiting = deque(range(30))
-    for number, text in parallel.call_in_rounds(str, waiting, 10):
+    for number, text in parallel.call_in_rounds(act, waiting, 10):
         assert text == str(number)
         waiting.extend([100] * (number == 0))
     assert rounds == [1, 20, 10]

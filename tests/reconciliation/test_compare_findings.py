@@ -103,9 +103,23 @@ def test_many_unknown_purchases_are_shown_and_not_refunded(shop):
     row.save()  # the rest of the store is back
     assert recheck(shop) == {"paid_without_tickets": 1}
     assert (shop.purchase_state(session), set(list_findings(shop))) == ("paid", set(lost))
-    report = compare_last_hour(shop, max_unknown=None)
+    report = compare_last_hour(shop, limit=compare.RefundLimit(None))
     assert (report.repaired, report.findings, list_findings(shop)) == ({"paid_without_tickets": 10}, {}, {})
     assert shop.received_and_kept() == (110_000, 10_000)
+
+
+def test_the_hours_that_a_command_compares_share_the_limit_of_refunds(shop):
+    limit = compare.RefundLimit()
+    shop.lose_webhooks()
+    for _ in range(compare.MAX_UNKNOWN_PAYMENTS // 2 + 1):
+        shop.pay_in_dashboard(ids.new_id())
+    compare_last_hour(shop, limit=limit)
+    for _ in range(compare.MAX_UNKNOWN_PAYMENTS // 2 + 1):
+        shop.pay_in_dashboard(ids.new_id())
+    with pytest.raises(compare.StoreIsBehind):
+        compare_last_hour(shop, limit=limit)
+    assert len(shop.fake.objects("refund")) == compare.MAX_UNKNOWN_PAYMENTS // 2 + 1
+    compare_last_hour(shop, limit=compare.RefundLimit(None))
 
 
 def test_another_amount_is_shown_until_corrected_or_closed(shop):
@@ -237,7 +251,7 @@ def test_a_purchase_of_a_newer_version_does_not_stop_the_comparison(shop):
     for session in sessions:
         shop.pay(session)
     with builders.unreadable(sessions[0]["id"]):
-        report = compare_last_hour(shop, max_unknown=0)
+        report = compare_last_hour(shop, limit=compare.RefundLimit(0))
         assert report.repaired == {"paid_without_tickets": 1}
         assert shop.purchase_state(sessions[1]) == "paid"
     assert set(list_findings(shop)) == {sessions[0]["id"]}

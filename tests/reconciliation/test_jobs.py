@@ -228,6 +228,16 @@ def test_each_run_fetches_some_of_the_open_disputes_and_a_day_all_of_them(shop):
 
 
 @pytest.mark.slow
+def test_a_short_outage_during_the_daily_look_at_disputes_opens_no_finding(shop):
+    session = buy_without_webhooks(shop)
+    dispute = shop.fake.create_dispute(shop.fetch_payment_intent(session).latest_charge)
+    shop.fake.deliver()
+    before = shop.list_open_cases()
+    shop.fake.fail_next_request("GET", f"/v1/disputes/{dispute['id']}", status=500, times=3)
+    compare.recheck_open_cases(money_cases.list_open_cases(), shop.time.now - 86_400, shop.time.now)
+    assert shop.list_open_cases() == before
+
+
 def test_disputes_that_cannot_be_fetched_do_not_keep_payments_from_being_compared(shop):
     order = shop.open_checkout("eve", 1)
     shop.pay(order)
@@ -504,7 +514,7 @@ def test_a_span_that_failed_after_its_ledgers_were_read_is_compared_in_full(shop
     for each in (session, other):
         shop.fake.overwrite_object("payment_intent", shop.fetch_payment_intent(each).id, amount_received=0, created=0)
     now = shop.time.now + 1
-    turn, options = compare.Turn(now), {"open_cases": [], "event_ids": [shop.event_id]}
+    turn, options = compare.Turn(now, compare.RefundLimit()), {"open_cases": [], "event_ids": [shop.event_id]}
     shop.fake.fail_next_request("GET", f"/v1/payment_intents/{shop.fetch_payment_intent(session).id}", status=500, times=3)
     with pytest.raises(ProviderUnavailable):
         compare.compare_account(None, now - 3600, now, now, turn, **options)
@@ -553,7 +563,7 @@ def test_at_most_ten_payments_of_unknown_purchases_are_refunded_in_a_day(shop):
     assert 0 < refunded[0] == refunded[2] < refunded[3] == refunded[4]
     assert refunded[2] <= 10
     assert refunded[4] <= 20
-    compare.compare_span(shop.time.now - 2 * 86_400, shop.time.now, shop.time.now, max_unknown=None)
+    compare.compare_span(shop.time.now - 2 * 86_400, shop.time.now, shop.time.now, limit=compare.RefundLimit(None))
 
 
 def test_refunds_that_stripe_cannot_make_do_not_count(shop):
@@ -571,6 +581,23 @@ def test_refunds_that_stripe_cannot_make_do_not_count(shop):
     assert (len(shop.fake.objects("refund")), shop.list_open_cases(), load_position()) == (4, [], shop.time.now - BEHIND)
 
 
+def test_payments_from_a_region_that_the_stage_has_left_do_not_count(shop):
+    start_schedule(shop)
+    shop.lose_webhooks()
+    with settings.override(region="eu-west-1"):
+        metadata = [shop.payment_metadata(ids.new_id()) | {"region": "eu-west-1"} for _ in range(compare.MAX_UNKNOWN_PAYMENTS + 2)]
+    payments = []
+    for each in metadata:
+        payments.append(shop.pay_in_dashboard(each["purchase_id"], metadata=each))
+        shop.time.advance(900)
+    for _ in range(4):
+        run_on_lambda(shop)
+    assert len(shop.list_open_cases()) == len(metadata)
+    assert int(ReconciliationRow.find("last").unknown_at or 0) == 0
+    for payment in payments:
+        shop.dashboard.v1.refunds.create({"payment_intent": payment})
+
+
 def test_no_account_is_compared_with_the_wrong_store(shop):
     start_schedule(shop)
     account, reached = shop.start_onboarding("idle"), load_position()
@@ -581,7 +608,7 @@ def test_no_account_is_compared_with_the_wrong_store(shop):
     with pytest.raises(compare.StoreIsBehind):
         run_on_lambda(shop)
     assert (load_position(), account_position(account)) == (reached, reached)
-    compare.compare_span(reached, shop.time.now, shop.time.now, max_unknown=None)
+    compare.compare_span(reached, shop.time.now, shop.time.now, limit=compare.RefundLimit(None))
 
 
 def test_events_that_cannot_be_processed_are_fetched_once(shop, monkeypatch):

@@ -25,6 +25,7 @@ from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.foundation.settings import SettingsError
 from chalicelib.payments.model import (
+    PATIENT_SECONDS,
     CheckoutPage,
     Payment,
     PaymentChanges,
@@ -37,7 +38,9 @@ from chalicelib.payments.model import (
     ProviderPayment,
     ProviderRefund,
     ProviderUnavailable,
+    TooManyCalls,
     find_bought,
+    repeat_refused,
 )
 
 if TYPE_CHECKING:
@@ -440,7 +443,7 @@ class _Listing:
                 position += 1
             if self._fetch_page is None:
                 return
-            page = self._fetch_page()
+            page = repeat_refused(PATIENT_SECONDS, self._fetch_page)
             self._objects += convert(page)
             self._fetch_page = (lambda page=page: _call(lambda _: page.get_next())) if page.has_next() else None
 
@@ -455,8 +458,8 @@ def _idempotency_key(purpose: str, purchase_id: str, params: Json) -> str:
 def _call(operation: Callable[["Client"], T], *, changes: bool = False) -> T:
     """Call Mollie: run `operation` with the client. `changes` says that the call changes something.
 
-    Raises ProviderUnavailable when Mollie cannot be reached, is overloaded or refuses our key, or when too little time is left for the
-    call, and SettingsError. Does not catch the client's ResponseError for other refusals.
+    Raises TooManyCalls above Mollie's rate limit, ProviderUnavailable when Mollie cannot be reached, is overloaded or refuses our key, or
+    when too little time is left for the call, and SettingsError. Does not catch the client's ResponseError for other refusals.
     """
     from mollie.api.error import Error, ResponseError
 
@@ -479,7 +482,7 @@ def _call(operation: Callable[["Client"], T], *, changes: bool = False) -> T:
             raise ProviderUnavailable(setup_error=type(error).__name__) from error
         if status in (409, 429) or status >= 500:
             logger.warning("mollie.unavailable", status=status)
-            raise ProviderUnavailable() from error
+            raise (TooManyCalls if status == 429 else ProviderUnavailable)() from error
         raise
     except Error as error:  # no answer, or an answer that is not Mollie's
         logger.warning("mollie.unavailable", error=type(error).__name__)

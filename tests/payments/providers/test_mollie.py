@@ -310,6 +310,36 @@ def test_a_chargeback_whose_webhook_was_lost_is_found_by_the_comparison(shop):
     assert shop.state(order_id) == "partially_refunded"
 
 
+def test_a_run_reads_each_list_once(shop, monkeypatch):
+    """Mollie's lists have no filter, so the payments of each span come after those of all later spans."""
+    monkeypatch.setattr(mollie, "MAX_PAGE_SIZE", 2)
+    began = shop.time.now
+    for user in ("ada", "bob"):
+        shop.buy(user, 1)
+        shop.time.advance(60)
+    lost = shop.open("cem", 1)
+    shop.finish(lost)
+    shop.fake.due.clear()
+    shop.time.advance(900)
+    shop.fake.calls.clear()
+    spans = [(began + 60 * number, began + 60 * (number + 1)) for number in range(4)]
+    reports = [compare.compare_span(*span, shop.time.now) for span in spans]
+    assert [report.payments for report in reports] == [1, 1, 1, 0]
+    assert shop.state(lost) == "paid"
+    assert shop.fake.calls.count("GET /v2/payments") == 2, "two pages"
+
+
+def test_a_list_that_mollie_refuses_because_of_its_limit_is_asked_for_again(shop, monkeypatch):
+    waits = []
+    monkeypatch.setattr(deadline, "wait", waits.append)
+    lost = shop.open("cem", 1)
+    shop.finish(lost)
+    shop.fake.due.clear()
+    shop.fake.fail_next("GET", 429, times=2)
+    assert shop.compare().repaired == {"paid_without_tickets": 1}
+    assert (waits, shop.state(lost)) == ([1, 2], "paid")
+
+
 # Failures.
 
 
