@@ -21,16 +21,16 @@ from chalicelib.notifications.model import (
 )
 from chalicelib.notifications.store import Due
 
-URGENT_SECONDS = 86_400  # how much earlier urgent notifications are queued; no email should ever wait this long
-BULK_SECONDS, MIN_BULK = 20, 1000
+# How much earlier urgent and other notifications are queued than notifications to many people; no email should ever wait this long.
+URGENT_SECONDS, OTHER_SECONDS = 86_400, 43_200
+# Each of these goes to many people at once.
+BULK_KINDS = {"announcement", "ballot_lost", "event_cancelled", "event_changed", "place_drawn", "waitlist_cancelled"}
+BULK_SECONDS = 50  # how long a run sends emails
 
 
 def bulk_limit() -> int:
-    """Return how many emails to many people a run queues: MIN_BULK, or what may be sent in BULK_SECONDS of a minute if that is more.
-
-    The rest of the minute is for other emails.
-    """
-    return max(settings.current().mail_rate * BULK_SECONDS, MIN_BULK)
+    """Return how many emails to many people a run queues: as many as a run sends. Other emails are sent before them."""
+    return settings.current().mail_rate * BULK_SECONDS
 
 
 def new_notification(
@@ -48,11 +48,13 @@ def new_notification(
 ) -> Notification:
     """Return a notification to be sent at `due_at` (epoch seconds), or as soon as possible.
 
-    The queue sends an urgent notification before all others that became due in the last URGENT_SECONDS.
+    The queue sends an urgent notification before all others that became due in the last URGENT_SECONDS, and notifications of BULK_KINDS
+    after others that are due at once.
 
     At most one notification exists for the same `kind`, `subject_id` and `version`, because they form its id.
     """
     due_at = now if due_at is None else due_at
+    seconds = URGENT_SECONDS if is_urgent else 0 if kind in BULK_KINDS or due_at > now else OTHER_SECONDS
     return Notification(
         id=notification_id(kind, subject_id, version),
         kind=kind,
@@ -62,7 +64,7 @@ def new_notification(
         created_at=now,
         changed_at=now,
         due_at=due_at,
-        next_at=due_at - URGENT_SECONDS if is_urgent else due_at,
+        next_at=due_at - seconds,
         language=language or DEFAULT,
         facts=facts or {},
     )

@@ -133,6 +133,18 @@ def test_an_urgent_mail_is_sent_before_a_backlog_even_after_the_provider_was_bus
     assert fake.ids[0] == "order_confirmed.p-ada.1"
 
 
+def test_mails_to_many_people_wait_for_mails_to_single_people(store, time, provider):
+    queue(time.now, *(f"user-{number}" for number in range(20)), kind="ballot_lost")
+    time.advance(3600)
+    queue(time.now, "ada")  # a free order: nobody but the buyer waits for it, but it is not urgent
+    reminder = outbox.new_notification("order_confirmed", "p-bob", 1, user_id="bob", event_id="e", now=time.now, due_at=time.now + 60)
+    assert outbox.queue_notification(reminder)
+    with settings.override(mail_rate=1):
+        send()
+    assert provider.ids[0] == "order_confirmed.p-ada.1"
+    assert statuses("bob") == ["queued"]
+
+
 def test_no_more_mails_are_sent_in_a_second_than_the_provider_takes(store, time, provider):
     queue(time.now, *(f"user-{number}" for number in range(10)))
     sent_before_waits = []

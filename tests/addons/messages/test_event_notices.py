@@ -26,8 +26,7 @@ def change(api, event_id, **fields):
 
 def limit_tickets(monkeypatch, count):
     """Let a run queue the emails of so many tickets."""
-    monkeypatch.setattr(outbox, "BULK_SECONDS", 0)
-    monkeypatch.setattr(outbox, "MIN_BULK", count)
+    monkeypatch.setattr(outbox, "bulk_limit", lambda: count)
 
 
 def text_of(mail):
@@ -262,7 +261,6 @@ def test_notices_of_many_events_without_tickets_leave_time_for_push_messages(pos
 def test_a_run_queues_a_part_of_the_mails_that_the_rate_allows(post, api, time, monkeypatch):
     monkeypatch.setattr(event_notices, "PORTION", 1)
     monkeypatch.setattr(outbox, "BULK_SECONDS", 1)
-    monkeypatch.setattr(outbox, "MIN_BULK", 2)
     shop = builders.create_shop(api)
     for number in range(9):
         buy(api, shop, user=f"user-{number}")
@@ -271,7 +269,7 @@ def test_a_run_queues_a_part_of_the_mails_that_the_rate_allows(post, api, time, 
     post.follow()
     time.advance(event_notices.QUIET_SECONDS)
     queued = []
-    for rate in (1, 5):
+    for rate in (2, 5):
         with settings.override(mail_rate=rate):
             queued.append(event_notices.queue_mails(time.now))
     assert queued == [2, 5]
