@@ -58,7 +58,7 @@ DRAWN_PLACES = 10_000  # places of a drawn order that are in memory at once: mor
 DRAWN_PAGE = 1000  # in the drawn order, offers are planned for this many places at once
 RELEASE_SECONDS = 60  # a release adds its tickets to the stock within this time after its draw has begun
 MAX_PASSED_OVER = 200  # per run: entries recorded as passed over for the first time
-MAX_NOTIFIED = 10_000  # people whom one run tells of a cancellation, even if more emails may be queued
+MAX_NOTIFIED = 10_000  # people whom one run tells of a cancellation or a lost ballot, even if more emails may be queued
 MAX_PROLONGED = 2000  # per run: entries that are kept longer because their event has been postponed
 PLACES_PER_SECOND = 500  # the average speed of full counts: a line of 30,000 is counted each minute, and longer lines less often
 MAX_BUYERS = dynamo.MAX_BATCH_GET  # buyers who are checked at once
@@ -171,13 +171,17 @@ def _notify_of_cancellation(event: Event, line: Line, now: int) -> bool:
     notified_to = line.notified_up_to(CANCELLATION)
     if notified_to == NOTIFIED_ALL or event.status != "cancelled" or now > event.last_sale_at or not addons.is_on("messages"):
         return True
-    from chalicelib.notifications import outbox  # imported here because few runs need it
-
-    limit = min(outbox.bulk_limit(), MAX_NOTIFIED)
+    limit = _max_notified()
     entries = [place.entry for place in next(store.read_pages(event.id, notified_to, limit // store.PARTS), [])]
     parallel.call_each(lambda entry: _queue_email("waitlist_cancelled", entry, now), entries)
     store.save_notified_to(event.id, entries[-1].id if entries else NOTIFIED_ALL, CANCELLATION)
     return not entries
+
+
+def _max_notified() -> int:
+    from chalicelib.notifications import outbox  # imported here because few runs need it
+
+    return min(outbox.bulk_limit(), MAX_NOTIFIED)
 
 
 def _queue_email(kind: str, entry: Entry, now: int) -> None:
@@ -398,7 +402,7 @@ class _Pass:
     def _notify_losers(self, draw: RoomState) -> None:
         """Email the people who took part in the draw and got no offer, and record their loss, which improves their odds in the next ballot.
 
-        The next run continues after the last page whose people were emailed.
+        If these are too many people for one run, the next run continues after the last of them.
         """
         notified_to = self.line.notified_up_to(draw.room)
         if notified_to == NOTIFIED_ALL or not (addons.is_on("messages") or draw.better_odds):
@@ -408,11 +412,12 @@ class _Pass:
         held = sum(shard.held for supply in self.stock.supplies.values() for shard in self.stock.shards[supply.tier.stock_id])
         if held > self._count_offered_tickets():
             return  # some held tickets belong to no offer, for example after a crash, and may still come back
+        emails_left = _max_notified()
         for places in store.read_pages(self.event.id, notified_to):
             for entry in (place.entry for place in places):
                 if self.is_stopped or not self._keep_lease():
                     return
-                if deadline.remaining() < SECONDS_FOR_OFFER:  # a page may have thousands of people
+                if deadline.remaining() < SECONDS_FOR_OFFER or not emails_left:  # a page may have thousands of people
                     if notified_to is not None:
                         store.save_notified_to(self.event.id, notified_to, draw.room)
                     return
@@ -423,6 +428,7 @@ class _Pass:
                 ):
                     if addons.is_on("messages"):
                         _queue_email("ballot_lost", entry, self.now)
+                        emails_left -= 1
                     if entry.odds_key is not None and self._could_win(entry):
                         waiting_room.record_loss(entry.odds_key, draw, self.now)
                 notified_to = entry.id

@@ -500,6 +500,31 @@ def test_losers_are_told_in_portions_that_fit_into_a_run(api, time, monkeypatch)
     assert runs > 1
 
 
+def test_a_run_tells_only_as_many_losers_as_it_may_queue_emails(api, time, monkeypatch):
+    monkeypatch.setattr(outbox, "bulk_limit", lambda: 3)
+    event_id, _ = create_ballot(api, time, capacity=1)
+    register(api, event_id, *USERS)
+    make_draw(time)
+    counts, queue = [], outbox.queue_notification
+
+    def told():
+        return [each.user_id for each in list_event_notifications(event_id, 50, None)[0] if each.kind == "ballot_lost"]
+
+    def crash_after_two(notification):
+        if len(told()) == 2:
+            raise ConnectionError
+        return queue(notification)
+
+    with mock.patch.object(outbox, "queue_notification", crash_after_two), pytest.raises(ConnectionError):
+        allocator.allocate(store.find_line(event_id), time.now)
+    while store.find_line(event_id).notified_up_to(1) != "~":
+        time.advance(60)
+        run_allocator()
+        counts.append(len(told()))
+    assert counts == [3, 6, 7]
+    assert len(set(told())) == 7
+
+
 def test_a_run_keeps_the_lease_while_it_tells_the_losers(api, time, monkeypatch):
     event_id, _ = create_ballot(api, time, capacity=1)
     register(api, event_id, *USERS)
