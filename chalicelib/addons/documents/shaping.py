@@ -13,9 +13,13 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from chalicelib.foundation.memory import Memory
+
 MISSING = "?"  # replaces characters that no font has
 
 Weight = Literal["regular", "bold"]
+
+_widths: Memory[tuple[str, Weight], float] = Memory()  # in thousandths of the font size; most texts are on every ticket of an event
 
 _BASE = {"regular": "SourceSansPro", "bold": "SourceSansProBold"}
 AXIS = {"regular": 400.0, "bold": 700.0}  # the weights in variable fonts
@@ -92,7 +96,10 @@ def reads_from_the_right(text: str) -> bool:
 
 def width(text: str, weight: Weight, size: float) -> float:
     """Return the width of drawable text at a font size, in points."""
-    return sum(run.width for run in runs(text, weight)) * size / 1000
+    found = _widths.entries.get((text, weight))
+    if found is None:
+        found = _widths.entries[text, weight] = sum(run.width for run in runs(text, weight))
+    return found * size / 1000
 
 
 def runs(text: str, weight: Weight, *, from_the_right: bool | None = None) -> tuple[Run, ...]:
