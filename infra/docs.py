@@ -201,6 +201,7 @@ def _sizes() -> str:
             ("answers to the questions of packages", f"{answers.MAX_ANSWERS_BYTES // _KB} KB"),
             ("free-form answers about a guest", f"{ticket_model.MAX_ANSWERS_BYTES // _KB} KB"),
             ("tiers of an event", f"{quotas.MAX_TIERS}"),
+            ("ticket types of an event in a bootstrap file", f"{quotas.MAX_FILE_TIERS}"),
             ("capacity of an event or a tier", f"{fields.MAX_CAPACITY:,} tickets"),
             (
                 "metadata of an event or a tier",

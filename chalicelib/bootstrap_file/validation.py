@@ -5,6 +5,7 @@ repeated keys.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, tzinfo
 from functools import partial
@@ -32,6 +33,7 @@ from chalicelib.catalog.forms import (
     check_tax,
 )
 from chalicelib.catalog.model import DisplayState, Event, Holdback, Tier, TierStatus
+from chalicelib.catalog.quotas import MAX_FILE_TIERS
 from chalicelib.foundation import allowed_values, memory, settings
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.inventory.model import MAX_HOLDS, UNLIMITED, default_shard_count
@@ -68,12 +70,17 @@ class ValidDocument(Struct, frozen=True):
 
 
 def validate_files(files: MergedFiles, stage: str | None = None) -> ValidDocument:
-    """Check each field, the rules between fields and, if `stage` is given, that the document is for this stage. Raises InvalidDocument."""
+    """Check each field and the rules between fields. Raises InvalidDocument.
+
+    With a `stage`, the document is new: it must be for this stage, and its events may have MAX_FILE_TIERS ticket types. Versions of the
+    catalog from earlier releases may have more.
+    """
     tree = files.tree
     faults = _schema_faults(tree)
-    faults += consistency_faults(_valid_entries(tree, "events", EventEntry), _valid_entries(tree, "ticket_types", TicketEntry), tree)
+    tickets = _valid_entries(tree, "ticket_types", TicketEntry)
+    faults += consistency_faults(_valid_entries(tree, "events", EventEntry), tickets, tree)
     if stage is not None:
-        faults += environment_faults(tree.get("environment"), stage)
+        faults += [*environment_faults(tree.get("environment"), stage), *_too_many_tickets(tickets)]
     if faults:
         raise InvalidDocument([_with_file(fault, files) for fault in faults])
     document = memory.convert(tree, BootstrapDocument)
@@ -527,6 +534,16 @@ def _repeated_names(tickets: Tickets) -> Iterator[DocumentFault]:
         if first.setdefault(name, key) != key:
             message = f"duplicate: {quoted(ticket.name)} is already the name of {first[name]} in the same event; use another name"
             yield DocumentFault(f"{member_path('$.ticket_types', key)}.name", message)
+
+
+def _too_many_tickets(tickets: Tickets) -> Iterator[DocumentFault]:
+    keys = defaultdict[str, list[str]](list)
+    for key, ticket in tickets.items():
+        keys[ticket.event_id].append(key)
+    for event_id, found in keys.items():
+        if len(found) > MAX_FILE_TIERS:
+            message = f"{quoted(event_id)} has {len(found)} ticket types, but an event may have {MAX_FILE_TIERS}; use several events"
+            yield DocumentFault(f"{member_path('$.ticket_types', found[MAX_FILE_TIERS])}.event_id", message)
 
 
 def _mixed_currencies(tickets: Tickets) -> Iterator[DocumentFault]:

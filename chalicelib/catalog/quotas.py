@@ -18,6 +18,7 @@ from chalicelib.inventory.model import MAX_HOLDS, default_shard_count
 # Per event: one transaction reorders all of them, together with the catalog's head, the row of the log and the audit entry. Lists of tiers
 # have no pages.
 MAX_TIERS = dynamo.MAX_TRANSACT_ITEMS - 3
+MAX_FILE_TIERS = 500  # per event in a bootstrap file: one item of a report holds up to seven figures for each of them, and for deleted ones
 MAX_EVENT_TICKETS = 2_000_000  # per event: each run of the sweep must be able to read all of its shards
 DELETED_PER_ENTRY = 10  # deleted events or tiers that count as one, so that nobody can create and delete entries endlessly
 MAX_PROMOTER_MEGABYTES = 20  # of long texts and dates that all events of a verified promoter may have in the memory of every instance

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import strategies as st
 
 from bootstrap.files import parse_json
-from chalicelib.bootstrap_file import document, validation
+from chalicelib.bootstrap_file import document, rollout, validation
 from chalicelib.bootstrap_file.document import to_promo_codes
 from chalicelib.bootstrap_file.findings import InvalidDocument
 from chalicelib.bootstrap_file.plan import build_plan
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog.model import Catalog, CatalogHead, VersionContent
+from chalicelib.catalog.quotas import MAX_FILE_TIERS
+from chalicelib.foundation import clock
 from tests.bootstrap.conftest import EXAMPLE, event, ticket, valid_document
 from tests.simulation import faults
 
@@ -206,6 +208,19 @@ def test_all_faults_are_listed_at_once_also_as_json(run, write, tree):
     paths = [fault["path"] for fault in result.json["faults"]]
     assert len([path for path in paths if path.endswith(("price_cents", "status"))]) == 60
     assert "60 faults" in result.err
+
+
+def test_a_file_with_too_many_ticket_types_in_an_event_is_refused_but_such_a_version_is_applied_again(run, write, tree, store):
+    tree["ticket_types"] = {f"slot-{number:03}": ticket(f"slot-{number:03}", "fest") for number in range(MAX_FILE_TIERS)}
+    assert run("validate", write(tree)).code == 0
+    tree["ticket_types"]["slot-500"] = ticket("slot-500", "fest")
+    for command in ("validate", "apply"):
+        result = run(command, write(tree))
+        assert result.code == 1
+        assert '$.ticket_types.slot-500.event_id: "fest" has 501 ticket types, but an event may have 500' in result.err
+    rollout.apply(validate_tree(tree), "an earlier release", clock.now())
+    assert run("apply", write(tree | {"ticket_types": {"slot-000": ticket("slot-000", "fest")}})).code == 0
+    assert run("rollback", 1).code == 0
 
 
 def test_faults_of_single_fields_do_not_hide_broken_rules(run, write, tree):

@@ -5,15 +5,18 @@ from collections import defaultdict
 from itertools import islice
 
 import pytest
+from msgspec.structs import replace
 from pynamodb.expressions.operand import Path
 
 import app
 from chalicelib.addons.reports import projection
 from chalicelib.addons.reports import store as reports
 from chalicelib.addons.reports.store import FigureRow, ReportRow
+from chalicelib.catalog.quotas import MAX_FILE_TIERS
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from chalicelib.purchases import queries
+from chalicelib.purchases.model import Refund
 from chalicelib.purchases.store import PurchaseRow
 from chalicelib.tickets.store import scan_tickets
 from tests import builders
@@ -307,6 +310,29 @@ def test_a_day_of_five_hundred_tiers_fits(threaded_store):
     while part := dict.fromkeys(islice(names, 50), 1200):
         reports.commit(reports.figure_items(1, "fest", {"day#2026-06-01": part}))
     assert reports.load_days(1, "fest", "2026-06-01", "2026-06-01") == {"day#2026-06-01": expected}
+
+
+@pytest.mark.not_on_moto  # which allows larger items
+def test_the_totals_of_as_many_ticket_types_as_an_event_may_have_fit_into_one_item(api, monkeypatch):
+    """With ids of 64 characters, and each figure that a ticket type can have, counted by the projector."""
+    monkeypatch.setattr(reports.random, "randrange", lambda _: 0)
+    order = queries.load_purchase(builders.create_order(api, builders.create_shop(api)))
+    admit(api, f"{order.id}-1", random.Random(1))
+    [ticket] = [ticket for ticket in scan_tickets() if ticket.checkins]
+    details = {"status": "succeeded", "currency": order.currency, "reason": "requested", "by": "ada", "at": order.created_at}
+    refund = Refund(id="r", amount_cents=1, tickets=[2], **details)
+    free = replace(order.payment, provider="complimentary")
+    for first in range(0, MAX_FILE_TIERS, 50):
+        states = []
+        for number in range(first, first + 50):
+            line = replace(order.lines[0], tier_id=f"{number:064}", price_cents=900_000_000)
+            sold = replace(order, id=f"{number:026}", lines=[line], refunds=[refund])
+            states.append(projection.purchase_state(sold))
+            states.append(projection.purchase_state(replace(sold, id=f"{number + 1000:026}", refunds=[], payment=free)))
+            states.append(projection.ticket_state(replace(ticket, id=f"{sold.id}-1", tier_id=line.tier_id)))
+        projection.count_states(1000, states)
+    names = [name for name in reports.load_totals(1000, order.event_id) if name.startswith("tier#")]
+    assert len(names) == 7 * MAX_FILE_TIERS
 
 
 def test_figures_of_a_day_in_one_item_as_earlier_versions_wrote_them_are_added(store):
