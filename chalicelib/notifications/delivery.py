@@ -81,19 +81,22 @@ def _query_queued() -> list[Due]:
 def _send_all(due: list[Due], provider: MailProvider, compose: Compose, report: DeliveryReport, wait: Callable[[float], None]) -> None:
     """Send the due notifications in chunks while time is left and the provider accepts emails.
 
-    Only emails that reach the provider use up its rate. Emails that are postponed or dropped do not hold up the emails behind them.
+    Only emails that reach the provider use up its rate. Emails that are postponed or dropped do not hold up the emails behind them. All
+    emails of a chunk are sent at once, and the run ends if another chunk as slow as the slowest one could miss the deadline.
     """
-    began, rate = clock.monotonic(), settings.current().mail_rate
-    for start in range(0, len(due), rate):
-        if clock.monotonic() - began > MAX_RUN_SECONDS or deadline.remaining() < RESERVE_SECONDS:
+    began, rate, slowest = clock.monotonic(), settings.current().mail_rate, 0.0
+    size = min(rate, parallel.MAX_THREADS)
+    for start in range(0, len(due), size):
+        if clock.monotonic() - began > MAX_RUN_SECONDS or deadline.remaining() < RESERVE_SECONDS + slowest:
             return
         chunk_began = clock.monotonic()
-        outcomes = _send_chunk(due[start : start + rate], provider, compose, report)
+        outcomes = _send_chunk(due[start : start + size], provider, compose, report)
         if "busy" in outcomes:  # the provider accepts no further emails now
             return
-        if start + rate < len(due):
-            seconds = (outcomes.count("sent") + outcomes.count("failed")) / rate
-            wait(max(0.0, seconds - (clock.monotonic() - chunk_began)))
+        took = clock.monotonic() - chunk_began
+        slowest = max(slowest, took)
+        if start + size < len(due):
+            wait(max(0.0, (outcomes.count("sent") + outcomes.count("failed")) / rate - took))
 
 
 def _send_chunk(chunk: list[Due], provider: MailProvider, compose: Compose, report: DeliveryReport) -> list[str]:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from pynamodb.expressions.operand import Path
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import log, settings
+from chalicelib.foundation import deadline, log, parallel, settings
 from chalicelib.notifications import delivery, outbox, ses_reports
 from chalicelib.notifications.model import MailMessage
 from chalicelib.notifications.providers import MailFailed, MailRefused, ProviderBusy
@@ -152,6 +152,24 @@ def test_no_more_mails_are_sent_in_a_second_than_the_provider_takes(store, time,
         delivery.send_due(compose, wait=lambda seconds: sent_before_waits.append((len(provider.mails), seconds)))
     assert sent_before_waits == [(4, 1.0), (8, 1.0)]
     assert len(provider.mails) == 10
+
+
+def test_a_run_ends_in_time_and_claims_nothing_that_it_cannot_send_however_high_the_rate_is(store, time, provider, monkeypatch):
+    monkeypatch.setattr(parallel, "FEW", 1000)
+    users = [f"user-{number}" for number in range(200)]
+    queue(time.now, *users)
+
+    def compose_slowly(notification):
+        time.advance(0.5)
+        return compose(notification)
+
+    with settings.override(mail_rate=500), deadline.within(42):
+        report = send(compose_slowly)
+        assert deadline.remaining() > 0
+    assert 32 <= report.sent == len(provider.mails) < 200
+    assert log.gauge_values("mail_backlog") == {(): 200 - report.sent}
+    found = [outbox.get_notification(f"order_confirmed.p-{user}.1") for user in users]
+    assert sum(each.attempts for each in found) == report.sent
 
 
 def compose_limited(notification):
