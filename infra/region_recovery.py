@@ -55,7 +55,7 @@ from chalicelib.waiting_room.store import WaitingRoomRow
 
 SCANS = 8  # of a table at once: their pages of 1 MB are in memory together, as objects of about 15 MB each
 SPAN_SECONDS = 3600  # of the provider's books that are compared together
-CHUNK = 1000  # records that are written together
+CHUNK = 1000  # records that are written together, and orders that are in memory together
 CALL_SECONDS = 0.35  # for a page of Stripe's lists
 # For one promoter's account and for all of them, to list the payments and then to compare. The payments of a large sale take minutes.
 ACCOUNT_SECONDS, ACCOUNTS_SECONDS = 240, 600
@@ -187,7 +187,7 @@ class _Recovery:
     """
 
     def __init__(self, since: int, now: int, sold_until: int) -> None:
-        self.now, self.sold_until, self.report = now, sold_until, RecoveryReport()
+        self.now, self.sold_until, self.report, self._lock = now, sold_until, RecoveryReport(), Lock()
         # A stock ledger has a fork if both regions have added entries. Its last entry may be one that this region added before it stopped.
         self.forked_since = min(since, sold_until - SPAN_SECONDS) if sold_until else since
         self.shards = {shard.id: shard for shard in scan_shards(SCANS)}
@@ -255,14 +255,11 @@ class _Recovery:
     def bring_into_line(self) -> None:
         self._return_lost_orders()
         self._end_earlier_reservations()
-        for purchase_id, [purchases, _, tickets, entries] in self.orders.groups():
-            if purchases:
-                self._bring_into_line(self.purchases.get(purchase_id, purchases[0]), tickets, entries)
-                continue
-            if tickets:
-                self._withdraw(None, tickets, entries)
-            if sum(entry.amount_cents for entry in entries):  # others are payments of unknown purchases, refunded
-                self._remove_entries(entries)
+        groups = self.orders.groups()
+        while chunk := list(islice(groups, CHUNK)):
+            found = [(self._current(purchases), tickets, entries) for _, [purchases, _, tickets, entries] in chunk]
+            for (purchase, _, entries), tickets in zip(found, parallel.call_each(self._correct_records, found), strict=True):
+                self._add_up(purchase, tickets, entries)
         self.orders.close()
         self._open_cases()
         self._correct_shards()
@@ -271,15 +268,35 @@ class _Recovery:
         self._skip_places()
         self._continue_stock_ledgers()
 
-    def _bring_into_line(self, purchase: Purchase, tickets: list[Ticket], entries: list[LedgerEntry]) -> None:
-        """Correct the tickets, the ledger entries and the cases of a purchase. Adds up what shards, buyers and counters must say."""
-        if purchase.was_order:
+    def _current(self, purchases: list[Purchase]) -> Purchase | None:
+        return self.purchases.get(purchases[0].id, purchases[0]) if purchases else None
+
+    def _correct_records(self, found: tuple[Purchase | None, list[Ticket], list[LedgerEntry]]) -> list[Ticket]:
+        """Correct the tickets and the ledger entries of a purchase. Returns its tickets. Several threads do so at once.
+
+        Deletes the tickets of a purchase that is not an order here. They are issued again with the same codes, if they can be.
+        """
+        purchase, tickets, entries = found
+        if purchase is not None and purchase.was_order:
             tickets = self._complete_records(purchase, tickets)
+        elif tickets:
+            dynamo.batch_delete(TicketRow(ticket.id) for ticket in tickets)
+        if purchase is not None:
+            self._correct_entries(purchase, entries)
+        elif sum(entry.amount_cents for entry in entries):  # others are payments of unknown purchases, refunded
+            self._remove_entries(entries)
+        return tickets
+
+    def _add_up(self, purchase: Purchase | None, tickets: list[Ticket], entries: list[LedgerEntry]) -> None:
+        """Note the cases of a purchase, and what shards, buyers and counters must say."""
+        if purchase is not None and purchase.was_order:
             self.sold.update(_count_sold(purchase, "shard_id"))
         elif tickets:
-            self._withdraw(purchase, tickets, entries)
+            self.torn.append((purchase, sorted(tickets, key=lambda ticket: ticket.number), entries))
+            self.report.tickets_withdrawn += len(tickets)
             tickets = []
-        self._correct_entries(purchase, entries)
+        if purchase is None:
+            return
         self._correct_cases(purchase)
         if purchase.id not in self.purchases:
             self._note_buyers([purchase])
@@ -392,13 +409,6 @@ class _Recovery:
         self.purchases[order.id] = after
         self.report.orders_returned.append(order.id)
 
-    def _withdraw(self, purchase: Purchase | None, tickets: list[Ticket], entries: list[LedgerEntry]) -> None:
-        """Delete the tickets of a purchase that is not an order here. They are issued again with the same codes, if they can be."""
-        found = sorted(tickets, key=lambda ticket: ticket.number)
-        self.torn.append((purchase, found, entries))
-        self.report.tickets_withdrawn += len(found)
-        dynamo.batch_delete(TicketRow(ticket.id) for ticket in found)
-
     def _complete_records(self, order: Purchase, tickets: list[Ticket]) -> list[Ticket]:
         """Issue the missing tickets of an order, and give all of them the states that its refunds and disputes require.
 
@@ -414,7 +424,7 @@ class _Recovery:
                 if ticket.number not in known:
                     dynamo.transact([item])
                     known[ticket.number] = ticket
-                    self.report.tickets_issued_again += 1
+                    self._count("tickets_issued_again")
         kept = "frozen" if order.is_disputed else "valid"
         reasons = {number: "disputed" for dispute in order.disputes for number in dispute.voided}
         for number, ticket in known.items():
@@ -450,7 +460,7 @@ class _Recovery:
         for name, item in required.items():
             if name not in known:
                 dynamo.transact([item])
-                self.report.entries_added += 1
+                self._count("entries_added")
         wrong = [entry for name, entry in known.items() if entry.kind in ("captured", "fee", "refunded") and name not in required]
         self._remove_entries(wrong)
 
@@ -458,7 +468,11 @@ class _Recovery:
         removed = [entry for entry in entries if entry.net_cents]
         keys = [entry_key(entry.event_id, entry.purchase_id, entry.kind, entry.reference) for entry in removed]
         dynamo.batch_delete(LedgerRow(*key) for key in keys)
-        self.report.entries_removed += len(keys)
+        self._count("entries_removed", len(keys))
+
+    def _count(self, name: Literal["tickets_issued_again", "entries_added", "entries_removed"], count: int = 1) -> None:
+        with self._lock:
+            setattr(self.report, name, getattr(self.report, name) + count)
 
     def _correct_cases(self, purchase: Purchase) -> None:
         for refund in purchase.refunds:
@@ -480,9 +494,17 @@ class _Recovery:
         self.buyers.add(_MOVED, ((_buyer_key(user_id, purchase.event_id), purchase) for user_id, purchase in moved))
 
     def _correct_buyers(self) -> None:
-        none = frozenset[str]()
         self._note_buyers(self.purchases.values())
         self.buyers.add(_RECORD, ((_buyer_key(record.user_id, record.event_id), record) for record in store.scan_buyers(SCANS)))
+        updates = self._buyer_updates()
+        while chunk := list(islice(updates, CHUNK)):
+            parallel.call_each(lambda update: dynamo.update_now(*update), chunk)
+            self.report.buyers_corrected += len(chunk)
+        self.buyers.close()
+
+    def _buyer_updates(self) -> Iterator[tuple[BuyerRow, list[Action]]]:
+        """Yield the records of buyers that differ from their purchases, each with what corrects it."""
+        none = frozenset[str]()
         for key, [records, own, moved, received] in self.buyers.groups():
             if not (records or own or received):
                 continue
@@ -492,9 +514,7 @@ class _Recovery:
             if after != before:
                 values = {name: set(value) if isinstance(value, frozenset) else value for name, value in asdict(after).items()}
                 stored = {name: value or None for name, value in values.items() if name not in ("user_id", "event_id")}
-                dynamo.update_now(BuyerRow(user_id, event_id), BuyerRow.set_or_remove(stored))
-                self.report.buyers_corrected += 1
-        self.buyers.close()
+                yield BuyerRow(user_id, event_id), BuyerRow.set_or_remove(stored)
 
     def _correct_shards(self) -> None:
         """Let the shards have exactly the tickets of known orders as sold, and of active purchases as held.

@@ -7,6 +7,7 @@ import pytest
 from bench import region
 from chalicelib.dynamodb import dynamo
 from chalicelib.purchases.model import Purchase
+from infra import region_recovery
 
 pytestmark = pytest.mark.not_on_moto
 
@@ -45,6 +46,7 @@ def test_a_repair_keeps_few_orders_in_memory(monkeypatch):
         return transact(*arguments, **options)
 
     of_other_tests = count_purchases()
+    monkeypatch.setattr(region_recovery, "CHUNK", 5)
     monkeypatch.setattr(dynamo, "transact", transact_and_count)
     report, _ = region.repair(orders=60)
     assert report.tickets_issued_again == 10

@@ -182,6 +182,21 @@ def test_calls_for_events_of_the_past_are_few_and_parallel(api, time):
     assert calls.sequential_round_trips < 80
 
 
+def test_records_that_did_not_arrive_are_written_for_several_orders_at_once(api, time):
+    shop = builders.create_shop(api, capacity=100)
+    for number in range(40):
+        builders.create_order(api, shop, 2, user=f"u{number}")
+    before = {table: sorted(str(row.attribute_values) for row in table.scan()) for table in (TicketRow, LedgerRow, BuyerRow)}
+    for table in before:
+        dynamo.batch_delete(list(table.scan()))
+    with record_calls() as calls:
+        report = recover(time)
+    assert (report.tickets_issued_again, report.entries_added, report.buyers_corrected) == (80, 40, 40)
+    assert {table: sorted(str(row.attribute_values) for row in table.scan()) for table in before} == before
+    assert calls.round_trips > 160
+    assert calls.sequential_round_trips < 60
+
+
 @pytest.mark.parametrize("days", [0, 3])
 def test_a_stock_ledger_ends_where_the_entries_of_two_regions_part(api, time, days):
     """Also if the first region comes back long after it added its last entries."""
