@@ -46,7 +46,7 @@ def call_each(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
             helper.result()
     if errors:
         raise errors[min(errors)]
-    return [results[number] for number in range(len(items))]
+    return [results.pop(number) for number in range(len(items))]  # the pool may keep a cancelled helper, and so `results`, for a moment
 
 
 def call_in_rounds(act: Callable[[T], R], waiting: deque[T], rate: float) -> Iterator[tuple[T, R]]:
