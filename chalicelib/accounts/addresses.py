@@ -12,7 +12,7 @@ from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import parallel
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.notifications import service as notifications
-from chalicelib.notifications.model import mailbox_key
+from chalicelib.notifications.model import recipient_key
 
 MAX_ATTEMPTS = 5
 
@@ -38,9 +38,9 @@ def mail_change(request: RequestContext, user_id: str, email: str, password: str
         raise InvalidInput("This is already your address.", path="$.email", rule="same_address")
     kind: AccountMail = "address_taken" if existing else "change_email"
     new_user_id = None if existing else user_id
-    with limited(request, MAIL, mailbox_key(email), scope="change_email"):
+    with limited(request, MAIL, recipient_key(email), scope="change_email"):
         mails.mail_link(email, kind, "change_email", new_user_id, request.language, request.now, generation=account.generation)
-    if may_notify("change_requested", mailbox_key(account.email), request.now):
+    if may_notify("change_requested", recipient_key(account.email), request.now):
         notifications.send(mails.draft("change_requested", account.email, request.language))
 
 
@@ -84,7 +84,7 @@ def _change_email(link: MailedLink, account: Account, credentials: Credentials |
                 raise
             credentials = store.find_credentials(account.email)
             continue
-        if may_notify("email_changed", mailbox_key(account.email), now):
+        if may_notify("email_changed", recipient_key(account.email), now):
             notifications.send(mails.draft("email_changed", account.email, language))
         return
     raise AccountChanging()

@@ -79,7 +79,7 @@ from chalicelib.edge.rate_limits import INVITE, MAIL, SIGN_UP, RateLimited, limi
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import settings
 from chalicelib.foundation.errors import InvalidInput, NotFound
-from chalicelib.notifications.model import mailbox_key
+from chalicelib.notifications.model import recipient_key
 
 bp = Blueprint(__name__)
 
@@ -216,7 +216,7 @@ def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationVie
     guest = identity if identity is not None and "guest" in identity.roles else None
     profile = Profile(body.first_name, body.last_name, body.phone, body.company)
     new = Registration(body.email, body.password, body.role == "promoter", profile, guest, body.invitation)
-    with limited_by_address(request, SIGN_UP), limited(request, MAIL, mailbox_key(body.email), scope="register"):
+    with limited_by_address(request, SIGN_UP), limited(request, MAIL, recipient_key(body.email), scope="register"):
         is_verified = service.register(new, request.language, request.now)
     message = "Sign in." if is_verified else "We have sent an email to this address. Follow the link in it."
     is_required = settings.current().email_verification == "required" and not is_verified
@@ -490,7 +490,7 @@ def change_password(request: RequestContext, body: PasswordChange) -> Reply[Toke
 @route(bp, "POST", "/auth/password/forgot", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
 def mail_reset(request: RequestContext, body: AddressBody) -> Reply[Done]:
     """Request an email with a link to choose a new password."""
-    with limited(request, MAIL, mailbox_key(body.email), scope="reset_password"):
+    with limited(request, MAIL, recipient_key(body.email), scope="reset_password"):
         service.mail_reset(body.email, request.language, request.now)
     return Reply(Done("We have sent an email to this address."))
 
@@ -514,7 +514,7 @@ def reset_password(request: RequestContext, body: PasswordReset) -> Reply[Done]:
 @route(bp, "POST", "/auth/email/resend", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
 def mail_verification(request: RequestContext, body: AddressBody) -> Reply[Done]:
     """Request another email to verify an address."""
-    with limited(request, MAIL, mailbox_key(body.email), scope="verify_email"):
+    with limited(request, MAIL, recipient_key(body.email), scope="verify_email"):
         addresses.mail_verification(body.email, request.language, request.now)
     return Reply(Done("We have sent an email to this address."))
 

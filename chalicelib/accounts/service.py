@@ -41,7 +41,7 @@ from chalicelib.foundation import ids, log, parallel, settings
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.foundation.log import logger
 from chalicelib.notifications import service as notifications
-from chalicelib.notifications.model import mailbox_key
+from chalicelib.notifications.model import recipient_key
 
 GUEST_ROLES: tuple[Role, ...] = ("user", "guest")
 MAX_ATTEMPTS = 5
@@ -572,7 +572,7 @@ def mail_notice(kind: AccountMail, email: str, language: Language, now: int) -> 
 
     An address gets only a limited number of these emails, because somebody may have registered a stranger's address.
     """
-    if rate_limits.may_notify(kind, mailbox_key(email), now):
+    if rate_limits.may_notify(kind, recipient_key(email), now):
         notifications.send(mails.draft(kind, email, language, settings.current().page_url("forgot-password")))
 
 

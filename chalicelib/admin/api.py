@@ -28,7 +28,7 @@ from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.ids import Id
-from chalicelib.notifications.model import mailbox_key
+from chalicelib.notifications.model import recipient_key
 from chalicelib.payments.model import PROVIDER_ERRORS
 from chalicelib.purchases import guest_orders
 from chalicelib.purchases import refunds as refund_requests
@@ -178,7 +178,7 @@ def retry_refund(request: RequestContext, order_id: str, refund_id: str) -> Repl
 def send_order_again(request: RequestContext, order_id: str, body: AddressBody) -> Reply[AdminOrderView]:
     """Send an order's tickets again, to the same or a corrected email address; repeating this within a minute sends nothing."""
     order = _get_order(request, order_id)
-    with limited(request, MAIL, mailbox_key(body.email), scope="send_again"):
+    with limited(request, MAIL, recipient_key(body.email), scope="send_again"):
         sent = guest_orders.send_again(order, body.email, request.require_user().user_id, request.now)
     return Reply(orders.changed_order_view(sent))
 

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import store
@@ -48,15 +48,20 @@ _local_counters: Memory[str, LocalCounter] = Memory()
 
 
 class Counter(Struct, frozen=True):
-    """The counter of a user or an address, for one request. Call `begin`, then either `add` or `withdraw`."""
+    """The counter of a user or an address, for one request. Call `begin`, then either `add` or `withdraw`.
+
+    Above the counter's quota, the `spare` counters may grant a request together, see `Attempt.begin`.
+    """
 
     key: str
     quota: Quota
     now: int
+    spare: "tuple[Counter, ...]" = ()
 
     def wait(self) -> int:
         """Return the milliseconds until this instance would grant a request. 0 or less means that it would grant one now."""
-        return self.quota.wait(local_counter(self.key).tat, self.now)
+        own = self.quota.wait(local_counter(self.key).tat, self.now)
+        return min(own, max((counter.wait() for counter in self.spare), default=own))
 
     def begin(self) -> bool:
         """Return whether the request is allowed. If so, this instance counts the request from now on."""
@@ -138,11 +143,9 @@ WIDE_FACTOR = 10
 WIDE_FACTOR_IN_SALES = 100
 
 UNREPORTED_EFFECTS_SHARE = 1000
-# One network may use up at most 1/20 of a limit that all networks share, and a /48 network twice as much.
-NETWORK_SHARE, WIDE_SHARE_FACTOR = 20, 2
-# Of a limit for the whole stage, a /32 network may use up half. These shares are for this `address_factor`, and grow with it.
-WIDEST_SHARE_FACTOR, USUAL_ADDRESS_FACTOR = 10, 10
-# Above such a limit, a network may still use a tenth of its share, in a period that is this many times as long.
+# The shares of networks in a limit of the whole stage are for this `address_factor`, and grow with it.
+USUAL_ADDRESS_FACTOR = 10
+# Above a limit that networks share, a network may still use a tenth of its share, in a period that is this many times as long.
 SPARE_SHARE, SPARE_PERIODS = 10, 24
 # This part of the stage's requested emails is a reserve for networks that have used little of it.
 RESERVED_MAIL_SHARE = 5
@@ -159,7 +162,8 @@ class RateLimit(Struct, frozen=True):
     `counts_first`: requests count for the user before they are executed, because their effects, such as emails, cannot be taken back.
     `wide_factor`: the limit of a /48 network, as a multiple of the limit of one address. `stage_limit`: networks may use up a share of this
     limit of the whole stage, and have no other limits. `setting`: the setting of another limit, for the same quota in counters of its own.
-    `share`: only this part of the quota in the setting, such as 4 for a quarter.
+    `share`: only this part of the quota in the setting, such as 4 for a quarter. `network_shares`: of a limit that all networks share, how
+    many percent an address (or a /64 network), a /48 network and a /32 network may use up.
     """
 
     name: str
@@ -169,6 +173,7 @@ class RateLimit(Struct, frozen=True):
     stage_limit: "RateLimit | None" = None
     setting: str | None = None
     share: int = 1
+    network_shares: tuple[int, ...] = (5, 10)
 
     @property
     def quota(self) -> Quota:
@@ -189,9 +194,7 @@ CATALOG = RateLimit("catalog", counts_first=True)  # not counted for admins
 WRITES_PER_REQUEST = 50  # a request that writes more items counts as several requests of `limit_writes`
 # Emails of the outbox, counted by `count_effect` for each address or for each promoter.
 RECIPIENT, SHORT_MAIL = RateLimit("recipient"), RateLimit("short_mail")
-# Emails that anybody can request, counted for each mailbox: all of them, and above that limit each kind (one a day by default).
-ALL_REQUESTED = RateLimit("all_requested", setting="recipient", share=4)
-KIND_REQUESTED = RateLimit("kind_requested", setting="recipient", share=40)
+ALL_REQUESTED = RateLimit("all_requested", setting="recipient", network_shares=(20, 40, 50))  # counted for each mailbox
 PROMOTER_MAIL, UNVERIFIED_MAIL = RateLimit("promoter_mail"), RateLimit("unverified_mail")
 # `count_effect_or_refuse` counts these for each event, for the whole stage, and for each promoter, who could otherwise use up the stage's
 # limit.
@@ -209,10 +212,10 @@ LEAVE_GROUP = RateLimit("leave_group")  # counted for the place of an email addr
 # draw.
 TRANSFER = RateLimit("transfer")
 # Counted for the whole stage, see `may_mail_strangers`. Neither kind can use up the limit of the other.
-REQUESTED_MAIL = RateLimit("requested_mail")
-REQUESTED_CODES = RateLimit("requested_codes", setting="requested_mail")
-# Counted for the mailbox, not for the caller. Each kind of email that lets people into their account has its own `scope` and
-# therefore its own limit, which a stranger cannot use up by requesting other emails for the address.
+REQUESTED_MAIL = RateLimit("requested_mail", network_shares=(5, 10, 50))
+REQUESTED_CODES = RateLimit("requested_codes", setting="requested_mail", network_shares=(5, 10, 50))
+# Counted for the mailbox and the caller's network, not for the caller. Each kind of email that lets people into their account has its own
+# `scope` and therefore its own limit, which a stranger cannot use up by requesting other emails for the address.
 MAIL = RateLimit("mail", counts_first=True, stage_limit=REQUESTED_MAIL)
 ENTRY_CODE = RateLimit("entry_code", counts_first=True, stage_limit=REQUESTED_CODES, setting="mail")  # codes for waiting rooms
 
@@ -256,7 +259,7 @@ class Attempt:
         if not self._user.begin():
             raise _refusal(self.limit, self._user, "user", self._address)
         for counter in by_address:
-            if not (counter.begin() and self._add_to_address(counter)):
+            if not self._add_to_address(counter):
                 self._user.withdraw()
                 raise _refusal(self.limit, counter, "address", self._address)
             if self._user is None:  # the store is unavailable
@@ -289,7 +292,9 @@ class Attempt:
 
     def _add_to_address(self, by_address: Counter) -> bool:
         try:
-            return by_address.add(min(MAX_UNREPORTED, by_address.remaining() // UNREPORTED_SHARE))
+            if by_address.begin() and by_address.add(min(MAX_UNREPORTED, by_address.remaining() // UNREPORTED_SHARE)):
+                return True
+            return bool(by_address.spare) and _add_effects(by_address.spare)
         except dynamo.STORE_ERRORS as failure:
             self._skip(failure)
             return True
@@ -323,7 +328,8 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, *, scope: s
     now, quota = request.now * 1000, limit.quota
     address = source_address(request)
     by_address = _address_counters(limit, address, now)
-    attempt = Attempt(limit, Counter(_key(limit, "user", scope, user_id), quota, now), address)
+    names = [scope, user_id] if limit.stage_limit is None else [scope, user_id, *(network for network, _ in _networks(address, 1))]
+    attempt = Attempt(limit, Counter(_key(limit, "user", *names), quota, now), address)
     attempt.begin(by_address)
     try:
         yield attempt
@@ -334,10 +340,15 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, *, scope: s
 
 
 def _address_counters(limit: RateLimit, address: Address | None, now: int) -> list[Counter]:
-    """Return the counters of the networks of an address. `now` is in milliseconds."""
+    """Return the counters of the networks of an address. `now` is in milliseconds.
+
+    If a /32 network has used up its share of the stage's limit, its networks with few requests may continue. Otherwise, one subscriber of a
+    carrier could stop all the others.
+    """
     if limit.stage_limit is not None:
-        return [counter for counter, _ in _network_counters(limit.stage_limit, "", now // 1000)]
-    quota, factor, networks = limit.quota, settings.current().address_factor, _networks(address, limit.wide_factor)
+        shares, spare = (_network_counters(limit.stage_limit, "", now // 1000, is_spare=is_spare) for is_spare in (False, True))
+        return [*shares[:2], *(structs.replace(widest, spare=tuple(spare[:2])) for widest in shares[2:])]
+    quota, factor, networks = limit.quota, settings.current().address_factor, _networks(address, 1, limit.wide_factor)
     return [Counter(_key(limit, "address", network), Quota(quota.count * factor * wide, quota.seconds), now) for network, wide in networks]
 
 
@@ -379,6 +390,11 @@ def _add_effect(counter: Counter) -> bool:
     return counter.begin() and counter.add(counter.remaining() // UNREPORTED_EFFECTS_SHARE)
 
 
+def _add_effects(counters: Sequence[Counter]) -> bool:
+    """Count an effect in several counters. Counts nothing if this instance knows that one of them is exceeded."""
+    return all(counter.wait() <= 0 for counter in counters) and all(_add_effect(counter) for counter in counters)
+
+
 def may_notify(kind: str, mailbox: str, now: int) -> bool:
     """Count an email that tells somebody about a change that has been made. Returns False above the limit for emails to one mailbox.
 
@@ -388,13 +404,14 @@ def may_notify(kind: str, mailbox: str, now: int) -> bool:
 
 
 def may_mail_mailbox(mailbox: str, now: int) -> bool:
-    """Count an email that anybody can request. Returns False above the limit for all such emails to one mailbox, of whatever kind."""
-    return _may_mail(lambda: count_effect(ALL_REQUESTED, mailbox, now) == 0)
+    """Count an email that anybody can request. Returns False above the limit for all such emails to one mailbox, of whatever kind.
 
-
-def may_mail_kind(kind: str, mailbox: str, now: int) -> bool:
-    """Count an email above the limit of `may_mail_mailbox`, where one kind of emails must not keep the others from the owner."""
-    return _may_mail(lambda: count_effect(KIND_REQUESTED, f"{kind} {mailbox}", now) == 0)
+    The caller's network may use up only a share of this limit. Otherwise, one stranger could keep the owner from all emails.
+    """
+    if settings.current().rate_limits == "off":
+        return True
+    total = Counter(_key(ALL_REQUESTED, "user", mailbox), ALL_REQUESTED.quota, now * 1000)
+    return _may_mail(lambda: _add_effects([*_network_counters(ALL_REQUESTED, mailbox, now), total]))
 
 
 def may_mail_strangers(now: int, limit: RateLimit = REQUESTED_MAIL) -> bool:
@@ -412,11 +429,10 @@ def _count_for_stage(limit: RateLimit, now: int) -> bool:
     quota, reserved = limit.quota, limit.quota.count // RESERVED_MAIL_SHARE
     if _add_effect(Counter(_key(limit, "user", ""), Quota(quota.count - reserved, quota.seconds), now * 1000)):
         return True
-    spare = [counter for counter, _ in _network_counters(limit, "", now, is_spare=True)]
+    spare = _network_counters(limit, "", now, is_spare=True)
     if not (reserved and spare):
         return False
-    counters = [*spare, Counter(_key(limit, "user", "reserve"), Quota(reserved, quota.seconds), now * 1000)]
-    return all(counter.wait() <= 0 for counter in counters) and all(_add_effect(counter) for counter in counters)
+    return _add_effects([*spare, Counter(_key(limit, "user", "reserve"), Quota(reserved, quota.seconds), now * 1000)])
 
 
 def _may_mail(count: Callable[[], bool]) -> bool:
@@ -441,7 +457,7 @@ def check_guesses(limit: RateLimit, event_id: str, now: int) -> None:
 
 
 def _has_spare_guesses(limit: RateLimit, event_id: str, now: int) -> bool:
-    spare = [counter for counter, _ in _network_counters(limit, event_id, now, is_spare=True)]
+    spare = _network_counters(limit, event_id, now, is_spare=True)
     return bool(spare) and all(counter.wait() <= 0 for counter in spare)
 
 
@@ -455,7 +471,7 @@ def count_guess(limit: RateLimit, event_id: str, now: int) -> None:
     for counter, by in _guess_counters(limit, event_id, now):
         if not _add_effect(counter):
             if by == "event":
-                for spare, _ in _network_counters(limit, event_id, now, is_spare=True):
+                for spare in _network_counters(limit, event_id, now, is_spare=True):
                     _add_effect(spare)
             raise _refusal(limit, counter, by, None)
 
@@ -464,21 +480,21 @@ def _guess_counters(limit: RateLimit, event_id: str, now: int) -> list[tuple[Cou
     """Return the counters of the caller's networks, then the counter of the event. Returns none if rate limits are off."""
     if settings.current().rate_limits == "off":
         return []
-    return [*_network_counters(limit, event_id, now), (Counter(_key(limit, "event", event_id), limit.quota, now * 1000), "event")]
+    counters: list[tuple[Counter, CountedBy]] = [(counter, "address") for counter in _network_counters(limit, event_id, now)]
+    return [*counters, (Counter(_key(limit, "event", event_id), limit.quota, now * 1000), "event")]
 
 
-def _network_counters(limit: RateLimit, event_id: str, now: int, *, is_spare: bool = False) -> list[tuple[Counter, CountedBy]]:
-    """Return the counters of the shares of the caller's networks in the limit of an event, or of the stage if `event_id` is empty.
+def _network_counters(limit: RateLimit, subject: str, now: int, *, is_spare: bool = False) -> list[Counter]:
+    """Return the counters of the shares of the caller's networks in the limit of an event or a mailbox, or of the stage if `subject` is "".
 
     If `is_spare` is set, return the counters of what the networks may still use above that limit.
     """
-    counters: list[tuple[Counter, CountedBy]] = []
-    scale, widest_factor = (1, None) if event_id else (settings.current().address_factor / USUAL_ADDRESS_FACTOR, WIDEST_SHARE_FACTOR)
-    for network, factor in _networks(_address(log.caller_address()), WIDE_SHARE_FACTOR, widest_factor):
-        count, seconds, names = int(limit.quota.count * factor * scale / NETWORK_SHARE), limit.quota.seconds, [event_id, network]
+    counters, scale = list[Counter](), 1 if subject else settings.current().address_factor / USUAL_ADDRESS_FACTOR
+    for network, percent in _networks(_address(log.caller_address()), *limit.network_shares):
+        count, seconds, names = int(limit.quota.count * percent * scale / 100), limit.quota.seconds, [subject, network]
         if is_spare:
             count, seconds, names = count // SPARE_SHARE, seconds * SPARE_PERIODS, [*names, "spare"]
-        counters.append((Counter(_key(limit, "address", *names), Quota(max(1, count), seconds), now * 1000), "address"))
+        counters.append(Counter(_key(limit, "address", *names), Quota(max(1, count), seconds), now * 1000))
     return counters
 
 
@@ -540,16 +556,15 @@ def source_networks(request: RequestContext, wide_factor: int = WIDE_FACTOR) -> 
     address in a /64. The second is the /48 network of an IPv6 address, because some subscribers have a whole /48. Returns no networks if
     the address is unknown.
     """
-    return _networks(source_address(request), wide_factor)
+    return _networks(source_address(request), 1, wide_factor)
 
 
-def _networks(address: Address | None, wide_factor: int, widest_factor: int | None = None) -> list[tuple[str, int]]:
+def _networks(address: Address | None, *factors: int) -> list[tuple[str, int]]:
     if address is None:
         return []
     if address.version == 4:
-        return [(str(address), 1)]
-    factors = ((64, 1), (48, wide_factor), (32, widest_factor))
-    return [(str(ip_network((address, bits), strict=False)), factor) for bits, factor in factors if factor is not None]
+        return [(str(address), factors[0])]
+    return [(str(ip_network((address, bits), strict=False)), factor) for bits, factor in zip((64, 48, 32), factors, strict=False)]
 
 
 def source_address(request: RequestContext) -> Address | None:

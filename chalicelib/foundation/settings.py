@@ -562,9 +562,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(ge=1, le=10_000),
         _says("Rate limit of a source address, as a multiple of the limit of a user. Its share of the stage's emails grows with this."),
     ] = 10
-    limit_mail: Annotated[RateText, _says("How often emails of a kind may be requested for one mailbox."), _group("Limits of emails")] = (
-        "5/900"
-    )
+    limit_mail: Annotated[
+        RateText, _says("How often emails of a kind may be requested for one mailbox from one source address."), _group("Limits of emails")
+    ] = "5/900"
     limit_requested_mail: Annotated[
         RateText,
         _says(
@@ -577,8 +577,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_recipient: Annotated[
         RateText,
         _says(
-            "How many emails strangers can cause for one mailbox; further emails wait. Of the emails that anybody can request, it gets a "
-            "quarter of this number, and a fortieth of each kind above that. "
+            "How many emails strangers can cause for one mailbox; further emails wait. The emails that anybody can request have the same "
+            "limit in a counter of their own, and one source address may cause a fifth of them. "
             "This also limits how often one ticket may change hands, and how often the emails about one order may be sent again."
         ),
     ] = "40/86400"

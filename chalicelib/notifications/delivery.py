@@ -17,7 +17,7 @@ from chalicelib.foundation import clock, deadline, log, parallel, settings
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.notifications import outbox, providers, ses_reports, store
-from chalicelib.notifications.model import MailMessage, Notification, mailbox_key
+from chalicelib.notifications.model import MailMessage, Notification, recipient_key
 from chalicelib.notifications.providers import MailFailed, MailProvider, MailRefused, ProviderBusy
 from chalicelib.notifications.store import MAX_WAIT_SECONDS, Due
 
@@ -172,7 +172,7 @@ def _is_within_limits(claimed: Notification, message: MailMessage) -> bool:
     """
     if claimed.failure is not None and not claimed.failure.startswith(NOT_COMPOSED):
         return True
-    now, mailbox = clock.now(), mailbox_key(message.to)
+    now, mailbox = clock.now(), recipient_key(message.to)
     counted: list[tuple[RateLimit, str]] = []
     if message.is_to_stranger:
         counted.append((rate_limits.RECIPIENT, mailbox))

@@ -140,3 +140,12 @@ def mailbox_key(email: str) -> str:
     if domain in _GMAIL:
         name, domain = name.replace(".", ""), _GMAIL[0]
     return f"{name}@{domain}"
+
+
+def recipient_key(email: str) -> str:
+    """Return the mailbox for which emails to an address count: `mailbox_key`, without the tag after a plus at any domain.
+
+    Many more providers than the well-known ones ignore tags. If two people share a counter, neither loses anything but a few emails.
+    """
+    name, _, domain = mailbox_key(email).rpartition("@")
+    return f"{name.partition('+')[0] or name}@{domain}"

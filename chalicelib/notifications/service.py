@@ -15,7 +15,7 @@ from chalicelib.edge.rate_limits import REQUESTED_MAIL, RateLimit
 from chalicelib.foundation import clock, deadline, log, settings
 from chalicelib.foundation.log import logger
 from chalicelib.notifications import providers
-from chalicelib.notifications.model import MailMessage, mailbox_key
+from chalicelib.notifications.model import MailMessage, recipient_key
 from chalicelib.notifications.providers import MailFailed
 
 
@@ -70,43 +70,38 @@ def register_mail_limit_exemption(is_exempt: Callable[[str], bool]) -> None:
     _exemptions.append(is_exempt)
 
 
-def send_requested(draft: MailDraft, now: int, stage_limit: RateLimit = REQUESTED_MAIL) -> bool:
+def send_requested(draft: MailDraft, now: int, stage_limit: RateLimit = REQUESTED_MAIL, prepare: Callable[[], None] = lambda: None) -> bool:
     """Send an email that anybody can request. Above the limit for the whole stage, send it only to an exempt address.
+
+    `prepare` stores what the email contains. It is called right before the email is sent, and not for an email above a limit.
 
     Up to the limits, the call looks nothing up. Above a limit, it takes WITHHELD_SECONDS for every address, because its duration must not
     reveal who is a customer: the `kind` of the email depends on that. Returns False and logs the reason if the email was not sent.
     """
     ends_at = clock.monotonic() + WITHHELD_SECONDS
-    is_usual = rate_limits.may_mail_mailbox(mailbox_key(draft.to), now)
-    if not (is_usual or _may_mail_kind(draft, now)):
-        is_sent = False
-    elif not rate_limits.may_mail_strangers(now, stage_limit):
-        is_sent = _send_if_exempt(draft)
-    else:
+    may_mail = may_mail_mailbox(draft, now)
+    is_usual = may_mail and rate_limits.may_mail_strangers(now, stage_limit)
+    is_sent = False
+    if is_usual or (may_mail and _is_exempt(draft)):
+        prepare()
         is_sent = send(draft)
-        if is_usual:
-            return is_sent
-    deadline.wait(max(0.0, min(ends_at - clock.monotonic(), deadline.remaining() - 1)))
+    if not is_usual:
+        deadline.wait(max(0.0, min(ends_at - clock.monotonic(), deadline.remaining() - 1)))
     return is_sent
 
 
 def may_mail_mailbox(draft: MailDraft, now: int) -> bool:
-    """Count a requested email for its mailbox. Returns False and logs the reason above the limit for the mailbox."""
-    return rate_limits.may_mail_mailbox(mailbox_key(draft.to), now) or _may_mail_kind(draft, now)
+    """Count a requested email for its mailbox. Returns False and logs the reason above the limit or the share of the caller's network."""
+    return rate_limits.may_mail_mailbox(recipient_key(draft.to), now) or _withhold(draft, "to this mailbox", "RECIPIENT")
 
 
-def _may_mail_kind(draft: MailDraft, now: int) -> bool:
-    if rate_limits.may_mail_kind(draft.kind, mailbox_key(draft.to), now):
-        return True
-    logger.info(
-        "mail.not_sent", kind=draft.kind, reason="the limit of requested emails to this mailbox is reached (FAIRGATE_LIMIT_RECIPIENT)"
-    )
-    return False
-
-
-def _send_if_exempt(draft: MailDraft) -> bool:
+def _is_exempt(draft: MailDraft) -> bool:
     if any(is_exempt(draft.to) for is_exempt in _exemptions):
-        return send(draft)
-    log.count("mails_withheld")
-    logger.info("mail.not_sent", kind=draft.kind, reason="the limit of requested emails is reached (FAIRGATE_LIMIT_REQUESTED_MAIL)")
+        return True
+    log.count("mails_withheld")  # raises an alarm, unlike an email for one mailbox
+    return _withhold(draft, "of the stage", "REQUESTED_MAIL")
+
+
+def _withhold(draft: MailDraft, whose: str, limit: str) -> bool:
+    logger.info("mail.not_sent", kind=draft.kind, reason=f"the limit of requested emails {whose} is reached (FAIRGATE_LIMIT_{limit})")
     return False

@@ -50,7 +50,7 @@ from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id
 from chalicelib.foundation.money import DefaultTax
-from chalicelib.notifications.model import mailbox_key
+from chalicelib.notifications.model import recipient_key
 from chalicelib.payments.model import PROVIDER_ERRORS
 from chalicelib.promoters import service
 from chalicelib.promoters.service import AccountsNotOffered, NewApiKey, Seller
@@ -418,7 +418,7 @@ def invite_member(request: RequestContext, event_id: str, body: MemberBody) -> R
     def execute(_: str) -> Reply[MemberView]:
         # Checked first, so that people who may not invite this person cannot use up the address's rate limit.
         event, before = service.require_appointment(identity, event_id, body.email, body.role)
-        with limited(request, INVITE, identity.user_id, scope="members"), limited(request, MAIL, mailbox_key(body.email), scope="member"):
+        with limited(request, INVITE, identity.user_id, scope="members"), limited(request, MAIL, recipient_key(body.email), scope="member"):
             invited = service.invite_member(event, before, body.email, body.role, identity.user_id, request.language, request.now)
             return Reply(member_view(invited), 201)
 

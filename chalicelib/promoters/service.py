@@ -34,7 +34,7 @@ from chalicelib.foundation.money import DefaultTax
 from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.model import Stock
 from chalicelib.notifications import service as notifications
-from chalicelib.notifications.model import mailbox_key
+from chalicelib.notifications.model import mailbox_key, recipient_key
 from chalicelib.notifications.service import MailDraft
 from chalicelib.payments.model import AccountLink, AccountUnreachable, ProviderAccount
 
@@ -440,8 +440,8 @@ def connect_account(identity: Identity, promoter_id: str, language: Language, no
     link = provider.create_account_link(stored.id, settings.current().page_url("manage/profile"))
     account, promoter = parallel.both(lambda: accounts.find_account(promoter_id), lambda: profiles.find_promoter(promoter_id))
     addresses = (account.email if account is not None else None, promoter.email if promoter is not None else None)
-    for key, address in {mailbox_key(address): address for address in reversed(addresses) if address is not None}.items():
-        if may_notify("payment_account_link", key, now):
+    for address in {mailbox_key(address): address for address in reversed(addresses) if address is not None}.values():
+        if may_notify("payment_account_link", recipient_key(address), now):
             notifications.send(mails.draft("payment_account_link", address, language, settings.current().page_url("forgot-password")))
     return link
 

@@ -23,7 +23,7 @@ from chalicelib.edge.languages import DEFAULT
 from chalicelib.foundation import clock, parallel, secret_settings
 from chalicelib.foundation.log import logger
 from chalicelib.notifications import service as notifications
-from chalicelib.notifications.model import mailbox_key
+from chalicelib.notifications.model import recipient_key
 from chalicelib.notifications.service import MailDraft
 from chalicelib.purchases import queries, store
 from chalicelib.purchases.errors import AccountAddressFixed, ResentTooOften, TicketsNotSendable
@@ -229,7 +229,7 @@ def _tell_former_address(order: Purchase, email: str, now: int) -> None:
     An address gets only a limited number of these emails, because the buyer may have typed a stranger's address.
     """
     number = order_number(order.id, catalog.snapshot().events.get(order.event_id))
-    if rate_limits.may_notify("order_address_changed", mailbox_key(email), now):
+    if rate_limits.may_notify("order_address_changed", recipient_key(email), now):
         notifications.send(MailDraft("order_address_changed", email, order.language or DEFAULT, {"order_number": number}))
 
 

@@ -40,7 +40,7 @@ from chalicelib.foundation import clock, parallel, settings
 from chalicelib.foundation.clock import Date, Timestamp
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
-from chalicelib.notifications.model import mailbox_key
+from chalicelib.notifications.model import recipient_key
 from chalicelib.payments.model import PROVIDER_ERRORS
 from chalicelib.purchases import event_cancellation, guest_orders, orders, provider_events, queries, refunds, resale, transfers, views
 from chalicelib.purchases.errors import (
@@ -375,7 +375,7 @@ class FoundTicketsView(Struct, frozen=True):
 @route(bp, "POST", "/lost-tickets", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
 def mail_tickets_link(request: RequestContext, body: AddressBody) -> Reply[Done]:
     """Request an email with a link that shows the tickets bought with an address. The reply never says whether there are tickets."""
-    with limited(request, MAIL, mailbox_key(body.email), scope="find_tickets"):
+    with limited(request, MAIL, recipient_key(body.email), scope="find_tickets"):
         mails.mail_tickets_link(body.email, request.language, request.now)
     return Reply(Done("We have sent an email to this address. Open the link in it within 15 minutes."))
 
@@ -594,7 +594,7 @@ def accept_transfer(request: RequestContext, token: str, body: AcceptBody = _NO_
     with limited_by_address(request, TRANSFER):
         if body.email:  # a request with a wrong token must not count toward the address's rate limit
             transfers.check_acceptance(user_id, token, request.now)
-        with limited(request, MAIL, mailbox_key(body.email), scope="transfer") if body.email else nullcontext():
+        with limited(request, MAIL, recipient_key(body.email), scope="transfer") if body.email else nullcontext():
             result = transfers.accept(user_id, token, body.email, request.language, request.now)
     return Reply(ticket_view(result.ticket, catalog.snapshot_in(request.language), request.now), 200 if result.repeated else 201)
 

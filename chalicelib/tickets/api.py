@@ -13,7 +13,7 @@ from chalicelib.edge.operation import IF_NONE_MATCH
 from chalicelib.edge.rate_limits import INVITE, MAIL, RateLimited, limited, limited_for_caller
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock
-from chalicelib.notifications.model import mailbox_key
+from chalicelib.notifications.model import recipient_key
 from chalicelib.tickets import qr, seats, service, views
 from chalicelib.tickets.model import (
     AttendeeLocked,
@@ -110,7 +110,7 @@ def name_guest(request: RequestContext, seat_id: str, body: NamedGuest) -> Reply
     with limited(request, INVITE, user_id):
         if body.email:  # a refused request must not use up the address's limit
             seats.check_guest(user_id, seat_id, body, request.now)
-        with limited(request, MAIL, mailbox_key(body.email), scope="seat") if body.email else nullcontext():
+        with limited(request, MAIL, recipient_key(body.email), scope="seat") if body.email else nullcontext():
             seat = seats.name_guest(user_id, seat_id, body, request.language, request.now)
     return Reply(views.seat_view(seat, user_id))
 
@@ -134,7 +134,7 @@ def invite_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
     """Resend the email with the invitation for a seat."""
     user_id = request.require_user().user_id
     seat, email = seats.get_invitable_seat(user_id, seat_id)
-    with limited(request, INVITE, user_id), limited(request, MAIL, mailbox_key(email), scope="seat"):
+    with limited(request, INVITE, user_id), limited(request, MAIL, recipient_key(email), scope="seat"):
         invited = seats.send_invitation(seat, request.language, request.now)
     return Reply(views.seat_view(invited, user_id))
 

@@ -18,7 +18,7 @@ from chalicelib.edge.proof_of_work import WORK_ERRORS
 from chalicelib.edge.rate_limits import CARD_CHECK, ENTRY_CODE, JOIN, RateLimited, count_effect_or_refuse, limited, limited_by_address
 from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.foundation.errors import InvalidInput
-from chalicelib.notifications.model import mailbox_key
+from chalicelib.notifications.model import recipient_key
 from chalicelib.payments.model import PROVIDER_ERRORS, CardRefused, PaymentsUnavailable, ProviderId
 from chalicelib.waiting_room import appeals, room_cache, service, tokens
 from chalicelib.waiting_room.admission_plan import Segment
@@ -251,7 +251,7 @@ def show_verifier(request: RequestContext, event_id: str) -> Reply[VerifierView]
 def mail_code(request: RequestContext, event_id: str, body: AddressBody) -> Reply[Done]:
     """Request an email with a six-digit code, which verifies your address for the waiting room of an event."""
     user_id = request.require_user().user_id
-    with limited(request, JOIN, user_id, scope=f"{event_id} code"), limited(request, ENTRY_CODE, mailbox_key(body.email)):
+    with limited(request, JOIN, user_id, scope=f"{event_id} code"), limited(request, ENTRY_CODE, recipient_key(body.email)):
         service.mail_code(event_id, user_id, body.email, request.language, request.now)
     return Reply(Done("We have sent an email with a code to this address. The code is valid for 15 minutes."))
 

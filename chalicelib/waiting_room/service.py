@@ -807,7 +807,7 @@ def _reload_if_outdated(cached: CachedRoom, arrival: Arrival, now: int) -> Cache
 
 
 def mail_code(event_id: str, user_id: str, email: str, language: Language, now: int) -> None:
-    """Email a code that proves the address for this user and event. The code replaces any earlier code.
+    """Email a code that proves the address for this user and event. The code replaces any earlier code, unless limits withhold the email.
 
     Raises NotFound, NoWaitingRoom, JoiningStopped, and CodeNotNeeded if the rule of entry does not ask for codes.
     """
@@ -817,9 +817,13 @@ def mail_code(event_id: str, user_id: str, email: str, language: Language, now: 
     code = f"{secrets.randbelow(1_000_000):06}"
     address = tokens.address_key(cached.room.realm, email)
     digest = tokens.code_digest(event_id, address, user_id, code)
-    store.put_code(event_id, address, tokens.user_key(user_id), digest, now + CODE_SECONDS)
     values = {"code": code, "event": {"name": _name_for_strangers(cached.event)}}
-    notifications.send_requested(MailDraft("entry_code", email, language, values), now, rate_limits.REQUESTED_CODES)
+    draft = MailDraft("entry_code", email, language, values)
+
+    def put_code() -> None:
+        store.put_code(event_id, address, tokens.user_key(user_id), digest, now + CODE_SECONDS)
+
+    notifications.send_requested(draft, now, rate_limits.REQUESTED_CODES, prepare=put_code)
 
 
 def _get_joinable_room(event_id: str, now: int) -> CachedRoom:

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.accounts import service, sessions, store
 from chalicelib.foundation import settings
-from chalicelib.notifications.model import mailbox_key
+from chalicelib.notifications.model import mailbox_key, recipient_key
 from tests import builders
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, register, sign_up
 from tests.simulation import faults
@@ -247,3 +247,18 @@ def test_requests_with_a_wrong_password_count_nothing_for_the_new_address(api, t
 )
 def test_only_addresses_that_lead_to_one_mailbox_are_one(first, second, is_same):
     assert (mailbox_key(first) == mailbox_key(second)) is is_same
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_same"),
+    [
+        ("Ada+drop@tickets.example", "ada@tickets.example", True),
+        ("a.d.a+drop@gmail.com", "ADA@googlemail.com", True),
+        ("ada+1+2@outlook.de", "ada+2@outlook.de", True),
+        ("a.da@tickets.example", "ada@tickets.example", False),
+        ("ada@tickets.example", "ada@other.example", False),
+        ("+ada@tickets.example", "+bob@tickets.example", False),
+    ],
+)
+def test_emails_to_addresses_with_tags_count_for_one_mailbox(first, second, is_same):
+    assert (recipient_key(first) == recipient_key(second)) is is_same

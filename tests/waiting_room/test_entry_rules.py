@@ -230,6 +230,33 @@ def test_codes_and_links_of_accounts_do_not_use_up_the_limit_of_each_other(api, 
     assert len(mails) == 4
 
 
+def test_a_stranger_in_one_network_keeps_no_code_from_the_owner(api, time, mails, verified_sale, monkeypatch):
+    monkeypatch.setattr(deadline.time, "sleep", lambda _: None)
+    path = f"/events/{verified_sale[0]}/waiting-room/code"
+    with settings.override(rate_limits="on"):
+        for _ in range(20):
+            api.post(path, json={"email": ADA}, user="stranger", source_ip="198.51.100.9")
+            time.advance(60)
+        assert 8 <= len(mails) <= 9
+        for _ in range(20):
+            api.post(path, json={"email": ADA}, user="stranger", source_ip="198.51.100.9")
+        count = len(mails)
+        assert api.post(path, json={"email": ADA}, user="owner", source_ip="203.0.113.7").status == 200
+    assert len(mails) == count + 1
+    assert send_code(api, verified_sale[0], "owner", mails[-1].values["code"]).status == 200
+
+
+@pytest.mark.parametrize("limits", [{"limit_recipient": "1/86400"}, {"limit_requested_mail": "1/3600"}])
+def test_a_code_that_limits_withhold_does_not_replace_the_code_in_the_last_email(api, mails, verified_sale, monkeypatch, limits):
+    monkeypatch.setattr(deadline.time, "sleep", lambda _: None)
+    path = f"/events/{verified_sale[0]}/waiting-room/code"
+    with settings.override(rate_limits="on", **limits):
+        for number in range(2):
+            assert api.post(path, json={"email": ADA}, user="u0", source_ip=f"198.51.100.{number}").status == 200
+    assert len(mails) == 1
+    assert send_code(api, verified_sale[0], "u0", mails[0].values["code"]).status == 200
+
+
 def test_a_code_carries_no_text_of_an_unverified_promoter_to_strangers(api, time, mails):
     """Otherwise, anybody who registers could send a text to any address."""
     opens, trap = builders.clock.iso(time.now + SECONDS_TO_OPENING), "Your bank account is locked"

@@ -37,7 +37,7 @@ from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.notifications import outbox
-from chalicelib.notifications.model import Notification, NotificationNotFound, NotificationStatus, NotResendable, Problem, mailbox_key
+from chalicelib.notifications.model import Notification, NotificationNotFound, NotificationStatus, NotResendable, Problem, recipient_key
 from chalicelib.notifications.store import list_event_notifications, list_problem_notifications
 from chalicelib.waiting_room.model import (
     JoiningStopped,
@@ -116,7 +116,7 @@ def request_turn_messages(request: RequestContext, event_id: str, body: TurnNoti
     if body.push is not None:
         push.check_subscription(body.push)
     address, stored = turn_notices.choose_address(user_id, body.email, has_push=body.push is not None)
-    receiver = mailbox_key(address) if address is not None else push.topic_of(body.push.endpoint) if body.push is not None else ""
+    receiver = recipient_key(address) if address is not None else push.topic_of(body.push.endpoint) if body.push is not None else ""
     turn_notices.check_place(user_id, event_id, body.token, request.now)  # a wrong token must not use up the address's limit
     with limited(request, MAIL, receiver, scope="turn"):
         notice = turn_notices.request_messages(user_id, event_id, body.token, stored, body.push, request.language, request.now)
