@@ -435,7 +435,7 @@ class _Listing:
         self._objects: list[tuple[int, Any]] = []  # each with the time when it was created, newest first
 
     def read(self, convert: Callable[[Any], list[tuple[int, Any]]]) -> Iterator[tuple[int, Any]]:
-        """Yield the objects, each with the time when it was created. Fetches further pages only if the caller goes on."""
+        """Yield the objects, each with the time when it was created. Fetches further pages only when the caller needs them."""
         position = 0
         while True:
             while position < len(self._objects):
