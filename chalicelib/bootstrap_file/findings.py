@@ -121,6 +121,10 @@ _SENTENCES = {
         "its date {date_id} has a capacity of {capacity}, but its ticket types can sell {tickets} tickets for it, including types that are "
         "no longer in the file; keep these types in the file with a smaller max_quantity, or raise the capacity of the date"
     ),
+    "too_many_tiers": (
+        "it would have {tiers} ticket types, including types that are no longer in the file, but an event may have {limit}; "
+        "add the new ones to another event"
+    ),
     "stock_missing": "its stock {stock_id} is missing from the store, so the number sold is unknown; restore the table inventory",
     "sold_before": "cannot start with sold_count {sold}, because the capacity of its event only counts tickets sold here; set it to 0",
     "moves_with_sales": "cannot move from event {event_id} (sold {sold}, on hold {held}); add a new ticket type to the other event",

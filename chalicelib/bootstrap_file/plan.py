@@ -15,6 +15,7 @@ from chalicelib.bootstrap_file.findings import ChangedField, EntryChange, EntryK
 from chalicelib.bootstrap_file.validation import ValidDocument
 from chalicelib.catalog import sale_rules
 from chalicelib.catalog.model import DEFAULT_STATES, Catalog, CatalogHead, DisplayState, Event, Tier, VersionContent
+from chalicelib.catalog.quotas import MAX_FILE_TIERS
 from chalicelib.catalog.service import new_stock_id
 from chalicelib.foundation import clock
 from chalicelib.inventory.model import MAX_HOLDS, Stock, default_shard_count, finite
@@ -582,7 +583,16 @@ class _PlanBuilder:
                 )
         closed = [self._with_changes(tier, replace(tier, status="closed", removed=True)) for tier in removed]
         self._check_date_capacities([*tiers, *closed])
+        self._check_tier_counts([*tiers, *closed])
         return [*tiers, *closed]
+
+    def _check_tier_counts(self, tiers: Sequence[Tier]) -> None:
+        """Refuse new tiers of an event with too many. Tiers that are no longer in the file count too, because reports still name them."""
+        counts = Counter(tier.event_id for tier in tiers)
+        grown = {tier.event_id for tier in tiers if tier.id not in self.catalog.tiers}
+        for event_id in sorted(grown):
+            if counts[event_id] > MAX_FILE_TIERS:
+                self._add_refusal("too_many_tiers", "event", event_id, tiers=counts[event_id], limit=MAX_FILE_TIERS)
 
     def _check_date_capacities(self, tiers: Sequence[Tier]) -> None:
         """Refuse tickets that exceed the capacity of a date. Tiers that are no longer in the file count too: their tickets stay valid."""

@@ -63,6 +63,10 @@ class EncodedMail(Struct, frozen=True):
     notification_id: str | None = None
 
 
+# Each of these goes to many people at once, and is sent after all others.
+BULK_KINDS = {"announcement", "ballot_lost", "event_cancelled", "event_changed", "place_drawn", "waitlist_cancelled"}
+
+
 class Notification(Struct, frozen=True, kw_only=True):
     """An email to be sent to the user `user_id`. Times are epoch seconds.
 

@@ -21,10 +21,7 @@ from chalicelib.notifications.model import (
 )
 from chalicelib.notifications.store import Due
 
-# How much earlier urgent and other notifications are queued than notifications to many people; no email should ever wait this long.
-URGENT_SECONDS, OTHER_SECONDS = 86_400, 43_200
-# Each of these goes to many people at once.
-BULK_KINDS = {"announcement", "ballot_lost", "event_cancelled", "event_changed", "place_drawn", "waitlist_cancelled"}
+URGENT_SECONDS = 86_400  # how much earlier urgent notifications are queued; no email should ever wait this long
 BULK_SECONDS = 50  # how long a run sends emails
 
 
@@ -49,12 +46,11 @@ def new_notification(
     """Return a notification to be sent at `due_at` (epoch seconds), or as soon as possible.
 
     The queue sends an urgent notification before all others that became due in the last URGENT_SECONDS, and notifications of BULK_KINDS
-    after others that are due at once.
+    after all others.
 
     At most one notification exists for the same `kind`, `subject_id` and `version`, because they form its id.
     """
     due_at = now if due_at is None else due_at
-    seconds = URGENT_SECONDS if is_urgent else 0 if kind in BULK_KINDS or due_at > now else OTHER_SECONDS
     return Notification(
         id=notification_id(kind, subject_id, version),
         kind=kind,
@@ -64,7 +60,7 @@ def new_notification(
         created_at=now,
         changed_at=now,
         due_at=due_at,
-        next_at=due_at - seconds,
+        next_at=due_at - URGENT_SECONDS if is_urgent else due_at,
         language=language or DEFAULT,
         facts=facts or {},
     )

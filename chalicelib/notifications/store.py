@@ -1,8 +1,8 @@
 """The tables `email-notifications` and `suppressed-addresses`. DynamoDB deletes notifications that are older than RETENTION_SECONDS.
 
-The index `due` holds only queued notifications, by time. It has LANES lanes, because one partition of an index accepts 1,000 writes per
-second. The index `by_event` has as many lanes for the notifications of each event. The index `problem` holds only notifications that did
-not arrive. The indexes hold only keys and times.
+The index `due` holds only queued notifications, by time. It has LANES lanes for emails to many people, and as many for the others, because
+one partition of an index accepts 1,000 writes per second. The index `by_event` has as many lanes for the notifications of each event. The
+index `problem` holds only notifications that did not arrive. The indexes hold only keys and times.
 
 The index `event` is for the notifications that the previous version queued. It holds every notification with a `position`, which the index
 `problem` needs too. Newer notifications have a position only if they did not arrive; this position contains `~`, so that lists of an
@@ -26,9 +26,10 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.struct_attribute import StructAttribute
 from chalicelib.foundation import parallel
 from chalicelib.foundation.log import logger
-from chalicelib.notifications.model import PROBLEMS, Fact, Notification, NotificationStatus
+from chalicelib.notifications.model import BULK_KINDS, PROBLEMS, Fact, Notification, NotificationStatus
 
 LANES = 4  # of the index `due`, and of each event
+BULK = "bulk-"  # the beginning of the lanes in the index `due` for notifications of BULK_KINDS
 MAX_WAIT_SECONDS = 3 * 3600  # the longest wait before a retry
 RETENTION_SECONDS = 90 * 86_400
 
@@ -164,13 +165,19 @@ def load_notifications(ids: Iterable[str]) -> list[Notification]:
 def query_queued(until: int, limit: int) -> list[Due]:
     """List the notifications to be sent at `until` (epoch seconds) or earlier, at most `limit` from each lane, earliest first.
 
+    Notifications of BULK_KINDS come after all others.
+
     The result may miss notifications written within the last second, because the index lags.
     """
     condition: Any = NotificationRow.next_at <= until
-    lanes = parallel.call_each(lambda lane: list(NotificationRow.due_index.query(str(lane), condition, limit=limit)), range(LANES))
-    rows = [row for lane in lanes for row in lane]
-    found = [Due(row.id, int(row.next_at), int(row.due_at)) for row in rows]
-    return sorted(found, key=lambda due: due.next_at)
+    lanes = [f"{prefix}{number}" for prefix in ("", BULK) for number in range(LANES)]
+    rows_of_lanes = parallel.call_each(lambda lane: list(NotificationRow.due_index.query(lane, condition, limit=limit)), lanes)
+    found = [
+        (lane.startswith(BULK), Due(row.id, int(row.next_at), int(row.due_at)))
+        for lane, rows in zip(lanes, rows_of_lanes, strict=True)
+        for row in rows
+    ]
+    return [due for _, due in sorted(found, key=lambda each: (each[0], each[1].next_at))]
 
 
 def list_event_notifications(event_id: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
@@ -299,4 +306,6 @@ def _lane(notification: Notification) -> int:
 
 
 def _due_lane(notification: Notification) -> str | None:
-    return str(_lane(notification)) if notification.status == "queued" else None
+    if notification.status != "queued":
+        return None
+    return f"{BULK if notification.kind in BULK_KINDS else ''}{_lane(notification)}"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 from bootstrap.files import parse_json
-from chalicelib.bootstrap_file import document, rollout, validation
+from chalicelib.bootstrap_file import document, plan, rollout, validation
 from chalicelib.bootstrap_file.document import to_promo_codes
 from chalicelib.bootstrap_file.findings import InvalidDocument
 from chalicelib.bootstrap_file.plan import build_plan
@@ -210,7 +210,7 @@ def test_all_faults_are_listed_at_once_also_as_json(run, write, tree):
     assert "60 faults" in result.err
 
 
-def test_a_file_with_too_many_ticket_types_in_an_event_is_refused_but_such_a_version_is_applied_again(run, write, tree, store):
+def test_a_file_with_too_many_ticket_types_in_an_event_is_refused_but_such_a_version_is_applied_again(run, write, tree, store, monkeypatch):
     tree["ticket_types"] = {f"slot-{number:03}": ticket(f"slot-{number:03}", "fest") for number in range(MAX_FILE_TIERS)}
     assert run("validate", write(tree)).code == 0
     tree["ticket_types"]["slot-500"] = ticket("slot-500", "fest")
@@ -218,9 +218,21 @@ def test_a_file_with_too_many_ticket_types_in_an_event_is_refused_but_such_a_ver
         result = run(command, write(tree))
         assert result.code == 1
         assert '$.ticket_types.slot-500.event_id: "fest" has 501 ticket types, but an event may have 500' in result.err
-    rollout.apply(validate_tree(tree), "an earlier release", clock.now())
+    with monkeypatch.context() as earlier:
+        earlier.setattr(plan, "MAX_FILE_TIERS", 501)
+        rollout.apply(validate_tree(tree), "an earlier release", clock.now())
     assert run("apply", write(tree | {"ticket_types": {"slot-000": ticket("slot-000", "fest")}})).code == 0
     assert run("rollback", 1).code == 0
+
+
+def test_ticket_types_that_are_no_longer_in_the_file_count_too(run, write, tree, store, monkeypatch):
+    monkeypatch.setattr(plan, "MAX_FILE_TIERS", 3)
+    for month, code in (("may", 0), ("june", 1), ("may", 0)):
+        tree["ticket_types"] = {f"{month}-{number}": ticket(f"{month}-{number}", "fest") for number in range(2)}
+        result = run("apply", write(tree))
+        assert result.code == code, result.err
+        if code:
+            assert "it would have 4 ticket types, including types that are no longer in the file, but an event may have 3" in result.err
 
 
 def test_faults_of_single_fields_do_not_hide_broken_rules(run, write, tree):

@@ -38,6 +38,7 @@ const refusals: Record<string, (figures: Figures) => string> = {
   tier_of_api: () => "Eine Ticketart mit dieser ID wurde auf den Webseiten erstellt. Verwenden Sie in der Datei eine andere ID.",
   code_of_api: () => "Ein Aktionscode mit diesem Namen wurde auf den Webseiten erstellt. Verwenden Sie einen anderen Namen, oder löschen Sie ihn.",
   limit_too_late: () => "Für eine Gesamtkapazität ist es zu spät, weil Tickets vielleicht schon ohne sie im Verkauf sind. Begrenzen Sie die Ticketarten.",
+  too_many_tiers: ({ tiers, limit }) => `Es hätte ${tiers} Ticketarten, mit denen, die nicht mehr in der Datei stehen. Ein Event darf ${limit} haben. Fügen Sie die neuen einem anderen Event hinzu.`,
   above_date_capacity: ({ date_id, capacity, tickets }) => `Der Termin ${date_id} hat ${capacity} Plätze, aber von seinen Ticketarten, auch von denen, die nicht mehr in der Datei stehen, können insgesamt ${tickets} Tickets verkauft werden. Behalten Sie diese Ticketarten mit kleinerem max_quantity, oder erhöhen Sie die Kapazität des Termins.`,
   stock_missing: () => "Die Angaben zum Bestand fehlen, deshalb ist unbekannt, wie viele Tickets verkauft sind. Stellen Sie die Tabelle „inventory“ wieder her.",
   sold_before: ({ sold }) => `Sie kann nicht mit ${sold} verkauften beginnen, weil die Kapazität des Events nur hier verkaufte Tickets zählt. Setzen Sie sold_count auf 0.`,

@@ -36,6 +36,7 @@ const refusals: Record<string, (figures: Figures) => string> = {
   tier_of_api: () => "A ticket type with this ID was created on the web pages. Use another ID in the file.",
   code_of_api: () => "A promo code with this name was created on the web pages. Use another name in the file, or delete that code.",
   limit_too_late: () => "It is too late to give the event an overall capacity, because its tickets may already be on sale without one. Limit the ticket types instead.",
+  too_many_tiers: ({ tiers, limit }) => `It would have ${tiers} ticket types, including types that are no longer in the file. An event may have ${limit}. Add the new ones to another event.`,
   above_date_capacity: ({ date_id, capacity, tickets }) => `Its date ${date_id} has ${capacity} places, but its ticket types can sell ${tickets} tickets for it, including types that are no longer in the file. Keep those in the file with a smaller max_quantity, or raise the capacity of the date.`,
   stock_missing: () => "Its stock record is missing, so the number of sold tickets is unknown. Restore the “inventory” table.",
   sold_before: ({ sold }) => `It cannot start with ${sold} sold, because its event's capacity only counts tickets sold here. Set sold_count to 0.`,

@@ -35,6 +35,7 @@ const refusals: typeof english.refusals = {
   tier_of_api: () => "Ya hay un tipo de entrada con este ID creado en la web. Usa otro ID en el archivo.",
   code_of_api: () => "Ya hay un código con este nombre creado en la web. Usa otro nombre en el archivo o elimina ese código.",
   limit_too_late: () => "Ya es tarde para fijar un aforo total del evento, porque sus entradas quizá ya se venden sin él. Limita los tipos de entrada.",
+  too_many_tiers: ({ tiers, limit }) => `Tendría ${tiers} tipos de entrada, contando los que ya no están en el archivo. Un evento puede tener ${limit}. Añade los nuevos a otro evento.`,
   above_date_capacity: ({ date_id, capacity, tickets }) => `Su fecha ${date_id} tiene ${capacity} plazas, pero sus tipos de entrada pueden vender ${tickets} para ella, contando los que ya no están en el archivo. Deja esos tipos en el archivo con un max_quantity menor o sube el aforo de la fecha.`,
   stock_missing: () => "Falta su registro de cupo, así que no se sabe cuántas entradas se han vendido. Restaura la tabla inventory.",
   sold_before: ({ sold }) => `No puede empezar con ${sold} vendidas, porque el aforo de su evento solo cuenta lo que se vende aquí. Pon sold_count a 0.`,
