@@ -39,8 +39,11 @@ def mail_change(request: RequestContext, user_id: str, email: str, password: str
     kind: AccountMail = "address_taken" if existing else "change_email"
     new_user_id = None if existing else user_id
     with limited(request, MAIL, recipient_key(email), scope="change_email"):
-        mails.mail_link(email, kind, "change_email", new_user_id, request.language, request.now, generation=account.generation)
-    if may_notify("change_requested", recipient_key(account.email), request.now):
+        _, may_tell_owner = parallel.both(
+            lambda: mails.mail_link(email, kind, "change_email", new_user_id, request.language, request.now, generation=account.generation),
+            lambda: may_notify("change_requested", recipient_key(account.email), request.now),
+        )
+    if may_tell_owner:
         notifications.send(mails.draft("change_requested", account.email, request.language))
 
 

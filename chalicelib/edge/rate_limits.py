@@ -19,7 +19,7 @@ from msgspec import Struct, structs
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import store
 from chalicelib.edge.routes import RequestContext
-from chalicelib.foundation import effects, ids, log, secret_settings, settings
+from chalicelib.foundation import effects, ids, log, parallel, secret_settings, settings
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.gcra import Charge, Quota
 from chalicelib.foundation.log import logger
@@ -391,8 +391,12 @@ def _add_effect(counter: Counter) -> bool:
 
 
 def _add_effects(counters: Sequence[Counter]) -> bool:
-    """Count an effect in several counters. Counts nothing if this instance knows that one of them is exceeded."""
-    return all(counter.wait() <= 0 for counter in counters) and all(_add_effect(counter) for counter in counters)
+    """Count an effect in several counters. Counts nothing if this instance knows that one of them is exceeded.
+
+    The last counter is counted only if the others grant the effect, so a network above its share does not use up the limit of all.
+    """
+    *shares, total = counters
+    return all(counter.wait() <= 0 for counter in counters) and all(parallel.call_each(_add_effect, shares)) and _add_effect(total)
 
 
 def may_notify(kind: str, mailbox: str, now: int) -> bool:

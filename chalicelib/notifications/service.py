@@ -12,7 +12,7 @@ from msgspec import Struct
 from chalicelib.edge import rate_limits
 from chalicelib.edge.languages import Language
 from chalicelib.edge.rate_limits import REQUESTED_MAIL, RateLimit
-from chalicelib.foundation import clock, deadline, log, settings
+from chalicelib.foundation import clock, deadline, log, parallel, settings
 from chalicelib.foundation.log import logger
 from chalicelib.notifications import providers
 from chalicelib.notifications.model import MailMessage, recipient_key
@@ -79,9 +79,8 @@ def send_requested(draft: MailDraft, now: int, stage_limit: RateLimit = REQUESTE
     reveal who is a customer: the `kind` of the email depends on that. Returns False and logs the reason if the email was not sent.
     """
     ends_at = clock.monotonic() + WITHHELD_SECONDS
-    may_mail = may_mail_mailbox(draft, now)
-    is_usual = may_mail and rate_limits.may_mail_strangers(now, stage_limit)
-    is_sent = False
+    may_mail, stage_may_mail = parallel.both(lambda: may_mail_mailbox(draft, now), lambda: rate_limits.may_mail_strangers(now, stage_limit))
+    is_usual, is_sent = may_mail and stage_may_mail, False
     if is_usual or (may_mail and _is_exempt(draft)):
         prepare()
         is_sent = send(draft)

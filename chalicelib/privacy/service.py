@@ -96,7 +96,10 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
 
     If the purchase id `before` is given, only older purchases are included.
     """
-    account, promoter = accounts.find_account(identity.user_id), profiles.find_promoter(identity.user_id)
+    (account, promoter), written = parallel.both(
+        lambda: parallel.both(lambda: accounts.find_account(identity.user_id), lambda: profiles.find_promoter(identity.user_id)),
+        lambda: appeals.list_of_user(identity.user_id),
+    )
     snapshot = catalog.snapshot()
     purchases, tickets, last = queries.list_kept_page(identity.user_id, limit, before)
     guest_seats = ((ticket, guest.seat) for ticket in tickets for guest in ticket.guests)
@@ -113,7 +116,7 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
             [seat_view(seat, identity.user_id) for seat in seats.list_seats(guest_seats)],
             last,
         ),
-        appeals={event_id: appeal_view(appeal) for event_id, appeal in appeals.list_of_user(identity.user_id).items()},
+        appeals={event_id: appeal_view(appeal) for event_id, appeal in written.items()},
         **show_addons(read_addons(identity.user_id), now),
     )
 
