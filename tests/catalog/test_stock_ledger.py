@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file import plan, rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog import stock_ledger
@@ -364,7 +364,8 @@ def test_full_pages_are_cached_for_long(api, time):
 
 
 @pytest.mark.not_on_moto
-def test_a_page_with_very_many_ticket_types_fits_into_a_reply(api, time):
+def test_a_page_with_very_many_ticket_types_fits_into_a_reply(api, time, monkeypatch):
+    monkeypatch.setattr(plan, "MAX_FILE_TIERS", 1_000)  # as earlier releases allowed
     apply(**{f"type-{number:04}": {} for number in range(1_000)})
     [last] = stock_ledger.record_totals(["fest"])
     while last.entry.number < stock_ledger.PAGE_ENTRIES:
