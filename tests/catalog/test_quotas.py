@@ -100,6 +100,7 @@ def test_ticket_types_are_limited_before_the_verification(api):
     assert api.post(tiers, json=TIER | {"name": "C"}, **by).status == 201
 
 
+@pytest.mark.needs_addon
 def test_tickets_are_limited_before_the_verification(api, monkeypatch):
     promoter_id, by = sign_up_promoter(api)
     event_id = api.post("/events", json=DRAFT, **by).json["id"]
@@ -157,6 +158,7 @@ def test_the_limit_of_changes_holds_over_all_instances(api):
 
 
 @pytest.mark.slow
+@pytest.mark.needs_addon
 def test_changes_of_large_stocks_count_by_their_writes(api, monkeypatch):
     """All sales share the table of the stock, so nobody may keep it busy by changing the capacity of a large draft."""
     _, by = sign_up_promoter(api)
@@ -172,6 +174,7 @@ def test_changes_of_large_stocks_count_by_their_writes(api, monkeypatch):
         assert api.patch(f"/tiers/{tier_id}", json={"capacity": 2000}, token=builders.admin_token()).status == 200
 
 
+@pytest.mark.needs_addon
 def test_new_and_deleted_stocks_count_by_their_writes(api, monkeypatch):
     _, by = sign_up_promoter(api)
     monkeypatch.setattr(rate_limits, "WRITES_PER_REQUEST", 5)
