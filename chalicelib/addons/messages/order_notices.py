@@ -28,8 +28,8 @@ from chalicelib.changes.model import (
 from chalicelib.foundation import clock
 from chalicelib.foundation.log import logger
 from chalicelib.notifications import outbox
-from chalicelib.notifications.model import Notification
-from chalicelib.purchases.model import EVENT_CANCELLED
+from chalicelib.notifications.model import Fact, Notification
+from chalicelib.purchases.model import EVENT_CANCELLED, Purchase
 
 # Older changes cause no email. DynamoDB keeps changes for a day, and dead letters about changes can be replayed until then.
 MAX_AGE_SECONDS = 86_400
@@ -92,19 +92,27 @@ def _notifications(change: Change) -> Iterator[Notification]:
             yield from _void_ticket_notifications(change)
 
 
-def _confirmation(change: OrderPaid | OrderResent) -> Notification:
-    purchase = change.purchase
+def _buyer_notification(
+    kind: str, purchase: Purchase, version: str | int, *, due_at: int | None = None, is_urgent: bool = False, **facts: Fact
+) -> Notification:
+    """Return a notification about a purchase for its buyer."""
     return outbox.new_notification(
-        "order_confirmed",
+        kind,
         purchase.id,
-        purchase.version,
+        version,
         user_id=purchase.user_id,
         event_id=purchase.event_id,
         now=clock.now(),
+        due_at=due_at,
         language=purchase.language,
-        facts={"order_id": purchase.id},
-        is_urgent=purchase.costs_money,
+        facts={"order_id": purchase.id, **facts},
+        is_urgent=is_urgent,
     )
+
+
+def _confirmation(change: OrderPaid | OrderResent) -> Notification:
+    purchase = change.purchase
+    return _buyer_notification("order_confirmed", purchase, purchase.version, is_urgent=purchase.costs_money)
 
 
 def _refund_notifications(change: OrderRefunded) -> Iterator[Notification]:
@@ -113,16 +121,7 @@ def _refund_notifications(change: OrderRefunded) -> Iterator[Notification]:
     if refund.reason in SILENT_REFUNDS:
         return
     kind = "payment_returned" if not refund.tickets else "event_cancelled" if refund.reason == EVENT_CANCELLED else "order_refunded"
-    yield outbox.new_notification(
-        kind,
-        purchase.id,
-        refund.id.replace(".", "_"),
-        user_id=purchase.user_id,
-        event_id=purchase.event_id,
-        now=clock.now(),
-        language=purchase.language,
-        facts={"order_id": purchase.id, "refund_id": refund.id},
-    )
+    yield _buyer_notification(kind, purchase, refund.id.replace(".", "_"), refund_id=refund.id)
 
 
 def _requested_return(change: ReturnRequested) -> Iterator[Notification]:
@@ -147,17 +146,7 @@ def _requested_return(change: ReturnRequested) -> Iterator[Notification]:
 
 
 def _declined_return(change: ReturnDeclined) -> Notification:
-    purchase = change.purchase
-    return outbox.new_notification(
-        "return_declined",
-        purchase.id,
-        change.number,
-        user_id=purchase.user_id,
-        event_id=purchase.event_id,
-        now=clock.now(),
-        language=purchase.language,
-        facts={"order_id": purchase.id, "number": change.number},
-    )
+    return _buyer_notification("return_declined", change.purchase, change.number, number=change.number)
 
 
 def _restricted_account(change: EventPaused) -> Iterator[Notification]:
@@ -184,18 +173,8 @@ def _offer_notifications(change: WaitlistOffered) -> Iterator[Notification]:
     if seconds >= MIN_REMINDED_SECONDS and remind_at > now:
         due["offer_expiring"] = remind_at
     for kind, due_at in due.items():
-        yield outbox.new_notification(
-            kind,
-            purchase.id,
-            1,
-            user_id=purchase.user_id,
-            event_id=purchase.event_id,
-            now=now,
-            due_at=due_at,
-            language=purchase.language,
-            facts={"order_id": purchase.id},
-            is_urgent=kind == "waitlist_offer",  # an offer may expire within minutes, but the reminder must not come early
-        )
+        # An offer may expire within minutes, but the reminder must not come early.
+        yield _buyer_notification(kind, purchase, 1, due_at=due_at, is_urgent=kind == "waitlist_offer")
 
 
 def _transfer_requests(change: CheckoutOpened) -> Iterator[Notification]:
@@ -205,33 +184,13 @@ def _transfer_requests(change: CheckoutOpened) -> Iterator[Notification]:
         return
     for number, due_at in enumerate((now, purchase.expires_at - TRANSFER_SECONDS), start=1):
         if number == 1 or due_at >= now + MIN_REMINDED_SECONDS:
-            yield outbox.new_notification(
-                "transfer_due",
-                purchase.id,
-                number,
-                user_id=purchase.user_id,
-                event_id=purchase.event_id,
-                now=now,
-                due_at=due_at,
-                language=purchase.language,
-                facts={"order_id": purchase.id, "number": number},
-            )
+            yield _buyer_notification("transfer_due", purchase, number, due_at=due_at, number=number)
 
 
 def _ended_transfer(change: ReservationExpired | ReservationCancelled) -> Iterator[Notification]:
     """Notify a buyer whose bank transfer has not arrived that the tickets have been released, so that the buyer does not pay."""
-    purchase = change.purchase
-    if purchase.is_by_transfer:
-        yield outbox.new_notification(
-            "transfer_ended",
-            purchase.id,
-            1,
-            user_id=purchase.user_id,
-            event_id=purchase.event_id,
-            now=clock.now(),
-            language=purchase.language,
-            facts={"order_id": purchase.id},
-        )
+    if change.purchase.is_by_transfer:
+        yield _buyer_notification("transfer_ended", change.purchase, 1)
 
 
 def _transfer_notifications(change: TicketTransferred) -> Iterator[Notification]:
