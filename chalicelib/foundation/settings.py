@@ -461,8 +461,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=1, le=100_000),
         _says(
-            "How many drafts and cancelled events of promoters the stage may have before promoters whom no admin has verified cannot "
-            "create events. Events of locked promoters do not count, nor do cancelled events that are over or have a verified promoter. "
+            "Limit of the stage's drafts and cancelled events of promoters. Once it is reached, promoters whom no admin has verified "
+            "cannot create events. Events of locked promoters do not count, nor do cancelled events that are over or have a verified promoter. "
             "Ten deleted events or ticket types count as one. If deleted ones alone reach this number, new ticket types "
             "are refused too. For a promoter who has deleted fewer than ten, thirty count as one."
         ),

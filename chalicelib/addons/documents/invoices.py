@@ -303,7 +303,7 @@ def _invoice(purchase: Purchase, paid: LedgerEntry, issuer: InvoiceIssuer, event
 def _correction(corrected: Invoice, entry: LedgerEntry) -> Invoice:
     """Return the document that takes back all or a part of another document because of a ledger entry. It has no number yet.
 
-    Its `issued_at` is that of the corrected document, because the correction must not be issued earlier.
+    It has the `issued_at` of the corrected document, because a correction must not be older than what it corrects.
     """
     return replace(
         corrected,

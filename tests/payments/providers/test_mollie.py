@@ -311,7 +311,7 @@ def test_a_chargeback_whose_webhook_was_lost_is_found_by_the_comparison(shop):
 
 
 def test_a_run_reads_each_list_once(shop, monkeypatch):
-    """Mollie's lists have no filter, so the payments of each span come after those of all later spans."""
+    """Mollie's lists have no filter and begin with the newest payment, so a span is read after all later spans."""
     monkeypatch.setattr(mollie, "MAX_PAGE_SIZE", 2)
     began = shop.time.now
     for user in ("ada", "bob"):
