@@ -462,8 +462,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(ge=1, le=100_000),
         _says(
             "Limit of the stage's drafts and cancelled events of promoters. Once it is reached, promoters whom no admin has verified "
-            "cannot create events. Events of locked promoters do not count, nor do cancelled events that are over or have a verified promoter. "
-            "Ten deleted events or ticket types count as one. If deleted ones alone reach this number, new ticket types "
+            "cannot create events. Events of locked promoters do not count, nor do cancelled events that are over or have a verified "
+            "promoter. Ten deleted events or ticket types count as one. If deleted ones alone reach this number, new ticket types "
             "are refused too. For a promoter who has deleted fewer than ten, thirty count as one."
         ),
     ] = 1000
