@@ -274,17 +274,14 @@ class _Recovery:
     def _correct_records(self, found: tuple[Purchase | None, list[Ticket], list[LedgerEntry]]) -> list[Ticket]:
         """Correct the tickets and the ledger entries of a purchase. Returns its tickets. Several threads do so at once.
 
-        Deletes the tickets of a purchase that is not an order here. They are issued again with the same codes, if they can be.
+        Leaves the records of a purchase that has tickets but is not an order here to `complete_orders`.
         """
         purchase, tickets, entries = found
         if purchase is not None and purchase.was_order:
             tickets = self._complete_records(purchase, tickets)
         elif tickets:
-            dynamo.batch_delete(TicketRow(ticket.id) for ticket in tickets)
-        if purchase is not None:
-            self._correct_entries(purchase, entries)
-        elif sum(entry.amount_cents for entry in entries):  # others are payments of unknown purchases, refunded
-            self._remove_entries(entries)
+            return tickets
+        self._correct_entries(purchase, entries)
         return tickets
 
     def _add_up(self, purchase: Purchase | None, tickets: list[Ticket], entries: list[LedgerEntry]) -> None:
@@ -436,8 +433,12 @@ class _Recovery:
                     dynamo.update_now(TicketRow(ticket.id), [TicketRow.void_reason.remove()])
         return list(known.values())
 
-    def _correct_entries(self, purchase: Purchase, entries: list[LedgerEntry]) -> None:
+    def _correct_entries(self, purchase: Purchase | None, entries: list[LedgerEntry]) -> None:
         """Add the entries that a purchase's payment and refunds require, and remove the entries of changes that did not arrive."""
+        if purchase is None:
+            if sum(entry.amount_cents for entry in entries):  # others are payments of unknown purchases, refunded
+                self._remove_entries(entries)
+            return
         known = {(entry.kind, entry.reference): entry for entry in entries}
         payment = purchase.payment
         provider = payment.provider if payment is not None else next((entry.provider for entry in known.values()), "free")
@@ -625,25 +626,34 @@ class _Recovery:
     # Orders that did not arrive as orders
 
     def complete_orders(self) -> None:
-        """Complete the orders whose tickets arrived, but which are unpaid or unknown here, unless a provider has their payment."""
+        """Complete the orders whose tickets arrived, but which are unpaid or unknown here, unless a provider has their payment.
+
+        Their tickets are issued again with the same codes. Until then, the records of an order stay: if the recovery fails, it finds the
+        order again when it is repeated.
+        """
         for purchase, tickets, entries in sorted(self.torn, key=lambda each: each[0] is not None):
-            if purchase is not None:
-                purchase = self.purchases.get(purchase.id, purchase)
-                if purchase.state not in ACTIVE_STATES:
-                    continue  # it has ended since
-            if purchase is None or purchase.payment is None:
-                captured = next((entry for entry in entries if entry.kind == "captured"), None)
-                cents = sum(ticket.price_cents for ticket in tickets)
-                provider = captured.provider if captured is not None else "free"
-                if payments.is_external(provider) or (cents and captured is None):
-                    continue  # the comparison with the provider applies its payment
-                payment = Payment(provider, "open", cents, tickets[0].currency)  # type: ignore[arg-type]
-                purchase = replace(purchase, payment=payment) if purchase is not None else self._rebuild(tickets, payment)
-            if purchase is None or purchase.payment is None or payments.is_external(purchase.payment.provider):
-                continue
-            captured_payment = replace(purchase.payment, status="captured")
-            settlement.complete_purchase(purchase, captured_payment, self.now, by_buyer=False)
-            self.report.orders_completed += 1
+            order = self._find_paid(purchase, tickets, entries)
+            dynamo.batch_delete(TicketRow(ticket.id) for ticket in tickets)
+            self._correct_entries(purchase, entries)
+            if order is not None and order.payment is not None:
+                settlement.complete_purchase(order, replace(order.payment, status="captured"), self.now, by_buyer=False)
+                self.report.orders_completed += 1
+
+    def _find_paid(self, purchase: Purchase | None, tickets: list[Ticket], entries: list[LedgerEntry]) -> Purchase | None:
+        """Return the purchase of these tickets with its payment, or None if it has ended, or the comparison applies its payment."""
+        if purchase is not None:
+            purchase = self.purchases.get(purchase.id, purchase)
+            if purchase.state not in ACTIVE_STATES:
+                return None
+        if purchase is None or purchase.payment is None:
+            captured = next((entry for entry in entries if entry.kind == "captured"), None)
+            cents = sum(ticket.price_cents for ticket in tickets)
+            provider = captured.provider if captured is not None else "free"
+            if payments.is_external(provider) or (cents and captured is None):
+                return None
+            payment = Payment(provider, "open", cents, tickets[0].currency)  # type: ignore[arg-type]
+            return replace(purchase, payment=payment) if purchase is not None else self._rebuild(tickets, payment)
+        return None if payments.is_external(purchase.payment.provider) else purchase
 
     def _rebuild(self, tickets: list[Ticket], payment: Payment) -> Purchase | None:
         """Write the purchase of these tickets again, with the tickets that were sold without an order, or with free ones."""

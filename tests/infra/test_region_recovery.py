@@ -1,6 +1,7 @@
 """The recovery of a region's records: what it does with single losses. `tests/bench/test_region.py` plays whole drops."""
 
 import zlib
+from collections import Counter
 from threading import current_thread
 
 import pytest
@@ -23,9 +24,10 @@ from chalicelib.tickets.store import TicketRow, scan_tickets
 from chalicelib.waiting_room import store as rooms
 from chalicelib.waiting_room.store import WaitingRoomRow
 from infra import region_recovery
-from tests import builders
+from tests import builders, invariants
 from tests.reconciliation.comparing import pay_without_webhooks
 from tests.simulation.call_log import record_calls
+from tests.simulation.faults import crash_before
 
 
 def recover(time):
@@ -255,3 +257,20 @@ def test_accounts_are_read_at_once_and_compared_if_they_have_payments(shop, monk
     assert report.accounts_unread == []
     assert idle
     shop.account = None
+
+
+@pytest.mark.parametrize("number", range(1, 100, 7))
+def test_a_recovery_that_crashed_is_repeated_and_loses_at_most_one_order(api, time, number):
+    shop = builders.create_shop(api, capacity=20)
+    unknown, unpaid, *others = orders = [builders.create_order(api, shop, 2, user=f"u{number}") for number in range(8)]
+    dynamo.batch_delete([PurchaseRow(unknown)])
+    dynamo.update_now(PurchaseRow(unpaid), PurchaseRow.set_or_remove({"state": "paying", "ended_at": None, "confirmed_at": None}))
+    dynamo.batch_delete(row for row in TicketRow.scan() if row.purchase_id in others)
+    with crash_before(number) as crash:
+        recover(time)
+    assert crash.was_triggered
+    recover(time)
+    kept = [row.id for row in PurchaseRow.scan() if row.state == "paid"]
+    assert len(kept) >= len(orders) - 1
+    assert Counter(ticket.purchase_id for ticket in scan_tickets(1)) == dict.fromkeys(kept, 2)
+    invariants.check(time.now)
