@@ -5,6 +5,7 @@ places.
 """
 
 from msgspec.structs import replace
+from pynamodb.expressions.operand import Path
 
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
@@ -83,10 +84,9 @@ def list_of_user(user_id: str) -> dict[str, Appeal]:
 
 def empty_texts(user_id: str) -> None:
     """Empty the texts of the user's appeals and of the answers. The decisions stay. Safe to repeat."""
-    while rows := _rows_of_user(user_id):  # a manager may answer in between
-        for row in rows:
-            emptied = replace(row.appeal, text="", answer="")
-            dynamo.update_if(row, [WaitingRoomRow.appeal.set(emptied)], WaitingRoomRow.appeal == row.appeal)
+    text, answer = Path("appeal.text"), Path("appeal.answer")
+    for row in _rows_of_user(user_id):  # changes only the texts, because a manager may answer in between
+        dynamo.update_if(row, [text.set(""), answer.remove()], text.exists())
 
 
 def _rows_of_user(user_id: str) -> list[WaitingRoomRow]:

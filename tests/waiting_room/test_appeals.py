@@ -1,6 +1,7 @@
 """Appeals: people whom a rule of entry refused write to the promoter, who answers. A granted appeal gives a place."""
 
 import pytest
+from pynamodb.expressions.operand import Path
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
@@ -253,6 +254,15 @@ def test_an_answer_during_an_erasure_is_emptied_too(api, presale, monkeypatch):
     assert api.delete("/auth/me", user="ada").status == 200
     [appeal] = list_appeals(api, event_id, status="denied")["appeals"]
     assert (appeal["text"], appeal["answer"], appeal["status"]) == ("", "", "denied")
+
+
+def test_an_erasure_empties_an_appeal_with_a_field_of_a_later_version(api, presale):
+    event_id, _ = presale
+    write(api, event_id, "ada", refuse(api, event_id, "ada"))
+    [row] = [row for row in WaitingRoomRow.scan() if row.id.startswith("appeal#")]
+    dynamo.update_now(row, [Path("appeal.later").set("x")])
+    assert api.delete("/auth/me", user="ada").status == 200
+    assert [appeal["text"] for appeal in list_appeals(api, event_id)["appeals"]] == [""]
 
 
 def test_appeals_expire_with_the_places(api, time, presale):
