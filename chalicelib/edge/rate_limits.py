@@ -393,10 +393,13 @@ def _add_effect(counter: Counter) -> bool:
 def _add_effects(counters: Sequence[Counter]) -> bool:
     """Count an effect in several counters. Counts nothing if this instance knows that one of them is exceeded.
 
-    The last counter is counted only if the others grant the effect, so a network above its share does not use up the limit of all.
+    The last counter is counted only if the others grant the effect, so a network above its share does not use up the limit of all. The
+    counters begin with the narrowest network, which is counted first: above its share, it does not use up the shares of wider networks.
     """
     *shares, total = counters
-    return all(counter.wait() <= 0 for counter in counters) and all(parallel.call_each(_add_effect, shares)) and _add_effect(total)
+    if any(counter.wait() > 0 for counter in counters) or not all(map(_add_effect, shares[:1])):
+        return False
+    return all(parallel.call_each(_add_effect, shares[1:])) and _add_effect(total)
 
 
 def may_notify(kind: str, mailbox: str, now: int) -> bool:

@@ -243,6 +243,16 @@ def test_one_network_gets_only_a_share_of_the_emails_to_a_mailbox(api, mailbox, 
     assert len(mailbox.mails) == 40
 
 
+@pytest.mark.parametrize("owner", ["2001:db8:1:2::7", "2001:db8:2::7"])
+def test_a_network_above_its_share_uses_up_no_share_of_its_neighbors_on_any_instance(api, mailbox, owner):  # noqa: F811
+    with settings.override(limit_requested_mail="5000/3600", limit_mail="99/900"):
+        for _ in range(30):
+            REQUESTS["find_tickets"](api, BUYER, from_another_network(0) | {"source_ip": "2001:db8:1:1::7"})
+        assert len(mailbox.mails) == 8
+        REQUESTS["find_tickets"](api, BUYER, {"source_ip": owner})
+    assert len(mailbox.mails) == 9
+
+
 def test_a_stranger_in_one_network_keeps_no_email_from_the_owner(api, time, mailbox):  # noqa: F811
     received = []
     with settings.override(limit_requested_mail="5000/3600"):
