@@ -154,40 +154,46 @@ def _send(claimed: Notification, provider: MailProvider, compose: Compose) -> st
         log.count("mails_suppressed")
         _save_outcome(claimed, replace(claimed, status="suppressed", next_at=None))
         return "dropped"
-    if not _is_within_limits(claimed, message):
+    allowed = _within_limits(claimed, message)
+    if allowed is None:
         logger.info("mail.not_sent", kind=message.kind, reason="the address got another short email about this event every day")
         _save_outcome(claimed, replace(claimed, status="dropped", next_at=None))
         return "dropped"
-    provider_id = provider.send(outbox.encode_mail(message))
+    provider_id = provider.send(outbox.encode_mail(allowed))
     log.count("mails_sent")
     _save_outcome(claimed, replace(claimed, status="sent", next_at=None, provider_id=provider_id, failure=None))
     return "sent"
 
 
-def _is_within_limits(claimed: Notification, message: MailMessage) -> bool:
-    """Count an email toward the limits of its address and its promoter. Raises Postponed if the email must wait for a limit.
+def _within_limits(claimed: Notification, message: MailMessage) -> MailMessage | None:
+    """Count an email toward the limits of its address and its promoter. Returns the email to send: this one, or its reduced form.
 
-    Returns False for a short email that has waited for SHORT_WAIT_SECONDS because its address keeps getting other emails about the same
-    event. An email that the provider refused is not counted again when it is retried.
+    Returns None for a short email that has waited for SHORT_WAIT_SECONDS because its address keeps getting other emails about the same
+    event. Raises Postponed if the email must wait for a limit. An email that the provider refused is not counted again when it is retried,
+    unless it has a reduced form, because its first attempt may have sent that form.
     """
-    if claimed.failure is not None and not claimed.failure.startswith(NOT_COMPOSED):
-        return True
+    is_repeated = claimed.failure is not None and not claimed.failure.startswith(NOT_COMPOSED)
+    if is_repeated and message.reduced is None:
+        return message
     now, mailbox = clock.now(), recipient_key(message.to)
     counted: list[tuple[RateLimit, str]] = []
     if message.is_to_stranger:
         counted.append((rate_limits.RECIPIENT, mailbox))
     elif message.is_returnable:  # counted apart, so that free orders cannot delay it
         counted.append((rate_limits.RECIPIENT, f"paid {mailbox}"))
-    if message.budget is not None:
+    if message.budget is not None and not is_repeated:
         counted.append((rate_limits.UNVERIFIED_MAIL if message.is_short else rate_limits.PROMOTER_MAIL, message.budget))
     if message.is_short:  # last, so that an email that waits for another limit does not use up its day
         counted.append((rate_limits.SHORT_MAIL, f"{mailbox} {claimed.event_id}"))
     exceeded, until = _count(counted, now)
     if exceeded is None:
-        return True
+        return message
     limit, key = exceeded
+    if limit is rate_limits.RECIPIENT and message.reduced is not None:
+        reduced = message.reduced()
+        return None if reduced is None else _within_limits(claimed, reduced)
     if limit is rate_limits.SHORT_MAIL and until > claimed.created_at + SHORT_WAIT_SECONDS:
-        return False
+        return None
     raise Postponed(_place_in_line(limit, key, until, now - claimed.created_at))
 
 

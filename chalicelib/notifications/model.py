@@ -1,5 +1,6 @@
 """Emails and notifications. A notification is one email to one user about one change, with its status."""
 
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 from msgspec import Struct
@@ -33,11 +34,12 @@ class MailMessage(Struct, frozen=True):
     `notification_id` is the id of its notification. The Message-ID is derived from that id, so that an email that was sent twice can be
     recognized.
 
-    The last four fields decide toward which limits the email counts. `is_to_stranger` means that a stranger may have caused the email,
+    The last five fields decide toward which limits the email counts. `is_to_stranger` means that a stranger may have caused the email,
     because nobody has paid and the address is not the verified address of an account. `is_returnable` means that it is not such an address
-    either, and that somebody has paid but may get the whole price back. `is_short` means that the email therefore contains no
-    text of the promoter or the buyer, and that stricter limits apply. `budget` is the id of the event's promoter, SHOP_BUDGET for an event
-    of the shop, or None if something else limits such emails, for example the price of the tickets.
+    either, and that somebody has paid but may get the whole price back. While the shop has this money, `reduced` composes the email that is
+    sent above the limit for these emails, without text that a stranger may have typed. `is_short` means that the email contains no text of
+    the promoter or the buyer, because a stranger may have caused it, and that stricter limits apply. `budget` is the id of the event's
+    promoter, SHOP_BUDGET for an event of the shop, or None if something else limits such emails, for example the price of the tickets.
     """
 
     kind: str
@@ -50,6 +52,7 @@ class MailMessage(Struct, frozen=True):
     headers: dict[str, str] = {}
     is_to_stranger: bool = False
     is_returnable: bool = False
+    reduced: "Callable[[], MailMessage | None] | None" = None
     is_short: bool = False
     budget: str | None = None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from email.utils import parseaddr
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -41,10 +42,11 @@ class Moot(Exception):
     """The email has become pointless, or its recipient has no address."""
 
 
-def compose(notification: Notification) -> MailMessage | None:
+def compose(notification: Notification, *, is_above_limit: bool = False) -> MailMessage | None:
     """Return the email for a notification. Returns None if the email has become pointless or its recipient has no address.
 
-    Raises Postponed if an email about a turn is not due yet.
+    If `is_above_limit` is set and the buyer keeps tickets of an order with a returnable price, the email contains no text that a stranger
+    may have typed, and need not wait. Raises Postponed if an email about a turn is not due yet.
     """
     event = catalog.find_event(notification.event_id)
     try:
@@ -56,14 +58,19 @@ def compose(notification: Notification) -> MailMessage | None:
         is_owner, paid = _is_owner(notification, address), _find_paid_order(notification)
         is_paid = paid is not None
         is_trusted = is_known(event, promoter)
+        is_returnable = not is_owner and paid is not None and _is_returnable(paid, event)
+        is_kept = is_returnable and paid is not None and any(map(paid.ticket_price, paid.kept_tickets)) and not paid.is_disputed
+        is_reduced = is_kept and is_above_limit
+        budget = None if notification.kind in turn_notices.KINDS or (is_paid and notification.kind not in TO_HOLDERS) else _budget(event)
         if notification.kind == "announcement" and not is_trusted:
             raise Moot
-        if not (is_owner or is_paid or is_trusted):
-            return _short_message(notification, event, address)
+        if not (is_owner or is_trusted or (is_paid and not is_reduced)):
+            short = _short_message(notification, event, address)
+            return replace(short, is_to_stranger=False, is_short=False, budget=budget) if is_reduced else short
         if not is_trusted:
             event = replace(event, change_note=None)
         is_to_stranger = not (is_owner or is_paid)
-        values, attachments = _content(notification, event, address, has_names=not is_to_stranger)
+        values, attachments = _content(notification, event, address, has_names=not (is_to_stranger or is_reduced))
     except Moot:
         return None
     seller = seller_of(promoter)
@@ -82,8 +89,9 @@ def compose(notification: Notification) -> MailMessage | None:
         notification_id=notification.id,
         headers=headers,
         is_to_stranger=is_to_stranger,
-        is_returnable=not is_owner and paid is not None and _is_returnable(paid, event),
-        budget=None if notification.kind in turn_notices.KINDS or (is_paid and notification.kind not in TO_HOLDERS) else _budget(event),
+        is_returnable=is_returnable and not is_reduced,
+        reduced=partial(compose, notification, is_above_limit=True) if is_kept and not is_reduced else None,
+        budget=budget,
     )
 
 
@@ -284,7 +292,7 @@ def _confirmation(
         "has_wallets": _has_wallets(),
         "url": settings.current().page_url(f"find-tickets#token={guest_orders.order_token(purchase.id, address)}"),
     }
-    documents = [*_documents(notification, purchase, kept, symbols, event), *_invoices(purchase, event)]
+    documents = [*_documents(notification, purchase, kept, symbols, event), *(_invoices(purchase, event) if has_names else [])]
     return values, [*images, *documents, _calendar(event, notification.language)]
 
 
