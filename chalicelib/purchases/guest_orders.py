@@ -20,7 +20,8 @@ from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import rate_limits
 from chalicelib.edge.languages import DEFAULT
-from chalicelib.foundation import clock, parallel, secret_settings
+from chalicelib.foundation import addons, clock, parallel, secret_settings
+from chalicelib.foundation.addons import PersonalItems
 from chalicelib.foundation.log import logger
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.model import recipient_key
@@ -30,6 +31,7 @@ from chalicelib.purchases.errors import AccountAddressFixed, ResentTooOften, Tic
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.tickets.model import Ticket, order_number
 from chalicelib.tickets.store import change_account_item
+from chalicelib.waiting_room import appeals
 from chalicelib.waiting_room.model import GUEST_PREFIX
 
 KEPT_SECONDS = 30 * 86_400
@@ -105,14 +107,23 @@ def find(guest_id: str) -> GuestOrders:
 
 
 def move_session(session: Session, user_id: str, now: int) -> GuestOrders:
-    """Move all orders and tickets of a guest's session to an account, then end the session. Raises SessionEnded.
+    """Move all orders, tickets and appeals of a guest's session to an account, then end the session. Raises SessionEnded.
 
-    A repeated call finishes the work.
+    What add-ons keep about the guest is deleted: messages about a place in a waiting room, for example, are of no use to the account. A
+    repeated call finishes the work.
     """
     sessions.begin_move(session, user_id, now)
-    counts = move(session.user_id, user_id, now)
+    counts, _ = parallel.both(
+        lambda: move(session.user_id, user_id, now),
+        lambda: parallel.both(lambda: appeals.move(session.user_id, user_id, now), lambda: _delete_from_addons(session.user_id, now)),
+    )
     sessions.end_moved_session(session, now)
     return counts
+
+
+def _delete_from_addons(guest_id: str, now: int) -> None:
+    kinds: list[PersonalItems] = addons.hooks("personal_items")
+    parallel.call_each(lambda kind: kind.delete(kind.read(guest_id), guest_id, now), kinds)
 
 
 def move(guest_id: str, user_id: str, now: int) -> GuestOrders:

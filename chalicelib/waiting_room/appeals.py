@@ -82,6 +82,14 @@ def list_of_user(user_id: str) -> dict[str, Appeal]:
     return {row.id.split("#")[1]: row.appeal for row in _rows_of_user(user_id)}
 
 
+def move(guest_id: str, user_id: str, now: int) -> None:
+    """Add a guest's appeals to the list of the account that the guest has moved to. Safe to repeat."""
+    listed = WaitingRoomRow.find(_list_id(guest_id))
+    if listed is not None:
+        ttl = max(int(listed.ttl), now + LIST_SECONDS)
+        dynamo.update_now(WaitingRoomRow(_list_id(user_id)), [WaitingRoomRow.members.add(listed.members), WaitingRoomRow.ttl.set(ttl)])
+
+
 def empty_texts(user_id: str) -> None:
     """Empty the texts of the user's appeals and of the answers. The decisions stay. Safe to repeat."""
     text, answer = Path("appeal.text"), Path("appeal.answer")

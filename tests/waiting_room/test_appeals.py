@@ -228,14 +228,18 @@ def test_an_export_has_the_appeals_and_an_erasure_empties_their_texts(api, presa
     assert [api.get("/me/export", user=user).json["appeals"].keys() == {event_id} for user in ("cy", "ada")] == [True, False]
 
 
-def test_an_erasure_empties_the_appeal_of_a_guest_whose_orders_moved_to_the_account(api, presale):
+@pytest.mark.parametrize("has_bought", [True, False])
+def test_the_appeal_of_a_guest_who_moved_to_an_account_is_exported_and_emptied(api, presale, has_bought):
     event_id, _ = presale
     guest = api.post("/auth/guest").json
     guest_id = guest["user"]["id"]
     assert write(api, event_id, guest_id, refuse(api, event_id, guest_id)).status == 200
-    assert builders.buy(api, guest_id, *builders.create_shop(api)).status == 201
+    if has_bought:
+        assert builders.buy(api, guest_id, *builders.create_shop(api)).status == 201
     tokens = sign_up(api)
     assert api.post("/auth/guest/orders", json={"refresh_token": guest["refresh_token"]}, token=tokens["access_token"]).status == 200
+    assert api.get("/me/export", token=tokens["access_token"]).json["appeals"][event_id]["text"] == TEXT
+    assert all(row.ttl for row in WaitingRoomRow.scan() if row.id.startswith("appeals-of#"))
     assert api.delete("/auth/me", json={"password": PASSWORD}, token=tokens["access_token"]).status == 200
     assert [appeal["text"] for appeal in list_appeals(api, event_id)["appeals"]] == [""]
 

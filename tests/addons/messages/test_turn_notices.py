@@ -16,6 +16,7 @@ from chalicelib.notifications.store import NotificationRow, query_queued
 from chalicelib.waiting_room import store as waiting_room_store
 from chalicelib.waiting_room.store import WaitingRoomRow
 from tests import builders
+from tests.accounts.conftest import sign_up
 from tests.addons.messages.test_order_notices import SPANISH, create_account
 from tests.simulation.call_log import record_calls
 from tests.waiting_room import test_entry_rules as entry_rules
@@ -60,6 +61,17 @@ def run_until(post, time, at):
 
 def text_of(mail):
     return mail.get_body(("plain",)).get_content().replace("\r\n", "\n")
+
+
+def test_a_guest_who_moves_to_an_account_leaves_no_address(post, api, time, sale):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    guest, account = api.post("/auth/guest").json, sign_up(api)
+    user_id = guest["user"]["id"]
+    assert ask(api, event_id, user_id, join(api, event_id, user_id), email="guest@home.test").status == 200
+    move = {"refresh_token": guest["refresh_token"]}
+    assert api.post("/auth/guest/orders", json=move, token=account["access_token"]).status == 200
+    assert store.list_turn_notices(user_id) == []
+    assert run_until(post, time, opening + 120) == []
 
 
 def test_each_person_hears_of_the_place_once_and_of_the_turn_once(post, api, time, sale):
