@@ -561,7 +561,7 @@ def test_a_demo_stage_offers_its_identity_by_that_name(new_buyer, event_id):
     buyer.see("You are using this demo as a made-up buyer")
     buy(buyer, event_id)
     buyer.follow("Account")
-    buyer.press("Leave the demo identity")
+    buyer.press("Stop using the demo identity")
     buyer.page.goto("/tickets")
     buyer.see("No tickets yet")
 

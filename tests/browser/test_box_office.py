@@ -86,7 +86,7 @@ def test_a_cashier_sells_for_cash_and_by_card_offline_too_and_closes_the_day(ser
 
     cashier.press("Next sale")
     page.get_by_label("Card", exact=True).check()
-    page.get_by_label("Receipt number of the terminal").fill("0042")
+    page.get_by_label("Receipt number from the card terminal").fill("0042")
     cashier.sell()
     cashier.press("Next sale")
     cashier.see("1 ticket left")

@@ -579,7 +579,7 @@ def test_a_published_report_says_what_happened_in_a_sale_and_what_is_not_known(n
     buyer = new_buyer()
     buyer.page.goto(f"/events/{event_id}/draw")
     expect(buyer.heading("Where all the tickets went")).to_be_visible()
-    expect(buyer.heading("The report of the sale")).to_have_count(0)
+    expect(buyer.heading("Sale report")).to_have_count(0)
     assert api.patch(f"/events/{event_id}", json={"publishes_report": True}, token=builders.admin_token()).status == 200
     time.advance(60)
     buyer.page.reload()

@@ -36,7 +36,7 @@ def test_a_manager_makes_an_event_of_several_evenings_and_a_buyer_buys_one(new_b
     expect(manager.page.get_by_text(manager.say("Someone else has saved changes"))).to_have_count(0)
     if language == "en":
         check(manager.page, "dates")  # in all languages
-    manager.page.get_by_text(manager.say("Add dates that repeat")).click()
+    manager.page.get_by_text(manager.say("Add repeating dates")).click()
     manager.page.get_by_label(manager.say("First date")).fill(clock.iso(time.now + 10 * 86_400)[:16])  # which the event has
     manager.page.get_by_label(manager.say("Repeats")).select_option("DAILY")
     manager.page.get_by_label(manager.say("Number of dates")).fill("3")
@@ -72,9 +72,9 @@ def test_dates_that_repeat_get_the_ticket_types_of_a_date(new_buyer, api, time, 
     manager.sign_in_as_admin()
     manager.open(f"/events/{tour.event_id}/facts")
     manager.speak(language)
-    manager.page.get_by_text(manager.say("Add dates that repeat")).click()
+    manager.page.get_by_text(manager.say("Add repeating dates")).click()
     manager.page.get_by_label(manager.say("Number of dates")).fill("2")
-    manager.page.get_by_label(manager.say("With copies of the ticket types of")).select_option("friday")
+    manager.page.get_by_label(manager.say("Copy the ticket types from")).select_option("friday")
     manager.press("Add these dates")
     expect(manager.page.get_by_role("group", name=manager.say("Date {}", "4"))).to_be_visible()
     manager.open(f"/events/{tour.event_id}/tickets")

@@ -45,7 +45,7 @@ def test_a_new_address_takes_the_password_and_the_mailed_link(at_home, api, mail
     at_home.see(EMAIL)  # until the link is opened
     at_home.page.goto(f"/verify-email#token={mailbox.token('change_email')}")
     at_home.press("Confirm")
-    at_home.see("Enter the password of your account.")
+    at_home.see("Enter your account password.")
     at_home.page.get_by_label("Password", exact=True).fill(PASSWORD)
     at_home.press("Confirm")
     at_home.see("Your address is confirmed")

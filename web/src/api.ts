@@ -152,7 +152,7 @@ export const cancelTransfer = (ticket_id: string) => content(buyer.DELETE("/tick
 export type OfferedTicket = Schemas["OfferedTicketView"];
 /** Load what somebody sees before they accept a ticket. */
 export const previewTransfer = (token: string, header: LanguageHeader) => content(publicApi.POST("/transfers/preview", { params: { header }, body: { token } }));
-/** Accept an offered ticket, without an account with an address. A repeated call returns the same ticket. */
+/** Accept an offered ticket. Needs no account with an email address. A repeated call returns the same ticket. */
 export const acceptTransfer = (token: string, email: string | null) =>
   content(buyer.POST("/transfers/{token}/accept", { params: { path: { token } }, body: { email } }));
 export const listSeats = (ticket_id: string) => content(buyer.GET("/tickets/{ticket_id}/seats", { params: { path: { ticket_id } } }));

@@ -73,7 +73,7 @@ class Attempt(Struct, frozen=True):
 class WalletUnavailable(ApiError):
     code: ClassVar[str] = "wallet_unavailable"
     status: ClassVar[int] = 503
-    default_message: ClassVar[str] = "The wallet's service is not responding at the moment. Your ticket is safe. Try again later."
+    default_message: ClassVar[str] = "The wallet service is not responding at the moment. Your ticket is safe. Try again later."
 
 
 def offered_wallets(now: int) -> list[Wallet]:

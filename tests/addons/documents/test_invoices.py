@@ -144,7 +144,7 @@ def test_an_invoice_names_the_seller_the_buyer_and_the_taxes(api, time, fest):
         "Ada & Sons 2 Mill Lane Porto VAT ID: PT509999999",
         "2 × Floor 11.90 USD 23.80 USD",
         "Total without tax 20.00 USD",
-        "Includes 19% tax, in sales of 23.80 USD 3.80 USD",
+        "Includes 19% tax, on sales of 23.80 USD 3.80 USD",
         "Total 23.80 USD",
     ):
         assert part in text, part

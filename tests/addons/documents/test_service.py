@@ -113,7 +113,7 @@ def test_documents_show_the_taxes_that_are_left(api, time, shop):
     builders.refund(api, order_id, tickets=builders.ticket_ids(order_id, 1))
     assert "Balance 100.00 EUR Includes 8.875% tax 8.15 EUR" in text_of(receipt(api, order_id, user="ada"))
     text = text_of(statement(api, shop[0], token=builders.admin_token()))
-    assert "Remaining 100.00 EUR Includes 8.875% tax, in sales of 100.00 EUR 8.15 EUR" in text
+    assert "Remaining 100.00 EUR Includes 8.875% tax, on sales of 100.00 EUR 8.15 EUR" in text
     in_spanish = text_of(receipt(api, order_id, user="ada", query={"language": "es"}))
     assert "Incluye impuestos (8,875 %) 8,15 EUR" in in_spanish
 

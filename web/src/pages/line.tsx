@@ -1,4 +1,4 @@
-/** The waiting room: join, wait for the draw, wait in line, choose tickets at your turn. */
+/** The waiting room: join, wait for the draw, wait in line, choose tickets when it is your turn. */
 
 import { ErrorBoundary, lazy, useRoute } from "preact-iso";
 import { useEffect, useRef, useState } from "preact/hooks";

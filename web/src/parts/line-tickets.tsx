@@ -91,7 +91,7 @@ export function LineOptions(props: { eventId: string; place: ShownPlace }) {
   return <FailureTexts.Provider value={failures}>{part && <part.LineOptions {...props} />}</FailureTexts.Provider>;
 }
 
-/** At their turn, buyers go to the shop that sells the tickets, with a pass. */
+/** When it is their turn, buyers go to the shop that sells the tickets, with a pass. */
 export function OtherShop({ event, place }: { event: EventWithTiers; place: ShownPlace }) {
   const { t } = useTexts();
   const { isWorking, failure, run } = useAction();

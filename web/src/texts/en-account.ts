@@ -102,7 +102,7 @@ export const accountTexts = {
     signOutEverywhere: "Sign out on all devices",
     verify: "Confirm your address",
     verifyText: "Confirm that this email address is yours.",
-    verifyPassword: "Enter the password of your account.",
+    verifyPassword: "Enter your account password.",
     verifyNoPassword: "Never registered, or forgot your password? Choose a new password",
     verifyAgain: "Enter your email address, and we will send you a new link to confirm it.",
     confirm: "Confirm",

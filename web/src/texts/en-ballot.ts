@@ -30,7 +30,7 @@ export const ballotTexts = {
       ? "You have one number in this draw. If you are not drawn, you will have two numbers in this promoter's next ballot of this kind."
       : `You have ${weight} numbers in this draw, because you were not drawn in ${weight === 5 ? "at least " : ""}${weight - 1} of this promoter's earlier ballots. The best one counts.`,
   failures: {
-    token_of_another_user: "You took part with another identity. Please take part again with this account.",
+    token_of_another_user: "You took part as a different user. Please take part again with this account.",
     waiting_room_cleared: "The ballot was reset. Please take part again.",
   } as Record<string, string>,
 };

@@ -6,7 +6,7 @@ export const bankTransferTexts = {
   holder: "Account holder",
   amount: "Amount",
   reference: "Reference",
-  received: (amount: string, missing: string) => `We have received ${amount}. ${missing} is still to come.`,
+  received: (amount: string, missing: string) => `We have received ${amount}. ${missing} is still outstanding.`,
   until: "We hold your tickets until the money arrives, but no later than:",
   note: "Enter exactly this amount and this reference. You get your tickets by email as soon as the seller has received the money.",
 };

@@ -5,5 +5,5 @@ export const demoTexts = {
   offer: "This shop is a demo. You can try it without a password, under a made-up name that this browser saves. Nothing protects that name, so do not use it for anything real.",
   use: "Use a demo identity",
   text: "You are using this demo as a made-up buyer. Anyone who knows the name can use it, so do not use it for anything real.",
-  leave: "Leave the demo identity",
+  leave: "Stop using the demo identity",
 };

@@ -6,7 +6,7 @@ export const lineTexts = {
   lasts: "Very likely still available when it is your turn",
   of: (percent: number) => `Chance of selling out before your turn: about ${percent}%`,
   gone: "Almost certainly gone before your turn",
-  note: "We estimate the chances from what people who have already been let in have bought.",
+  note: "We estimate the chances from what people ahead of you have bought so far.",
   between: (early: string, late: string) => `At the pace of the line so far, your turn comes between ${early} and ${late}.`,
   toShop: (host: string) => `Go to ${host}`,
   toShopNote: (host: string) => `The tickets are sold at ${host}. Finish there before your time runs out.`,

@@ -1,7 +1,7 @@
 /** The texts about the report of a sale, in English. */
 
 export const reportTexts = {
-  title: "The report of the sale",
+  title: "Sale report",
   intro: "Your browser has made this report from the shop's public documents. Anyone can make the same report with the program verify.pyz, which also checks the documents.",
   tooLong: "The list of tickets is too long for a browser. Make the report with the program verify.pyz.",
   ballot: "This sale was a ballot: nobody waited for a turn, and tickets were offered in the order of the draw.",
@@ -9,8 +9,8 @@ export const reportTexts = {
   withNumbers: (weight: number) => (weight === 1 ? "Places with one number" : `Places with ${weight} numbers`),
   late: "Joined after the draw",
   excluded: {
-    address_used: "Joined with an address that already had a place",
-    address_required: "Refusals for lack of an address",
+    address_used: "Joined with an email address that already had a place",
+    address_required: "Refusals for lack of an email address",
     account_required: "Refusals for lack of an account",
     code_required: "Refusals for lack of a code",
     code_invalid: "Refusals because of a wrong or expired code",
@@ -45,7 +45,7 @@ export const reportTexts = {
   unknowns: {
     latency: "How long buyers waited for pages: not measured",
     errors: "How many errors buyers saw: not measured",
-    waits_of_late_arrivals: "How long people who joined after the draw waited",
+    waits_of_late_arrivals: "Waiting times of people who joined after the draw",
     unpaid: "How many reserved tickets came back unpaid",
   } as Record<string, string>,
   download: "Save the report",

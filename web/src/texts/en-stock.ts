@@ -26,6 +26,6 @@ export const stockTexts = {
   later: (first: string) => `The list is long, so this page begins with entry ${first}. Earlier changes are in the document.`,
   wrong: "This list is wrong",
   wrongNote: "An entry was changed or left out, or the signature is not the shop's. Save the document, and contact the promoter.",
-  key: "Key of the shop. Compare it with what others see:",
+  key: "The shop's key. Compare it with the key that other people see:",
   download: "The list as a document",
 };

@@ -32,7 +32,7 @@ export const waitlistTexts = {
   wished: (count: number) => `You asked for ${tickets(count)}`,
   withoutCard: "You are not in the draw yet.",
   drawn: (position: number | null): string => (position === null ? "You are in the draw." : `The draw gave you place ${position.toLocaleString("en")}.`),
-  drawnNote: "After the draw, we offer the tickets in the drawn order.",
+  drawnNote: "After the draw, we offer the tickets in the order of the draw.",
   fewerFirst: "People who want fewer tickets may get an offer before you.",
   mail: (address: string): string => `We also email the offer to ${address}.`,
   notConfirmed: "You have not confirmed this address yet, so please make sure it is right:",

@@ -6,8 +6,8 @@ const plural = new Intl.PluralRules("es");
 const entries = (count: number) => `${count.toLocaleString("es")} ${plural.select(count) === "one" ? "anotación" : "anotaciones"}`;
 
 export const stockTexts: typeof english = {
-  title: "Adónde fueron todas las entradas",
-  intro: "Cada cambio en el número de entradas, y en las retenidas, queda en una lista pública a la que solo se añade.",
+  title: "Dónde han ido a parar todas las entradas",
+  intro: "Cada cambio en el número de entradas, y en las retenidas, queda en una lista pública en la que nunca se borra nada.",
   none: "La lista empieza cuando se publica el evento.",
   all: "Todos los tipos de entrada juntos",
   hidden: "Un tipo de entrada que no se muestra",
@@ -29,5 +29,5 @@ export const stockTexts: typeof english = {
   wrong: "Esta lista no es correcta",
   wrongNote: "Se ha cambiado o falta una anotación, o la firma no es de la tienda. Guarda el documento y contacta con el promotor.",
   key: "Clave de la tienda. Compárala con la que ven otras personas:",
-  download: "La lista como documento",
+  download: "Descargar la lista",
 };

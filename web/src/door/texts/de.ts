@@ -64,7 +64,7 @@ export const de: typeof en = {
     all: (number) => `Alle ${number} weiteren`,
     in: (number, of) => `${number} von ${of} drin`,
     decided: { offline: "Offline entschieden, nach der Liste auf diesem Gerät.", signed_out: "Sie sind abgemeldet, deshalb hat dieses Gerät nach seiner Liste entschieden." },
-    fixedPart: "Nur der feste Teil des Codes konnte geprüft werden. Ein Foto davon ließe sich also nicht erkennen.",
+    fixedPart: "Dieses Gerät konnte nicht prüfen, ob der Code aktuell ist. Ein Foto davon ließe sich also nicht erkennen.",
     sentLater: { offline: "Der Scan wird später gesendet.", signed_out: "Der Scan wird gesendet, sobald Sie sich wieder angemeldet haben." },
     askShop: { offline: "Versuchen Sie es erneut, wenn dieses Gerät online ist.", signed_out: "Melden Sie sich wieder an, und scannen Sie das Ticket dann erneut." },
     first: (when, gate) => `Erster Scan: ${when}${gate ? `, Eingang ${gate}` : ""}.`,

@@ -65,7 +65,7 @@ export const es: typeof en = {
       offline: "Decidido sin conexión, con la lista de este dispositivo.",
       signed_out: "No has iniciado sesión, así que este dispositivo ha decidido con su lista.",
     },
-    fixedPart: "Solo se ha podido comprobar la parte fija del código de la cartera: también pasaría una captura.",
+    fixedPart: "Este dispositivo no ha podido comprobar si el código es el actual: también pasaría una captura.",
     sentLater: { offline: "La lectura se enviará más tarde.", signed_out: "La lectura se enviará cuando vuelvas a iniciar sesión." },
     askShop: { offline: "Vuelve a intentarlo con conexión.", signed_out: "Vuelve a iniciar sesión y lee otra vez la entrada." },
     first: (when, gate) => `Primera lectura: ${when}${gate ? `, puerta ${gate}` : ""}.`,

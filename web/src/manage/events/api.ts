@@ -22,7 +22,7 @@ export const unpublishEvent = (event_id: string): Promise<ManagedEvent> =>
 /** Cancel an event or one of its dates, or show the progress of its refunds. Buyers read the reason in their language. */
 export const cancelEvent = (event_id: string, { reason, reasons }: { reason?: string; reasons?: Record<string, string> } = {}, date_id?: string) =>
   content(manager.POST("/events/{event_id}/cancel", { params: eventPath(event_id), body: { ...(reason && { reason }), ...(reasons && { reasons }), ...(date_id && { date_id }) } }));
-/** Add dates that repeat by a rule (RFC 5545). */
+/** Add repeating dates by a rule (RFC 5545). */
 export const addDates = (event_id: string, body: Schemas["DateRule"]): Promise<ManagedEvent> =>
   content(manager.POST("/admin/events/{event_id}/dates", { params: eventPath(event_id), body }));
 /** What the gate of another shop needs to check passes. */

@@ -64,7 +64,7 @@ export const fieldTexts: typeof english = {
     },
     groups: {
       label: "Bis zu sechs Personen dürfen sich einen Platz teilen",
-      note: "Eine Gruppe bildet sich vor der Ziehung und hat eine gemeinsame Chance. Wenn sie an der Reihe ist, kann jede Person kaufen. Nur bei einem Platz pro E-Mail-Adresse oder Konto, und mit ausreichend großen Wellen.",
+      note: "Eine Gruppe bildet sich vor der Ziehung und hat eine gemeinsame Chance. Wenn sie an der Reihe ist, kann jede Person kaufen. Nur bei einem Platz pro E-Mail-Adresse oder Konto. Planen Sie kleinere Wellen, denn mit jedem Platz können sechs Personen eintreten.",
     },
     ballot: {
       label: "Tickets durch eine Verlosung vergeben",

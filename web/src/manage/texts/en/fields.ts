@@ -34,8 +34,8 @@ export const fieldTexts = {
     hold_seconds: { label: "Seconds to pay", note: "How long buyers have to pay. 180 is usual for cards, 600 if buyers need their bank's app." },
     allows_reentry: { label: "People may leave and come back", note: "Staff scan the tickets of people who leave. The same tickets then let them in again." },
     publishes_report: {
-      label: "Publish the report of the sale",
-      note: "After the opening, the page of the draw shows how many people entered, how long they waited, and where the tickets went.",
+      label: "Publish the sale report",
+      note: "After the sale opens, the draw page shows how many people joined, how long they waited, and where the tickets went.",
     },
   },
   returns: {
@@ -62,7 +62,7 @@ export const fieldTexts = {
     },
     groups: {
       label: "Up to six people may share a place",
-      note: "Friends form a group before the draw and have one chance together. At their turn, each of them can buy. Only with one place for each email address or account, and with waves that leave room for groups.",
+      note: "Friends form a group before the draw and have one chance together. When it is their turn, each of them can buy. Needs one place for each email address or account. Plan smaller waves, because each place may let in six people.",
     },
     ballot: {
       label: "Allocate tickets by ballot",
@@ -83,7 +83,7 @@ export const fieldTexts = {
     follow_stock: { label: "Match wave size to remaining tickets", note: "Waves get smaller as tickets run out." },
     shop_url: {
       label: "Address of another shop",
-      note: "If another shop sells the tickets, buyers go there at their turn, with a pass that the shop checks. The event then needs no ticket types.",
+      note: "If another shop sells the tickets, buyers go there when it is their turn, with a pass that the shop checks. The event then needs no ticket types.",
     },
     pass_algorithm: { label: "Signature of the passes", note: "Only for another shop." },
   },

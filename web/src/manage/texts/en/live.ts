@@ -75,7 +75,7 @@ export const liveTexts = {
   appealsNote: "People whom your entry rule turned away can write to you once. If you give them a place before the draw closes, they take part in it. After that, their place comes after everyone in the draw.",
   noAppeals: "No open appeals",
   noAppealsText: "Nobody is waiting for an answer.",
-  appealAnswer: "Your answer, which they see",
+  appealAnswer: "Your answer (they will see it)",
   grant: "Give a place",
   deny: "Decline",
   appealDone: { granted: "They now have a place.", denied: "They do not get a place. They will see your answer." },

@@ -81,7 +81,7 @@ export const legalTextsTexts = {
   removeNamed: (name: string) => `Remove: ${name}`,
   useTemplate: "Begin with a template",
   accessibilityTemplate:
-    "We want everybody to be able to buy tickets here on the same terms.\n\nThe pages of this shop aim to meet WCAG 2.2, level AA, and EN 301 549. Of the 50 criteria of EN 301 549 for web pages, they meet 43, and 6 are about content that the pages do not have. One is met in part: where a text exists in one language only, its language may not be marked (9.3.1.2). The pages are tested with automatic checks of every page and with the keyboard alone, and they work on a screen of 320 pixels and with text at twice the normal size.\n\nIn the waiting room, you can ask for more time for your turn, without giving a reason. Wheelchair spaces and companion seats, if the event has them, are sold in the same sale, draw and line as all other tickets.\n\nKnown limits: [describe what does not work yet, or delete this sentence].\n\nIf something keeps you from buying, or if you need a ticket in another way, write to [address]. We answer within [number] working days. If you are not satisfied with our answer, you can contact [the authority in your country].\n\nThis statement was made on [date].",
+    "We want everybody to be able to buy tickets here on the same terms.\n\nThe pages of this shop aim to meet WCAG 2.2, level AA, and EN 301 549. Of the 50 criteria of EN 301 549 for web pages, they meet 43, and 6 are about content that the pages do not have. One is met in part: where a text exists in one language only, its language may not be marked (9.3.1.2). The pages are tested with automatic checks of every page and with the keyboard alone, and they work on a screen of 320 pixels and with text at twice the normal size.\n\nIn the waiting room, you can ask for more time for your turn, without giving a reason. Wheelchair spaces and companion seats, if the event has them, are sold in the same sale, draw and line as all other tickets.\n\nKnown limits: [describe what does not work yet, or delete this sentence].\n\nIf something keeps you from buying, or if you need another way to buy a ticket, write to [address]. We answer within [number] working days. If you are not satisfied with our answer, you can contact [the authority in your country].\n\nThis statement was made on [date].",
 };
 
 export const paymentAccountTexts = {
@@ -89,7 +89,7 @@ export const paymentAccountTexts = {
   states: {
     none: "Buyers of your events pay the shop. Connect a Stripe account of your own to get the money directly.",
     removed: "The shop has removed your Stripe account. Buyers of your events pay the shop.",
-    pending: "Your Stripe account is not complete. Until it is, buyers of your events pay the shop.",
+    pending: "Your Stripe account is not fully set up. Until it is, buyers of your events pay the shop.",
     active: "Buyers of your events pay into your Stripe account.",
     restricted: "Stripe does not let your account take payments, so the sales of your events are paused. Tickets that are sold stay valid. Sales resume by themselves once Stripe has what it needs.",
   },

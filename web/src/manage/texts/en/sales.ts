@@ -12,7 +12,7 @@ export const salesTexts = {
   includedFee: "Fees",
   tax: (percent: string) => `Tax (${percent}%)`,
   what: "Fee or tax",
-  inSales: "In sales of",
+  inSales: "On sales of",
   amount: "Amount",
   statement: "Statement",
   statementNote: "Sales, refunds, disputes and the shop's fee on each account, exact to the cent, before the payment provider's own fees.",

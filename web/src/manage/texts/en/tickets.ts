@@ -49,7 +49,7 @@ export const ticketTexts = {
   holdBack: "Hold tickets back",
   saveHoldback: "Hold back",
   holdbackQuantity: "Number of tickets",
-  holdbackMaximum: (count: number) => `At most ${many(count)}, the number neither sold nor on hold.`,
+  holdbackMaximum: (count: number) => `At most ${many(count)}: the tickets that are neither sold nor on hold.`,
   reason: "For whom",
   reasons: { artist: "Artists", press: "Press", house: "House", accessible: "Accessible seats", presale: "Presale", box_office: "Box office", other: "Other" },
   holdbackLabel: "Name of this holdback",

@@ -38,7 +38,7 @@ export const usersTexts = {
   removeAdminText: "They lose all admin rights within 15 minutes. Only the command “make admin” can restore them.",
   adminRemoved: (who: string) => `${who} is no longer an admin.`,
   removeSecondFactor: "Remove two-step sign-in",
-  removeSecondFactorText: "The next sign-in takes only the password, and existing sessions end. Do this only if you are sure that the person who asks is the owner of the account.",
+  removeSecondFactorText: "The next sign-in needs only the password, and existing sessions end. Do this only if you are sure that the person who asks is the owner of the account.",
   secondFactorRemoved: (who: string) => `${who} can now sign in with the password alone.`,
   secondFactorWasRemoved: "Two-step sign-in removed",
   endSessions: "Sign out everywhere",

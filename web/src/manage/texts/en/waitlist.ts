@@ -5,7 +5,7 @@ const tickets = (count: number) => (count === 1 ? "1 ticket" : `${count.toLocale
 
 export const waitlistTexts = {
   title: "Waitlist",
-  ballotLead: "The people who have registered, in the order in which they registered. At the draw, the tickets are offered automatically in the drawn order. You do not have to do anything.",
+  ballotLead: "The people who have registered, in the order in which they registered. After the draw, the tickets are offered automatically in the order of the draw. You do not have to do anything.",
   lead: "Returned tickets are offered automatically, in the order in which people joined. Each offer holds tickets for one person; if they do not pay in time, it passes to the next. You do not have to do anything.",
   switchedOff: "This event's waitlist is turned off: nobody can join, and no tickets are offered.",
   show: "Show",

@@ -14,7 +14,7 @@ export const attendeeTexts: typeof english = {
     expected: "Con entrada válida",
     in: "Ha entrado",
     out: "Aún no ha llegado",
-    frozen: "Congelada por una disputa",
+    frozen: "Bloqueada por una disputa",
     void: "Anulada",
   },
   note: "Una línea por cada persona a la que da acceso una entrada. Usa los correos solo para este evento: en el historial queda quién abre o descarga esta lista.",
@@ -27,7 +27,7 @@ export const attendeeTexts: typeof english = {
   ticket: "Entrada",
   door: "En la puerta",
   cameIn: (time, gate) => `${time}${gate ? `, puerta ${gate}` : ""}`,
-  doorStates: { valid: "Aún no ha llegado", frozen: "Congelada por una disputa", void: "Anulada" },
+  doorStates: { valid: "Aún no ha llegado", frozen: "Bloqueada por una disputa", void: "Anulada" },
   order: "Pedido",
   answers: "Respuestas",
 };

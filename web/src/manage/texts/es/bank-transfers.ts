@@ -26,7 +26,7 @@ export const bankTransferTexts: typeof english = {
   },
   none: "Todavía no hay transferencias",
   noneText: "Indica en un código promocional los «Días para pagar por transferencia». Aquí verás los pedidos que se paguen así.",
-  received: (amount, total) => `${amount} de ${total} recibidos`,
+  received: (amount, total) => `Recibidos ${amount} de ${total}`,
   until: (when) => `entradas guardadas hasta el ${when}`,
   cancel: "Cancelar el pedido",
   cancelText: "Sus entradas se liberan enseguida y el comprador recibe un correo. Tienes que devolver lo que haya llegado.",

@@ -30,7 +30,7 @@ export const casesTexts: typeof english = {
   reference: "Referencia",
   suggestion: "Qué hacer:",
   suggestions: {
-    dispute: "Responde en el panel del proveedor antes de que venza el plazo. Las entradas están congeladas; la incidencia se cierra cuando decide el banco.",
+    dispute: "Responde en el panel del proveedor antes de que venza el plazo. Las entradas están bloqueadas; la incidencia se cierra cuando decide el banco.",
     refund_failed: "El reembolso falló tres veces, o el proveedor no lo conoce. Comprueba en el panel del proveedor que no ha salido dinero. Después reinténtalo, o paga al comprador de otra forma y cierra la incidencia.",
     refund_waits: "Nada. El reembolso se reintenta automáticamente.",
     amounts_differ: "El importe del proveedor no coincide con el de nuestras cuentas. Iguálalos con un reembolso, en el panel del proveedor o aquí, en el pedido, o cierra la incidencia.",

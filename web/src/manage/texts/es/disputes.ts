@@ -6,7 +6,7 @@ const reasons: Record<string, string> = {
   fraudulent: "El titular de la tarjeta dice que no hizo este pago",
   unrecognized: "El titular de la tarjeta no reconoce el pago",
   product_not_received: "El comprador dice que no recibió las entradas",
-  product_unacceptable: "El comprador dice que el evento no era lo que había pagado",
+  product_unacceptable: "El comprador dice que el evento no se correspondía con lo anunciado",
   duplicate: "El comprador dice que pagó dos veces",
   credit_not_processed: "El comprador dice que no le llegó un reembolso",
   general: "Otro motivo",
@@ -17,7 +17,7 @@ const advice: Record<string, string> = {
   product_not_received: "Demuestra que las entradas llegaron: el estado de los correos (en Correos) y, en el Historial, cuándo se usaron en la puerta.",
   product_unacceptable: "Demuestra qué prometía la página del evento y qué se celebró. Si algo cambió, indica cuándo avisaste a los compradores.",
   duplicate: "Busca otros pedidos del comprador. Si hay dos, demuestra que cada uno tiene sus propias entradas. Si uno fue un error, acepta la disputa.",
-  credit_not_processed: "Demuestra el reembolso, que figura en el pedido con su fecha. Si no se prometió ninguno, muestra tus condiciones.",
+  credit_not_processed: "Aporta el justificante del reembolso: figura en el pedido, con su fecha. Si no se prometió ninguno, muestra tus condiciones.",
 };
 
 export const disputeTexts: typeof english = {

@@ -11,8 +11,8 @@ const problems: Record<string, string> = {
   "$.starts_at": "Añade una fecha de inicio futura.",
   "$.tiers": "Añade al menos un tipo de entrada.",
   "$.capacity": "El cambio del aforo se interrumpió. Vuelve a fijarlo.",
-  "$.promoter_id": "Conecta tu cuenta de Stripe y complétala en Stripe para que los compradores puedan pagarte.",
-  "$.waiting_room.entry": "Esta tienda no está preparada para esta norma: los correos necesitan un proveedor de correo y las tarjetas, el pago en la propia tienda. Configúralo o deja entrar a todo el mundo en la cola.",
+  "$.promoter_id": "Conecta tu cuenta de Stripe y termina de configurarla en Stripe para que los compradores puedan pagarte.",
+  "$.waiting_room.entry": "Esta tienda no admite todavía esta regla: para un puesto por correo hace falta un proveedor de correo, y para un puesto por tarjeta, el pago en la propia tienda. Haz que lo configuren o deja entrar a todo el mundo en la cola.",
   "$.waiting_room.better_odds": "Para dar más posibilidades hace falta un sorteo de entradas y un puesto por correo, por cuenta o por tarjeta.",
 };
 
@@ -52,7 +52,7 @@ export const eventTexts: typeof english = {
     ["HS256", "Un secreto compartido: nginx y CloudFront"],
   ],
   gate: "El control de acceso de la otra tienda",
-  gateNote: "Pon delante de tu tienda un control que solo deje pasar a quien tenga un pase. Estos son sus ajustes; la guía «A waiting room in front of another shop» describe controles ya preparados.",
+  gateNote: "Pon delante de tu tienda un control que solo deje pasar a quien tenga un pase. Estos son sus ajustes; la guía «A waiting room in front of another shop» (en inglés) describe controles ya preparados.",
   gateSecret: "Quien conozca el secreto puede crear pases para este evento. Guárdalo en tu servidor.",
   datesTitle: "Varias fechas",
   datesNote: "Para una gira, un festival o un ciclo: una sola venta, una sola cola y un solo límite por comprador para todas las fechas. En la página de cada tipo de entrada eliges sus fechas. El inicio y el fin del evento dependen entonces de las fechas. Si cambia la hora de una fecha, quienes tienen entradas para ella reciben un correo.",
@@ -74,7 +74,7 @@ export const eventTexts: typeof english = {
   cancelDatePasses: "Los abonos y las entradas para varias fechas siguen valiendo para las demás, y sus dueños reciben un correo. Si quieres devolverles parte del dinero, haz un reembolso parcial de sus pedidos.",
   cancelDateLast: "Es la última fecha, así que se cancela todo el evento y se reembolsan todos sus pedidos.",
   cancelDateFinal: "No se puede deshacer.",
-  repeatTitle: "Añadir fechas que se repiten",
+  repeatTitle: "Añadir fechas periódicas",
   repeatFirst: "Primera fecha",
   repeatEvery: "Se repite",
   repeats: [
@@ -82,8 +82,8 @@ export const eventTexts: typeof english = {
     ["WEEKLY", "Cada semana"],
   ],
   repeatCount: "Número de fechas",
-  repeatTiers: "Con copias de los tipos de entrada de",
-  repeatNoTiers: "Sin tipos de entrada",
+  repeatTiers: "Copiar los tipos de entrada de",
+  repeatNoTiers: "No copiar tipos de entrada",
   repeatAdd: "Añadir estas fechas",
   tierDatesTitle: "Fechas de estas entradas",
   tierDatesNote: "Cada entrada da acceso una vez en cada una de sus fechas. Si no eliges ninguna, vale para todas. Cuando haya entradas vendidas, solo podrás añadir fechas.",
@@ -115,8 +115,8 @@ export const eventTexts: typeof english = {
   cancel: "Cancelar el evento",
   cancelText: (isSold) =>
     isSold
-      ? "La venta se detiene de inmediato y para siempre. Las entradas dejan de dar acceso."
-      : "La venta se detiene de inmediato y para siempre. No se ha vendido ninguna entrada, así que no hay nada que reembolsar.",
+      ? "La venta se detiene de inmediato y de forma definitiva. Las entradas dejan de dar acceso."
+      : "La venta se detiene de inmediato y de forma definitiva. No se ha vendido ninguna entrada, así que no hay nada que reembolsar.",
   cancelRefunds: (count, amounts) => `${count === 1 ? "Se reembolsa" : "Se reembolsan"} por completo ${pedidos(count)}: ${amounts}.${count > 2000 ? ` Tarda unos ${Math.ceil(count / 2000)} minutos.` : ""}`,
   cancelHolders: (count) => `${personas(count)} ${count === 1 ? "tiene" : "tienen"} entradas que dejarán de ser válidas.`,
   cancelStock: (count, amount) => `En total hay ${entradas(count)} ${count === 1 ? "vendida" : "vendidas"}: ${amount} a los precios de hoy.`,
@@ -125,7 +125,7 @@ export const eventTexts: typeof english = {
   cancelWaitlist: (count) => `${personas(count)} ${count === 1 ? "está" : "están"} en la lista de espera. No ${count === 1 ? "recibirá" : "recibirán"} más ofertas y ${count === 1 ? "sabrá" : "sabrán"} por correo que el evento se ha cancelado.`,
   cancelPasses: (names) => `Estas entradas siguen valiendo para las demás fechas (entre paréntesis, las vendidas): ${names}.`,
   cancelMailed: (count) => (count === 1 ? "El comprador recibe un correo sobre el reembolso." : `Los compradores de ${pedidos(count)} reciben un correo sobre su reembolso.`),
-  refundsWithoutEmail: (count) => `${pedidos(count)} sin correo electrónico: el comprador solo verá la cancelación en la tienda.`,
+  refundsWithoutEmail: (count) => `${pedidos(count)} sin correo electrónico: ${count === 1 ? "el comprador solo verá" : "los compradores solo verán"} la cancelación en la tienda.`,
   cancelFree: (count) => `${pedidos(count)} ${count === 1 ? "era gratuito o se vendió" : "eran gratuitos o se vendieron"} en otro sistema: no hay reembolso ni correo. Avisa tú a esas personas.`,
   cancelReason: "Motivo (opcional)",
   cancelReasonNote: "Los compradores lo leen en el correo, en su pedido y en la página del evento.",

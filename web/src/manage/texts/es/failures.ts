@@ -15,7 +15,7 @@ export const failureTexts: typeof english = {
   precondition_failed: "Alguien lo ha cambiado mientras tanto. Revisa la versión actual y vuelve a intentarlo.",
   account_address_fixed: "El comprador tiene una cuenta: las entradas solo se pueden enviar a la dirección del pedido o a la de su cuenta. Esa dirección solo la puede cambiar el comprador.",
   resent_too_often: "Las entradas de este pedido ya se han reenviado varias veces hoy. Inténtalo de nuevo mañana.",
-  tickets_not_sendable: "Estas entradas no se pueden enviar. Puede que estén reembolsadas, congeladas o en manos de otra persona, que ya se hayan reenviado demasiadas veces o que se hayan borrado los datos del comprador.",
+  tickets_not_sendable: "Estas entradas no se pueden enviar. Puede que estén reembolsadas, bloqueadas o en manos de otra persona, que ya se hayan reenviado demasiadas veces o que se hayan borrado los datos del comprador.",
   ticket_holder_erased: "El titular de esta entrada ha pedido que se eliminen todos sus datos, así que no se le puede poner nombre. Sigue siendo válida.",
   not_suppressed: "Esta dirección ya recibe correos.",
   plan_outdated: "Algo ha cambiado mientras tanto, así que no se ha hecho nada. Ahora ves el plan nuevo: revísalo otra vez.",

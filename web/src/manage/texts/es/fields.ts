@@ -76,7 +76,7 @@ export const fieldTexts: typeof english = {
     },
     groups: {
       label: "Hasta seis personas pueden compartir un puesto",
-      note: "Un grupo se forma antes del sorteo y participa como una sola persona. En su turno, cada miembro puede comprar. Solo con un puesto por correo o por cuenta, y con tandas que dejen margen a los grupos.",
+      note: "Un grupo se forma antes del sorteo y participa como una sola persona. En su turno, cada miembro puede comprar. Solo con un puesto por correo o por cuenta. Prevé tandas más pequeñas: con cada puesto pueden entrar seis personas.",
     },
     ballot: {
       label: "Repartir las entradas por sorteo",

@@ -83,7 +83,7 @@ export const legalTextsTexts: typeof englishLegal = {
   removeNamed: (name: string) => `Quitar: ${name}`,
   useTemplate: "Empezar con una plantilla",
   accessibilityTemplate:
-    "Queremos que todas las personas puedan comprar entradas aquí en las mismas condiciones.\n\nLas páginas de esta tienda pretenden cumplir las WCAG 2.2, nivel AA, y la norma EN 301 549. De los 50 criterios de la EN 301 549 para páginas web cumplen 43, y 6 se refieren a contenidos que las páginas no tienen. Uno se cumple en parte: si un texto solo existe en un idioma, es posible que ese idioma no esté indicado (9.3.1.2). Las páginas se prueban con comprobaciones automáticas de todas las páginas y solo con el teclado, y funcionan en una pantalla de 320 píxeles y con el texto al doble de su tamaño normal.\n\nEn la sala de espera puedes pedir más tiempo para tu turno sin dar ningún motivo. Las plazas para sillas de ruedas y los asientos de acompañante, si el evento los tiene, se venden en la misma venta, el mismo sorteo y la misma cola que las demás entradas.\n\nLimitaciones conocidas: [describe lo que todavía no funciona o borra esta frase].\n\nSi algo te impide comprar, o si necesitas una entrada de otra manera, escribe a [dirección]. Respondemos en un plazo de [número] días laborables. Si no te satisface nuestra respuesta, puedes dirigirte a [la autoridad de tu país].\n\nEsta declaración se hizo el [fecha].",
+    "Queremos que todas las personas puedan comprar entradas aquí en las mismas condiciones.\n\nLas páginas de esta tienda pretenden cumplir las WCAG 2.2, nivel AA, y la norma EN 301 549. De los 50 criterios de la EN 301 549 para páginas web cumplen 43, y 6 se refieren a contenidos que las páginas no tienen. Uno se cumple en parte: si un texto solo existe en un idioma, es posible que ese idioma no esté indicado (9.3.1.2). Las páginas se prueban con comprobaciones automáticas de todas las páginas y solo con el teclado, y funcionan en una pantalla de 320 píxeles y con el texto al doble de su tamaño normal.\n\nEn la sala de espera puedes pedir más tiempo para tu turno sin dar ningún motivo. Las plazas para sillas de ruedas y los asientos de acompañante, si el evento los tiene, se venden en la misma venta, el mismo sorteo y la misma cola que las demás entradas.\n\nLimitaciones conocidas: [describe lo que todavía no funciona o borra esta frase].\n\nSi algo te impide comprar, o si necesitas comprar la entrada por otra vía, escribe a [dirección]. Respondemos en un plazo de [número] días laborables. Si no te satisface nuestra respuesta, puedes dirigirte a [la autoridad de tu país].\n\nEsta declaración se preparó el [fecha].",
 };
 
 export const paymentAccountTexts: typeof englishAccount = {
@@ -91,9 +91,9 @@ export const paymentAccountTexts: typeof englishAccount = {
   states: {
     none: "Los compradores de tus eventos pagan a la tienda. Conecta tu propia cuenta de Stripe para cobrar directamente.",
     removed: "La tienda ha retirado tu cuenta de Stripe. Los compradores de tus eventos pagan a la tienda.",
-    pending: "Tu cuenta de Stripe no está completa. Hasta que lo esté, los compradores de tus eventos pagan a la tienda.",
+    pending: "Tu cuenta de Stripe no está configurada del todo. Hasta que lo esté, los compradores de tus eventos pagan a la tienda.",
     active: "Los compradores de tus eventos pagan a tu cuenta de Stripe.",
-    restricted: "Stripe no permite que tu cuenta cobre, así que la venta de tus eventos está en pausa. Las entradas vendidas siguen siendo válidas. La venta se reanuda sola cuando Stripe tenga lo que necesita.",
+    restricted: "Stripe no permite que tu cuenta cobre, así que la venta de tus eventos está en pausa. Las entradas vendidas siguen siendo válidas. La venta se reanudará sola cuando Stripe tenga lo que necesita.",
   },
   noPayouts: "Stripe no te está transfiriendo el dinero por ahora.",
   missing: "Stripe necesita lo siguiente:",
@@ -106,7 +106,7 @@ export const paymentAccountTexts: typeof englishAccount = {
 
 export const apiKeyTexts: typeof englishApiKeys = {
   title: "Claves de API",
-  lead: "Tu propio software puede usar la API de la tienda con una clave: por ejemplo, tu contabilidad, una caja o una lista de ventas. Cada clave tiene un rol en tus eventos hasta que caduca. No puede invitar a nadie ni cambiar tu perfil.",
+  lead: "Tu propio software puede usar la API de la tienda con una clave: por ejemplo, tu contabilidad, un TPV o una lista de ventas. Cada clave tiene un rol en tus eventos hasta que caduca. No puede invitar a nadie ni cambiar tu perfil.",
   createdTitle: "Copia la clave ahora",
   createdText: (name: string) => `Esta es la clave para «${name}». Solo la mostramos una vez. Si la pierdes, elimínala y crea otra.`,
   newTitle: "Nueva clave",
@@ -145,7 +145,7 @@ export const activityTexts: typeof englishActivity = {
     "account.second_factor_set": "Inicio de sesión en dos pasos activado",
     "account.second_factor_removed": "Inicio de sesión en dos pasos desactivado",
     "account.passkey_added": "Clave de acceso añadida",
-    "account.passkey_removed": "Clave de acceso quitada",
+    "account.passkey_removed": "Clave de acceso eliminada",
     "account.staff_signed_in": "Inicio de sesión del personal",
     "api_key.created": "Clave de API creada",
     "api_key.deleted": "Clave de API eliminada",

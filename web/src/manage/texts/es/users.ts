@@ -62,7 +62,7 @@ export const usersTexts: typeof english = {
     "account.second_factor_set": "Inicio de sesión en dos pasos configurado",
     "account.second_factor_removed": "Inicio de sesión en dos pasos desactivado",
     "account.passkey_added": "Clave de acceso añadida",
-    "account.passkey_removed": "Clave de acceso quitada",
+    "account.passkey_removed": "Clave de acceso eliminada",
     "account.staff_signed_in": "Inicio de sesión del personal",
     "account.erased": "Cuenta eliminada",
   },
