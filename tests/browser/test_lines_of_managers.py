@@ -116,7 +116,7 @@ def test_managers_look_at_an_announcement_schedule_change_and_stop_it(new_buyer,
     expect(manager.page.get_by_label("To people waiting for")).to_be_visible()
     expect(manager.page.get_by_label("At the door")).to_have_count(0)
     manager.press("Preview")
-    manager.see("you are on the waitlist of this event")
+    manager.see("you are on the waitlist for this event")
     manager.page.get_by_label("To", exact=True).select_option("holders")
     manager.fill("Send at (optional)", "2026-06-20T10:00")
     manager.press("Preview")

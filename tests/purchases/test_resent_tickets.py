@@ -47,7 +47,7 @@ def test_the_former_address_hears_of_the_change_but_not_of_the_new_address(api, 
     order_id = buy(api, event, "guest-1", WRONG)
     number = send(api, order_id, RIGHT).json["order"]["number"]
     [notice] = mailbox.mails
-    assert (notice.to, notice.subject) == (WRONG, f"The email address of your order {number} has changed")
+    assert (notice.to, notice.subject) == (WRONG, f"The email address for your order {number} has changed")
     assert RIGHT not in notice.text + notice.html
     send(api, order_id, RIGHT.upper())  # the same mailbox
     assert len(mailbox.mails) == 1

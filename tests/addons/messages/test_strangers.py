@@ -292,7 +292,7 @@ def test_offers_at_an_unverified_promoter_name_the_event_only_to_a_verified_addr
     assert ("/account" in whole_text(mail)) == (verified_at is None)
     assert mail["List-Unsubscribe"]
     if verified_at is None:
-        assert mail["Subject"] == "Tickets are held for you at Shop"
+        assert mail["Subject"] == "We are holding tickets for you at Shop"
         assert "Until: " in whole_text(mail)
         api.delete(f"/waitlist/{lines.own(api, 'bot')[0]['id']}", user="bot")
         time.advance(86_400)
