@@ -366,9 +366,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
             Annotated[list[EventDate], Meta(max_length=MAX_DATES)],
         ),
     ] = []
-    publishes_report: Annotated[bool, Field("public", "Once the sale has opened, the page of the draw shows the report of the sale.")] = (
-        False
-    )
+    publishes_report: Annotated[bool, Field("public", "Once the sale has opened, the draw page shows the sale report.")] = False
     pool_id: str | None = None
     pool_shards: int = 0
     removed: bool = False  # no longer in the bootstrap file

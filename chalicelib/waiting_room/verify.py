@@ -580,7 +580,7 @@ def _load_document(source: str) -> dict[str, Any]:
         raise UnusableProof(f"{source}: {error}") from None
     except ValueError as error:
         if raw.lstrip()[:1] == b"<":
-            raise UnusableProof(f"{source} is a web page, not data. The page of the draw shows the right address.") from None
+            raise UnusableProof(f"{source} is a web page, not data. The draw page shows the right address.") from None
         raise UnusableProof(f"{source} is not complete JSON: {error}") from None
     if not isinstance(document, dict):
         raise UnusableProof(f"{source} is not a proof document")
@@ -878,7 +878,7 @@ def _ledger_lines(ledger: StockLedger, faults: Sequence[str], noted_key: str | N
 def make_report(
     event: dict[str, Any], proof: dict[str, Any] | None, state: dict[str, Any] | None, ledger: Sequence[dict[str, Any]], now: int
 ) -> dict[str, Any]:
-    """Return the report of a sale from its public documents, which were fetched at `now` (epoch seconds).
+    """Return the sale report from the event's public documents, which were fetched at `now` (epoch seconds).
 
     `ledger` has all entries of the stock ledger. `proof` and `state` are those of the waiting room, or None without one. A pair of seconds
     says that something happened between the two. Seconds count from the opening: the beginning of the room's plan or, without a room, the

@@ -1,4 +1,4 @@
-"""The report of a sale: the program and the page make the same one from the public documents of the event."""
+"""The sale report: the program and the page make the same one from the public documents of the event."""
 
 import json
 import random

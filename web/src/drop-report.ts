@@ -1,4 +1,4 @@
-/** Makes the report of a sale from the public documents of its event, as chalicelib/waiting_room/verify.py does; a test compares the two. */
+/** Makes the sale report from the public documents of its event, as chalicelib/waiting_room/verify.py does; a test compares the two. */
 
 import { admissionTime, type State } from "../waiting-room.js";
 import type { DrawProof, EventWithTiers, StockEntry, StockLine } from "./api";

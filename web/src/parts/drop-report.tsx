@@ -1,4 +1,4 @@
-/** The report of a sale on the page of the draw, if the promoter publishes it. */
+/** The sale report on the draw page, if the promoter publishes it. */
 
 import { getDrawProof, getRoom, type EventWithTiers, type StockEntry } from "../api";
 import { save } from "../downloads";

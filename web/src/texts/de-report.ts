@@ -1,4 +1,4 @@
-/** The texts about the report of a sale, in German. */
+/** The texts about the sale report, in German. */
 
 import type { reportTexts as english } from "./en-report";
 

@@ -1,4 +1,4 @@
-/** The texts about the report of a sale, in English. */
+/** The texts about the sale report, in English. */
 
 export const reportTexts = {
   title: "Sale report",

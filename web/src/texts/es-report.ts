@@ -1,4 +1,4 @@
-/** The texts about the report of a sale, in Spanish. */
+/** The texts about the sale report, in Spanish. */
 
 import type { reportTexts as english } from "./en-report";
 
