@@ -99,7 +99,7 @@ def mail_link(
 
 
 def mail_tickets_link(email: str, language: Language, now: int) -> None:
-    """Mail a link that shows the tickets bought with an address. The reply reveals nothing, because the tickets are not looked up yet."""
+    """Mail a link that shows the tickets of an email address. The reply reveals nothing, because the tickets are not looked up yet."""
     mail_link(email, "find_tickets", "find_tickets", NO_USER, language, now)
 
 

@@ -56,7 +56,7 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     the order: a key that the shop fixed in advance, or this key and a round of the public beacon drand. A waiting room keeps the choice
     with which it was created.
 
-    With `shop_url`, another shop sells the tickets: at their turn, buyers get a pass for this address, a JSON Web Token signed with
+    With `shop_url`, another shop sells the tickets: when it is their turn, buyers get a pass for this address, a JSON Web Token signed with
     `pass_algorithm`. Such an event needs no tiers.
 
     `entry` is the rule for who gets a place: `open` (one for each user), `verified_address` (one for each email address, which a code by

@@ -1,6 +1,6 @@
 """Rules that decide when tickets are on sale, the status that buyers see, and what may not change around an opening.
 
-The rules read nothing but the line of an event.
+The only stored data that these rules read is an event's line.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -66,7 +66,7 @@ ACCOUNT_NEEDED = "Connect your payment account, and finish setting it up at the 
 
 
 def lacks_account(catalog: Catalog, event: Event) -> bool:
-    """Whether the settings require an account on which buyers pay the event's promoter, and no such account can take payments."""
+    """Return whether the settings require the promoter to have a payment account, and the promoter has none that can take payments."""
     account = catalog.event_account(event.id)
     is_required = settings.current().connected_account_required == "on" and event.promoter_id is not None
     return is_required and (account is None or account.state != "active")
@@ -79,14 +79,14 @@ TAX_ADDRESS_NEEDED = (
 
 
 def has_automatic_tax(catalog: Catalog, event: Event) -> bool:
-    """Whether the payment provider calculates the taxes at an event, as its promoter has chosen, or the shop for its own events."""
+    """Return whether the payment provider calculates an event's taxes. The promoter decides this, or the shop for its own events."""
     if event.promoter_id is not None:
         return catalog.choices_of(event.promoter_id).automatic_tax
     return settings.current().automatic_tax == "on"
 
 
 def lacks_tax_address(catalog: Catalog, event: Event) -> bool:
-    """Whether taxes at the event are calculated automatically, and its address is incomplete. Only tickets that cost money have taxes."""
+    """Return whether the event's taxes are calculated automatically, and its address is incomplete. Free tickets are not taxed."""
     return has_automatic_tax(catalog, event) and event.tax_address is None
 
 
@@ -187,17 +187,17 @@ def sale_refusal(catalog: Catalog, event: Event, tier: Tier, now: int, allow_tes
 FROZEN_BEFORE_SECONDS = 86_400
 FROZEN_AFTER_SECONDS = 3 * 86_400
 SETUP_SECONDS = 600  # a newer tier does not limit the prices of further tiers: nobody relies on an event or a price that is minutes old
-LONGER_FACTOR = 3  # for the turn and the time to pay of buyers who ask for more time
+LONGER_FACTOR = 3  # buyers who ask for more time get this many times the usual turn and time to pay
 MAX_TURN_SECONDS, MAX_HOLD_SECONDS = 86_400, 3_600  # the longest times that an event may set
 CLOCK_SECONDS = 60  # an opening that moves to the present may be this far in the past by the time the change arrives
 
 _UNPUBLISHED = ("draft", "test")
-# By rule of entry, the rules that may replace it, because they turn away nobody whom it lets in.
+# Maps an entry rule to the rules that may replace it, because they admit everybody whom it admits. By default: the rule itself and `open`.
 _NOT_STRICTER: dict[EntryRule, tuple[EntryRule, ...]] = {"account": ("account", "verified_address", "open")}
 
 
 class FrozenField(Struct, frozen=True):
-    """A field whose change is refused before `until` (epoch seconds), unless the line is empty earlier.
+    """A field that cannot change before `until` (epoch seconds), unless the line empties sooner.
 
     With `may_postpone`, the opening is in the future. The change is then possible once the opening has moved to more than a day from now.
     """
@@ -266,7 +266,7 @@ def set_line_reader(read_line: Callable[[Event, int], Line]) -> None:
 
 
 def find_freeze(event: Event, tiers: Sequence[Tier], now: int) -> Freeze | None:
-    """Return the freeze of an event at `now`. Returns None if the event is not frozen, as drafts and test events never are.
+    """Return the freeze of an event at `now`. Returns None if it is not frozen. Drafts and test events are never frozen.
 
     `tiers` are all tiers of the event: closing or deleting a tier does not end the freeze around its opening. Without a waiting room there
     is no line, so the freeze ends at the opening. After an opening, this reads the room.
@@ -389,7 +389,7 @@ def _first_stricter_event_field(before: Event, after: Event) -> str | None:
     checks = {
         "status": after.status in _UNPUBLISHED,
         "purchase_limit": after.limit(default) < before.limit(default),
-        # Without a waiting room, or after turns of a second, the freeze would end.
+        # Removing the waiting room, or cutting turns to one second, would end the freeze.
         "waiting_room": after.has_waiting_room != before.has_waiting_room
         or after.has_ballot != before.has_ballot
         or (after.ballot_cards == "required" and before.ballot_cards != "required")

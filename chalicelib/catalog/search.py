@@ -65,7 +65,7 @@ class TextIndex:
         self.update((), documents)
 
     def update(self, removed: Iterable[Document], added: Iterable[Document]) -> None:
-        """Remove documents, with the texts that they had, and then add documents."""
+        """Remove documents, then add documents. `removed` must have the texts with which the documents were added."""
         emptied, new = dict[str, None](), dict[str, None]()
         for document_id, texts in removed:
             for word in _weigh_words(texts):
@@ -129,7 +129,7 @@ def _weigh_words(texts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _index_words(text: str, limit: int) -> list[str]:
-    """Return the first `limit` different words of a text as the index has them."""
+    """Return the first `limit` distinct words of a text, in the form in which the index stores them."""
     return list(dict.fromkeys(word[:MAX_WORD_LENGTH] for word in split_words(text[:MAX_CHARACTERS])))[:limit]
 
 
@@ -142,10 +142,10 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 CHUNK = 100  # number of events whose stock is read at once when a filter needs their status
 MAX_EXAMINED = 300  # events whose status a request examines; its page may then be short
-STATUS_SECONDS = 60  # between two reads of the stock of an event whose status is only examined, or up to three times as long
+STATUS_SECONDS = 60  # between stock reads of events that are only examined; up to three times as long while their stock does not change
 
-SHARE = 50  # events of one promoter in a turn of a list
-_OVER = 1_000_000  # the first turn of events that are over
+SHARE = 50  # a promoter gets this many events in each round of a list
+_OVER = 1_000_000  # past events begin with this round, after all current events
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NAME, _PLACE, _TEXT = 3, 2, 1
@@ -208,11 +208,11 @@ def find_events(catalog: Catalog, public_events: Sequence[Event], query: EventQu
 
 
 def in_turns(events: Iterable[Event], now: int) -> list[tuple[Key, Event]]:
-    """Sort the events of a list, and return them with their keys: events that are not over come first.
+    """Sort the events of a list, and return them with their keys. Past events come last.
 
-    The first reply, the start page and the feeds have only the beginning of a long list. So a promoter with many events has only SHARE of
-    them in each turn. All events of the shop itself come in the first turn until they are over. Among the events that are over, the latest
-    come in the first turn.
+    The first reply, the start page and the feeds have only the beginning of a long list. Promoters therefore take turns: each gets at most
+    SHARE events per round. All current events of the shop itself come in the first round. Past events have rounds of their own, and the
+    first of these rounds has the latest events.
     """
     counts = Counter[tuple[str | None, bool]]()
     keyed: list[tuple[Key, Event]] = []

@@ -1,4 +1,4 @@
-"""Requests to hosts that others run. The hosts may be hostile, so addresses are checked, and time and reply size are limited.
+"""Requests to third-party hosts. The hosts may be hostile, so addresses are checked, and time and reply size are limited.
 
 Requests are sent only to public addresses, so that nobody can use this service to reach internal hosts. Each attempt looks up the name,
 checks its addresses and connects to a checked address, so a later change to the name's address has no effect. Redirects are not followed,
@@ -63,7 +63,7 @@ class Destination(Struct, frozen=True):
 
 
 def parse(url: str) -> Destination:
-    """Parse an address and check its form, without looking up its name. Raises DestinationRefused."""
+    """Parse a URL and check its form. Does not look up the host name. Raises DestinationRefused."""
     if len(url) > MAX_URL_LENGTH or not _PRINTABLE.fullmatch(url):  # checked first, because urlsplit drops line feeds
         raise DestinationRefused(
             f"Send an address of at most {MAX_URL_LENGTH} characters, without spaces or accented letters: https://example.com/tickets",

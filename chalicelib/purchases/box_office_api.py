@@ -114,7 +114,7 @@ class ClosingQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CountBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """The cash that the caller counted at the end of a day, in minor units, without the change that was in the till in the morning."""
+    """The cash that the caller counted at the end of a day, in minor units, without the float (the cash in the till at the start)."""
 
     date: Date
     currency: Currency

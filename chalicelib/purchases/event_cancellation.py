@@ -191,10 +191,11 @@ def _cancellation(row: CancellationRow) -> Cancellation:
 BATCH = 100  # purchases, which are read in one round trip; the position is saved after each batch
 TICKETS_AT_ONCE = 2000  # tickets that a pass searches for complimentary orders before it saves the position
 ORDERS_AT_ONCE = 8
-SECONDS_RESERVED = 3  # no batch begins when the run has less time left
+SECONDS_RESERVED = 3  # no batch begins with less than this much time left
 HEARD_SECONDS = 60  # after this time, every instance knows that the event is cancelled
 PASS_SECONDS = (60, 3600)  # from one pass to the next: as long as the cancellation has taken so far, within these limits
-# A payment that the provider does not know after this time is given up. By then, the reconciliation has covered the time of the checkout.
+# If the provider still does not know a payment after this time, we give up on it. By then, the reconciliation has covered the time of the
+# checkout.
 UNKNOWN_SECONDS = 86_400
 FIRST_ID, LAST_ID = "0", "z" * 26
 # The position of a ticket begins with this prefix, so it sorts after the positions of all purchases. It has the form of an id, because the

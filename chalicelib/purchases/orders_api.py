@@ -374,7 +374,7 @@ class FoundTicketsView(Struct, frozen=True):
 
 @route(bp, "POST", "/lost-tickets", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
 def mail_tickets_link(request: RequestContext, body: AddressBody) -> Reply[Done]:
-    """Request an email with a link that shows the tickets bought with an address. The reply never says whether there are tickets."""
+    """Request an email with a link that shows the tickets of an email address. The reply never says whether there are tickets."""
     with limited(request, MAIL, recipient_key(body.email), scope="find_tickets"):
         mails.mail_tickets_link(body.email, request.language, request.now)
     return Reply(Done("We have sent an email to this address. Open the link in it within 15 minutes."))

@@ -99,7 +99,7 @@ def get_own_order(user_id: str, order_id: str) -> tuple[Purchase, list[Ticket]]:
     """Return one of the user's orders with its tickets. The order may also be unpaid or refunded, or have ended without payment.
 
     Raises OrderNotFound if the user has no such order, for a reservation without a checkout, and for a purchase whose money was refunded
-    because it got no tickets. A bank transfer takes days to come back, so its purchase is shown.
+    because it got no tickets. A refunded bank transfer is still shown, because the money takes days to arrive.
     """
     purchase = store.load(order_id)
     if purchase is None or purchase.user_id != user_id or not _is_shown_as_order(purchase):
@@ -150,11 +150,12 @@ def _owned_tickets(user_id: str, records: Sequence[BuyerRecord]) -> list[Ticket]
 
 
 def list_tickets_of_address(email: str) -> list[Ticket]:
-    """Return the valid and frozen tickets that were bought or accepted with an address, except transferred tickets, newest order first.
+    """Return the valid and frozen tickets of an email address, newest order first.
 
-    Returns at most MAX_OF_ADDRESS tickets. Unpaid checkouts do not count. If there are more tickets, free tickets are the first to be left
-    out: anybody can enter somebody else's address at a checkout, and a stranger's checkouts must not hide tickets that the owner has paid
-    for. Therefore only the request's time limits how many checkouts are read. The newest checkouts are always read.
+    Leaves out tickets that were transferred to somebody else. Returns at most MAX_OF_ADDRESS tickets. Unpaid checkouts do not count. If
+    there are more tickets, free tickets are the first to be left out: anybody can enter somebody else's address at a checkout, and a
+    stranger's checkouts must not hide tickets that the owner has paid for. Therefore only the request's time limits how many checkouts are
+    read. The newest checkouts are always read.
     """
     found = list[Ticket]()
     for ids in portions_of_address(email):
@@ -170,7 +171,7 @@ def list_tickets_of_address(email: str) -> list[Ticket]:
 
 
 def portions_of_address(email: str) -> Iterator[list[str]]:
-    """Yield lists of the ids of purchases and received tickets with an address, newest purchase first. One batch can read each list.
+    """Yield the ids of an email address's purchases and received tickets, newest purchase first, in lists that fit one batch read.
 
     Free orders and unpaid checkouts come last.
     """
@@ -185,7 +186,7 @@ def portions_of_address(email: str) -> Iterator[list[str]]:
 
 
 def has_paid_order(email: str) -> bool:
-    """Return whether somebody has paid for an order with an address.
+    """Return whether an email address has a paid order.
 
     Free orders, received tickets and sales at a box office do not count, because they cost strangers nothing.
     """
@@ -194,7 +195,7 @@ def has_paid_order(email: str) -> bool:
 
 
 def list_order_ids_of_address(email: str, limit: int) -> list[str]:
-    """Return the ids of at most `limit` purchases that were made, or whose tickets were accepted, with this address.
+    """Return the ids of at most `limit` purchases that were made, or whose tickets were accepted, with this email address.
 
     Orders that cost money come first, then free orders, then unpaid checkouts, because anybody can enter somebody else's address at a
     checkout. Among equals, the newest come first. Reads at most MAX_IDS_OF_ADDRESS purchases of each kind.
@@ -211,7 +212,7 @@ def list_order_ids_of_address(email: str, limit: int) -> list[str]:
 
 
 def get_order_of_address(email: str, order_id: str) -> Purchase:
-    """Return an order that was placed with an address. Raises OrderNotFound."""
+    """Return the order if it was placed with this email address. Otherwise, raises OrderNotFound."""
     order = get_order(order_id)
     address = store.load_details(order).email
     if address is None or email_key(address) != email_key(email):

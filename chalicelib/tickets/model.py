@@ -486,4 +486,4 @@ class GuestAdmitted(ApiError):
 class NoInvitation(ApiError):
     code: ClassVar[str] = "no_invitation"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This seat has no guest with an email address. Name a guest with an address to send an invitation."
+    default_message: ClassVar[str] = "This seat has no guest with an email address. Enter an email address to send an invitation."

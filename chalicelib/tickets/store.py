@@ -75,7 +75,7 @@ class TicketRow(dynamo.Table):
     feature = "tickets"
     contents = "Tickets, with the names and codes of their guests, their check-ins and their transfers."
     personal_data = dynamo.PersonalData(
-        "names on tickets, of guests too", export="yes", erasure="the names are removed permanently; the ticket stays valid"
+        "names on tickets, including guests' names", export="yes", erasure="the names are removed permanently; the ticket stays valid"
     )
     has_stream = True
 
@@ -493,7 +493,7 @@ class GuestRow(dynamo.Table):
     feature = "guests"
     contents = "Details of the guests of seats."
     personal_data = dynamo.PersonalData(
-        "email addresses and answers of guests", export="yes", erasure="emptied except the code; the ticket stays valid"
+        "email addresses and answers of guests", export="yes", erasure="everything except the code is deleted; the ticket stays valid"
     )
 
     id = UnicodeAttribute(hash_key=True)

@@ -678,8 +678,8 @@ def _with_turn(stored: Arrival, entrant: Entrant) -> Arrival:
     return replace(stored, is_longer=entrant.needs_time)
 
 
-# Groups: up to six people with verified addresses share one number in the draw. At their turn, each of them may buy, up to the limit per
-# person. Members can join and leave until shortly before the closing.
+# Groups: up to six people with verified addresses share one number in the draw. When it is their turn, each of them may buy, up to the
+# limit per person. Members can join and leave until shortly before the closing.
 
 
 def show_group(event_id: str, user_id: str, token: str, now: int) -> GroupView:

@@ -27,7 +27,7 @@ class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
 
     Without `event_id`, admins may pass `user_id`, for a person's orders, or `search`, for orders of all events.
 
-    `disputed` lists orders whose payment was disputed at any time. `failed` lists purchases that reached the payment but got no tickets.
+    `disputed` lists orders whose payment was disputed at any time. `failed` lists purchases whose buyers started to pay but got no tickets.
     `complimentary` lists orders of complimentary tickets. `return_requested` lists orders whose buyer is waiting for a decision about a
     return.
     """
@@ -67,7 +67,7 @@ class OrdersView(Struct, frozen=True, kw_only=True):
 
 
 class DisputesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page of the disputed orders to show. `limit` counts orders, and each order has all of its disputes."""
+    """Which page of the disputed orders to show. `limit` counts orders. Each order comes with all of its disputes."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     cursor: Cursor | None = None

@@ -6,8 +6,8 @@ or late, the projector finds that its state is already counted, and does nothing
 it.
 
 A rebuild reads the purchases, the ledger and the tickets while reports are read and changes arrive. The rebuild writes a new generation
-beside the current generation, and the projector writes both generations from the start. The projector does not count a state again that the
-rebuild has counted, and vice versa. At the end, the new generation becomes the current generation, and the old generation is deleted.
+beside the current generation, and the projector writes both generations from the start. The projector and the rebuild each skip states
+that the other has already counted. At the end, the new generation becomes the current generation, and the old generation is deleted.
 """
 
 from collections import defaultdict
@@ -45,8 +45,8 @@ from chalicelib.tickets.model import Ticket
 from chalicelib.tickets.store import scan_tickets
 
 # A chunk is the purchases, tickets or ledger entries of one event in one transaction, which may have 100 items. A purchase takes one to
-# three items, and changes the figures of up to two hours and of a promo code. A ticket changes the figures of each hour in which people
-# came in with it. One item may name at most MAX_NAMES figures, which matters for events with many ticket types. A chunk that exceeds a
+# three items, and changes the figures of up to two hours and of a promo code. A ticket changes the figures of each hour in which it was
+# checked in. One item may name at most MAX_NAMES figures, which matters for events with many ticket types. A chunk that exceeds a
 # limit is halved, and a single state that exceeds a limit is counted in steps of MAX_FIGURES.
 CHUNK = 40
 MAX_FIGURES = 90
@@ -72,9 +72,9 @@ class State(Struct, frozen=True):
 class RebuildReport(Struct, frozen=True):
     """The numbers of items that a rebuild counted, by kind, and the number of items that it `deleted`.
 
-    `forgotten` counts purchases that DynamoDB has deleted after their time to live; their figures were copied. `checked_in` counts tickets.
-    `not_indexed` is the number of orders that a search by name or address may not find. `unreadable` is the number of items that this
-    version cannot decode, for example because a newer version wrote them; the reports lack them.
+    `forgotten` counts purchases that DynamoDB deleted when their time to live ended; their figures were copied. `checked_in` counts
+    tickets. `not_indexed` is the number of orders that a search by name or address may not find. `unreadable` is the number of items that
+    this version cannot decode, for example because a newer version wrote them; the reports lack them.
     """
 
     generation: int

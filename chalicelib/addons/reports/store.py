@@ -12,7 +12,7 @@
 | | `failed#<id>` | a purchase that reached the payment and ended without tickets; the row stays even if a late payment is accepted |
 | | `sale#<time>#<purchase>#<kind>#<reference>` | a ledger entry that moved money, or a free order, by time |
 | `<generation>#<event>#terms<n>` | `name#<word>#<id>` | an order with this word in one of its names; `terms` has the names with the word |
-| | `email#<address>#<id>` | an order with this address, or with an address that has this hash |
+| | `email#<address>#<id>` | an order with this email address, or with an email address that has this hash |
 | | `number#<key>#<id>` | an order whose number ends with this key |
 
 DynamoDB accepts 1,000 write units a second for a lane, so each kind of row has several lanes. Lists and searches read all lanes of a kind,

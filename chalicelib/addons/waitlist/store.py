@@ -44,7 +44,7 @@ class WaitlistRow(dynamo.Table):
     feature = "waitlist"
     contents = "Entries of the waitlist by user, and waiting entries and offers by event."
     personal_data = dynamo.PersonalData(
-        "what somebody waits for, and the ids of a saved card at the provider", export="yes", erasure="deleted"
+        "what somebody is waiting for, and the provider's ids of a saved card", export="yes", erasure="deleted"
     )
 
     pk = UnicodeAttribute(hash_key=True)
