@@ -542,6 +542,10 @@ class Purchase(Struct, frozen=True, kw_only=True):
     def find_refund(self, refund_id: str) -> Refund | None:
         return next((refund for refund in self.refunds if refund.id == refund_id), None)
 
+    @property
+    def has_external_refund(self) -> bool:
+        return any(refund.is_external for refund in self.refunds)
+
     def find_due_refund(self, amount_cents: int) -> Refund | None:
         """Return the first refund of this amount that is due, if any."""
         return next((refund for refund in self.refunds if refund.status == "due" and refund.amount_cents == amount_cents), None)

@@ -37,7 +37,7 @@ from chalicelib.payments.model import (
 )
 from chalicelib.purchases import disputes, hold_recovery, ledger_entries, queries, refunds_at_provider, settlement, store, transitions
 from chalicelib.purchases.model import LineItem, Purchase, read_bought
-from chalicelib.purchases.refunds import record_external_refund
+from chalicelib.purchases.refunds import record_refund
 from chalicelib.tickets.model import find_order_keys, order_key
 
 # Table `provider-events`: the provider's events that were processed. They are kept for as long as the provider may send them again.
@@ -220,19 +220,12 @@ def apply_refund(provider_refund: ProviderRefund, now: int) -> EventResult:
     if purchase is None:
         return EventResult("not_ours")
     after = purchase
-    refund = purchase.find_refund(provider_refund.refund_id) if provider_refund.refund_id is not None else None
-    # Promoters can copy the metadata of one of our refunds to a refund of their own account. Such a refund is external.
-    found = (provider_refund.payment_intent_id, provider_refund.amount_cents)
-    is_made_up = refund is not None and found != (refund.payment_intent_id, refund.amount_cents)
-    is_lost = refund is None and bool(settings.current().regions)  # another region created the refund; here, it counts as external
-    if provider_refund.refund_id is not None and not is_made_up and not is_lost:
-        after = refunds_at_provider.record_status(purchase, provider_refund.refund_id, provider_refund, now)
-    elif provider_refund.payment_intent_id is not None:
+    if provider_refund.payment_intent_id is not None:
         if provider_refund.payment_intent_id not in purchase.payment_intent_ids:
             after = _apply_payment_of(provider_refund, purchase, now)
         # A payment that was refunded in full before it was applied gets no tickets and no ledger entries, so its refund gets no entry.
         if provider_refund.payment_intent_id in after.payment_intent_ids:
-            after = record_external_refund(after, provider_refund, now)
+            after = record_refund(after, provider_refund, now)
     return EventResult(f"refund_{provider_refund.status}", after, after.version != purchase.version)
 
 

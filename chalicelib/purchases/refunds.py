@@ -130,12 +130,16 @@ def retry_refund(purchase: Purchase, refund_id: str, by: str, now: int) -> tuple
     return store.retry_on_conflict(purchase, lambda current: _retry(current, refund_id, by, now))
 
 
-def record_external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> Purchase:
-    """Record a refund that was made in the provider's dashboard.
+def record_refund(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> Purchase:
+    """Record the status of a refund that we created, or a refund that was made in the provider's dashboard.
 
-    If the order's whole payment is now refunded, its tickets are taken back. Otherwise, a finding leaves the decision to the admins.
+    A refund that we created counts as made in the dashboard if the purchase does not know it, because the store was restored to an earlier
+    time or another region created the refund. The same applies if only its metadata is ours: promoters can copy it on their own accounts.
+
+    If a refund in the dashboard refunds the rest of the order's payment, its tickets are taken back. Otherwise, a finding leaves the
+    decision to the admins.
     """
-    return store.retry_on_conflict(purchase, lambda current: _record_external(current, provider_refund, now))
+    return store.retry_on_conflict(purchase, lambda current: _record(current, provider_refund, now))
 
 
 def state_after_return(purchase: Purchase, numbers: Iterable[int]) -> PurchaseState:
@@ -205,7 +209,11 @@ def _retry(purchase: Purchase, refund_id: str, by: str, now: int) -> tuple[Purch
     return processed, processed.find_refund(refund_id) or refund
 
 
-def _record_external(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> Purchase:
+def _record(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> Purchase:
+    ours = purchase.find_refund(provider_refund.refund_id) if provider_refund.refund_id is not None else None
+    found = (provider_refund.payment_intent_id, provider_refund.amount_cents)
+    if ours is not None and found == (ours.payment_intent_id, ours.amount_cents):
+        return refunds_at_provider.record_status(purchase, ours.id, provider_refund, now)
     assert provider_refund.id is not None  # it was read from the provider
     if purchase.find_refund(provider_refund.id) is not None:
         return _return_rest(refunds_at_provider.record_status(purchase, provider_refund.id, provider_refund, now), provider_refund.id, now)

@@ -53,11 +53,13 @@ def create_if_due(purchase: Purchase, refund_id: str, now: int, *, check_existin
     """Create a refund at the provider if it is due. Returns the purchase with the refund's new status.
 
     If the provider is unavailable or the store fails to record the status, the refund stays due and the sweep creates it. Set
-    `check_existing` if an earlier call may have created the refund and died before it recorded the refund.
+    `check_existing` if an earlier call may have created the refund and died before it recorded the refund. An external refund may be this
+    refund too, from before a restore.
     """
     refund = purchase.find_refund(refund_id)
     if refund is None or refund.status != "due" or payments.is_paid_back_by_hand(refund.provider):
         return purchase
+    check_existing = check_existing or purchase.has_external_refund
     try:
         return record_status(purchase, refund.id, _ask_to_create(purchase, refund, check_existing=check_existing), now)
     except ProviderUnavailable:
@@ -140,7 +142,12 @@ def _record_status(
     after = _next_refund(purchase, refund, provider_refund)
     if after == refund:
         return purchase
-    entries = ledger_entries.refund_status_items(purchase, refund, after, provider_refund, now)
+    external = purchase.find_refund(str(provider_refund.id)) if refund.status == "due" else None
+    entries = ledger_entries.refund_status_items(purchase, external or refund, after, provider_refund, now)
+    if external is not None:  # requested again after a restore, when the refund of the first request had become external
+        after = replace(after, taxes=external.taxes, included_fee_cents=external.included_fee_cents)
+        purchase = replace(purchase, refunds=[other for other in purchase.refunds if other != external])
+        entries += [money_cases.close_case_item(purchase.id, kind, external.id) for kind in ("refund", "finding")]
     saved = store.save(purchase, purchase.with_refunds(after), [*items, *entries, _case_item_after(purchase, after, now)])
     if after.status == "failed":
         log.count("refunds_failed")
@@ -231,7 +238,8 @@ def refund_task(case: Case, purchase: Purchase | None, now: int) -> ProviderTask
     refund = purchase.find_refund(case.id) if purchase is not None else None
     # A refund that was left to the sweep needs one call instead of two: no call has failed yet, and if a run was killed during the call,
     # the idempotency key is still valid.
-    is_first_attempt = case.next_at == case.since and now - case.since < SAFE_REPEAT_SECONDS
+    may_be_external = purchase is not None and purchase.has_external_refund  # as in `create_if_due`
+    is_first_attempt = case.next_at == case.since and now - case.since < SAFE_REPEAT_SECONDS and not may_be_external
 
     # Create or fetch the refund, then record its status.
     def ask() -> ProviderRefund:

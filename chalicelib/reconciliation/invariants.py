@@ -125,7 +125,7 @@ def check_ledger(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator
         yield f"{purchase.id}: the ledger adds up to {balance}, the purchase to {dict(net)}"
     yield from _check_fees(purchase, entries)
     yield from _check_included(purchase, entries)
-    if purchase.was_order and not any(refund.is_external for refund in purchase.refunds):
+    if purchase.was_order and not purchase.has_external_refund:
         expected = _expected_balance(purchase)
         if balance.get(purchase.currency, 0) != expected:
             yield f"{purchase.id}: the ledger adds up to {balance}; its tickets, fees, refunds and disputes to {expected}"
