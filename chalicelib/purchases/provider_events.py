@@ -318,7 +318,7 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
     details = {**about, "amount_cents": amount, "currency": provider_payment.currency}
     if provider_payment.account is not None:
         return EventResult(ON_ACCOUNT if _open_account_finding(purchase_id, event_id, provider_payment, now) else "not_ours")
-    if provider_payment.region not in (None, settings.current().region, *settings.current().other_regions):
+    if is_from_other_region(provider_payment):
         if not provider_payment.is_paid:
             return EventResult("not_ours")
         found = {**details, "region": provider_payment.region}
@@ -354,6 +354,11 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
             now=now,
         )
     return EventResult("refunded", None, refund is not None)
+
+
+def is_from_other_region(provider_payment: ProviderPayment) -> bool:
+    """Return whether the payment's purchase was made in a region in which this stage does not sell."""
+    return provider_payment.region not in (None, settings.current().region, *settings.current().other_regions)
 
 
 def _open_account_finding(purchase_id: str, event_id: str, provider_payment: ProviderPayment, now: int) -> bool:

@@ -349,8 +349,9 @@ def _compare_payments(run: ComparisonRun) -> set[str]:
         purchases, unreadable = queries.load_readable({payment.purchase_id for payment in batch if payment.purchase_id})
         known = purchases.keys() | unreadable
         unknown = [payment for payment in batch if payment.is_paid and payment.purchase_id not in known]
-        # Payments on promoters' accounts are not refunded. They do not count, because promoters can make as many as they like.
-        _check_unknown_limit(run, [payment for payment in unknown if payment.account is None])
+        # Payments on promoters' accounts and of other regions are not refunded, so they do not count, however many there are.
+        refundable = [payment for payment in unknown if payment.account is None and not provider_events.is_from_other_region(payment)]
+        _check_unknown_limit(run, refundable)
         for payment in batch:
             run.report.payments += 1
             purchase_id = str(payment.purchase_id)

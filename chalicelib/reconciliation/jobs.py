@@ -164,7 +164,7 @@ class _Run:
                 account.count_unknown((allowed or 0) - (limit.left or 0), self._now)
                 if not compare.concerns_only(account.account, error):
                     if isinstance(error, compare.StoreIsBehind):
-                        account.save_turn(since, int(account.seconds))
+                        account.save_turn(since, max((until - since) // 4, MIN_SPAN_SECONDS))
                     raise
                 had_little_time = seconds < account.seconds
                 seconds = int(account.seconds) if had_little_time else max((until - since) // 4, MIN_SPAN_SECONDS)
