@@ -139,13 +139,10 @@ def _finding_items(purchase: Purchase, dispute: Dispute, others: Sequence[Disput
     They take more if the bank took money that was also refunded. They take less if the void tickets cost more than the bank took, because
     only whole tickets become void. A person must then decide who gets the difference.
     """
-    lost = [each for each in (*others, dispute) if each.status == "lost" and each.payment_intent_id == dispute.payment_intent_id]
-    refunded_cents = purchase.refunded_total(dispute.payment_intent_id, include_due=True)
-    is_price = purchase.was_order and purchase.is_own_payment(dispute.payment_intent_id)  # other payments are refunded in full
-    twice_cents = sum(each.amount_cents for each in lost) + refunded_cents - (purchase.total_cents if is_price else refunded_cents)
+    twice_cents = replace(purchase, disputes=[*others, dispute]).paid_back_twice_cents(dispute.payment_intent_id)
     kept_cents = sum(purchase.ticket_price(number) for number in dispute.voided) - dispute.amount_cents
-    if refunded_cents > 0 and twice_cents > 0:
-        kind, amount = "paid_back_twice", {"amount_cents": twice_cents}
+    if twice_cents > 0:
+        kind, amount = refunds_at_provider.PAID_BACK_TWICE, {"amount_cents": twice_cents}
     elif kept_cents > 0:
         kind, amount = "kept_of_dispute", {"kept_cents": kept_cents}
     else:

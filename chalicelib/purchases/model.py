@@ -512,6 +512,16 @@ class Purchase(Struct, frozen=True, kw_only=True):
             refund.amount_cents for refund in self.refunds if refund.payment_intent_id == payment_intent_id and refund.status in states
         )
 
+    def paid_back_twice_cents(self, payment_intent_id: str | None) -> int:
+        """Return the cents of one payment that banks took for lost disputes although they were also refunded, or at most 0.
+
+        Refunds that are due count, because they may have left without an answer.
+        """
+        lost = sum(each.amount_cents for each in self.disputes if (each.status, each.payment_intent_id) == ("lost", payment_intent_id))
+        refunded = self.refunded_total(payment_intent_id, include_due=True)
+        is_price = self.was_order and self.is_own_payment(payment_intent_id)  # other payments are refunded in full
+        return lost + refunded - (self.total_cents if is_price else refunded) if refunded else 0
+
     def ticket_price(self, number: int) -> int:
         """Return the price in cents of the ticket with this number, after its discount."""
         return [price for line in self.lines for price in line.ticket_prices][number - 1]

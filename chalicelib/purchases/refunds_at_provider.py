@@ -27,6 +27,7 @@ REFUND_RETRY_SECONDS = {2: 3600, 3: 86_400}  # before the second and the third a
 PENDING_CHECK_SECONDS = 6 * 3600
 SAFE_REPEAT_SECONDS = 23 * 3600  # repeated calls within this time create no second refund: providers keep idempotency keys for a day
 _LEFT_TO_SWEEP: tuple[type[Exception], ...] = (*dynamo.STORE_ERRORS, store.PurchaseInconsistent)
+PAID_BACK_TWICE = "paid_back_twice"  # the finding that a dispute and a refund have both returned money
 UNKNOWN = "unknown_refund"  # the failure of a refund that its provider does not know
 LATE_SECONDS = 3600  # a refund that has been due for this long makes the sweep count as unfinished
 
@@ -148,7 +149,10 @@ def _record_status(
         after = replace(after, taxes=external.taxes, included_fee_cents=external.included_fee_cents)
         purchase = replace(purchase, refunds=[other for other in purchase.refunds if other != external])
         entries += [money_cases.close_case_item(purchase.id, kind, external.id) for kind in ("refund", "finding")]
-    saved = store.save(purchase, purchase.with_refunds(after), [*items, *entries, _case_item_after(purchase, after, now)])
+    with_refund = purchase.with_refunds(after)
+    if after.status == "failed" and with_refund.paid_back_twice_cents(after.payment_intent_id) <= 0:
+        entries += [money_cases.close_case_item(purchase.id, "finding", f"{PAID_BACK_TWICE}-{each.id}") for each in purchase.disputes]
+    saved = store.save(purchase, with_refund, [*items, *entries, _case_item_after(purchase, after, now)])
     if after.status == "failed":
         log.count("refunds_failed")
     logger.info(f"refund.{after.status}", purchase_id=purchase.id, refund_id=refund_id, failure=after.failure)

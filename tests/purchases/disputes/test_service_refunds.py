@@ -34,6 +34,26 @@ def test_a_refund_is_refused_while_a_dispute_is_open(shop):
     assert builders.refund(shop.api, order_id).status == 201
 
 
+@pytest.mark.parametrize("has_left", [False, True])
+def test_money_of_a_refund_that_never_left_was_not_paid_back_twice(shop, has_left):
+    """The bank decides while the refund is due, so the refund may have left without an answer."""
+    order_id = shop.buy()
+    shop.fake.drop_webhooks("*refund*", times=9)
+    shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False, execute=has_left)
+    builders.refund(shop.api, order_id, tickets=[f"{order_id}-1"], reason="event_changed")
+    dispute_id = shop.fake.create_dispute(shop.fetch_charge(order_id).id)["id"]
+    shop.fake.close_dispute(dispute_id, won=False)
+    shop.fake.deliver()
+    assert shop.load_purchase(order_id).refunds[0].status == "due"
+    [finding] = [case for case in shop.list_open_cases() if case["kind"] == "finding"]
+    assert (finding["id"], finding["amount_cents"]) == (f"paid_back_twice-{dispute_id}", 5000)
+    for seconds in (60, HOUR, DAY):
+        shop.time.advance(seconds)
+        builders.run_sweep()
+    assert shop.load_purchase(order_id).refunds[0].status == ("succeeded" if has_left else "failed")
+    assert shop.open_case_kinds() == (["finding"] if has_left else ["refund"])
+
+
 def fail_refund_by_dispute(shop, tickets):
     """Request a refund that Stripe does not make at first because it is down, and then refuses because of a dispute.
 
