@@ -251,7 +251,10 @@ class FakeMollie:
 
     def _list(self, name: str, query: dict[str, str]) -> Json:
         newest_first = self.objects[name][::-1]
-        start = next((at for at, found in enumerate(newest_first) if found["id"] == query.get("from")), 0)
+        ids = [found["id"] for found in newest_first]
+        if "from" in query and query["from"] not in ids:
+            raise Refused(400, "Invalid cursor value", "from")
+        start = ids.index(query["from"]) if "from" in query else 0
         limit = int(query.get("limit", "50"))
         page, rest = newest_first[start : start + limit], newest_first[start + limit :]
         following = {**query, "from": rest[0]["id"]} if rest else None

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from chalicelib.accounts.model import BankAccount
 from chalicelib.foundation import deadline
 from chalicelib.foundation.errors import ApiError, InvalidInput
+from chalicelib.foundation.memory import Memory
 from chalicelib.foundation.money import TaxAddress, TaxShare
 from chalicelib.foundation.settings import ExternalProviderName
 
@@ -213,6 +214,10 @@ def find_bought(metadata: Mapping[str, Any]) -> PaymentMetadata | None:
 
 
 UNREACHABLE = "unreachable"
+
+# Where a provider's lists that have the newest object first can be begun: name of the list -> (epoch seconds, id) of some of its objects.
+# The reconciliation saves them with its progress, because reading days of a list may take longer than a run.
+list_cursors: Memory[str, list[tuple[int, str]]] = Memory()
 
 
 class ProviderPayment(Struct, frozen=True, kw_only=True):

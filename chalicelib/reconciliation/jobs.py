@@ -18,6 +18,7 @@ from chalicelib.edge.scheduled import may_write, scheduled_job
 from chalicelib.foundation import clock, deadline, log, settings
 from chalicelib.ledger import money_cases
 from chalicelib.payments import service as payments
+from chalicelib.payments.model import list_cursors
 from chalicelib.payments.provider_tasks import MAX_SILENT_ACCOUNTS
 from chalicelib.purchases.sweep_store import load_changed
 from chalicelib.reconciliation import compare, records
@@ -80,6 +81,7 @@ class _Run:
         self._end = now - SETTLE_SECONDS - catalog.longest_hold_seconds() - settings.current().checkout_seconds
         self._operator = load_operator(self._end - FIRST_RUN_SECONDS, now)
         self._since = int(self._operator.until)
+        list_cursors.entries.update(self._operator.cursors or {})
         # Read once, because each order of a cancelled event has a case while it is refunded.
         self._open_cases = money_cases.list_open_cases()
         self._event_ids, self._accounts = load_changed(self._since, now), load_accounts(self._since)
@@ -206,6 +208,7 @@ class ReconciliationRow(dynamo.Table):
     seconds = NumberAttribute(null=True)  # earlier versions saved none for the operator's account
     unknown_at = NumberAttribute(null=True)  # when all refunds of payments of unknown purchases are possible again
     report = StructAttribute(ReconciliationReport, null=True)
+    cursors = StructAttribute(dict[str, list[tuple[int, str]]], null=True)  # of the operator's account
 
     @property
     def account(self) -> str | None:
@@ -224,6 +227,8 @@ class ReconciliationRow(dynamo.Table):
     def save_turn(self, until: int, seconds: int) -> bool:
         """Save the account with this `until` and length of the next span. Returns False and saves nothing if another run has done so."""
         row = ReconciliationRow(self.id, until=until, at=self.at, seconds=seconds, unknown_at=self.unknown_at, report=self.report)
+        if self.account is None and list_cursors.entries:
+            row.cursors = {name: sorted({each for each in found if each[0] > until}) for name, found in list_cursors.entries.items()}
         with may_write():
             if not dynamo.put_if(row, ReconciliationRow.until == self.until):
                 return False

@@ -40,6 +40,7 @@ from chalicelib.payments.model import (
     ProviderUnavailable,
     TooManyCalls,
     find_bought,
+    list_cursors,
     repeat_refused,
 )
 
@@ -56,6 +57,7 @@ DESCRIPTION = ProviderDescription(name="mollie", title="Mollie", signature_param
 
 MAX_PAGE_SIZE = 250  # Mollie's maximum
 KEPT_SECONDS = 600  # less than the time between two runs of the reconciliation
+CURSOR_PAGES = 20  # a list can be continued after so many pages
 MAX_DESCRIPTION = 255
 CONNECT_SECONDS = 2
 READ_SECONDS = 6
@@ -413,11 +415,13 @@ def _list_created(list_name: ListName, convert: Callable[[Json], T], since: int,
     """Yield the objects that were created in [since, until), newest first.
 
     Mollie's lists have the newest object first and no filter. So a run that compares many spans reads each list only once: what a list has
-    shown is kept for KEPT_SECONDS, and the next call continues after it.
+    shown is kept for KEPT_SECONDS, and the next call continues after it. A long list is not read from its beginning again: it is begun at
+    the cursor that follows `until`.
     """
     listing = _listings.entries.get(list_name)
-    if listing is None or until >= listing.began_at or clock.now() > listing.began_at + KEPT_SECONDS:
-        listing = _Listing(clock.now(), lambda: _call(lambda api: getattr(api, list_name).list(limit=MAX_PAGE_SIZE, **params)))
+    if listing is None or until >= listing.ends_at or clock.now() > listing.began_at + KEPT_SECONDS:
+        cursor = min((each for each in list_cursors.entries.get(list_name, []) if each[0] > until), default=None)
+        listing = _Listing(list_name, cursor, params)
         _listings.entries[list_name] = listing
     for found in listing.read(lambda page: [(_created(each), convert(each)) for each in page["_embedded"][list_name]]):
         if found[0] < since:
@@ -427,11 +431,15 @@ def _list_created(list_name: ListName, convert: Callable[[Json], T], since: int,
 
 
 class _Listing:
-    """A list of Mollie's that was begun at `began_at` (epoch seconds): the objects of its first pages, and how to fetch the next page."""
+    """A list of Mollie's that was begun at `began_at`: the objects of its first pages, and how to fetch the next page.
 
-    def __init__(self, began_at: int, fetch_page: Callable[[], Any]) -> None:
-        self.began_at = began_at
-        self._fetch_page: Callable[[], Any] | None = fetch_page
+    It has the objects that were created before `ends_at`. Both are epoch seconds.
+    """
+
+    def __init__(self, name: ListName, cursor: tuple[int, str] | None, params: Json) -> None:
+        self.began_at = clock.now()
+        self.ends_at, self._name, self._page_count = cursor[0] if cursor is not None else self.began_at, name, 0
+        self._fetch_page: Callable[[], Any] | None = lambda: _first_page(name, cursor, params)
         self._objects: list[tuple[int, Any]] = []  # each with the time when it was created, newest first
 
     def read(self, convert: Callable[[Any], list[tuple[int, Any]]]) -> Iterator[tuple[int, Any]]:
@@ -444,11 +452,28 @@ class _Listing:
             if self._fetch_page is None:
                 return
             page = repeat_refused(PATIENT_SECONDS, self._fetch_page)
-            self._objects += convert(page)
+            objects = convert(page)
+            if self._page_count and self._page_count % CURSOR_PAGES == 0 and objects:
+                list_cursors.entries.setdefault(self._name, []).append((objects[0][0], page["_embedded"][self._name][0]["id"]))
+            self._page_count += 1
+            self._objects += objects
             self._fetch_page = (lambda page=page: _call(lambda _: page.get_next())) if page.has_next() else None
 
 
 _listings: Memory[str, _Listing] = Memory(max_entries=3)
+
+
+def _first_page(list_name: ListName, cursor: tuple[int, str] | None, params: Json) -> Any:
+    from mollie.api.error import ResponseError
+
+    start = {"from": cursor[1]} if cursor is not None else {}
+    try:
+        return _call(lambda api: getattr(api, list_name).list(limit=MAX_PAGE_SIZE, **start, **params))
+    except ResponseError:
+        if cursor is None:
+            raise
+        list_cursors.entries.pop(list_name, None)  # for example, the key belongs to another account now
+        return _first_page(list_name, None, params)
 
 
 def _idempotency_key(purpose: str, purchase_id: str, params: Json) -> str:

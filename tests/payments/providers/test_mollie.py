@@ -1,5 +1,6 @@
 """A shop that takes payments through Mollie: the official client calls the fake Mollie over HTTP, whose webhooks come to the app."""
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +13,7 @@ from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, ProviderNotOffered, ProviderUnavailable
 from chalicelib.payments.providers import mollie, protocol
 from chalicelib.purchases import store
-from chalicelib.reconciliation import compare
+from chalicelib.reconciliation import compare, jobs
 from tests import builders
 from tests.mollie_shop import SECRETS, WEBHOOK, MollieShop, open_mollie_shop
 from tests.simulation import faults
@@ -327,6 +328,44 @@ def test_a_run_reads_each_list_once(shop, monkeypatch):
     assert [report.payments for report in reports] == [1, 1, 1, 0]
     assert shop.state(lost) == "paid"
     assert shop.fake.calls.count("GET /v2/payments") == 2, "two pages"
+
+
+@pytest.mark.parametrize("has_new_key", [False, True])
+def test_runs_continue_in_a_list_that_is_too_long_for_one_run(shop, monkeypatch, has_new_key):
+    """A run fetches at most eight pages of one payment each. The lost payment is followed by fourteen of another shop."""
+    monkeypatch.setattr(mollie, "MAX_PAGE_SIZE", 1)
+    monkeypatch.setattr(mollie, "CURSOR_PAGES", 2)
+    jobs.compare_books(shop.time.now)
+    lost = shop.open()
+    shop.finish(lost)
+    shop.fake.due.clear()
+    for number in range(1, 15):
+        created = {"id": f"tr_{number}", "createdAt": clock.iso(shop.time.now + 60 * number), "metadata": {}}
+        shop.fake.objects["payments"].append(shop.fake.objects["payments"][0] | created)
+    shop.time.advance(7200)
+    call, listed = mollie._call, []
+
+    def call_eight_times(operation, **options):
+        found = call(operation, **options)
+        if "payments" in found.get("_embedded", {}):
+            listed.append(found["_embedded"]["payments"][0]["id"])
+            if len(listed) > 8:
+                raise ProviderUnavailable
+        return found
+
+    with monkeypatch.context() as limited:
+        limited.setattr(mollie, "_call", call_eight_times)
+        for number in range(14):
+            listed.clear()
+            memory.forget_everything()
+            with contextlib.suppress(ProviderUnavailable):
+                jobs.compare_books(shop.time.now)
+            shop.time.advance(900)
+            if has_new_key and number == 1:
+                shop.fake.objects["payments"][8]["id"] = "tr_other"  # the next cursor, which Mollie does not know any more
+    assert shop.state(lost) == "paid"
+    assert jobs.ReconciliationRow.find("last").until > shop.time.now - 2700
+    del shop.fake.objects["payments"][1:]
 
 
 def test_a_list_that_mollie_refuses_because_of_its_limit_is_asked_for_again(shop, monkeypatch):
