@@ -587,9 +587,9 @@ class _PlanBuilder:
         return [*tiers, *closed]
 
     def _check_tier_counts(self, tiers: Sequence[Tier]) -> None:
-        """Refuse new tiers of an event with too many. Tiers that are no longer in the file count too, because reports still name them."""
+        """Refuse new and moved tiers of an event with too many. Tiers no longer in the file count too, because reports still name them."""
         counts = Counter(tier.event_id for tier in tiers)
-        grown = {tier.event_id for tier in tiers if tier.id not in self.catalog.tiers}
+        grown = {tier.event_id for tier in tiers if (old := self.catalog.tiers.get(tier.id)) is None or old.event_id != tier.event_id}
         for event_id in sorted(grown):
             if counts[event_id] > MAX_FILE_TIERS:
                 self._add_refusal("too_many_tiers", "event", event_id, tiers=counts[event_id], limit=MAX_FILE_TIERS)

@@ -235,6 +235,16 @@ def test_ticket_types_that_are_no_longer_in_the_file_count_too(run, write, tree,
             assert "it would have 4 ticket types, including types that are no longer in the file, but an event may have 3" in result.err
 
 
+def test_ticket_types_that_move_to_another_event_count_there(run, write, tree, store, monkeypatch):
+    monkeypatch.setattr(plan, "MAX_FILE_TIERS", 3)
+    tree["events"]["gala"] = event("gala")
+    for event_id, code in (("gala", 0), ("fest", 1)):
+        tree["ticket_types"] = {f"t{number}": ticket(f"t{number}", event_id if number else "fest") for number in range(4)}
+        result = run("apply", write(tree))
+        assert result.code == code, result.err
+    assert "it would have 4 ticket types" in result.err
+
+
 def test_faults_of_single_fields_do_not_hide_broken_rules(run, write, tree):
     tree["events"]["fest"]["venue"] = 5
     tree["ticket_types"]["fest-pass"]["sold_count"] = 99
