@@ -21,6 +21,7 @@ from bench.prices import Usage, cdn_dollars, total_dollars
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import Tree, to_events, validate_tree
 from chalicelib.foundation import clock
+from chalicelib.notifications import outbox
 from chalicelib.waiting_room import entries, room_cache, tokens
 from chalicelib.waiting_room.model import compute_queue_status
 from tests import builders, invariants
@@ -441,7 +442,7 @@ class Rehearsal(Crowd):
             ),
         ]
         report.orders = self._mails.total()
-        report.last_mail_late = _backlog_seconds(self._mails, self.options.mail_rate)
+        report.last_mail_late = _backlog_seconds(self._mails, round(self.options.mail_rate * outbox.RATE_SHARE))
         if service.report.throttles.total():
             report.faults.append(f"DynamoDB throttled {service.report.throttles.total():,} calls.")
         self.note_faults()

@@ -419,7 +419,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail_rate: Annotated[
         int,
         Meta(ge=1, le=1000),
-        _says("The highest number of emails to send per second, which is what the provider accepts. SES accepts 14 from a new account."),
+        _says(
+            "Emails per second that the mail provider accepts; SES accepts 14 from a new account. Emails about orders and events use 80 % "
+            "of it, and the rest is for emails that people request."
+        ),
     ] = 14
     smtp_url: Annotated[
         str,

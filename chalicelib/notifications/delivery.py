@@ -13,12 +13,12 @@ from msgspec.structs import replace
 
 from chalicelib.edge import rate_limits
 from chalicelib.edge.rate_limits import RateLimit
-from chalicelib.foundation import clock, deadline, log, parallel, settings
+from chalicelib.foundation import clock, deadline, log, parallel
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.notifications import outbox, providers, ses_reports, store
 from chalicelib.notifications.model import MailMessage, Notification, recipient_key
-from chalicelib.notifications.providers import MailFailed, MailProvider, MailRefused, ProviderBusy
+from chalicelib.notifications.providers import MailFailed, MailProvider, MailRefused, ProviderBusy, SendingStopped
 from chalicelib.notifications.store import MAX_WAIT_SECONDS, Due
 
 
@@ -36,6 +36,7 @@ NOT_COMPOSED = "not composed: "  # the beginning of the failure of an attempt th
 CLAIM_SECONDS = 120  # longer than an attempt may take
 MAX_ATTEMPTS = 12
 FIRST_WAIT_SECONDS = 30  # doubles after each attempt, up to MAX_WAIT_SECONDS; all attempts take up to about ten hours
+MAX_BUSY_SECONDS = 4  # the longest wait for a busy provider; the first wait takes a second, and each further one twice as long
 MAX_RUN_SECONDS = 50  # the next run begins after 60 seconds
 RESERVE_SECONDS = 10  # with less time left before the deadline, no further emails are sent
 SHORT_WAIT_SECONDS = 2 * 86_400  # how long a short email may wait for others to its address about the same event
@@ -49,17 +50,21 @@ _line_ends: Memory[tuple[str, str], int] = Memory()  # when the last email that 
 
 
 class DeliveryReport(Struct):
-    """The result of a run. `backlog` counts the due notifications that are not sent yet; `oldest_seconds` is how late the oldest is."""
+    """The result of a run. `backlog` counts the due notifications that are not sent yet; `oldest_seconds` is how late the oldest is.
+
+    `busy` is why the provider did not accept some emails at once, and is empty if it accepted all. These emails have not failed.
+    """
 
     sent: int = 0
     failed: int = 0
     dropped: int = 0
     backlog: int = 0
     oldest_seconds: int = 0
+    busy: str = ""
 
 
 def send_due(compose: Compose, wait: Callable[[float], None] = deadline.wait) -> DeliveryReport:
-    """Send the due notifications, at most `mail_rate` emails per second.
+    """Send the due notifications, at most `outbox.mail_rate` emails per second.
 
     `compose` returns the email for a notification, or None if the notification is no longer needed. It raises Postponed if the email must
     wait. Without a provider, nothing is sent and all notifications stay queued.
@@ -68,6 +73,8 @@ def send_due(compose: Compose, wait: Callable[[float], None] = deadline.wait) ->
     due = [entry for entry in queued if entry.next_at <= clock.now()]
     if due and provider is not None:
         _send_all(due, provider, compose, report, wait)
+        if report.busy:
+            logger.warning("mail.provider_busy", error=report.busy, sent=report.sent)
         queued = _query_queued()
     _measure_backlog(queued, report)
     return report
@@ -79,34 +86,40 @@ def _query_queued() -> list[Due]:
 
 
 def _send_all(due: list[Due], provider: MailProvider, compose: Compose, report: DeliveryReport, wait: Callable[[float], None]) -> None:
-    """Send the due notifications in chunks while time is left and the provider accepts emails.
+    """Send the due notifications in chunks while time is left, and wait for a busy provider.
 
     Only emails that reach the provider use up its rate. Emails that are postponed or dropped do not hold up the emails behind them. All
     emails of a chunk are sent at once, and the run ends if another chunk as slow as the slowest one could miss the deadline.
     """
-    began, rate, slowest = clock.monotonic(), settings.current().mail_rate, 0.0
-    size = min(rate, parallel.MAX_THREADS)
-    for start in range(0, len(due), size):
-        if clock.monotonic() - began > MAX_RUN_SECONDS or deadline.remaining() < RESERVE_SECONDS + slowest:
+    began, rate, slowest, pause, refusals = clock.monotonic(), outbox.mail_rate(), 0.0, 0.0, 0
+    size, start = min(rate, parallel.MAX_THREADS), 0
+    while start < len(due):
+        if clock.monotonic() - began + pause > MAX_RUN_SECONDS or deadline.remaining() < RESERVE_SECONDS + slowest + pause:
             return
+        if pause:
+            wait(pause)
         chunk_began = clock.monotonic()
         outcomes = _send_chunk(due[start : start + size], provider, compose, report)
-        if "busy" in outcomes:  # the provider accepts no further emails now
+        if "stopped" in outcomes:
             return
         took = clock.monotonic() - chunk_began
         slowest = max(slowest, took)
-        if start + size < len(due):
-            wait(max(0.0, (outcomes.count("sent") + outcomes.count("failed")) / rate - took))
+        if "busy" in outcomes:  # the same chunk again: the emails that were sent are no longer due
+            refusals = 1 if "sent" in outcomes else refusals + 1
+            pause = min(MAX_BUSY_SECONDS, 2.0 ** (refusals - 1))
+        else:
+            start, refusals = start + size, 0
+            pause = max(0.0, (outcomes.count("sent") + outcomes.count("failed")) / rate - took)
 
 
 def _send_chunk(chunk: list[Due], provider: MailProvider, compose: Compose, report: DeliveryReport) -> list[str]:
     """Send one chunk. Returns the outcome of each attempt."""
     found = {notification.id: notification for notification in store.load_notifications(due.id for due in chunk)}
     waiting = [notification for due in chunk if (notification := found.get(due.id)) is not None and _is_due(notification)]
-    outcomes = parallel.call_each(lambda notification: _attempt(notification, provider, compose), waiting)
+    outcomes = parallel.call_each(lambda notification: _attempt(notification, provider, compose, report), waiting)
     report.sent += outcomes.count("sent")
     report.dropped += outcomes.count("dropped")
-    report.failed += outcomes.count("failed") + outcomes.count("busy")
+    report.failed += outcomes.count("failed")
     return outcomes
 
 
@@ -115,7 +128,7 @@ def _is_due(notification: Notification) -> bool:
     return notification.next_at is not None and notification.next_at <= clock.now()
 
 
-def _attempt(notification: Notification, provider: MailProvider, compose: Compose) -> str:
+def _attempt(notification: Notification, provider: MailProvider, compose: Compose, report: DeliveryReport) -> str:
     """Make one attempt to send a notification, unless another run has claimed it. Returns the outcome in one word."""
     now = clock.now()
     claimed = store.claim(notification, now + CLAIM_SECONDS, now)
@@ -126,9 +139,10 @@ def _attempt(notification: Notification, provider: MailProvider, compose: Compos
         return "failed"
     try:
         return _send(claimed, provider, compose)
-    except ProviderBusy as error:
-        _save_outcome(claimed, _postponed(notification, error))
-        return "busy"
+    except (ProviderBusy, SendingStopped) as error:  # not the notification's fault: it keeps its place, and the attempt does not count
+        report.busy = failure = str(error)
+        _save_outcome(claimed, replace(notification, failure=failure))
+        return "busy" if isinstance(error, ProviderBusy) else "stopped"
     except Postponed as postponed:
         _save_outcome(claimed, replace(notification, due_at=postponed.until, next_at=postponed.until))
         return "postponed"
@@ -244,11 +258,6 @@ def _give_up(claimed: Notification, failure: str) -> None:
     log.count("notifications_given_up")
     logger.warning("notification.given_up", kind=claimed.kind, notification_id=claimed.id, attempts=claimed.attempts, error=failure)
     _save_outcome(claimed, replace(claimed, status="failed", next_at=None, failure=failure))
-
-
-def _postponed(notification: Notification, error: ProviderBusy) -> Notification:
-    """Return the notification with its place in the queue. The attempt does not count, because a busy provider is not its fault."""
-    return replace(notification, failure=str(error))
 
 
 def _save_outcome(claimed: Notification, after: Notification) -> None:

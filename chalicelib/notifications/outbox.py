@@ -23,11 +23,17 @@ from chalicelib.notifications.store import Due
 
 URGENT_SECONDS = 86_400  # how much earlier urgent notifications are queued; no email should ever wait this long
 BULK_SECONDS = 50  # how long a run sends emails
+RATE_SHARE = 0.8  # of FAIRGATE_MAIL_RATE; the rest is for the emails that requests send themselves
+
+
+def mail_rate() -> int:
+    """Return how many emails per second the outbox sends."""
+    return round(settings.current().mail_rate * RATE_SHARE)
 
 
 def bulk_limit() -> int:
     """Return how many emails to many people a run queues: as many as a run sends. Other emails are sent before them."""
-    return settings.current().mail_rate * BULK_SECONDS
+    return mail_rate() * BULK_SECONDS
 
 
 def new_notification(

@@ -1,5 +1,6 @@
 """The mail providers SES and SMTP. The settings choose between them."""
 
+import re
 from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
@@ -19,7 +20,7 @@ class MailProvider(Protocol):
     """A service that accepts emails for delivery."""
 
     def send(self, mail: EncodedMail) -> str | None:
-        """Hand over an email. Returns the email's id at the provider, if it has one. Raises MailRefused, ProviderBusy or MailFailed."""
+        """Hand over an email. Returns the email's id at the provider, if it has one. Raises MailFailed or one of its subclasses."""
         ...
 
 
@@ -28,7 +29,11 @@ class MailFailed(Exception):
 
 
 class ProviderBusy(MailFailed):
-    """The provider accepts no emails at the moment: its limit is reached, or sending is suspended or paused."""
+    """The provider gets emails faster than it accepts them. It accepts the same email a few seconds later."""
+
+
+class SendingStopped(MailFailed):
+    """The provider accepts no emails for longer: its daily limit is reached, or sending is suspended or paused."""
 
 
 class MailRefused(MailFailed):
@@ -62,10 +67,17 @@ def _ses_client(region: str) -> Any:
 # Amazon Simple Email Service, API version 2.
 
 # https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html#API_SendEmail_Errors
-_BUSY = frozenset(
-    {"AccountSuspendedException", "LimitExceededException", "SendingPausedException", "ThrottlingException", "TooManyRequestsException"}
-)
-_REFUSED = frozenset({"BadRequestException", "MessageRejected"})
+_ERRORS: dict[str, type[MailFailed]] = {
+    "LimitExceededException": ProviderBusy,
+    "ThrottlingException": ProviderBusy,
+    "TooManyRequestsException": ProviderBusy,
+    "AccountSuspendedException": SendingStopped,
+    "SendingPausedException": SendingStopped,
+    "BadRequestException": MailRefused,
+    "MessageRejected": MailRefused,
+}
+# How providers name their limits: "Daily message quota exceeded", "Daily user sending limit exceeded", "Maximum sending rate exceeded".
+_DAILY_LIMIT, _RATE = re.compile("daily.*(limit|quota)", re.IGNORECASE), re.compile(r"throttl|too many|\brate\b", re.IGNORECASE)
 
 NOTIFICATION_TAG = "notification"  # SES repeats the tag's value in its reports about the email
 
@@ -74,7 +86,7 @@ class SesProvider:
     """Amazon SES in the region of the stage. The configuration set from the settings tells SES where to send its reports about emails."""
 
     def send(self, mail: EncodedMail) -> str:
-        """Hand over an email. Returns the email's id at SES. Raises MailRefused, ProviderBusy or MailFailed."""
+        """Hand over an email. Returns the email's id at SES. Raises MailFailed or one of its subclasses."""
         arguments: dict[str, Any] = {
             "FromEmailAddress": mail.sender,
             "Destination": {"ToAddresses": [mail.to]},
@@ -88,7 +100,9 @@ class SesProvider:
             sent = ses_client().send_email(**arguments)
         except ClientError as error:
             code = str(error.response["Error"]["Code"])
-            kind = ProviderBusy if code in _BUSY else MailRefused if code in _REFUSED else MailFailed
+            kind = _ERRORS.get(code, MailFailed)
+            if kind is ProviderBusy and _DAILY_LIMIT.search(error.response["Error"].get("Message", "")):
+                kind, code = SendingStopped, f"{code} (daily)"
             raise kind(code) from None  # the error's message may contain the address
         except BotoCoreError as error:
             raise MailFailed(type(error).__name__) from None
@@ -114,7 +128,8 @@ class SmtpServer(Struct, frozen=True):
     def send(self, mail: EncodedMail) -> str | None:
         """Hand over an email. Returns None, because SMTP gives no id.
 
-        Raises MailRefused if the server rejects the recipient or the content permanently, and otherwise MailFailed.
+        Raises MailRefused if the server rejects the recipient or the content permanently, SendingStopped or ProviderBusy if the text of a
+        refusal names the server's daily limit or its rate, and otherwise MailFailed. A refused recipient says nothing about other emails.
         """
         import smtplib
 
@@ -124,7 +139,13 @@ class SmtpServer(Struct, frozen=True):
         except smtplib.SMTPRecipientsRefused as error:
             [(code, _)] = error.recipients.values()
             raise (MailRefused if code >= PERMANENT else MailFailed)(f"recipient refused ({code})") from None
-        except smtplib.SMTPDataError as error:
+        except smtplib.SMTPResponseException as error:
+            if _DAILY_LIMIT.search(str(error.smtp_error)):
+                raise SendingStopped(f"daily limit ({error.smtp_code})") from None
+            if error.smtp_code < PERMANENT and _RATE.search(str(error.smtp_error)):
+                raise ProviderBusy(f"too many emails ({error.smtp_code})") from None
+            if not isinstance(error, smtplib.SMTPDataError):
+                raise MailFailed(type(error).__name__) from None
             raise (MailRefused if error.smtp_code >= PERMANENT else MailFailed)(f"content refused ({error.smtp_code})") from None
         except OSError as error:  # smtplib's errors are OSErrors too
             raise MailFailed(type(error).__name__) from None

@@ -12,7 +12,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, log, parallel, settings
 from chalicelib.notifications import delivery, outbox, ses_reports
 from chalicelib.notifications.model import MailMessage
-from chalicelib.notifications.providers import MailFailed, MailRefused, ProviderBusy
+from chalicelib.notifications.providers import MailFailed, MailRefused, ProviderBusy, SendingStopped
 from chalicelib.notifications.store import NotificationRow, list_event_notifications, list_problem_notifications, query_queued
 from tests.notifications.fake_provider import FakeProvider
 
@@ -109,18 +109,55 @@ def test_a_mail_that_is_refused_for_good_is_not_tried_again(store, time, monkeyp
     assert statuses("ada") == ["failed"]
 
 
-def test_a_provider_that_is_busy_ends_the_run_and_costs_no_attempt(store, time, monkeypatch):
-    fake = FakeProvider(lambda call: ProviderBusy("too many") if call <= 14 else None)
+def test_a_run_waits_for_a_busy_provider_and_goes_on_with_the_same_mails(store, time, monkeypatch):
+    fake = FakeProvider(lambda call: ProviderBusy("too many") if 5 <= call <= 33 else None)
+    monkeypatch.setattr(delivery.providers, "find_provider", lambda: fake)
+    warnings = []
+    monkeypatch.setattr(delivery.logger, "warning", lambda name, **details: warnings.append((name, details)))
+    users = [f"user-{number}" for number in range(20)]
+    queue(time.now, *users)
+    waits = []
+    report = delivery.send_due(compose, wait=waits.append)
+    assert (report.sent, report.failed, report.backlog, report.busy) == (20, 0, 0, "too many")
+    assert [seconds for seconds in waits if seconds == int(seconds)] == [1, 2, 4, 4, 1]
+    assert {outbox.get_notification(f"order_confirmed.p-{user}.1").attempts for user in users} == {1}
+    assert warnings == [("mail.provider_busy", {"error": "too many", "sent": 20})]
+
+
+def test_a_provider_that_stays_busy_ends_the_run_in_time(store, time, monkeypatch):
+    fake = FakeProvider(lambda _: ProviderBusy("too many"))
+    monkeypatch.setattr(delivery.providers, "find_provider", lambda: fake)
+    queue(time.now, "ada")
+    began = time.now
+    with deadline.within(42):
+        report = delivery.send_due(compose, wait=lambda seconds: time.advance(int(seconds)))
+    assert time.now - began == 1 + 2 + 7 * 4
+    assert (report.sent, report.failed, report.backlog) == (0, 0, 1)
+    assert outbox.get_notification("order_confirmed.p-ada.1").attempts == 0
+
+
+def test_a_provider_that_sends_nothing_more_today_ends_the_run_and_costs_no_attempt(store, time, monkeypatch):
+    fake = FakeProvider(lambda call: SendingStopped("daily quota") if call <= 11 else None)
     monkeypatch.setattr(delivery.providers, "find_provider", lambda: fake)
     users = [f"user-{number}" for number in range(20)]
     queue(time.now, *users)
-    assert (send().sent, fake.calls) == (0, 14)
+    report = send()
+    assert (report.sent, report.failed, report.busy, fake.calls) == (0, 0, "daily quota", 11)
     assert send().sent == 20
     assert {outbox.get_notification(f"order_confirmed.p-{user}.1").attempts for user in users} == {1}
 
 
-def test_an_urgent_mail_is_sent_before_a_backlog_even_after_the_provider_was_busy(store, time, monkeypatch):
-    fake = FakeProvider(lambda call: ProviderBusy("too many") if call == 1 else None)
+def test_requested_mails_fit_beside_the_outbox(store, time, provider):
+    queue(time.now, *(f"user-{number}" for number in range(30)))
+    sent_before_waits = []
+    with settings.override(mail_rate=14):
+        delivery.send_due(compose, wait=lambda seconds: sent_before_waits.append((len(provider.mails), seconds)))
+        assert outbox.bulk_limit() == 11 * 50
+    assert sent_before_waits == [(11, 1.0), (22, 1.0)]
+
+
+def test_an_urgent_mail_is_sent_before_a_backlog_even_after_the_provider_was_paused(store, time, monkeypatch):
+    fake = FakeProvider(lambda call: SendingStopped("paused") if call == 1 else None)
     monkeypatch.setattr(delivery.providers, "find_provider", lambda: fake)
     queue(time.now, *(f"user-{number}" for number in range(20)), kind="event_changed")
     time.advance(3600)
@@ -148,7 +185,7 @@ def test_mails_to_many_people_wait_for_mails_to_single_people(store, time, provi
 def test_no_more_mails_are_sent_in_a_second_than_the_provider_takes(store, time, provider):
     queue(time.now, *(f"user-{number}" for number in range(10)))
     sent_before_waits = []
-    with settings.override(mail_rate=4):
+    with settings.override(mail_rate=5):
         delivery.send_due(compose, wait=lambda seconds: sent_before_waits.append((len(provider.mails), seconds)))
     assert sent_before_waits == [(4, 1.0), (8, 1.0)]
     assert len(provider.mails) == 10

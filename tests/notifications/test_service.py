@@ -1,5 +1,6 @@
 """Mails: to a real SMTP server, without any, and when it fails; nothing of a mail is logged."""
 
+import smtplib
 import socket
 import threading
 from contextlib import suppress
@@ -11,6 +12,8 @@ from chalicelib.foundation import settings
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.settings import SettingsError
 from chalicelib.notifications import providers, service, ses_reports
+from chalicelib.notifications.model import EncodedMail
+from chalicelib.notifications.providers import MailFailed, MailRefused, ProviderBusy, SendingStopped
 from chalicelib.notifications.service import MailDraft
 from infra.local.mailbox import MailReceiver
 from tests.foundation.test_outbound_http import certificates  # noqa: F401
@@ -88,6 +91,30 @@ def test_a_server_whose_certificate_nobody_trusts_gets_nothing(store, lines, cer
             assert service.send(MAIL) is False
         thread.join()
     assert (lines, received) == (["mail.failed {'kind': 'reset_password', 'error': 'SSLCertVerificationError'}"], [])
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error"),
+    [
+        (smtplib.SMTPDataError(454, b"Throttling failure: Maximum sending rate exceeded."), ProviderBusy),
+        (smtplib.SMTPConnectError(421, b"4.7.0 Too many connections"), ProviderBusy),
+        (smtplib.SMTPDataError(454, b"Throttling failure: Daily message quota exceeded."), SendingStopped),
+        (smtplib.SMTPSenderRefused(550, b"5.4.5 Daily user sending limit exceeded", "a@shop.test"), SendingStopped),
+        (smtplib.SMTPRecipientsRefused({"ada@example.com": (450, b"receives mail at a rate that prevents more")}), MailFailed),
+        (smtplib.SMTPAuthenticationError(535, b"wrong password"), MailFailed),
+        (smtplib.SMTPDataError(451, b"try later"), MailFailed),
+        (smtplib.SMTPDataError(554, b"too many links"), MailRefused),
+    ],
+)
+def test_refusals_of_a_mail_server_are_told_apart(monkeypatch, refusal, error):
+    def refuse(*_):
+        raise refusal
+
+    monkeypatch.setattr(providers.SmtpServer, "_send", refuse)
+    with pytest.raises(MailFailed) as raised:
+        providers.parse_server("smtp://mail.test").send(EncodedMail("a@shop.test", "ada@example.com", b"x"))
+    assert type(raised.value) is error
+    assert "ada@" not in str(raised.value)
 
 
 def test_a_link_is_mailed_in_the_readers_language_unless_suppressed(api, store, time, provider):

@@ -7,7 +7,7 @@ from botocore.stub import ANY, Stubber
 from chalicelib.foundation import settings
 from chalicelib.notifications import providers
 from chalicelib.notifications.model import EncodedMail
-from chalicelib.notifications.providers import MailFailed, MailRefused, ProviderBusy
+from chalicelib.notifications.providers import MailFailed, MailRefused, ProviderBusy, SendingStopped
 
 MAIL = EncodedMail("tickets@shop.test", "ada@example.com", b"Subject: Hi\r\n\r\nHi\r\n", "order_confirmed.p.3")
 
@@ -41,22 +41,26 @@ def test_a_mail_without_a_notification_has_no_tag(ses):
 
 
 @pytest.mark.parametrize(
-    ("code", "error"),
+    ("code", "message", "error"),
     [
-        ("TooManyRequestsException", ProviderBusy),
-        ("LimitExceededException", ProviderBusy),
-        ("SendingPausedException", ProviderBusy),
-        ("MessageRejected", MailRefused),
-        ("BadRequestException", MailRefused),
-        ("MailFromDomainNotVerifiedException", MailFailed),
-        ("InternalFailure", MailFailed),
+        ("TooManyRequestsException", "Maximum sending rate exceeded.", ProviderBusy),
+        ("ThrottlingException", "Rate exceeded", ProviderBusy),
+        ("LimitExceededException", "", ProviderBusy),
+        ("TooManyRequestsException", "Daily message quota exceeded.", SendingStopped),
+        ("SendingPausedException", "", SendingStopped),
+        ("AccountSuspendedException", "", SendingStopped),
+        ("MessageRejected", "ada@example.com is not verified", MailRefused),
+        ("BadRequestException", "", MailRefused),
+        ("MailFromDomainNotVerifiedException", "", MailFailed),
+        ("InternalFailure", "", MailFailed),
     ],
 )
-def test_refusals_of_ses_are_told_apart_without_repeating_addresses(ses, code, error):
-    ses.add_client_error("send_email", code, "ada@example.com is not verified")
+def test_refusals_of_ses_are_told_apart_without_repeating_addresses(ses, code, message, error):
+    ses.add_client_error("send_email", code, message)
     with pytest.raises(MailFailed) as raised:
         send()
-    assert (type(raised.value), str(raised.value)) == (error, code)
+    assert type(raised.value) is error
+    assert str(raised.value) == (f"{code} (daily)" if "Daily" in message else code)
 
 
 def test_no_answer_is_a_failure_that_may_be_tried_again(monkeypatch):

@@ -19,7 +19,7 @@ from chalicelib.addons.messages.model import Place, PushSubscription, TurnNotAhe
 from chalicelib.addons.messages.store import Lane
 from chalicelib.catalog import service as catalog
 from chalicelib.edge.languages import Language
-from chalicelib.foundation import deadline, parallel, settings
+from chalicelib.foundation import deadline, parallel
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
@@ -160,11 +160,11 @@ def delete_notice(notice: TurnNotice, now: int) -> None:
 
 @deadline.within(MAX_SECONDS + SECONDS_RESERVED)
 def queue_mails(now: int) -> None:
-    """Queue the due emails of all waiting rooms, up to half of the mail rate. Emails about turns come before emails about places.
+    """Queue the due emails of all waiting rooms, up to half of what the outbox sends. Emails about turns come before emails about places.
 
     The other places stay in their lanes for the next run. An error in one room does not stop the other rooms or other emails.
     """
-    max_mails = settings.current().mail_rate * SECONDS_OF_MAILS
+    max_mails = outbox.mail_rate() * SECONDS_OF_MAILS
     rooms: list[tuple[str, int, Lane]] = []
     with _log_errors():
         rooms = _find_waiting_rooms(now)
