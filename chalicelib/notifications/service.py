@@ -4,19 +4,21 @@ Emails about changes go through the outbox instead (`outbox`, `delivery`). Both 
 suppressed address.
 """
 
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from chalicelib.edge import rate_limits
+from chalicelib.edge.error_replies import ServiceUnavailable
 from chalicelib.edge.languages import Language
 from chalicelib.edge.rate_limits import REQUESTED_MAIL, RateLimit
 from chalicelib.foundation import clock, deadline, log, parallel, settings
 from chalicelib.foundation.log import logger
 from chalicelib.notifications import providers
-from chalicelib.notifications.model import MailMessage, recipient_key
-from chalicelib.notifications.providers import MailFailed
+from chalicelib.notifications.model import EncodedMail, MailMessage, recipient_key
+from chalicelib.notifications.providers import MailFailed, MailProvider, ProviderBusy
 
 
 class MailDraft(Struct, frozen=True):
@@ -35,8 +37,17 @@ class MailDraft(Struct, frozen=True):
         return MailMessage(self.kind, self.to, mail.subject, mail.text, mail.html)
 
 
-def send(draft: MailDraft) -> bool:
-    """Send an email. Returns False and logs the reason if the email was not sent. Raises SettingsError for a malformed setting."""
+BUSY_SECONDS = 1.0, 2.0  # the waits for a busy provider, about: requests that come together must not repeat their emails together
+SECONDS_TO_SEND = 6  # a mail server may take five
+RETRY_SECONDS = 60
+
+
+def send(draft: MailDraft, *, waits: Sequence[float] = BUSY_SECONDS, is_requested: bool = False) -> bool:
+    """Send an email. While the provider is busy, repeat this after each of these `waits`.
+
+    Returns False and logs the reason if the email was not sent. Raises SettingsError for a malformed setting, and ServiceUnavailable if the
+    email `is_requested` and the provider is still busy.
+    """
     provider = providers.find_provider()
     if provider is None:
         logger.info("mail.not_sent", kind=draft.kind, reason="no mail server is set (FAIRGATE_SMTP_URL)")
@@ -48,13 +59,27 @@ def send(draft: MailDraft) -> bool:
         logger.info("mail.not_sent", kind=draft.kind, reason="the address is suppressed")
         return False
     try:
-        provider.send(outbox.encode_mail(draft.compose()))
+        _repeat_while_busy(waits, provider, outbox.encode_mail(draft.compose()))
     except MailFailed as error:
         log.count("mails_failed")
         logger.warning("mail.failed", kind=draft.kind, error=str(error))
+        if is_requested and isinstance(error, ProviderBusy):
+            raise ServiceUnavailable("Too many emails are being sent at the moment.", retry_after_seconds=RETRY_SECONDS) from None
         return False
     log.count("mails_sent")
     return True
+
+
+def _repeat_while_busy(waits: Sequence[float], provider: MailProvider, mail: EncodedMail) -> None:
+    for seconds in waits:
+        try:
+            provider.send(mail)
+            return
+        except ProviderBusy:
+            if deadline.remaining() < 2 * seconds + SECONDS_TO_SEND:
+                raise
+            deadline.wait(seconds * random.uniform(0.75, 1.25))
+    provider.send(mail)
 
 
 # Emails that anybody can request for any address. Bounces of many made-up addresses would ruin the sender's reputation, so a stage sends
@@ -77,13 +102,16 @@ def send_requested(draft: MailDraft, now: int, stage_limit: RateLimit = REQUESTE
 
     Up to the limits, the call looks nothing up. Above a limit, it takes WITHHELD_SECONDS for every address, because its duration must not
     reveal who is a customer: the `kind` of the email depends on that. Returns False and logs the reason if the email was not sent.
+
+    Up to the limits, raises ServiceUnavailable if the provider is busy, whatever the address. Above a limit, an email that the provider
+    refuses is lost, because only emails to exempt addresses could be refused.
     """
     ends_at = clock.monotonic() + WITHHELD_SECONDS
     may_mail, stage_may_mail = parallel.both(lambda: may_mail_mailbox(draft, now), lambda: rate_limits.may_mail_strangers(now, stage_limit))
     is_usual, is_sent = may_mail and stage_may_mail, False
     if is_usual or (may_mail and _is_exempt(draft)):
         prepare()
-        is_sent = send(draft)
+        is_sent = send(draft, is_requested=True) if is_usual else send(draft, waits=())
     if not is_usual:
         deadline.wait(max(0.0, min(ends_at - clock.monotonic(), deadline.remaining() - 1)))
     return is_sent

@@ -35,7 +35,7 @@ class Mailbox:
 @pytest.fixture(autouse=True)
 def mailbox(monkeypatch) -> Mailbox:
     box = Mailbox()
-    monkeypatch.setattr(notifications, "send", lambda draft: bool(box.mails.append(draft.compose())) or True)
+    monkeypatch.setattr(notifications, "send", lambda draft, **_: bool(box.mails.append(draft.compose())) or True)
     return box
 
 

@@ -7,11 +7,15 @@ from chalicelib.accounts.model import Account
 from chalicelib.edge import rate_limits
 from chalicelib.foundation import deadline, log, settings
 from chalicelib.notifications import service as notifications
+from chalicelib.notifications.providers import ProviderBusy
+from chalicelib.notifications.service import MailDraft
 from tests import builders
 from tests.accounts.conftest import mailbox  # noqa: F401
 from tests.simulation import faults
+from tests.waiting_room.sale import create_sale
 
 BUYER = "ada@example.com"
+SEND = notifications.send
 
 
 @pytest.fixture
@@ -138,6 +142,57 @@ def test_a_request_with_little_time_left_does_not_fail(api, mailbox, waited):  #
     with settings.override(request_seconds=1):
         assert api.post("/lost-tickets", json={"email": "x@example.com"}, **from_another_network(3)).status == 200
     assert all(seconds == 0 for seconds in waited)
+
+
+@pytest.fixture
+def busy(api, provider, mailbox, monkeypatch):  # noqa: F811
+    """A provider that refuses emails for its rate."""
+    monkeypatch.setattr(notifications, "send", SEND)
+    create_account("ada", BUYER, verified_at=1)
+    provider.fault = lambda _: ProviderBusy("TooManyRequestsException")
+    return provider
+
+
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_an_email_that_a_busy_provider_does_not_accept_is_to_be_requested_again_whatever_the_address(api, busy, waited, kind):
+    with settings.override(limit_requested_mail="5000/3600"):
+        replies = [REQUESTS[kind](api, email, from_another_network(number)) for number, email in enumerate((BUYER, "made-up@example.com"))]
+    shown = [{name: value for name, value in reply.json.items() if name != "request_id"} for reply in replies]
+    assert shown[0] == shown[1]
+    assert (shown[0]["error"], shown[0]["retry_after_seconds"], replies[0].status) == ("service_unavailable", 60, 503)
+    assert busy.calls == 6, "two addresses, three times each"
+    assert all(low <= seconds <= high for seconds, (low, high) in zip(waited, [(0.75, 1.25), (1.5, 2.5)] * 2, strict=True))
+
+
+def test_a_code_that_a_busy_provider_does_not_accept_is_to_be_requested_again(api, time, busy):
+    event_id, _ = create_sale(api, time, entry="verified_address")
+    reply = api.post(f"/events/{event_id}/waiting-room/code", json={"email": BUYER}, user="ada")
+    assert (reply.status, reply.json["error"], reply.headers["Retry-After"]) == (503, "service_unavailable", "60")
+
+
+def test_a_provider_that_is_busy_for_a_moment_gets_the_email_a_second_later(api, busy):
+    busy.fault = lambda call: ProviderBusy("TooManyRequestsException") if call == 1 else None
+    assert api.post("/lost-tickets", json={"email": BUYER}).status == 200
+    assert len(busy.mails) == 1
+
+
+def test_a_busy_provider_reveals_no_confirmed_address_above_the_limit(api, busy, waited):
+    busy.fault = lambda call: ProviderBusy("TooManyRequestsException") if call > 2 else None
+    reach_limit(api)
+    replies = [REQUESTS["find_tickets"](api, email, from_another_network(9 + len(email))) for email in (BUYER, "made-up@example.com")]
+    assert [reply.status for reply in replies] == [200, 200]
+    assert waited == [notifications.WITHHELD_SECONDS] * 2
+
+
+def test_a_notice_about_a_change_does_not_fail_because_the_provider_is_busy(busy):
+    assert not notifications.send(MailDraft("password_changed", BUYER, "en", {"url": "https://shop.test/x"}))
+    assert busy.calls == 3
+
+
+def test_a_request_with_little_time_left_does_not_wait_for_a_busy_provider(api, busy, waited):
+    with settings.override(request_seconds=6):
+        assert api.post("/lost-tickets", json={"email": BUYER}).status == 503
+    assert (busy.calls, waited) == (1, [])
 
 
 def test_invitations_to_work_at_events_share_the_limit(api, mailbox):  # noqa: F811

@@ -110,7 +110,7 @@ def test_only_admins_remove_an_account(shop, pat):
 def test_the_promoter_gets_an_email_at_every_address_about_each_link_to_the_account(shop, pat, monkeypatch):
     """Otherwise, somebody with a stolen session could connect an account, or finish one, and the money would go there unseen."""
     mailbox, admin = Mailbox(), {"token": builders.admin_token()}
-    monkeypatch.setattr(notifications, "send", lambda draft: bool(mailbox.mails.append(draft.compose())) or True)
+    monkeypatch.setattr(notifications, "send", lambda draft, **_: bool(mailbox.mails.append(draft.compose())) or True)
     accounts.create_account(Account(user_id="pat", email="pat@example.com", roles=("user",), created_at=shop.time.now), "seven grey owls")
     assert shop.api.put("/promoters/pat", json={"name": "Pat", "email": "Office@example.com"}, **admin).status == 200
     for _ in range(2):

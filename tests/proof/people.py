@@ -628,7 +628,7 @@ class Hosts:
 @contextmanager
 def _open(time: Any, event_capacity: int | None = None) -> Iterator[PersonScene]:
     mailbox, provider, hosts = Mailbox(), Provider(), Hosts()
-    send = mock.patch.object(notifications, "send", lambda draft: bool(mailbox.mails.append(draft.compose())) or True)
+    send = mock.patch.object(notifications, "send", lambda draft, **_: bool(mailbox.mails.append(draft.compose())) or True)
     find_provider = mock.patch.object(providers, "find_provider", return_value=provider)
     wallets = {"google_wallet_issuer": fakes.ISSUER, "google_wallet_key": fakes.google_key("https://google.test"), **fakes.apple_settings()}
     sender = settings.override(mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test", **STAFF, **wallets)

@@ -28,7 +28,7 @@ ADA = "ada@example.com"
 def mails(monkeypatch):
     """The mails that were sent, as drafts."""
     sent = []
-    monkeypatch.setattr(notifications, "send", lambda draft: sent.append(draft) or True)
+    monkeypatch.setattr(notifications, "send", lambda draft, **_: sent.append(draft) or True)
     return sent
 
 

@@ -36,7 +36,7 @@ KEY = OddsKey("key", "user")
 def mails(monkeypatch):
     """The mails that were sent, as drafts."""
     sent = []
-    monkeypatch.setattr(notifications, "send", lambda draft: sent.append(draft) or True)
+    monkeypatch.setattr(notifications, "send", lambda draft, **_: sent.append(draft) or True)
     return sent
 
 

@@ -17,7 +17,7 @@ class Mailbox:
     def __init__(self):
         self.mails, self.is_down = [], False
 
-    def send(self, draft):
+    def send(self, draft, **_):
         if not self.is_down:
             self.mails.append(draft.compose())
         return not self.is_down
