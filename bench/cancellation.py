@@ -220,6 +220,7 @@ class RefundProvider:
         attempt: int,
         payment_intent_id: str,
         amount: int,
+        currency: str,
         account: str | None,  # noqa: ARG002
         *,
         returns_fee: bool,  # noqa: ARG002
@@ -231,7 +232,7 @@ class RefundProvider:
             id=f"re_{purchase_id}",
             status="succeeded",
             amount_cents=amount,
-            currency="USD",
+            currency=currency,
             payment_intent_id=payment_intent_id,
             refund_id=refund_id,
             attempt=attempt,

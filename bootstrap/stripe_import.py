@@ -13,6 +13,7 @@ from msgspec import Struct
 from chalicelib.bootstrap_file.validation import Tree
 from chalicelib.foundation import secret_settings, settings
 from chalicelib.payments.providers.stripe import check_key
+from chalicelib.payments.providers.stripe_mapping import from_stripe
 
 PAGE = 100
 # Keys of a product's metadata that become fields; the others stay metadata of the event.
@@ -108,7 +109,7 @@ def _ticket(ticket_id: str, event_id: str, price: Any, stage: str, defaults: Imp
         "id": ticket_id,
         "event_id": event_id,
         "name": price["nickname"] or product["name"],
-        "price_cents": price["unit_amount"],
+        "price_cents": from_stripe(price["unit_amount"], price["currency"]),
         "currency": price["currency"].upper(),
         "stripe_price_id": {stage: price["id"]},
         **_without_none({"max_quantity": int(stated) if stated.isdecimal() else defaults.capacity}),

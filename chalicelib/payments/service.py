@@ -413,6 +413,7 @@ def create_refund(
     attempt: int,
     payment_intent_id: str,
     amount_cents: int,
+    currency: str,
     account: str | None,
     *,
     returns_fee: bool,
@@ -432,7 +433,9 @@ def create_refund(
             is_same = (refund.refund_id, refund.amount_cents) == (refund_id, amount_cents)
             if is_same and (refund.attempt == attempt or refund.status != "failed"):
                 return replace(refund, attempt=attempt)
-        return external.create_refund(purchase_id, refund_id, attempt, payment_intent_id, amount_cents, account, returns_fee=returns_fee)
+        return external.create_refund(
+            purchase_id, refund_id, attempt, payment_intent_id, amount_cents, currency, account, returns_fee=returns_fee
+        )
     except AccountRefused:
         name = external.DESCRIPTION.name
         return ProviderRefund.refused(name, refund_id, attempt, payment_intent_id, amount_cents, account, "account_refused")

@@ -327,7 +327,16 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
     refund = None
     if provider_payment.is_paid:
         refund = payments.create_refund(
-            provider, purchase_id, _UNKNOWN_PURCHASE, 1, payment_intent_id, amount, None, returns_fee=False, check_existing=True
+            provider,
+            purchase_id,
+            _UNKNOWN_PURCHASE,
+            1,
+            payment_intent_id,
+            amount,
+            provider_payment.currency,
+            None,
+            returns_fee=False,
+            check_existing=True,
         )
     if refund is not None and refund.status == "failed":
         money_cases.open_finding(purchase_id, f"{_UNKNOWN_PURCHASE}-{payment_intent_id}", now, {**details, "failure": refund.failure})

@@ -128,6 +128,7 @@ def _ask_to_create(purchase: Purchase, refund: Refund, *, check_existing: bool) 
         refund.attempt,
         refund.payment_intent_id,
         refund.amount_cents,
+        refund.currency,
         purchase.account,
         returns_fee=returns_fee,
         check_existing=check_existing,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from urllib.parse import parse_qsl, urlencode
 
-from devtools.stripe import accounts, checkout_sessions
+from devtools.stripe import accounts, checkout_sessions, prices
 from devtools.stripe.account_state import AccountState
 from devtools.stripe.outcomes import apply_elapsed_time, complete_authentication, intent_table
 from devtools.stripe.wire_format import StripeApiError, StripeObject, card_error
@@ -77,7 +77,7 @@ def link(url: str | None, text: str) -> str:
 
 
 def formatted_amount(amount: int, currency: str) -> str:
-    return f"{amount} {currency.upper()}" if currency == "jpy" else f"{amount / 100:,.2f} {currency.upper()}"
+    return prices.formatted_amount(amount, currency).upper()
 
 
 def input_field(name: str, label: str, value: str = "", **attributes: str) -> str:

@@ -18,7 +18,13 @@ MIN_AMOUNTS = {
     "mxn": 1000,
     "hkd": 400,
     "inr": 50,
+    "isk": 7000,  # Stripe states no minimum for this currency and the next three, but converts 0.50 USD
+    "ugx": 200_000,
+    "mga": 2500,
+    "kwd": 160,
 }
+DECIMALS = {"jpy": 0, "mga": 0, "kwd": 3}  # in Stripe's API; other currencies have two
+WHOLE_UNITS = ("isk", "ugx")  # the API still writes them with two decimals, which must be zeros
 MAX_AMOUNT = 99_999_999
 
 
@@ -28,6 +34,7 @@ def check_amount(amount: int, currency: str) -> str:
     if currency not in MIN_AMOUNTS:
         known = ", ".join(sorted(MIN_AMOUNTS))
         raise invalid_request(f"Invalid currency: {currency}. Stripe currently supports these currencies: {known}", param="currency")
+    check_digits(amount, currency)
     if amount < MIN_AMOUNTS[currency]:
         minimum = formatted_amount(MIN_AMOUNTS[currency], currency)
         raise invalid_request(f"Amount must be at least {minimum}", param="amount", code="amount_too_small")
@@ -37,9 +44,20 @@ def check_amount(amount: int, currency: str) -> str:
     return currency
 
 
+def check_digits(amount: int, currency: str) -> None:
+    """Raise StripeApiError for a fraction of a currency without fractions, and for a third decimal."""
+    if currency in WHOLE_UNITS and amount % 100:
+        message = f"Invalid amount. Currency {currency.upper()} has become effectively zero-decimal and charged amounts must be evenly "
+        message += "divisible by 100. See https://stripe.com/docs/currencies#special-cases for more information."
+        raise invalid_request(message, param="amount", code="invalid_charge_amount_no_decimal_compatible")
+    if DECIMALS.get(currency) == 3 and amount % 10:
+        raise invalid_request(f"Invalid amount. The last digit of amounts in {currency.upper()} must be 0.", param="amount")
+
+
 def formatted_amount(amount: int, currency: str) -> str:
     """Return a text such as "12.50 usd"."""
-    return f"{amount} {currency}" if currency == "jpy" else f"{amount / 100:,.2f} {currency}"
+    decimals = DECIMALS.get(currency, 2)
+    return f"{amount / 10**decimals:,.{decimals}f} {currency}"
 
 
 def create_price(

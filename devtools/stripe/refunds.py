@@ -3,6 +3,7 @@
 from devtools.stripe import account_state, accounts, charges, payment_methods, tax
 from devtools.stripe.account_state import AccountState, schedule_outcome
 from devtools.stripe.balance import create_balance_transaction
+from devtools.stripe.prices import check_digits
 from devtools.stripe.wire_format import StripeObject, invalid_request, unexpected_intent_state, updated_metadata
 
 
@@ -14,6 +15,7 @@ def create(state: AccountState, params: StripeObject) -> StripeObject:
     if any(dispute["charge"] == charge["id"] and dispute["status"] != "won" for dispute in state.oldest_first("dispute")):
         raise invalid_request(f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed")
     amount = params.get("amount", refundable)
+    check_digits(amount, charge["currency"])
     if amount > refundable:
         message = f"Refund amount ({_formatted(amount)}) is greater than unrefunded amount on charge ({_formatted(refundable)})"
         raise invalid_request(message, param="amount")

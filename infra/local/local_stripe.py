@@ -5,6 +5,7 @@ from pathlib import Path
 
 from chalicelib.catalog.model import Catalog
 from chalicelib.foundation import settings
+from chalicelib.payments.providers.stripe_mapping import to_stripe
 from devtools.stripe.fake import FakeStripe
 from infra.local.data_folder import DataFolder, DataFolderError
 from infra.local.environment import SetupError
@@ -50,7 +51,9 @@ def add_prices(fake: FakeStripe, catalog: Catalog) -> None:
     """Create the prices that tiers name. At Stripe, people create them in the dashboard."""
     for tier in catalog.tiers.values():
         if tier.stripe_price_id:
-            fake.add_price(tier.stripe_price_id, unit_amount=tier.price_cents, currency=tier.currency, name=tier.name)
+            fake.add_price(
+                tier.stripe_price_id, unit_amount=to_stripe(tier.price_cents, tier.currency), currency=tier.currency, name=tier.name
+            )
 
 
 def _create_on_free_port(folder: DataFolder, port: int) -> FakeStripe:

@@ -124,10 +124,10 @@ def test_a_provider_without_our_own_page_takes_the_money_on_its_hosted_one(shop,
 
 
 def test_a_refund_is_made_where_the_money_is(shop, paybook):
-    arguments = ("paybook", "p1", "r2", 1, "pb_1", 5000, None)
+    arguments = ("paybook", "p1", "r2", 1, "pb_1", 5000, "USD", None)
     assert payments.create_refund(*arguments, returns_fee=False, check_existing=True) is paybook.refund
-    assert paybook.refunded == [("p1", "r2", 1, "pb_1", 5000, None)]
-    known = payments.create_refund("paybook", "p1", "r1", 1, "pb_1", 5000, None, returns_fee=False, check_existing=True)
+    assert paybook.refunded == [("p1", "r2", 1, "pb_1", 5000, "USD", None)]
+    known = payments.create_refund("paybook", "p1", "r1", 1, "pb_1", 5000, "USD", None, returns_fee=False, check_existing=True)
     assert known == paybook.refund
     assert len(paybook.refunded) == 1
 

@@ -186,7 +186,15 @@ def list_payments(since: int, until: int, account: str | None) -> Iterator[Provi
 
 
 def create_refund(
-    purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount: int, account: str | None, *, returns_fee: bool
+    purchase_id: str,
+    refund_id: str,
+    attempt: int,
+    payment_intent_id: str,
+    amount: int,
+    currency: str,
+    account: str | None,
+    *,
+    returns_fee: bool,
 ) -> ProviderRefund:
     """Refund an amount of a payment, once per attempt. If Mollie refuses, the refund is `failed` and has no id."""
     from mollie.api.error import ResponseError
@@ -197,7 +205,7 @@ def create_refund(
         if found := next((refund for refund in existing if (refund.refund_id, refund.attempt) == (refund_id, attempt)), None):
             return found
         params: Json = {
-            "amount": _amount(amount, payment["amount"]["currency"]),
+            "amount": _amount(amount, currency),
             "metadata": {
                 "purchase_id": purchase_id,
                 "refund_id": refund_id,

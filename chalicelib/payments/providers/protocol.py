@@ -90,6 +90,7 @@ class ExternalProvider(Protocol):
         attempt: int,
         payment_intent_id: str,
         amount: int,
+        currency: str,
         account: str | None,
         *,
         returns_fee: bool,

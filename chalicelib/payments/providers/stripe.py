@@ -135,7 +135,7 @@ def cancel_payment(payment: Payment) -> ProviderPayment | None:
 
 def _create_payment_intent(metadata: PaymentMetadata, payment: Payment) -> ProviderPayment:
     params: Any = {
-        "amount": payment.amount_cents,
+        "amount": mapping.to_stripe(payment.amount_cents, payment.currency),
         "currency": payment.currency.lower(),
         "automatic_payment_methods": {"enabled": True},
         "metadata": _stripe_metadata(metadata),
@@ -170,7 +170,7 @@ def calculate_taxes(payment: Payment, metadata: PaymentMetadata, place: TaxPlace
     """
     items = [
         {
-            "amount": amount,
+            "amount": mapping.to_stripe(amount, payment.currency),
             "reference": str(number),
             "performance_location": place.location_id,
             "tax_behavior": "inclusive",
@@ -215,7 +215,11 @@ def _create_checkout_session(metadata: PaymentMetadata, payment: Payment, page: 
         if item.price_id is not None
         else {
             "quantity": item.quantity,
-            "price_data": {"currency": payment.currency.lower(), "unit_amount": item.price_cents, "product_data": _product(item)},
+            "price_data": {
+                "currency": payment.currency.lower(),
+                "unit_amount": mapping.to_stripe(item.price_cents, payment.currency),
+                "product_data": _product(item),
+            },
         }
         for item in page.items
     ]
@@ -286,7 +290,15 @@ def _cancel(provider_id: str, account: str | None) -> ProviderPayment:
 
 
 def create_refund(
-    purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount: int, account: str | None, *, returns_fee: bool
+    purchase_id: str,
+    refund_id: str,
+    attempt: int,
+    payment_intent_id: str,
+    amount: int,
+    currency: str,
+    account: str | None,
+    *,
+    returns_fee: bool,
 ) -> ProviderRefund:
     """Refund an amount of a payment, once per attempt. If Stripe refuses, the refund is `failed` and has no id.
 
@@ -300,7 +312,7 @@ def create_refund(
         "attempt": str(attempt),
         "namespace": settings.current().provider_namespace,
     }
-    params: Any = {"payment_intent": payment_intent_id, "amount": amount, "metadata": metadata}
+    params: Any = {"payment_intent": payment_intent_id, "amount": mapping.to_stripe(amount, currency), "metadata": metadata}
     if returns_fee:
         params |= {"refund_application_fee": True, "expand": ["balance_transaction"]}  # the movement says how much of the fee came back
     options: Any = {**_idempotency_key("refund", purchase_id, params), **_on(account)}
@@ -555,7 +567,8 @@ def _expand_refunds(account: str | None, prefix: str = "") -> dict[str, list[str
 
 def _fee(payment: Payment) -> dict[str, int]:
     """Return the parameter with the operator's fee, if there is one."""
-    return {"application_fee_amount": payment.connected.fee_cents} if payment.connected is not None and payment.connected.fee_cents else {}
+    fee = payment.connected.fee_cents if payment.connected is not None else 0
+    return {"application_fee_amount": mapping.to_stripe(fee, payment.currency)} if fee else {}
 
 
 def _opening_options(purpose: str, metadata: PaymentMetadata, payment: Payment, params: dict[str, Any]) -> Any:

@@ -1,4 +1,7 @@
-"""Conversion of Stripe's JSON objects to our types. Stripe writes currencies in lower case; we write them in capitals."""
+"""Conversion of Stripe's JSON objects to our types. Stripe writes currencies in lower case; we write them in capitals.
+
+Stripe's unit of a currency is ours, except for currencies that have lost their decimals: Stripe still writes them with two zeros.
+"""
 
 from decimal import Decimal
 from typing import Any, Literal
@@ -63,8 +66,23 @@ EVENT_TYPES: dict[str, EventSubject] = {
     "account.application.deauthorized": "account",
     "application_fee.refunded": "fee",
 }
+_WITH_TWO_ZEROS = ("ISK", "UGX")  # https://docs.stripe.com/currencies#special-cases
 # Refunds made in the dashboard and disputes do not carry our metadata; only their payment does.
 _CARRIES_METADATA = ("payment_intent", "checkout.session", "charge")
+
+
+def to_stripe(cents: int, currency: str) -> int:
+    """Convert an amount in our minor units to Stripe's."""
+    return cents * _units_per_cent(currency)
+
+
+def from_stripe(amount: int, currency: str) -> int:
+    """Convert an amount in Stripe's units to our minor units. Rounds fractions, which only amounts that Stripe computed have."""
+    return round(amount / _units_per_cent(currency))
+
+
+def _units_per_cent(currency: str) -> int:
+    return 100 if currency.upper() in _WITH_TWO_ZEROS else 1
 
 
 def convert_payment_intent(intent: Json, account: str | None) -> ProviderPayment:
@@ -79,7 +97,7 @@ def convert_checkout_session(session: Json, account: str | None) -> ProviderPaym
     metadata = session.get("metadata") or {}
     fields: Json = {
         "status": "requires_payment_method",
-        "amount": session["amount_total"],
+        "amount": from_stripe(session["amount_total"], session["currency"]),
         "amount_received": 0,
         "amount_refunded": 0,
         "currency": session["currency"].upper(),
@@ -107,7 +125,7 @@ def convert_refund(refund: Json, account: str | None) -> ProviderRefund:
         provider="stripe",
         id=refund["id"],
         status=_REFUND_STATUS.get(refund["status"], "pending"),  # Stripe documents that a refund may have no status
-        amount_cents=refund["amount"],
+        amount_cents=from_stripe(refund["amount"], refund["currency"]),
         currency=refund["currency"].upper(),
         payment_intent_id=_object_id(refund.get("payment_intent")),
         refund_id=metadata.get("refund_id"),
@@ -127,7 +145,7 @@ def convert_dispute(dispute: Json, account: str | None) -> ProviderDispute:
         provider="stripe",
         id=dispute["id"],
         status=_dispute_status(dispute),
-        amount_cents=dispute["amount"],
+        amount_cents=from_stripe(dispute["amount"], dispute["currency"]),
         currency=dispute["currency"].upper(),
         payment_intent_id=_object_id(dispute.get("payment_intent")),
         reason=dispute["reason"],
@@ -168,7 +186,9 @@ def convert_setup_intent(intent: Json) -> CardCheck:
 
 def convert_balance(balance: Json) -> list[ProviderBalance]:
     """Convert the balance of an account, with one entry for each currency."""
-    available, pending = ({funds["currency"]: funds["amount"] for funds in balance[part]} for part in ("available", "pending"))
+    available, pending = (
+        {funds["currency"]: from_stripe(funds["amount"], funds["currency"]) for funds in balance[part]} for part in ("available", "pending")
+    )
     return [
         ProviderBalance(currency=name.upper(), available_cents=available.get(name, 0), pending_cents=pending.get(name, 0))
         for name in sorted({*available, *pending})
@@ -179,7 +199,7 @@ def convert_payout(payout: Json) -> ProviderPayout:
     """Convert a payout. Payouts cover the whole account, including the sales of other systems."""
     return ProviderPayout(
         id=payout["id"],
-        amount_cents=payout["amount"],
+        amount_cents=from_stripe(payout["amount"], payout["currency"]),
         currency=payout["currency"].upper(),
         status="cancelled" if payout["status"] == "canceled" else payout["status"],
         created_at=payout["created"],
@@ -197,7 +217,7 @@ def select_returned_by_hand(returned: list[Json], refunds: list[Json]) -> list[J
     """
     by_hand = list(returned)
     for refund in refunds:
-        same = [part for part in by_hand if part["amount"] == _returned_fee(refund["balance_transaction"])]
+        same = [part for part in by_hand if from_stripe(part["amount"], part["currency"]) == _returned_fee(refund["balance_transaction"])]
         if same:
             by_hand.remove(min(same, key=lambda part: abs(part["created"] - refund["created"])))
     return by_hand
@@ -210,7 +230,7 @@ def convert_returned_fees(by_hand: list[Json], charge: Json, account: str) -> li
         ReturnedFee(
             provider="stripe",
             id=part["id"],
-            amount_cents=part["amount"],
+            amount_cents=from_stripe(part["amount"], part["currency"]),
             currency=part["currency"].upper(),
             payment_intent_id=str(_object_id(charge["payment_intent"])),
             namespace=metadata.get("namespace"),
@@ -250,7 +270,7 @@ def convert_event(event: Json, account: str | None = None) -> ProviderEvent:
 def _returned_fee(moved: Json | str | None) -> int:
     """Return the application fee that a refund's balance transaction gave back. Returns 0 if the transaction was not expanded."""
     details = (moved.get("fee_details") or []) if isinstance(moved, dict) else []
-    return -sum(int(detail["amount"]) for detail in details if detail["type"] == "application_fee")
+    return -sum(from_stripe(detail["amount"], detail["currency"]) for detail in details if detail["type"] == "application_fee")
 
 
 def _payment_fields(intent: Json) -> Json:
@@ -258,12 +278,13 @@ def _payment_fields(intent: Json) -> Json:
     charge = intent.get("latest_charge")
     expanded = charge if isinstance(charge, dict) else {}
     error = intent.get("last_payment_error") or {}
+    currency = intent["currency"].upper()
     return {
         "status": intent["status"],
-        "amount": intent["amount"],
-        "amount_received": intent.get("amount_received") or 0,
-        "amount_refunded": expanded.get("amount_refunded") or 0,
-        "currency": intent["currency"].upper(),
+        "amount": from_stripe(intent["amount"], currency),
+        "amount_received": from_stripe(intent.get("amount_received") or 0, currency),
+        "amount_refunded": from_stripe(expanded.get("amount_refunded") or 0, currency),
+        "currency": currency,
         "created": intent["created"],
         "payment_intent_id": intent["id"],
         "namespace": metadata.get("namespace"),
@@ -272,7 +293,7 @@ def _payment_fields(intent: Json) -> Json:
         "event_id": ids.find_id(metadata, "event_id"),
         "bought": find_bought(metadata),
         "charge_id": _object_id(charge) or error.get("charge"),
-        "fee_cents": intent.get("application_fee_amount") or 0,
+        "fee_cents": from_stripe(intent.get("application_fee_amount") or 0, currency),
         "decline_code": error.get("decline_code") or error.get("code"),
     }
 
@@ -282,17 +303,18 @@ def convert_tax_calculation(calculation: Json) -> TaxCalculation:
     items = calculation["line_items"]
     if items["has_more"] or calculation["id"] is None or calculation["tax_amount_exclusive"]:
         raise TaxNotCalculated()
-    return TaxCalculation(calculation["id"], [_tax_share(item) for item in sorted(items["data"], key=lambda item: int(item["reference"]))])
+    in_order = sorted(items["data"], key=lambda item: int(item["reference"]))
+    return TaxCalculation(calculation["id"], [_tax_share(item, calculation["currency"]) for item in in_order])
 
 
-def _tax_share(item: Json) -> TaxShare:
+def _tax_share(item: Json, currency: str) -> TaxShare:
     """Return the tax in a line item. The taxes of a country, a state and a city count as one tax with the sum of their rates."""
     parts = item.get("tax_breakdown") or []
     rates = [Decimal(part["tax_rate_details"]["percentage_decimal"]) for part in parts if part["amount"] and part.get("tax_rate_details")]
     percent = format(sum(rates, Decimal(0)).quantize(Decimal("0.001")).normalize(), "f")
     reasons = dict.fromkeys(part["taxability_reason"].replace("_", " ") for part in parts)
     untaxed = None if item["amount_tax"] or "zero rated" in reasons else f"Stripe Tax: {', '.join(reasons) or 'no tax'}"
-    return TaxShare(percent, item["amount"], item["amount_tax"], untaxed)
+    return TaxShare(percent, from_stripe(item["amount"], currency), from_stripe(item["amount_tax"], currency), untaxed)
 
 
 def _dispute_status(dispute: Json) -> DisputeStatus | None:

@@ -56,3 +56,19 @@ def test_coupon_ids_are_unique(shop):
     with pytest.raises(stripe.InvalidRequestError) as caught:
         shop.client.v1.coupons.create({"id": "SPRING", "percent_off": 20})
     assert caught.value.code == "resource_already_exists"
+
+
+@pytest.mark.parametrize(
+    ("currency", "taken", "refused"), [("isk", 990_000, 990_001), ("ugx", 500_000, 500_050), ("kwd", 5120, 5125), ("mga", 50_000, 2499)]
+)
+def test_amounts_that_a_currency_does_not_allow(shop, currency, taken, refused):
+    with pytest.raises(stripe.InvalidRequestError):
+        shop.create_intent(amount=refused, currency=currency)
+    assert shop.create_intent(amount=taken, currency=currency).amount == taken
+
+
+def test_a_fraction_of_a_krona_cannot_be_refunded(shop):
+    intent = shop.create_intent(amount=990_000, currency="isk", payment_method="pm_card_visa", confirm=True)
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        shop.client.v1.refunds.create({"payment_intent": intent.id, "amount": 50})
+    assert caught.value.code == "invalid_charge_amount_no_decimal_compatible"

@@ -260,7 +260,7 @@ def test_a_repeated_attempt_makes_no_second_refund_even_after_the_key_was_forgot
     builders.refund(shop.api, order_id)
     [refund] = store.load(order_id).refunds
     shop.time.advance(2 * 3600)
-    again = mollie.create_refund(order_id, refund.id, 1, refund.payment_intent_id, 10_000, None, returns_fee=False)
+    again = mollie.create_refund(order_id, refund.id, 1, refund.payment_intent_id, 10_000, "USD", None, returns_fee=False)
     assert (again.id, len(shop.fake.objects["refunds"])) == (refund.provider_id, 1)
 
 

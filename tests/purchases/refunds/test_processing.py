@@ -191,7 +191,8 @@ def test_a_slow_repetition_of_a_refused_attempt_makes_the_only_refund(shop):
     shop.fake.close_dispute(dispute["id"], won=True)
     shop.time.advance(86_401)  # Stripe has forgotten the idempotency key, and that it refused
     payment_intent_id = store.load(session["id"]).payment.payment_intent_id
-    payments.create_refund("stripe", session["id"], refund["id"], 1, payment_intent_id, 5000, None, returns_fee=False, check_existing=False)
+    again = ("stripe", session["id"], refund["id"], 1, payment_intent_id, 5000, "USD", None)
+    payments.create_refund(*again, returns_fee=False, check_existing=False)
     shop.fake.deliver()
     builders.run_sweep()
     assert shop.list_refunds() == [(5000, "succeeded")]
