@@ -49,7 +49,6 @@ HEAVY = frozenset(
         "cryptography",
         "facturx",
         "h2",
-        "iso4217",
         "jinja2",
         "jwt",
         "lxml",

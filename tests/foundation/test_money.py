@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from iso4217 import Currency as IsoCurrency
 
 from chalicelib.foundation import money
 from chalicelib.foundation.errors import InvalidInput
@@ -19,6 +20,7 @@ from chalicelib.foundation.errors import InvalidInput
         ("0", "EUR", 0),
         ("1200.0", "JPY", 1200),
         ("1.234", "KWD", 1234),
+        ("1200", "MGA", 1200),
         ("1000000", "USD", 100_000_000),
         ("1.25", "XAU", 125),
         ("1.25", "ABC", 125),
@@ -55,3 +57,17 @@ def test_amounts_keep_their_digits_in_json():
     for cents in (1, 7, 10, 29, 115, 1999, 99_999_999, 100_000_000):
         written = msgspec.json.encode(money.to_major_units(cents, "USD"))
         assert money.to_minor_units(msgspec.json.decode(written, type=Decimal), "USD", "$") == cents
+
+
+def test_the_currencies_are_those_of_iso_4217():
+    funds = {"BOV", "CHE", "CHW", "CLF", "COU", "MXV", "USN", "UYI", "UYW", "XAD"}
+    iso = {found.code: found.exponent for found in IsoCurrency if found.exponent is not None and found.code not in funds}
+    assert {code: money.digits(code) for code in money.CURRENCIES} == iso | {"MGA": 0}
+
+
+@pytest.mark.parametrize("code", ["EUE", "XAU", "XXX", "CLF", "EUR\n", "eur", ""])
+def test_a_code_that_is_not_a_currency_is_refused(code):
+    money.check_currency("EUR", "$.currency")
+    with pytest.raises(InvalidInput, match="Use an ISO 4217 code") as refusal:
+        money.check_currency(code, "$.currency")
+    assert refusal.value.details == {"path": "$.currency", "rule": "unknown_currency"}

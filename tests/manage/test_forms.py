@@ -2,12 +2,14 @@
 
 import pytest
 
+from chalicelib.foundation import money
 from tests.javascript import run_module
 
 RUN = """
 import { createInterface } from "node:readline";
 import * as zoned from "$WEB/src/manage/zoned-time.ts";
 import * as amounts from "$WEB/src/manage/amounts.ts";
+import * as formats from "$WEB/src/formats.ts";
 import * as draft from "$WEB/src/manage/draft.ts";
 import * as choices from "$WEB/src/manage/parts/choices.ts";
 import * as events from "$WEB/src/manage/events/event-values.ts";
@@ -15,7 +17,8 @@ import * as tiers from "$WEB/src/manage/tickets/tier-values.ts";
 const saved = (tier, typed) => tiers.toFields({ ...tiers.toValues(tier, "UTC"), ...typed }, "UTC");
 const created = () => events.toFields(events.emptyValues());
 const shown = (event) => events.toFields(events.toValues(event));
-const rooms = { ...zoned, ...amounts, ...draft, ...choices, toTax: tiers.toTax, saved, created, shown };
+const { digitsOf, money } = formats;
+const rooms = { ...zoned, ...amounts, digitsOf, money, ...draft, ...choices, toTax: tiers.toTax, saved, created, shown };
 for await (const line of createInterface({ input: process.stdin })) {
   const { name, given } = JSON.parse(line);
   console.log(JSON.stringify(rooms[name](...given)));
@@ -69,6 +72,17 @@ def test_amounts_are_typed_in_major_units(typed, currency, cents):
 
 def test_amounts_are_shown_with_the_digits_of_their_currency():
     assert [run("fromCents", 8950, "USD"), run("fromCents", 1500, "JPY")] == ["89.50", "1500"]
+
+
+def test_currencies_have_the_same_decimals_as_in_the_api():
+    codes = sorted(money.CURRENCIES)
+    assert run_module(RUN, [{"name": "digitsOf", "given": [code]} for code in codes]) == list(map(money.digits, codes))
+
+
+def test_amounts_have_their_decimals_even_where_the_browser_knows_none():
+    """Newer versions of Chrome know no decimals of these currencies."""
+    shown = [run("money", 1_250_050, code, "en").replace("\u00a0", " ") for code in ("HUF", "IDR", "MGA", "ISK", "KWD")]
+    assert shown == ["HUF 12,500.50", "IDR 12,500.50", "MGA 1,250,050", "ISK 1,250,050", "KWD 1,250.050"]
 
 
 def test_edits_that_meet_lose_nothing():

@@ -2,11 +2,15 @@
 
 const TIME: Intl.DateTimeFormatOptions = { hour: "numeric", minute: "2-digit" };
 
+/** The number of decimals of a currency in the API: 2 for EUR, 0 for JPY. Browsers disagree: to some of them, HUF and IDR have no decimals. */
+export function digitsOf(currency: string): number {
+  return "BIF CLP DJF GNF ISK JPY KMF KRW MGA PYG RWF UGX VND VUV XAF XOF XPF".includes(currency) ? 0 : "BHD IQD JOD KWD LYD OMR TND".includes(currency) ? 3 : 2;
+}
+
 export function money(cents: number, currency: string, locale: string): string {
-  const format = new Intl.NumberFormat(locale, { style: "currency", currency });
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
-  const isWhole = cents % 10 ** digits === 0;
-  return new Intl.NumberFormat(locale, { style: "currency", currency, minimumFractionDigits: isWhole ? 0 : digits }).format(cents / 10 ** digits);
+  const digits = digitsOf(currency);
+  const minimumFractionDigits = cents % 10 ** digits ? digits : 0;
+  return new Intl.NumberFormat(locale, { style: "currency", currency, minimumFractionDigits, maximumFractionDigits: digits }).format(cents / 10 ** digits);
 }
 
 export function day(iso: string, timezone: string | undefined, locale: string): string {

@@ -1,13 +1,6 @@
 /** Converts amounts between what people type (major units) and what the API uses (the currency's smallest unit). */
 
-/** The number of decimals of a currency: 2 for EUR, 0 for JPY. */
-export function digitsOf(currency: string): number {
-  try {
-    return new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
-  } catch {
-    return 2; // not a currency yet, while someone is typing it
-  }
-}
+import { digitsOf } from "../formats";
 
 /** 8950 -> "89.50" */
 export function fromCents(cents: number, currency: string): string {

@@ -2,12 +2,12 @@
 
 import { useState } from "preact/hooks";
 import { content, type Schemas } from "../../client";
-import { dayAndTime, money } from "../../formats";
+import { digitsOf, dayAndTime, money } from "../../formats";
 import { Failure } from "../../parts/failure";
 import { Form } from "../../parts/form";
 import { useAction } from "../../parts/hooks";
 import { useTexts } from "../../texts";
-import { digitsOf, toCents } from "../amounts";
+import { toCents } from "../amounts";
 import { manager } from "../api";
 import { Confirmed } from "../parts/confirmed";
 import { readLines } from "../parts/csv-file";

@@ -2,12 +2,12 @@
 
 import { useRef, useState } from "preact/hooks";
 import { save } from "../../downloads";
-import { dayAndTime, money } from "../../formats";
+import { digitsOf, dayAndTime, money } from "../../formats";
 import { Failure, Outcome, Skeleton } from "../../parts/failure";
 import { Form } from "../../parts/form";
 import { useAction, useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
-import { digitsOf } from "../amounts";
+
 import type { Tier as ManagedTier } from "../tickets/api";
 import { Confirmed } from "../parts/confirmed";
 import { CheckField, SelectField, TextField } from "../parts/fields";
