@@ -34,7 +34,7 @@ from chalicelib.catalog.forms import (
 )
 from chalicelib.catalog.model import DisplayState, Event, Holdback, Tier, TierStatus
 from chalicelib.catalog.quotas import MAX_FILE_TIERS
-from chalicelib.foundation import allowed_values, memory, settings
+from chalicelib.foundation import allowed_values, memory, money, settings
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.inventory.model import MAX_HOLDS, UNLIMITED, default_shard_count
 from chalicelib.promotions.model import normalize
@@ -72,15 +72,15 @@ class ValidDocument(Struct, frozen=True):
 def validate_files(files: MergedFiles, stage: str | None = None) -> ValidDocument:
     """Check each field and the rules between fields. Raises InvalidDocument.
 
-    With a `stage`, the document is new: it must be for this stage, and its events may have MAX_FILE_TIERS ticket types. Versions of the
-    catalog from earlier releases may have more.
+    With a `stage`, the document is new: it must be for this stage, its currencies must exist, and its events may have MAX_FILE_TIERS ticket
+    types. Versions of the catalog from earlier releases may have other currencies and more ticket types.
     """
     tree = files.tree
     faults = _schema_faults(tree)
     tickets = _valid_entries(tree, "ticket_types", TicketEntry)
     faults += consistency_faults(_valid_entries(tree, "events", EventEntry), tickets, tree)
     if stage is not None:
-        faults += [*environment_faults(tree.get("environment"), stage), *_too_many_tickets(tickets)]
+        faults += [*environment_faults(tree.get("environment"), stage), *_too_many_tickets(tickets), *_currency_faults(tickets)]
     if faults:
         raise InvalidDocument([_with_file(fault, files) for fault in faults])
     document = memory.convert(tree, BootstrapDocument)
@@ -544,6 +544,11 @@ def _too_many_tickets(tickets: Tickets) -> Iterator[DocumentFault]:
         if len(found) > MAX_FILE_TIERS:
             message = f"{quoted(event_id)} has {len(found)} ticket types, but an event may have {MAX_FILE_TIERS}; use several events"
             yield DocumentFault(f"{member_path('$.ticket_types', found[MAX_FILE_TIERS])}.event_id", message)
+
+
+def _currency_faults(tickets: Tickets) -> Iterator[DocumentFault]:
+    for key, ticket in tickets.items():
+        yield from _rule_faults(member_path("$.ticket_types", key), partial(money.check_currency, ticket.currency, "$.currency"))
 
 
 def _mixed_currencies(tickets: Tickets) -> Iterator[DocumentFault]:

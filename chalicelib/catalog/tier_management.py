@@ -24,7 +24,7 @@ from chalicelib.catalog.revisions import (
     get_changeable_event,
 )
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import ids, settings
+from chalicelib.foundation import ids, money, settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.availability import read_stock
@@ -437,6 +437,8 @@ def _check_holdback_ids(before: Tier, holdback_ids: set[str]) -> None:
 def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:
     """Raise InvalidInput or TierNameTaken for a tier that conflicts with other tiers of its event. `currency` is the requested currency."""
     forms.check_tier(tier)
+    if currency is not None:
+        money.check_currency(currency, "$.currency")
     event = catalog.events[tier.event_id]
     forms.check_date_ids(tier.date_ids, event.dates)
     if tier.held_back and tier.capacity is None and event.capacity is None:

@@ -225,6 +225,16 @@ def test_a_file_with_too_many_ticket_types_in_an_event_is_refused_but_such_a_ver
     assert run("rollback", 1).code == 0
 
 
+def test_a_currency_that_does_not_exist_is_refused_but_such_a_version_is_applied_again(run, write, tree, store):
+    good = write(tree)
+    rollout.apply(validate_tree(tree | {"ticket_types": {"fest-pass": ticket("fest-pass", "fest", currency="EUE")}}), "before", clock.now())
+    assert run("apply", good).code == 0
+    assert run("rollback", 1).code == 0
+    tree["ticket_types"]["fest-pass"]["currency"] = "EUE"
+    result = run("validate", write(tree))
+    assert (result.code, "$.ticket_types.fest-pass.currency: There is no currency with the code `EUE`" in result.err) == (1, True)
+
+
 def test_ticket_types_that_are_no_longer_in_the_file_count_too(run, write, tree, store, monkeypatch):
     monkeypatch.setattr(plan, "MAX_FILE_TIERS", 3)
     for month, code in (("may", 0), ("june", 1), ("may", 0)):

@@ -6,6 +6,7 @@ import pytest
 
 from chalicelib.catalog import event_states, forms, quotas, tier_management
 from chalicelib.catalog import service as catalog
+from chalicelib.foundation import money
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import MAX_HOLDS
 from chalicelib.inventory.store import scan_shards
@@ -85,6 +86,19 @@ def test_the_tiers_of_an_event_have_one_currency(api):
     assert get(api, f"/admin/tiers/{builders.create_tier(api, event_id, 'Balcony')}").json["currency"] == "EUR"
     reply = post(api, "/admin/tiers", TIER | {"event_id": event_id, "name": "Box", "currency": "USD"})
     assert (reply.status, reply.json["path"]) == (400, "$.currency")
+
+
+def test_a_currency_that_does_not_exist_is_refused_but_a_stored_one_stays(api, monkeypatch):
+    event_id = builders.create_event(api)
+    refused = post(api, "/admin/tiers", TIER | {"event_id": event_id, "currency": "EUE"})
+    assert (refused.status, refused.json["path"], refused.json["rule"]) == (400, "$.currency", "unknown_currency")
+    with monkeypatch.context() as earlier:
+        earlier.setitem(money.CURRENCIES, "EUE", 2)
+        tier_id = builders.create_tier(api, event_id, currency="EUE")
+    path, admin = f"/tiers/{tier_id}", {"token": builders.admin_token()}
+    assert api.patch(path, json={"name": "Renamed"}, **admin).json["currency"] == "EUE"
+    assert api.patch(path, json={"currency": "USN"}, **admin).json["path"] == "$.currency"
+    assert api.patch(path, json={"currency": "EUR"}, **admin).status == 200
 
 
 def test_a_tier_of_an_unknown_event_is_a_404(api):

@@ -72,6 +72,8 @@ def test_a_price_has_no_more_digits_than_its_currency(api, event):
     refusal = call(api, "POST", event, json=PACKAGE | {"name": "Two", "price": 12.5})
     assert (refusal.status, refusal.json["path"]) == (400, "$.price")
     assert refusal.json["message"] == "An amount in JPY has no decimals."
+    refusal = call(api, "POST", event, json=PACKAGE | {"name": "Three", "currency": "EUE"})
+    assert (refusal.status, refusal.json["path"], refusal.json["rule"]) == (400, "$.currency", "unknown_currency")
 
 
 @pytest.mark.parametrize(

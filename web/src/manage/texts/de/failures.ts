@@ -106,6 +106,7 @@ export const failureTexts: typeof english = {
   place_repeated: "Für diesen Ort gibt es schon eine Steuer. Entfernen Sie eine der beiden.",
   exempt_with_rate: "Nur eine Steuer von 0 Prozent kann einen Grund für die Befreiung haben.",
   metadata_too_large: "Die Felder enthalten insgesamt zu viel Text.",
+  unknown_currency: "Es gibt keine Währung mit diesem Code. Verwenden Sie einen Code nach ISO 4217, zum Beispiel EUR.",
   other_currency: "Verwenden Sie die Währung der anderen Tickets dieses Events.",
   account_needed: "Verbinden Sie zuerst Ihr Zahlungskonto, damit Käufer Sie bezahlen können.",
   tax_address_needed: "Um die Steuern zu berechnen, braucht Stripe Adresse, Stadt, Postleitzahl und Land des Orts, in Kanada und den Vereinigten Staaten auch die Region. Termine können keine eigenen Orte haben.",

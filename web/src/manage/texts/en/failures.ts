@@ -104,6 +104,7 @@ export const failureTexts: Record<string, string> = {
   place_repeated: "There is already a tax for this place. Remove one of the two.",
   exempt_with_rate: "Only a tax of 0 percent can have a reason for the exemption.",
   metadata_too_large: "The fields contain too much text in total.",
+  unknown_currency: "There is no currency with this code. Use an ISO 4217 code, such as EUR.",
   other_currency: "Use the same currency as this event's other tickets.",
   account_needed: "Connect your payment account first, so that buyers can pay you.",
   tax_address_needed: "To calculate the taxes, Stripe needs the venue's address, city, postal code and country, and in Canada and the United States also the region. Dates cannot have venues of their own.",

@@ -106,6 +106,7 @@ export const failureTexts: typeof english = {
   place_repeated: "Ya hay un impuesto para este lugar. Quita uno de los dos.",
   exempt_with_rate: "Solo un 0 % puede tener un motivo de exención.",
   metadata_too_large: "Los campos contienen demasiado texto en total.",
+  unknown_currency: "No hay ninguna moneda con este código. Usa un código ISO 4217, como EUR.",
   other_currency: "Usa la misma moneda que las demás entradas de este evento.",
   account_needed: "Conecta primero tu cuenta de cobro para que el público pueda pagarte.",
   tax_address_needed: "Para calcular los impuestos, Stripe necesita la dirección, la ciudad, el código postal y el país del recinto; en Canadá y Estados Unidos, también la región. Ninguna fecha puede tener un recinto propio.",
