@@ -568,6 +568,17 @@ class PriceMismatch(ApiError):
     default_message: ClassVar[str] = "The prices are being updated, and you have not been charged. Try again later."
 
 
+class AmountNotPayable(ApiError):
+    """The provider takes no payments of this amount. `reason` is `amount_too_small` or `amount_too_large`."""
+
+    code: ClassVar[str] = "amount_not_payable"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "The payment provider does not take payments of this amount, and you have not been charged. Choose other tickets, or contact the "
+        "seller."
+    )
+
+
 class TaxNotCalculated(ApiError):
     """The taxes of a payment cannot be calculated: the venue's address is incomplete, or the provider refuses or contradicts itself."""
 

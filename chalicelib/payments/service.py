@@ -227,7 +227,8 @@ def local_outcome(payment: Payment, simulate: SimulatedOutcome | None) -> Paymen
 def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment | None:
     """Open the payment at its provider, for our own page or, with a `page`, for the provider's hosted page.
 
-    A repeated call returns the same payment. Returns None if there is nothing to open. Raises PriceMismatch and ProviderUnavailable.
+    A repeated call returns the same payment. Returns None if there is nothing to open. Raises AmountNotPayable, PriceMismatch and
+    ProviderUnavailable.
     """
     if not is_external(payment.provider):
         return None

@@ -27,6 +27,7 @@ from chalicelib.ledger import money_cases
 from chalicelib.ledger.money_cases import Case
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import (
+    AmountNotPayable,
     Payment,
     PaymentMetadata,
     PaymentNotCompleted,
@@ -50,6 +51,7 @@ from chalicelib.promotions.model import (
     PromoCodeFixed,
     PromoCodeInvalid,
     PromoCodeLimitReached,
+    PromoCodeMinimumNotReached,
     PromoCodeNotApplicable,
     PromoCodeUsedUp,
     normalize,
@@ -100,7 +102,7 @@ def open_checkout(request: CheckoutRequest) -> CheckoutResult:
     another user's reservation; ReservationEnded; ReservationConverted or PaymentRefunded if the reservation was paid; EventNotOnSale for a
     cancelled event; SalePaused while the event's promoter is locked; AnswersRequired and InvalidInput for answers to the tiers' questions;
     the refusals of a promo code; ReturnAddressRefused, ProviderNotOffered and PaymentsUnavailable; PaymentNotCompleted while the bank is
-    deciding about a payment that must end first; and PriceMismatch and ProviderUnavailable.
+    deciding about a payment that must end first; and AmountNotPayable, PriceMismatch and ProviderUnavailable.
     """
     recent = store.take_copy(request.user_id, request.purchase_id, request.now)
     started = _start_recent(recent, request) if recent is not None else None
@@ -380,7 +382,12 @@ def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResu
             rate_limits.require_billed_call(rate_limits.TAX_CALCULATION, purchase.user_id, now)
         payment, lines = _calculate_taxes(purchase, payment, payment.tax_place, metadata)
     email = store.load_details(purchase).customer_email if payment.success_url is not None else None
-    provider_payment = payments.open_payment(payment, metadata, checkout_page.page_content(purchase, payment, email))
+    try:
+        provider_payment = payments.open_payment(payment, metadata, checkout_page.page_content(purchase, payment, email))
+    except AmountNotPayable as refusal:
+        if not purchase.discount_cents or refusal.details["reason"] != "amount_too_small":
+            raise
+        raise PromoCodeMinimumNotReached(promo_code=purchase.promo_code, total_cents=payment.amount_cents) from refusal
     if provider_payment is None:
         store.keep_copy(purchase, now)
         return CheckoutResult(purchase, is_new)

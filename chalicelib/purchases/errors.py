@@ -13,6 +13,7 @@ from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory.model import NotEnoughTickets, SalePaused, TooManyHolds
 from chalicelib.payments.model import (
     PROVIDER_ERRORS,
+    AmountNotPayable,
     PaymentNotCompleted,
     ProviderNotOffered,
     SimulationRefused,
@@ -296,6 +297,7 @@ CHECKOUT_ERRORS: tuple[type[ApiError], ...] = (
     SalePaused,
     PaymentRefunded,
     PaymentNotCompleted,
+    AmountNotPayable,
     TaxNotCalculated,
     *PROVIDER_ERRORS,
 )

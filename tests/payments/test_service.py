@@ -13,8 +13,10 @@ from chalicelib.payments.model import (
     SimulationRefused,
     SimulationRequired,
 )
+from chalicelib.purchases import store
 from tests import builders
 from tests.bootstrap.conftest import ticket
+from tests.payment_pages import on_either_page
 
 
 def count_price_mismatches():
@@ -23,8 +25,8 @@ def count_price_mismatches():
 
 @pytest.mark.parametrize(
     "price_at_stripe",
-    [{"unit_amount": 4000}, {"unit_amount": 9000}, {"currency": "eur"}, {"unit_amount": 10}],
-    ids=["less", "more", "another currency", "below Stripe's minimum"],
+    [{"unit_amount": 4000}, {"unit_amount": 9000}, {"currency": "eur"}],
+    ids=["less", "more", "another currency"],
 )
 def test_a_price_that_differs_at_stripe_opens_no_hosted_page(shop, price_at_stripe):
     shop.sell_tiers(ticket("floor"))
@@ -36,12 +38,34 @@ def test_a_price_that_differs_at_stripe_opens_no_hosted_page(shop, price_at_stri
         assert (refused.status, refused.json["error"]) == (503, "price_mismatch")
     assert count_price_mismatches() == before + 2
     pages = shop.dashboard.v1.checkout.sessions.list().data
-    assert [page.status for page in pages] == ([] if price_at_stripe.get("unit_amount") == 10 else ["expired"])
+    assert [page.status for page in pages] == ["expired"]
     shop.fake.deliver()
     assert (shop.load_purchase(reservation_id).state, shop.available_tickets()) == ("paying", 8)
     shop.time.advance(181)
     builders.run_sweep()
     assert (shop.load_purchase(reservation_id).state, shop.available_tickets()) == ("expired", 10)
+
+
+@on_either_page
+def test_an_amount_below_stripes_minimum_is_refused_without_an_alarm(shop, page, capsys):
+    shop.tier_id = builders.create_tier(shop.api, shop.event_id, "Sticker", price_cents=49)
+    before = count_price_mismatches()
+    refused = shop.request_checkout(shop.reserve(quantity=1), page=page)
+    assert (refused.status, refused.json["error"], refused.json["reason"]) == (409, "amount_not_payable", "amount_too_small")
+    order = builders.order(shop.api, "bob", shop.event_id, {shop.tier_id: 1}, page=page)
+    assert (order.status, order.json["error"], count_price_mismatches()) == (409, "amount_not_payable", before)
+    assert sorted(purchase.state for purchase in store.scan_purchases()) == ["cancelled", "paying"], "the order holds no tickets any more"
+    assert "Traceback" not in capsys.readouterr().out
+
+
+def test_a_promo_code_that_leaves_less_than_stripes_minimum_is_refused_by_name(shop):
+    builders.create_promo_code(shop.api, shop.event_id, "ALMOST", discount_type="fixed_amount", discount_value="49.60")
+    order = builders.order(shop.api, "bob", shop.event_id, {shop.tier_id: 1}, promo_code="ALMOST")
+    assert (order.status, order.json["error"], shop.available_tickets()) == (409, "promo_code_minimum_not_reached", 4)
+    reservation = shop.reserve(quantity=1)
+    refused = shop.request_checkout(reservation, promo_code="ALMOST")
+    assert (refused.status, refused.json["error"], refused.json["promo_code"]) == (409, "promo_code_minimum_not_reached", "ALMOST")
+    assert shop.request_checkout(reservation, key="again", replace=True).status == 200
 
 
 def test_a_price_that_stripe_does_not_have_opens_no_hosted_page(shop):

@@ -59,7 +59,7 @@ class ExternalProvider(Protocol):
     def open_payment(self, payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:
         """Open the payment so that the buyer can pay: on the provider's hosted page if `page` is given, otherwise on the shop's own page.
 
-        A repeated call returns the same payment. Raises PriceMismatch and ProviderUnavailable.
+        A repeated call returns the same payment. Raises AmountNotPayable, PriceMismatch and ProviderUnavailable.
         """
 
     def cancel_payment(self, payment: Payment) -> ProviderPayment | None:

@@ -25,6 +25,7 @@ from chalicelib.payments.model import (
     AccountLink,
     AccountRefused,
     AccountUnreachable,
+    AmountNotPayable,
     CardCheck,
     CheckoutPage,
     CheckoutPageItem,
@@ -97,7 +98,7 @@ def endpoint_rate() -> int:
 
 
 def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:
-    """Open a Payment Intent or, with a `page`, a Checkout Session. Raises PriceMismatch."""
+    """Open a Payment Intent or, with a `page`, a Checkout Session. Raises AmountNotPayable and PriceMismatch."""
     if page is None:
         return _create_payment_intent(metadata, payment)
     session = _create_checkout_session(metadata, payment, page)
@@ -633,12 +634,15 @@ def _fetch_page(list_name: ListName, params: dict[str, Any], account: str | None
 
 
 def _call_to_open(operation: Callable[["stripe.StripeClient"], Any], account: str | None) -> dict[str, Any]:
-    """Call Stripe to open a payment. Raises PriceMismatch if Stripe refuses, for example because of an unknown price."""
+    """Call Stripe to open a payment. Raises AmountNotPayable, or PriceMismatch if Stripe refuses because of, say, an unknown price."""
     import stripe
 
     try:
         return call(operation, account)
     except stripe.InvalidRequestError as error:
+        if error.code in ("amount_too_small", "amount_too_large"):
+            logger.warning("stripe.amount_refused", code=error.code)
+            raise AmountNotPayable(reason=error.code) from error
         logger.exception("stripe.opening_refused", code=error.code, param=error.param)
         raise PriceMismatch() from error
 
