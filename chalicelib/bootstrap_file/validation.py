@@ -548,7 +548,9 @@ def _too_many_tickets(tickets: Tickets) -> Iterator[DocumentFault]:
 
 def _currency_faults(tickets: Tickets) -> Iterator[DocumentFault]:
     for key, ticket in tickets.items():
-        yield from _rule_faults(member_path("$.ticket_types", key), partial(money.check_currency, ticket.currency, "$.currency"))
+        path = member_path("$.ticket_types", key)
+        yield from _rule_faults(path, partial(money.check_currency, ticket.currency, "$.currency"))
+        yield from _rule_faults(path, partial(money.check_last_digit, ticket.price_cents, ticket.currency, "$.price_cents"))
 
 
 def _mixed_currencies(tickets: Tickets) -> Iterator[DocumentFault]:

@@ -439,6 +439,9 @@ def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:
     forms.check_tier(tier)
     if currency is not None:
         money.check_currency(currency, "$.currency")
+    before = catalog.tiers.get(tier.id)
+    if before is None or (before.price_cents, before.currency) != (tier.price_cents, tier.currency):
+        money.check_last_digit(tier.price_cents, tier.currency, "$.price_cents")
     event = catalog.events[tier.event_id]
     forms.check_date_ids(tier.date_ids, event.dates)
     if tier.held_back and tier.capacity is None and event.capacity is None:
@@ -451,7 +454,6 @@ def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:
         raise InvalidInput(message, path="$.currency", rule="other_currency")
     if any(_comparable_name(other.name) == _comparable_name(tier.name) for other in others):
         raise TierNameTaken(name=tier.name)
-    before = catalog.tiers.get(tier.id)
     if before is not None and _loses_date(event, before, tier) and has_sales(before):
         message = "Tickets of this type have been sold or reserved, so they stay valid for their dates. You can add dates."
         raise InvalidInput(message, path="$.date_ids", rule="date_in_use", tier_id=tier.id)

@@ -171,7 +171,9 @@ def to_minor_units(amount: Decimal, currency: str, path: str) -> int:
     except Inexact:
         allowed = f"at most {allowed_digits} decimals" if allowed_digits else "no decimals"
         raise InvalidInput(f"An amount in {currency} has {allowed}.", path=path, rule="amount_digits") from None
-    return int(exact.scaleb(allowed_digits))
+    cents = int(exact.scaleb(allowed_digits))
+    check_last_digit(cents, currency, path)
+    return cents
 
 
 def to_major_units(cents: int, currency: str) -> float:
@@ -195,3 +197,14 @@ def check_currency(currency: str, path: str) -> None:
     if currency not in CURRENCIES:
         message = f"There is no currency with the code `{currency}`. Use an ISO 4217 code, such as EUR."
         raise InvalidInput(message, path=path, rule="unknown_currency")
+
+
+def step(currency: str) -> int:
+    """Return the smallest amount that can be paid, in minor units. The third decimal of a currency must be 0 at Stripe."""
+    return 10 if digits(currency) == 3 else 1
+
+
+def check_last_digit(cents: int, currency: str, path: str) -> None:
+    """Raise InvalidInput with `path` if an amount has a third decimal. For input only, because records keep their amounts."""
+    if cents % step(currency):
+        raise InvalidInput(f"The third decimal of an amount in {currency} must be 0, as in 5.120.", path=path, rule="amount_digits")

@@ -99,14 +99,18 @@ def new_payment(
         message = f"Payments with `{provider}` are not available for this event: its seller has an account at another provider."
         raise ProviderNotOffered(message, path="$.provider")
     returns_fee = settings.current().application_fee_refunds == "on"
-    return replace(payment, connected=ConnectedAccount(account, application_fee(amount_cents, ticket_count), returns_fee))
+    return replace(payment, connected=ConnectedAccount(account, application_fee(amount_cents, currency, ticket_count), returns_fee))
 
 
-def application_fee(amount_cents: int, ticket_count: int) -> int:
-    """Return the operator's fee for a payment of this amount, in minor units. The percentage is rounded half up."""
+def application_fee(amount_cents: int, currency: str, ticket_count: int) -> int:
+    """Return the operator's fee for a payment of this amount, in minor units. The percentage is rounded half up.
+
+    In a currency with three decimals, the sum is rounded down to two.
+    """
     current = settings.current()
     share = money.divide_half_up(amount_cents * current.application_fee_basis_points, 10_000)
-    return min(amount_cents, ticket_count * current.application_fee_cents + share)
+    fee = ticket_count * current.application_fee_cents + share
+    return min(amount_cents, fee - fee % money.step(currency))
 
 
 def account_provider() -> AccountProvider | None:

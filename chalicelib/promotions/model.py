@@ -1,6 +1,7 @@
 """Promo codes: the discount of a code, the tickets it applies to, and the reasons to refuse it. Nothing here uses the store."""
 
 from collections.abc import Iterable, Sequence
+from math import gcd
 from typing import ClassVar, Literal
 
 from msgspec import Struct
@@ -281,10 +282,15 @@ def shard_count(max_total_uses: int | None) -> int:
 # `LineItem.ticket_prices` in `purchases/model.py` subtracts the discounts from the prices.
 
 
-def ticket_discounts(rule: DiscountRule, prices: Sequence[int], is_included: Sequence[bool]) -> list[int]:
-    """Return the discount on each ticket, given the ticket prices. Tickets that are not included get no discount."""
-    eligible = [price if included else 0 for price, included in zip(prices, is_included, strict=True)]
-    return split(rule.amount(sum(eligible)), eligible)
+def ticket_discounts(rule: DiscountRule, prices: Sequence[int], is_included: Sequence[bool], step: int = 1) -> list[int]:
+    """Return the discount on each ticket, given the ticket prices. Tickets that are not included get no discount.
+
+    The discounts are multiples of `step` if the prices are.
+    """
+    unit = gcd(step, *prices)
+    eligible = [price // unit if included else 0 for price, included in zip(prices, is_included, strict=True)]
+    discount = divide_half_up(rule.amount(sum(eligible) * unit), unit)
+    return [unit * share for share in split(discount, eligible)]
 
 
 def split(amount_cents: int, prices: Sequence[int]) -> list[int]:

@@ -14,7 +14,7 @@ from chalicelib.catalog.sale_rules import EventNotOnSale, lacks_account
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import rate_limits
 from chalicelib.edge.rate_limits import INVALID_CODE
-from chalicelib.foundation import log, settings
+from chalicelib.foundation import log, money, settings
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.ids import KeyUse
 from chalicelib.foundation.log import logger
@@ -678,7 +678,7 @@ def with_discount(purchase: Purchase, promo_code: PromoCode) -> Purchase:
     prices = [price for line in purchase.lines for price in line.ticket_prices]
     # The buyer of a ticket for resale pays what its seller gets back.
     is_included = [promo_code.is_for(line.tier_id) and not line.is_resale for line in purchase.lines for _ in range(line.quantity)]
-    discounts = ticket_discounts(promo_code.rule, prices, is_included)
+    discounts = ticket_discounts(promo_code.rule, prices, is_included, money.step(purchase.currency))
     lines, first = [], 0
     for line in purchase.lines:
         lines.append(replace(line, discounts=discounts[first : first + line.quantity]))

@@ -134,7 +134,7 @@ def may_pay_for(purchase: Purchase, provider_payment: ProviderPayment) -> bool:
     if account is None:
         return True
     expected = _lost_payment(purchase, provider_payment)
-    fee_cents = payments.application_fee(expected.amount_cents, purchase.charged_ticket_count)
+    fee_cents = payments.application_fee(expected.amount_cents, expected.currency, purchase.charged_ticket_count)
     is_charged = account == catalog.snapshot().charged_account_id(purchase.event_id)
     return is_charged and provider_payment.matches(expected) and provider_payment.fee_cents == fee_cents
 

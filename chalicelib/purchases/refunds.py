@@ -14,7 +14,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog import stock_ledger
 from chalicelib.catalog.model import ReturnPolicy, timezone_of
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, log, parallel, settings
+from chalicelib.foundation import clock, log, money, parallel, settings
 from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
@@ -248,6 +248,7 @@ def _return_rest(purchase: Purchase, refund_id: str, now: int) -> Purchase:
 def _plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> Refund:
     numbers = purchase.kept_tickets_of(request.tier_ids) if request.tickets is None else _ticket_numbers(purchase, request.tickets)
     fees = sum(_fee(purchase.ticket_price(number), request) for number in numbers)
+    fees -= fees % money.step(purchase.currency)
     payment = purchase.payment
     assert payment is not None  # an order was paid
     amount = refundable_cents(purchase, numbers, fees)

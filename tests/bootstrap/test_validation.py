@@ -230,6 +230,8 @@ def test_a_currency_that_does_not_exist_is_refused_but_such_a_version_is_applied
     rollout.apply(validate_tree(tree | {"ticket_types": {"fest-pass": ticket("fest-pass", "fest", currency="EUE")}}), "before", clock.now())
     assert run("apply", good).code == 0
     assert run("rollback", 1).code == 0
+    tree["ticket_types"]["fest-pass"] |= {"currency": "KWD", "price_cents": 5125}
+    assert "$.ticket_types.fest-pass.price_cents: The third decimal of an amount in KWD must be 0" in run("validate", write(tree)).err
     tree["ticket_types"]["fest-pass"]["currency"] = "EUE"
     result = run("validate", write(tree))
     assert (result.code, "$.ticket_types.fest-pass.currency: There is no currency with the code `EUE`" in result.err) == (1, True)

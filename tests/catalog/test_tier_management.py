@@ -101,6 +101,19 @@ def test_a_currency_that_does_not_exist_is_refused_but_a_stored_one_stays(api, m
     assert api.patch(path, json={"currency": "EUR"}, **admin).status == 200
 
 
+def test_a_third_decimal_is_refused_but_a_stored_one_stays(api, monkeypatch):
+    event_id = builders.create_event(api)
+    refused = post(api, "/admin/tiers", TIER | {"event_id": event_id, "currency": "KWD", "price_cents": 5125})
+    assert (refused.status, refused.json["path"], refused.json["rule"]) == (400, "$.price_cents", "amount_digits")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(money, "step", lambda _: 1)
+        tier_id = builders.create_tier(api, event_id, currency="KWD", price_cents=5125)
+    path, admin = f"/tiers/{tier_id}", {"token": builders.admin_token()}
+    assert api.patch(path, json={"name": "Renamed", "price_cents": 5125}, **admin).json["price_cents"] == 5125
+    assert api.patch(path, json={"price_cents": 5135}, **admin).json["path"] == "$.price_cents"
+    assert api.patch(path, json={"price_cents": 5130}, **admin).status == 200
+
+
 def test_a_tier_of_an_unknown_event_is_a_404(api):
     assert post(api, "/admin/tiers", TIER | {"event_id": "nowhere"}).status == 404
 

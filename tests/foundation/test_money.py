@@ -19,7 +19,7 @@ from chalicelib.foundation.errors import InvalidInput
         ("12.500", "EUR", 1250),
         ("0", "EUR", 0),
         ("1200.0", "JPY", 1200),
-        ("1.234", "KWD", 1234),
+        ("1.23", "KWD", 1230),
         ("1200", "MGA", 1200),
         ("1000000", "USD", 100_000_000),
         ("1.25", "XAU", 125),
@@ -36,6 +36,8 @@ def test_an_amount_has_the_digits_of_its_currency(amount, currency, cents):
     [
         ("12.345", "USD", "An amount in USD has at most 2 decimals."),
         ("0.1000000000000000000000000000000000001", "USD", "An amount in USD has at most 2 decimals."),
+        ("5.1255", "KWD", "An amount in KWD has at most 3 decimals."),
+        ("5.125", "KWD", "The third decimal of an amount in KWD must be 0, as in 5.120."),
         ("12.5", "JPY", "An amount in JPY has no decimals."),
         ("-1", "USD", "An amount must be a number from 0 to 1000000 USD."),
         ("1000000.01", "USD", "An amount must be a number from 0 to 1000000 USD."),
@@ -48,7 +50,7 @@ def test_an_amount_has_the_digits_of_its_currency(amount, currency, cents):
 def test_an_amount_that_cannot_be_is_refused(amount, currency, message):
     with pytest.raises(InvalidInput) as refusal:
         money.to_minor_units(Decimal(amount), currency, "$.price")
-    rule = {"rule": "amount_digits" if "decimals" in message else "amount_too_large"}
+    rule = {"rule": "amount_digits" if "decimal" in message else "amount_too_large"}
     rule = {"rule": "too_small", "limit": 0} if amount == "-1" else rule
     assert (refusal.value.message, refusal.value.details) == (message, {"path": "$.price", **rule})
 

@@ -119,7 +119,7 @@ def test_without_a_fee_stripe_gets_none(shop):
 )
 def test_the_fee_is_rounded_half_up_and_at_most_the_total(cents, basis_points, amount, count, fee):
     with settings.override(application_fee_cents=cents, application_fee_basis_points=basis_points):
-        assert payments.application_fee(amount, count) == fee
+        assert payments.application_fee(amount, "USD", count) == fee
 
 
 def purchase_cost(shop, user):

@@ -107,3 +107,19 @@ def test_a_payment_that_asks_for_a_hundredth_of_the_price_is_refunded(shop, monk
     assert shop.confirm(session).status == 409
     builders.run_sweep()
     assert (shop.list_refunds(), shop.purchase_state(session)) == ([(9900, "succeeded")], "refunded")
+
+
+def test_dinars_have_two_decimals_after_discounts_and_fees(shop):
+    sell_in(shop, "KWD", 5120)
+    builders.create_promo_code(shop.api, shop.event_id, "TENTH", discount_value=10)
+    with settings.override(application_fee_cents=25, application_fee_basis_points=33, refund_fee_percent=7):
+        account = shop.connect_account()
+        session = shop.open_checkout(quantity=3, promo_code="TENTH")
+        shop.pay(session)
+        assert shop.confirm(session).status == 201
+        [charge] = shop.fake.objects("charge", account=account)
+        assert (charge["amount"], charge["application_fee_amount"]) == (13_820, 120)
+        builders.refund(shop.api, session["id"], tickets=builders.ticket_ids(session["id"], 2), reason="requested_by_customer")
+    shop.fake.deliver()
+    assert (shop.list_refunds(), shop.list_open_cases()) == ([(4290, "succeeded")], [])
+    assert_no_differences(shop)

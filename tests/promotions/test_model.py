@@ -32,6 +32,11 @@ def test_tickets_that_are_not_included_get_nothing_and_count_for_nothing():
     assert ticket_discounts(rule, [1000, 3000, 2000], [True, False, True]) == [1000, 0, 2000]
 
 
+def test_discounts_in_a_currency_with_three_decimals_have_two():
+    assert ticket_discounts(DiscountRule("percentage", 10), [5120, 5120, 5120], [True] * 3, 10) == [520, 510, 510]
+    assert ticket_discounts(DiscountRule("percentage", 10), [5125], [True], 10) == [515], "a price from an earlier release"
+
+
 def test_more_than_all_cannot_be_split():
     with pytest.raises(ValueError, match="cannot be split"):
         split(11, [5, 5])
