@@ -36,6 +36,11 @@ def test_products_and_prices_become_events_and_ticket_types(run, fake, tmp_path)
     assert json.loads(file.read_text())["events"]["summer-fest"]["metadata"] == {"stand": "left", "timezone": "Europe/Madrid"}
 
 
+def test_a_price_in_kronur_loses_stripes_two_zeros(run, fake):
+    fake.add_price("price_1", unit_amount=990_000, currency="isk", name="Gólf", product={"metadata": DETAILS})
+    assert run("import-stripe").json["ticket_types"]["price_1"]["price_cents"] == 9900
+
+
 def test_no_price_is_lost_if_names_make_the_same_id(run, fake):
     names = ("\u97f3\u697d\u796d", "\u6620\u753b\u796d", "Gala", "Gala!")  # two festivals in Japanese
     for number, name in enumerate(names):
