@@ -6,7 +6,7 @@ const REASONS = [
   ["sender", /^SMTPSenderRefused$|^MailFromDomainNotVerifiedException$/],
   ["credentials", /^SMTPAuthenticationError$|^AccessDeniedException$|^UnrecognizedClientException$|^InvalidSignatureException$/],
   ["suspended", /^AccountSuspendedException$|^SendingPausedException$/],
-  ["limit", /^LimitExceededException$|^ThrottlingException$|^TooManyRequestsException$/],
+  ["limit", /^(LimitExceeded|Throttling|TooManyRequests)Exception|^daily limit|^too many emails/],
   ["not_composed", /^not composed: /],
   ["unreachable", /timeout|connect|^gaierror$|^SSL|^SMTPHeloError$|^OSError$/i],
 ] as const;
