@@ -30,7 +30,7 @@ def mail_change(request: RequestContext, user_id: str, email: str, password: str
 
     If the new address already has an account, the owner of that account gets an email without a link, and the reply is the same. Only
     requests with the right password count toward the new address's rate limit. Raises NoAccount, TooManyAttempts, WrongPassword,
-    RateLimited, or InvalidInput if the new address is the current address.
+    AccountLocked, RateLimited, or InvalidInput if the new address is the current address.
     """
     account = service.get_account(user_id)
     _, existing = parallel.both(lambda: service.check_password(request, account, password), lambda: store.find_credentials(email))
@@ -51,7 +51,7 @@ def verify_email(request: RequestContext, token: str, password: str | None) -> M
     """Use a mailed link: mark its address as verified, or make its address the account's address. Returns the link.
 
     Both actions also require the account's password. Otherwise, people could register or ask for somebody else's address, and hope that the
-    address's owner follows the link. Raises LinkExpired, WrongPassword, TooManyAttempts or AccountChanging.
+    address's owner follows the link. Raises LinkExpired, WrongPassword, TooManyAttempts, AccountLocked or AccountChanging.
     """
     link = mails.get_link(token, ("verify_email", "change_email"), request.now)
     account = store.find_account(str(link.user_id))

@@ -313,7 +313,7 @@ def show_me(request: RequestContext) -> Reply[UserView]:
     access="user",
     statuses=(201,),
     headers=(ACCEPT_LANGUAGE,),
-    errors=(NoAccount, AddressNotVerified, WrongPassword, SecondFactorRequired, TooManyAttempts, RateLimited),
+    errors=(NoAccount, AddressNotVerified, WrongPassword, AccountLocked, SecondFactorRequired, TooManyAttempts, RateLimited),
 )
 @limited_for_caller(INVITE)
 def begin_second_factor(request: RequestContext, body: NewSecondFactor) -> Reply[NewSecondFactorView]:
@@ -346,7 +346,7 @@ def confirm_second_factor(request: RequestContext, body: FactorConfirmation) -> 
     "/auth/me/second-factor",
     access="user",
     headers=(ACCEPT_LANGUAGE,),
-    errors=(NoAccount, NoSecondFactor, WrongPassword, SecondFactorRequired, TooManyAttempts),
+    errors=(NoAccount, NoSecondFactor, WrongPassword, AccountLocked, SecondFactorRequired, TooManyAttempts),
 )
 def remove_second_factor(request: RequestContext, body: FactorRemoval) -> Reply[Done]:
     """Remove your authenticator app. If you have no passkeys, later sign-ins need only the password."""
@@ -388,7 +388,16 @@ def list_passkeys(request: RequestContext) -> Reply[PasskeysView]:
     "/auth/me/passkeys/challenge",
     access="user",
     statuses=(201,),
-    errors=(NoAccount, AddressNotVerified, TooManyPasskeys, WrongPassword, SecondFactorRequired, TooManyAttempts, RateLimited),
+    errors=(
+        NoAccount,
+        AddressNotVerified,
+        TooManyPasskeys,
+        WrongPassword,
+        AccountLocked,
+        SecondFactorRequired,
+        TooManyAttempts,
+        RateLimited,
+    ),
 )
 @limited_for_caller(INVITE)
 def begin_passkey(request: RequestContext, body: NewSecondFactor) -> Reply[NewPasskeyView]:
@@ -525,7 +534,7 @@ def mail_verification(request: RequestContext, body: AddressBody) -> Reply[Done]
     "/auth/email/verify",
     access="public",
     headers=(ACCEPT_LANGUAGE,),
-    errors=(LinkExpired, WrongPassword, TooManyAttempts, AccountChanging),
+    errors=(LinkExpired, WrongPassword, AccountLocked, TooManyAttempts, AccountChanging),
 )
 def verify_email(request: RequestContext, body: VerificationBody) -> Reply[Done]:
     """Verify an address with the token from a mailed link. The link to a new address also makes this address the account's address."""
@@ -546,7 +555,7 @@ def verify_email(request: RequestContext, body: VerificationBody) -> Reply[Done]
     "/auth/email",
     access="user",
     headers=(ACCEPT_LANGUAGE,),
-    errors=(NoAccount, WrongPassword, TooManyAttempts, RateLimited),
+    errors=(NoAccount, WrongPassword, AccountLocked, TooManyAttempts, RateLimited),
 )
 def change_email(request: RequestContext, body: NewAddress) -> Reply[Done]:
     """Request a new email address for your account. The reply is the same if another account has this address.

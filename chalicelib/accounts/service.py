@@ -191,7 +191,7 @@ def confirm_second_factor(request: RequestContext, identity: Identity, code: str
 def remove_second_factor(request: RequestContext, user_id: str, password: str, code: str) -> None:
     """Remove the account's authenticator app, and mail a notice.
 
-    Raises NoAccount, NoSecondFactor, TooManyAttempts, WrongPassword or SecondFactorRequired.
+    Raises NoAccount, NoSecondFactor, TooManyAttempts, WrongPassword, AccountLocked or SecondFactorRequired.
     """
     account = get_account(user_id)
     if account.totp_secret is None:
@@ -548,8 +548,6 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
     if not _may_log_in(account):  # a guest who has registered stays a guest until the address is verified
         raise NoAccount()
     credentials = check_password(request, account, current)
-    if account.locked_at is not None:  # the caller's access token stays valid for a few minutes
-        raise AccountLocked()
     factors.refuse_common(new, account.email, account.first_name, account.last_name)
     generation = account.generation + 1
     refresh_token, session_item = sessions.begin_session_item(user_id, generation, _device(request), request.now, _session_seconds(account))
@@ -577,7 +575,11 @@ def mail_notice(kind: AccountMail, email: str, language: Language, now: int) -> 
 
 
 def check_password(request: RequestContext, account: Account, password: str) -> Credentials:
-    """Check the password of an account and return its credentials. Raises TooManyAttempts or WrongPassword."""
+    """Check the password of an account and return its credentials. Raises TooManyAttempts, WrongPassword or AccountLocked.
+
+    The access tokens of a locked account stay valid for a few minutes. In this time, its owner must not erase the account or change its
+    address: the freed address could then be registered again, without the lock.
+    """
     counter = login_attempts.password_counter(account.user_id)
     _, credentials = parallel.both(lambda: login_attempts.count_attempt(request, counter), lambda: store.find_credentials(account.email))
     if credentials is None or not factors.is_correct(password, credentials.password_hash):
@@ -585,6 +587,8 @@ def check_password(request: RequestContext, account: Account, password: str) -> 
         raise WrongPassword()
     logger.info("password.confirmed", user_id=account.user_id)
     login_attempts.forgive_attempt(request, counter)
+    if account.locked_at is not None:
+        raise AccountLocked()
     return credentials
 
 
@@ -592,7 +596,7 @@ def check_owner(request: RequestContext, account: Account, password: str, code: 
     """Check everything that a sign-in asks for. Call this before giving access that outlives a change of the password.
 
     The address must be verified. Otherwise, somebody could register another person's address, and keep access after the real owner resets
-    the password. Raises AddressNotVerified, TooManyAttempts, WrongPassword or SecondFactorRequired.
+    the password. Raises AddressNotVerified, TooManyAttempts, WrongPassword, AccountLocked or SecondFactorRequired.
     """
     check_password(request, account, password)
     if account.verified_at is None:

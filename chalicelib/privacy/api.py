@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.accounts import mails
 from chalicelib.accounts.login_attempts import TooManyAttempts
-from chalicelib.accounts.model import AccountChanging, EnteredPassword, LinkExpired, MailedToken, NoAccount, WrongPassword
+from chalicelib.accounts.model import AccountChanging, AccountLocked, EnteredPassword, LinkExpired, MailedToken, NoAccount, WrongPassword
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
@@ -41,7 +41,13 @@ def export_me(request: RequestContext, query: ExportQuery) -> Reply[ExportView]:
     return Reply(service.export(request.require_user(), query.limit, before, request.now))
 
 
-@route(bp, "DELETE", "/auth/me", access="user", errors=(NoAccount, WrongPassword, TooManyAttempts, PromoterHasEvents, AccountChanging))
+@route(
+    bp,
+    "DELETE",
+    "/auth/me",
+    access="user",
+    errors=(NoAccount, WrongPassword, AccountLocked, TooManyAttempts, PromoterHasEvents, AccountChanging),
+)
 def erase_me(request: RequestContext, body: ErasureBody = _NO_PASSWORD) -> Reply[Done]:
     """Delete your account and your personal data. Your orders are kept for the books, without your name."""
     service.erase(request, request.require_user(), body.password)

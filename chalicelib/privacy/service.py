@@ -177,7 +177,7 @@ def erase_address(email: str) -> None:
 def erase(request: RequestContext, identity: Identity, password: str | None) -> None:
     """Delete the data kept about a user. The account is deleted last, so the user can repeat the request after a crash.
 
-    Raises PromoterHasEvents and, if there is an account, WrongPassword, TooManyAttempts and AccountChanging.
+    Raises PromoterHasEvents and, if there is an account, WrongPassword, TooManyAttempts, AccountLocked and AccountChanging.
     """
     # The data is read while the checks run, and erased only after all checks have passed.
     ((account, memberships), session_ids), (details, found) = parallel.both(

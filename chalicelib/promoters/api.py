@@ -14,6 +14,7 @@ from chalicelib.accounts.directory import OwnAccount, RightsChange, UserChanging
 from chalicelib.accounts.login_attempts import TooManyAttempts
 from chalicelib.accounts.members import MemberChanging, TooManyApiKeys, TooManyEvents
 from chalicelib.accounts.model import (
+    AccountLocked,
     AddressNotVerified,
     BankAccount,
     Company,
@@ -469,7 +470,16 @@ def decline_invitation(request: RequestContext, event_id: str) -> Reply[Done]:
     access="manager",
     statuses=(201,),
     headers=(ACCEPT_LANGUAGE,),
-    errors=(NoAccount, AddressNotVerified, TooManyApiKeys, WrongPassword, SecondFactorRequired, TooManyAttempts, RateLimited),
+    errors=(
+        NoAccount,
+        AddressNotVerified,
+        TooManyApiKeys,
+        WrongPassword,
+        AccountLocked,
+        SecondFactorRequired,
+        TooManyAttempts,
+        RateLimited,
+    ),
 )
 @limited_for_caller(INVITE)
 def create_api_key(request: RequestContext, promoter_id: str, body: ApiKeyBody) -> Reply[NewApiKeyView]:

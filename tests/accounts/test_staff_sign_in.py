@@ -10,6 +10,7 @@ from chalicelib.accounts.sessions import ADMIN_SECONDS
 from chalicelib.audit import service as audit
 from chalicelib.foundation import clock, settings
 from devtools.oidc import TOKEN_SECONDS, FakeIdentityProvider
+from tests import builders
 from tests.accounts.conftest import EMAIL, PASSWORD, log_in
 
 ADA = {"email": EMAIL, "email_verified": True, "given_name": "Ada", "family_name": "Lovelace"}
@@ -310,4 +311,14 @@ def test_a_wrong_client_secret_is_refused(api, provider):
 def test_a_locked_account_cannot_sign_in(api, provider, time):
     account = Account(user_id="ada", email=EMAIL, roles=("user",), created_at=time.now, verified_at=time.now, locked_at=time.now)
     create_account(account, PASSWORD)
+    assert error_of(sign_in(api, provider)) == (403, "account_locked")
+
+
+def test_a_password_by_mail_does_not_erase_a_locked_account(api, provider, mailbox):
+    """Otherwise, the same person could sign in again, with a new account and the same group."""
+    tokens = sign_in(api, provider).json
+    assert api.patch(f"/admin/users/{tokens['user']['id']}", json={"locked": True}, token=builders.admin_token()).status == 200
+    api.post("/auth/password/forgot", json={"email": EMAIL})
+    assert api.post("/auth/password/reset", json={"token": mailbox.token("reset_password"), "password": PASSWORD}).status == 200
+    assert error_of(api.delete("/auth/me", json={"password": PASSWORD}, token=tokens["access_token"])) == (403, "account_locked")
     assert error_of(sign_in(api, provider)) == (403, "account_locked")

@@ -123,6 +123,27 @@ def test_a_locked_account_starts_no_session_with_a_valid_token(api):
     assert refresh(api, tokens["refresh_token"]).json["error"] == "session_over"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("DELETE", "/auth/me", {}), ("POST", "/auth/email", {"email": "new@example.com"}), ("POST", "/auth/me/second-factor", {})],
+)
+def test_a_valid_token_cannot_erase_or_move_a_locked_account(api, method, path, body):
+    tokens = sign_up(api)
+    change(api, tokens["user"]["id"], locked=True)
+    for password, error in ((OTHER_PASSWORD, "wrong_password"), (PASSWORD, "account_locked")):
+        assert api.request(method, path, json=body | {"password": password}, token=tokens["access_token"]).json["error"] == error
+    assert addresses(api, group="locked") == [EMAIL]
+
+
+def test_mailed_links_neither_verify_nor_move_a_locked_account(api, mailbox):
+    tokens = sign_up(api)
+    api.post("/auth/email", json={"email": "new@example.com", "password": PASSWORD}, token=tokens["access_token"])
+    change(api, tokens["user"]["id"], locked=True)
+    for kind, error in (("verify_email", "account_locked"), ("change_email", "link_expired")):
+        assert api.post("/auth/email/verify", json={"token": mailbox.token(kind), "password": PASSWORD}).json["error"] == error
+    assert addresses(api, group="locked") == [EMAIL]
+
+
 def test_a_password_by_mail_does_not_unlock(api, mailbox):
     change(api, sign_up(api)["user"]["id"], locked=True)
     api.post("/auth/password/forgot", json={"email": EMAIL})
