@@ -63,7 +63,8 @@ def _get(buckets: FolderBuckets, bucket: str, key: str, byte_range: str) -> Resu
         return 416, {"Error": {"Code": "InvalidRange", "Message": "The requested range is not satisfiable"}}
     body = found.body[int(first) : int(last) + 1] if byte_range else found.body
     notes = {name.removeprefix("x-amz-meta-"): value for name, value in found.headers.items() if name.startswith("x-amz-meta-")}
-    return 200, {"Body": io.BytesIO(body), "ContentType": found.headers.get("content-type", ""), "Metadata": notes}
+    content_type, etag = found.headers.get("content-type", ""), found.response_headers["etag"]
+    return 200, {"Body": io.BytesIO(body), "ContentType": content_type, "Metadata": notes, "ETag": etag}
 
 
 def _list(buckets: FolderBuckets, bucket: str, query: dict[str, str]) -> dict[str, Any]:

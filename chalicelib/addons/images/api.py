@@ -161,9 +161,9 @@ _CLEAN = "NO_THREATS_FOUND"
 def process_image(event: Any, context: Any) -> None:
     """Process a file under `uploads/`. EventBridge calls this function once the file is stored or, if the stage scans files, scanned."""
     with log.scope(ids.new_id()), deadline.within(scheduled.lambda_seconds(context)):
-        key = _stored_key(event["detail"])
-        if key is not None:
-            service.process_upload(key, clock.now())
+        stored = _stored_file(event["detail"])
+        if stored is not None:
+            service.process_upload(*stored, clock.now())
 
 
 @scheduled_job(bp, "clean_images", minutes=24 * 60, description="Deletes unused image files.")
@@ -171,13 +171,16 @@ def clean_images() -> dict[str, Any]:
     return {"deleted": service.delete_unused(clock.now())}
 
 
-def _stored_key(detail: dict[str, Any]) -> str | None:
-    """Return the name of the file. Returns None if GuardDuty did not find the file clean; the bucket deletes such a file after a day."""
+def _stored_file(detail: dict[str, Any]) -> tuple[str, str | None] | None:
+    """Return the name of the file and, if the file was scanned, the ETag of its content.
+
+    Returns None if GuardDuty did not find the file clean; the bucket deletes such a file after a day.
+    """
     if "scanResultDetails" not in detail:
-        return str(detail["object"]["key"])
+        return str(detail["object"]["key"]), None
     key = str(detail["s3ObjectDetails"]["objectKey"])
     status = detail["scanResultDetails"]["scanResultStatus"]
     if status == _CLEAN:
-        return key
+        return key, str(detail["s3ObjectDetails"]["eTag"]).strip('"')
     logger.warning("image.not_clean", key=key, status=status)
     return None

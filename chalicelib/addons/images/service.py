@@ -125,14 +125,15 @@ def find_outcome(owner: ImageOwner, upload_id: str) -> UploadOutcome | None:
     return None if file is None else memory.decoder(UploadOutcome).decode(file.body)
 
 
-def process_upload(key: str, now: int) -> None:
+def process_upload(key: str, scanned: str | None, now: int) -> None:
     """Check a file in the bucket and make it the image of its owner, or record why the file was refused. Safe to repeat.
 
     The bucket accepts a form any number of times until it expires, so only its first file counts. Otherwise, one form, which counts once
-    toward the rate limit, could change the catalog again and again.
+    toward the rate limit, could change the catalog again and again. If the stage scans files, `scanned` is the ETag of the clean file; a
+    later file under this name waits for its own scan.
     """
     file = store.find(key, rendering.MAX_IMAGE_BYTES)
-    if file is None:  # already processed
+    if file is None or scanned not in (None, file.etag):  # already processed, or replaced
         return
     name, _, upload_id = key.removeprefix("uploads/").rpartition("/")
     owner = ImageOwner.from_name(name)

@@ -18,11 +18,12 @@ FOREVER = "public, max-age=31536000, immutable"  # the content behind a name nev
 
 
 class StoredFile(Struct, frozen=True):
-    """A file with its content type and its metadata (`notes`)."""
+    """A file with its content type, its metadata (`notes`), and the ETag that S3 gave its content."""
 
     body: bytes
     content_type: str
     notes: dict[str, str]
+    etag: str = ""
 
 
 class ListedFile(Struct, frozen=True):
@@ -53,7 +54,7 @@ def find(key: str, max_bytes: int) -> StoredFile | None:
         if error.response["Error"]["Code"] == "InvalidRange":  # the file is empty
             return StoredFile(b"", "", {})
         raise
-    return StoredFile(found["Body"].read(), found.get("ContentType", ""), found.get("Metadata", {}))
+    return StoredFile(found["Body"].read(), found.get("ContentType", ""), found.get("Metadata", {}), found["ETag"].strip('"'))
 
 
 def delete(key: str) -> None:

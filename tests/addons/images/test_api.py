@@ -1,6 +1,7 @@
 """Images of events: through a form, straight to the bucket, and what is left in the bucket after each."""
 
 import io
+from hashlib import md5
 
 import pytest
 from PIL import Image
@@ -188,6 +189,12 @@ def check(key):
     app.app.handler_map["process_image"](stored_event(key), None)
 
 
+def send_scan_result(key, raw, status="NO_THREATS_FOUND"):
+    scanned = {"bucketName": BUCKET, "objectKey": key, "eTag": md5(raw).hexdigest()}
+    detail = {"s3ObjectDetails": scanned, "scanResultDetails": {"scanResultStatus": status}}
+    app.app.handler_map["process_image"]({"source": "aws.guardduty", "detail": detail}, None)
+
+
 def run_clean_images():
     app.app.handler_map["clean_images"]({"detail-type": "Scheduled Event", "source": "aws.events"} | _SCHEDULED, None)
 
@@ -296,9 +303,18 @@ def test_a_scanned_file_is_read_only_if_it_is_clean(api, buckets, event_id, real
     upload = begin_upload(api, event_id)
     key = send_form(buckets, upload, pictures.picture(), real_time)
     for status, count in (("THREATS_FOUND", 0), ("NO_THREATS_FOUND", 1)):
-        detail = {"s3ObjectDetails": {"bucketName": BUCKET, "objectKey": key}, "scanResultDetails": {"scanResultStatus": status}}
-        app.app.handler_map["process_image"]({"source": "aws.guardduty", "detail": detail}, None)
+        send_scan_result(key, pictures.picture(), status)
         assert len(files(buckets, f"media/{event_id}/")) == count * 3
+
+
+def test_a_clean_file_does_not_release_a_later_file_of_the_same_form(api, buckets, event_id, real_time):
+    upload, clean, later = begin_upload(api, event_id), pictures.picture(), pictures.picture(size=(300, 60))
+    key = send_form(buckets, upload, clean, real_time)
+    assert send_form(buckets, upload, later, real_time) == key
+    send_scan_result(key, clean)
+    assert (state(api, event_id, upload)["state"], files(buckets)) == ("waiting", [key])
+    send_scan_result(key, later)
+    assert (state(api, event_id, upload)["state"], api.get(f"/events/{event_id}").json["image"]["width"]) == ("done", 300)
 
 
 def test_an_upload_names_one_of_the_types(api, buckets, event_id):

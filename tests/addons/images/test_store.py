@@ -28,6 +28,7 @@ def test_a_file_is_read_as_it_was_written(bucket):
     store.put("outcomes/e/1.json", b"{}", "application/json")
     found = store.find("outcomes/e/1.json", 100)
     assert (found.body, found.content_type, found.notes) == (b"{}", "application/json", {})
+    assert found.etag == "99914b932bd37a50b983c5e7c90ae93b"  # the MD5 digest
 
 
 def test_a_file_is_written_again(bucket):
