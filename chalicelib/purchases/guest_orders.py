@@ -107,10 +107,10 @@ def find(guest_id: str) -> GuestOrders:
 
 
 def move_session(session: Session, user_id: str, now: int) -> GuestOrders:
-    """Move all orders, tickets and appeals of a guest's session to an account, then end the session. Raises SessionEnded.
+    """Move all orders and tickets of a guest's session to an account, then end the session. Raises SessionEnded.
 
-    What add-ons keep about the guest is deleted: messages about a place in a waiting room, for example, are of no use to the account. A
-    repeated call finishes the work.
+    The account's export and erasure then include the guest's appeals. What add-ons keep about the guest is deleted: messages about a place
+    in a waiting room, for example, are of no use to the account. A repeated call finishes the work.
     """
     sessions.begin_move(session, user_id, now)
     counts, _ = parallel.both(

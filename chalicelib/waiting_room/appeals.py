@@ -83,7 +83,7 @@ def list_of_user(user_id: str) -> dict[str, Appeal]:
 
 
 def move(guest_id: str, user_id: str, now: int) -> None:
-    """Add a guest's appeals to the list of the account that the guest has moved to. Safe to repeat."""
+    """Add a guest's appeals to the export and erasure of the account that the guest has moved to. Places do not move. Safe to repeat."""
     listed = WaitingRoomRow.find(_list_id(guest_id))
     if listed is not None:
         ttl = max(int(listed.ttl), now + LIST_SECONDS)

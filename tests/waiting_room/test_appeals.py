@@ -239,6 +239,7 @@ def test_the_appeal_of_a_guest_who_moved_to_an_account_is_exported_and_emptied(a
     tokens = sign_up(api)
     assert api.post("/auth/guest/orders", json={"refresh_token": guest["refresh_token"]}, token=tokens["access_token"]).status == 200
     assert api.get("/me/export", token=tokens["access_token"]).json["appeals"][event_id]["text"] == TEXT
+    assert api.get(f"/events/{event_id}/waiting-room/appeal", token=tokens["access_token"]).status == 404, "the place stays with the guest"
     assert all(row.ttl for row in WaitingRoomRow.scan() if row.id.startswith("appeals-of#"))
     assert api.delete("/auth/me", json={"password": PASSWORD}, token=tokens["access_token"]).status == 200
     assert [appeal["text"] for appeal in list_appeals(api, event_id)["appeals"]] == [""]
