@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.payments import service as payments
-from chalicelib.purchases import provider_events, refunds, store
+from chalicelib.purchases import event_cancellation, provider_events, refunds, store
 from chalicelib.reconciliation import jobs
 from tests import builders
 from tests.reconciliation.comparing import assert_no_differences, compare_last_hour, list_findings
@@ -110,6 +110,38 @@ def test_a_lost_return_that_the_buyer_repeats_is_not_paid_twice(shop, order_id, 
     assert [(made.is_external, made.status, made.tickets) for made in shop.load_purchase(order_id).refunds] == [(False, "succeeded", [1])]
     assert (shop.ticket_states(order_id), shop.list_open_cases()) == (["void", "valid"], [])
     assert shop.list_refunds() == [(5000, "succeeded")]
+    shop.assert_books_balance(recovered=True)
+
+
+@pytest.mark.parametrize("is_noticed", [False, True])
+def test_a_buyer_who_has_lost_the_return_of_a_ticket_returns_the_whole_order(shop, order_id, is_noticed):
+    moment = Moment(shop.time)
+    return_own(shop, order_id, 1)
+    shop.fake.deliver()
+    restore(shop, moment)
+    notice(shop, "comparison")
+    return_own(shop, order_id, 1, 2)
+    if is_noticed:
+        notice(shop, "webhooks")
+    assert (shop.received_and_kept(), shop.ticket_states(order_id)) == ((10_000, 0), ["void", "void"])
+    assert sorted(shop.list_refunds()) == [(5000, "succeeded"), (5000, "succeeded")]
+    shop.assert_books_balance(recovered=True)
+
+
+def test_a_promoter_who_copies_the_metadata_of_a_cancellation_keeps_nothing(shop):
+    shop.connect_account()
+    order_id = shop.buy()
+    copied = {"purchase_id": order_id, "refund_id": event_cancellation.REFUND_ID, "attempt": "1"}
+    namespace = shop.payment_metadata(order_id)["namespace"]
+    charge = shop.fetch_charge(order_id)
+    shop.dashboard.v1.refunds.create({"charge": charge.id, "amount": 5000, "metadata": copied | {"namespace": namespace}})
+    shop.fake.deliver()
+    assert shop.api.post(f"/events/{shop.event_id}/cancel", json={}, token=builders.token("pat", "promoter")).status == 200
+    for seconds in (60, 600):
+        shop.time.advance(seconds)
+        builders.run_sweep()
+    shop.fake.deliver()
+    assert (shop.received_and_kept(), shop.load_purchase(order_id).state) == ((10_000, 0), "refunded")
     shop.assert_books_balance(recovered=True)
 
 
