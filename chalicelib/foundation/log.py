@@ -29,6 +29,7 @@ COUNTERS = {
     "holds_left_to_recovery": "Holds that were not converted, released or extended after their purchase was saved; the sweep does this.",
     "orders_paid": "Orders paid, including free ones.",
     "payments_failed": "Payments that were declined.",
+    "saved_cards_refused": "Saved cards of people with an offer that could not be charged; they have a day to pay.",
     "late_payments": "Payments that arrived after their purchase had expired or was cancelled.",
     "payment_mismatches": "Payments of an amount that was not requested; they are refunded, and no tickets are issued.",
     "price_mismatches": "Checkouts refused because a price at the payment provider differs from the price in the catalog.",
