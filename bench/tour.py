@@ -72,7 +72,7 @@ class TourClient:
 def caught_mails() -> Iterator[list[MailMessage]]:
     """Catch the emails that are sent within the block instead of sending them."""
     sent: list[MailMessage] = []
-    with mock.patch.object(notifications, "send", lambda draft: sent.append(draft.compose())):
+    with mock.patch.object(notifications, "send", lambda draft, **_: sent.append(draft.compose())):
         yield sent
 
 
