@@ -37,6 +37,8 @@ CLAIM_SECONDS = 120  # longer than an attempt may take
 MAX_ATTEMPTS = 12
 FIRST_WAIT_SECONDS = 30  # doubles after each attempt, up to MAX_WAIT_SECONDS; all attempts take up to about ten hours
 MAX_BUSY_SECONDS = 4  # the longest wait for a busy provider; the first wait takes a second, and each further one twice as long
+BUSY_TRIES = 4  # refusals of a chunk of which nothing is accepted, until the refused emails count as failed
+REDUCED = " (reduced)"  # the end of the failure of an attempt to send an email in its reduced form
 MAX_RUN_SECONDS = 50  # the next run begins after 60 seconds
 RESERVE_SECONDS = 10  # with less time left before the deadline, no further emails are sent
 SHORT_WAIT_SECONDS = 2 * 86_400  # how long a short email may wait for others to its address about the same event
@@ -90,6 +92,9 @@ def _send_all(due: list[Due], provider: MailProvider, compose: Compose, report: 
 
     Only emails that reach the provider use up its rate. Emails that are postponed or dropped do not hold up the emails behind them. All
     emails of a chunk are sent at once, and the run ends if another chunk as slow as the slowest one could miss the deadline.
+
+    Emails that are still refused while all others of their chunk have been accepted count as failed: a mail server may refuse them, and
+    only them, with the same answer as for its rate.
     """
     began, rate, slowest, pause, refusals = clock.monotonic(), outbox.mail_rate(), 0.0, 0.0, 0
     size, start = min(rate, parallel.MAX_THREADS), 0
@@ -99,7 +104,7 @@ def _send_all(due: list[Due], provider: MailProvider, compose: Compose, report: 
         if pause:
             wait(pause)
         chunk_began = clock.monotonic()
-        outcomes = _send_chunk(due[start : start + size], provider, compose, report)
+        outcomes = _send_chunk(due[start : start + size], provider, compose, report, is_last_try=refusals == BUSY_TRIES - 1)
         if "stopped" in outcomes:
             return
         took = clock.monotonic() - chunk_began
@@ -112,11 +117,11 @@ def _send_all(due: list[Due], provider: MailProvider, compose: Compose, report: 
             pause = max(0.0, (outcomes.count("sent") + outcomes.count("failed")) / rate - took)
 
 
-def _send_chunk(chunk: list[Due], provider: MailProvider, compose: Compose, report: DeliveryReport) -> list[str]:
+def _send_chunk(chunk: list[Due], provider: MailProvider, compose: Compose, report: DeliveryReport, *, is_last_try: bool) -> list[str]:
     """Send one chunk. Returns the outcome of each attempt."""
     found = {notification.id: notification for notification in store.load_notifications(due.id for due in chunk)}
     waiting = [notification for due in chunk if (notification := found.get(due.id)) is not None and _is_due(notification)]
-    outcomes = parallel.call_each(lambda notification: _attempt(notification, provider, compose, report), waiting)
+    outcomes = parallel.call_each(lambda notification: _attempt(notification, provider, compose, report, is_last_try), waiting)
     report.sent += outcomes.count("sent")
     report.dropped += outcomes.count("dropped")
     report.failed += outcomes.count("failed")
@@ -128,7 +133,7 @@ def _is_due(notification: Notification) -> bool:
     return notification.next_at is not None and notification.next_at <= clock.now()
 
 
-def _attempt(notification: Notification, provider: MailProvider, compose: Compose, report: DeliveryReport) -> str:
+def _attempt(notification: Notification, provider: MailProvider, compose: Compose, report: DeliveryReport, is_last_try: bool) -> str:
     """Make one attempt to send a notification, unless another run has claimed it. Returns the outcome in one word."""
     now = clock.now()
     claimed = store.claim(notification, now + CLAIM_SECONDS, now)
@@ -141,6 +146,9 @@ def _attempt(notification: Notification, provider: MailProvider, compose: Compos
         return _send(claimed, provider, compose)
     except (ProviderBusy, SendingStopped) as error:  # not the notification's fault: it keeps its place, and the attempt does not count
         report.busy = failure = str(error)
+        if is_last_try and isinstance(error, ProviderBusy):
+            _fail(claimed, failure)
+            return "failed"
         _save_outcome(claimed, replace(notification, failure=failure))
         return "busy" if isinstance(error, ProviderBusy) else "stopped"
     except Postponed as postponed:
@@ -173,7 +181,12 @@ def _send(claimed: Notification, provider: MailProvider, compose: Compose) -> st
         logger.info("mail.not_sent", kind=message.kind, reason="the address got another short email about this event every day")
         _save_outcome(claimed, replace(claimed, status="dropped", next_at=None))
         return "dropped"
-    provider_id = provider.send(outbox.encode_mail(allowed))
+    try:
+        provider_id = provider.send(outbox.encode_mail(allowed))
+    except MailFailed as error:
+        if allowed is message:
+            raise
+        raise type(error)(f"{error}{REDUCED}") from None
     log.count("mails_sent")
     _save_outcome(claimed, replace(claimed, status="sent", next_at=None, provider_id=provider_id, failure=None))
     return "sent"
@@ -184,18 +197,17 @@ def _within_limits(claimed: Notification, message: MailMessage) -> MailMessage |
 
     Returns None for a short email that has waited for SHORT_WAIT_SECONDS because its address keeps getting other emails about the same
     event. Raises Postponed if the email must wait for a limit. An email that the provider refused is not counted again when it is retried,
-    unless it has a reduced form, because its first attempt may have sent that form.
+    and keeps its form.
     """
-    is_repeated = claimed.failure is not None and not claimed.failure.startswith(NOT_COMPOSED)
-    if is_repeated and message.reduced is None:
-        return message
+    if claimed.failure is not None and not claimed.failure.startswith(NOT_COMPOSED):
+        return message.reduced() if message.reduced is not None and claimed.failure.endswith(REDUCED) else message
     now, mailbox = clock.now(), recipient_key(message.to)
     counted: list[tuple[RateLimit, str]] = []
     if message.is_to_stranger:
         counted.append((rate_limits.RECIPIENT, mailbox))
     elif message.is_returnable:  # counted apart, so that free orders cannot delay it
         counted.append((rate_limits.RECIPIENT, f"paid {mailbox}"))
-    if message.budget is not None and not is_repeated:
+    if message.budget is not None:
         counted.append((rate_limits.UNVERIFIED_MAIL if message.is_short else rate_limits.PROMOTER_MAIL, message.budget))
     if message.is_short:  # last, so that an email that waits for another limit does not use up its day
         counted.append((rate_limits.SHORT_MAIL, f"{mailbox} {claimed.event_id}"))

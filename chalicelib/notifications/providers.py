@@ -141,7 +141,9 @@ class SmtpServer(Struct, frozen=True):
             raise (MailRefused if code >= PERMANENT else MailFailed)(f"recipient refused ({code})") from None
         except smtplib.SMTPResponseException as error:
             if _DAILY_LIMIT.search(str(error.smtp_error)):
-                raise SendingStopped(f"daily limit ({error.smtp_code})") from None
+                # Servers refuse an email's content for a limit of its recipient too. Only SES calls this throttling.
+                is_ours = not isinstance(error, smtplib.SMTPDataError) or "Throttling" in str(error.smtp_error)
+                raise (SendingStopped if is_ours else MailFailed)(f"daily limit ({error.smtp_code})") from None
             if error.smtp_code < PERMANENT and _RATE.search(str(error.smtp_error)):
                 raise ProviderBusy(f"too many emails ({error.smtp_code})") from None
             if not isinstance(error, smtplib.SMTPDataError):

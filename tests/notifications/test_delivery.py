@@ -110,7 +110,7 @@ def test_a_mail_that_is_refused_for_good_is_not_tried_again(store, time, monkeyp
 
 
 def test_a_run_waits_for_a_busy_provider_and_goes_on_with_the_same_mails(store, time, monkeypatch):
-    fake = FakeProvider(lambda call: ProviderBusy("too many") if 5 <= call <= 33 else None)
+    fake = FakeProvider(lambda call: ProviderBusy("too many") if 5 <= call <= 19 else None)
     monkeypatch.setattr(delivery.providers, "find_provider", lambda: fake)
     warnings = []
     monkeypatch.setattr(delivery.logger, "warning", lambda name, **details: warnings.append((name, details)))
@@ -119,7 +119,7 @@ def test_a_run_waits_for_a_busy_provider_and_goes_on_with_the_same_mails(store, 
     waits = []
     report = delivery.send_due(compose, wait=waits.append)
     assert (report.sent, report.failed, report.backlog, report.busy) == (20, 0, 0, "too many")
-    assert [seconds for seconds in waits if seconds == int(seconds)] == [1, 2, 4, 4, 1]
+    assert [seconds for seconds in waits if seconds == int(seconds)] == [1, 2, 1]
     assert {outbox.get_notification(f"order_confirmed.p-{user}.1").attempts for user in users} == {1}
     assert warnings == [("mail.provider_busy", {"error": "too many", "sent": 20})]
 
@@ -127,13 +127,35 @@ def test_a_run_waits_for_a_busy_provider_and_goes_on_with_the_same_mails(store, 
 def test_a_provider_that_stays_busy_ends_the_run_in_time(store, time, monkeypatch):
     fake = FakeProvider(lambda _: ProviderBusy("too many"))
     monkeypatch.setattr(delivery.providers, "find_provider", lambda: fake)
-    queue(time.now, "ada")
+    queue(time.now, *(f"user-{number}" for number in range(60)))
     began = time.now
     with deadline.within(42):
         report = delivery.send_due(compose, wait=lambda seconds: time.advance(int(seconds)))
-    assert time.now - began == 1 + 2 + 7 * 4
-    assert (report.sent, report.failed, report.backlog) == (0, 0, 1)
-    assert outbox.get_notification("order_confirmed.p-ada.1").attempts == 0
+    assert 20 < time.now - began <= 42 - delivery.RESERVE_SECONDS
+    assert (report.sent, report.failed) == (0, 4 * 11)
+
+
+@pytest.mark.parametrize("stuck", [1, 11])
+def test_emails_that_alone_are_refused_as_too_many_do_not_hold_up_the_others(store, time, monkeypatch, stuck):
+    """A mail server may say so about a single mailbox."""
+    fake = FakeProvider(lambda _: None)
+    send_mail = fake.send
+    refused = []
+
+    def refuse(mail):
+        if mail.to.startswith("stuck"):
+            refused.append(mail.to)
+            raise ProviderBusy("too many emails (450)")
+        return send_mail(mail)
+
+    fake.send = refuse
+    monkeypatch.setattr(delivery.providers, "find_provider", lambda: fake)
+    queue(time.now - 60, *(f"stuck-{number}" for number in range(stuck)))
+    queue(time.now, *(f"user-{number}" for number in range(30)))
+    report = send()
+    assert (report.sent, report.failed, len(refused)) == (30, stuck, stuck * delivery.BUSY_TRIES)
+    assert send().sent == 0
+    assert len(refused) == stuck * delivery.BUSY_TRIES, "they wait for their next attempt"
 
 
 def test_a_provider_that_sends_nothing_more_today_ends_the_run_and_costs_no_attempt(store, time, monkeypatch):

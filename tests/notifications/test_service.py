@@ -99,6 +99,7 @@ def test_a_server_whose_certificate_nobody_trusts_gets_nothing(store, lines, cer
         (smtplib.SMTPDataError(454, b"Throttling failure: Maximum sending rate exceeded."), ProviderBusy),
         (smtplib.SMTPConnectError(421, b"4.7.0 Too many connections"), ProviderBusy),
         (smtplib.SMTPDataError(454, b"Throttling failure: Daily message quota exceeded."), SendingStopped),
+        (smtplib.SMTPDataError(552, b"5.2.2 The daily limit of this mailbox is reached"), MailFailed),
         (smtplib.SMTPSenderRefused(550, b"5.4.5 Daily user sending limit exceeded", "a@shop.test"), SendingStopped),
         (smtplib.SMTPRecipientsRefused({"ada@example.com": (450, b"receives mail at a rate that prevents more")}), MailFailed),
         (smtplib.SMTPAuthenticationError(535, b"wrong password"), MailFailed),
