@@ -93,6 +93,13 @@ class Counter(Struct, frozen=True):
             amount, counter.unreported = counter.unreported, 0
         return self.report(amount)
 
+    def take_back(self) -> None:
+        """Take back a request that was counted in the store, because it had no effect. Raises the store's errors."""
+        store.reduce_counter(self.key, self.quota.interval)
+        with _local_counters.lock:
+            counter = local_counter(self.key)
+            counter.stored_tat, counter.tat = counter.stored_tat - self.quota.interval, counter.tat - self.quota.interval
+
     def remaining(self) -> int:
         """Return how many more requests would be granted, according to this instance."""
         return self.quota.remaining(local_counter(self.key).tat, self.now)
@@ -240,6 +247,7 @@ class Attempt:
         self.limit, self.is_bounded_by_record = limit, False
         self.charge: Charge | None = user.quota.charge(user.now) if user is not None else None
         self._user, self._address = user, address
+        self._networks: Sequence[Counter] = ()
 
     def refusal(self, tat: int) -> RateLimited:
         """Return the error for a request that a record refused. `tat` is the value of the user's counter in that record.
@@ -253,6 +261,7 @@ class Attempt:
     def begin(self, by_address: Sequence[Counter]) -> None:
         """Count the request for its networks. Raises RateLimited if this instance or the store knows that a limit is exceeded."""
         assert self._user is not None
+        self._networks = by_address
         exceeded = next((counter for counter in by_address if counter.wait() > 0), None)
         if exceeded is not None:
             raise _refusal(self.limit, exceeded, "address", self._address)
@@ -270,7 +279,12 @@ class Attempt:
 
     def end(self, error: Exception | None) -> None:
         """Count the request for its user, if necessary. Raises RateLimited, but never if this error would hide a failure or a change."""
-        if self._user is None or self.limit.counts_first or isinstance(error, RateLimited):
+        if self._user is None or isinstance(error, RateLimited):
+            return
+        if self.limit.counts_first:
+            is_mail = self.limit.stage_limit is not None
+            if is_mail and isinstance(error, ApiError) and error.status == HTTPStatus.SERVICE_UNAVAILABLE:  # nothing was sent
+                parallel.call_each(Counter.take_back, [self._user, *self._networks])
             return
         is_mistake = isinstance(error, ApiError) and error.is_mistake
         is_bounded = self.is_bounded_by_record and not self.limit.counts_bounded
@@ -415,10 +429,20 @@ def may_mail_mailbox(mailbox: str, now: int) -> bool:
 
     The caller's network may use up only a share of this limit. Otherwise, one stranger could keep the owner from all emails.
     """
+    counters = _mailbox_counters(mailbox, now)
+    return not counters or _may_mail(lambda: _add_effects(counters))
+
+
+def take_back_mailbox(mailbox: str, now: int) -> None:
+    """Take back an email that `may_mail_mailbox` has granted, because the mail provider was too busy to accept it."""
+    parallel.call_each(Counter.take_back, _mailbox_counters(mailbox, now))
+
+
+def _mailbox_counters(mailbox: str, now: int) -> list[Counter]:
     if settings.current().rate_limits == "off":
-        return True
+        return []
     total = Counter(_key(ALL_REQUESTED, "user", mailbox), ALL_REQUESTED.quota, now * 1000)
-    return _may_mail(lambda: _add_effects([*_network_counters(ALL_REQUESTED, mailbox, now), total]))
+    return [*_network_counters(ALL_REQUESTED, mailbox, now), total]
 
 
 def may_mail_strangers(now: int, limit: RateLimit = REQUESTED_MAIL) -> bool:

@@ -149,6 +149,12 @@ def advance_counter(counter_id: str, expected_tat: int, charge: Charge, ttl: int
 
 
 @effects.uncounted()
+def reduce_counter(counter_id: str, interval: int) -> None:
+    """Reduce the `tat` of a counter by this many milliseconds. Does nothing if there is no such counter."""
+    dynamo.update_if(RateLimitRow(counter_id), [RateLimitRow.tat.add(-interval)], RateLimitRow.tat.exists())
+
+
+@effects.uncounted()
 def save_run(name: str, values: dict[str, Any], began_at: int) -> bool:
     """Save a job's last run; attributes that `values` does not name stay. Returns False, without writing, if a later run is stored."""
     no_later = JobRunRow.began_at.does_not_exist() | (JobRunRow.began_at <= began_at)

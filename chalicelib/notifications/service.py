@@ -111,7 +111,11 @@ def send_requested(draft: MailDraft, now: int, stage_limit: RateLimit = REQUESTE
     is_usual, is_sent = may_mail and stage_may_mail, False
     if is_usual or (may_mail and _is_exempt(draft)):
         prepare()
-        is_sent = send(draft, is_requested=True) if is_usual else send(draft, waits=())
+        try:
+            is_sent = send(draft, is_requested=True) if is_usual else send(draft, waits=())
+        except ServiceUnavailable:  # whoever requests the email again must not reach the mailbox's limit without an email
+            rate_limits.take_back_mailbox(recipient_key(draft.to), now)
+            raise
     if not is_usual:
         deadline.wait(max(0.0, min(ends_at - clock.monotonic(), deadline.remaining() - 1)))
     return is_sent

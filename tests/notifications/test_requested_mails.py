@@ -5,7 +5,7 @@ import pytest
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.edge import rate_limits
-from chalicelib.foundation import deadline, log, settings
+from chalicelib.foundation import deadline, log, memory, settings
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.providers import ProviderBusy
 from chalicelib.notifications.service import MailDraft
@@ -168,6 +168,21 @@ def test_a_code_that_a_busy_provider_does_not_accept_is_to_be_requested_again(ap
     event_id, _ = create_sale(api, time, entry="verified_address")
     reply = api.post(f"/events/{event_id}/waiting-room/code", json={"email": BUYER}, user="ada")
     assert (reply.status, reply.json["error"], reply.headers["Retry-After"]) == (503, "service_unavailable", "60")
+
+
+def test_a_code_can_be_requested_until_the_provider_accepts_it(api, time, busy):
+    """Each instance may be new to the mailbox."""
+    event_id, _ = create_sale(api, time, entry="verified_address")
+
+    def ask():
+        time.advance(60)
+        memory.forget_everything()
+        with settings.override(limit_requested_mail="5000/3600"):
+            return api.post(f"/events/{event_id}/waiting-room/code", json={"email": BUYER}, user="ada").status
+
+    assert [ask() for _ in range(20)] == [503] * 20
+    busy.fault = lambda _: None
+    assert (ask(), len(busy.mails)) == (200, 1)
 
 
 def test_a_provider_that_is_busy_for_a_moment_gets_the_email_a_second_later(api, busy):
