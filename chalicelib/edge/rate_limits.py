@@ -247,7 +247,6 @@ class Attempt:
         self.limit, self.is_bounded_by_record = limit, False
         self.charge: Charge | None = user.quota.charge(user.now) if user is not None else None
         self._user, self._address = user, address
-        self._networks: Sequence[Counter] = ()
 
     def refusal(self, tat: int) -> RateLimited:
         """Return the error for a request that a record refused. `tat` is the value of the user's counter in that record.
@@ -261,7 +260,6 @@ class Attempt:
     def begin(self, by_address: Sequence[Counter]) -> None:
         """Count the request for its networks. Raises RateLimited if this instance or the store knows that a limit is exceeded."""
         assert self._user is not None
-        self._networks = by_address
         exceeded = next((counter for counter in by_address if counter.wait() > 0), None)
         if exceeded is not None:
             raise _refusal(self.limit, exceeded, "address", self._address)
@@ -283,8 +281,8 @@ class Attempt:
             return
         if self.limit.counts_first:
             is_mail = self.limit.stage_limit is not None
-            if is_mail and isinstance(error, ApiError) and error.status == HTTPStatus.SERVICE_UNAVAILABLE:  # nothing was sent
-                parallel.call_each(Counter.take_back, [self._user, *self._networks])
+            if is_mail and isinstance(error, ApiError) and error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                self._user.take_back()  # nothing was sent; the network's share of the stage's limit bounds such requests
             return
         is_mistake = isinstance(error, ApiError) and error.is_mistake
         is_bounded = self.is_bounded_by_record and not self.limit.counts_bounded
