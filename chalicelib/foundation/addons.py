@@ -106,5 +106,23 @@ def hooks(hook: str) -> list[Any]:
     return [getattr(_module(name, module), attribute) for name, (module, _, attribute) in declarations if attribute]
 
 
+Found = list[tuple[PersonalItems, Sequence[Any]]]  # each kind with the items that were read
+
+
+def read_personal_items(user_id: str) -> Found:
+    """Return the items about a user in the add-ons' tables. All tables are read at the same time."""
+    from chalicelib.foundation import parallel  # imported here because few functions need it
+
+    kinds: list[PersonalItems] = hooks("personal_items")
+    return list(zip(kinds, parallel.call_each(lambda kind: kind.read(user_id), kinds), strict=True))
+
+
+def delete_personal_items(found: Found, user_id: str, now: int) -> None:
+    """Delete these items from all tables at the same time. Can be repeated after a crash."""
+    from chalicelib.foundation import parallel  # imported here because few functions need it
+
+    parallel.call_each(lambda each: each[0].delete(each[1], user_id, now), found)
+
+
 def _module(addon: str, name: str) -> Any:
     return import_module(f"{PACKAGE}.{addon}.{name}")

@@ -17,7 +17,6 @@ from chalicelib.edge import cursors
 from chalicelib.edge.auth import Identity
 from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import addons, clock, parallel
-from chalicelib.foundation.addons import PersonalItems
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import ApiError
 from chalicelib.promoters.views import ApiKeyView, MemberView, PromoterView, api_key_view, member_view, promoter_view
@@ -117,7 +116,7 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
             last,
         ),
         appeals={event_id: appeal_view(appeal) for event_id, appeal in written.items()},
-        **show_addons(read_addons(identity.user_id), now),
+        **show_addons(addons.read_personal_items(identity.user_id), now),
     )
 
 
@@ -182,7 +181,9 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
     # The data is read while the checks run, and erased only after all checks have passed.
     ((account, memberships), session_ids), (details, found) = parallel.both(
         lambda: parallel.both(lambda: _checked_account(request, identity, password), lambda: sessions.list_session_ids(identity.user_id)),
-        lambda: parallel.both(lambda: erasure.find_personal_details(identity.user_id), lambda: read_addons(identity.user_id)),
+        lambda: parallel.both(
+            lambda: erasure.find_personal_details(identity.user_id), lambda: addons.read_personal_items(identity.user_id)
+        ),
     )
     _check_events(identity.user_id, request.now)
     moved = {purchase.moved_from for purchase in details.purchases if purchase.moved_from is not None}
@@ -191,7 +192,7 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
         lambda: members.delete_memberships(memberships),
         lambda: members.delete_api_keys(identity.user_id),
         lambda: parallel.call_each(sessions.end_session, session_ids),  # including the sessions from before a guest registered
-        lambda: delete_from_addons(found, identity.user_id, request.now),
+        lambda: addons.delete_personal_items(found, identity.user_id, request.now),
         lambda: waiting_room.forget_losses(identity.user_id),
         lambda: parallel.call_each(appeals.empty_texts, sorted({identity.user_id} | moved)),
         lambda: event_states.forget_brand(identity.user_id, request.now),
@@ -234,20 +235,7 @@ def _check_events(user_id: str, now: int) -> None:
 
 # Personal data in the add-ons' own tables.
 
-Found = list[tuple[PersonalItems, Sequence[Any]]]  # each kind with the items that were read
 
-
-def read_addons(user_id: str) -> Found:
-    """Return the items about a user in the add-ons' tables. All tables are read at the same time."""
-    kinds: list[PersonalItems] = addons.hooks("personal_items")
-    return list(zip(kinds, parallel.call_each(lambda kind: kind.read(user_id), kinds), strict=True))
-
-
-def show_addons(found: Found, now: int) -> dict[str, Any]:
+def show_addons(found: addons.Found, now: int) -> dict[str, Any]:
     """Return the fields of the export that show the items."""
     return {kind.field: [kind.show(item, now) for item in items] for kind, items in found}
-
-
-def delete_from_addons(found: Found, user_id: str, now: int) -> None:
-    """Delete these items from all tables at the same time. Can be repeated after a crash."""
-    parallel.call_each(lambda each: each[0].delete(each[1], user_id, now), found)

@@ -21,7 +21,6 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge import rate_limits
 from chalicelib.edge.languages import DEFAULT
 from chalicelib.foundation import addons, clock, parallel, secret_settings
-from chalicelib.foundation.addons import PersonalItems
 from chalicelib.foundation.log import logger
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.model import recipient_key
@@ -115,15 +114,13 @@ def move_session(session: Session, user_id: str, now: int) -> GuestOrders:
     sessions.begin_move(session, user_id, now)
     counts, _ = parallel.both(
         lambda: move(session.user_id, user_id, now),
-        lambda: parallel.both(lambda: appeals.move(session.user_id, user_id, now), lambda: _delete_from_addons(session.user_id, now)),
+        lambda: parallel.both(
+            lambda: appeals.move(session.user_id, user_id, now),
+            lambda: addons.delete_personal_items(addons.read_personal_items(session.user_id), session.user_id, now),
+        ),
     )
     sessions.end_moved_session(session, now)
     return counts
-
-
-def _delete_from_addons(guest_id: str, now: int) -> None:
-    kinds: list[PersonalItems] = addons.hooks("personal_items")
-    parallel.call_each(lambda kind: kind.delete(kind.read(guest_id), guest_id, now), kinds)
 
 
 def move(guest_id: str, user_id: str, now: int) -> GuestOrders:
