@@ -467,8 +467,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "Limit of the stage's drafts and cancelled events of promoters. Once it is reached, promoters whom no admin has verified "
             "cannot create events. Events of locked promoters do not count, nor do cancelled events that are over or have a verified "
             "promoter. Ten deleted events or ticket types count as one. If deleted ones alone reach this number, new ticket types "
-            "are refused too. For a promoter who has deleted fewer than ten, thirty count as one. Deleted ones take memory for good, so "
-            "they count even if their promoter is locked: if they keep new promoters out, raise this limit."
+            "are refused too. For a promoter who has deleted fewer than ten, thirty count as one. Deleted ones stay in memory, "
+            "so they count even if their promoter is locked. If they keep new promoters out, raise this limit."
         ),
     ] = 1000
     unverified_kilobytes: Annotated[

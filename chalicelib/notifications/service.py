@@ -113,7 +113,7 @@ def send_requested(draft: MailDraft, now: int, stage_limit: RateLimit = REQUESTE
         prepare()
         try:
             is_sent = send(draft, is_requested=True) if is_usual else send(draft, waits=())
-        except ServiceUnavailable:  # whoever requests the email again must not reach the mailbox's limit without an email
+        except ServiceUnavailable:  # requests without an email must not use up the mailbox's limit
             rate_limits.take_back_mailbox(recipient_key(draft.to), now)
             raise
     if not is_usual:

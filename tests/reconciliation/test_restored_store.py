@@ -15,7 +15,7 @@ DAY = 86_400
 
 
 def restore(shop, moment):
-    """Restore the store. Stripe keeps what happened since, and the time goes on."""
+    """Restore the store to an earlier moment. Stripe's data and the clock stay as they are."""
     now = shop.time.now
     moment.return_to()
     shop.time.set(now)

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { content, type Schemas } from "../../client";
-import { digitsOf, dayAndTime, money } from "../../formats";
+import { dayAndTime, digitsOf, money } from "../../formats";
 import { Failure } from "../../parts/failure";
 import { Form } from "../../parts/form";
 import { useAction } from "../../parts/hooks";

@@ -2,12 +2,11 @@
 
 import { useRef, useState } from "preact/hooks";
 import { save } from "../../downloads";
-import { digitsOf, dayAndTime, money } from "../../formats";
+import { dayAndTime, digitsOf, money } from "../../formats";
 import { Failure, Outcome, Skeleton } from "../../parts/failure";
 import { Form } from "../../parts/form";
 import { useAction, useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
-
 import type { Tier as ManagedTier } from "../tickets/api";
 import { Confirmed } from "../parts/confirmed";
 import { CheckField, SelectField, TextField } from "../parts/fields";
